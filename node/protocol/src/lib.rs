@@ -1,0 +1,3 @@
+//! The rules of a Lanyard mesh, without any I/O.
+pub mod ids;
+pub mod link;

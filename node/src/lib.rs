@@ -1,0 +1,4 @@
+//! The Lanyard peer.
+pub mod event;
+pub mod join;
+pub mod node;
