@@ -4,6 +4,8 @@
 //! spelled in two ways, one signed message would have two envelopes, and two gossip ids. So the array is taken apart
 //! by a reader that knows only one spelling: `84`, protected, `a0`, payload, `58 40` and 64 bytes.
 
+use std::sync::LazyLock;
+
 use coset::{CborSerializable as _, HeaderBuilder, SignatureContext, iana, sig_structure_data};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
@@ -52,7 +54,13 @@ impl Kind {
     }
 
     /// The one protected header of this kind: `{1: -8 (EdDSA), 16: typ}`.
-    fn protected(self) -> Vec<u8> {
+    fn protected(self) -> &'static [u8] {
+        static HEADERS: LazyLock<[(Kind, Vec<u8>); 6]> =
+            LazyLock::new(|| Kind::ALL.map(|kind| (kind, kind.encode_protected())));
+        HEADERS.iter().find(|(kind, _bytes)| *kind == self).map_or(&[], |(_kind, bytes)| bytes)
+    }
+
+    fn encode_protected(self) -> Vec<u8> {
         let header = HeaderBuilder::new()
             .algorithm(iana::Algorithm::EdDSA)
             .value(TYP, self.typ().into())
@@ -136,13 +144,13 @@ impl<'a> Envelope<'a> {
 #[must_use]
 pub fn sign(kind: Kind, key: &SigningKey, payload: &[u8]) -> Vec<u8> {
     let protected = kind.protected();
-    let signature = key.sign(&to_be_signed(&protected, payload));
+    let signature = key.sign(&to_be_signed(protected, payload));
     let mut out = Vec::with_capacity(protected.len() + payload.len() + 80);
     if kind == Kind::Ticket {
         out.push(SIGN1_TAG);
     }
     out.push(ARRAY_OF_FOUR);
-    push_byte_string(&mut out, &protected);
+    push_byte_string(&mut out, protected);
     out.push(EMPTY_MAP);
     push_byte_string(&mut out, payload);
     push_byte_string(&mut out, &signature.to_bytes());

@@ -1,7 +1,16 @@
 //! The rules of a Lanyard mesh, without any I/O.
-pub mod cose;
+
 pub mod ids;
 pub mod limits;
-pub mod link;
 pub mod time;
+
+pub mod cose;
 pub mod wire;
+
+pub mod link;
+pub mod login;
+pub mod policy;
+pub mod ticket;
+
+#[cfg(any(test, feature = "test-utils"))]
+pub mod testing;

@@ -160,7 +160,9 @@ mod tests {
             names: Vec<String>,
         }
         let nested = vec![0x81; 8_000];
-        let long = [0xa1, 0x65, b'n', b'a', b'm', b'e', b's', 0x9b, 255, 255, 255, 255, 255, 255, 255, 255];
+        let long = [
+            0xa1, 0x65, b'n', b'a', b'm', b'e', b's', 0x9b, 255, 255, 255, 255, 255, 255, 255, 255,
+        ];
         assert!(decode::<Plain>(&nested, 16_384).is_err());
         assert!(decode::<Plain>(&long, 16_384).is_err());
     }
