@@ -7,9 +7,12 @@ pub mod time;
 pub mod cose;
 pub mod wire;
 
+pub mod hello;
 pub mod link;
 pub mod login;
+pub mod message;
 pub mod policy;
+pub mod presence;
 pub mod ticket;
 
 #[cfg(any(test, feature = "test-utils"))]

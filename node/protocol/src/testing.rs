@@ -1,11 +1,15 @@
 //! Made-up keys and tickets, for tests here and in the crates that use this one (feature `test-utils`).
 
+use std::sync::Arc;
+
 use ed25519_dalek::SigningKey;
 use sha2::{Digest as _, Sha256};
 
 use crate::cose::public_key;
 use crate::ids::{AccountId, Role};
-use crate::policy::{Policy, RoomRules, Rules, Sanction, SanctionKind};
+use crate::message::{AdmittedMessage, Content};
+use crate::policy::{LOBBY, Policy, RoomRules, Rules, Sanction, SanctionKind};
+use crate::presence::{HERE, Presence, SignedPresence};
 use crate::ticket::{Claims, Ticket};
 
 /// Realm time at which the tests play, unix milliseconds; a whole second.
@@ -70,4 +74,40 @@ pub fn policy(realm: &SigningKey) -> Policy {
 pub fn sanction(kind: SanctionKind, sub: AccountId, from: u64, until: Option<u64>) -> Sanction {
     let reason = "a test".to_owned();
     Sanction { id: 1, kind, sub, peer: None, from, until, reason, by: "operator".to_owned() }
+}
+
+/// A text in the lobby, signed under a made-up ticket.
+///
+/// # Panics
+/// If the text does not fit into a message.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "test support: a text that does not fit is the test's defect"
+)]
+pub fn message(
+    realm: &SigningKey,
+    peer: &SigningKey,
+    username: &str,
+    text: &str,
+    sent_at: u64,
+) -> AdmittedMessage {
+    let content =
+        Content { room: LOBBY.to_owned(), session: 7, seq: 0, sent_at, text: text.to_owned() };
+    let ticket = Arc::new(ticket(realm, peer, username));
+    AdmittedMessage::author(content, ticket, peer).expect("the text fits into a message")
+}
+
+/// A presence without addresses.
+#[must_use]
+pub fn presence(
+    realm: &SigningKey,
+    peer: &SigningKey,
+    username: &str,
+    boot: u64,
+    n: u64,
+    at: u64,
+) -> SignedPresence {
+    let presence = Presence { boot, n, at, status: HERE.to_owned(), listen: Vec::new() };
+    SignedPresence::author(presence, Arc::new(ticket(realm, peer, username)), peer)
 }
