@@ -5,12 +5,15 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use sha2::{Digest as _, Sha256};
 
+use crate::admission::AdmissionView;
 use crate::cose::public_key;
+use crate::hello::Hello;
 use crate::ids::{AccountId, Role};
 use crate::message::{AdmittedMessage, Content};
 use crate::policy::{LOBBY, Policy, RoomRules, Rules, Sanction, SanctionKind};
 use crate::presence::{HERE, Presence, SignedPresence};
 use crate::ticket::{Claims, Ticket};
+use crate::time::RealmClock;
 
 /// Realm time at which the tests play, unix milliseconds; a whole second.
 pub const T0: u64 = 1_800_000_000_000;
@@ -110,4 +113,27 @@ pub fn presence(
 ) -> SignedPresence {
     let presence = Presence { boot, n, at, status: HERE.to_owned(), listen: Vec::new() };
     SignedPresence::author(presence, Arc::new(ticket(realm, peer, username)), peer)
+}
+
+/// The view of a peer with the key `me` in a fresh realm, whose wall clock shows realm time.
+#[must_use]
+pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
+    let ticket = ticket(realm, me, "me");
+    let hello = Hello {
+        realm: public_key(realm),
+        time: T0,
+        boot: 1,
+        policy: 1,
+        ticket: ticket.as_bytes().to_vec(),
+    };
+    AdmissionView {
+        realm: public_key(realm),
+        me: public_key(me),
+        hello,
+        policy: Arc::new(policy(realm)),
+        clock: RealmClock::restored(0, 0),
+        boots: Arc::default(),
+        links: Arc::default(),
+        denied: Arc::default(),
+    }
 }
