@@ -13,7 +13,11 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, clippy::new_without_default, reason = "the one clock read of this crate")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::new_without_default,
+        reason = "the one clock read of this crate"
+    )]
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }

@@ -22,13 +22,17 @@ pub struct Profile {
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// Another program holds the lock.
-    #[error("another program is using the profile {0}; close it, or choose another folder with --data-dir")]
+    #[error(
+        "another program is using the profile {0}; close it, or choose another folder with --data-dir"
+    )]
     InUse(PathBuf),
     /// The key file can be read by others.
     #[error("the key file {0} can be read by other users; make it private with: chmod 600 {0}")]
     Unsafe(PathBuf),
     /// The key file is not a key.
-    #[error("the key file {0} is damaged; restore it from a backup, or move it away to become a new device")]
+    #[error(
+        "the key file {0} is damaged; restore it from a backup, or move it away to become a new device"
+    )]
     DamagedKey(PathBuf),
     /// The message store cannot be used.
     #[error("the message store cannot be used: {0}")]
@@ -48,9 +52,9 @@ impl From<ProfileError> for Refusal {
         let code = match error {
             ProfileError::InUse(_) => RefusalCode::ProfileInUse,
             ProfileError::Unsafe(_) => RefusalCode::ProfileUnsafe,
-            ProfileError::DamagedKey(_) | ProfileError::DamagedStore(_) | ProfileError::Io { .. } => {
-                RefusalCode::ProfileDamaged
-            }
+            ProfileError::DamagedKey(_)
+            | ProfileError::DamagedStore(_)
+            | ProfileError::Io { .. } => RefusalCode::ProfileDamaged,
         };
         Self { code, reason: error.to_string(), retry_after_s: None }
     }
@@ -183,7 +187,10 @@ mod tests {
         let path = dir.path().join("identity");
         for text in ["", "zz", "00", &"ab".repeat(33)] {
             fs::write(&path, text).unwrap();
-            assert!(matches!(Profile::open(dir.path()), Err(ProfileError::DamagedKey(_))), "{text}");
+            assert!(
+                matches!(Profile::open(dir.path()), Err(ProfileError::DamagedKey(_))),
+                "{text}"
+            );
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
     }

@@ -96,8 +96,12 @@ mod tests {
         for request in [SyncRequest::PolicyGet(u64::MAX), SyncRequest::Unknown(7)] {
             assert_eq!(SyncRequest::parse(&request.to_bytes()), Ok(request));
         }
-        let replies =
-            [SyncReply::Ok(vec![1, 2]), SyncReply::Unsupported, SyncReply::NotFound, SyncReply::Later];
+        let replies = [
+            SyncReply::Ok(vec![1, 2]),
+            SyncReply::Unsupported,
+            SyncReply::NotFound,
+            SyncReply::Later,
+        ];
         for reply in replies {
             assert_eq!(SyncReply::parse(&reply.to_bytes()), Ok(reply));
         }

@@ -80,9 +80,8 @@ CREATE TABLE numbers (
 /// Takes the missing steps, each in a transaction of its own.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let error = sqlite_error(path);
-    let version: u32 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(&error)?;
+    let version: u32 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&error)?;
     let steps = || (1u32..).zip(STEPS);
     if steps().all(|(reached, _step)| reached < version) && version > 0 {
         return Err(StoreError::Newer { path: path.to_owned() });

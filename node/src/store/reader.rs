@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lanyard_protocol::engine::Unsent;
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use lanyard_protocol::limits::{ADDRESS_BOOK_MAX, LOGIN_REPLY_BYTES_MAX};
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::engine::Unsent;
 use lanyard_protocol::time::RealmClock;
 use lanyard_protocol::wire::{self, Pair};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -41,7 +41,10 @@ impl Reader {
         Ok(Self { connection, realm, path: path.to_owned() })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection, i64) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection, i64) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         // A reader that panicked has changed nothing: the connection is read-only.
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection, self.realm).map_err(sqlite_error(&self.path))
@@ -164,11 +167,13 @@ impl Reader {
             let mut statement = connection.prepare(
                 "SELECT key, addresses FROM peers WHERE realm = ?1 ORDER BY seen_at DESC LIMIT ?2",
             )?;
-            let rows = statement.query_map(params![realm, time(ADDRESS_BOOK_MAX as u64)], |row| {
-                let addresses: Vec<u8> = row.get(1)?;
-                let addresses = wire::decode(&addresses, LOGIN_REPLY_BYTES_MAX).unwrap_or_default();
-                Ok(PeerAddresses { peer: PeerKey(row.get(0)?), addresses })
-            })?;
+            let rows =
+                statement.query_map(params![realm, time(ADDRESS_BOOK_MAX as u64)], |row| {
+                    let addresses: Vec<u8> = row.get(1)?;
+                    let addresses =
+                        wire::decode(&addresses, LOGIN_REPLY_BYTES_MAX).unwrap_or_default();
+                    Ok(PeerAddresses { peer: PeerKey(row.get(0)?), addresses })
+                })?;
             rows.collect()
         })
     }
@@ -179,7 +184,8 @@ impl Reader {
     /// [`StoreError`] if it cannot be read.
     pub fn realm_state(&self) -> Result<(Option<Vec<u8>>, RealmClock), StoreError> {
         self.read(|connection, realm| {
-            let sql = "SELECT policy, clock_offset_ms, clock_high_water_ms FROM realms WHERE id = ?1";
+            let sql =
+                "SELECT policy, clock_offset_ms, clock_high_water_ms FROM realms WHERE id = ?1";
             connection.query_row(sql, [realm], |row| {
                 let high_water = row.get::<_, i64>(2)?.unsigned_abs();
                 Ok((row.get(0)?, RealmClock::restored(row.get(1)?, high_water)))
@@ -197,10 +203,8 @@ impl Reader {
             let mut statement = connection.prepare(sql)?;
             let rows = statement.query_map([realm], |row| {
                 let member: Vec<u8> = row.get(2)?;
-                let member = wire::decode(&member, LOGIN_REPLY_BYTES_MAX).unwrap_or(PeerAddresses {
-                    peer: PeerKey([0; 32]),
-                    addresses: Vec::new(),
-                });
+                let member = wire::decode(&member, LOGIN_REPLY_BYTES_MAX)
+                    .unwrap_or(PeerAddresses { peer: PeerKey([0; 32]), addresses: Vec::new() });
                 Ok(Membership { login_name: row.get(0)?, ticket: row.get(1)?, member })
             })?;
             rows.collect()
@@ -208,7 +212,11 @@ impl Reader {
     }
 }
 
-fn position(connection: &Connection, realm: i64, id: MessageId) -> rusqlite::Result<Option<Position>> {
+fn position(
+    connection: &Connection,
+    realm: i64,
+    id: MessageId,
+) -> rusqlite::Result<Option<Position>> {
     connection
         .query_row(
             "SELECT sent_at, author, session, seq, message_id FROM messages

@@ -256,7 +256,11 @@ impl Thread {
     }
 }
 
-fn apply(transaction: &Transaction<'_>, realm: i64, write: &Write) -> rusqlite::Result<Option<Stored>> {
+fn apply(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    write: &Write,
+) -> rusqlite::Result<Option<Stored>> {
     match write {
         Write::Message { request, message, via, received_at } => {
             let stored = insert_message(transaction, realm, message, *via, *received_at)?;
@@ -376,7 +380,11 @@ fn keep_policy(transaction: &Transaction<'_>, realm: i64, bytes: &[u8]) -> rusql
     Ok(())
 }
 
-fn keep_clock(transaction: &Transaction<'_>, realm: i64, clock: &RealmClock) -> rusqlite::Result<()> {
+fn keep_clock(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    clock: &RealmClock,
+) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE realms SET clock_offset_ms = ?2, clock_high_water_ms = ?3 WHERE id = ?1",
         params![realm, clock.offset_ms(), time(clock.high_water_ms())],
@@ -394,12 +402,7 @@ fn keep_peer(
         "INSERT INTO peers (realm, key, addresses, seen_at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (realm, key)
          DO UPDATE SET addresses = excluded.addresses, seen_at = excluded.seen_at",
-        params![
-            realm,
-            peer.peer.0,
-            lanyard_protocol::wire::encode(&peer.addresses),
-            time(seen_at)
-        ],
+        params![realm, peer.peer.0, lanyard_protocol::wire::encode(&peer.addresses), time(seen_at)],
     )?;
     Ok(())
 }
