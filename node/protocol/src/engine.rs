@@ -431,7 +431,8 @@ impl Engine {
         [
             Some(self.next_link_check),
             self.presence_due,
-            self.book.next_due(),
+            // Who has ended dials nobody, so what is due there must not wake the driver for ever.
+            self.book.next_due().filter(|_due| !self.ended),
             self.roster.next_expiry(),
             self.next_link_deadline(),
         ]
