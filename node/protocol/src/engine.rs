@@ -450,6 +450,7 @@ impl Engine {
             self.next_link_check = now.mono.saturating_add(LINK_CHECK_EVERY);
             self.denied.retain(|_peer, until| now.mono < *until);
             self.judge_links_again(now);
+            self.check_own_membership(now);
             self.seen.forget(now.mono);
             self.changed();
         }
@@ -488,7 +489,7 @@ impl Engine {
                 ticket: self.ticket.as_bytes().to_vec(),
             },
             policy: Arc::clone(&self.policy),
-            clock: self.clock.clone(),
+            clock: self.clock.clone().at_least(self.policy.issued_at),
             boots: Arc::new(self.boots.clone()),
             links: Arc::new(self.links.values().map(boot_of).collect()),
             denied: Arc::new(self.denied.clone()),
