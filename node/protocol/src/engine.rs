@@ -386,6 +386,7 @@ impl Engine {
             engine.seen.insert_known(id, sent_at, realm_ms, now.mono);
         }
         engine.check_own_membership(now);
+        engine.after_mutation(now);
         engine
     }
 
