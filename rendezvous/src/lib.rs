@@ -4,10 +4,16 @@
 //! Two parts live in one process: the *desk* logs people in, the *member* is an ordinary node of the mesh
 //! that publishes the realm's policy and is everybody's first contact. Neither reads a chat message.
 
+pub mod accounts;
 pub mod clock;
 pub mod config;
+pub mod issuer;
 pub mod keys;
+pub mod login;
+pub mod member;
 pub mod names;
 pub mod password;
+pub mod policy;
+pub mod rules;
 pub mod store;
 pub mod throttle;

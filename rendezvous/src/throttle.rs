@@ -101,7 +101,7 @@ impl Throttle {
             entry.until = now.saturating_add(delay_ms(entry.failures));
         });
         self.addresses.update(prefix(address), |entry| {
-            if now.saturating_sub(entry.since) >= ADDRESS_WINDOW_MS {
+            if entry.failures == 0 || now.saturating_sub(entry.since) >= ADDRESS_WINDOW_MS {
                 *entry = Entry { since: now, ..Entry::default() };
             }
             entry.failures = entry.failures.saturating_add(1);

@@ -69,7 +69,8 @@ impl Shared {
     }
 }
 
-/// The running workers. Dropping it ends them after the check that each has in hand.
+/// The running workers. Dropping it ends them after the check that each has in hand; nobody waits for that,
+/// because with dear parameters it takes longer than the program may take to end.
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -152,10 +153,6 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
-        for worker in self.workers.drain(..) {
-            // A worker that panicked has nothing more to say.
-            worker.join().ok();
-        }
     }
 }
 
