@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod clock;
 pub mod config;
+pub mod desk;
 pub mod issuer;
 pub mod keys;
 pub mod login;
@@ -14,6 +15,8 @@ pub mod member;
 pub mod names;
 pub mod password;
 pub mod policy;
+pub mod ports;
 pub mod rules;
+pub mod serve;
 pub mod store;
 pub mod throttle;
