@@ -283,6 +283,13 @@ fn listening(
     }
 }
 
+/// How far the watch over the rows has come.
+#[derive(Debug, Default)]
+struct Seen {
+    version: Option<i64>,
+    told: u64,
+}
+
 /// What goes on while the desk serves.
 struct Keeper {
     store: StoreHandle,
@@ -296,12 +303,12 @@ impl Keeper {
         let mut roll_call = tokio::time::interval(ROLL_CALL_EVERY);
         let mut renew = tokio::time::interval(RENEW_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut version, mut online) = (None, Vec::new());
+        let (mut seen, mut online) = (Seen::default(), Vec::new());
         // The first tick is at once, and the member has just got a ticket.
         renew.tick().await;
         loop {
             tokio::select! {
-                _tick = watch.tick() => match self.publish_if_changed(&mut version).await {
+                _tick = watch.tick() => match self.publish_if_changed(&mut seen).await {
                     Ok(()) => {}
                     Err(error) => {
                         let error = login::error_chain(&error);
@@ -321,9 +328,9 @@ impl Keeper {
     }
 
     /// Signs again if another process has written, and tells the member.
-    async fn publish_if_changed(&self, seen: &mut Option<i64>) -> Result<(), PublishError> {
+    async fn publish_if_changed(&self, seen: &mut Seen) -> Result<(), PublishError> {
         let realm_key = Arc::clone(&self.realm_key);
-        let before = *seen;
+        let before = seen.version;
         let (version, published) = self
             .store
             .run(move |store| {
@@ -337,11 +344,15 @@ impl Keeper {
                 Ok::<_, PublishError>((version, Some(published)))
             })
             .await?;
-        *seen = Some(version);
-        if let Some((signed, true)) = published {
+        seen.version = Some(version);
+        if let Some((signed, _is_new)) = published {
             let number = signed.policy().number;
-            tracing::info!(number, "A new policy is in force");
-            self.member.publish_policy(&signed, signed.sign_head(&self.realm_key));
+            // A sign-in may have signed it a moment ago; what counts is what the member was told.
+            if number > seen.told {
+                tracing::info!(number, "A new policy is in force");
+                self.member.publish_policy(&signed, signed.sign_head(&self.realm_key));
+                seen.told = number;
+            }
         }
         Ok(())
     }
