@@ -188,9 +188,9 @@ impl Office {
     async fn grant(&self, sign_in: SignIn) -> Result<Reply, LoginError> {
         let realm_key = Arc::clone(&self.realm_key);
         let member = Arc::clone(&self.member);
-        let granted = self.store.run(move |store| {
-            store.write(|tx| grant(tx, &realm_key, member.as_ref(), &sign_in))
-        });
+        let granted = self
+            .store
+            .run(move |store| store.write(|tx| grant(tx, &realm_key, member.as_ref(), &sign_in)));
         Ok(match granted.await? {
             Granted::In(grant) => Reply::Granted(grant),
             Granted::Not(code, reason) => denied(code, reason, None),

@@ -161,10 +161,9 @@ impl Hasher {
     /// # Errors
     /// [`PasswordError::Hash`] if the stored string is damaged or there is no memory.
     pub fn check(&self, password: &Password, stored: Option<&str>) -> Result<Check, PasswordError> {
-        let parsed = stored
-            .map(PasswordHash::new)
-            .transpose()
-            .map_err(|_damaged| PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid))?;
+        let parsed = stored.map(PasswordHash::new).transpose().map_err(|_damaged| {
+            PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid)
+        })?;
         let phc = parsed.as_ref().unwrap_or(&self.nobody);
         self.calls.fetch_add(1, Ordering::Relaxed);
         match self.argon2().verify_password(password.0.as_bytes(), phc) {

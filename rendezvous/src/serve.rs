@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use lanyard_node::node::StartError;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::ADDRESSES_PER_PEER_MAX;
@@ -15,6 +16,7 @@ use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::policy::SignedPolicy;
 use tokio::time::MissedTickBehavior;
 
+use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::desk::{Desk, DeskError};
 use crate::issuer;
@@ -27,7 +29,6 @@ use crate::policy::{self, PublishError};
 use crate::ports::{self, PortError};
 use crate::store::thread::StoreHandle;
 use crate::store::{Store, StoreError, meta, sessions};
-use crate::clock;
 
 /// The file whose lock says that `serve` runs on a data directory.
 const LOCK_FILE: &str = "serve.lock";
@@ -110,6 +111,9 @@ pub enum ServeError {
     /// The member's ticket.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The member.
+    #[error(transparent)]
+    Member(#[from] StartError),
     /// Threads.
     #[error("the system gives no threads")]
     Threads(#[source] std::io::Error),
@@ -124,7 +128,7 @@ pub enum ServeError {
 /// [`ServeError`] if it cannot start.
 pub async fn serve(
     options: Options,
-    start_member: impl FnOnce(MemberConfig) -> Arc<dyn Member>,
+    start_member: impl FnOnce(MemberConfig) -> Result<Arc<dyn Member>, StartError>,
     announce: impl FnOnce(&Listening),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -136,9 +140,8 @@ pub async fn serve(
     let mut store = Store::open_or_create(&options.data_dir)?;
     store.check(&options.data_dir)?;
     let places = choose_places(&mut store, &options, public_key(&realm_key))?;
-    let (signed, _is_new) =
-        store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
-    let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?);
+    let (signed, _is_new) = store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
+    let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?)?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
     let workers = Pool::start(hasher, pool::default_workers()).map_err(ServeError::Threads)?;
     let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
@@ -146,13 +149,14 @@ pub async fn serve(
     let desk = Desk::open(&realm_seed, places.desk, Arc::new(office)).await?;
     announce(&listening(&options, &places, &signed, member.as_ref()));
 
-    let keeper = Keeper { store, realm_key, member };
+    let keeper = Keeper { store, realm_key, member: Arc::clone(&member) };
     tokio::select! {
         biased;
         () = shutdown => tracing::info!("Stopping"),
         () = desk.run() => {}
         () = keeper.watch() => {}
     }
+    member.quit().await;
     keeper.roll_call(Vec::new()).await;
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
@@ -256,6 +260,7 @@ fn member_config(
         ticket,
         policy_head: signed.sign_head(realm_key),
         policy: signed.clone(),
+        realm_now_ms: now,
         listen: places.member,
         addresses: ports::reachable(places.member, ADDRESSES_PER_PEER_MAX),
         relay: places.relay,
@@ -358,10 +363,8 @@ impl Keeper {
     }
 
     async fn roll_call(&self, online: Vec<PeerKey>) {
-        let marked = self
-            .store
-            .run(move |store| store.write(|tx| sessions::set_online(tx, &online)))
-            .await;
+        let marked =
+            self.store.run(move |store| store.write(|tx| sessions::set_online(tx, &online))).await;
         if let Err(error) = marked {
             let error = login::error_chain(&error);
             tracing::warn!(%error, "The register could not be written");

@@ -45,7 +45,8 @@ fn from_stdin() -> Result<Zeroizing<Vec<u8>>, Failure> {
 fn from_terminal() -> Result<Zeroizing<Vec<u8>>, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Misuse(
-            "there is no terminal to ask for the password; give it with --password-stdin".to_owned(),
+            "there is no terminal to ask for the password; give it with --password-stdin"
+                .to_owned(),
         ));
     }
     let prompt = |text: &str| {

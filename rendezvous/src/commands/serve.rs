@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lanyard_rendezvous::member::StandIn;
+use lanyard_rendezvous::member::MeshMember;
 use lanyard_rendezvous::serve::{self, Listening, Options};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,20 +17,22 @@ const LINGER: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Result<(), Failure> {
     let ServeArgs { listen, mesh_listen, advertise, name, no_relay } = args;
-    let options =
-        Options { data_dir, listen, mesh_listen, advertise, name, relay: !no_relay };
+    let options = Options { data_dir, listen, mesh_listen, advertise, name, relay: !no_relay };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
-        let (term, int) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        let (term, int) =
+            (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
         let announce = |listening: &Listening| {
             if let Err(failure) = announce(listening, *answers) {
                 tracing::warn!(?failure, "Nobody reads the join link");
             }
         };
-        serve::serve(options, StandIn::start, announce, either(term, int))
+        let member_dir = options.data_dir.clone();
+        let start_member = |config| MeshMember::start(config, &member_dir);
+        serve::serve(options, start_member, announce, either(term, int))
             .await
             .map_err(|error| Failure::Fault(error.into()))
     });

@@ -168,8 +168,13 @@ fn sessions_are_listed_until_their_ticket_ends() {
         .write(|tx| {
             let device = devices::sign_in(tx, alice, peer, 10, 1_000)?;
             let address = "192.0.2.1:5".to_owned();
-            let session =
-                sessions::NewSession { account: alice, device, address, since: 10, expires_at: 1_000 };
+            let session = sessions::NewSession {
+                account: alice,
+                device,
+                address,
+                since: 10,
+                expires_at: 1_000,
+            };
             sessions::put(tx, &session)?;
             sessions::set_online(tx, &[peer, PeerKey([9; 32])])
         })
