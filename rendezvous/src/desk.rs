@@ -156,7 +156,10 @@ impl Desk {
         }
     }
 
-    fn on_login(&mut self, event: request_response::Event<lanyard_protocol::login::Request, Vec<u8>>) {
+    fn on_login(
+        &mut self,
+        event: request_response::Event<lanyard_protocol::login::Request, Vec<u8>>,
+    ) {
         match event {
             request_response::Event::Message { peer, connection_id, message } => {
                 let Message::Request { request, channel, .. } = message else { return };

@@ -109,12 +109,8 @@ fn create(path: &Path) -> Result<Seed, KeyError> {
     let mut seed = Seed::default();
     getrandom::fill(seed.as_mut()).map_err(|_no_detail| KeyError::Random)?;
     let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .map_err(io)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(io)?;
     let written = file.write_all(seed.as_ref()).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
     // Gone or not, the draft has the mode 0600 and is not read by anybody.

@@ -116,7 +116,7 @@ impl Office {
         login: Login,
         clock_ms: u64,
     ) -> Result<Reply, LoginError> {
-        let Login { username, password, nickname, device_label: _ } = login;
+        let Login { username, password, nickname, device_label } = login;
         let address = from.ip();
         let username = Username::parse(&username).map_err(|_cannot_exist| username);
         // One key per account, however it is spelled, or each spelling would have its own five tries.
@@ -152,7 +152,7 @@ impl Office {
             Gate::Wait { .. } => Passed::OverDelay,
         };
         self.throttle().succeeded(&key, passed);
-        self.grant(SignIn { account, rehash, peer, from, nickname, clock_ms }).await
+        self.grant(SignIn { account, rehash, peer, from, nickname, device_label, clock_ms }).await
     }
 
     async fn find(&self, name: Option<Username>, peer: PeerKey) -> Result<Found, LoginError> {
@@ -188,9 +188,9 @@ impl Office {
     async fn grant(&self, sign_in: SignIn) -> Result<Reply, LoginError> {
         let realm_key = Arc::clone(&self.realm_key);
         let member = Arc::clone(&self.member);
-        let granted = self.store.run(move |store| {
-            store.write(|tx| grant(tx, &realm_key, member.as_ref(), &sign_in))
-        });
+        let granted = self
+            .store
+            .run(move |store| store.write(|tx| grant(tx, &realm_key, member.as_ref(), &sign_in)));
         Ok(match granted.await? {
             Granted::In(grant) => Reply::Granted(grant),
             Granted::Not(code, reason) => denied(code, reason, None),
@@ -210,6 +210,7 @@ struct SignIn {
     peer: PeerKey,
     from: SocketAddr,
     nickname: Option<String>,
+    device_label: Option<String>,
     clock_ms: u64,
 }
 
@@ -239,7 +240,10 @@ fn grant(
     let issued_at_s = issuer::issue_time_s(&account, now);
     let lifetime_s = rules::newest(tx)?.ticket_lifetime_s;
     let expires_at = issued_at_s.saturating_add(lifetime_s).saturating_mul(1_000);
-    let device = devices::sign_in(tx, account.id, sign_in.peer, now, expires_at)?;
+    // A label is for its owner's eyes; one that cannot be shown is left out.
+    let label = sign_in.device_label.as_deref().and_then(|text| Nickname::parse(text).ok());
+    let label = label.as_ref().map_or("", Nickname::as_str);
+    let device = devices::sign_in(tx, account.id, sign_in.peer, label, now, expires_at)?;
     accounts::set_last_login(tx, account.id, now)?;
     let address = sign_in.from.to_string();
     let session = NewSession { account: account.id, device, address, since: now, expires_at };

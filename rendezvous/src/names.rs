@@ -33,7 +33,9 @@ pub enum NameError {
         max: usize,
     },
     /// The profile does not allow a character, or not here.
-    #[error("the name has a character that may not stand in a name, such as a space, control or symbol")]
+    #[error(
+        "the name has a character that may not stand in a name, such as a space, control or symbol"
+    )]
     Character,
     /// Direction controls, tag characters and the like.
     #[error("the name has invisible characters that change how it is shown")]

@@ -209,9 +209,8 @@ mod tests {
     fn a_cut_stands_in_the_policy_until_nothing_can_need_it() {
         let (_dir, mut store) = store();
         let name = Username::parse("alice").unwrap();
-        let id = store
-            .write(|tx| accounts::create(tx, &name, None, Role::Member, "phc", NOW))
-            .unwrap();
+        let id =
+            store.write(|tx| accounts::create(tx, &name, None, Role::Member, "phc", NOW)).unwrap();
         store.write(|tx| accounts::set_state(tx, "alice", State::Disabled, NOW)).unwrap();
         let (signed, _) = sign(&mut store, NOW);
         let peer = PeerKey([5; 32]);

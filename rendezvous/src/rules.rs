@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 
+use crate::store::StoreError;
 use crate::store::audit::{self, Entry, OPERATOR};
 use crate::store::rules::{self, RuleRow};
-use crate::store::StoreError;
 
 /// The keys of the command line.
 pub const KEYS: [&str; 7] = [
@@ -100,9 +100,8 @@ fn apply(rule: &mut RuleRow, key: &str, value: &str) -> Result<(), RuleError> {
 #[must_use]
 pub fn parse_duration_s(text: &str) -> Option<u64> {
     let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
-    let (digits, factor) = units
-        .into_iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
+    let (digits, factor) =
+        units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -152,7 +151,10 @@ mod tests {
         let dates: Vec<u64> = rows.iter().map(|row| row.starts_at).collect();
         assert_eq!(dates, [0, 500, 501, 502], "what changes nothing adds no row");
         let last = rules::newest(store.reader()).unwrap();
-        assert_eq!((last.max_text_bytes, last.per_minute, last.ticket_lifetime_s), (1_000, 0, 86_400));
+        assert_eq!(
+            (last.max_text_bytes, last.per_minute, last.ticket_lifetime_s),
+            (1_000, 0, 86_400)
+        );
         assert_eq!(last.per_day, 5_000);
     }
 

@@ -15,6 +15,7 @@ use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::policy::SignedPolicy;
 use tokio::time::MissedTickBehavior;
 
+use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::desk::{Desk, DeskError};
 use crate::issuer;
@@ -27,7 +28,6 @@ use crate::policy::{self, PublishError};
 use crate::ports::{self, PortError};
 use crate::store::thread::StoreHandle;
 use crate::store::{Store, StoreError, meta, sessions};
-use crate::clock;
 
 /// The file whose lock says that `serve` runs on a data directory.
 const LOCK_FILE: &str = "serve.lock";
@@ -113,8 +113,8 @@ pub enum ServeError {
     /// Threads.
     #[error("the system gives no threads")]
     Threads(#[source] std::io::Error),
-    /// The member's key makes no identity.
-    #[error("there is no name for the realm in {0:?}: it must have 1 to 64 visible characters")]
+    /// The realm's name cannot be shown.
+    #[error("{0:?} cannot be the realm's name: it must have 1 to 48 visible characters")]
     Name(String),
 }
 
@@ -136,8 +136,7 @@ pub async fn serve(
     let mut store = Store::open_or_create(&options.data_dir)?;
     store.check(&options.data_dir)?;
     let places = choose_places(&mut store, &options, public_key(&realm_key))?;
-    let (signed, _is_new) =
-        store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
+    let (signed, _is_new) = store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
     let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?);
     let hasher = Arc::new(Hasher::new(config.argon2)?);
     let workers = Pool::start(hasher, pool::default_workers()).map_err(ServeError::Threads)?;
@@ -146,7 +145,7 @@ pub async fn serve(
     let desk = Desk::open(&realm_seed, places.desk, Arc::new(office)).await?;
     announce(&listening(&options, &places, &signed, member.as_ref()));
 
-    let keeper = Keeper { store, realm_key, member };
+    let keeper = Keeper { store, realm_key, member, told: signed.policy().number };
     tokio::select! {
         biased;
         () = shutdown => tracing::info!("Stopping"),
@@ -284,7 +283,7 @@ fn listening(
 }
 
 /// How far the watch over the rows has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
     version: Option<i64>,
     told: u64,
@@ -295,6 +294,8 @@ struct Keeper {
     store: StoreHandle,
     realm_key: Arc<SigningKey>,
     member: Arc<dyn Member>,
+    /// The number of the policy that the member started with.
+    told: u64,
 }
 
 impl Keeper {
@@ -303,7 +304,7 @@ impl Keeper {
         let mut roll_call = tokio::time::interval(ROLL_CALL_EVERY);
         let mut renew = tokio::time::interval(RENEW_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut seen, mut online) = (Seen::default(), Vec::new());
+        let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
         // The first tick is at once, and the member has just got a ticket.
         renew.tick().await;
         loop {
@@ -358,10 +359,8 @@ impl Keeper {
     }
 
     async fn roll_call(&self, online: Vec<PeerKey>) {
-        let marked = self
-            .store
-            .run(move |store| store.write(|tx| sessions::set_online(tx, &online)))
-            .await;
+        let marked =
+            self.store.run(move |store| store.write(|tx| sessions::set_online(tx, &online))).await;
         if let Err(error) = marked {
             let error = login::error_chain(&error);
             tracing::warn!(%error, "The register could not be written");

@@ -126,8 +126,7 @@ impl Store {
 
     fn open_with(data_dir: &Path, create: OpenFlags) -> Result<Self, StoreError> {
         let path = data_dir.join(FILE_NAME);
-        let flags =
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
         let conn = Connection::open_with_flags(&path, flags).doing("open the database")?;
         prepare(conn, &path).map_err(|error| match error {
             StoreError::Sql { source, .. } if is_damage(&source) => StoreError::Damaged { path },
@@ -176,9 +175,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`] if the file cannot be read.
     pub fn data_version(&self) -> Result<i64, StoreError> {
-        self.conn
-            .query_row("PRAGMA data_version", [], |row| row.get(0))
-            .doing("look for changes")
+        self.conn.query_row("PRAGMA data_version", [], |row| row.get(0)).doing("look for changes")
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::PasswordArgs;
 /// Asks for a password.
 pub(crate) fn read(args: PasswordArgs) -> Result<Password, Failure> {
     let line = if args.password_stdin { from_stdin()? } else { from_terminal()? };
-    Password::from_bytes(line).map_err(|error| match error {
+    Password::from_bytes(&line).map_err(|error| match error {
         PasswordError::NotText => Failure::refused("bad-field", error.to_string()),
         _ => Failure::refused("weak-password", error.to_string()),
     })
@@ -45,7 +45,8 @@ fn from_stdin() -> Result<Zeroizing<Vec<u8>>, Failure> {
 fn from_terminal() -> Result<Zeroizing<Vec<u8>>, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Misuse(
-            "there is no terminal to ask for the password; give it with --password-stdin".to_owned(),
+            "there is no terminal to ask for the password; give it with --password-stdin"
+                .to_owned(),
         ));
     }
     let prompt = |text: &str| {

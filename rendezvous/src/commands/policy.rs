@@ -20,7 +20,8 @@ pub(crate) fn run(realm: &Realm, command: PolicyCommand, answers: &Answers) -> R
         PolicyCommand::Show => show(realm, answers),
         PolicyCommand::Set { key, value } => {
             let mut store = realm.store()?;
-            store.write(|tx| rules::set(tx, &key, &value, meta::realm_now(tx, clock::unix_ms())?))?;
+            store
+                .write(|tx| rules::set(tx, &key, &value, meta::realm_now(tx, clock::unix_ms())?))?;
             answers.done(wait_for(realm, &store)?, &format!("{key} is now {value}"), None)
         }
     }

@@ -227,6 +227,7 @@ async fn a_password_changed_during_the_check_does_not_let_in() {
         peer: LAPTOP,
         from: "192.0.2.1:1".parse().unwrap(),
         nickname: None,
+        device_label: None,
         clock_ms: NOW,
     };
     let reply = desk.office.grant(sign_in).await.unwrap();

@@ -75,9 +75,13 @@ fn hostile_usernames_are_refused_with_the_reason() {
 
 #[test]
 fn look_alikes_have_one_skeleton() {
-    for (one, other) in
-        [("alice", "a1ice"), ("bob", "b0b"), ("modem", "modern"), ("scope", "ѕсоре"), ("ohm", "оһт")]
-    {
+    for (one, other) in [
+        ("alice", "a1ice"),
+        ("bob", "b0b"),
+        ("modem", "modern"),
+        ("scope", "ѕсоре"),
+        ("ohm", "оһт"),
+    ] {
         let (one, other) = (Username::parse(one), Username::parse(other));
         let (Ok(one), Ok(other)) = (one, other) else { panic!("both are names of their own") };
         // The last pair differs in one letter: the skeleton must not swallow everything.

@@ -95,8 +95,7 @@ impl Pool {
     /// # Errors
     /// What the system says if it gives no threads.
     pub fn start(hasher: Arc<Hasher>, workers: NonZeroUsize) -> std::io::Result<Self> {
-        let shared =
-            Arc::new(Shared { queues: Mutex::default(), wake: Condvar::new(), hasher });
+        let shared = Arc::new(Shared { queues: Mutex::default(), wake: Condvar::new(), hasher });
         let mut pool = Self { shared: Arc::clone(&shared), workers: Vec::new() };
         for number in 0..workers.get() {
             let shared = Arc::clone(&shared);
@@ -204,8 +203,7 @@ mod tests {
 
     /// A pool whose workers never take a job, so that queues can be looked at.
     fn stalled() -> Pool {
-        let shared =
-            Shared { queues: Mutex::default(), wake: Condvar::new(), hasher: hasher() };
+        let shared = Shared { queues: Mutex::default(), wake: Condvar::new(), hasher: hasher() };
         Pool { shared: Arc::new(shared), workers: Vec::new() }
     }
 

@@ -54,9 +54,7 @@ fn run(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreEr
     for step in missing {
         transaction.execute_batch(step).doing("migrate the database")?;
     }
-    transaction
-        .pragma_update(None, "application_id", APPLICATION_ID)
-        .doing("mark the database")?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).doing("mark the database")?;
     transaction
         .pragma_update(None, "user_version", version_of(steps))
         .doing("number the database")?;

@@ -97,7 +97,8 @@ pub fn list(conn: &Connection, now: u64) -> Result<Vec<SessionRow>, StoreError> 
     let rows = statement
         .query_map([to_sql(now)], |row| {
             let peer: Vec<u8> = row.get(2)?;
-            Ok(PeerKey::from_slice(&peer).map(|peer| (row.get(0), row.get(1), peer, row.get(3)))
+            Ok(PeerKey::from_slice(&peer)
+                .map(|peer| (row.get(0), row.get(1), peer, row.get(3)))
                 .map(|(username, nickname, peer, device)| -> rusqlite::Result<SessionRow> {
                     Ok(SessionRow {
                         username: username?,
