@@ -117,7 +117,7 @@ impl<'a> Envelope<'a> {
 
     /// The bytes that the signature covers: `["Signature1", protected, h'', payload]` (RFC 9052 §4.4).
     #[must_use]
-    pub fn to_be_signed(&self) -> Vec<u8> {
+    pub fn to_be_signed(self) -> Vec<u8> {
         to_be_signed(self.protected, self.payload)
     }
 

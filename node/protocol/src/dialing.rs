@@ -24,6 +24,8 @@ struct Entry {
     addresses: Vec<String>,
     state: State,
     failures: u32,
+    /// Not dialled before this time, whatever happens meanwhile.
+    not_before: Duration,
     /// Order of arrival, so that a full book forgets its oldest stranger.
     touched: u64,
 }
@@ -64,6 +66,7 @@ impl AddressBook {
             addresses: Vec::new(),
             state: State::Due(mono.saturating_add(head_start)),
             failures: 0,
+            not_before: Duration::ZERO,
             touched,
         });
         entry.touched = touched;
@@ -73,7 +76,7 @@ impl AddressBook {
         entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
         if let (true, State::Due(at)) = (news, entry.state) {
             entry.failures = 0;
-            entry.state = State::Due(at.min(mono.saturating_add(head_start)));
+            entry.dial_at(at.min(mono.saturating_add(head_start)));
         }
         self.forget_oldest();
     }
@@ -106,6 +109,7 @@ impl AddressBook {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.state = State::Linked;
             entry.failures = 0;
+            entry.not_before = Duration::ZERO;
         }
     }
 
@@ -113,7 +117,7 @@ impl AddressBook {
     pub fn unlinked(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
         if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.state = State::Due(mono.saturating_add(BUSY_REDIAL + head_start + jitter));
+            entry.dial_at(mono.saturating_add(BUSY_REDIAL + head_start + jitter));
         }
     }
 
@@ -122,7 +126,7 @@ impl AddressBook {
         if let Some(entry) = self.dialling_mut(peer) {
             let wait = REDIAL_MIN.saturating_mul(2u32.saturating_pow(entry.failures.min(8)));
             entry.failures = entry.failures.saturating_add(1);
-            entry.state = State::Due(mono.saturating_add(wait.min(REDIAL_MAX) + jitter));
+            entry.dial_at(mono.saturating_add(wait.min(REDIAL_MAX) + jitter));
         }
     }
 
@@ -134,13 +138,17 @@ impl AddressBook {
             return;
         }
         entry.failures = entry.failures.saturating_add(1);
-        entry.state = State::Due(mono.saturating_add(BUSY_REDIAL + jitter));
+        entry.dial_at(mono.saturating_add(BUSY_REDIAL + jitter));
     }
 
-    /// Nobody is dialled before this time: the peer has refused us for longer.
+    /// The peer is not dialled before this time, although its link closes or it shows new addresses:
+    /// it has refused us, or we it. A link that both accept ends that.
     pub fn postpone(&mut self, peer: PeerKey, until: Duration) {
         if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.state = State::Due(until);
+            entry.not_before = until;
+            if entry.state != State::Linked {
+                entry.dial_at(until);
+            }
         }
     }
 
@@ -149,7 +157,7 @@ impl AddressBook {
         for entry in self.entries.values_mut() {
             entry.failures = 0;
             if entry.due_at().is_some() {
-                entry.state = State::Due(mono);
+                entry.dial_at(mono);
             }
         }
     }
@@ -188,6 +196,10 @@ impl AddressBook {
 }
 
 impl Entry {
+    fn dial_at(&mut self, at: Duration) {
+        self.state = State::Due(at.max(self.not_before));
+    }
+
     fn due_at(&self) -> Option<Duration> {
         match self.state {
             State::Due(at) => Some(at),

@@ -42,7 +42,7 @@ use crate::ticket::Ticket;
 use crate::time::{Now, RealmClock};
 
 use gossip::{Seen, TicketCache};
-pub use links::{Link, LinkId};
+pub use links::{Link, LinkId, NewLink};
 use sending::Outbox;
 pub use sending::{SendRefused, SentReceipt, Unsent};
 
@@ -109,7 +109,7 @@ pub struct GossipId(pub u64);
 #[derive(Debug)]
 pub enum Input {
     /// A link stands: both gates have accepted.
-    LinkUp(links::NewLink),
+    LinkUp(NewLink),
     /// A link is gone.
     LinkDown(LinkId),
     /// A dial ended before the gate, or without a verdict.
@@ -386,6 +386,7 @@ impl Engine {
             engine.seen.insert_known(id, sent_at, realm_ms, now.mono);
         }
         engine.check_own_membership(now);
+        engine.after_mutation(now);
         engine
     }
 
@@ -431,7 +432,8 @@ impl Engine {
         [
             Some(self.next_link_check),
             self.presence_due,
-            self.book.next_due(),
+            // Who has ended dials nobody, so what is due there must not wake the driver for ever.
+            self.book.next_due().filter(|_due| !self.ended),
             self.roster.next_expiry(),
             self.next_link_deadline(),
         ]
@@ -449,6 +451,7 @@ impl Engine {
             self.next_link_check = now.mono.saturating_add(LINK_CHECK_EVERY);
             self.denied.retain(|_peer, until| now.mono < *until);
             self.judge_links_again(now);
+            self.check_own_membership(now);
             self.seen.forget(now.mono);
             self.changed();
         }
@@ -474,7 +477,9 @@ impl Engine {
         }
     }
 
-    fn view(&self) -> AdmissionView {
+    /// The snapshot that the gate judges by.
+    #[must_use]
+    pub fn view(&self) -> AdmissionView {
         let boot_of = |link: &Link| (link.peer, link.boot);
         AdmissionView {
             realm: self.realm,
@@ -487,7 +492,7 @@ impl Engine {
                 ticket: self.ticket.as_bytes().to_vec(),
             },
             policy: Arc::clone(&self.policy),
-            clock: self.clock.clone(),
+            clock: self.clock.clone().at_least(self.policy.issued_at),
             boots: Arc::new(self.boots.clone()),
             links: Arc::new(self.links.values().map(boot_of).collect()),
             denied: Arc::new(self.denied.clone()),

@@ -52,6 +52,13 @@ impl RealmClock {
         now.wall_ms.saturating_add_signed(self.offset_ms).max(self.high_water_ms)
     }
 
+    /// This clock, but not before a time that the realm itself has signed.
+    #[must_use]
+    pub(crate) fn at_least(mut self, realm_ms: u64) -> Self {
+        self.high_water_ms = self.high_water_ms.max(realm_ms);
+        self
+    }
+
     /// Realm time less local time, in milliseconds.
     #[must_use]
     pub fn offset_ms(&self) -> i64 {

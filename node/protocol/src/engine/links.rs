@@ -218,9 +218,11 @@ impl Engine {
 
     pub(super) fn peer_subscribed(&mut self, peer: PeerKey, topic: Topic, now: Now) {
         let topics = self.subscribed.entry(peer).or_default();
-        if !topics.contains(&topic) {
-            topics.push(topic);
+        if topics.contains(&topic) {
+            // Once per link: who subscribes again and again does not make us speak again and again.
+            return;
         }
+        topics.push(topic);
         match topic {
             Topic::Control => self.presence_soon(now),
             Topic::Mesh => self.resend(now),

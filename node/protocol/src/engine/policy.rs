@@ -74,7 +74,8 @@ impl Engine {
         if claims.role == Role::Authority {
             return;
         }
-        let realm_ms = self.clock.peek_ms(now);
+        // A clock that is a little slow must not hide a ban that begins when the policy was signed.
+        let realm_ms = self.clock.peek_ms(now).max(self.policy.issued_at);
         if let Some(ban) = self.policy.ban_at(claims.account, realm_ms) {
             let (reason, until) = (ban.reason.clone(), ban.until);
             self.end(EndReason::Banned { reason, until });

@@ -77,6 +77,9 @@ impl Engine {
 
     /// Somebody new may be listening: speak soon, once for all that come in that time.
     pub(super) fn presence_soon(&mut self, now: Now) {
+        if self.ended {
+            return;
+        }
         let peers = u32::try_from(self.roster.online().count()).unwrap_or(u32::MAX);
         let wait = ANSWER_MIN.max(ANSWER_PER_PEER.saturating_mul(peers));
         let due = now.mono.saturating_add(wait + self.jitter());
@@ -115,6 +118,7 @@ impl Engine {
 
     /// Membership is lost: nothing is dialled or sent any more.
     pub(super) fn end(&mut self, reason: EndReason) {
+        self.presence_due = None;
         if !std::mem::replace(&mut self.ended, true) {
             self.event(Event::Ended(reason));
         }

@@ -192,6 +192,9 @@ impl Engine {
 
     /// Somebody listens now: what nobody has goes out again, in order.
     pub(super) fn resend(&mut self, now: Now) {
+        if self.ended {
+            return;
+        }
         self.forget_old_unsent(now);
         let unsent: Vec<Unsent> = self
             .outbox
