@@ -3,16 +3,21 @@
 //! `serve` starts one with a [`MemberConfig`] and from then on only calls [`Member`]. The stand-in knows nobody
 //! and publishes nothing, so that logging in works without a mesh.
 
+mod mesh;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 
 use crate::keys::Seed;
+pub use mesh::MeshMember;
 
 /// What a member starts with.
 pub struct MemberConfig {
@@ -28,6 +33,8 @@ pub struct MemberConfig {
     pub listen: SocketAddr,
     /// The addresses to tell others, as multiaddrs without `/p2p/`.
     pub addresses: Vec<String>,
+    /// Realm time now: the larger of this machine's clock and all that was ever signed.
+    pub realm_now_ms: u64,
     /// Whether to relay circuits.
     pub relay: bool,
 }
@@ -50,6 +57,8 @@ pub trait Member: fmt::Debug + Send + Sync {
     fn publish_policy(&self, policy: &SignedPolicy, head: Vec<u8>);
     /// Takes a fresh ticket in the place of the one that is running out.
     fn renew(&self, ticket: Ticket);
+    /// Says goodbye to the mesh.
+    fn quit(&self) -> BoxFuture<'_, ()>;
 }
 
 /// A member without a mesh.
@@ -85,4 +94,8 @@ impl Member for StandIn {
     }
 
     fn renew(&self, _ticket: Ticket) {}
+
+    fn quit(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use lanyard_node::node::StartError;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::ADDRESSES_PER_PEER_MAX;
@@ -110,6 +111,9 @@ pub enum ServeError {
     /// The member's ticket.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The member.
+    #[error(transparent)]
+    Member(#[from] StartError),
     /// Threads.
     #[error("the system gives no threads")]
     Threads(#[source] std::io::Error),
@@ -124,7 +128,7 @@ pub enum ServeError {
 /// [`ServeError`] if it cannot start.
 pub async fn serve(
     options: Options,
-    start_member: impl FnOnce(MemberConfig) -> Arc<dyn Member>,
+    start_member: impl FnOnce(MemberConfig) -> Result<Arc<dyn Member>, StartError>,
     announce: impl FnOnce(&Listening),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -137,7 +141,7 @@ pub async fn serve(
     store.check(&options.data_dir)?;
     let places = choose_places(&mut store, &options, public_key(&realm_key))?;
     let (signed, _is_new) = store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
-    let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?);
+    let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?)?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
     let workers = Pool::start(hasher, pool::default_workers()).map_err(ServeError::Threads)?;
     let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
@@ -145,13 +149,15 @@ pub async fn serve(
     let desk = Desk::open(&realm_seed, places.desk, Arc::new(office)).await?;
     announce(&listening(&options, &places, &signed, member.as_ref()));
 
-    let keeper = Keeper { store, realm_key, member, told: signed.policy().number };
+    let told = signed.policy().number;
+    let keeper = Keeper { store, realm_key, member: Arc::clone(&member), told };
     tokio::select! {
         biased;
         () = shutdown => tracing::info!("Stopping"),
         () = desk.run() => {}
         () = keeper.watch() => {}
     }
+    member.quit().await;
     keeper.roll_call(Vec::new()).await;
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
@@ -255,6 +261,7 @@ fn member_config(
         ticket,
         policy_head: signed.sign_head(realm_key),
         policy: signed.clone(),
+        realm_now_ms: now,
         listen: places.member,
         addresses: ports::reachable(places.member, ADDRESSES_PER_PEER_MAX),
         relay: places.relay,

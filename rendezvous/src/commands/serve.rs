@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use lanyard_rendezvous::member::StandIn;
+use lanyard_rendezvous::member::MeshMember;
 use lanyard_rendezvous::serve::{self, Listening, Options};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +26,9 @@ pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Resu
                 tracing::warn!(?failure, "Nobody reads the join link");
             }
         };
-        serve::serve(options, StandIn::start, announce, either(term, int))
+        let member_dir = options.data_dir.clone();
+        let start_member = |config| MeshMember::start(config, &member_dir);
+        serve::serve(options, start_member, announce, either(term, int))
             .await
             .map_err(|error| Failure::Fault(error.into()))
     });
