@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use lanyard_protocol::login::{Denial, DenialCode, Grant, Login, PEERS_MAX, Reply, Request};
+use lanyard_protocol::login::{
+    Denial, DenialCode, Grant, Login, PEERS_MAX, PeerAddresses, Reply, Request,
+};
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::Connection;
 
@@ -267,7 +269,8 @@ fn grant(
         policy: policy.as_bytes().to_vec(),
         realm_time: now,
         member: member.addresses(),
-        peers: member.peers(PEERS_MAX),
+        // One entry out of bounds would make the whole reply unreadable.
+        peers: member.peers(PEERS_MAX).into_iter().filter(PeerAddresses::is_bounded).collect(),
         nickname_refused,
     })))
 }

@@ -39,6 +39,9 @@ const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
 /// How often the member's ticket is renewed: long before half of its life.
 const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
+/// The longest that the member may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// What the operator asks for.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -157,7 +160,8 @@ pub async fn serve(
         () = desk.run() => {}
         () = keeper.watch() => {}
     }
-    member.quit().await;
+    // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
+    tokio::time::timeout(GOODBYE, member.quit()).await.ok();
     keeper.roll_call(Vec::new()).await;
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.

@@ -47,6 +47,7 @@ impl Desk {
             policy,
             listen: "127.0.0.1:1".parse().unwrap(),
             addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+            realm_now_ms: NOW,
             relay: false,
         };
         let member = StandIn::start(config);
