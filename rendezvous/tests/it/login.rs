@@ -293,3 +293,31 @@ async fn who_only_stands_there_makes_room_for_who_asks() {
     let reply = tokio::time::timeout(Duration::from_secs(3), login).await.unwrap();
     assert!(matches!(reply, Reply::Granted(_)));
 }
+
+#[tokio::test]
+async fn who_never_asks_is_closed_in_time() {
+    let realm = Realm::fresh();
+    let serving = realm.serve();
+    let address = serving.desk().replace("/ip4/", "").replace("/tcp/", ":");
+    let mut idle = Peer::new(LOGIN_PROTOCOL);
+    idle.connect(serving.desk(), realm_of(&serving)).await.unwrap();
+    // Not even the first byte of a handshake: four seconds.
+    let silent = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut greeting = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut greeting).await.ok();
+    };
+    // A whole handshake, and then nothing: ten seconds.
+    let closed = async {
+        loop {
+            if let SwarmEvent::ConnectionClosed { .. } = idle.swarm.select_next_some().await {
+                break;
+            }
+        }
+    };
+    let silent = tokio::time::timeout(Duration::from_secs(6), silent);
+    let closed = tokio::time::timeout(Duration::from_secs(12), closed);
+    let (silent, closed) = tokio::join!(silent, closed);
+    assert!(silent.is_ok(), "a silent socket is still open after 6 s");
+    assert!(closed.is_ok(), "an idle connection is still open after 12 s");
+}
