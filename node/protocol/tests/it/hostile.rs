@@ -31,11 +31,15 @@ fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
 /// An engine that has heard nothing yet; what it accepts is a breach.
 struct Judge {
     engine: Engine,
-    accepted: usize,
+    heard: usize,
 }
 
 impl Judge {
     fn new() -> Self {
+        Self { engine: Self::engine(), heard: 0 }
+    }
+
+    fn engine() -> Engine {
         let config = Config {
             key: testing::key(200),
             ticket: testing::ticket(&realm(), &testing::key(200), "judge"),
@@ -50,11 +54,16 @@ impl Judge {
         };
         let mut engine = Engine::new(config, NOW);
         while engine.poll_output().is_some() {}
-        Self { engine, accepted: 0 }
+        engine
     }
 
     /// Whether the engine accepts, stores or tells of these bytes.
     fn takes(&mut self, topic: Topic, bytes: &[u8]) -> bool {
+        self.heard += 1;
+        if self.heard.is_multiple_of(100) {
+            // A true link would be closed after three of these; here the count would only grow.
+            self.engine = Self::engine();
+        }
         let (id, source) = (GossipId(0), PeerKey([7; 32]));
         let input = Input::Gossip { id, source, topic, bytes: bytes.to_vec() };
         self.engine.handle_input(input, NOW);
@@ -71,7 +80,6 @@ impl Judge {
             }
         }
         assert_eq!(verdicts, 1, "exactly one verdict");
-        self.accepted += usize::from(taken);
         taken
     }
 }
@@ -127,7 +135,6 @@ fn r12_no_flipped_bit_of_a_message_is_accepted() {
         let flipped = flip(&messages[round % messages.len()], &mut random);
         assert!(!judge.takes(Topic::Mesh, &flipped), "{}", hex::encode(flipped));
     }
-    assert_eq!(judge.accepted, 0);
 }
 
 /// A COSE_Sign1 in parts that can be put together anew.
@@ -233,7 +240,6 @@ fn r41_no_message_put_together_from_parts_of_others_is_accepted() {
             assert!(!judge.takes(Topic::Mesh, &mixed), "{}", hex::encode(mixed));
         }
     }
-    assert_eq!(judge.accepted, 0);
 }
 
 /// Longer heads for the same length, and the two chunks of an indefinite one.
