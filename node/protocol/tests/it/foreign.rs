@@ -3,9 +3,41 @@
 use coset::cbor::value::Value;
 use coset::{AsCborValue as _, CborSerializable as _, TaggedCborSerializable as _, iana};
 use ed25519_dalek::{Signature, VerifyingKey};
+use lanyard_protocol::cose::{self, Kind};
 use lanyard_protocol::testing::{T0, WEEK_S};
+use lanyard_protocol::ticket::Ticket;
 
 use crate::objects::{self, golden};
+
+/// The golden claims, changed and signed again by the realm.
+fn reissued(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Vec<u8> {
+    let mut claims = Value::from_slice(sign1().payload.as_deref().unwrap()).unwrap();
+    change(claims.as_map_mut().unwrap());
+    cose::sign(Kind::Ticket, &objects::realm(), &claims.to_vec().unwrap())
+}
+
+#[test]
+fn r24_claims_of_later_versions_are_ignored_and_missing_ones_are_not_forgiven() {
+    let realm = objects::realm_key();
+    let more = reissued(|claims| claims.push((Value::Text("colour".into()), Value::from(7))));
+    assert_eq!(Ticket::verify(&more, &realm).unwrap().claims(), &objects::claims());
+    for index in 0..12 {
+        let fewer = reissued(|claims| drop(claims.remove(index)));
+        assert!(Ticket::verify(&fewer, &realm).is_err(), "claim {index}");
+    }
+}
+
+#[test]
+fn r22_impossible_times_are_refused_although_the_realm_has_signed_them() {
+    let realm = objects::realm_key();
+    // The order is iss, sub, exp, nbf, iat: R-20.
+    for (index, name) in [(2, "exp"), (3, "nbf"), (4, "iat")] {
+        for time in [Value::from(-1), Value::from(1.5), Value::from(1u64 << 60), Value::from(5)] {
+            let ticket = reissued(|claims| claims[index].1 = time.clone());
+            assert!(Ticket::verify(&ticket, &realm).is_err(), "{name} {time:?}");
+        }
+    }
+}
 
 /// The value under an integer key of a CBOR map.
 fn at(map: &Value, key: i64) -> &Value {
