@@ -42,7 +42,7 @@ use crate::ticket::Ticket;
 use crate::time::{Now, RealmClock};
 
 use gossip::{Seen, TicketCache};
-pub use links::{Link, LinkId};
+pub use links::{Link, LinkId, NewLink};
 use sending::Outbox;
 pub use sending::{SendRefused, SentReceipt, Unsent};
 
@@ -109,7 +109,7 @@ pub struct GossipId(pub u64);
 #[derive(Debug)]
 pub enum Input {
     /// A link stands: both gates have accepted.
-    LinkUp(links::NewLink),
+    LinkUp(NewLink),
     /// A link is gone.
     LinkDown(LinkId),
     /// A dial ended before the gate, or without a verdict.
@@ -477,7 +477,9 @@ impl Engine {
         }
     }
 
-    fn view(&self) -> AdmissionView {
+    /// The snapshot that the gate judges by.
+    #[must_use]
+    pub fn view(&self) -> AdmissionView {
         let boot_of = |link: &Link| (link.peer, link.boot);
         AdmissionView {
             realm: self.realm,

@@ -17,6 +17,7 @@ pub mod message;
 pub mod policy;
 pub mod presence;
 pub mod roster;
+pub mod sync;
 pub mod ticket;
 
 #[cfg(any(test, feature = "test-utils"))]
