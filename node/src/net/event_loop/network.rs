@@ -33,7 +33,9 @@ impl EventLoop {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.connected(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed { connection_id, .. } => {
+            SwarmEvent::ConnectionClosed { connection_id, peer_id, cause, .. } => {
+                let cause = cause.map(|cause| root_cause(&cause));
+                tracing::debug!(peer = %peer_id, ?cause, "A connection has ended");
                 if let Some(link) = self.state.links.remove(&connection_id) {
                     self.state.connections.remove(&link);
                     self.feed(Input::LinkDown(link));
@@ -155,6 +157,7 @@ impl EventLoop {
             self.swarm.close_connection(connection);
             return;
         };
+        tracing::debug!(?peer, dialled = endpoint.is_dialer(), "A connection stands");
         let link = LinkId(self.state.next_link);
         self.state.next_link = self.state.next_link.wrapping_add(1);
         self.state.links.insert(connection, link);
