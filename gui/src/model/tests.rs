@@ -1,0 +1,1 @@
+//! The model's rules that span its parts.
