@@ -206,7 +206,7 @@ fn load(
         }
     };
     let mut data = FontData::from_blob(content, face.index);
-    let is_variable = data.variation_axes().iter().any(|axis| axis.tag.to_string() == "wght");
+    let is_variable = data.variation_axes().iter().any(|axis| axis.tag == *b"wght");
     let mut name = format!("{}#{}", path.display(), face.index);
     if is_variable {
         let mut tweak = FontTweak::default();

@@ -194,7 +194,7 @@ pub fn strong_family() -> FontFamily {
 #[must_use]
 pub fn account_colour(account: AccountId, dark_mode: bool) -> Color32 {
     let background = palette_of(dark_mode).background;
-    let steps = (1..40).map(|step| f32::from(step as u8) * 0.02);
+    let steps = (1_u8..40).map(|step| f32::from(step) * 0.02);
     let mut lightness = steps.map(|l| if dark_mode { l + 0.2 } else { 0.56 - l });
     lightness
         .find_map(|l| {
@@ -234,16 +234,15 @@ pub fn apply(ctx: &Context, settings: &Settings) {
 }
 
 fn style(dark_mode: bool) -> Style {
-    let mut style = Style::default();
-    style.text_styles = [
+    let text_styles = [
         (TextStyle::Body, body()),
         (TextStyle::Button, body()),
         (TextStyle::Small, note()),
         (TextStyle::Heading, title()),
         (TextStyle::Monospace, FontId::monospace(13.0)),
-    ]
-    .into();
-    style.visuals = visuals(dark_mode);
+    ];
+    let visuals = visuals(dark_mode);
+    let mut style = Style { text_styles: text_styles.into(), visuals, ..Style::default() };
     style.spacing.item_spacing = vec2(2.0 * GRID, GRID);
     style.spacing.button_padding = vec2(3.0 * GRID, 1.5 * GRID);
     style.spacing.interact_size = vec2(32.0, 28.0);
@@ -251,8 +250,14 @@ fn style(dark_mode: bool) -> Style {
         bar_width: 8.0,
         handle_min_length: 32.0,
         floating: true,
+        dormant_background_opacity: 0.0,
+        active_background_opacity: 0.0,
+        interact_background_opacity: 0.0,
         ..ScrollStyle::thin()
     };
+    // The timeline keeps its own place; a spring would fight it whenever rows come in below.
+    style.spacing.scroll.kinetic.rubber_band = false;
+    style.spacing.scroll.fade.strength = 0.0;
     style.interaction.selectable_labels = false;
     style.interaction.tooltip_delay = 0.4;
     // Nothing slides: every animation is a row of repaints.

@@ -40,7 +40,8 @@ pub struct Script {
     pub now_ms: u64,
     /// Whether the window said goodbye.
     pub is_shut_down: bool,
-    sent: u64,
+    /// Texts taken so far.
+    pub sent: u64,
 }
 
 /// The window's end of a script.

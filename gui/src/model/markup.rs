@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use linkify::{LinkFinder, LinkKind};
 
+const MAILTO: &str = "mailto:";
+
 /// A part of a text, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
@@ -56,7 +58,7 @@ impl MyNames {
 /// Links and mentions in a text, in order and without overlap.
 #[must_use]
 pub fn spans(text: &str, me: &MyNames) -> Vec<Span> {
-    let mut spans: Vec<Span> = if text.contains([':', '.']) { links(text) } else { Vec::new() };
+    let mut spans: Vec<Span> = if text.contains([':', '@']) { links(text) } else { Vec::new() };
     if text.contains('@') {
         for mention in mentions(text, me) {
             let free = spans.iter().all(|span| {
@@ -74,7 +76,7 @@ pub fn spans(text: &str, me: &MyNames) -> Vec<Span> {
 /// The part of a link that says where it leads: the host, or the mail address.
 #[must_use]
 pub fn real_host(url: &str) -> String {
-    if let Some(address) = url.strip_prefix("mailto:") {
+    if let Some(address) = url.strip_prefix(MAILTO) {
         return address.split('?').next().unwrap_or(address).to_owned();
     }
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -85,17 +87,20 @@ pub fn real_host(url: &str) -> String {
 
 fn links(text: &str) -> Vec<Span> {
     let mut finder = LinkFinder::new();
-    finder.kinds(&[LinkKind::Url]);
-    let found = finder.links(text).filter(|link| {
-        let scheme = link.as_str().split(':').next().unwrap_or_default().to_ascii_lowercase();
-        matches!(scheme.as_str(), "http" | "https" | "mailto")
+    finder.kinds(&[LinkKind::Url, LinkKind::Email]);
+    let found = finder.links(text).filter_map(|link| {
+        let (mut start, target) = (link.start(), link.as_str());
+        let url = if *link.kind() == LinkKind::Email {
+            let scheme_before = text.get(..start)?.ends_with(MAILTO);
+            start -= if scheme_before { MAILTO.len() } else { 0 };
+            format!("{MAILTO}{target}")
+        } else {
+            let scheme = target.split(':').next()?.to_ascii_lowercase();
+            matches!(scheme.as_str(), "http" | "https").then(|| target.to_owned())?
+        };
+        Some(Span { range: start..link.end(), kind: SpanKind::Link { url } })
     });
-    found
-        .map(|link| Span {
-            range: link.start()..link.end(),
-            kind: SpanKind::Link { url: link.as_str().to_owned() },
-        })
-        .collect()
+    found.collect()
 }
 
 fn mentions<'t>(text: &'t str, me: &'t MyNames) -> impl Iterator<Item = Span> + 't {
@@ -142,10 +147,10 @@ fn prefix_len(text: &str, name: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Vec<(&str, SpanKind)> {
+    fn found(text: &str) -> Vec<(String, SpanKind)> {
         let me = MyNames::new("ada", "Ada L.");
         let spans = spans(text, &me);
-        spans.into_iter().map(|span| (&text[span.range], span.kind)).collect()
+        spans.into_iter().map(|span| (text.get(span.range).unwrap().to_owned(), span.kind)).collect()
     }
 
     fn link(url: &str) -> SpanKind {
@@ -157,8 +162,8 @@ mod tests {
         assert_eq!(
             found("see https://a.example/x?y, or mailto:a@b.example."),
             [
-                ("https://a.example/x?y", link("https://a.example/x?y")),
-                ("mailto:a@b.example", link("mailto:a@b.example")),
+                ("https://a.example/x?y".into(), link("https://a.example/x?y")),
+                ("mailto:a@b.example".into(), link("mailto:a@b.example")),
             ]
         );
         assert_eq!(found("javascript:alert(1) file:///etc/passwd ftp://x.example"), []);
@@ -168,8 +173,8 @@ mod tests {
     fn i_am_found_by_either_name_and_in_any_case() {
         assert_eq!(found("hi @Ada L. and @ADA!").len(), 2);
         assert!(found("@ada").iter().all(|(_, kind)| *kind == SpanKind::MentionMe));
-        assert_eq!(found("@adam"), [("@adam", SpanKind::Mention)]);
-        assert_eq!(found("me@ada.example"), []);
+        assert_eq!(found("@adam"), [("@adam".into(), SpanKind::Mention)]);
+        assert_eq!(found("me@ada.example"), [("me@ada.example".into(), link("mailto:me@ada.example"))]);
         assert_eq!(found("@ @@ @."), []);
     }
 

@@ -22,8 +22,8 @@ use crate::text;
 pub const LOBBY: &str = "lobby";
 /// Messages taken from the store at a time.
 pub const PAGE_LEN: usize = 200;
-/// The pass turns amber this long before its end.
-const PASS_WARNS_MS: u64 = 24 * 3_600_000;
+/// While the login node renews it, the pass turns amber only this long before its end.
+const PASS_WARNS_MS: u64 = 3_600_000;
 /// Notices kept on screen.
 const NOTICES_MAX: usize = 4;
 
@@ -170,7 +170,7 @@ impl Chat {
     #[must_use]
     pub fn pass_is_worrying(&self, now_ms: u64) -> bool {
         let left = self.status.expires_at.saturating_sub(self.realm_now(now_ms));
-        !self.status.rendezvous_online || left < PASS_WARNS_MS / 24
+        !self.status.rendezvous_online || left < PASS_WARNS_MS
     }
 
     /// Unread messages of all rooms.
@@ -182,7 +182,7 @@ impl Chat {
     /// Takes an event of the node.
     pub fn apply(&mut self, event: NodeEvent, attention: Attention, now_ms: u64) -> Vec<Effect> {
         match event {
-            NodeEvent::Message(message) => self.take_message(message, attention),
+            NodeEvent::Message(message) => self.take_message(&message, attention),
             NodeEvent::State { id, state } => {
                 for room in self.rooms.values_mut() {
                     room.timeline.set_state(id, state);
@@ -288,7 +288,8 @@ impl Chat {
     /// Takes what the store knows of a room's unread part.
     pub fn unread_known(&mut self, name: &str, read: Option<MessageId>, count: u64) {
         let Some(room) = self.rooms.get_mut(name) else { return };
-        room.unread = count;
+        // What arrived since the question was asked is in the count already, or on top of it.
+        room.unread = room.unread.max(count);
         if let Some(read) = read.filter(|_| count > 0) {
             room.timeline.mark_unread_after(read);
         }
@@ -362,7 +363,7 @@ impl Chat {
         effects
     }
 
-    fn take_message(&mut self, message: Arc<ChatMessage>, attention: Attention) -> Vec<Effect> {
+    fn take_message(&mut self, message: &Arc<ChatMessage>, attention: Attention) -> Vec<Effect> {
         let is_mine = message.account == self.status.me.account;
         let mentions_me = !is_mine && self.my_names.mentioned_in(&message.text);
         let shown = message.room == self.current;
@@ -372,7 +373,7 @@ impl Chat {
         if !seen && !is_mine && room.unread == 0 {
             room.timeline.mark_unread_from_now();
         }
-        if !room.timeline.insert(Arc::clone(&message), mentions_me) || is_mine {
+        if !room.timeline.insert(Arc::clone(message), mentions_me) || is_mine {
             return Vec::new();
         }
         room.unread += 1;
@@ -388,7 +389,7 @@ impl Chat {
         if message.via == Via::Sync || !(mentions_me || unseen) {
             return Vec::new();
         }
-        vec![notification(&message, many_rooms)]
+        vec![notification(message, many_rooms)]
     }
 
     fn take_presence(&mut self, change: &PresenceChange, now_ms: u64) {

@@ -175,7 +175,6 @@ impl Timeline {
     }
 
     /// The notices folded into a row.
-    #[must_use]
     pub fn presence(&self, row: Row, count: usize) -> impl Iterator<Item = &PresenceNote> {
         self.entries.iter().skip(row.entry).take(count).filter_map(|entry| match entry {
             Entry::Presence(note) => Some(note),

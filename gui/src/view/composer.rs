@@ -57,8 +57,7 @@ pub fn composer_ui(
         ui.set_width(ui.available_width());
         ui.set_min_height(theme::FIELD_HEIGHT - 10.0);
         ui.horizontal(|ui| {
-            let width = ui.available_width() - SEND_SIZE - 12.0;
-            field_ui(ui, chat, draft, locked.is_none(), width, state, actions);
+            field_ui(ui, chat, draft, locked.is_none(), state, actions);
             if draft.is_empty() {
                 hint_ui(ui);
             } else {
@@ -81,7 +80,6 @@ fn field_ui(
     chat: &Chat,
     draft: &str,
     unlocked: bool,
-    width: f32,
     state: &mut ViewState,
     actions: &mut Vec<Action>,
 ) {
@@ -89,13 +87,20 @@ fn field_ui(
     let id = Id::unique("composer");
     let room = text::clean_name(&chat.current);
     let mut value = draft.to_owned();
-    if state.take_focus(Focus::Composer) {
+    let width = ui.available_width() - SEND_SIZE - 12.0;
+    if state.focus == Some(Focus::Composer) && !unlocked {
+        state.focus = None;
+    } else if state.focus == Some(Focus::Composer) {
+        // Under a dialog that is just closing, the first wish goes unheard.
+        if ui.memory(|memory| memory.has_focus(id)) {
+            state.focus = None;
+        }
         ui.memory_mut(|memory| memory.request_focus(id));
+        ui.ctx().request_repaint();
         put_cursor_at_end(ui, id, draft);
     }
-    // Never narrower than the hint: an empty field must not collapse.
     ui.allocate_ui(vec2(width, 20.0), |ui| {
-        ScrollArea::vertical().id_salt("draft").max_height(GROWS_TO).show(ui, |ui| {
+        ScrollArea::vertical().id_salt("draft").min_scrolled_height(20.0).max_height(GROWS_TO).show(ui, |ui| {
             let edit = TextEdit::multiline(&mut value)
                 .id(id)
                 .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))

@@ -18,6 +18,8 @@ use crate::view::{Focus, ViewState};
 
 const GAP: f32 = 14.0;
 const EMBLEM_HEIGHT: f32 = 64.0;
+/// In a lower window the form needs the space.
+const EMBLEM_FROM: f32 = 560.0;
 
 /// Draws the login window.
 pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
@@ -35,7 +37,12 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
             eframe::egui::UiBuilder::new().max_rect(column).layout(Layout::top_down(Align::Min)),
             |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
-                emblem_ui(ui, p);
+                if full.height() >= EMBLEM_FROM {
+                    emblem_ui(ui, p);
+                } else {
+                    ui.label(RichText::new("Lanyard").font(theme::title()).color(p.text));
+                    ui.add_space(GAP);
+                }
                 form_ui(ui, model, state, actions);
             },
         );
@@ -292,11 +299,11 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) {
         ui.horizontal_top(|ui| {
             ui.label(RichText::new("!").font(theme::strong()).color(p.red));
             ui.vertical(|ui| {
-                ui.label(RichText::new(&refused.title).font(theme::strong()).color(p.red));
+                widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
                 if let Some(detail) = &refused.detail {
-                    ui.label(RichText::new(detail).font(theme::body()).color(p.text));
+                    widgets::paragraph(ui, detail, theme::body(), p.text);
                 }
-                ui.label(RichText::new(&refused.advice).font(theme::body()).color(p.text));
+                widgets::paragraph(ui, &refused.advice, theme::body(), p.text);
                 if let Some(wait) = refused.wait(now_ms) {
                     let words = format!("Next try in {wait}.");
                     ui.label(RichText::new(words).font(theme::strong()).color(p.text));
@@ -348,6 +355,8 @@ fn links_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     ui.add_space(8.0);
     ui.horizontal(|ui| {
+        // The words, not their clickable surroundings, stand flush with the fields.
+        ui.add_space(-theme::GRID);
         if matches!(model.session, Session::Joining(_)) {
             if widgets::text_button(ui, "Cancel", p.dim).clicked() {
                 actions.push(Action::CancelSignIn);

@@ -75,7 +75,8 @@ fn room_ui(
     let galley = widgets::elided(ui, &name, font, colour, rect.width() - 52.0);
     let middle = rect.center().y;
     widgets::paint_middle(ui.painter(), pos2(rect.left() + 8.0, middle), galley, colour);
-    if unread > 0 {
+    // The room in sight needs no count: the window's title has it while one looks elsewhere.
+    if unread > 0 && !selected {
         let mentioned = state.is_some_and(|room| room.mentioned);
         unread_ui(ui, pos2(rect.right() - 8.0, middle), unread, mentioned);
     }

@@ -19,7 +19,7 @@ use crate::action::Action;
 use crate::model::Model;
 use crate::model::rooms::Room;
 use crate::model::session::Chat;
-use crate::model::timeline::{Entry, RowKey, RowKind, Timeline};
+use crate::model::timeline::{Entry, Row, RowKey, RowKind, Timeline};
 use crate::theme;
 use crate::view::ViewState;
 use crate::view::timeline::heights::Heights;
@@ -70,11 +70,11 @@ pub fn timeline_ui(
     }
     let area = ui.available_rect_before_wrap();
     let context = RowContext::new(ui, model, chat, room, area.width() - 2.0 * theme::GUTTER);
-    view.sync(&room.timeline, &context);
+    view.sync(&context);
     page_keys(ui, view, &room.timeline, f64::from(area.height()));
 
     let sight = f64::from(area.height());
-    let offset = view.settle(ui, &room.timeline, &context, sight);
+    let offset = view.settle(ui, &context, sight);
     let total = view.heights.total() + BOTTOM_SPACE;
     let forced = as_f32(offset);
     let output = ScrollArea::vertical()
@@ -86,10 +86,11 @@ pub fn timeline_ui(
             let pad = (sight - total).max(0.0);
             // Far down, f32 places are too coarse: rows are placed relative to what is in sight.
             let top = f64::from(area.top()) + pad - offset;
-            view.draw(ui, &room.timeline, &context, offset..offset + sight, top, actions);
+            view.draw(ui, &context, offset..offset + sight, top, actions);
         });
-    let moved = f64::from(output.state.clamped_offset().y - forced);
-    if moved != 0.0 {
+    // The clamped offset would be clamped by the heights of the frame before.
+    let moved = f64::from(output.state.unclamped_offset().y - forced);
+    if moved.abs() > 0.25 {
         view.anchor_at(offset + moved, sight, &room.timeline);
     }
     if room.has_older && !room.loading && offset < LOAD_OLDER_WITHIN {
@@ -109,7 +110,8 @@ pub fn timeline_ui(
 
 impl TimelineView {
     /// Brings the heights in line with the rows: known ones stay, new ones are estimated.
-    fn sync(&mut self, timeline: &Timeline, context: &RowContext<'_>) {
+    fn sync(&mut self, context: &RowContext<'_>) {
+        let timeline = context.timeline;
         let mut unchanged = timeline.rows_unchanged_since(self.revision);
         if (self.width - context.width).abs() > 0.5 {
             self.width = context.width;
@@ -120,7 +122,7 @@ impl TimelineView {
         self.heights.truncate(unchanged);
         for row in timeline.rows().iter().skip(self.heights.len()) {
             let known = self.measured.get(&timeline.row_key(*row)).copied();
-            self.heights.push(f64::from(known.unwrap_or_else(|| estimate(timeline, *row, context))));
+            self.heights.push(f64::from(known.unwrap_or_else(|| estimate(*row, context))));
         }
         if let Anchor::Row { at, key, .. } = &mut self.anchor
             && timeline.rows().get(*at).is_none_or(|row| timeline.row_key(*row) != *key)
@@ -134,10 +136,10 @@ impl TimelineView {
     }
 
     /// Measures what is in sight and around it, and says where the visible part begins.
-    fn settle(&mut self, ui: &Ui, timeline: &Timeline, context: &RowContext<'_>, sight: f64) -> f64 {
+    fn settle(&mut self, ui: &Ui, context: &RowContext<'_>, sight: f64) -> f64 {
         if let Anchor::Row { at, into, .. } = self.anchor {
-            self.measure(ui, timeline, context, at, into + sight + OVERSCAN);
-            self.measure_up(ui, timeline, context, at, OVERSCAN);
+            self.measure(ui, context, at, into + sight + OVERSCAN);
+            self.measure_up(ui, context, at, OVERSCAN);
             let offset = self.heights.offset_of(at) + into.min(self.heights.get(at));
             if offset + sight < self.heights.total() + BOTTOM_SPACE {
                 return offset;
@@ -145,7 +147,7 @@ impl TimelineView {
             // So close to the end that less than a window is left.
             self.anchor = Anchor::End;
         }
-        self.measure_up(ui, timeline, context, self.heights.len(), sight + OVERSCAN);
+        self.measure_up(ui, context, self.heights.len(), sight + OVERSCAN);
         (self.heights.total() + BOTTOM_SPACE - sight).max(0.0)
     }
 
@@ -153,7 +155,6 @@ impl TimelineView {
     fn measure(
         &mut self,
         ui: &Ui,
-        timeline: &Timeline,
         context: &RowContext<'_>,
         start: usize,
         distance: f64,
@@ -163,7 +164,7 @@ impl TimelineView {
             if covered >= distance {
                 break;
             }
-            covered += self.measure_row(ui, timeline, context, at);
+            covered += self.measure_row(ui, context, at);
         }
     }
 
@@ -171,7 +172,6 @@ impl TimelineView {
     fn measure_up(
         &mut self,
         ui: &Ui,
-        timeline: &Timeline,
         context: &RowContext<'_>,
         end: usize,
         distance: f64,
@@ -181,17 +181,18 @@ impl TimelineView {
             if covered >= distance {
                 break;
             }
-            covered += self.measure_row(ui, timeline, context, at);
+            covered += self.measure_row(ui, context, at);
         }
     }
 
-    fn measure_row(&mut self, ui: &Ui, timeline: &Timeline, context: &RowContext<'_>, at: usize) -> f64 {
+    fn measure_row(&mut self, ui: &Ui, context: &RowContext<'_>, at: usize) -> f64 {
+        let timeline = context.timeline;
         let Some(row) = timeline.rows().get(at) else { return 0.0 };
         let key = timeline.row_key(*row);
         if self.measured.contains_key(&key) {
             return self.heights.get(at);
         }
-        let height = row::lay_out(ui, timeline, *row, context).height;
+        let height = row::lay_out(ui, *row, context).height;
         self.measured.insert(key, height);
         self.heights.set(at, f64::from(height));
         f64::from(height)
@@ -200,12 +201,12 @@ impl TimelineView {
     fn draw(
         &mut self,
         ui: &mut Ui,
-        timeline: &Timeline,
         context: &RowContext<'_>,
         sight: Range<f64>,
         top: f64,
         actions: &mut Vec<Action>,
     ) {
+        let timeline = context.timeline;
         let (first, _) = self.heights.at(sight.start);
         let left = ui.clip_rect().left().max(ui.max_rect().left()) + theme::GUTTER;
         for at in first..self.heights.len() {
@@ -214,7 +215,7 @@ impl TimelineView {
                 break;
             }
             let Some(row) = timeline.rows().get(at) else { break };
-            let laid = row::lay_out(ui, timeline, *row, context);
+            let laid = row::lay_out(ui, *row, context);
             let min = pos2(left, as_f32(top + begins).round());
             let rect = Rect::from_min_size(min, vec2(context.width, laid.height));
             if (f64::from(laid.height) - self.heights.get(at)).abs() > 0.5 {
@@ -223,7 +224,7 @@ impl TimelineView {
                 self.heights.set(at, f64::from(laid.height));
                 ui.ctx().request_repaint();
             }
-            row::row_ui(ui, rect, laid, timeline, *row, context, actions);
+            row::row_ui(ui, rect, laid, *row, context, actions);
         }
     }
 
@@ -241,7 +242,8 @@ impl TimelineView {
 }
 
 /// A guess from the length of the text; wrong ones are put right before they are seen.
-fn estimate(timeline: &Timeline, row: crate::model::timeline::Row, context: &RowContext<'_>) -> f32 {
+fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
+    let timeline = context.timeline;
     const LETTER_WIDTH: f32 = 7.2;
     let letters = match (row.kind, timeline.entry(row)) {
         (RowKind::Day(_) | RowKind::New, _) => return row::DIVIDER_HEIGHT,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::text::{LayoutJob, TextFormat};
 use eframe::egui::{
-    Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin, Modal,
+    Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin, Modal,
     Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, pos2,
     vec2,
 };
@@ -62,6 +62,12 @@ pub fn wrapped(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -
     let mut job = LayoutJob::single_section(text.to_owned(), format);
     job.wrap.max_width = width;
     ui.painter().layout_job(job)
+}
+
+/// A paragraph with the line height of the theme.
+pub fn paragraph(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Response {
+    let galley = wrapped(ui, text, font, colour, ui.available_width());
+    ui.label(galley)
 }
 
 /// Paints a galley with its middle at this height.
@@ -141,14 +147,15 @@ impl Field<'_> {
         ui.spacing_mut().item_spacing.y = theme::GRID;
         let label = ui.label(eframe::egui::RichText::new(self.label).font(theme::note()).color(p.dim));
         let has_focus = ui.memory(|memory| memory.has_focus(self.id));
-        let margin = Margin { left: 12, right: 12, top: 10, bottom: 10 };
+        let margin = Margin { left: 12, right: 12, top: 5, bottom: 5 };
         let edit = TextEdit::singleline(value)
             .id(self.id)
             .password(self.password)
             .hint_text(eframe::egui::RichText::new(self.hint).color(p.faint))
             .font(theme::body())
             .desired_width(ui.available_width() - 24.0 - self.right)
-            .min_size(vec2(0.0, theme::FIELD_HEIGHT - 20.0))
+            .min_size(vec2(0.0, theme::FIELD_HEIGHT - 12.0))
+            .align(Align2::LEFT_CENTER)
             .frame(Frame::new());
         let line = if has_focus { p.ribbon } else { p.line };
         let outer = Frame::new()
@@ -217,7 +224,7 @@ pub fn dialog(ui: &mut Ui, title: &str, actions: &mut Vec<Action>, content: impl
         ui.set_width(theme::DIALOG_WIDTH.min(space.x - 96.0));
         ui.horizontal(|ui| {
             ui.label(eframe::egui::RichText::new(title).font(theme::title()).color(p.text));
-            let to_right = eframe::egui::Layout::right_to_left(eframe::egui::Align::Center);
+            let to_right = eframe::egui::Layout::right_to_left(Align::Center);
             ui.with_layout(to_right, |ui| {
                 if close_button(ui, &format!("Close {title}")).clicked() {
                     actions.push(Action::Show(None));

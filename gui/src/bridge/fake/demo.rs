@@ -65,7 +65,7 @@ pub const PEOPLE: [(&str, &str, Role); 8] = [
 ];
 
 /// Account ids whose hues look well beside each other.
-const HUE_BYTES: [u8; 8] = [2, 36, 5, 25, 38, 19, 35, 12];
+const HUE_BYTES: [u8; 8] = [12, 1, 17, 15, 22, 6, 3, 11];
 
 /// The account of a person of the demo realm.
 #[must_use]
@@ -245,7 +245,7 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
         let reason = if online { PresenceReason::Joined } else { PresenceReason::Left };
         backend.tell(presence(person, online, reason));
     }
-    for (number, text) in [(1, "Boards arrived"), (2, "Who has the crimper?"), (3, "Found it")] {
+    for (number, text) in [(1, "Boards arrived"), (2, "Who has the crimper?"), (3, "Found it"), (4, "Bench 2")] {
         let mut message = message(4, 900 + number, text, now_ms);
         message.room = "hardware".into();
         message.via = Via::Sync;

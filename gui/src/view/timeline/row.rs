@@ -36,11 +36,16 @@ pub const PRESENCE_HEIGHT: f32 = 32.0;
 /// Send states of own messages older than this are yesterday's news, unless nobody has them.
 const STATE_SHOWN_MS: u64 = 10 * 60_000;
 
+/// From the top of a line to the line under a link.
+const UNDERLINE: f32 = 17.5;
+
 /// What all rows of a frame share.
 #[derive(Debug)]
 pub struct RowContext<'m> {
     /// Width of a row.
     pub width: f32,
+    /// The timeline of the room shown.
+    pub timeline: &'m Timeline,
     model: &'m Model,
     chat: &'m Chat,
     my_names: &'m MyNames,
@@ -52,7 +57,7 @@ pub struct RowContext<'m> {
 impl<'m> RowContext<'m> {
     /// Looks up once what every row needs.
     #[must_use]
-    pub fn new(ui: &Ui, model: &'m Model, chat: &'m Chat, room: &Room, width: f32) -> Self {
+    pub fn new(ui: &Ui, model: &'m Model, chat: &'m Chat, room: &'m Room, width: f32) -> Self {
         /// Further up than this, the last own message is not in sight with any other.
         const LOOK_BACK: usize = 200;
         let me = chat.status.me.account;
@@ -63,6 +68,7 @@ impl<'m> RowContext<'m> {
         });
         Self {
             width,
+            timeline: &room.timeline,
             model,
             chat,
             my_names: &chat.my_names,
@@ -107,7 +113,8 @@ struct Body {
 
 /// Lays a row out.
 #[must_use]
-pub fn lay_out(ui: &Ui, timeline: &Timeline, row: Row, context: &RowContext<'_>) -> Laid {
+pub fn lay_out(ui: &Ui, row: Row, context: &RowContext<'_>) -> Laid {
+    let timeline = context.timeline;
     let header = match row.kind {
         RowKind::Day(_) | RowKind::New => return Laid { height: DIVIDER_HEIGHT, body: None },
         RowKind::Presence { .. } => return Laid { height: PRESENCE_HEIGHT, body: None },
@@ -132,13 +139,12 @@ pub fn row_ui(
     ui: &mut Ui,
     rect: Rect,
     laid: Laid,
-    timeline: &Timeline,
     row: Row,
     context: &RowContext<'_>,
     actions: &mut Vec<Action>,
 ) {
     let p = context.palette;
-    let model = context.model;
+    let (model, timeline) = (context.model, context.timeline);
     let body = match (row.kind, laid.body) {
         (RowKind::Day(date), _) => {
             let name = text::day_name(date, model.now_ms, &model.zone);
@@ -156,7 +162,7 @@ pub fn row_ui(
         RowKind::Message { header: true } | RowKind::Echo { header: true }
     );
     let id = ui.scope_id().with(("row", timeline.row_key(row)));
-    let author = Author::of(timeline, row, context);
+    let author = Author::of(row, context);
     if header {
         header_ui(ui, rect, id, &author, context);
     }
@@ -167,7 +173,7 @@ pub fn row_ui(
         let place = pos2(at.x - 12.0, top + theme::LINE_HEIGHT / 2.0);
         ui.painter().text(place, Align2::RIGHT_CENTER, time, theme::note(), p.faint);
     }
-    body_ui(ui, at, id, body, &author, context, actions);
+    body_ui(ui, (at, id), body, &author, context, actions);
 }
 
 /// Who speaks in a row.
@@ -182,7 +188,8 @@ struct Author<'a> {
 }
 
 impl<'a> Author<'a> {
-    fn of(timeline: &'a Timeline, row: Row, context: &'a RowContext<'_>) -> Self {
+    fn of(row: Row, context: &'a RowContext<'_>) -> Self {
+        let timeline = context.timeline;
         match timeline.entry(row) {
             Some(Entry::Message(line)) => Self::of_message(&line.message, line.mentions_me),
             Some(Entry::Presence(_)) | None => {
@@ -246,16 +253,16 @@ fn lay_out_body(ui: &Ui, text: &str, state: Option<String>, context: &RowContext
     job.wrap.max_width = width;
     let mut written = 0;
     for span in &spans {
-        let (font, colour, underline) = match span.kind {
-            SpanKind::Link { .. } => (theme::body(), p.ribbon, Stroke::new(1.0, p.ribbon)),
-            SpanKind::MentionMe => (theme::strong(), p.amber, Stroke::NONE),
-            SpanKind::Mention => (theme::strong(), p.text, Stroke::NONE),
+        let (font, colour) = match span.kind {
+            SpanKind::Link { .. } => (theme::body(), p.ribbon),
+            SpanKind::MentionMe => (theme::strong(), p.amber),
+            SpanKind::Mention => (theme::strong(), p.text),
         };
-        append(&mut job, text.get(written..span.range.start), theme::body(), p.text, Stroke::NONE);
-        append(&mut job, text.get(span.range.clone()), font, colour, underline);
+        append(&mut job, text.get(written..span.range.start), theme::body(), p.text);
+        append(&mut job, text.get(span.range.clone()), font, colour);
         written = span.range.end;
     }
-    append(&mut job, text.get(written..), theme::body(), p.text, Stroke::NONE);
+    append(&mut job, text.get(written..), theme::body(), p.text);
     let galley = ui.painter().layout_job(job);
     let state = state.map(|words| {
         let note = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
@@ -279,19 +286,16 @@ fn append(
     text: Option<&str>,
     font: eframe::egui::FontId,
     colour: Color32,
-    underline: Stroke,
 ) {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return };
     let mut format = TextFormat::simple(font, colour);
     format.line_height = Some(theme::LINE_HEIGHT);
-    format.underline = underline;
     job.append(text, 0.0, format);
 }
 
 fn body_ui(
     ui: &Ui,
-    at: Pos2,
-    id: Id,
+    (at, id): (Pos2, Id),
     body: Body,
     author: &Author<'_>,
     context: &RowContext<'_>,
@@ -358,6 +362,9 @@ fn places_of(galley: &Galley, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
 fn link_ui(ui: &Ui, id: Id, places: &[Rect], url: &str, actions: &mut Vec<Action>) {
     for (number, place) in places.iter().enumerate() {
         let response = ui.interact(*place, id.with(number), Sense::click());
+        // egui underlines at the bottom of the line height, too far below the letters.
+        let colour = theme::palette(ui).ribbon.gamma_multiply(0.7);
+        ui.painter().hline(place.x_range(), place.top() + UNDERLINE, Stroke::new(1.0, colour));
         widgets::name(&response, AccessRole::Link, url);
         widgets::focus_ring(ui, &response, *place, theme::palette(ui));
         let opens = format!("Opens {}\n{}", markup::real_host(url), text::elide(url, 120));
