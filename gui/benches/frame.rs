@@ -97,7 +97,8 @@ fn key(key: Key) -> Vec<Event> {
 
 fn report(name: &str, mut times: Vec<Duration>) -> Duration {
     times.sort();
-    let at = |percent: usize| times.get((times.len() - 1) * percent / 100).copied().unwrap_or_default();
+    let at =
+        |percent: usize| times.get((times.len() - 1) * percent / 100).copied().unwrap_or_default();
     let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
     println!("{name:<28} median {:>7.2} ms   99 % {:>7.2} ms", ms(at(50)), ms(at(99)));
     at(50)
@@ -130,11 +131,13 @@ fn main() {
     let paging: Vec<_> = (0..300).map(|_| bench.frame(key(Key::PageUp))).collect();
     medians.push(report("a page up in each", paging));
     bench.window.act(&bench.ctx.clone(), Action::JumpToNewest);
-    let typing: Vec<_> =
-        (0..300).map(|_| bench.frame(vec![Event::Text("x".to_owned())])).collect();
+    let typing: Vec<_> = (0..300).map(|_| bench.frame(vec![Event::Text("x".to_owned())])).collect();
     medians.push(report("a letter typed in each", typing));
     let memory = memory_mb();
-    println!("memory at its highest        {:>14} MB", memory.map_or("?".to_owned(), |mb| mb.to_string()));
+    println!(
+        "memory at its highest        {:>14} MB",
+        memory.map_or("?".to_owned(), |mb| mb.to_string())
+    );
     let slowest = medians.into_iter().max().unwrap_or_default();
     assert!(slowest <= FRAME_GOAL, "a frame takes {slowest:?}, the goal is {FRAME_GOAL:?}");
     assert!(memory.is_none_or(|mb| mb < MEMORY_GOAL_MB), "{memory:?} MB");

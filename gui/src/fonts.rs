@@ -93,7 +93,7 @@ impl SystemFonts {
     #[must_use]
     pub fn missing_scripts(&self) -> Vec<&'static str> {
         self.with_library(|database, _| {
-            let lacks = |c: &char| find_fallback(database, *c).is_none();
+            let lacks = |c: &char| find_fallback(database, *c, Weight::NORMAL).is_none();
             SCRIPTS.iter().filter(|(_, c)| lacks(c)).map(|(script, _)| *script).collect()
         })
     }
@@ -129,9 +129,11 @@ impl SystemFonts {
 impl FontProvider for SystemFonts {
     fn font_for(&self, request: &FallbackRequest<'_>) -> Option<FontInsert> {
         let wanted = request.cluster.chars().next()?;
+        let strong = *request.family == theme::strong_family();
+        let weight = if strong { Weight::SEMIBOLD } else { Weight::NORMAL };
         self.with_library(|database, bytes| {
-            let face = find_fallback(database, wanted)?;
-            let (name, data) = load(face, Weight::NORMAL, bytes)?;
+            let face = find_fallback(database, wanted, weight)?;
+            let (name, data) = load(face, weight, bytes)?;
             let family = request.family.clone();
             let families = vec![InsertFontFamily { family, priority: FontPriority::Lowest }];
             Some(FontInsert { name, data, families })
@@ -163,14 +165,14 @@ fn face_named<'d>(database: &'d Database, name: &str, weight: Weight) -> Option<
     database.face(database.query(&query)?)
 }
 
-/// A font that has the character: a preferred one, or any upright one of normal weight.
-fn find_fallback(database: &Database, wanted: char) -> Option<&FaceInfo> {
+/// A font that has the character: a preferred one in this weight, or any upright one of normal weight.
+fn find_fallback(database: &Database, wanted: char, weight: Weight) -> Option<&FaceInfo> {
     // Color Emoji fonts also carry digits, which shall not come from there.
     let plain = wanted.is_ascii();
     let preferred = PREFERRED
         .iter()
         .filter(|name| !(plain && name.contains("Emoji")))
-        .filter_map(|name| face_named(database, name, Weight::NORMAL));
+        .filter_map(|name| face_named(database, name, weight));
     let any = database.faces().filter(|face| {
         face.style == Style::Normal && (350..=500).contains(&face.weight.0) && !face.monospaced
     });

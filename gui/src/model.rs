@@ -332,7 +332,8 @@ impl Model {
     }
 
     fn sign_in(&mut self) -> Vec<Effect> {
-        if matches!(self.session, Session::Joining(_)) || self.login.missing(self.now_ms).is_some() {
+        if matches!(self.session, Session::Joining(_)) || self.login.missing(self.now_ms).is_some()
+        {
             return Vec::new();
         }
         let Ok(link) = self.login.join_link() else { return Vec::new() };
@@ -359,10 +360,10 @@ impl Model {
     }
 
     fn refuse(&mut self, refusal: &Refusal) {
-        let address = self.login.join_link().map_or_else(
-            |_missing| String::new(),
-            |link| format!("{}:{}", link.host, link.port),
-        );
+        let address = self
+            .login
+            .join_link()
+            .map_or_else(|_missing| String::new(), |link| format!("{}:{}", link.host, link.port));
         self.login.refused = Some(refusal::explain(refusal, &address, self.now_ms));
     }
 

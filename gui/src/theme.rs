@@ -250,6 +250,10 @@ fn style(dark_mode: bool) -> Style {
         bar_width: 8.0,
         handle_min_length: 32.0,
         floating: true,
+        foreground_color: true,
+        dormant_handle_opacity: 0.12,
+        active_handle_opacity: 0.25,
+        interact_handle_opacity: 0.45,
         dormant_background_opacity: 0.0,
         active_background_opacity: 0.0,
         interact_background_opacity: 0.0,
@@ -323,8 +327,10 @@ pub fn margin(horizontal: i8, vertical: i8) -> Margin {
 fn hue(account: AccountId) -> f32 {
     const HUES: u16 = 24;
     let bytes = account.0;
-    let sum = bytes.iter().fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)));
-    f32::from(sum % HUES) / f32::from(HUES)
+    let sum =
+        bytes.iter().fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)));
+    // The shift puts one of them on the ribbon's own hue.
+    (f32::from(sum % HUES) + 0.6) / f32::from(HUES)
 }
 
 fn hsl(hue: f32, saturation: f32, lightness: f32) -> Color32 {

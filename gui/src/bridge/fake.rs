@@ -116,11 +116,16 @@ impl Script {
             Command::Send { room, text, echo } => self.send(room, text, *echo),
             Command::Load { room, page } => {
                 let result = Ok(self.page(room, *page));
-                self.events.push_back(BackendEvent::Loaded { room: room.clone(), page: *page, result });
+                self.events.push_back(BackendEvent::Loaded {
+                    room: room.clone(),
+                    page: *page,
+                    result,
+                });
             }
             Command::CountUnread { room } => {
                 let unread = if room == "lobby" { self.unread } else { (None, 0) };
-                self.events.push_back(BackendEvent::Unread { room: room.clone(), result: Ok(unread) });
+                self.events
+                    .push_back(BackendEvent::Unread { room: room.clone(), result: Ok(unread) });
             }
             Command::LookAtInterfaces => {
                 self.events.push_back(BackendEvent::Interfaces(self.interfaces.clone()));

@@ -63,12 +63,7 @@ impl NodeBackend {
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let outlet = Outlet { events, wake: Arc::new(wake) };
         runtime.spawn(supervise(orders, outlet));
-        Ok(Self {
-            commands,
-            events: received,
-            returned: VecDeque::new(),
-            runtime: Some(runtime),
-        })
+        Ok(Self { commands, events: received, returned: VecDeque::new(), runtime: Some(runtime) })
     }
 }
 
@@ -274,7 +269,8 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
                 }
             }
             // The supervisor keeps these for itself.
-            Command::Join(_) | Command::CancelJoin | Command::Leave | Command::LookAtInterfaces => {}
+            Command::Join(_) | Command::CancelJoin | Command::Leave | Command::LookAtInterfaces => {
+            }
         }
     }
 }

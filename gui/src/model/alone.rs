@@ -92,7 +92,9 @@ fn listening(listen: &[String]) -> Check {
         verdict: Verdict::Good,
         title: "This computer waits for others at".into(),
         details: listen.iter().map(|address| text::plain_address(address)).collect(),
-        advice: Some("A firewall must let TCP in on this port. On Windows, mark the network as private."),
+        advice: Some(
+            "A firewall must let TCP in on this port. On Windows, mark the network as private.",
+        ),
     }
 }
 
@@ -109,7 +111,9 @@ fn login_node(status: &Status) -> Check {
         verdict: Verdict::Doubtful,
         title: "The login node does not answer".into(),
         details: Vec::new(),
-        advice: Some("It knows where the others are. Check that it runs and that you are on its network."),
+        advice: Some(
+            "It knows where the others are. Check that it runs and that you are on its network.",
+        ),
     }
 }
 
@@ -121,17 +125,13 @@ fn attempts(attempts: &[DialAttempt], mine: &[Interface], login_node_online: boo
             (Verdict::Doubtful, "No address of anybody else is known yet")
         };
         let advice = "As soon as somebody comes, they appear here by themselves.";
-        return Check {
-            verdict,
-            title: title.into(),
-            details: Vec::new(),
-            advice: Some(advice),
-        };
+        return Check { verdict, title: title.into(), details: Vec::new(), advice: Some(advice) };
     }
     let shown = attempts.iter().take(ATTEMPTS_SHOWN);
-    let elsewhere = attempts.iter().filter_map(|a| ip_of(&a.address)).all(|ip| {
-        !ip.is_loopback() && !mine.iter().any(|interface| same_network(interface, ip))
-    });
+    let elsewhere = attempts
+        .iter()
+        .filter_map(|a| ip_of(&a.address))
+        .all(|ip| !ip.is_loopback() && !mine.iter().any(|interface| same_network(interface, ip)));
     Check {
         verdict: Verdict::Bad,
         title: match attempts.len() {

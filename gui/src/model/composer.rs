@@ -48,7 +48,9 @@ impl Composer {
     #[must_use]
     pub fn locked(&self, rules: Rules) -> Option<String> {
         if rules.realm_now >= rules.expires_at {
-            return Some("Your pass has expired. Sign in again when the login node is back.".into());
+            return Some(
+                "Your pass has expired. Sign in again when the login node is back.".into(),
+            );
         }
         if rules.archived {
             return Some("This room is archived. It can be read, but not written to.".into());
@@ -76,8 +78,7 @@ impl Composer {
             }
         }
         if self.bytes() > rules.max_text_bytes {
-            let (bytes, max) =
-                (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
+            let (bytes, max) = (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
             return Some(format!("{bytes} of {max} bytes: too long, shorten it"));
         }
         None
@@ -88,8 +89,7 @@ impl Composer {
     pub fn counter(&self, rules: Rules) -> Option<String> {
         let near = self.bytes() * 100 >= rules.max_text_bytes * COUNTER_FROM_PERCENT;
         near.then(|| {
-            let (bytes, max) =
-                (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
+            let (bytes, max) = (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
             format!("{bytes} of {max} bytes")
         })
     }
@@ -119,8 +119,7 @@ impl Composer {
 
     /// Puts a refused text back, before whatever has been typed meanwhile.
     pub fn give_back(&mut self, text: String, error: &SendError, realm_now: u64, until_text: &str) {
-        self.draft =
-            if self.draft.is_empty() { text } else { format!("{text}\n{}", self.draft) };
+        self.draft = if self.draft.is_empty() { text } else { format!("{text}\n{}", self.draft) };
         self.refused = Some(refused(error, realm_now, until_text));
     }
 

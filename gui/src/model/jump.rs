@@ -24,7 +24,8 @@ pub enum Target {
 #[must_use]
 pub fn targets(chat: &Chat, wanted: &str) -> Vec<Target> {
     let wanted = wanted.trim().trim_start_matches(['#', '@']).to_lowercase();
-    let rooms = chat.status.rooms.iter().map(|room| (room.name.clone(), Target::Room(room.name.clone())));
+    let rooms =
+        chat.status.rooms.iter().map(|room| (room.name.clone(), Target::Room(room.name.clone())));
     let people = chat.members().into_iter().filter(|member| !member.is_me).map(|member| {
         let key = format!("{} {}", member.nickname, member.username);
         (key, Target::Person { username: member.username, nickname: member.nickname })

@@ -150,7 +150,10 @@ mod tests {
     fn found(text: &str) -> Vec<(String, SpanKind)> {
         let me = MyNames::new("ada", "Ada L.");
         let spans = spans(text, &me);
-        spans.into_iter().map(|span| (text.get(span.range).unwrap().to_owned(), span.kind)).collect()
+        spans
+            .into_iter()
+            .map(|span| (text.get(span.range).unwrap().to_owned(), span.kind))
+            .collect()
     }
 
     fn link(url: &str) -> SpanKind {
@@ -174,7 +177,10 @@ mod tests {
         assert_eq!(found("hi @Ada L. and @ADA!").len(), 2);
         assert!(found("@ada").iter().all(|(_, kind)| *kind == SpanKind::MentionMe));
         assert_eq!(found("@adam"), [("@adam".into(), SpanKind::Mention)]);
-        assert_eq!(found("me@ada.example"), [("me@ada.example".into(), link("mailto:me@ada.example"))]);
+        assert_eq!(
+            found("me@ada.example"),
+            [("me@ada.example".into(), link("mailto:me@ada.example"))]
+        );
         assert_eq!(found("@ @@ @."), []);
     }
 

@@ -60,10 +60,9 @@ fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
             "Too many failed tries: this account is locked for a while.",
             "Wait, then try again. If it was not you, tell whoever runs this place.",
         ),
-        RefusalCode::Disabled => fixed(
-            "This account is disabled.",
-            "Ask whoever runs this place to enable it again.",
-        ),
+        RefusalCode::Disabled => {
+            fixed("This account is disabled.", "Ask whoever runs this place to enable it again.")
+        }
         RefusalCode::Banned => fixed(
             "This account is banned.",
             "If you think that is a mistake, talk to whoever runs this place.",

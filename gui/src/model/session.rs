@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use lanyard_node::event::{ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, Status, Via};
+use lanyard_node::event::{
+    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, Status, Via,
+};
 use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::{MessageId, Role};
@@ -86,7 +88,11 @@ pub struct Chat {
 impl Chat {
     /// The realm as it looks on entering. The effects ask for its history.
     #[must_use]
-    pub fn enter(status: Arc<Status>, entered_offline: bool, zone: TimeZone) -> (Self, Vec<Effect>) {
+    pub fn enter(
+        status: Arc<Status>,
+        entered_offline: bool,
+        zone: TimeZone,
+    ) -> (Self, Vec<Effect>) {
         let mut chat = Self {
             my_names: MyNames::new(&status.me.username, &status.me.nickname),
             entered_offline,
@@ -264,7 +270,12 @@ impl Chat {
     }
 
     /// Takes a part of a room's history.
-    pub fn loaded(&mut self, name: &str, page: Page, result: Result<History, ReadError>) -> Vec<Effect> {
+    pub fn loaded(
+        &mut self,
+        name: &str,
+        page: Page,
+        result: Result<History, ReadError>,
+    ) -> Vec<Effect> {
         let (me, names) = (self.status.me.account, self.my_names.clone());
         let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
         room.loading = false;

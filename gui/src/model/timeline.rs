@@ -424,7 +424,8 @@ impl Timeline {
         let mut folding: Option<usize> = None;
         for (at, entry) in self.entries.iter().enumerate().skip(start) {
             let date = text::day(entry_key(entry).0, &self.zone);
-            let day_changed = previous.is_none_or(|p| text::day(entry_key(p).0, &self.zone) != date);
+            let day_changed =
+                previous.is_none_or(|p| text::day(entry_key(p).0, &self.zone) != date);
             if day_changed {
                 self.rows.push(Row { entry: at, kind: RowKind::Day(date) });
                 folding = None;

@@ -16,7 +16,9 @@ pub fn alone_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Actio
     widgets::dialog(ui, title, actions, |ui, actions| {
         ui.spacing_mut().item_spacing.y = 4.0;
         if chat.is_alone() {
-            for check in alone::diagnose(&chat.status, &chat.interfaces, chat.realm_now(model.now_ms)) {
+            for check in
+                alone::diagnose(&chat.status, &chat.interfaces, chat.realm_now(model.now_ms))
+            {
                 check_ui(ui, &check);
             }
         } else {
@@ -87,7 +89,11 @@ fn links_ui(ui: &mut Ui, model: &Model, chat: &Chat) {
         let since = text::moment(neighbour.since, chat.realm_now(model.now_ms), &model.zone);
         let way = if neighbour.relayed { "through the login node's relay" } else { "directly" };
         let address = text::plain_address(&neighbour.address);
-        ui.label(RichText::new(text::clean_name(&neighbour.username)).font(theme::strong()).color(p.text));
+        ui.label(
+            RichText::new(text::clean_name(&neighbour.username))
+                .font(theme::strong())
+                .color(p.text),
+        );
         let words = format!("{address}, {way}, since {since}");
         ui.label(RichText::new(words).font(theme::note()).color(p.dim));
         ui.add_space(6.0);

@@ -59,10 +59,11 @@ pub fn chat_ui(
         top: 4,
         bottom: 10,
     });
-    EguiPanel::bottom("composer").show_separator_line(false).resizable(false).frame(below).show(
-        ui,
-        |ui| composer::composer_ui(ui, model, chat, state, actions),
-    );
+    EguiPanel::bottom("composer")
+        .show_separator_line(false)
+        .resizable(false)
+        .frame(below)
+        .show(ui, |ui| composer::composer_ui(ui, model, chat, state, actions));
     notices_ui(ui, chat, p, actions);
     CentralPanel::default().frame(Frame::new().fill(p.background)).show(ui, |ui| {
         if let Some(room) = chat.room() {
@@ -125,9 +126,8 @@ fn header_ui(ui: &mut Ui, model: &Model, chat: &Chat, wide: bool, actions: &mut 
     let many_rooms = chat.rooms.len() > 1;
     let rect = ui.max_rect();
     let inner = rect.shrink2(vec2(theme::GUTTER, 0.0));
-    let builder = eframe::egui::UiBuilder::new()
-        .max_rect(inner)
-        .layout(Layout::left_to_right(Align::Center));
+    let builder =
+        eframe::egui::UiBuilder::new().max_rect(inner).layout(Layout::left_to_right(Align::Center));
     ui.scope_builder(builder, |ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         if many_rooms && !wide {
@@ -187,21 +187,24 @@ fn notices_ui(ui: &mut Ui, chat: &Chat, p: Palette, actions: &mut Vec<Action>) {
         return;
     }
     let frame = Frame::new().fill(p.amber_soft).inner_margin(Margin::symmetric(20, 4));
-    EguiPanel::top("notices").show_separator_line(false).resizable(false).frame(frame).show(ui, |ui| {
-        for (number, words) in bars {
-            ui.horizontal(|ui| {
-                let width = ui.available_width() - 40.0;
-                let galley = widgets::wrapped(ui, &words, theme::body(), p.text, width);
-                ui.label(galley);
-                let Some(number) = number else { return };
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    if widgets::close_button(ui, "Dismiss notice").clicked() {
-                        actions.push(Action::DismissNotice(number));
-                    }
+    EguiPanel::top("notices").show_separator_line(false).resizable(false).frame(frame).show(
+        ui,
+        |ui| {
+            for (number, words) in bars {
+                ui.horizontal(|ui| {
+                    let width = ui.available_width() - 40.0;
+                    let galley = widgets::wrapped(ui, &words, theme::body(), p.text, width);
+                    ui.label(galley);
+                    let Some(number) = number else { return };
+                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                        if widgets::close_button(ui, "Dismiss notice").clicked() {
+                            actions.push(Action::DismissNotice(number));
+                        }
+                    });
                 });
-            });
-        }
-    });
+            }
+        },
+    );
 }
 
 fn dots_button(ui: &mut Ui, label: &str) -> Response {

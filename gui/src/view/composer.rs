@@ -17,6 +17,8 @@ use crate::view::{Focus, ViewState, take_plain_key, widgets};
 /// The composer grows up to this many points, then scrolls.
 const GROWS_TO: f32 = 140.0;
 const SEND_SIZE: f32 = 62.0;
+/// One line of the draft with the space around it.
+const FIELD_ROW: f32 = 30.0;
 
 /// Draws the composer of the room shown.
 pub fn composer_ui(
@@ -99,22 +101,31 @@ fn field_ui(
         ui.ctx().request_repaint();
         put_cursor_at_end(ui, id, draft);
     }
-    ui.allocate_ui(vec2(width, 20.0), |ui| {
-        ScrollArea::vertical().id_salt("draft").min_scrolled_height(20.0).max_height(GROWS_TO).show(ui, |ui| {
-            let edit = TextEdit::multiline(&mut value)
-                .id(id)
-                .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))
-                .font(theme::body())
-                .desired_rows(1)
-                .desired_width(width)
-                .interactive(unlocked)
-                .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter))
-                .frame(Frame::new().inner_margin(Margin { left: 0, right: 0, top: 5, bottom: 5 }));
-            let response = ui.add(edit).accessible_name("Message");
-            if response.changed() {
-                actions.push(Action::EditDraft(value));
-            }
-        });
+    ui.allocate_ui(vec2(width, FIELD_ROW), |ui| {
+        ScrollArea::vertical()
+            .id_salt("draft")
+            .min_scrolled_height(FIELD_ROW)
+            .max_height(GROWS_TO)
+            .show(ui, |ui| {
+                let edit = TextEdit::multiline(&mut value)
+                    .id(id)
+                    .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))
+                    .font(theme::body())
+                    .desired_rows(1)
+                    .desired_width(width)
+                    .interactive(unlocked)
+                    .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter))
+                    .frame(Frame::new().inner_margin(Margin {
+                        left: 0,
+                        right: 0,
+                        top: 5,
+                        bottom: 5,
+                    }));
+                let response = ui.add(edit).accessible_name("Message");
+                if response.changed() {
+                    actions.push(Action::EditDraft(value));
+                }
+            });
     });
 }
 

@@ -1,7 +1,9 @@
 //! Ctrl+K: type a part of a name, press Enter.
 
 use eframe::egui::accesskit::Role as AccessRole;
-use eframe::egui::{CornerRadius, Frame, Id, Key, RichText, Sense, Stroke, TextEdit, Ui, pos2, vec2};
+use eframe::egui::{
+    CornerRadius, Frame, Id, Key, RichText, Sense, Stroke, TextEdit, Ui, pos2, vec2,
+};
 
 use crate::action::Action;
 use crate::model::Model;

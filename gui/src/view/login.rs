@@ -57,13 +57,16 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
 }
 
 fn emblem_ui(ui: &mut Ui, p: Palette) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), EMBLEM_HEIGHT), Sense::hover());
+    let (rect, _) =
+        ui.allocate_exact_size(vec2(ui.available_width(), EMBLEM_HEIGHT), Sense::hover());
     paint_emblem(ui, rect.center_top(), p);
     ui.add_space(8.0);
     ui.vertical_centered(|ui| {
         ui.label(RichText::new("Lanyard").font(theme::headline()).color(p.text));
         ui.add_space(6.0);
-        ui.label(RichText::new("Sign in to a place on your network").font(theme::body()).color(p.dim));
+        ui.label(
+            RichText::new("Sign in to a place on your network").font(theme::body()).color(p.dim),
+        );
     });
     ui.add_space(24.0);
 }
@@ -175,7 +178,8 @@ fn known_place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<A
     let after_name = rect.left() + 31.0 + shown.size().x + 10.0;
     widgets::paint_middle(ui.painter(), pos2(rect.left() + 31.0, middle), shown, p.text);
     let detail = format!("{host} · known");
-    let detail = widgets::elided(ui, &detail, theme::note(), p.faint, rect.right() - 32.0 - after_name);
+    let detail =
+        widgets::elided(ui, &detail, theme::note(), p.faint, rect.right() - 32.0 - after_name);
     widgets::paint_middle(ui.painter(), pos2(after_name, middle + 0.5), detail, p.faint);
     paint_chevron(ui, pos2(rect.right() - 17.0, middle), p);
     widgets::name(&response, AccessRole::ComboBox, &format!("Place: {name}"));
@@ -229,8 +233,7 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
         for (name, label, hint, which, value) in columns {
             ui.vertical(|ui| {
                 ui.set_width(half);
-                let field =
-                    Field { label, id: field_id(name), hint, password: false, right: 0.0 };
+                let field = Field { label, id: field_id(name), hint, password: false, right: 0.0 };
                 edit(ui, &field, value, which, enabled, actions);
             });
         }
@@ -245,7 +248,8 @@ fn password_ui(
     actions: &mut Vec<Action>,
 ) {
     let login = &model.login;
-    let hint = if login.stored_pass(model.now_ms).is_some() { "not needed with your pass" } else { "" };
+    let hint =
+        if login.stored_pass(model.now_ms).is_some() { "not needed with your pass" } else { "" };
     let field = Field {
         label: "Password",
         id: field_id("password"),
@@ -324,7 +328,8 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
         return;
     }
     let missing = model.login.missing(model.now_ms);
-    let waits = model.login.refused.as_ref().is_some_and(|refused| refused.wait(model.now_ms).is_some());
+    let waits =
+        model.login.refused.as_ref().is_some_and(|refused| refused.wait(model.now_ms).is_some());
     let word = if model.login.password.is_empty() && missing.is_none() {
         "Sign in with the stored pass"
     } else if model.login.refused.as_ref().is_some_and(Explained::is_alarming) {
@@ -373,7 +378,11 @@ fn links_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
             actions.push(Action::PickRealm(0));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new("No account? Ask whoever runs the place.").font(theme::note()).color(p.faint));
+            ui.label(
+                RichText::new("No account? Ask whoever runs the place.")
+                    .font(theme::note())
+                    .color(p.faint),
+            );
         });
     });
 }

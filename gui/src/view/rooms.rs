@@ -2,8 +2,8 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    Align, CornerRadius, CursorIcon, Layout, Rect, RichText, ScrollArea, Sense, Stroke,
-    StrokeKind, Ui, Vec2, pos2, vec2,
+    Align, CornerRadius, CursorIcon, Layout, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind,
+    Ui, Vec2, pos2, vec2,
 };
 
 use crate::action::Action;
@@ -47,12 +47,7 @@ pub fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     me_ui(ui, rect, chat);
 }
 
-fn room_ui(
-    ui: &mut Ui,
-    chat: &Chat,
-    room: &lanyard_node::event::Room,
-    actions: &mut Vec<Action>,
-) {
+fn room_ui(ui: &mut Ui, chat: &Chat, room: &lanyard_node::event::Room, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let (full, response) =
         ui.allocate_exact_size(vec2(ui.available_width(), ROOM_HEIGHT), Sense::click());

@@ -89,7 +89,8 @@ fn member_ui(ui: &mut Ui, model: &Model, member: &Member, actions: &mut Vec<Acti
     let p = theme::palette(ui);
     let note = (member.devices > 1).then(|| format!("{} devices", member.devices));
     let height = if note.is_some() { TALL_LINE } else { LINE };
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
     if !ui.is_rect_visible(rect) {
         return;
     }
@@ -102,7 +103,8 @@ fn member_ui(ui: &mut Ui, model: &Model, member: &Member, actions: &mut Vec<Acti
     let min = pos2(rect.left() + EDGE, middle - theme::SMALL_AVATAR / 2.0);
     let avatar = Rect::from_min_size(min, Vec2::splat(theme::SMALL_AVATAR));
     widgets::avatar(ui.painter(), avatar, member.account, &member.nickname, false);
-    let name = if member.is_me { format!("{} (you)", member.nickname) } else { member.nickname.clone() };
+    let name =
+        if member.is_me { format!("{} (you)", member.nickname) } else { member.nickname.clone() };
     let badge = role_badge(member.role);
     let badge_width = badge.map_or(0.0, |word| widgets::badge_width(ui, word) + 6.0);
     let left = avatar.right() + 10.0;

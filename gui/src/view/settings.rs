@@ -93,7 +93,8 @@ fn switch_ui(ui: &mut Ui, word: &str, note: &str, on: bool) -> bool {
         pos2(rect.right() - 22.0, rect.center().y),
         vec2(36.0, 20.0),
     );
-    let (fill, knob) = if on { (p.ribbon, track.right() - 10.0) } else { (p.faint, track.left() + 10.0) };
+    let (fill, knob) =
+        if on { (p.ribbon, track.right() - 10.0) } else { (p.faint, track.left() + 10.0) };
     painter.rect_filled(track, CornerRadius::same(10), fill);
     painter.circle_filled(pos2(knob, track.center().y), 7.0, p.card);
     widgets::focus_ring(ui, &response, track.expand(2.0), p);

@@ -22,7 +22,8 @@ pub fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>)
         many => (format!("{many} peers"), p.online, p.text),
     };
     let left = piece_ui(ui, pos2(rect.left(), middle), &words, Some(dot), colour);
-    let response = ui.interact(left.expand2(vec2(4.0, 6.0)), ui.scope_id().with("peers"), Sense::click());
+    let response =
+        ui.interact(left.expand2(vec2(4.0, 6.0)), ui.scope_id().with("peers"), Sense::click());
     widgets::name(&response, AccessRole::Button, &words);
     widgets::focus_ring(ui, &response, left.expand(3.0), p);
     if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {

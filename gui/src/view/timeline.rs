@@ -152,13 +152,7 @@ impl TimelineView {
     }
 
     /// Measures rows from `start` downwards for `distance` points.
-    fn measure(
-        &mut self,
-        ui: &Ui,
-        context: &RowContext<'_>,
-        start: usize,
-        distance: f64,
-    ) {
+    fn measure(&mut self, ui: &Ui, context: &RowContext<'_>, start: usize, distance: f64) {
         let mut covered = 0.0;
         for at in start..self.heights.len() {
             if covered >= distance {
@@ -169,13 +163,7 @@ impl TimelineView {
     }
 
     /// Measures rows from before `end` upwards for `distance` points.
-    fn measure_up(
-        &mut self,
-        ui: &Ui,
-        context: &RowContext<'_>,
-        end: usize,
-        distance: f64,
-    ) {
+    fn measure_up(&mut self, ui: &Ui, context: &RowContext<'_>, end: usize, distance: f64) {
         let mut covered = 0.0;
         for at in (0..end).rev() {
             if covered >= distance {
@@ -251,10 +239,8 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
         (_, Some(Entry::Message(line))) => line.text().len(),
         (_, _) => timeline.echo(row).map_or(0, |echo| echo.text.len()),
     };
-    let header = matches!(
-        row.kind,
-        RowKind::Message { header: true } | RowKind::Echo { header: true }
-    );
+    let header =
+        matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
     let lines = (letters as f32 * LETTER_WIDTH / (context.width - theme::INDENT)).ceil().max(1.0);
     let above = if header { row::GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
     above + lines * theme::LINE_HEIGHT
@@ -297,7 +283,11 @@ fn pill_ui(ui: &Ui, area: Rect, below: u64, actions: &mut Vec<Action>) {
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         let corner = CornerRadius::same(17);
         let fill = if response.hovered() { p.ribbon.gamma_multiply(0.9) } else { p.ribbon };
-        ui.painter().rect_filled(rect.translate(Vec2::new(0.0, 1.0)), corner, p.veil.gamma_multiply(0.4));
+        ui.painter().rect_filled(
+            rect.translate(Vec2::new(0.0, 1.0)),
+            corner,
+            p.veil.gamma_multiply(0.4),
+        );
         ui.painter().rect(rect, corner, fill, Stroke::NONE, StrokeKind::Inside);
         let arrow = pos2(rect.left() + 19.0, rect.center().y);
         let stroke = Stroke::new(1.5, p.on_ribbon);

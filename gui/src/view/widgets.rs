@@ -5,9 +5,9 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::text::{LayoutJob, TextFormat};
 use eframe::egui::{
-    Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin, Modal,
-    Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, pos2,
-    vec2,
+    Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin,
+    Modal, Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
+    WidgetInfo, pos2, vec2,
 };
 use lanyard_protocol::ids::AccountId;
 
@@ -145,7 +145,8 @@ impl Field<'_> {
     pub fn show(&self, ui: &mut Ui, value: &mut String, enabled: bool) -> Response {
         let p = theme::palette(ui);
         ui.spacing_mut().item_spacing.y = theme::GRID;
-        let label = ui.label(eframe::egui::RichText::new(self.label).font(theme::note()).color(p.dim));
+        let label =
+            ui.label(eframe::egui::RichText::new(self.label).font(theme::note()).color(p.dim));
         let has_focus = ui.memory(|memory| memory.has_focus(self.id));
         let margin = Margin { left: 12, right: 12, top: 5, bottom: 5 };
         let edit = TextEdit::singleline(value)
@@ -210,7 +211,12 @@ fn egui_hash(value: impl std::hash::Hash) -> u64 {
 }
 
 /// A dialog over the chat, with a title and a way out.
-pub fn dialog(ui: &mut Ui, title: &str, actions: &mut Vec<Action>, content: impl FnOnce(&mut Ui, &mut Vec<Action>)) {
+pub fn dialog(
+    ui: &mut Ui,
+    title: &str,
+    actions: &mut Vec<Action>,
+    content: impl FnOnce(&mut Ui, &mut Vec<Action>),
+) {
     let p = theme::palette(ui);
     let frame = Frame::new()
         .fill(p.card)

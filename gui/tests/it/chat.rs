@@ -113,7 +113,8 @@ fn unseen_messages_count_in_the_title_and_get_a_line() {
     stage.pass_ms(1);
     assert_eq!(stage.harness.state().model.title(), "Hackathon HQ – Lanyard");
     assert!(stage.shows("New"), "the line stays until one answers or leaves");
-    let read = stage.backend.script().commands.iter().any(|c| matches!(c, Command::MarkRead { .. }));
+    let read =
+        stage.backend.script().commands.iter().any(|c| matches!(c, Command::MarkRead { .. }));
     assert!(read, "the node knows what was read");
     stage.say("ok");
     assert!(!stage.shows("New"));
@@ -121,8 +122,9 @@ fn unseen_messages_count_in_the_title_and_get_a_line() {
 
 #[test]
 fn what_was_unread_at_the_last_start_is_marked() {
-    let history: Vec<_> =
-        (0..4).map(|n| demo::message(1, n, &format!("line {n}"), NOW_MS - 10 + u64::from(n))).collect();
+    let history: Vec<_> = (0..4)
+        .map(|n| demo::message(1, n, &format!("line {n}"), NOW_MS - 10 + u64::from(n)))
+        .collect();
     let read = history[1].id;
     let stage = Stage::inside_with(demo::status(NOW_MS, &[0, 1]), |script| {
         script.history = history.into_iter().map(std::sync::Arc::new).collect();

@@ -80,7 +80,11 @@ fn every_control_has_a_name() {
             let node = node.accesskit_node();
             let acts = matches!(
                 node.role(),
-                Role::Button | Role::Link | Role::TextInput | Role::MultilineTextInput | Role::Switch
+                Role::Button
+                    | Role::Link
+                    | Role::TextInput
+                    | Role::MultilineTextInput
+                    | Role::Switch
             );
             acts && node.label().is_none_or(|label| label.trim().is_empty())
         })

@@ -104,10 +104,9 @@ fn each_step_of_joining_is_told_and_it_can_be_called_off() {
     stage.type_into("Password", "secret");
     stage.click("Sign in");
     assert!(stage.shows("Connecting to the login node…"));
-    for (step, words) in [
-        (JoinStep::Checking, "Checking your password…"),
-        (JoinStep::Joining, "Joining the room…"),
-    ] {
+    for (step, words) in
+        [(JoinStep::Checking, "Checking your password…"), (JoinStep::Joining, "Joining the room…")]
+    {
         stage.node(|node| node.script().events.push_back(BackendEvent::Step(step)));
         assert!(stage.shows(words));
     }

@@ -65,7 +65,7 @@ pub const PEOPLE: [(&str, &str, Role); 8] = [
 ];
 
 /// Account ids whose hues look well beside each other.
-const HUE_BYTES: [u8; 8] = [12, 1, 17, 15, 22, 6, 3, 11];
+const HUE_BYTES: [u8; 8] = [11, 1, 16, 14, 21, 6, 2, 12];
 
 /// The account of a person of the demo realm.
 #[must_use]
@@ -245,7 +245,9 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
         let reason = if online { PresenceReason::Joined } else { PresenceReason::Left };
         backend.tell(presence(person, online, reason));
     }
-    for (number, text) in [(1, "Boards arrived"), (2, "Who has the crimper?"), (3, "Found it"), (4, "Bench 2")] {
+    for (number, text) in
+        [(1, "Boards arrived"), (2, "Who has the crimper?"), (3, "Found it"), (4, "Bench 2")]
+    {
         let mut message = message(4, 900 + number, text, now_ms);
         message.room = "hardware".into();
         message.via = Via::Sync;
@@ -272,8 +274,7 @@ fn alone_status(now_ms: u64) -> Status {
         outcome: outcome.into(),
         at: now_ms,
     };
-    status.attempts =
-        vec![attempt(21, "no answer within 5 s"), attempt(34, "connection refused")];
+    status.attempts = vec![attempt(21, "no answer within 5 s"), attempt(34, "connection refused")];
     status
 }
 
@@ -281,7 +282,12 @@ fn conversation(now_ms: u64) -> Vec<Arc<ChatMessage>> {
     let ago = |minutes: u64| now_ms.saturating_sub(minutes * MINUTE_MS);
     let mut lines = vec![
         message(4, 1, "Did anybody see the label printer?", ago(118)),
-        message(2, 1, "On the shelf behind the coffee machine, second from the left. Please bring it back there, the next team starts at nine.", ago(117)),
+        message(
+            2,
+            1,
+            "On the shelf behind the coffee machine, second from the left. Please bring it back there, the next team starts at nine.",
+            ago(117),
+        ),
         message(4, 2, "Got it, thanks!", ago(116)),
         message(2, 2, "Power is back on bench 3. The 3D printer takes PLA only today.", ago(9)),
         message(2, 3, "Link to the manual: https://docs.example.org/printer", ago(9) + 1),

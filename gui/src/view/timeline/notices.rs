@@ -10,11 +10,13 @@ use crate::view::widgets;
 
 /// Names written out before "and 3 others".
 const NAMES_MAX: usize = 3;
+/// What follows has its own space above, so these stand low in their rows.
+const UNDER_MIDDLE: f32 = 10.0;
 
 /// A line with a word in its middle.
 pub(super) fn divider_ui(ui: &Ui, rect: Rect, word: &str, line: Color32, colour: Color32) {
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::note(), colour);
-    let middle = rect.center();
+    let middle = pos2(rect.center().x, rect.bottom() - UNDER_MIDDLE);
     let half = galley.size().x / 2.0 + 10.0;
     let stroke = Stroke::new(1.0, line);
     ui.painter().hline(rect.left()..=middle.x - half, middle.y, stroke);
@@ -35,7 +37,7 @@ pub(super) fn presence_ui<'n>(
     let p = context.palette;
     let left = rect.left() + theme::INDENT;
     let galley = widgets::elided(ui, &words, theme::note(), p.faint, rect.right() - left);
-    let middle = rect.center().y + 3.0;
+    let middle = rect.bottom() - UNDER_MIDDLE;
     widgets::paint_middle(ui.painter(), pos2(left, middle), galley, p.faint);
     let first = notes.first().map_or(0, |note| note.number);
     let response = widgets::spoken(ui, rect, ("presence", first), &words);
@@ -44,17 +46,24 @@ pub(super) fn presence_ui<'n>(
         let lines: Vec<String> = notes
             .iter()
             .take(20)
-            .map(|note| format!("{}  {} {}", crate::text::clock(note.at, zone), note.nickname, verb(note.reason)))
+            .map(|note| {
+                format!(
+                    "{}  {} {}",
+                    crate::text::clock(note.at, zone),
+                    note.nickname,
+                    verb(note.reason)
+                )
+            })
             .collect();
         response.on_hover_text(lines.join("\n"));
     }
 }
 
 fn summary(notes: &[&PresenceNote]) -> String {
-    let came = |note: &&PresenceNote| {
-        matches!(note.reason, PresenceReason::Joined | PresenceReason::Here)
-    };
-    let (joined, gone): (Vec<&PresenceNote>, Vec<&PresenceNote>) = notes.iter().partition(|n| came(n));
+    let came =
+        |note: &&PresenceNote| matches!(note.reason, PresenceReason::Joined | PresenceReason::Here);
+    let (joined, gone): (Vec<&PresenceNote>, Vec<&PresenceNote>) =
+        notes.iter().partition(|n| came(n));
     let (left, lost): (Vec<&PresenceNote>, Vec<&PresenceNote>) =
         gone.into_iter().partition(|note| note.reason == PresenceReason::Left);
     let parts = [(joined, "joined"), (left, "left"), (lost, "lost the connection")];

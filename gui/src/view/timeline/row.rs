@@ -30,7 +30,7 @@ mod notices;
 /// Above a message with a header.
 pub const GROUP_GAP: f32 = 12.0;
 /// A day divider or the unread line.
-pub const DIVIDER_HEIGHT: f32 = 36.0;
+pub const DIVIDER_HEIGHT: f32 = 34.0;
 /// Folded notices.
 pub const PRESENCE_HEIGHT: f32 = 32.0;
 /// Send states of own messages older than this are yesterday's news, unless nobody has them.
@@ -157,10 +157,8 @@ pub fn row_ui(
         (RowKind::Message { .. } | RowKind::Echo { .. }, Some(body)) => body,
         (RowKind::Message { .. } | RowKind::Echo { .. }, None) => return,
     };
-    let header = matches!(
-        row.kind,
-        RowKind::Message { header: true } | RowKind::Echo { header: true }
-    );
+    let header =
+        matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
     let id = ui.scope_id().with(("row", timeline.row_key(row)));
     let author = Author::of(row, context);
     if header {
@@ -266,9 +264,8 @@ fn lay_out_body(ui: &Ui, text: &str, state: Option<String>, context: &RowContext
     let galley = ui.painter().layout_job(job);
     let state = state.map(|words| {
         let note = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
-        let (end, bottom) = galley.rows.last().map_or((0.0, 0.0), |row| {
-            (row.rect().right(), row.rect().bottom())
-        });
+        let (end, bottom) =
+            galley.rows.last().map_or((0.0, 0.0), |row| (row.rect().right(), row.rect().bottom()));
         let fits = end + 5.0 + note.size().x <= width;
         let offset = (theme::LINE_HEIGHT - note.size().y) / 2.0 + 0.5;
         let at = if fits {
@@ -281,12 +278,7 @@ fn lay_out_body(ui: &Ui, text: &str, state: Option<String>, context: &RowContext
     Body { galley, spans, state }
 }
 
-fn append(
-    job: &mut LayoutJob,
-    text: Option<&str>,
-    font: eframe::egui::FontId,
-    colour: Color32,
-) {
+fn append(job: &mut LayoutJob, text: Option<&str>, font: eframe::egui::FontId, colour: Color32) {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return };
     let mut format = TextFormat::simple(font, colour);
     format.line_height = Some(theme::LINE_HEIGHT);
@@ -325,7 +317,12 @@ fn body_ui(
     }
 }
 
-fn message_menu_ui(response: &Response, text: &str, author: &Author<'_>, actions: &mut Vec<Action>) {
+fn message_menu_ui(
+    response: &Response,
+    text: &str,
+    author: &Author<'_>,
+    actions: &mut Vec<Action>,
+) {
     response.context_menu(|ui| {
         if ui.button("Copy message").clicked() {
             actions.push(Action::Copy(text.to_owned()));
@@ -340,7 +337,8 @@ fn message_menu_ui(response: &Response, text: &str, author: &Author<'_>, actions
 
 /// The rectangles, one a line, that a part of the text covers.
 fn places_of(galley: &Galley, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
-    let chars_before = |byte: usize| galley.text().get(..byte).map_or(0, |head| head.chars().count());
+    let chars_before =
+        |byte: usize| galley.text().get(..byte).map_or(0, |head| head.chars().count());
     let (first, last) = (chars_before(bytes.start), chars_before(bytes.end));
     let begin = galley.pos_from_cursor(CCursor::new(first));
     let end = galley.pos_from_cursor(CCursor { prefer_next_row: false, ..CCursor::new(last) });
