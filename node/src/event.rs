@@ -156,7 +156,7 @@ pub struct Refusal {
     pub retry_after_s: Option<u64>,
 }
 
-/// The codes of design §9.
+/// The codes that programs branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalCode {
     /// Wrong name or wrong password; which of both is not said.
@@ -185,6 +185,8 @@ pub enum RefusalCode {
     ProfileUnsafe,
     /// The key file or the database cannot be read.
     ProfileDamaged,
+    /// The port to listen on is in use, or the address is not to be had.
+    CannotListen,
 }
 
 impl RefusalCode {
@@ -205,6 +207,7 @@ impl RefusalCode {
             Self::ProfileInUse => "profile-in-use",
             Self::ProfileUnsafe => "profile-unsafe",
             Self::ProfileDamaged => "profile-damaged",
+            Self::CannotListen => "cannot-listen",
         }
     }
 }
@@ -224,8 +227,12 @@ pub struct Status {
     pub neighbours: Vec<Neighbour>,
     /// Everybody who is online, ourselves included, keyed by account.
     pub roster: BTreeMap<AccountId, Person>,
+    /// Where the others' devices said they listen: multiaddrs without `/p2p/`.
+    pub addresses: BTreeMap<PeerKey, Vec<String>>,
     /// The rooms of the policy, in its order; the lobby is always among them.
     pub rooms: Vec<Room>,
+    /// The exact bytes of our ticket.
+    pub ticket: Vec<u8>,
     /// End of our pass, realm time, unix milliseconds.
     pub expires_at: u64,
     /// Number of the policy in force.

@@ -2,17 +2,31 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use lanyard_protocol::cose::public_key;
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::limits::CLOCK_OFF_MS;
 use lanyard_protocol::link::JoinLink;
+use lanyard_protocol::login::{Denial, DenialCode, Grant, Login, PeerAddresses, Reply};
+use lanyard_protocol::policy::SignedPolicy;
+use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::time::{Now, RealmClock};
 
-use crate::event::Refusal;
-use crate::node::Node;
+use crate::clock::Clock;
+use crate::event::{Refusal, RefusalCode};
+use crate::login::{LoginError, login};
+use crate::node::{Node, NodeConfig, StartError};
+use crate::profile::{Profile, ProfileError};
+use crate::store::{Membership, Opened, Reader, StoreError};
+
+/// A busy desk is asked again for this long.
+const BUSY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A password. Zeroised when dropped, and never shown by `Debug`.
 pub type Password = zeroize::Zeroizing<String>;
 
 /// What somebody gives to be let in.
-#[derive(Debug)]
 pub struct JoinRequest {
     /// The realm and where its desk is.
     pub link: JoinLink,
@@ -26,6 +40,15 @@ pub struct JoinRequest {
     pub profile: PathBuf,
     /// Where to listen for peers; empty for every address and the port used last.
     pub listen: Vec<SocketAddr>,
+}
+
+impl std::fmt::Debug for JoinRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinRequest")
+            .field("username", &self.username)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What joining is doing right now.
@@ -50,15 +73,262 @@ pub struct Joined {
     pub notices: Vec<(&'static str, String)>,
 }
 
+/// What a node starts with, from the desk or from the store.
+struct Pass {
+    ticket: Ticket,
+    policy: SignedPolicy,
+    clock: RealmClock,
+    candidates: Vec<PeerAddresses>,
+    offline: bool,
+    notices: Vec<(&'static str, String)>,
+}
+
 /// Joins, telling `progress` each step.
 ///
 /// # Errors
 /// A [`Refusal`] with a code and a sentence that says what to do.
 pub async fn join(
     request: JoinRequest,
-    progress: impl Fn(JoinStep) + Send,
+    progress: impl Fn(JoinStep) + Send + Sync,
 ) -> Result<Joined, Refusal> {
-    drop(request);
-    progress(JoinStep::Connecting);
-    std::future::pending().await
+    let profile = Profile::open(&request.profile)?;
+    if request.link.invite.is_some() {
+        return Err(refusal(
+            RefusalCode::Invite,
+            "Invite links are not built yet: ask the operator for an account and a link without invite=.",
+        ));
+    }
+    let pass = match &request.password {
+        Some(_) => with_password(&request, &profile, &progress).await?,
+        None => stored_pass(&request, &profile)?.ok_or_else(|| {
+            refusal(
+                RefusalCode::BadCredentials,
+                "There is no valid pass in this profile for that name: a password is needed.",
+            )
+        })?,
+    };
+    progress(JoinStep::Joining);
+    let node = Node::start(NodeConfig {
+        key: profile.key().clone(),
+        ticket: pass.ticket,
+        policy: pass.policy,
+        clock: pass.clock,
+        database: profile.database(),
+        listen: request.listen,
+        candidates: pass.candidates,
+        profile: Some(profile),
+    });
+    let node = node.map_err(start_refusal)?;
+    Ok(Joined { node, offline: pass.offline, notices: pass.notices })
+}
+
+/// Whether this profile holds a pass with which `username` gets in without a password. Takes the profile's lock
+/// for a moment.
+///
+/// # Errors
+/// A [`Refusal`] if the profile cannot be used.
+pub fn has_pass(
+    link: &JoinLink,
+    username: &str,
+    profile: &std::path::Path,
+) -> Result<bool, Refusal> {
+    let request = JoinRequest {
+        link: link.clone(),
+        username: username.to_owned(),
+        password: None,
+        nickname: None,
+        profile: profile.to_owned(),
+        listen: Vec::new(),
+    };
+    let profile = Profile::open(profile)?;
+    Ok(stored_pass(&request, &profile)?.is_some())
+}
+
+/// The desk decides if it answers; a stored ticket helps only if it does not.
+async fn with_password(
+    request: &JoinRequest,
+    profile: &Profile,
+    progress: &(impl Fn(JoinStep) + Sync),
+) -> Result<Pass, Refusal> {
+    let deadline = tokio::time::Instant::now() + BUSY_PATIENCE;
+    loop {
+        progress(JoinStep::Connecting);
+        let ask = Login {
+            username: request.username.clone(),
+            password: request.password.clone().unwrap_or_default(),
+            nickname: request.nickname.clone(),
+            device_label: None,
+        };
+        match login(&request.link, profile.key(), ask, || progress(JoinStep::Checking)).await {
+            Ok(Reply::Granted(grant)) => return granted(request, profile, &grant),
+            Ok(Reply::Denied(denial)) => {
+                let wait = Duration::from_secs(denial.retry_after_s.unwrap_or(1).max(1));
+                let busy = denial.code == DenialCode::Busy;
+                if !busy || tokio::time::Instant::now() + wait > deadline {
+                    return Err(denied(&denial));
+                }
+                tokio::time::sleep(wait).await;
+            }
+            Err(LoginError::WrongRealm) => return Err(wrong_realm()),
+            Err(LoginError::Unreachable(cause)) => {
+                let unreachable = || unreachable(&request.link, &cause);
+                return stored_pass(request, profile)?.ok_or_else(unreachable);
+            }
+        }
+    }
+}
+
+/// Checks what the desk has granted and keeps it.
+fn granted(request: &JoinRequest, profile: &Profile, grant: &Grant) -> Result<Pass, Refusal> {
+    let realm = request.link.realm;
+    let damaged = |what: &str| {
+        refusal(
+            RefusalCode::WrongRealm,
+            &format!("The login node's reply cannot be used: {what}. Tell the operator."),
+        )
+    };
+    let ticket = Ticket::verify(&grant.ticket, &realm).map_err(|e| damaged(&e.to_string()))?;
+    let policy =
+        SignedPolicy::verify(&grant.policy, &realm).map_err(|e| damaged(&e.to_string()))?;
+    if ticket.claims().peer != public_key(profile.key()) {
+        return Err(damaged("the pass is for another device"));
+    }
+    let mut opened = Opened::open(&profile.database(), &realm).map_err(ProfileError::from)?;
+    let (stored_policy, _old_clock, peers) = stored_state(profile, &realm)?;
+    let now = Clock::new().now();
+    let policy = newest(policy, stored_policy);
+    // The high-water mark is not taken over: a wrong clock of an earlier day must not outlive a login.
+    let clock = RealmClock::learnt(grant.realm_time, now, 0);
+    let membership = Membership {
+        login_name: request.username.to_lowercase(),
+        ticket: grant.ticket.clone(),
+        member: grant.member.clone(),
+    };
+    opened.keep_membership(&membership, policy.as_bytes(), &clock).map_err(|source| {
+        ProfileError::from(StoreError::Sqlite { path: profile.database(), source })
+    })?;
+    let notices = notices(grant, &clock, now);
+    let candidates = [vec![grant.member.clone()], grant.peers.clone(), peers].concat();
+    Ok(Pass { ticket, policy, clock, candidates, offline: false, notices })
+}
+
+fn notices(grant: &Grant, clock: &RealmClock, now: Now) -> Vec<(&'static str, String)> {
+    let mut notices = Vec::new();
+    if clock.offset_ms().unsigned_abs() > CLOCK_OFF_MS {
+        let minutes = grant.realm_time.abs_diff(now.wall_ms) / 60_000;
+        let text = format!(
+            "This computer's clock is off by {minutes} minutes; the login node's time is used here."
+        );
+        notices.push(("clock-off", text));
+    }
+    if let Some(reason) = &grant.nickname_refused {
+        notices.push((
+            "nickname-refused",
+            format!("The nickname was not taken: {reason}. The old one stays."),
+        ));
+    }
+    notices
+}
+
+/// A ticket of this realm, user and device that is still valid.
+fn stored_pass(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass>, Refusal> {
+    let realm = request.link.realm;
+    drop(Opened::open(&profile.database(), &realm).map_err(ProfileError::from)?);
+    let (policy, clock, peers) = stored_state(profile, &realm)?;
+    let Some(policy) = policy else { return Ok(None) };
+    let reader = Reader::open(&profile.database(), &realm).map_err(ProfileError::from)?;
+    let realm_ms = clock.peek_ms(Clock::new().now());
+    let name = request.username.to_lowercase();
+    for membership in reader.memberships().map_err(ProfileError::from)? {
+        let Ok(ticket) = Ticket::verify(&membership.ticket, &realm) else { continue };
+        let claims = ticket.claims();
+        let same_user = membership.login_name == name || claims.username == name;
+        if same_user && claims.peer == public_key(profile.key()) && claims.covers(realm_ms) {
+            let candidates = [vec![membership.member], peers].concat();
+            let offline = request.password.is_some();
+            let notices = Vec::new();
+            return Ok(Some(Pass { ticket, policy, clock, candidates, offline, notices }));
+        }
+    }
+    Ok(None)
+}
+
+type StoredState = (Option<SignedPolicy>, RealmClock, Vec<PeerAddresses>);
+
+fn stored_state(profile: &Profile, realm: &PeerKey) -> Result<StoredState, ProfileError> {
+    let reader = Reader::open(&profile.database(), realm)?;
+    let (policy, clock) = reader.realm_state()?;
+    let policy = policy.and_then(|bytes| SignedPolicy::verify(&bytes, realm).ok());
+    Ok((policy, clock, reader.peers()?))
+}
+
+/// A restored login node may be behind what the mesh already knows.
+fn newest(granted: SignedPolicy, stored: Option<SignedPolicy>) -> SignedPolicy {
+    match stored {
+        Some(stored) if stored.rank() > granted.rank() => stored,
+        _none_or_older => granted,
+    }
+}
+
+fn refusal(code: RefusalCode, reason: &str) -> Refusal {
+    Refusal { code, reason: reason.to_owned(), retry_after_s: None }
+}
+
+fn wrong_realm() -> Refusal {
+    refusal(
+        RefusalCode::WrongRealm,
+        "A different login node answers at this address than the one in the join link. Your password was not sent. \
+         Ask the operator for the current link, and compare it before you use it.",
+    )
+}
+
+fn unreachable(link: &JoinLink, cause: &str) -> Refusal {
+    let (host, port) = (&link.host, link.port);
+    let reason = format!(
+        "The login node does not answer at {host}:{port} ({cause}). Check the network and that the login node runs; \
+         there is no valid pass in this profile to go on without it."
+    );
+    Refusal { code: RefusalCode::Unreachable, reason, retry_after_s: None }
+}
+
+fn denied(denial: &Denial) -> Refusal {
+    let wait = denial.retry_after_s;
+    let seconds = wait.unwrap_or(1);
+    let because =
+        if denial.reason.is_empty() { String::new() } else { format!(" ({})", denial.reason) };
+    let (code, reason) = match denial.code {
+        DenialCode::BadCredentials => (
+            RefusalCode::BadCredentials,
+            "The name or the password is wrong. Try again, or ask the operator to reset the password.".to_owned(),
+        ),
+        DenialCode::Locked => (
+            RefusalCode::Locked,
+            format!("Too many wrong passwords for this name. Try again in {seconds} s."),
+        ),
+        DenialCode::Disabled => (
+            RefusalCode::Disabled,
+            format!("This account is disabled{because}. Ask the operator."),
+        ),
+        DenialCode::Banned => {
+            (RefusalCode::Banned, format!("This account is banned{because}. Ask the operator."))
+        }
+        DenialCode::Busy => (
+            RefusalCode::Busy,
+            format!("The login node has too much to do. Try again in {seconds} s."),
+        ),
+        DenialCode::Unsupported => (
+            RefusalCode::Unreachable,
+            "The login node is of another version. Update it or this program.".to_owned(),
+        ),
+    };
+    Refusal { code, reason, retry_after_s: wait }
+}
+
+fn start_refusal(error: StartError) -> Refusal {
+    match error {
+        StartError::Store(error) => ProfileError::from(error).into(),
+        StartError::Port(_) | StartError::System(_) => {
+            refusal(RefusalCode::CannotListen, &error.to_string())
+        }
+    }
 }

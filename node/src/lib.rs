@@ -1,4 +1,11 @@
 //! The Lanyard peer.
+pub mod chat;
+pub mod clock;
 pub mod event;
 pub mod join;
+pub mod logging;
+pub mod login;
+pub mod net;
 pub mod node;
+pub mod profile;
+pub mod store;

@@ -1,1 +1,22 @@
-//! stub
+//! Not the libp2p *rendezvous protocol* (peer discovery by namespace): this is Lanyard's login node.
+//!
+//! It checks who somebody is, once, and hands out a signed ticket; the chat itself goes from peer to peer.
+//! Two parts live in one process: the *desk* logs people in, the *member* is an ordinary node of the mesh
+//! that publishes the realm's policy and is everybody's first contact. Neither reads a chat message.
+
+pub mod accounts;
+pub mod clock;
+pub mod config;
+pub mod desk;
+pub mod issuer;
+pub mod keys;
+pub mod login;
+pub mod member;
+pub mod names;
+pub mod password;
+pub mod policy;
+pub mod ports;
+pub mod rules;
+pub mod serve;
+pub mod store;
+pub mod throttle;

@@ -1,0 +1,298 @@
+//! The address book: whom to dial, where and when (PROTOCOL.md ).
+//!
+//! Addresses are candidates from the login reply, from presence and from the store; admission decides.
+//! Of two peers the smaller PeerId dials at once and the larger a little later, so that they do not meet halfway.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::PeerKey;
+use crate::limits::{
+    ADDRESS_BOOK_MAX, ADDRESSES_PER_PEER_MAX, BUSY_REDIAL, DIALS_PENDING_MAX, LARGER_DIALS_AFTER,
+    REDIAL_MAX, REDIAL_MIN,
+};
+
+/// Peers and their addresses.
+#[derive(Debug)]
+pub struct AddressBook {
+    me: PeerKey,
+    entries: BTreeMap<PeerKey, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    addresses: Vec<String>,
+    state: State,
+    failures: u32,
+    /// Not dialled before this time, whatever happens meanwhile.
+    not_before: Duration,
+    /// Order of arrival, so that a full book forgets its oldest stranger.
+    touched: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Linked,
+    Dialling,
+    /// To be dialled at this time on the monotonic clock.
+    Due(Duration),
+}
+
+/// A dial to make now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    /// Whom to expect.
+    pub peer: PeerKey,
+    /// Where, as multiaddrs without `/p2p/`.
+    pub addresses: Vec<String>,
+}
+
+impl AddressBook {
+    /// An empty book of the peer `me`, which it never dials.
+    #[must_use]
+    pub fn new(me: PeerKey) -> Self {
+        Self { me, entries: BTreeMap::new() }
+    }
+
+    /// Notes addresses. The newest stand first; a full list forgets its oldest. `jitter` is up to 100 ms.
+    pub fn add(&mut self, peer: PeerKey, addresses: &[String], mono: Duration, jitter: Duration) {
+        if peer == self.me || addresses.is_empty() {
+            return;
+        }
+        let touched = self.next_touch();
+        // The comparison is of the raw keys; all that matters is that both sides see the same order.
+        let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER + jitter };
+        let entry = self.entries.entry(peer).or_insert_with(|| Entry {
+            addresses: Vec::new(),
+            state: State::Due(mono.saturating_add(head_start)),
+            failures: 0,
+            not_before: Duration::ZERO,
+            touched,
+        });
+        entry.touched = touched;
+        let news = addresses.iter().any(|address| !entry.addresses.contains(address));
+        entry.addresses.retain(|known| !addresses.contains(known));
+        entry.addresses.splice(0..0, addresses.iter().cloned());
+        entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
+        if let (true, State::Due(at)) = (news, entry.state) {
+            entry.failures = 0;
+            entry.dial_at(at.min(mono.saturating_add(head_start)));
+        }
+        self.forget_oldest();
+    }
+
+    /// The dials that are due, at most as many as may be pending at once.
+    pub fn poll(&mut self, mono: Duration) -> Vec<Dial> {
+        let pending = self.entries.values().filter(|entry| entry.state == State::Dialling).count();
+        let free = DIALS_PENDING_MAX.saturating_sub(pending);
+        let due = self.entries.iter_mut().filter(|(_peer, entry)| entry.is_due(mono));
+        due.take(free)
+            .map(|(peer, entry)| {
+                entry.state = State::Dialling;
+                Dial { peer: *peer, addresses: entry.addresses.clone() }
+            })
+            .collect()
+    }
+
+    /// When the next dial is due. `None` also while too many are pending: an answer will come.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Duration> {
+        let pending = self.entries.values().filter(|entry| entry.state == State::Dialling).count();
+        if pending >= DIALS_PENDING_MAX {
+            return None;
+        }
+        self.entries.values().filter_map(Entry::due_at).min()
+    }
+
+    /// The peer is linked: no dial.
+    pub fn linked(&mut self, peer: PeerKey) {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.state = State::Linked;
+            entry.failures = 0;
+            entry.not_before = Duration::ZERO;
+        }
+    }
+
+    /// The peer's last link is gone: dial soon.
+    pub fn unlinked(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
+        let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.dial_at(mono.saturating_add(BUSY_REDIAL + head_start + jitter));
+        }
+    }
+
+    /// A dial did not end in a link: back off.
+    pub fn failed(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
+        if let Some(entry) = self.dialling_mut(peer) {
+            let wait = REDIAL_MIN.saturating_mul(2u32.saturating_pow(entry.failures.min(8)));
+            entry.failures = entry.failures.saturating_add(1);
+            entry.dial_at(mono.saturating_add(wait.min(REDIAL_MAX) + jitter));
+        }
+    }
+
+    /// The peer is closing an older link of ours: try again at once, but not for ever at that pace.
+    pub fn busy(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
+        let Some(entry) = self.dialling_mut(peer) else { return };
+        if entry.failures >= 5 {
+            self.failed(peer, mono, jitter);
+            return;
+        }
+        entry.failures = entry.failures.saturating_add(1);
+        entry.dial_at(mono.saturating_add(BUSY_REDIAL + jitter));
+    }
+
+    /// The peer is not dialled before this time, although its link closes or it shows new addresses:
+    /// it has refused us, or we it. A link that both accept ends that.
+    pub fn postpone(&mut self, peer: PeerKey, until: Duration) {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.not_before = until;
+            if entry.state != State::Linked {
+                entry.dial_at(until);
+            }
+        }
+    }
+
+    /// The network has changed: what failed before may work now.
+    pub fn forget_failures(&mut self, mono: Duration) {
+        for entry in self.entries.values_mut() {
+            entry.failures = 0;
+            if entry.due_at().is_some() {
+                entry.dial_at(mono);
+            }
+        }
+    }
+
+    /// Peers with an address.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn dialling_mut(&mut self, peer: PeerKey) -> Option<&mut Entry> {
+        self.entries.get_mut(&peer).filter(|entry| entry.state != State::Linked)
+    }
+
+    fn next_touch(&self) -> u64 {
+        self.entries.values().map(|entry| entry.touched).max().unwrap_or(0).saturating_add(1)
+    }
+
+    fn forget_oldest(&mut self) {
+        if self.entries.len() <= ADDRESS_BOOK_MAX {
+            return;
+        }
+        let strangers = self.entries.iter().filter(|(_peer, entry)| entry.due_at().is_some());
+        let oldest =
+            strangers.min_by_key(|(_peer, entry)| entry.touched).map(|(peer, _entry)| *peer);
+        if let Some(peer) = oldest {
+            self.entries.remove(&peer);
+        }
+    }
+}
+
+impl Entry {
+    fn dial_at(&mut self, at: Duration) {
+        self.state = State::Due(at.max(self.not_before));
+    }
+
+    fn due_at(&self) -> Option<Duration> {
+        match self.state {
+            State::Due(at) => Some(at),
+            State::Linked | State::Dialling => None,
+        }
+    }
+
+    fn is_due(&self, mono: Duration) -> bool {
+        self.due_at().is_some_and(|at| at <= mono)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: PeerKey = PeerKey([5; 32]);
+    const LARGER: PeerKey = PeerKey([9; 32]);
+    const SMALLER: PeerKey = PeerKey([1; 32]);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn book(peer: PeerKey) -> AddressBook {
+        let mut book = AddressBook::new(ME);
+        book.add(peer, &["/ip4/10.0.0.1/tcp/1".into()], ms(0), ms(0));
+        book
+    }
+
+    #[test]
+    fn r91_the_smaller_key_dials_at_once_and_the_larger_later() {
+        assert_eq!(book(LARGER).poll(ms(0)).len(), 1);
+        let mut book = book(SMALLER);
+        assert!(book.poll(ms(299)).is_empty());
+        assert_eq!(book.next_due(), Some(ms(300)));
+        assert_eq!(book.poll(ms(300)).len(), 1);
+    }
+
+    #[test]
+    fn r92_failures_back_off_and_a_new_address_ends_that() {
+        let mut book = book(LARGER);
+        let mut waits = Vec::new();
+        let mut now = ms(0);
+        for _round in 0..7 {
+            assert_eq!(book.poll(now).len(), 1);
+            book.failed(LARGER, now, ms(0));
+            waits.push(book.next_due().unwrap() - now);
+            now = book.next_due().unwrap();
+        }
+        assert_eq!(waits[0], REDIAL_MIN);
+        assert_eq!(waits[6], REDIAL_MAX);
+        book.poll(now);
+        book.failed(LARGER, now, ms(0));
+        book.add(LARGER, &["/ip4/10.0.0.2/tcp/1".into()], now, ms(0));
+        assert_eq!(book.poll(now)[0].addresses.len(), 2);
+    }
+
+    #[test]
+    fn r93_busy_is_tried_again_at_once_but_not_for_ever() {
+        let mut book = book(LARGER);
+        for _round in 0..5 {
+            book.busy(LARGER, ms(0), ms(0));
+            assert_eq!(book.next_due(), Some(BUSY_REDIAL));
+        }
+        book.busy(LARGER, ms(0), ms(0));
+        assert!(book.next_due() > Some(BUSY_REDIAL));
+    }
+
+    #[test]
+    fn linked_peers_are_not_dialled_and_nobody_dials_himself() {
+        let mut book = book(LARGER);
+        book.linked(LARGER);
+        assert!(book.poll(ms(99_999)).is_empty());
+        book.failed(LARGER, ms(0), ms(0));
+        assert_eq!(book.next_due(), None);
+        book.unlinked(LARGER, ms(1_000), ms(0));
+        assert_eq!(book.poll(ms(1_200)).len(), 1);
+        book.add(ME, &["/ip4/10.0.0.1/tcp/1".into()], ms(0), ms(0));
+        assert_eq!(book.len(), 1);
+    }
+
+    #[test]
+    fn the_book_and_the_dials_are_bounded() {
+        let mut book = AddressBook::new(ME);
+        for n in 0..=ADDRESS_BOOK_MAX {
+            let mut key = [7; 32];
+            key[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            book.add(PeerKey(key), &["/ip4/10.0.0.1/tcp/1".into()], ms(0), ms(0));
+        }
+        assert_eq!(book.len(), ADDRESS_BOOK_MAX);
+        assert_eq!(book.poll(ms(9_999)).len(), DIALS_PENDING_MAX);
+        assert!(book.poll(ms(9_999)).is_empty());
+        assert_eq!(book.next_due(), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! Gossip: exactly one verdict for each message, in the same turn, without disk or network.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cose::{Envelope, Kind};
+use crate::ids::{MessageId, PeerKey, TicketHash};
+use crate::limits::{POLICY_HEAD_BYTES_MAX, SEEN_MAX, SEEN_MS, TICKET_CACHE_MAX};
+use crate::message::{Acceptance, Refused, SignedMessage};
+use crate::policy::{PolicyError, PolicyHead};
+use crate::presence::SignedPresence;
+use crate::ticket::{self, Ticket};
+use crate::time::Now;
+use crate::wire::{DecodeError, Pair};
+
+use super::{Engine, GossipId, Output, Topic};
+
+/// First byte of an envelope without a ticket, which on `control` is a policy head.
+const BARE_ENVELOPE: u8 = 0x84;
+
+impl Engine {
+    pub(super) fn gossip(
+        &mut self,
+        id: GossipId,
+        source: PeerKey,
+        topic: Topic,
+        bytes: &[u8],
+        now: Now,
+    ) {
+        let judged = match topic {
+            Topic::Direct | Topic::Mesh => self.judge_message(bytes, now),
+            Topic::Control if bytes.first() == Some(&BARE_ENVELOPE) => {
+                self.judge_policy_head(source, bytes, now)
+            }
+            Topic::Control => self.judge_presence(bytes, now),
+        };
+        let acceptance = judged.map_or_else(Refused::acceptance, |()| Acceptance::Accept);
+        self.outputs.push_back(Output::Verdict { id, source, acceptance });
+        if acceptance == Acceptance::Reject {
+            self.count_reject(source, now);
+        }
+    }
+
+    /// Cheapest check first; a signature is checked only for ids that are not held.
+    fn judge_message(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        let signed = SignedMessage::parse(bytes)?;
+        let id = signed.id();
+        if self.seen.contains(id) {
+            return Err(Refused::Held);
+        }
+        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
+        let realm_ms = self.clock.peek_ms(now);
+        let message = signed.verify(ticket)?.admit(&self.policy, realm_ms)?;
+        self.seen.insert(id, now.mono);
+        self.largest_sent_at = self.largest_sent_at.max(message.content().sent_at);
+        self.outputs.push_back(Output::Store(Box::new(message)));
+        Ok(())
+    }
+
+    fn judge_policy_head(
+        &mut self,
+        source: PeerKey,
+        bytes: &[u8],
+        now: Now,
+    ) -> Result<(), Refused> {
+        let head = PolicyHead::verify(bytes, &self.realm).map_err(|error| match error {
+            PolicyError::Malformed(DecodeError::Malformed) => foreign_kind(bytes),
+            PolicyError::Malformed(decode) => Refused::Malformed(decode),
+            PolicyError::OtherRealm | PolicyError::BadSignature | PolicyError::TooLarge => {
+                Refused::Signature
+            }
+        })?;
+        let (ours, theirs) = (self.signed_policy.rank(), (head.number, head.sha256));
+        if theirs < ours {
+            return Err(Refused::Held);
+        }
+        if theirs > ours {
+            self.fetch_policy(source, head.number, now);
+        }
+        Ok(())
+    }
+
+    fn judge_presence(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        let tickets = &mut self.tickets;
+        let realm = &self.realm;
+        let signed = match SignedPresence::verify(bytes, |ticket| tickets.verify(ticket, realm)) {
+            // Orders belong here too; until they are built they are left to later versions.
+            Err(Refused::WrongTopic) if kind_in_pair(bytes) == Some(Kind::Order) => {
+                return Err(Refused::Unknown);
+            }
+            other => other?,
+        };
+        self.observe_presence(&signed, now)
+    }
+}
+
+/// What a bare envelope on `control` is that is no policy head: a later kind is ignored, a known one is misplaced.
+fn foreign_kind(bytes: &[u8]) -> Refused {
+    match Envelope::parse(bytes, POLICY_HEAD_BYTES_MAX).map(|envelope| envelope.kind) {
+        Ok(None) => Refused::Unknown,
+        Ok(Some(Kind::PolicyHead)) | Err(_) => Refused::Malformed(DecodeError::Malformed),
+        Ok(Some(_other)) => Refused::WrongTopic,
+    }
+}
+
+fn kind_in_pair(bytes: &[u8]) -> Option<Kind> {
+    let pair = Pair::parse(bytes, bytes.len()).ok()?;
+    Envelope::parse(pair.object, bytes.len()).ok()?.kind
+}
+
+/// Tickets whose issuer's signature was good, so that steady state costs one signature check a message.
+#[derive(Debug, Default)]
+pub(super) struct TicketCache {
+    by_hash: BTreeMap<TicketHash, Arc<Ticket>>,
+    order: VecDeque<TicketHash>,
+}
+
+impl TicketCache {
+    pub(super) fn verify(&mut self, bytes: &[u8], realm: &PeerKey) -> Result<Arc<Ticket>, Refused> {
+        let hash = ticket::hash(bytes);
+        if let Some(known) = self.by_hash.get(&hash) {
+            return Ok(Arc::clone(known));
+        }
+        let ticket = Arc::new(Ticket::verify(bytes, realm).map_err(Refused::Ticket)?);
+        self.by_hash.insert(hash, Arc::clone(&ticket));
+        self.order.push_back(hash);
+        if self.order.len() > TICKET_CACHE_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_hash.remove(&oldest);
+        }
+        Ok(ticket)
+    }
+}
+
+/// Ids of the last 15 minutes. Gossip refuses what is older than ten, so nothing comes twice.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    until: BTreeMap<MessageId, Duration>,
+    order: VecDeque<(Duration, MessageId)>,
+}
+
+impl Seen {
+    pub(super) fn contains(&self, id: MessageId) -> bool {
+        self.until.contains_key(&id)
+    }
+
+    pub(super) fn insert(&mut self, id: MessageId, mono: Duration) {
+        let until = mono.saturating_add(Duration::from_millis(SEEN_MS));
+        if self.until.insert(id, until).is_none() {
+            self.order.push_back((until, id));
+        }
+        if self.order.len() > SEEN_MAX
+            && let Some((_until, oldest)) = self.order.pop_front()
+        {
+            self.until.remove(&oldest);
+        }
+    }
+
+    /// An id from the store: only those that gossip could still bring matter.
+    pub(super) fn insert_known(
+        &mut self,
+        id: MessageId,
+        sent_at: u64,
+        realm_ms: u64,
+        mono: Duration,
+    ) {
+        if sent_at.saturating_add(SEEN_MS) > realm_ms {
+            self.insert(id, mono);
+        }
+    }
+
+    pub(super) fn forget(&mut self, mono: Duration) {
+        while let Some((until, id)) = self.order.front().copied()
+            && until <= mono
+        {
+            self.order.pop_front();
+            self.until.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Links: who is linked, the order of boots, and which of two links to one peer stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::admission::{self, KnownBoot};
+use crate::hello::{Hello, Verdict, VerdictCode};
+use crate::ids::{PeerKey, Role};
+use crate::limits::{DENY_FOR, DUPLICATE_CLOSE, REJECT_WINDOW, REJECTS_MAX, SUBSCRIBE_DEADLINE};
+use crate::login::PeerAddresses;
+use crate::presence::SignedPresence;
+use crate::ticket::Ticket;
+use crate::time::{Now, offset};
+
+use super::{Engine, Event, Output, Topic};
+
+/// A refusal that is not a matter of milliseconds: leave the peer alone for this long.
+const REFUSED_WAIT: Duration = Duration::from_secs(10);
+/// Links of somebody whom a new policy bans or cuts stand this much longer, so that he can fetch it and learn why.
+const CONDEMNED_CLOSE: Duration = Duration::from_millis(500);
+
+/// The driver's name for a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// A link that both gates have accepted.
+#[derive(Debug)]
+pub struct NewLink {
+    /// Its name.
+    pub id: LinkId,
+    /// The key that Noise has proved.
+    pub peer: PeerKey,
+    /// Whether we dialled it.
+    pub dialled: bool,
+    /// Whether it runs through the relay.
+    pub relayed: bool,
+    /// The other end, as a multiaddr.
+    pub address: String,
+    /// What the peer showed.
+    pub hello: Hello,
+}
+
+/// A link that stands.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its name.
+    pub id: LinkId,
+    /// Whom it leads to.
+    pub peer: PeerKey,
+    /// The other end, as a multiaddr.
+    pub address: String,
+    /// Whether it runs through the relay.
+    pub relayed: bool,
+    /// The peer's newest ticket.
+    pub ticket: Arc<Ticket>,
+    /// Since when, realm time in unix milliseconds.
+    pub since_ms: u64,
+    pub(super) boot: u64,
+    dialled: bool,
+    /// When the engine closes it, on the monotonic clock.
+    close_at: Option<Duration>,
+    /// When the peer must have subscribed to `control`.
+    subscribe_by: Duration,
+    /// When the peer must have shown the policy that its ticket names.
+    pub(super) policy_by: Option<Duration>,
+}
+
+impl Engine {
+    pub(super) fn link_up(&mut self, new: NewLink, now: Now) {
+        let admitted = admission::judge(&self.view(), new.peer, &new.hello, now);
+        let Ok(admission) = admitted else {
+            self.newer_boot(new.peer, new.hello.boot, None);
+            self.outputs.push_back(Output::Close(new.id));
+            self.book.unlinked(new.peer, now.mono, Duration::ZERO);
+            return;
+        };
+        let peer = new.peer;
+        let link = Link {
+            id: new.id,
+            peer,
+            address: new.address,
+            relayed: new.relayed,
+            ticket: admission.ticket,
+            since_ms: self.clock.peek_ms(now),
+            boot: new.hello.boot,
+            dialled: new.dialled,
+            close_at: None,
+            subscribe_by: now.mono.saturating_add(SUBSCRIBE_DEADLINE),
+            policy_by: None,
+        };
+        self.note_boot(peer, link.boot, None);
+        self.note_clock(&link, new.hello.time, now);
+        let change = self.roster.link_up(peer, &link.ticket, link.boot, self.observation(now));
+        if let Some(change) = change {
+            self.tell_presence(change);
+        }
+        self.book.linked(peer);
+        if link.dialled {
+            let addresses = vec![link.address.clone()];
+            self.outputs.push_back(Output::StorePeer(PeerAddresses { peer, addresses }));
+        }
+        let ticket_policy = link.ticket.claims().policy;
+        self.links.insert(link.id, link);
+        self.close_duplicates(peer, now);
+        self.view_is_stale = true;
+        self.see_policy_number(peer, new.hello.policy.max(ticket_policy), now);
+        self.demand_policy(new.id, ticket_policy, now);
+        self.changed();
+    }
+
+    pub(super) fn link_down(&mut self, id: LinkId, now: Now) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.view_is_stale = true;
+        if self.links_to(link.peer).next().is_none() {
+            self.subscribed.remove(&link.peer);
+            self.rejects.remove(&link.peer);
+            self.fetching.remove(&link.peer);
+            let jitter = self.jitter();
+            self.book.unlinked(link.peer, now.mono, jitter);
+            self.roster.link_down(link.peer, self.observation(now));
+        }
+        self.changed();
+    }
+
+    /// What another gate says ends that attempt and proves nothing, except a presence signed by our own key.
+    pub(super) fn refused_by(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
+        let jitter = self.jitter();
+        match verdict.code {
+            VerdictCode::Superseded if self.proves_newer_start(verdict.proof.as_deref()) => {
+                self.end(super::EndReason::Superseded);
+            }
+            VerdictCode::Busy | VerdictCode::Superseded | VerdictCode::Accepted => {
+                self.book.busy(peer, now.mono, jitter);
+            }
+            VerdictCode::Malformed
+            | VerdictCode::Version
+            | VerdictCode::WrongRealm
+            | VerdictCode::BadTicket
+            | VerdictCode::NotYours
+            | VerdictCode::Expired
+            | VerdictCode::NotYetValid
+            | VerdictCode::Banned
+            | VerdictCode::Cut
+            | VerdictCode::Denied
+            | VerdictCode::Other(_) => {
+                self.book.postpone(peer, now.mono.saturating_add(REFUSED_WAIT + jitter));
+            }
+        }
+    }
+
+    fn proves_newer_start(&mut self, proof: Option<&[u8]>) -> bool {
+        let signed = proof.and_then(|pair| {
+            SignedPresence::verify(pair, |bytes| self.tickets.verify(bytes, &self.realm)).ok()
+        });
+        signed.is_some_and(|signed| {
+            signed.ticket.claims().peer == self.me && signed.presence.boot > self.boot
+        })
+    }
+
+    /// A newer program start of a peer: its older links are stale, whatever they look like from here.
+    pub(super) fn newer_boot(&mut self, peer: PeerKey, boot: u64, proof: Option<Arc<[u8]>>) {
+        self.note_boot(peer, boot, proof);
+        let older: Vec<_> =
+            self.links_to(peer).filter(|link| link.boot < boot).map(|link| link.id).collect();
+        self.outputs.extend(older.into_iter().map(Output::Close));
+    }
+
+    fn note_boot(&mut self, peer: PeerKey, boot: u64, proof: Option<Arc<[u8]>>) {
+        let known = self.boots.entry(peer).or_insert(KnownBoot { boot: 0, proof: None });
+        if boot > known.boot || (boot == known.boot && known.proof.is_none() && proof.is_some()) {
+            *known = KnownBoot { boot, proof };
+            self.view_is_stale = true;
+        }
+    }
+
+    /// Of two links with equal boot one stays: direct before relayed, else the one that the smaller key dialled;
+    /// if one side dialled both, that side keeps its first.
+    fn close_duplicates(&mut self, peer: PeerKey, now: Now) {
+        let links: Vec<Link> = self.links_to(peer).cloned().collect();
+        if links.len() < 2 {
+            return;
+        }
+        let smaller_is_me = self.me < peer;
+        let rank = |link: &Link| (link.relayed, link.dialled != smaller_is_me, link.id);
+        let Some(keep) = links.iter().min_by_key(|link| rank(link)) else { return };
+        let losers = links.iter().filter(|link| {
+            // Same side, same kind: which was first is the dialler's to say.
+            link.id != keep.id
+                && (link.dialled || link.dialled != keep.dialled || link.relayed != keep.relayed)
+        });
+        let ids: Vec<LinkId> = losers.map(|link| link.id).collect();
+        for id in ids {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.close_at.get_or_insert(now.mono.saturating_add(DUPLICATE_CLOSE));
+            }
+        }
+    }
+
+    fn note_clock(&mut self, link: &Link, their_time_ms: u64, now: Now) {
+        let claims = link.ticket.claims();
+        if claims.role == Role::Authority {
+            return;
+        }
+        let difference = offset(their_time_ms, self.clock.peek_ms(now));
+        self.clock_offsets.insert(claims.account, difference);
+        let mut offsets: Vec<i64> = self.clock_offsets.values().copied().collect();
+        if let Some(correction) = self.clock.agree_with_peers(&mut offsets) {
+            self.clock_offsets.clear();
+            self.view_is_stale = true;
+            let minutes = correction / 60_000;
+            let text = format!(
+                "This computer's clock differs from the others' by {minutes} minutes; \
+                 their time is used until the login node says which is right."
+            );
+            self.event(Event::Notice { code: "clock-corrected", text });
+        }
+    }
+
+    pub(super) fn peer_subscribed(&mut self, peer: PeerKey, topic: Topic, now: Now) {
+        let topics = self.subscribed.entry(peer).or_default();
+        if topics.contains(&topic) {
+            // Once per link: who subscribes again and again does not make us speak again and again.
+            return;
+        }
+        topics.push(topic);
+        match topic {
+            Topic::Control => self.presence_soon(now),
+            Topic::Mesh => self.resend(now),
+            Topic::Direct => {}
+        }
+    }
+
+    /// Three Rejects within ten minutes: somebody lets pass what it must have seen. Close, and deny for a while.
+    pub(super) fn count_reject(&mut self, peer: PeerKey, now: Now) {
+        let rejects = self.rejects.entry(peer).or_default();
+        rejects.push_back(now.mono);
+        rejects.retain(|at| now.mono.saturating_sub(*at) < REJECT_WINDOW);
+        if rejects.len() < REJECTS_MAX {
+            return;
+        }
+        let until = now.mono.saturating_add(DENY_FOR);
+        self.denied.insert(peer, until);
+        self.book.postpone(peer, until);
+        self.view_is_stale = true;
+        self.close_all(peer);
+    }
+
+    pub(super) fn close_all(&mut self, peer: PeerKey) {
+        let ids: Vec<_> = self.links_to(peer).map(|link| link.id).collect();
+        self.outputs.extend(ids.into_iter().map(Output::Close));
+    }
+
+    /// Expiry, bans and cuts also end links that stand.
+    pub(super) fn judge_links_again(&mut self, now: Now) {
+        let view = self.view();
+        for link in self.links.values_mut() {
+            if admission::judge_claims(&view, link.peer, &link.ticket, now).is_err() {
+                link.close_at.get_or_insert(now.mono.saturating_add(CONDEMNED_CLOSE));
+            }
+        }
+    }
+
+    pub(super) fn next_link_deadline(&self) -> Option<Duration> {
+        let deadline = |link: &Link| {
+            let deaf = (!self.has_subscribed(link.peer)).then_some(link.subscribe_by);
+            [link.close_at, deaf, link.policy_by].into_iter().flatten().min()
+        };
+        self.links.values().filter_map(deadline).min()
+    }
+
+    /// Closes what is to be closed: losers of duplicates, the condemned, the deaf, and who hides its policy.
+    pub(super) fn link_deadlines(&mut self, now: Now) {
+        let over = |at: Option<Duration>| at.is_some_and(|at| at <= now.mono);
+        let mut close = Vec::new();
+        for link in self.links.values() {
+            let deaf = !self.has_subscribed(link.peer) && over(Some(link.subscribe_by));
+            let hides = over(link.policy_by) && link.ticket.claims().policy > self.policy.number;
+            if over(link.close_at) || deaf || hides {
+                close.push((link.id, link.peer, hides));
+            }
+        }
+        for link in self.links.values_mut() {
+            if over(link.policy_by) {
+                link.policy_by = None;
+            }
+            if over(link.close_at) {
+                link.close_at = None;
+            }
+            if over(Some(link.subscribe_by)) {
+                // Closing takes a moment; do not ask for it again in every turn.
+                link.subscribe_by = now.mono.saturating_add(SUBSCRIBE_DEADLINE);
+            }
+        }
+        for (id, peer, hides) in close {
+            if hides {
+                self.book.postpone(peer, now.mono.saturating_add(DENY_FOR));
+            }
+            self.outputs.push_back(Output::Close(id));
+        }
+    }
+
+    fn has_subscribed(&self, peer: PeerKey) -> bool {
+        self.subscribed.get(&peer).is_some_and(|topics| topics.contains(&Topic::Control))
+    }
+
+    pub(super) fn links_to(&self, peer: PeerKey) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(move |link| link.peer == peer)
+    }
+
+    pub(super) fn is_linked(&self, peer: PeerKey) -> bool {
+        self.links_to(peer).next().is_some()
+    }
+
+    pub(super) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(&id)
+    }
+
+    /// A linked peer's ticket was renewed.
+    pub(super) fn renew_links(&mut self, peer: PeerKey, ticket: &Arc<Ticket>) {
+        for link in self.links.values_mut().filter(|link| link.peer == peer) {
+            if ticket.claims().issued_at_s > link.ticket.claims().issued_at_s {
+                link.ticket = Arc::clone(ticket);
+            }
+        }
+    }
+}

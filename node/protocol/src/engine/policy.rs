@@ -1,0 +1,94 @@
+//! Policy numbers: who shows a higher one is asked for the document; what is newer is adopted, and judges links again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::{PeerKey, Role};
+use crate::limits::POLICY_DEADLINE;
+use crate::policy::SignedPolicy;
+use crate::time::Now;
+
+use super::{EndReason, Engine, Event, LinkId, Output, Topic};
+
+impl Engine {
+    /// A number above ours, in a Hello, a ticket or a head, proves that we are behind.
+    pub(super) fn see_policy_number(&mut self, peer: PeerKey, number: u64, now: Now) {
+        if number > self.policy.number {
+            self.fetch_policy(peer, number, now);
+        }
+    }
+
+    pub(super) fn fetch_policy(&mut self, peer: PeerKey, number: u64, now: Now) {
+        let asked = self.fetching.get(&peer).is_some_and(|until| now.mono < *until);
+        if asked || !self.is_linked(peer) {
+            return;
+        }
+        self.fetching.insert(peer, now.mono.saturating_add(POLICY_DEADLINE));
+        self.outputs.push_back(Output::FetchPolicy { peer, number });
+    }
+
+    /// A ticket names a policy that its bearer must be able to show.
+    pub(super) fn demand_policy(&mut self, link: LinkId, number: u64, now: Now) {
+        let behind = number > self.policy.number;
+        if let Some(link) = self.link_mut(link).filter(|_link| behind) {
+            link.policy_by = Some(now.mono.saturating_add(POLICY_DEADLINE));
+        }
+    }
+
+    pub(super) fn policy_fetched(&mut self, peer: PeerKey, bytes: Option<Vec<u8>>, now: Now) {
+        self.fetching.remove(&peer);
+        let Some(bytes) = bytes else { return };
+        match SignedPolicy::verify(&bytes, &self.realm) {
+            Ok(policy) => self.adopt(policy, now),
+            // Only the realm key makes policies: this peer has made one up.
+            Err(_not_of_this_realm) => self.count_reject(peer, now),
+        }
+    }
+
+    pub(super) fn publish_policy(&mut self, policy: SignedPolicy, head: Vec<u8>, now: Now) {
+        self.adopt(policy, now);
+        self.outputs.push_back(Output::Publish {
+            topic: Topic::Control,
+            bytes: head,
+            message: None,
+        });
+    }
+
+    fn adopt(&mut self, policy: SignedPolicy, now: Now) {
+        if policy.rank() <= self.signed_policy.rank() {
+            return;
+        }
+        self.policy = Arc::new(policy.policy().clone());
+        self.signed_policy = policy.clone();
+        self.view_is_stale = true;
+        self.outputs.push_back(Output::StorePolicy(Box::new(policy)));
+        self.event(Event::Policy { number: self.policy.number });
+        self.changed();
+        self.judge_links_again(now);
+        self.check_own_membership(now);
+    }
+
+    /// Membership is lost only by what we have verified ourselves: a signed policy does.
+    pub(super) fn check_own_membership(&mut self, now: Now) {
+        let claims = self.ticket.claims();
+        if claims.role == Role::Authority {
+            return;
+        }
+        // A clock that is a little slow must not hide a ban that begins when the policy was signed.
+        let realm_ms = self.clock.peek_ms(now).max(self.policy.issued_at);
+        if let Some(ban) = self.policy.ban_at(claims.account, realm_ms) {
+            let (reason, until) = (ban.reason.clone(), ban.until);
+            self.end(EndReason::Banned { reason, until });
+        } else if let Some(cut) = self.policy.cut_of(claims.account, self.me, claims.issued_at_ms())
+        {
+            let reason = cut.reason.clone();
+            self.end(EndReason::Cut { reason });
+        }
+    }
+
+    /// How long to wait for an answer to [`Output::FetchPolicy`].
+    #[must_use]
+    pub fn policy_fetch_timeout() -> Duration {
+        POLICY_DEADLINE
+    }
+}

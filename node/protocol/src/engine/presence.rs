@@ -1,0 +1,126 @@
+//! Presence: ours, and what the others say of themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::limits::PRESENCE_ADDRESSES_MAX;
+use crate::login::PeerAddresses;
+use crate::message::Refused;
+use crate::presence::{BYE, Presence, SignedPresence};
+use crate::roster::Observed;
+use crate::ticket::Ticket;
+use crate::time::Now;
+
+use super::{EndReason, Engine, Event, Output, Topic};
+
+/// A newcomer hears from everybody within this time; the larger the roster, the more it is spread.
+const ANSWER_MIN: Duration = Duration::from_millis(200);
+const ANSWER_PER_PEER: Duration = Duration::from_millis(20);
+
+impl Engine {
+    pub(super) fn observe_presence(
+        &mut self,
+        signed: &SignedPresence,
+        now: Now,
+    ) -> Result<(), Refused> {
+        let peer = signed.ticket.claims().peer;
+        if peer == self.me {
+            // Noise and signatures prove it: this very key has started again elsewhere.
+            if signed.presence.boot > self.boot {
+                self.end(EndReason::Superseded);
+            }
+            return Err(Refused::Held);
+        }
+        let realm_ms = self.clock.peek_ms(now);
+        let claims = signed.ticket.claims();
+        let (account, issued_at) = (claims.account, claims.issued_at_ms());
+        if self.policy.ban_at(account, realm_ms).is_some()
+            || self.policy.cut_of(account, peer, issued_at).is_some()
+        {
+            return Err(Refused::Sanctioned);
+        }
+        if !claims.covers(realm_ms) {
+            return Err(Refused::OutsideTicket);
+        }
+        let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
+            return Err(Refused::Held);
+        };
+        if let Some(change) = change {
+            self.tell_presence(change);
+        }
+        self.renew_links(peer, &signed.ticket);
+        self.newer_boot(peer, signed.presence.boot, Some(Arc::clone(&signed.pair)));
+        self.see_policy_number(peer, claims.policy, now);
+        if signed.presence.status != BYE && !signed.presence.listen.is_empty() {
+            let addresses = signed.presence.listen.clone();
+            let candidate = PeerAddresses { peer, addresses };
+            self.candidates(std::slice::from_ref(&candidate), now);
+            self.outputs.push_back(Output::StorePeer(candidate));
+        }
+        Ok(())
+    }
+
+    pub(super) fn candidates(&mut self, peers: &[PeerAddresses], now: Now) {
+        for candidate in peers.iter().filter(|candidate| candidate.is_bounded()) {
+            let jitter = self.jitter();
+            self.book.add(candidate.peer, &candidate.addresses, now.mono, jitter);
+        }
+    }
+
+    pub(super) fn listening(&mut self, addresses: Vec<String>, now: Now) {
+        if addresses != self.listening {
+            self.listening = addresses;
+            self.presence_soon(now);
+            self.changed();
+        }
+    }
+
+    /// Somebody new may be listening: speak soon, once for all that come in that time.
+    pub(super) fn presence_soon(&mut self, now: Now) {
+        if self.ended {
+            return;
+        }
+        let peers = u32::try_from(self.roster.online().count()).unwrap_or(u32::MAX);
+        let wait = ANSWER_MIN.max(ANSWER_PER_PEER.saturating_mul(peers));
+        let due = now.mono.saturating_add(wait + self.jitter());
+        self.presence_due = Some(self.presence_due.map_or(due, |known| known.min(due)));
+    }
+
+    pub(super) fn publish_presence(&mut self, status: &str, now: Now) {
+        let presence = Presence {
+            boot: self.boot,
+            n: self.presence_n,
+            at: self.clock.peek_ms(now),
+            status: status.to_owned(),
+            listen: self.listening.iter().take(PRESENCE_ADDRESSES_MAX).cloned().collect(),
+        };
+        self.presence_n = self.presence_n.saturating_add(1);
+        self.presence_due = Some(now.mono.saturating_add(self.roster.refresh_interval()));
+        let signed = SignedPresence::author(presence, Arc::clone(&self.ticket), &self.key);
+        let bytes = signed.pair.to_vec();
+        self.outputs.push_back(Output::Publish { topic: Topic::Control, bytes, message: None });
+    }
+
+    pub(super) fn say_goodbye(&mut self, now: Now) {
+        self.ended = true;
+        self.publish_presence(BYE, now);
+        self.presence_due = None;
+    }
+
+    pub(super) fn renewed(&mut self, ticket: Ticket, now: Now) {
+        let expires_at = ticket.claims().expires_at_ms();
+        self.ticket = Arc::new(ticket);
+        self.view_is_stale = true;
+        self.presence_soon(now);
+        self.event(Event::Pass { expires_at });
+        self.changed();
+    }
+
+    /// Membership is lost: nothing is dialled or sent any more.
+    pub(super) fn end(&mut self, reason: EndReason) {
+        self.presence_due = None;
+        if !std::mem::replace(&mut self.ended, true) {
+            self.event(Event::Ended(reason));
+        }
+    }
+}

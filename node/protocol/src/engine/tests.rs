@@ -1,0 +1,13 @@
+//! The engine through its four verbs, one behaviour each.
+//!
+//! Nothing here has a socket or a clock: a [`harness::Peer`] is one engine and the time that the test gives it, and
+//! the test itself carries outputs from one to the other.
+
+mod gossiping;
+mod harness;
+mod linking;
+mod membership;
+mod policing;
+mod presence;
+mod sending;
+mod trace;

@@ -1,0 +1,257 @@
+//! One engine with its time, and what tests ask of its outputs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+
+use crate::cose::public_key;
+use crate::engine::{
+    Config, EndReason, Engine, Event, GossipId, Input, Link, LinkId, Output, Topic, links::NewLink,
+};
+use crate::hello::Hello;
+use crate::ids::PeerKey;
+use crate::message::Acceptance;
+use crate::policy::{Policy, SignedPolicy};
+use crate::roster::Reason;
+use crate::testing::{self, T0};
+use crate::ticket::{Claims, Ticket};
+use crate::time::{Now, RealmClock};
+
+/// The boot of every made-up peer, unless a test says otherwise.
+pub(super) const BOOT: u64 = 100;
+
+pub(super) fn realm() -> SigningKey {
+    testing::key(1)
+}
+
+pub(super) fn key_of(number: u8) -> PeerKey {
+    public_key(&testing::key(number))
+}
+
+pub(super) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(super) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// The realm's policy, changed by the test and signed.
+pub(super) fn policy(number: u64, change: impl FnOnce(&mut Policy)) -> SignedPolicy {
+    let mut policy = testing::policy(&realm());
+    policy.number = number;
+    change(&mut policy);
+    SignedPolicy::sign(policy, &realm()).unwrap()
+}
+
+pub(super) fn ticket_of(number: u8, change: impl FnOnce(&mut Claims)) -> Ticket {
+    let mut claims = testing::claims(&realm(), &testing::key(number), &format!("user{number}"));
+    change(&mut claims);
+    Ticket::issue(claims, &realm())
+}
+
+/// What the peer with the key of that number shows at the gate at [`T0`].
+pub(super) fn hello_of(number: u8) -> Hello {
+    let ticket = ticket_of(number, |_claims| {}).as_bytes().to_vec();
+    Hello { realm: public_key(&realm()), time: T0, boot: BOOT, policy: 1, ticket }
+}
+
+pub(super) fn config_of(number: u8) -> Config {
+    Config {
+        key: testing::key(number),
+        ticket: ticket_of(number, |_claims| {}),
+        policy: policy(1, |_policy| {}),
+        boot: BOOT,
+        session: u64::from(number),
+        clock: RealmClock::restored(0, 0),
+        seen: Vec::new(),
+        largest_sent_at: 0,
+        unsent: Vec::new(),
+        seed: [number; 32],
+    }
+}
+
+/// One engine and its time, which starts at [`T0`].
+pub(super) struct Peer {
+    pub(super) engine: Engine,
+    pub(super) now: Now,
+    next_gossip: u64,
+}
+
+impl Peer {
+    pub(super) fn new(number: u8) -> Self {
+        let (peer, _outputs) = Self::start(config_of(number));
+        peer
+    }
+
+    pub(super) fn start(config: Config) -> (Self, Vec<Output>) {
+        let now = Now { mono: Duration::ZERO, wall_ms: T0 };
+        let mut peer = Self { engine: Engine::new(config, now), now, next_gossip: 0 };
+        let outputs = peer.drain();
+        (peer, outputs)
+    }
+
+    fn drain(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.engine.poll_output()).collect()
+    }
+
+    pub(super) fn feed(&mut self, input: Input) -> Vec<Output> {
+        self.engine.handle_input(input, self.now);
+        self.drain()
+    }
+
+    /// Lets time pass, calling the engine whenever it asked for it.
+    pub(super) fn advance(&mut self, by: Duration) -> Vec<Output> {
+        let end = self.now.mono + by;
+        let mut outputs = Vec::new();
+        let mut turns_in_this_instant = 0;
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= end) {
+            turns_in_this_instant = if due > self.now.mono { 0 } else { turns_in_this_instant + 1 };
+            assert!(turns_in_this_instant < 10, "the engine asks to be woken without end");
+            self.pass(due.max(self.now.mono));
+            self.engine.handle_timeout(self.now);
+            outputs.extend(self.drain());
+        }
+        self.pass(end);
+        outputs
+    }
+
+    fn pass(&mut self, mono: Duration) {
+        let passed = mono.checked_sub(self.now.mono).unwrap();
+        self.now.wall_ms += u64::try_from(passed.as_millis()).unwrap();
+        self.now.mono = mono;
+    }
+
+    pub(super) fn link_with(&mut self, id: u64, number: u8, hello: Hello) -> Vec<Output> {
+        self.feed(link_input(id, number, false, hello))
+    }
+
+    /// A link that stands and has subscribed.
+    pub(super) fn link(&mut self, id: u64, number: u8) -> Vec<Output> {
+        let mut outputs = self.link_with(id, number, hello_of(number));
+        outputs.extend(self.subscribe(number));
+        outputs
+    }
+
+    pub(super) fn subscribe(&mut self, number: u8) -> Vec<Output> {
+        let peer = key_of(number);
+        let subscribed = |topic| Input::Subscribed { peer, topic };
+        Topic::ALL.into_iter().flat_map(|topic| self.feed(subscribed(topic))).collect()
+    }
+
+    pub(super) fn gossip(&mut self, source: u8, topic: Topic, bytes: &[u8]) -> Vec<Output> {
+        self.next_gossip += 1;
+        let id = GossipId(self.next_gossip);
+        self.feed(Input::Gossip { id, source: key_of(source), topic, bytes: bytes.to_vec() })
+    }
+
+    pub(super) fn send(&mut self, request: u64, text: &str) -> Vec<Output> {
+        let (room, text) = ("lobby".to_owned(), text.to_owned());
+        self.feed(Input::Send { request, room, text })
+    }
+
+    /// Sends and stores; the bytes that went on gossip, and all outputs.
+    pub(super) fn say(&mut self, request: u64, text: &str) -> (Vec<u8>, Vec<Output>) {
+        let mut outputs = self.send(request, text);
+        outputs.extend(self.feed(Input::OwnStored { request, result: Ok(()) }));
+        let bytes = published(&outputs, Topic::Mesh).pop().unwrap();
+        (bytes, outputs)
+    }
+
+    pub(super) fn links(&self) -> Vec<u64> {
+        self.engine.links().map(|Link { id: LinkId(id), .. }| *id).collect()
+    }
+}
+
+pub(super) fn link_input(id: u64, number: u8, dialled: bool, hello: Hello) -> Input {
+    Input::LinkUp(NewLink {
+        id: LinkId(id),
+        peer: key_of(number),
+        dialled,
+        relayed: false,
+        address: format!("/ip4/10.0.0.{number}/tcp/4003"),
+        hello,
+    })
+}
+
+/// The only verdict among the outputs.
+pub(super) fn verdict(outputs: &[Output]) -> Acceptance {
+    let verdicts: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Verdict { acceptance, .. } => Some(*acceptance),
+            _other => None,
+        })
+        .collect();
+    assert_eq!(verdicts.len(), 1, "exactly one verdict for one message");
+    verdicts[0]
+}
+
+pub(super) fn published(outputs: &[Output], on: Topic) -> Vec<Vec<u8>> {
+    let bytes_of = |output: &Output| match output {
+        Output::Publish { topic, bytes, .. } if *topic == on => Some(bytes.clone()),
+        _other => None,
+    };
+    outputs.iter().filter_map(bytes_of).collect()
+}
+
+pub(super) fn stored_texts(outputs: &[Output]) -> Vec<String> {
+    let text_of = |output: &Output| match output {
+        Output::Store(message) => Some(message.content().text.clone()),
+        _other => None,
+    };
+    outputs.iter().filter_map(text_of).collect()
+}
+
+pub(super) fn closed(outputs: &[Output]) -> Vec<u64> {
+    let id_of = |output: &Output| match output {
+        Output::Close(LinkId(id)) => Some(*id),
+        _other => None,
+    };
+    outputs.iter().filter_map(id_of).collect()
+}
+
+pub(super) fn fetched(outputs: &[Output]) -> Vec<(PeerKey, u64)> {
+    let fetch_of = |output: &Output| match output {
+        Output::FetchPolicy { peer, number } => Some((*peer, *number)),
+        _other => None,
+    };
+    outputs.iter().filter_map(fetch_of).collect()
+}
+
+pub(super) fn dialled(outputs: &[Output]) -> Vec<PeerKey> {
+    let peer_of = |output: &Output| match output {
+        Output::Dial(candidate) => Some(candidate.peer),
+        _other => None,
+    };
+    outputs.iter().filter_map(peer_of).collect()
+}
+
+pub(super) fn presences(outputs: &[Output]) -> Vec<(PeerKey, Reason)> {
+    let change_of = |output: &Output| match output {
+        Output::Event(Event::Presence(change)) => Some((change.peer, change.reason)),
+        _other => None,
+    };
+    outputs.iter().filter_map(change_of).collect()
+}
+
+pub(super) fn ended(outputs: &[Output]) -> Vec<EndReason> {
+    let reason_of = |output: &Output| match output {
+        Output::Event(Event::Ended(reason)) => Some(reason.clone()),
+        _other => None,
+    };
+    outputs.iter().filter_map(reason_of).collect()
+}
+
+/// A text in the lobby by the peer of that number, as it travels.
+pub(super) fn text_by(number: u8, text: &str, sent_at: u64) -> Vec<u8> {
+    let user = format!("user{number}");
+    testing::message(&realm(), &testing::key(number), &user, text, sent_at).to_gossip()
+}
+
+/// A presence by the peer of that number, as it travels.
+pub(super) fn presence_by(number: u8, boot: u64, n: u64, at: u64) -> Arc<[u8]> {
+    let user = format!("user{number}");
+    testing::presence(&realm(), &testing::key(number), &user, boot, n, at).pair
+}

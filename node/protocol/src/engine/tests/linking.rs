@@ -1,0 +1,235 @@
+//! Links: boots, duplicates, the deaf, the expired, and clocks.
+
+use super::harness::{
+    BOOT, Peer, closed, dialled, hello_of, key_of, link_input, millis, presence_by, realm, seconds,
+    ticket_of,
+};
+use crate::engine::{Event, Input, LinkId, Output, Topic};
+use crate::hello::{Hello, Verdict, VerdictCode};
+use crate::limits::{DUPLICATE_CLOSE, LINK_GRACE_MS, SUBSCRIBE_DEADLINE};
+use crate::login::PeerAddresses;
+use crate::testing::{T0, WEEK_S};
+
+fn with_boot(number: u8, boot: u64) -> Hello {
+    Hello { boot, ..hello_of(number) }
+}
+
+#[test]
+fn r87_a_larger_boot_closes_the_older_link_wherever_it_is_seen() {
+    let mut in_a_hello = Peer::new(2);
+    in_a_hello.link(1, 3);
+    assert_eq!(closed(&in_a_hello.link_with(2, 3, with_boot(3, BOOT + 1))), [1, 2]);
+    in_a_hello.feed(Input::LinkDown(LinkId(1)));
+    assert!(closed(&in_a_hello.link_with(3, 3, with_boot(3, BOOT + 1))).is_empty());
+
+    let mut at_the_gate = Peer::new(2);
+    at_the_gate.link(1, 3);
+    let busy = Input::BusyFor { peer: key_of(3), boot: BOOT + 1 };
+    assert_eq!(closed(&at_the_gate.feed(busy)), [1]);
+
+    let mut in_a_presence = Peer::new(2);
+    in_a_presence.link(1, 3);
+    let presence = presence_by(3, BOOT + 1, 0, T0);
+    assert_eq!(closed(&in_a_presence.gossip(3, Topic::Control, &presence)), [1]);
+}
+
+#[test]
+fn r88_a_link_with_a_smaller_boot_than_known_is_closed() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 4);
+    peer.gossip(4, Topic::Control, &presence_by(3, BOOT + 1, 0, T0));
+    assert_eq!(closed(&peer.link_with(2, 3, hello_of(3))), [2]);
+    assert_eq!(peer.links(), [1]);
+}
+
+#[test]
+fn r88_the_view_for_the_gate_carries_the_proof() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 4);
+    let pair = presence_by(3, BOOT + 1, 0, T0);
+    let outputs = peer.gossip(4, Topic::Control, &pair);
+    let Some(Output::View(view)) = outputs.first() else { panic!("no view: {outputs:?}") };
+    let refused = crate::admission::judge(view, key_of(3), &hello_of(3), peer.now).unwrap_err();
+    let expected = Verdict { code: VerdictCode::Superseded, proof: Some(pair.to_vec()) };
+    assert_eq!(refused, expected);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    Relayed,
+}
+
+fn new_link(id: u64, number: u8, dialled: bool, way: Way) -> Input {
+    let mut input = link_input(id, number, dialled, hello_of(number));
+    if let Input::LinkUp(link) = &mut input {
+        link.relayed = way == Way::Relayed;
+    }
+    input
+}
+
+/// Who of the peers 2 and 3 closes which of the links 1 and 2. `links`: whether peer 2 dialled it, and its way.
+fn duplicates(links: [(bool, Way); 2], order_at_3: [usize; 2]) -> (Vec<u64>, Vec<u64>) {
+    let (mut a, mut b) = (Peer::new(2), Peer::new(3));
+    for (index, (by_a, way)) in links.into_iter().enumerate() {
+        a.feed(new_link(index as u64 + 1, 3, by_a, way));
+    }
+    for index in order_at_3 {
+        let (by_a, way) = links[index];
+        b.feed(new_link(index as u64 + 1, 2, !by_a, way));
+    }
+    a.subscribe(3);
+    b.subscribe(2);
+    assert!(closed(&a.advance(DUPLICATE_CLOSE - millis(1))).is_empty());
+    (closed(&a.advance(millis(1))), closed(&b.advance(DUPLICATE_CLOSE)))
+}
+
+#[test]
+fn r94_both_sides_keep_the_link_that_the_smaller_key_dialled() {
+    let a_is_smaller = key_of(2) < key_of(3);
+    let loser = if a_is_smaller { 2 } else { 1 };
+    for order in [[0, 1], [1, 0]] {
+        let (by_a, by_b) = duplicates([(true, Way::Direct), (false, Way::Direct)], order);
+        assert_eq!((by_a, by_b), (vec![loser], vec![loser]));
+    }
+}
+
+#[test]
+fn r94_a_direct_link_stays_before_a_relayed_one() {
+    for by_a in [true, false] {
+        let (at_a, at_b) = duplicates([(by_a, Way::Relayed), (!by_a, Way::Direct)], [1, 0]);
+        assert_eq!((at_a, at_b), (vec![1], vec![1]));
+    }
+}
+
+#[test]
+fn r94_who_dialled_both_keeps_its_first_and_the_other_side_waits() {
+    for order in [[0, 1], [1, 0]] {
+        let (at_a, at_b) = duplicates([(true, Way::Direct), (true, Way::Direct)], order);
+        assert_eq!((at_a, at_b), (vec![2], vec![]));
+    }
+}
+
+#[test]
+fn r95_a_deaf_link_is_closed_after_two_seconds() {
+    let mut peer = Peer::new(2);
+    peer.link_with(1, 3, hello_of(3));
+    peer.link(2, 4);
+    peer.feed(Input::Subscribed { peer: key_of(3), topic: Topic::Mesh });
+    assert!(closed(&peer.advance(SUBSCRIBE_DEADLINE - millis(1))).is_empty());
+    assert_eq!(closed(&peer.advance(millis(1))), [1]);
+    peer.feed(Input::LinkDown(LinkId(1)));
+    assert!(closed(&peer.advance(seconds(30))).is_empty());
+}
+
+/// Seconds from now until the ticket of the peer 3 is over, grace included.
+const SHORT_LIFE_S: u64 = 60;
+
+fn soon_over(number: u8) -> Hello {
+    let ticket = ticket_of(number, |claims| {
+        claims.expires_at_s = T0 / 1_000 + SHORT_LIFE_S - LINK_GRACE_MS / 1_000;
+        claims.issued_at_s = claims.expires_at_s - WEEK_S;
+    });
+    Hello { ticket: ticket.as_bytes().to_vec(), ..hello_of(number) }
+}
+
+#[test]
+fn r95_a_link_stands_until_its_ticket_is_over_by_five_minutes() {
+    let mut peer = Peer::new(2);
+    assert!(closed(&peer.link_with(1, 3, soon_over(3))).is_empty());
+    peer.subscribe(3);
+    assert!(closed(&peer.advance(seconds(SHORT_LIFE_S) - millis(1))).is_empty());
+    assert_eq!(closed(&peer.advance(seconds(9))), [1]);
+    peer.feed(Input::LinkDown(LinkId(1)));
+    assert_eq!(closed(&peer.link_with(2, 3, soon_over(3))), [2]);
+}
+
+#[test]
+fn r95_a_ticket_renewed_by_presence_keeps_the_link() {
+    let mut peer = Peer::new(2);
+    peer.link_with(1, 3, soon_over(3));
+    peer.subscribe(3);
+    let presence = presence_by(3, BOOT, 1, T0);
+    assert_eq!(
+        super::harness::verdict(&peer.gossip(3, Topic::Control, &presence)),
+        crate::message::Acceptance::Accept
+    );
+    assert!(closed(&peer.advance(seconds(SHORT_LIFE_S + 60))).is_empty());
+}
+
+#[test]
+fn r90_the_engine_judges_a_second_time() {
+    let mut peer = Peer::new(2);
+    let stolen = Hello { ticket: hello_of(4).ticket, ..hello_of(3) };
+    assert_eq!(closed(&peer.link_with(1, 3, stolen)), [1]);
+    let other_realm = Hello { realm: key_of(9), ..hello_of(3) };
+    assert_eq!(closed(&peer.link_with(2, 3, other_realm)), [2]);
+    assert_eq!(closed(&peer.feed(link_input(3, 2, false, hello_of(2)))), [3]);
+    assert!(peer.links().is_empty());
+    assert_eq!(peer.engine.roster().online().count(), 0);
+}
+
+#[test]
+fn r6_three_accounts_correct_a_clock_and_the_user_hears_of_it() {
+    let mut peer = Peer::new(2);
+    let later = |number| Hello { time: T0 + 600_000, ..hello_of(number) };
+    for (id, number) in [(1, 3), (2, 4)] {
+        peer.link_with(id, number, later(number));
+    }
+    // A second device of an account is not a second voice.
+    let twin = ticket_of(6, |claims| claims.account = crate::testing::account("user4"));
+    let twin = Hello { ticket: twin.as_bytes().to_vec(), ..later(6) };
+    peer.link_with(3, 6, twin);
+    assert_eq!(peer.engine.clock().offset_ms(), 0);
+    let outputs = peer.link_with(4, 5, later(5));
+    assert_eq!(peer.engine.clock().offset_ms(), 600_000);
+    let told = outputs.iter().any(|output| {
+        matches!(output, Output::Event(Event::Notice { code: "clock-corrected", .. }))
+    });
+    assert!(told, "{outputs:?}");
+}
+
+#[test]
+fn r6_one_liar_among_honest_accounts_corrects_nothing() {
+    let mut peer = Peer::new(2);
+    peer.link_with(1, 3, Hello { time: T0 + 86_400_000, ..hello_of(3) });
+    for (id, number) in [(2, 4), (3, 5)] {
+        peer.link_with(id, number, hello_of(number));
+    }
+    assert_eq!(peer.engine.clock().offset_ms(), 0);
+}
+
+fn candidate(number: u8) -> PeerAddresses {
+    PeerAddresses { peer: key_of(number), addresses: vec!["/ip4/10.0.0.3/tcp/4003".into()] }
+}
+
+#[test]
+fn r92_candidates_are_dialled_and_a_linked_peer_is_not() {
+    let mut peer = Peer::new(2);
+    let mut outputs = peer.feed(Input::Candidates(vec![candidate(3), candidate(4)]));
+    outputs.extend(peer.link(1, 3));
+    outputs.extend(peer.feed(Input::DialFailed(key_of(4))));
+    outputs.extend(peer.advance(seconds(2)));
+    let to = |number| dialled(&outputs).iter().filter(|peer| **peer == key_of(number)).count();
+    assert!(to(3) <= 1, "only before the link stood");
+    assert!(to(4) >= 2 || key_of(4) < key_of(2), "{outputs:?}");
+}
+
+#[test]
+fn r90_a_refusal_while_a_link_stands_does_not_dial_a_second_one() {
+    let mut peer = Peer::new(2);
+    peer.feed(Input::Candidates(vec![candidate(3)]));
+    peer.link(1, 3);
+    let verdict = Verdict::plain(VerdictCode::Denied);
+    peer.feed(Input::RefusedBy { peer: key_of(3), verdict });
+    assert!(dialled(&peer.advance(seconds(60))).is_empty());
+}
+
+#[test]
+fn the_first_output_is_the_view_for_the_gate() {
+    let (peer, outputs) = Peer::start(super::harness::config_of(2));
+    let Some(Output::View(view)) = outputs.first() else { panic!("no view: {outputs:?}") };
+    assert_eq!((view.me, view.hello.boot), (key_of(2), BOOT));
+    assert_eq!(view.realm, crate::cose::public_key(&realm()));
+    assert_eq!(view.hello_at(peer.now).time, T0);
+}

@@ -1,0 +1,104 @@
+//! Every limit of the protocol, each with its reason. Times are milliseconds unless the name says otherwise.
+
+use std::time::Duration;
+
+/// A message with its envelope, and the pair that carries it with its ticket: a page of text in any script.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// A ticket: the names at their longest take less than half of it.
+pub const TICKET_BYTES_MAX: usize = 1_024;
+/// A presence: eight listen addresses fit.
+pub const PRESENCE_BYTES_MAX: usize = 2 * 1_024;
+/// A policy document: thousands of sanctions.
+pub const POLICY_BYTES_MAX: usize = 256 * 1_024;
+/// A policy head: a number, a hash, a length.
+pub const POLICY_HEAD_BYTES_MAX: usize = 512;
+/// One frame of the gate: a ticket, or a verdict with a presence and its ticket as proof.
+pub const GATE_FRAME_BYTES_MAX: usize = 4_096;
+/// A login request: a password of 1,024 bytes and the names.
+pub const LOGIN_REQUEST_BYTES_MAX: usize = 8 * 1_024;
+/// A login reply: a policy, a ticket and 32 peers with their addresses.
+pub const LOGIN_REPLY_BYTES_MAX: usize = POLICY_BYTES_MAX + 64 * 1_024;
+/// A request between peers.
+pub const SYNC_REQUEST_BYTES_MAX: usize = 64 * 1_024;
+/// An answer between peers; a policy document is the largest so far.
+pub const SYNC_REPLY_BYTES_MAX: usize = POLICY_BYTES_MAX + 1_024;
+
+/// The longest password taken, so that hashing cannot be made expensive by length.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// The longest username or nickname inside a login request, before the rules for names apply.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Listen addresses in a presence.
+pub const PRESENCE_ADDRESSES_MAX: usize = 8;
+/// The longest listen address, as text.
+pub const ADDRESS_BYTES_MAX: usize = 128;
+/// A free status text in a presence.
+pub const STATUS_BYTES_MAX: usize = 64;
+/// A room name inside a message.
+pub const ROOM_BYTES_MAX: usize = 64;
+
+/// `nbf` stands this long before `iat`, for peers whose clock is a little slow.
+pub const NOT_BEFORE_LEEWAY_MS: u64 = 300_000;
+/// Links are kept and accepted this long after a ticket's `exp`: renewed tickets arrive with presence.
+pub const LINK_GRACE_MS: u64 = 300_000;
+/// How far ahead of realm time a message or a presence may be.
+pub const AHEAD_MS_MAX: u64 = 120_000;
+/// Gossip older than this is left to reconciliation; it bounds the memory for ids.
+pub const GOSSIP_AGE_MS_MAX: u64 = 600_000;
+/// How long ids of gossip are remembered: more than the age that is refused.
+pub const SEEN_MS: u64 = 900_000;
+/// Own messages that nobody has are sent at the next `Subscribed` if they are younger than this.
+pub const RESEND_AGE_MS_MAX: u64 = GOSSIP_AGE_MS_MAX;
+/// `sent_at` follows the largest held one, but never further ahead of realm time than this.
+pub const ORDER_AHEAD_MS_MAX: u64 = 30_000;
+/// A message that arrives later than this after it was sent is marked so.
+pub const LATE_MS: u64 = 120_000;
+/// A clock that is off by more than this is worth a warning.
+pub const CLOCK_OFF_MS: u64 = 120_000;
+
+/// Rejects from one link within [`REJECT_WINDOW`] that close it.
+pub const REJECTS_MAX: usize = 3;
+/// See [`REJECTS_MAX`].
+pub const REJECT_WINDOW: Duration = Duration::from_mins(10);
+/// How long a peer is denied after its link was closed for rejects.
+pub const DENY_FOR: Duration = Duration::from_mins(15);
+/// The larger PeerId waits this long before it dials a peer that can dial it.
+pub const LARGER_DIALS_AFTER: Duration = Duration::from_millis(300);
+/// The redial after a `Busy` verdict.
+pub const BUSY_REDIAL: Duration = Duration::from_millis(200);
+/// Of two links to one peer, the losing one is closed after this time.
+pub const DUPLICATE_CLOSE: Duration = Duration::from_secs(1);
+/// A linked peer that has not subscribed to `control` by then is deaf: close and redial.
+pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
+/// A neighbour whose link is gone is "connection lost" after this time without newer presence.
+pub const LOST_AFTER: Duration = Duration::from_secs(15);
+/// Who announced a higher policy number must show it within this time.
+pub const POLICY_DEADLINE: Duration = Duration::from_secs(10);
+/// Shortest time between two refreshes of presence.
+pub const PRESENCE_REFRESH_MIN: Duration = Duration::from_mins(1);
+/// Added to the refresh for each peer in the roster: presence of a large realm stays cheap.
+pub const PRESENCE_REFRESH_PER_PEER: Duration = Duration::from_secs(1);
+/// A presence holds for this many refreshes.
+pub const PRESENCE_LEASE_REFRESHES: u32 = 3;
+/// First and longest wait between dials to one peer.
+pub const REDIAL_MIN: Duration = Duration::from_millis(500);
+/// See [`REDIAL_MIN`]. Short, because a realm is a LAN and a restarted peer is expected back at once.
+pub const REDIAL_MAX: Duration = Duration::from_secs(8);
+/// Peers of the address book that are dialled at the same time.
+pub const DIALS_PENDING_MAX: usize = 16;
+/// Full links up to this many peers.
+pub const LINKS_FULL_MAX: usize = 64;
+/// Peers in the address book; the ones not seen for the longest go first.
+pub const ADDRESS_BOOK_MAX: usize = 4_096;
+/// Addresses kept for one peer.
+pub const ADDRESSES_PER_PEER_MAX: usize = 8;
+/// Peers in the roster; more presences are not taken in.
+pub const ROSTER_MAX: usize = 10_000;
+/// Verified tickets kept, by hash.
+pub const TICKET_CACHE_MAX: usize = 4_096;
+/// Gossip ids remembered; the oldest go first.
+pub const SEEN_MAX: usize = 262_144;
+/// Own messages that wait for the first listener.
+pub const OUTBOX_MAX: usize = 4_096;
+
+const _: () = assert!(TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 256 <= GATE_FRAME_BYTES_MAX);
+const _: () = assert!(SEEN_MS > GOSSIP_AGE_MS_MAX);

@@ -1,0 +1,117 @@
+//! Presence: a signed "I am here, at these addresses", and "bye" (PROTOCOL.md ).
+
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
+
+use crate::cose::{self, BadSignature, Envelope, Kind};
+use crate::limits::{
+    ADDRESS_BYTES_MAX, PRESENCE_ADDRESSES_MAX, PRESENCE_BYTES_MAX, STATUS_BYTES_MAX,
+    TICKET_BYTES_MAX,
+};
+use crate::message::Refused;
+use crate::ticket::Ticket;
+use crate::wire::{self, DecodeError, Pair};
+
+/// The status of somebody who is leaving.
+pub const BYE: &str = "bye";
+/// The ordinary status.
+pub const HERE: &str = "here";
+/// Heads of the pair and its two byte strings.
+const PAIR_BYTES_MAX: usize = TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 7;
+
+/// What a peer says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// The program start it speaks for; larger is newer.
+    pub boot: u64,
+    /// Number within the boot; larger is newer.
+    pub n: u64,
+    /// Realm time of signing, unix milliseconds.
+    pub at: u64,
+    /// `here`, `bye`, or a word of a later version.
+    pub status: String,
+    /// Where it listens: multiaddrs without `/p2p/`. Candidates to dial, nothing more.
+    pub listen: Vec<String>,
+}
+
+/// A presence signed under a ticket of this realm, with the pair that proves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedPresence {
+    /// What it says.
+    pub presence: Presence,
+    /// The author's ticket.
+    pub ticket: Arc<Ticket>,
+    /// The exact pair as it travels; proof for others.
+    pub pair: Arc<[u8]>,
+}
+
+impl SignedPresence {
+    /// Signs a presence of our own.
+    #[must_use]
+    pub fn author(presence: Presence, ticket: Arc<Ticket>, key: &SigningKey) -> Self {
+        let object = cose::sign(Kind::Presence, key, &wire::encode(&presence));
+        let pair = Pair { ticket: ticket.as_bytes(), object: &object }.to_bytes();
+        Self { presence, ticket, pair: pair.into() }
+    }
+
+    /// Reads and checks a pair. `ticket_of` gives the verified ticket for its bytes.
+    ///
+    /// # Errors
+    /// [`Refused`]: all that a forwarder could see is rejected.
+    pub fn verify(
+        bytes: &[u8],
+        ticket_of: impl FnOnce(&[u8]) -> Result<Arc<Ticket>, Refused>,
+    ) -> Result<Self, Refused> {
+        let pair = Pair::parse(bytes, PAIR_BYTES_MAX)?;
+        let envelope = Envelope::parse(pair.object, PRESENCE_BYTES_MAX)?;
+        match envelope.kind {
+            Some(Kind::Presence) => {}
+            Some(_other) => return Err(Refused::WrongTopic),
+            None => return Err(Refused::Unknown),
+        }
+        let presence: Presence = wire::decode(envelope.payload, PRESENCE_BYTES_MAX)?;
+        if !is_bounded(&presence) {
+            return Err(DecodeError::Field("listen").into());
+        }
+        let ticket = ticket_of(pair.ticket)?;
+        envelope.verify(&ticket.claims().peer).map_err(|BadSignature| Refused::Signature)?;
+        Ok(Self { presence, ticket, pair: bytes.into() })
+    }
+}
+
+fn is_bounded(presence: &Presence) -> bool {
+    presence.status.len() <= STATUS_BYTES_MAX
+        && presence.listen.len() <= PRESENCE_ADDRESSES_MAX
+        && presence.listen.iter().all(|address| address.len() <= ADDRESS_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::testing::{self, T0};
+
+    fn ticket_of(bytes: &[u8]) -> Result<Arc<Ticket>, Refused> {
+        Ticket::verify(bytes, &public_key(&testing::key(1))).map(Arc::new).map_err(Refused::Ticket)
+    }
+
+    #[test]
+    fn r70_a_presence_is_read_back_and_bound_to_its_key() {
+        let ours = testing::presence(&testing::key(1), &testing::key(2), "alice", 5, 0, T0);
+        assert_eq!(SignedPresence::verify(&ours.pair, ticket_of), Ok(ours.clone()));
+        let forged =
+            SignedPresence::author(ours.presence.clone(), ours.ticket.clone(), &testing::key(3));
+        assert_eq!(SignedPresence::verify(&forged.pair, ticket_of), Err(Refused::Signature));
+    }
+
+    #[test]
+    fn r71_addresses_are_bounded() {
+        let mut ours = testing::presence(&testing::key(1), &testing::key(2), "alice", 5, 0, T0);
+        ours.presence.listen = vec!["/ip4/1.1.1.1/tcp/1".into(); PRESENCE_ADDRESSES_MAX + 1];
+        let wide = SignedPresence::author(ours.presence, ours.ticket, &testing::key(2));
+        let refused = SignedPresence::verify(&wide.pair, ticket_of);
+        assert_eq!(refused, Err(Refused::Malformed(DecodeError::Field("listen"))));
+    }
+}

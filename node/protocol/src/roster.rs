@@ -1,0 +1,362 @@
+//! Who is there. A device is in the roster because it is linked, or because a fresh presence says so.
+//!
+//! A neighbour's life is its link: when that is gone and no newer presence comes from elsewhere within 15 s, its
+//! connection is lost. A peer that is not linked lives as long as the lease of its newest presence (PROTOCOL.md R-72).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::{PeerKey, Role};
+use crate::limits::{
+    AHEAD_MS_MAX, LOST_AFTER, PRESENCE_LEASE_REFRESHES, PRESENCE_REFRESH_MIN,
+    PRESENCE_REFRESH_PER_PEER, ROSTER_MAX,
+};
+use crate::presence::{BYE, SignedPresence};
+use crate::ticket::Ticket;
+use crate::time::Now;
+
+/// The devices known in this run, online or not.
+#[derive(Debug, Default)]
+pub struct Roster {
+    devices: BTreeMap<PeerKey, Device>,
+}
+
+/// What is known of a device.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Its newest ticket.
+    pub ticket: Arc<Ticket>,
+    /// Whether it is there.
+    pub online: bool,
+    /// Since when it is online, realm time in unix milliseconds.
+    pub since_ms: u64,
+    /// Where it said it listens.
+    pub listen: Vec<String>,
+    boot: u64,
+    /// Number of the newest presence of this boot; `None` before the first.
+    n: Option<u64>,
+    linked: bool,
+    /// When it is gone unless something newer comes, on the monotonic clock.
+    gone_at: Option<Duration>,
+    /// Realm time at which we lost its link: older presence proves nothing.
+    lost_link_at_ms: u64,
+}
+
+/// A device came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The device.
+    pub peer: PeerKey,
+    /// Its newest ticket, with all names.
+    pub ticket: Arc<Ticket>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a device came or went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It started after us, or came back.
+    Joined,
+    /// It was there before us.
+    Here,
+    /// It said goodbye.
+    Left,
+    /// Nobody sees it any more.
+    Lost,
+}
+
+/// What a presence did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    /// Older than its lease, ahead of time, or not newer than known: ignore it.
+    Stale,
+    /// Taken in, with the change it made, if any.
+    Taken(Option<Change>),
+}
+
+impl Roster {
+    /// A device is linked: it is there, whatever presence says.
+    pub fn link_up(
+        &mut self,
+        peer: PeerKey,
+        ticket: &Arc<Ticket>,
+        boot: u64,
+        at: Observation,
+    ) -> Option<Change> {
+        let reason = arrival(self.devices.get(&peer), boot, at.my_boot);
+        let device = self.device_mut(peer, ticket, boot)?;
+        device.linked = true;
+        device.gone_at = None;
+        device.renew(ticket, boot);
+        device.arrive(peer, reason, at.realm_ms)
+    }
+
+    /// The last link of a device is gone. It may still be seen by others.
+    pub fn link_down(&mut self, peer: PeerKey, at: Observation) {
+        if let Some(device) = self.devices.get_mut(&peer) {
+            device.linked = false;
+            device.lost_link_at_ms = at.realm_ms;
+            if device.online {
+                device.gone_at = Some(at.now.mono.saturating_add(LOST_AFTER));
+            }
+        }
+    }
+
+    /// A presence has arrived whose signature and ticket were good.
+    pub fn observe(&mut self, signed: &SignedPresence, at: Observation) -> Observed {
+        let presence = &signed.presence;
+        let peer = signed.ticket.claims().peer;
+        let lease_ms = u64::try_from(self.lease().as_millis()).unwrap_or(u64::MAX);
+        let known = self.devices.get(&peer);
+        let newer = known.is_none_or(|device| device.is_older_than(presence.boot, presence.n));
+        let fresh = presence.at.saturating_add(lease_ms) > at.realm_ms
+            && presence.at <= at.realm_ms.saturating_add(AHEAD_MS_MAX);
+        if !newer || !fresh {
+            return Observed::Stale;
+        }
+        let reason = arrival(known, presence.boot, at.my_boot);
+        let gone_at = at.now.mono.saturating_add(self.lease());
+        let Some(device) = self.device_mut(peer, &signed.ticket, presence.boot) else {
+            return Observed::Stale;
+        };
+        device.renew(&signed.ticket, presence.boot);
+        device.n = Some(presence.n);
+        device.listen.clone_from(&presence.listen);
+        if presence.status == BYE {
+            return Observed::Taken(device.leave(peer, Reason::Left));
+        }
+        if device.linked {
+            return Observed::Taken(None);
+        }
+        // What was signed before we lost the link cannot tell that the peer is still there.
+        if presence.at <= device.lost_link_at_ms {
+            return Observed::Taken(None);
+        }
+        device.gone_at = Some(gone_at);
+        Observed::Taken(device.arrive(peer, reason, at.realm_ms))
+    }
+
+    /// Takes those off the roster whose time is over.
+    pub fn expire(&mut self, now: Now) -> Vec<Change> {
+        let over =
+            |device: &Device| device.online && device.gone_at.is_some_and(|at| at <= now.mono);
+        let gone = self.devices.iter_mut().filter(|(_peer, device)| over(device));
+        gone.filter_map(|(peer, device)| device.leave(*peer, Reason::Lost)).collect()
+    }
+
+    /// The next time at which somebody may be gone.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Duration> {
+        self.online().filter_map(|(_peer, device)| device.gone_at).min()
+    }
+
+    /// The devices that are there, by key.
+    pub fn online(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
+        self.devices.iter().filter(|(_peer, device)| device.online)
+    }
+
+    /// The devices of people that are there: all but the rendezvous' own node.
+    pub fn people(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
+        self.online().filter(|(_peer, device)| device.ticket.claims().role != Role::Authority)
+    }
+
+    /// How often presence is refreshed: rarer in a large realm.
+    #[must_use]
+    pub fn refresh_interval(&self) -> Duration {
+        let peers = u32::try_from(self.online().count()).unwrap_or(u32::MAX);
+        PRESENCE_REFRESH_MIN.max(PRESENCE_REFRESH_PER_PEER.saturating_mul(peers))
+    }
+
+    /// How long a presence holds.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.refresh_interval().saturating_mul(PRESENCE_LEASE_REFRESHES)
+    }
+
+    /// The device, new if there is room for it.
+    fn device_mut(
+        &mut self,
+        peer: PeerKey,
+        ticket: &Arc<Ticket>,
+        boot: u64,
+    ) -> Option<&mut Device> {
+        if self.devices.len() >= ROSTER_MAX && !self.devices.contains_key(&peer) {
+            return None;
+        }
+        Some(self.devices.entry(peer).or_insert_with(|| Device::new(Arc::clone(ticket), boot)))
+    }
+}
+
+/// Where and when something was observed.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation {
+    /// The clocks.
+    pub now: Now,
+    /// Realm time, unix milliseconds.
+    pub realm_ms: u64,
+    /// Our own boot, which tells who was there first.
+    pub my_boot: u64,
+}
+
+/// First sight of a peer that started before us: it was here. Everything else joined.
+fn arrival(known: Option<&Device>, boot: u64, my_boot: u64) -> Reason {
+    if known.is_none() && boot < my_boot { Reason::Here } else { Reason::Joined }
+}
+
+impl Device {
+    fn new(ticket: Arc<Ticket>, boot: u64) -> Self {
+        Self {
+            ticket,
+            online: false,
+            since_ms: 0,
+            listen: Vec::new(),
+            boot,
+            n: None,
+            linked: false,
+            gone_at: None,
+            lost_link_at_ms: 0,
+        }
+    }
+
+    /// The newest program start seen.
+    #[must_use]
+    pub fn boot(&self) -> u64 {
+        self.boot
+    }
+
+    fn is_older_than(&self, boot: u64, n: u64) -> bool {
+        boot > self.boot || (boot == self.boot && self.n.is_none_or(|known| n > known))
+    }
+
+    fn renew(&mut self, ticket: &Arc<Ticket>, boot: u64) {
+        if ticket.claims().issued_at_s >= self.ticket.claims().issued_at_s {
+            self.ticket = Arc::clone(ticket);
+        }
+        if boot > self.boot {
+            self.boot = boot;
+            self.n = None;
+        }
+    }
+
+    fn arrive(&mut self, peer: PeerKey, reason: Reason, realm_ms: u64) -> Option<Change> {
+        if self.online {
+            return None;
+        }
+        self.online = true;
+        self.since_ms = realm_ms;
+        Some(Change { peer, ticket: Arc::clone(&self.ticket), reason })
+    }
+
+    fn leave(&mut self, peer: PeerKey, reason: Reason) -> Option<Change> {
+        self.gone_at = None;
+        if !self.online {
+            return None;
+        }
+        self.online = false;
+        Some(Change { peer, ticket: Arc::clone(&self.ticket), reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::testing::{self, T0};
+
+    const MY_BOOT: u64 = 100;
+
+    fn at(seconds: u64) -> Observation {
+        let now = Now { mono: Duration::from_secs(seconds), wall_ms: T0 + seconds * 1_000 };
+        Observation { now, realm_ms: now.wall_ms, my_boot: MY_BOOT }
+    }
+
+    fn alice() -> PeerKey {
+        public_key(&testing::key(2))
+    }
+
+    fn ticket() -> Arc<Ticket> {
+        Arc::new(testing::ticket(&testing::key(1), &testing::key(2), "alice"))
+    }
+
+    fn presence(boot: u64, n: u64, seconds: u64) -> SignedPresence {
+        testing::presence(
+            &testing::key(1),
+            &testing::key(2),
+            "alice",
+            boot,
+            n,
+            T0 + seconds * 1_000,
+        )
+    }
+
+    fn bye(boot: u64, n: u64, seconds: u64) -> SignedPresence {
+        let mut signed = presence(boot, n, seconds);
+        signed.presence.status = BYE.into();
+        signed
+    }
+
+    fn reason(observed: Observed) -> Option<Reason> {
+        match observed {
+            Observed::Taken(change) => change.map(|change| change.reason),
+            Observed::Stale => panic!("stale"),
+        }
+    }
+
+    #[test]
+    fn r72_who_started_before_us_was_here_and_who_started_after_joined() {
+        let mut roster = Roster::default();
+        assert_eq!(roster.link_up(alice(), &ticket(), 5, at(0)).unwrap().reason, Reason::Here);
+        assert_eq!(roster.link_up(alice(), &ticket(), 5, at(1)), None);
+        let mut roster = Roster::default();
+        assert_eq!(reason(roster.observe(&presence(200, 0, 0), at(0))), Some(Reason::Joined));
+    }
+
+    #[test]
+    fn r72_a_lost_link_is_forgiven_for_fifteen_seconds() {
+        let mut roster = Roster::default();
+        roster.link_up(alice(), &ticket(), 5, at(0));
+        roster.link_down(alice(), at(1));
+        assert!(roster.expire(at(15).now).is_empty());
+        roster.link_up(alice(), &ticket(), 6, at(15));
+        assert!(roster.expire(at(99).now).is_empty());
+        roster.link_down(alice(), at(100));
+        assert_eq!(roster.expire(at(115).now)[0].reason, Reason::Lost);
+        assert_eq!(roster.online().count(), 0);
+    }
+
+    #[test]
+    fn r73_only_presence_from_after_the_loss_keeps_a_lost_neighbour() {
+        let mut roster = Roster::default();
+        roster.link_up(alice(), &ticket(), 5, at(0));
+        roster.link_down(alice(), at(10));
+        assert_eq!(reason(roster.observe(&presence(5, 1, 9), at(11))), None);
+        assert_eq!(roster.next_expiry(), Some(Duration::from_secs(25)));
+        assert_eq!(reason(roster.observe(&presence(5, 2, 12), at(12))), None);
+        assert!(roster.expire(at(25).now).is_empty());
+        assert_eq!(roster.expire(at(12 + 180).now).len(), 1);
+    }
+
+    #[test]
+    fn r74_yesterdays_presence_and_replays_bring_no_ghost() {
+        let mut roster = Roster::default();
+        assert_eq!(roster.observe(&presence(5, 0, 0), at(86_400)), Observed::Stale);
+        assert_eq!(roster.observe(&presence(5, 0, 200), at(0)), Observed::Stale);
+        assert_eq!(reason(roster.observe(&presence(5, 3, 0), at(0))), Some(Reason::Here));
+        assert_eq!(roster.observe(&presence(5, 3, 0), at(0)), Observed::Stale);
+        assert_eq!(reason(roster.observe(&bye(5, 4, 1), at(1))), Some(Reason::Left));
+        assert_eq!(roster.observe(&presence(5, 3, 0), at(2)), Observed::Stale);
+        assert_eq!(roster.observe(&presence(4, 9, 2), at(2)), Observed::Stale);
+        assert_eq!(reason(roster.observe(&presence(6, 0, 3), at(3))), Some(Reason::Joined));
+    }
+
+    #[test]
+    fn a_bye_counts_although_the_link_still_stands() {
+        let mut roster = Roster::default();
+        roster.link_up(alice(), &ticket(), 5, at(0));
+        assert_eq!(reason(roster.observe(&bye(5, 1, 1), at(1))), Some(Reason::Left));
+        roster.link_down(alice(), at(2));
+        assert!(roster.expire(at(99).now).is_empty());
+    }
+}

@@ -1,0 +1,139 @@
+//! Made-up keys and tickets, for tests here and in the crates that use this one (feature `test-utils`).
+
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use sha2::{Digest as _, Sha256};
+
+use crate::admission::AdmissionView;
+use crate::cose::public_key;
+use crate::hello::Hello;
+use crate::ids::{AccountId, Role};
+use crate::message::{AdmittedMessage, Content};
+use crate::policy::{LOBBY, Policy, RoomRules, Rules, Sanction, SanctionKind};
+use crate::presence::{HERE, Presence, SignedPresence};
+use crate::ticket::{Claims, Ticket};
+use crate::time::RealmClock;
+
+/// Realm time at which the tests play, unix milliseconds; a whole second.
+pub const T0: u64 = 1_800_000_000_000;
+/// The life of made-up tickets.
+pub const WEEK_S: u64 = 7 * 86_400;
+
+/// A key from a number.
+#[must_use]
+pub fn key(number: u8) -> SigningKey {
+    SigningKey::from_bytes(&[number; 32])
+}
+
+/// An account id from a name.
+#[must_use]
+pub fn account(username: &str) -> AccountId {
+    let digest: [u8; 32] = Sha256::digest(username).into();
+    AccountId::from_slice(digest.get(..16).unwrap_or_default()).unwrap_or(AccountId([0; 16]))
+}
+
+/// The claims of a member's ticket issued at [`T0`] for a week.
+#[must_use]
+pub fn claims(realm: &SigningKey, peer: &SigningKey, username: &str) -> Claims {
+    Claims {
+        realm: public_key(realm),
+        account: account(username),
+        id: [1; 16],
+        issued_at_s: T0 / 1_000,
+        expires_at_s: T0 / 1_000 + WEEK_S,
+        peer: public_key(peer),
+        username: username.to_owned(),
+        nickname: username.to_owned(),
+        role: Role::Member,
+        device: 1,
+        policy: 1,
+    }
+}
+
+/// A member's ticket.
+#[must_use]
+pub fn ticket(realm: &SigningKey, peer: &SigningKey, username: &str) -> Ticket {
+    Ticket::issue(claims(realm, peer, username), realm)
+}
+
+/// The policy of a fresh realm at [`T0`], number 1.
+#[must_use]
+pub fn policy(realm: &SigningKey) -> Policy {
+    Policy {
+        realm: public_key(realm),
+        number: 1,
+        issued_at: T0,
+        name: "Test realm".to_owned(),
+        rules: vec![Rules::default_from(T0)],
+        rooms: vec![RoomRules::lobby()],
+        sanctions: Vec::new(),
+        settled: Vec::new(),
+    }
+}
+
+/// A sanction by the operator.
+#[must_use]
+pub fn sanction(kind: SanctionKind, sub: AccountId, from: u64, until: Option<u64>) -> Sanction {
+    let reason = "a test".to_owned();
+    Sanction { id: 1, kind, sub, peer: None, from, until, reason, by: "operator".to_owned() }
+}
+
+/// A text in the lobby, signed under a made-up ticket.
+///
+/// # Panics
+/// If the text does not fit into a message.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "test support: a text that does not fit is the test's defect"
+)]
+pub fn message(
+    realm: &SigningKey,
+    peer: &SigningKey,
+    username: &str,
+    text: &str,
+    sent_at: u64,
+) -> AdmittedMessage {
+    let content =
+        Content { room: LOBBY.to_owned(), session: 7, seq: 0, sent_at, text: text.to_owned() };
+    let ticket = Arc::new(ticket(realm, peer, username));
+    AdmittedMessage::author(content, ticket, peer).expect("the text fits into a message")
+}
+
+/// A presence without addresses.
+#[must_use]
+pub fn presence(
+    realm: &SigningKey,
+    peer: &SigningKey,
+    username: &str,
+    boot: u64,
+    n: u64,
+    at: u64,
+) -> SignedPresence {
+    let presence = Presence { boot, n, at, status: HERE.to_owned(), listen: Vec::new() };
+    SignedPresence::author(presence, Arc::new(ticket(realm, peer, username)), peer)
+}
+
+/// The view of a peer with the key `me` in a fresh realm, whose wall clock shows realm time.
+#[must_use]
+pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
+    let ticket = ticket(realm, me, "me");
+    let hello = Hello {
+        realm: public_key(realm),
+        time: T0,
+        boot: 1,
+        policy: 1,
+        ticket: ticket.as_bytes().to_vec(),
+    };
+    AdmissionView {
+        realm: public_key(realm),
+        me: public_key(me),
+        hello,
+        policy: Arc::new(policy(realm)),
+        clock: RealmClock::restored(0, 0),
+        boots: Arc::default(),
+        links: Arc::default(),
+        denied: Arc::default(),
+    }
+}

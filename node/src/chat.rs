@@ -1,0 +1,142 @@
+//! The terminal chat: `lanyard-node chat`, plain for people and `--json` for programs.
+//!
+//! [`session`] is the conversation itself; [`json`] and [`plain`] are its two faces; [`input`] reads stdin.
+
+mod command;
+mod input;
+mod json;
+mod output;
+mod plain;
+mod session;
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use lanyard_protocol::link::JoinLink;
+use zeroize::Zeroizing;
+
+use crate::event::{Refusal, RefusalCode};
+use crate::join::{JoinRequest, Password, has_pass};
+use input::Lines;
+use output::Output;
+use session::Ended;
+
+/// Options of `lanyard-node chat`.
+#[derive(Debug, Args)]
+pub struct ChatOptions {
+    /// The join link that the operator gives out
+    #[arg(long, value_name = "LINK")]
+    join: String,
+    /// Your username
+    #[arg(long, value_name = "NAME")]
+    username: String,
+    /// Read the password from the first line of stdin
+    #[arg(long)]
+    password_stdin: bool,
+    /// The display name you would like
+    #[arg(long, value_name = "NAME")]
+    nickname: Option<String>,
+    /// The profile folder [default: in the platform's data folder]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen for peers, as IP:PORT [default: everywhere, the port of the last time]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Stay after the end of stdin
+    #[arg(long)]
+    stay: bool,
+    /// One JSON object a line, in and out
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs until quit, loss of membership, or the end of stdin.
+#[must_use]
+pub fn run(options: ChatOptions) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "Cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(chat(options));
+    // A thread that still waits for stdin must not hold the program.
+    runtime.shutdown_background();
+    code
+}
+
+async fn chat(options: ChatOptions) -> ExitCode {
+    let mut output = Output::new(options.json);
+    let request = match request(&options).await {
+        Ok(request) => request,
+        Err(Start::Misuse(reason)) => {
+            output.misuse(&reason);
+            return ExitCode::from(2);
+        }
+        Err(Start::Refused(refusal)) => {
+            output.refused(&refusal);
+            return ExitCode::FAILURE;
+        }
+    };
+    let (request, lines) = request;
+    match session::run(request, lines, options.stay, &mut output).await {
+        Ended::Quit => ExitCode::SUCCESS,
+        Ended::Refused => ExitCode::FAILURE,
+    }
+}
+
+/// Why there is nothing to join with.
+enum Start {
+    Misuse(String),
+    Refused(Refusal),
+}
+
+async fn request(options: &ChatOptions) -> Result<(JoinRequest, Lines), Start> {
+    let link: JoinLink = options.join.parse().map_err(|error| {
+        let reason = format!("The join link cannot be read: {error}.");
+        Start::Refused(Refusal { code: RefusalCode::BadLink, reason, retry_after_s: None })
+    })?;
+    let profile = options.data_dir.clone().or_else(default_profile);
+    let profile =
+        profile.ok_or_else(|| Start::Misuse("say --data-dir: there is no home folder".into()))?;
+    let mut lines = Lines::of_stdin();
+    let password = if options.password_stdin {
+        let line = lines.next().await.and_then(Result::ok);
+        let line = line.ok_or_else(|| Start::Misuse("no password on stdin".into()))?;
+        Some(Zeroizing::new(line.trim_end_matches('\r').to_owned()))
+    } else if has_pass(&link, &options.username, &profile).map_err(Start::Refused)? {
+        None
+    } else {
+        Some(prompt(&options.username)?)
+    };
+    let request = JoinRequest {
+        link,
+        username: options.username.clone(),
+        password,
+        nickname: options.nickname.clone(),
+        profile,
+        listen: options.listen.into_iter().collect(),
+    };
+    Ok((request, lines))
+}
+
+/// Where a profile is kept if nobody says where.
+#[must_use]
+pub fn default_profile() -> Option<PathBuf> {
+    let dirs = directories::ProjectDirs::from("", "", "lanyard")?;
+    Some(dirs.data_dir().join("profile"))
+}
+
+fn prompt(username: &str) -> Result<Password, Start> {
+    if !std::io::stdin().is_terminal() {
+        let reason =
+            "a password is needed, and there is no terminal to ask for it; use --password-stdin";
+        return Err(Start::Misuse(reason.into()));
+    }
+    let password = rpassword::prompt_password(format!("Password of {username}: "));
+    password.map(Zeroizing::new).map_err(|error| Start::Misuse(error.to_string()))
+}

@@ -1,0 +1,202 @@
+//! The form for programs: one JSON object a line, text unchanged.
+
+use serde_json::{Value, json};
+
+use super::output::Answer;
+use crate::event::{
+    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, SendState, Status, Via,
+};
+
+pub(super) fn ready(offline: bool, status: &Status) -> Value {
+    json!({
+        "event": "ready",
+        "peer": status.me.peer.to_string(),
+        "username": status.me.username,
+        "nickname": status.me.nickname,
+        "role": status.me.role,
+        "realm": status.realm.to_string(),
+        "realm_name": status.realm_name,
+        "expires_at": status.expires_at,
+        "offline": offline,
+    })
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Value {
+    let mut value =
+        json!({"event": "refused", "code": refusal.code.as_str(), "reason": refusal.reason});
+    if let (Some(seconds), Some(fields)) = (refusal.retry_after_s, value.as_object_mut()) {
+        fields.insert("retry_after_s".into(), seconds.into());
+    }
+    value
+}
+
+pub(super) fn link(status: &Status) -> Value {
+    let rendezvous = rendezvous(status);
+    json!({"event": "link", "rendezvous": rendezvous, "peers": status.neighbours.len()})
+}
+
+fn rendezvous(status: &Status) -> &'static str {
+    if status.rendezvous_online { "online" } else { "offline" }
+}
+
+pub(super) fn notice(code: &str, text: &str) -> Value {
+    json!({"event": "notice", "code": code, "text": text})
+}
+
+pub(super) fn error(code: &str, message: &str, mark: Option<Value>) -> Value {
+    let mut value = json!({"event": "error", "code": code, "message": message});
+    if let (Some(mark), Some(fields)) = (mark, value.as_object_mut()) {
+        fields.insert("ref".into(), mark);
+    }
+    value
+}
+
+pub(super) fn event(event: &NodeEvent) -> Option<Value> {
+    Some(match event {
+        NodeEvent::Message(message) => with_event(self::message(message), "message"),
+        NodeEvent::State { id, state } => {
+            let (state, stored_by, of) = match state {
+                SendState::Waiting => ("waiting", None, None),
+                SendState::Sent => ("sent", None, None),
+                SendState::Stored { by, of } => ("stored", Some(by), Some(of)),
+            };
+            json!({"event": "state", "id": id.to_string(), "state": state, "stored_by": stored_by, "of": of})
+        }
+        NodeEvent::Presence(change) => presence(change),
+        NodeEvent::Pass { expires_at } => json!({"event": "pass", "expires_at": expires_at}),
+        NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
+        NodeEvent::Notice { code, text } => notice(code, text),
+        NodeEvent::Ended(Some(refusal)) => refused(refusal),
+        NodeEvent::Ended(None) => return None,
+    })
+}
+
+fn presence(change: &PresenceChange) -> Value {
+    let reason = match change.reason {
+        PresenceReason::Joined => "joined",
+        PresenceReason::Left => "left",
+        PresenceReason::Lost => "lost",
+        PresenceReason::Here => "here",
+    };
+    json!({
+        "event": "presence",
+        "username": change.username,
+        "nickname": change.nickname,
+        "peer": change.peer.to_string(),
+        "role": change.role,
+        "online": change.online,
+        "reason": reason,
+    })
+}
+
+fn message(message: &ChatMessage) -> Value {
+    let via = match message.via {
+        Via::Own => "own",
+        Via::Gossip => "gossip",
+        Via::Sync => "sync",
+    };
+    json!({
+        "id": message.id.to_string(),
+        "room": message.room,
+        "username": message.username,
+        "nickname": message.nickname,
+        "peer": message.peer.to_string(),
+        "role": message.role,
+        "text": message.text,
+        "sent_at": message.sent_at,
+        "received_at": message.received_at,
+        "via": via,
+        "late": message.late,
+        "session": session(message.session),
+        "seq": message.seq,
+    })
+}
+
+fn session(number: u64) -> String {
+    format!("{number:016x}")
+}
+
+fn with_event(mut value: Value, event: &str) -> Value {
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("event".into(), event.into());
+    }
+    value
+}
+
+pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Value {
+    let mut value = match answer {
+        Answer::Sent(sent) => json!({
+            "id": sent.id.to_string(),
+            "session": session(sent.session),
+            "seq": sent.seq,
+            "sent_at": sent.sent_at,
+        }),
+        Answer::History(history) => {
+            let messages: Vec<Value> = history.messages.iter().map(|m| message(m)).collect();
+            json!({"messages": messages, "more": history.more})
+        }
+        Answer::Roster(status) => json!({"people": people(status)}),
+        Answer::Status(status) => self::status(status),
+        Answer::Ticket(ticket) => json!({"ticket": hex::encode(ticket)}),
+        Answer::Help | Answer::Quit => json!({}),
+    };
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("event".into(), "answer".into());
+        fields.insert("cmd".into(), cmd.into());
+        if let Some(mark) = mark {
+            fields.insert("ref".into(), mark);
+        }
+    }
+    value
+}
+
+fn people(status: &Status) -> Vec<Value> {
+    let person = |person: &crate::event::Person| {
+        let devices: Vec<Value> = person
+            .devices
+            .iter()
+            .map(|(peer, device)| json!({"peer": peer.to_string(), "device": device}))
+            .collect();
+        json!({
+            "username": person.username,
+            "nickname": person.nickname,
+            "role": person.role,
+            "online": true,
+            "since": person.since,
+            "devices": devices,
+        })
+    };
+    status.roster.values().map(person).collect()
+}
+
+fn status(status: &Status) -> Value {
+    let neighbours: Vec<Value> = status
+        .neighbours
+        .iter()
+        .map(|neighbour| {
+            json!({
+                "peer": neighbour.peer.to_string(),
+                "username": neighbour.username,
+                "address": neighbour.address,
+                "relayed": neighbour.relayed,
+                "since": neighbour.since,
+            })
+        })
+        .collect();
+    json!({
+        "peer": status.me.peer.to_string(),
+        "username": status.me.username,
+        "realm": status.realm.to_string(),
+        "listen": status.listen,
+        "neighbours": neighbours,
+        "rendezvous": rendezvous(status),
+        "expires_at": status.expires_at,
+        "policy": status.policy,
+        "messages": status.messages,
+        "roster": status.roster.len(),
+        // Forwarding is the only way of sending so far.
+        "mode": "mesh",
+        "waiting": status.waiting,
+        "clock_offset_ms": status.clock_offset_ms,
+    })
+}

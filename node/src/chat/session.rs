@@ -1,0 +1,246 @@
+//! The conversation: join, then commands in and events out, until quit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+
+use super::command::{self, BadCommand, Command};
+use super::input::{BadLine, Lines};
+use super::output::{Answer, Output};
+use crate::event::{NodeEvent, Status};
+use crate::join::{JoinRequest, Joined, join};
+use crate::node::{Node, Page, ReadError};
+
+/// After the end of stdin: this long for what nobody has yet.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    Quit,
+    Refused,
+}
+
+/// Joins and chats.
+pub(super) async fn run(
+    request: JoinRequest,
+    lines: Lines,
+    stay: bool,
+    output: &mut Output,
+) -> Ended {
+    let mut stop = std::pin::pin!(stop_signal());
+    let joined = tokio::select! {
+        joined = join(request, |_step| ()) => joined,
+        () = &mut stop => return Ended::Quit,
+    };
+    let joined = match joined {
+        Ok(joined) => joined,
+        Err(refusal) => {
+            output.refused(&refusal);
+            return Ended::Refused;
+        }
+    };
+    let mut session = Session::start(joined, output);
+    session.run(lines, stay, stop, output).await
+}
+
+struct Session {
+    node: Node,
+    events: broadcast::Receiver<NodeEvent>,
+    status: watch::Receiver<Arc<Status>>,
+    /// What the last `link` line said.
+    link: (bool, usize),
+}
+
+/// What to do after a turn.
+enum Turn {
+    Go,
+    Finish,
+    Quit(Option<Option<Value>>),
+    Lost,
+}
+
+impl Session {
+    fn start(joined: Joined, output: &mut Output) -> Self {
+        let events = joined.node.events();
+        let mut status = joined.node.status();
+        let now = Arc::clone(&status.borrow_and_update());
+        output.ready(&joined, &now);
+        output.link(&now);
+        for (code, text) in &joined.notices {
+            output.notice(code, text);
+        }
+        let link = (now.rendezvous_online, now.neighbours.len());
+        Self { node: joined.node, events, status, link }
+    }
+
+    async fn run(
+        &mut self,
+        mut lines: Lines,
+        stay: bool,
+        mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+        output: &mut Output,
+    ) -> Ended {
+        let mut reading = true;
+        let mut deadline = None;
+        loop {
+            let finish = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let turn = tokio::select! {
+                biased;
+                () = &mut stop => Turn::Quit(None),
+                event = self.events.recv() => self.event(event, output),
+                Ok(()) = self.status.changed() => self.status_changed(output),
+                () = finish => Turn::Quit(None),
+                line = lines.next(), if reading => match line {
+                    Some(line) => self.line(line, output).await,
+                    None => Turn::Finish,
+                },
+            };
+            match turn {
+                Turn::Go if output.is_broken() => return self.quit(None, output).await,
+                Turn::Go => {}
+                Turn::Finish => {
+                    reading = false;
+                    deadline = (!stay).then(|| tokio::time::Instant::now() + FINISH);
+                }
+                Turn::Quit(mark) => return self.quit(mark, output).await,
+                Turn::Lost => return Ended::Refused,
+            }
+            if deadline.is_some() && self.status.borrow().waiting == 0 && self.events.is_empty() {
+                return self.quit(None, output).await;
+            }
+        }
+    }
+
+    fn event(&mut self, event: Result<NodeEvent, RecvError>, output: &mut Output) -> Turn {
+        match event {
+            Ok(NodeEvent::Ended(Some(refusal))) => {
+                output.refused(&refusal);
+                Turn::Lost
+            }
+            Ok(event) => {
+                output.event(&event);
+                Turn::Go
+            }
+            Err(RecvError::Lagged(missed)) => {
+                let text = format!("{missed} events were missed; read the history.");
+                output.notice("lagged", &text);
+                Turn::Go
+            }
+            Err(RecvError::Closed) => Turn::Lost,
+        }
+    }
+
+    fn status_changed(&mut self, output: &mut Output) -> Turn {
+        let status = Arc::clone(&self.status.borrow_and_update());
+        let link = (status.rendezvous_online, status.neighbours.len());
+        if std::mem::replace(&mut self.link, link) != link {
+            output.link(&status);
+        }
+        Turn::Go
+    }
+
+    async fn line(&mut self, line: Result<String, BadLine>, output: &mut Output) -> Turn {
+        let (parsed, mark) = match line {
+            Err(BadLine::TooLong) => {
+                output.error("too-long", "the line is over 256 KiB; it was skipped", None);
+                return Turn::Go;
+            }
+            Err(BadLine::NotText) => {
+                output.error("bad-json", "the line is not UTF-8; it was skipped", None);
+                return Turn::Go;
+            }
+            Ok(line) if line.trim().is_empty() => return Turn::Go,
+            Ok(line) if output.is_json() => command::from_json(&line),
+            Ok(line) => (command::from_plain(&line), None),
+        };
+        match parsed {
+            Ok(Command::Quit) => Turn::Quit(Some(mark)),
+            Ok(command) => {
+                self.obey(command, mark, output).await;
+                Turn::Go
+            }
+            Err(bad) => {
+                output.bad_command(&bad, mark);
+                Turn::Go
+            }
+        }
+    }
+
+    async fn obey(&self, command: Command, mark: Option<Value>, output: &mut Output) {
+        let name = command.name();
+        let status = Arc::clone(&self.status.borrow());
+        match command {
+            Command::Send { room, text } => match self.node.send(&room, &text).await {
+                Ok(sent) => output.answer(name, mark, &Answer::Sent(sent)),
+                Err(error) => output.send_error(&error, mark),
+            },
+            Command::History { room, .. }
+                if status.rooms.iter().all(|known| known.name != room) =>
+            {
+                output.error("no-such-room", "there is no room of that name", mark);
+            }
+            Command::History { room, limit, before } => {
+                let page = before.map_or(Page::Newest, Page::Before);
+                match self.node.history(&room, page, limit).await {
+                    Ok(history) => output.answer(name, mark, &Answer::History(history)),
+                    Err(error) => output.bad_command(&read_error(&error), mark),
+                }
+            }
+            Command::Roster => output.answer(name, mark, &Answer::Roster(&status)),
+            Command::Status => output.answer(name, mark, &Answer::Status(&status)),
+            Command::Ticket => output.answer(name, mark, &Answer::Ticket(&status.ticket)),
+            Command::Help => output.answer(name, mark, &Answer::Help),
+            Command::Quit => {}
+        }
+    }
+
+    async fn quit(&mut self, mark: Option<Option<Value>>, output: &mut Output) -> Ended {
+        self.node.quit().await;
+        // What happened before the end is still told.
+        while let Ok(event) = self.events.try_recv() {
+            output.event(&event);
+        }
+        if let Some(mark) = mark {
+            output.answer("quit", mark, &Answer::Quit);
+        }
+        Ended::Quit
+    }
+}
+
+fn read_error(error: &ReadError) -> BadCommand {
+    let code = match error {
+        ReadError::NotFound => "not-found",
+        ReadError::Store(_) | ReadError::Closed(_) => "read-only",
+    };
+    BadCommand { code, message: error.to_string() }
+}
+
+/// SIGINT or SIGTERM.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            return;
+        }
+    }
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        tracing::warn!(%error, "Signals cannot be heard");
+        std::future::pending().await
+    }
+}

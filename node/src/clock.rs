@@ -1,0 +1,41 @@
+//! The only place that reads clocks.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lanyard_protocol::time::Now;
+
+/// Samples both clocks; monotonic time counts from its making.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::new_without_default,
+        reason = "the one clock read of this crate"
+    )]
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Both clocks, at this moment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one clock read of this crate")]
+    pub fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Now {
+            mono: self.start.elapsed(),
+            wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The instant of a monotonic time, for timers.
+    #[must_use]
+    pub fn instant(&self, mono: Duration) -> tokio::time::Instant {
+        (self.start + mono).into()
+    }
+}

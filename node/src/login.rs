@@ -1,0 +1,145 @@
+//! The client of the desk: one connection to the pinned realm key, one request, one reply.
+//!
+//! The password leaves only after Noise has proved the key of the join link. Whoever else answers at the address
+//! gets a broken handshake (PROTOCOL.md R-60).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use futures::StreamExt as _;
+use lanyard_protocol::link::JoinLink;
+use lanyard_protocol::login::{LOGIN_PROTOCOL, Login, Reply, Request};
+use libp2p::multiaddr::Protocol;
+use libp2p::request_response::{self, ProtocolSupport};
+use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::swarm::{DialError, SwarmEvent};
+use libp2p::{PeerId, StreamProtocol, Swarm};
+
+use crate::net::codec::Capped;
+use crate::net::{ports, translate, transport};
+
+/// Finding the host and shaking hands.
+const CONNECT: Duration = Duration::from_secs(6);
+/// A password check waits in a queue of eight.
+const REPLY: Duration = Duration::from_secs(20);
+/// Addresses of one host name that are tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// Why there is no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// Nobody answers there, or not as a desk.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Somebody with another key answers.
+    #[error("another login node answers at this address")]
+    WrongRealm,
+}
+
+type Behaviour = request_response::Behaviour<Capped>;
+
+/// Asks the desk of `link`, with `key` as the device. `checking` is called once the request is on its way.
+///
+/// # Errors
+/// [`LoginError`] if there was no reply that can be read; a denial is a reply.
+pub async fn login(
+    link: &JoinLink,
+    key: &SigningKey,
+    login: Login,
+    checking: impl FnOnce() + Send,
+) -> Result<Reply, LoginError> {
+    let realm = translate::peer_id(&link.realm).ok_or(LoginError::WrongRealm)?;
+    let addresses = resolve(link).await?;
+    let mut swarm = swarm(key)?;
+    let connect = tokio::time::timeout(CONNECT, connect(&mut swarm, realm, &addresses));
+    connect.await.unwrap_or_else(|_late| Err(unreachable("no answer in time")))?;
+    checking();
+    let request = Request::Login(login).to_bytes();
+    swarm.behaviour_mut().send_request(&realm, request);
+    let reply = tokio::time::timeout(REPLY, reply(&mut swarm));
+    let bytes = reply.await.unwrap_or_else(|_late| Err(unreachable("no reply in time")))?;
+    Reply::parse(&bytes).map_err(|error| unreachable(&format!("the reply cannot be read: {error}")))
+}
+
+fn unreachable(reason: &str) -> LoginError {
+    LoginError::Unreachable(reason.to_owned())
+}
+
+async fn resolve(link: &JoinLink) -> Result<Vec<SocketAddr>, LoginError> {
+    // IPv6 scopes are not part of a link.
+    let lookup = tokio::net::lookup_host((link.host.as_str(), link.port));
+    let found = tokio::time::timeout(CONNECT, lookup).await;
+    let found = found.map_err(|_late| unreachable("looking up the name takes too long"))?;
+    let found =
+        found.map_err(|error| unreachable(&format!("{} is not known: {error}", link.host)))?;
+    Ok(found.take(ADDRESSES_MAX).collect())
+}
+
+fn swarm(key: &SigningKey) -> Result<Swarm<Behaviour>, LoginError> {
+    let transport = transport::ungated(key).map_err(|error| unreachable(&error.to_string()))?;
+    let config = request_response::Config::default().with_request_timeout(REPLY);
+    let protocol = (StreamProtocol::new(LOGIN_PROTOCOL), ProtocolSupport::Outbound);
+    let behaviour = Behaviour::with_codec(Capped::LOGIN, [protocol], config);
+    let local = translate::keypair(key).public().to_peer_id();
+    let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(REPLY);
+    Ok(Swarm::new(transport, behaviour, local, config))
+}
+
+async fn connect(
+    swarm: &mut Swarm<Behaviour>,
+    realm: PeerId,
+    addresses: &[SocketAddr],
+) -> Result<(), LoginError> {
+    let addresses = addresses.iter().map(|at| ports::multiaddr(*at).with(Protocol::P2p(realm)));
+    let options =
+        DialOpts::peer_id(realm).addresses(addresses.collect()).allocate_new_port().build();
+    swarm.dial(options).map_err(|error| unreachable(&error.to_string()))?;
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::ConnectionEstablished { .. } => return Ok(()),
+            SwarmEvent::OutgoingConnectionError { error, .. } => return Err(dial_error(&error)),
+            _on_the_way => {}
+        }
+    }
+}
+
+fn dial_error(error: &DialError) -> LoginError {
+    match error {
+        DialError::WrongPeerId { .. } | DialError::LocalPeerId { .. } => LoginError::WrongRealm,
+        DialError::Transport(failures) => {
+            let causes = failures.iter().map(|(_address, error)| root_cause(error));
+            let cause = causes.last().unwrap_or_else(|| "no address".to_owned());
+            LoginError::Unreachable(cause)
+        }
+        other => unreachable(&other.to_string()),
+    }
+}
+
+/// The innermost error: "connection refused" says more than "failed to dial".
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+async fn reply(swarm: &mut Swarm<Behaviour>) -> Result<Vec<u8>, LoginError> {
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::Behaviour(request_response::Event::Message {
+                message: request_response::Message::Response { response, .. },
+                ..
+            }) => return Ok(response),
+            SwarmEvent::Behaviour(request_response::Event::OutboundFailure { error, .. }) => {
+                return Err(unreachable(&error.to_string()));
+            }
+            SwarmEvent::ConnectionClosed { cause, .. } => {
+                let cause = cause.map_or_else(|| "it hung up".to_owned(), |c| c.to_string());
+                return Err(unreachable(&cause));
+            }
+            _on_the_way => {}
+        }
+    }
+}

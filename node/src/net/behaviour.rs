@@ -1,0 +1,132 @@
+//! The behaviours of a node, and gossipsub's configuration (design §8; measurements behind each number there).
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use lanyard_protocol::engine::Topic;
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::sync::SYNC_PROTOCOL;
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::gossipsub::{
+    self, ConfigBuilder, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity,
+    MessageId, ValidationMode, WhitelistSubscriptionFilter,
+};
+use libp2p::request_response::{self, ProtocolSupport};
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{StreamProtocol, ping};
+use sha2::{Digest as _, Sha256};
+
+use super::codec::Capped;
+use super::translate::topic;
+
+/// Gossipsub that knows our topics and no others.
+pub(crate) type Gossipsub = gossipsub::Behaviour<
+    IdentityTransform,
+    MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>,
+>;
+
+/// Connections in the handshake, in each direction.
+const PENDING_MAX: u32 = 1_024;
+/// A new link beside a stale one, no more.
+const PER_PEER_MAX: u32 = 2;
+/// Links of a peer: a full mesh of 64, with room for the moment of thinning out.
+const ESTABLISHED_MAX: u32 = 256;
+/// Links of the rendezvous' own node.
+const AUTHORITY_ESTABLISHED_MAX: u32 = 2_048;
+/// Eight times the largest message: gossipsub compares this with its whole read buffer, not with one message.
+const TRANSMIT_BYTES_MAX: usize = 128 * 1_024;
+/// A policy document is read and sent within this time.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a node does on its links. The limits stand first: a connection that they refuse must never reach gossipsub,
+/// which would keep a phantom of it (rust-libp2p #4870).
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    /// How many connections.
+    pub(crate) limits: connection_limits::Behaviour,
+    /// Messages, presence and policy heads.
+    pub(crate) gossipsub: Gossipsub,
+    /// Whether the other end still answers. It only reports; the event loop closes.
+    pub(crate) ping: ping::Behaviour,
+    /// Policy documents.
+    pub(crate) sync: request_response::Behaviour<Capped>,
+}
+
+impl Behaviour {
+    pub(crate) fn new(realm: &PeerKey, is_authority: bool) -> Result<Self, String> {
+        let established = if is_authority { AUTHORITY_ESTABLISHED_MAX } else { ESTABLISHED_MAX };
+        let limits = ConnectionLimits::default()
+            .with_max_pending_incoming(Some(PENDING_MAX))
+            .with_max_pending_outgoing(Some(PENDING_MAX))
+            .with_max_established(Some(established))
+            .with_max_established_per_peer(Some(PER_PEER_MAX));
+        let ping = ping::Config::new()
+            .with_interval(Duration::from_secs(5))
+            .with_timeout(Duration::from_secs(5));
+        let sync = request_response::Config::default()
+            .with_request_timeout(SYNC_TIMEOUT)
+            .with_max_concurrent_streams(8);
+        let protocol = (StreamProtocol::new(SYNC_PROTOCOL), ProtocolSupport::Full);
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(limits),
+            gossipsub: gossipsub(realm)?,
+            ping: ping::Behaviour::new(ping),
+            sync: request_response::Behaviour::with_codec(Capped::SYNC, [protocol], sync),
+        })
+    }
+}
+
+fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
+    let direct = topic(Topic::Direct, realm).hash();
+    let control = topic(Topic::Control, realm).hash();
+    let mut config = ConfigBuilder::default();
+    config
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(message_id)
+        .max_transmit_size(TRANSMIT_BYTES_MAX)
+        .max_control_messages_sent(600)
+        .heartbeat_initial_delay(Duration::from_millis(500))
+        .mesh_n(4)
+        .mesh_n_low(3)
+        .mesh_n_high(8)
+        .mesh_outbound_min(1)
+        .mesh_n_for_topic(0, direct.clone())
+        .mesh_n_low_for_topic(0, direct.clone())
+        .mesh_n_high_for_topic(0, direct.clone())
+        .mesh_outbound_min_for_topic(0, direct)
+        .mesh_n_for_topic(3, control.clone())
+        .mesh_n_low_for_topic(2, control.clone())
+        .mesh_n_high_for_topic(6, control.clone())
+        .mesh_outbound_min_for_topic(1, control)
+        .flood_publish(true)
+        .gossip_lazy(2)
+        .gossip_factor(0.02)
+        .history_length(6)
+        .history_gossip(3)
+        .idontwant_message_size_threshold(0)
+        .publish_queue_duration(Duration::from_secs(60))
+        .forward_queue_duration(Duration::from_secs(60))
+        .connection_handler_queue_len(4_096);
+    let config = config.build().map_err(|error| error.to_string())?;
+    let topics: HashSet<_> = Topic::ALL.iter().map(|t| topic(*t, realm).hash()).collect();
+    let filter = MaxCountSubscriptionFilter {
+        filter: WhitelistSubscriptionFilter(topics),
+        max_subscribed_topics: Topic::ALL.len(),
+        max_subscriptions_per_request: 2 * Topic::ALL.len(),
+    };
+    // Authors sign inside the payload, so that a message can be proved later; gossipsub need not sign again.
+    let authenticity = MessageAuthenticity::Anonymous;
+    Gossipsub::new_with_subscription_filter(authenticity, config, filter).map_err(str::to_owned)
+}
+
+/// The first 20 bytes of SHA-256(topic ‖ 0 ‖ payload). Short, or the lazy gossip of a lively room exceeds what
+/// receivers accept; with the topic, or the same bytes on another topic would silence the real ones.
+fn message_id(message: &gossipsub::Message) -> MessageId {
+    let mut hasher = Sha256::new();
+    hasher.update(message.topic.as_str());
+    hasher.update([0]);
+    hasher.update(&message.data);
+    let digest: [u8; 32] = hasher.finalize().into();
+    MessageId::from(digest.get(..20).unwrap_or_default())
+}

@@ -1,0 +1,93 @@
+//! Requests and replies as plain bytes under a cap, on one stream each. Used for `/lanyard/login/1` and
+//! `/lanyard/sync/1`; what the bytes mean is the protocol crate's.
+
+use std::io;
+
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use lanyard_protocol::limits::{
+    LOGIN_REPLY_BYTES_MAX, LOGIN_REQUEST_BYTES_MAX, SYNC_REPLY_BYTES_MAX, SYNC_REQUEST_BYTES_MAX,
+};
+use libp2p::StreamProtocol;
+use libp2p::request_response;
+use zeroize::Zeroizing;
+
+/// Reads to the end of the stream, at most so many bytes. The bytes are wiped when dropped: a request may be a login.
+#[derive(Debug, Clone, Copy)]
+pub struct Capped {
+    request_max: usize,
+    reply_max: usize,
+}
+
+/// Bytes that are wiped when dropped.
+pub type SecretBytes = Zeroizing<Vec<u8>>;
+
+impl Capped {
+    /// For `/lanyard/login/1`.
+    pub const LOGIN: Self =
+        Self { request_max: LOGIN_REQUEST_BYTES_MAX, reply_max: LOGIN_REPLY_BYTES_MAX };
+    /// For `/lanyard/sync/1`.
+    pub const SYNC: Self =
+        Self { request_max: SYNC_REQUEST_BYTES_MAX, reply_max: SYNC_REPLY_BYTES_MAX };
+}
+
+impl request_response::Codec for Capped {
+    type Protocol = StreamProtocol;
+    type Request = SecretBytes;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<SecretBytes>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1_024));
+        read_to_end(io, &mut bytes, self.request_max).await?;
+        Ok(bytes)
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        let mut bytes = Vec::new();
+        read_to_end(io, &mut bytes, self.reply_max).await?;
+        Ok(bytes)
+    }
+
+    async fn write_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        request: SecretBytes,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&request).await?;
+        io.close().await
+    }
+
+    async fn write_response<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        reply: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&reply).await?;
+        io.close().await
+    }
+}
+
+async fn read_to_end<T>(io: &mut T, bytes: &mut Vec<u8>, max: usize) -> io::Result<()>
+where
+    T: AsyncRead + Unpin + Send,
+{
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    io.take(limit).read_to_end(bytes).await?;
+    if bytes.len() > max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than the protocol allows"));
+    }
+    Ok(())
+}

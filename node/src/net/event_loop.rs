@@ -1,0 +1,252 @@
+//! The loop of a node: feeds the engine and carries out what it asks for. It never awaits a consumer.
+//!
+//! Local work comes first: commands, the store, timers; then the gate's reports, then the network. So whoever floods
+//! us from outside cannot keep the user waiting.
+
+mod carry_out;
+mod network;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use lanyard_protocol::admission::AdmissionView;
+use lanyard_protocol::engine::{Engine, Input, LinkId};
+use lanyard_protocol::hello::Hello;
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::policy::SignedPolicy;
+use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::time::Now;
+use libp2p::core::ConnectedPoint;
+use libp2p::request_response::OutboundRequestId;
+use libp2p::swarm::ConnectionId;
+use libp2p::{Swarm, gossipsub};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::behaviour::Behaviour;
+use super::gate::Report;
+use super::status::{self, Surroundings};
+use crate::clock::Clock;
+use crate::event::{ChatMessage, NodeEvent, Refusal, Status};
+use crate::node::{Command, SendError, Sent};
+use crate::store::{Stored, Write, Writer};
+
+/// How long "bye" is given to leave.
+const FAREWELL: Duration = Duration::from_millis(400);
+/// How often the clock's high-water mark is written.
+const CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// Wall time that runs ahead of monotonic time by this much means that the machine has slept.
+const SLEPT_MS: u64 = 15_000;
+/// Hellos whose connection has not come up yet. More would be connections that were denied later.
+const ADMITTED_MAX: usize = 1_024;
+
+/// The loop and all that it owns.
+pub(crate) struct EventLoop {
+    pub(crate) clock: Clock,
+    pub(crate) realm: PeerKey,
+    pub(crate) engine: Engine,
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) writer: Writer,
+    pub(crate) view: watch::Sender<Arc<AdmissionView>>,
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) stored: mpsc::Receiver<Stored>,
+    pub(crate) events: broadcast::Sender<NodeEvent>,
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) around: Surroundings,
+    pub(crate) state: State,
+}
+
+/// What the loop remembers between turns.
+#[derive(Default)]
+pub(crate) struct State {
+    follow_ups: VecDeque<Input>,
+    admitted: VecDeque<(PeerKey, ConnectedPoint, Hello)>,
+    links: HashMap<ConnectionId, LinkId>,
+    connections: BTreeMap<LinkId, ConnectionId>,
+    next_link: u64,
+    requests: BTreeMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
+    next_request: u64,
+    own_stored: Option<Arc<ChatMessage>>,
+    fetches: HashMap<OutboundRequestId, PeerKey>,
+    refused_dials: Vec<PeerKey>,
+    gossip: Option<gossipsub::MessageId>,
+    changed: bool,
+    quit: Option<oneshot::Sender<()>>,
+    ended: Option<Option<Refusal>>,
+    slept: SleepWatch,
+    next_clock_write: Duration,
+}
+
+impl State {
+    /// Peers to dial first.
+    pub(crate) fn start_with(&mut self, candidates: Vec<PeerAddresses>) {
+        self.follow_ups.push_back(Input::Candidates(candidates));
+    }
+}
+
+impl EventLoop {
+    /// Runs until quit or loss of membership, then says goodbye and closes the store.
+    pub(crate) async fn run(mut self) {
+        self.drain();
+        while self.state.ended.is_none() {
+            let wake = self.engine.poll_timeout().unwrap_or(CLOCK_EVERY);
+            let wake = self.clock.instant(wake.min(self.state.next_clock_write));
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => self.command(command),
+                Some(stored) = self.stored.recv() => self.stored(stored),
+                () = tokio::time::sleep_until(wake) => self.timeout(),
+                Some(report) = self.reports.recv() => self.report(report),
+                event = self.swarm.select_next_some() => self.swarm_event(event),
+            }
+            self.publish_status();
+        }
+        self.end().await;
+    }
+
+    fn command(&mut self, command: Option<Command>) {
+        match command {
+            Some(Command::Send { room, text, reply }) => {
+                let request = self.state.next_request;
+                self.state.next_request = request.wrapping_add(1);
+                self.state.requests.insert(request, reply);
+                self.feed(Input::Send { request, room, text });
+            }
+            Some(Command::MarkRead { room, id }) => self.write(Write::ReadMark(room, id)),
+            Some(Command::PublishPolicy { policy, head }) => self.publish_policy(*policy, head),
+            Some(Command::Renew(ticket)) => self.renew(*ticket),
+            Some(Command::Quit { reply }) => {
+                self.state.quit = Some(reply);
+                self.state.ended = Some(None);
+            }
+            // Every handle is gone: nobody can ask for anything any more.
+            None => self.state.ended = Some(None),
+        }
+    }
+
+    fn publish_policy(&mut self, policy: SignedPolicy, head: Vec<u8>) {
+        self.feed(Input::PublishPolicy { policy, head });
+    }
+
+    fn renew(&mut self, ticket: Ticket) {
+        self.feed(Input::Renewed(ticket));
+    }
+
+    fn stored(&mut self, stored: Stored) {
+        match stored {
+            Stored::Message(message) => {
+                self.around.messages = self.around.messages.saturating_add(1);
+                self.state.changed = true;
+                self.tell(NodeEvent::Message(message));
+            }
+            Stored::Own { request, result } => {
+                let result = result.map(|message| {
+                    self.around.messages = self.around.messages.saturating_add(1);
+                    self.state.own_stored = Some(message);
+                });
+                self.feed(Input::OwnStored { request, result });
+            }
+        }
+    }
+
+    fn timeout(&mut self) {
+        let now = self.clock.now();
+        if self.state.slept.has_slept(now) {
+            self.feed(Input::NetworkChanged);
+        }
+        if now.mono >= self.state.next_clock_write {
+            self.state.next_clock_write = now.mono + CLOCK_EVERY;
+            let clock = self.engine.clock().clone();
+            self.write(Write::Clock(clock));
+        }
+        self.engine.handle_timeout(self.clock.now());
+        self.drain();
+    }
+
+    /// One mutation of the engine, and all that follows from it.
+    fn feed(&mut self, input: Input) {
+        self.engine.handle_input(input, self.clock.now());
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            while let Some(output) = self.engine.poll_output() {
+                self.carry_out(output);
+            }
+            let Some(input) = self.state.follow_ups.pop_front() else { break };
+            self.engine.handle_input(input, self.clock.now());
+        }
+    }
+
+    fn write(&self, write: Write) {
+        if !self.writer.try_write(write) {
+            tracing::warn!("The store cannot keep up; a write was left out");
+        }
+    }
+
+    fn tell(&self, event: NodeEvent) {
+        // Nobody listens: that is allowed, the store has everything.
+        self.events.send(event).ok();
+    }
+
+    fn publish_status(&mut self) {
+        if std::mem::take(&mut self.state.changed) {
+            let status = status::build(&self.engine, &self.around, self.clock.now());
+            self.status.send_replace(Arc::new(status));
+        }
+    }
+
+    async fn end(mut self) {
+        let ended = self.state.ended.take().flatten();
+        if ended.is_none() {
+            self.feed(Input::Quit);
+        }
+        // Gossipsub does not say when something has left, so it gets a moment.
+        let farewell = async {
+            loop {
+                self.swarm.select_next_some().await;
+            }
+        };
+        tokio::time::timeout(FAREWELL, farewell).await.unwrap_or(());
+        drop(self.swarm);
+        let clock = Write::Clock(self.engine.clock().clone());
+        let mut writer = self.writer;
+        let close = move || {
+            if !writer.try_write(clock) {
+                tracing::warn!("The store cannot keep up; the clock was left out");
+            }
+            writer.close();
+        };
+        // What was still told by the store is read away, so that its thread can end.
+        let mut stored = self.stored;
+        let drain = async { while stored.recv().await.is_some() {} };
+        let (closed, ()) = tokio::join!(tokio::task::spawn_blocking(close), drain);
+        if let Err(error) = closed {
+            tracing::error!(%error, "The store did not close");
+        }
+        self.events.send(NodeEvent::Ended(ended)).ok();
+        if let Some(reply) = self.state.quit.take() {
+            // Who asked may have gone meanwhile.
+            reply.send(()).ok();
+        }
+    }
+}
+
+/// Notices that the machine has slept: wall time has gone on, monotonic time has not.
+#[derive(Debug, Default)]
+struct SleepWatch {
+    last: Option<Now>,
+}
+
+impl SleepWatch {
+    fn has_slept(&mut self, now: Now) -> bool {
+        let Some(last) = self.last.replace(now) else { return false };
+        let wall = now.wall_ms.saturating_sub(last.wall_ms);
+        let mono = now.mono.saturating_sub(last.mono);
+        wall.saturating_sub(u64::try_from(mono.as_millis()).unwrap_or(u64::MAX)) > SLEPT_MS
+    }
+}

@@ -1,0 +1,232 @@
+//! What the network reports, put into the engine's words.
+
+use lanyard_protocol::engine::{GossipId, Input, LinkId, NewLink};
+use lanyard_protocol::hello::{Hello, Verdict, VerdictCode};
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::sync::{SyncReply, SyncRequest};
+use libp2p::core::ConnectedPoint;
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::{PeerId, gossipsub, request_response};
+
+use super::{ADMITTED_MAX, EventLoop};
+use crate::event::DialAttempt;
+use crate::login::root_cause;
+use crate::net::behaviour::BehaviourEvent;
+use crate::net::codec::SecretBytes;
+use crate::net::gate::{Outcome, Report};
+use crate::net::translate::{bare, peer_key, topic_of};
+
+/// Failed dials kept for "why am I alone?".
+const ATTEMPTS_MAX: usize = 32;
+
+type SyncEvent = request_response::Event<SecretBytes, Vec<u8>>;
+
+impl EventLoop {
+    pub(super) fn swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => self.gossipsub_event(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Sync(event)) => self.sync_event(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => {
+                // libp2p only reports; a link whose other end is silent must go, or it hides a restart.
+                if event.result.is_err() {
+                    self.swarm.close_connection(event.connection);
+                }
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.connected(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { connection_id, .. } => {
+                if let Some(link) = self.state.links.remove(&connection_id) {
+                    self.state.connections.remove(&link);
+                    self.feed(Input::LinkDown(link));
+                }
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+                self.dial_failed(&peer, &error);
+            }
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                self.listeners_changed();
+            }
+            SwarmEvent::ListenerClosed { reason: Err(error), .. }
+            | SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "A listener has failed");
+            }
+            _of_no_consequence => {}
+        }
+    }
+
+    fn gossipsub_event(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                let source = peer_key(&propagation_source);
+                let topic = topic_of(&message.topic, &self.realm);
+                if let (Some(source), Some(topic)) = (source, topic) {
+                    self.state.gossip = Some(message_id);
+                    let (id, bytes) = (GossipId(0), message.data);
+                    self.feed(Input::Gossip { id, source, topic, bytes });
+                }
+            }
+            gossipsub::Event::Subscribed { peer_id, topic, .. } => {
+                let topic = topic_of(&topic, &self.realm);
+                if let (Some(peer), Some(topic)) = (peer_key(&peer_id), topic) {
+                    self.feed(Input::Subscribed { peer, topic });
+                }
+            }
+            gossipsub::Event::SlowPeer { peer_id, .. } => {
+                tracing::debug!(peer = %peer_id, "A slow peer has lost messages");
+            }
+            _of_no_consequence => {}
+        }
+    }
+
+    fn sync_event(&mut self, event: SyncEvent) {
+        match event {
+            request_response::Event::Message { message, .. } => match message {
+                request_response::Message::Request { request, channel, .. } => {
+                    let reply = self.serve(&request).to_bytes();
+                    // The link may be gone meanwhile.
+                    self.swarm.behaviour_mut().sync.send_response(channel, reply).ok();
+                }
+                request_response::Message::Response { request_id, response } => {
+                    if let Some(peer) = self.state.fetches.remove(&request_id) {
+                        let bytes = match SyncReply::parse(&response) {
+                            Ok(SyncReply::Ok(bytes)) => Some(bytes),
+                            Ok(SyncReply::Unsupported | SyncReply::NotFound | SyncReply::Later)
+                            | Err(_) => None,
+                        };
+                        self.feed(Input::PolicyFetched { peer, bytes });
+                    }
+                }
+            },
+            request_response::Event::OutboundFailure { request_id, .. } => {
+                if let Some(peer) = self.state.fetches.remove(&request_id) {
+                    self.feed(Input::PolicyFetched { peer, bytes: None });
+                }
+            }
+            request_response::Event::InboundFailure { .. }
+            | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn serve(&self, request: &[u8]) -> SyncReply {
+        let policy = self.engine.signed_policy();
+        match SyncRequest::parse(request) {
+            Ok(SyncRequest::PolicyGet(number)) if policy.policy().number >= number => {
+                SyncReply::Ok(policy.as_bytes().to_vec())
+            }
+            Ok(SyncRequest::PolicyGet(_)) => SyncReply::NotFound,
+            Ok(SyncRequest::Unknown(_)) | Err(_) => SyncReply::Unsupported,
+        }
+    }
+
+    /// What the gate has decided. It comes before the connection itself, or instead of it.
+    pub(super) fn report(&mut self, report: Report) {
+        let Report { peer, endpoint, outcome } = report;
+        let dialled = endpoint.is_dialer();
+        match outcome {
+            Outcome::Admitted(hello) => {
+                if self.state.admitted.len() >= ADMITTED_MAX {
+                    self.state.admitted.pop_front();
+                }
+                self.state.admitted.push_back((peer, endpoint, hello));
+            }
+            Outcome::RefusedBy(verdict) => {
+                self.note_refusal(peer, &endpoint, verdict.code.sentence().to_owned());
+                self.feed(Input::RefusedBy { peer, verdict });
+            }
+            Outcome::Refused { boot, code } => {
+                tracing::debug!(?peer, ?code, "Refused at the gate");
+                if code == VerdictCode::Busy {
+                    self.feed(Input::BusyFor { peer, boot });
+                }
+                if dialled {
+                    self.note_refusal(peer, &endpoint, format!("we refused it: {code:?}"));
+                    self.feed(Input::RefusedBy { peer, verdict: Verdict::plain(code) });
+                }
+            }
+        }
+    }
+
+    fn connected(&mut self, peer_id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        while let Ok(report) = self.reports.try_recv() {
+            self.report(report);
+        }
+        let Some(peer) = peer_key(&peer_id) else { return };
+        let Some(hello) = self.take_admitted(peer, endpoint) else {
+            tracing::warn!(?peer, "A connection without a Hello was closed");
+            self.swarm.close_connection(connection);
+            return;
+        };
+        let link = LinkId(self.state.next_link);
+        self.state.next_link = self.state.next_link.wrapping_add(1);
+        self.state.links.insert(connection, link);
+        self.state.connections.insert(link, connection);
+        self.feed(Input::LinkUp(NewLink {
+            id: link,
+            peer,
+            dialled: endpoint.is_dialer(),
+            relayed: endpoint.is_relayed(),
+            address: bare(endpoint.get_remote_address()),
+            hello,
+        }));
+    }
+
+    fn take_admitted(&mut self, peer: PeerKey, endpoint: &ConnectedPoint) -> Option<Hello> {
+        let found =
+            self.state.admitted.iter().position(|(of, at, _)| *of == peer && at == endpoint)?;
+        self.state.admitted.remove(found).map(|(_peer, _endpoint, hello)| hello)
+    }
+
+    /// The gate has said more about a failed dial than libp2p will.
+    fn note_refusal(&mut self, peer: PeerKey, endpoint: &ConnectedPoint, outcome: String) {
+        if endpoint.is_dialer() {
+            self.state.refused_dials.push(peer);
+            self.note_attempt(peer, bare(endpoint.get_remote_address()), outcome);
+        }
+    }
+
+    fn dial_failed(&mut self, peer_id: &PeerId, error: &DialError) {
+        while let Ok(report) = self.reports.try_recv() {
+            self.report(report);
+        }
+        let Some(peer) = peer_key(peer_id) else { return };
+        let refusals = self.state.refused_dials.len();
+        self.state.refused_dials.retain(|refused| *refused != peer);
+        if self.state.refused_dials.len() < refusals {
+            return;
+        }
+        if let DialError::Transport(failures) = error {
+            for (address, failure) in failures {
+                self.note_attempt(peer, bare(address), root_cause(failure));
+            }
+        }
+        self.feed(Input::DialFailed(peer));
+    }
+
+    fn note_attempt(&mut self, peer: PeerKey, address: String, outcome: String) {
+        let at = self.engine.clock().peek_ms(self.clock.now());
+        let attempts = &mut self.around.attempts;
+        attempts.retain(|attempt| attempt.peer != peer || attempt.address != address);
+        attempts.insert(0, DialAttempt { address, peer, outcome, at });
+        attempts.truncate(ATTEMPTS_MAX);
+        self.state.changed = true;
+    }
+
+    fn listeners_changed(&mut self) {
+        let mut listen: Vec<String> = self.swarm.listeners().map(bare).collect();
+        listen.sort_by_key(|address| (is_loopback(address), address.contains("/ip6/")));
+        listen.dedup();
+        self.around.listen.clone_from(&listen);
+        // Loopback helps nobody else, unless there is nothing else.
+        if listen.iter().any(|address| !is_loopback(address)) {
+            listen.retain(|address| !is_loopback(address));
+        }
+        self.state.changed = true;
+        self.feed(Input::Listening(listen));
+        self.feed(Input::NetworkChanged);
+    }
+}
+
+fn is_loopback(address: &str) -> bool {
+    address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/")
+}

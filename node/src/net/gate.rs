@@ -1,0 +1,270 @@
+//! The gate: tickets are exchanged after Noise and before yamux, so that nobody without one ever reaches a behaviour.
+//!
+//! ```text
+//! dialler                          listener
+//!    │ ── Hello ─────────────────────▶ │  judge
+//!    │ ◀─ verdict, and if in: Hello ── │
+//!    │ ── verdict ───────────────────▶ │
+//!    │ ═════════════ yamux ═══════════ │
+//! ```
+//!
+//! The listener shows nothing of itself before it has accepted; the dialler nothing before Noise has proved the PeerId
+//! that it dialled. What came out is reported to the event loop before the connection is handed on, because libp2p
+//! says no more than "handshake failed" (PROTOCOL.md R-80 to R-90).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use lanyard_protocol::admission::{self, AdmissionView};
+use lanyard_protocol::hello::{GATE_PROTOCOL, HEAD_LEN, Hello, Verdict, VerdictCode, parse_head};
+use lanyard_protocol::ids::PeerKey;
+use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::multiaddr::Protocol;
+use libp2p::{PeerId, yamux};
+use tokio::sync::{mpsc, watch};
+
+use super::translate::peer_key;
+use crate::clock::Clock;
+
+/// After a refusal: read on for so long, or so many bytes, so that the verdict arrives before a reset.
+const LINGER: Duration = Duration::from_millis(300);
+const LINGER_BYTES_MAX: u64 = 64 * 1_024;
+/// The name of yamux; it is not negotiated, for the gate's own name stands for both.
+const YAMUX: &str = "/yamux/1.0.0";
+
+/// What came out of one exchange.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) peer: PeerKey,
+    pub(crate) endpoint: ConnectedPoint,
+    pub(crate) outcome: Outcome,
+}
+
+/// See [`Report`].
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Both sides have accepted.
+    Admitted(Hello),
+    /// The other side has refused us.
+    RefusedBy(Verdict),
+    /// We have refused the other side, which claimed this boot.
+    Refused { boot: u64, code: VerdictCode },
+}
+
+/// Why a connection ended in the gate.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GateError {
+    #[error("the connection failed in the gate: {0}")]
+    Io(#[from] io::Error),
+    #[error("refused: {0:?}")]
+    Refused(VerdictCode),
+    #[error("refused by the other side: {0:?}")]
+    RefusedBy(VerdictCode),
+    #[error("another peer than the one dialled")]
+    WrongPeer,
+}
+
+/// What every gate of a node shares.
+#[derive(Debug, Clone)]
+pub(crate) struct GateConfig {
+    pub(crate) view: watch::Receiver<Arc<AdmissionView>>,
+    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) clock: Clock,
+}
+
+/// The upgrade of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    config: GateConfig,
+    peer: PeerId,
+    endpoint: ConnectedPoint,
+}
+
+impl Gate {
+    pub(crate) fn new(config: GateConfig, peer: PeerId, endpoint: ConnectedPoint) -> Self {
+        Self { config, peer, endpoint }
+    }
+
+    /// The listener's part.
+    async fn listen<C>(self, io: &mut C) -> Result<(), GateError>
+    where
+        C: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        let peer = peer_key(&self.peer).ok_or(GateError::WrongPeer)?;
+        let hello = self.hear_hello(peer, io).await?;
+        write(io, &Verdict::plain(VerdictCode::Accepted).to_frame()).await?;
+        write(io, &self.our_hello().to_frame()).await?;
+        self.hear_verdict(peer, io).await?;
+        self.report(peer, Outcome::Admitted(hello));
+        Ok(())
+    }
+
+    /// The dialler's part.
+    async fn dial<C>(self, io: &mut C) -> Result<(), GateError>
+    where
+        C: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        // libp2p compares only after the upgrade; a stranger at a stale address must not see our ticket.
+        if self.dialled_peer() != Some(self.peer) {
+            return Err(GateError::WrongPeer);
+        }
+        let peer = peer_key(&self.peer).ok_or(GateError::WrongPeer)?;
+        write(io, &self.our_hello().to_frame()).await?;
+        self.hear_verdict(peer, io).await?;
+        let hello = self.hear_hello(peer, io).await?;
+        write(io, &Verdict::plain(VerdictCode::Accepted).to_frame()).await?;
+        self.report(peer, Outcome::Admitted(hello));
+        Ok(())
+    }
+
+    /// Reads and judges the other's Hello; a refusal is told and reported.
+    async fn hear_hello<C>(&self, peer: PeerKey, io: &mut C) -> Result<Hello, GateError>
+    where
+        C: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        let refusal = match read_frame(io).await? {
+            Ok(body) => match Hello::parse(&body) {
+                Ok(hello) => match self.judge(peer, &hello) {
+                    Ok(()) => return Ok(hello),
+                    Err(verdict) => (hello.boot, verdict),
+                },
+                Err(_no_hello) => (0, Verdict::plain(VerdictCode::Malformed)),
+            },
+            Err(code) => (0, Verdict::plain(code)),
+        };
+        let (boot, verdict) = refusal;
+        let code = verdict.code;
+        self.report(peer, Outcome::Refused { boot, code });
+        refuse(io, &verdict).await;
+        Err(GateError::Refused(code))
+    }
+
+    /// Reads the other's verdict on us; a refusal is reported.
+    async fn hear_verdict<C>(&self, peer: PeerKey, io: &mut C) -> Result<(), GateError>
+    where
+        C: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        let verdict = match read_frame(io).await? {
+            Ok(body) => Verdict::parse(&body).unwrap_or(Verdict::plain(VerdictCode::Malformed)),
+            Err(code) => Verdict::plain(code),
+        };
+        if verdict.code == VerdictCode::Accepted {
+            return Ok(());
+        }
+        let code = verdict.code;
+        self.report(peer, Outcome::RefusedBy(verdict));
+        Err(GateError::RefusedBy(code))
+    }
+
+    fn judge(&self, peer: PeerKey, hello: &Hello) -> Result<(), Verdict> {
+        let view = Arc::clone(&self.config.view.borrow());
+        admission::judge(&view, peer, hello, self.config.clock.now()).map(|_admission| ())
+    }
+
+    fn our_hello(&self) -> Hello {
+        let view = Arc::clone(&self.config.view.borrow());
+        view.hello_at(self.config.clock.now())
+    }
+
+    fn dialled_peer(&self) -> Option<PeerId> {
+        match &self.endpoint {
+            ConnectedPoint::Dialer { address, .. } => match address.iter().last() {
+                Some(Protocol::P2p(peer)) => Some(peer),
+                _no_peer => None,
+            },
+            ConnectedPoint::Listener { .. } => None,
+        }
+    }
+
+    fn report(&self, peer: PeerKey, outcome: Outcome) {
+        let report = Report { peer, endpoint: self.endpoint.clone(), outcome };
+        // A full queue loses a report: the link is then closed for want of a Hello, and dialled again.
+        self.config.reports.try_send(report).ok();
+    }
+}
+
+impl UpgradeInfo for Gate {
+    type Info = &'static str;
+    type InfoIter = std::iter::Once<&'static str>;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        std::iter::once(GATE_PROTOCOL)
+    }
+}
+
+impl<C> InboundConnectionUpgrade<C> for Gate
+where
+    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    type Output = yamux::Muxer<C>;
+    type Error = GateError;
+    type Future = BoxFuture<'static, Result<Self::Output, GateError>>;
+
+    fn upgrade_inbound(self, mut io: C, _: Self::Info) -> Self::Future {
+        Box::pin(async move {
+            // A dialler with an overridden role is still the one that speaks first.
+            match self.endpoint.to_endpoint() {
+                Endpoint::Listener => self.listen(&mut io).await?,
+                Endpoint::Dialer => self.dial(&mut io).await?,
+            }
+            Ok(yamux::Config::default().upgrade_inbound(io, YAMUX).await?)
+        })
+    }
+}
+
+impl<C> OutboundConnectionUpgrade<C> for Gate
+where
+    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    type Output = yamux::Muxer<C>;
+    type Error = GateError;
+    type Future = BoxFuture<'static, Result<Self::Output, GateError>>;
+
+    fn upgrade_outbound(self, mut io: C, _: Self::Info) -> Self::Future {
+        Box::pin(async move {
+            self.dial(&mut io).await?;
+            Ok(yamux::Config::default().upgrade_outbound(io, YAMUX).await?)
+        })
+    }
+}
+
+async fn write<C: AsyncWrite + Unpin>(io: &mut C, frame: &[u8]) -> io::Result<()> {
+    io.write_all(frame).await?;
+    io.flush().await
+}
+
+/// The body of a frame, or the verdict on a head that is none. The head is judged before the body is read.
+async fn read_frame<C>(io: &mut C) -> io::Result<Result<Vec<u8>, VerdictCode>>
+where
+    C: AsyncRead + Unpin,
+{
+    let mut head = [0; HEAD_LEN];
+    io.read_exact(&mut head).await?;
+    let length = match parse_head(head) {
+        Ok(length) => length,
+        Err(code) => return Ok(Err(code)),
+    };
+    let mut body = vec![0; length];
+    io.read_exact(&mut body).await?;
+    Ok(Ok(body))
+}
+
+/// Tells the verdict, closes our half, and reads on for a moment: closing at once would reset the connection,
+/// and the reset could overtake the verdict.
+async fn refuse<C>(io: &mut C, verdict: &Verdict)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let tell = async {
+        write(io, &verdict.to_frame()).await?;
+        io.close().await?;
+        let mut sink = futures::io::sink();
+        futures::io::copy(io.take(LINGER_BYTES_MAX), &mut sink).await
+    };
+    // Whoever does not wait for the verdict does not get it.
+    tokio::time::timeout(LINGER, tell).await.ok();
+}

@@ -1,0 +1,138 @@
+//! Choosing ports: 0 means the port of the last time if it is free, else any; a port in use is named.
+//!
+//! libp2p's TCP sets SO_REUSEPORT, so two programs could listen on one port without noticing.
+//! A plain bind first tells.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+use socket2::{Domain, Socket, Type};
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// Somebody else listens there.
+    #[error(
+        "port {port} is already in use; stop the other program or choose another with --listen"
+    )]
+    InUse {
+        /// The port.
+        port: u16,
+    },
+    /// The system does not give the address.
+    #[error("cannot listen on {address}: {source}")]
+    Unavailable {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Where a peer listens if nothing else is asked: everywhere.
+pub const EVERYWHERE: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+];
+
+/// Fixes the ports of the wanted addresses: those with port 0 all get one port, the last one if it is free.
+///
+/// # Errors
+/// [`PortError`] if an asked-for port or address is not to be had. An IPv6 wildcard that the machine does not
+/// support is left out as long as another address remains.
+pub fn choose(wanted: &[SocketAddr], last: Option<u16>) -> Result<Vec<SocketAddr>, PortError> {
+    let wanted = if wanted.is_empty() { &EVERYWHERE } else { wanted };
+    let attempts = last.into_iter().filter(|port| *port != 0).chain([0; 4]);
+    let mut failure = None;
+    for port in attempts {
+        match fix(wanted, port) {
+            Ok(fixed) => return Ok(fixed),
+            Err(error) => failure = Some(error),
+        }
+    }
+    let first = wanted.first().copied().unwrap_or(EVERYWHERE[0]);
+    Err(failure.unwrap_or(PortError::InUse { port: first.port() }))
+}
+
+/// One attempt with `port` for every address whose port is 0. Port 0 lets the system choose for the first.
+fn fix(wanted: &[SocketAddr], port: u16) -> Result<Vec<SocketAddr>, PortError> {
+    let mut chosen = port;
+    let mut held = Vec::new();
+    let mut fixed = Vec::new();
+    for address in wanted {
+        let mut address = *address;
+        if address.port() == 0 {
+            address.set_port(chosen);
+        }
+        match probe(address) {
+            Ok(socket) => {
+                if address.port() == 0 {
+                    address =
+                        socket.local_addr().ok().and_then(|a| a.as_socket()).unwrap_or(address);
+                    chosen = address.port();
+                }
+                held.push(socket);
+                fixed.push(address);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(PortError::InUse { port: address.port() });
+            }
+            Err(_no_ipv6)
+                if address.is_ipv6() && address.ip().is_unspecified() && !fixed.is_empty() => {}
+            Err(source) => return Err(PortError::Unavailable { address, source }),
+        }
+    }
+    Ok(fixed)
+}
+
+/// A plain bind and listen, without SO_REUSEPORT, and for IPv6 without the IPv4 half.
+fn probe(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A port of ours that is only in TIME_WAIT is free.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)?;
+    Ok(socket)
+}
+
+/// The multiaddr of a socket address.
+#[must_use]
+pub fn multiaddr(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    #[test]
+    fn a_port_in_use_is_named() {
+        let taken = probe(LOOPBACK).unwrap();
+        let address = taken.local_addr().unwrap().as_socket().unwrap();
+        let error = choose(&[address], None).unwrap_err();
+        assert!(error.to_string().contains(&address.port().to_string()), "{error}");
+    }
+
+    #[test]
+    fn the_last_port_is_taken_again_if_it_is_free() {
+        let first = choose(&[LOOPBACK], None).unwrap()[0];
+        assert_ne!(first.port(), 0);
+        assert_eq!(choose(&[LOOPBACK], Some(first.port())).unwrap(), [first]);
+        let _taken = probe(first).unwrap();
+        assert_ne!(choose(&[LOOPBACK], Some(first.port())).unwrap(), [first]);
+    }
+
+    #[test]
+    fn both_wildcards_share_one_port() {
+        let fixed = choose(&[], None).unwrap();
+        assert!(fixed.iter().all(|address| address.port() == fixed[0].port()));
+    }
+}

@@ -1,0 +1,108 @@
+//! The latest state, built from the engine after something has changed.
+
+use std::collections::BTreeMap;
+
+use lanyard_protocol::engine::{Engine, Link};
+use lanyard_protocol::ids::{AccountId, PeerKey, Role};
+use lanyard_protocol::time::Now;
+
+use crate::event::{DialAttempt, Me, Neighbour, Person, Room, Status};
+
+/// What the engine does not know.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) listen: Vec<String>,
+    pub(crate) messages: u64,
+    pub(crate) attempts: Vec<DialAttempt>,
+}
+
+pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status {
+    let policy = engine.signed_policy().policy();
+    let realm_ms = engine.clock().peek_ms(now);
+    let claims = engine.ticket().claims();
+    let rooms = policy.rooms.iter().map(|room| Room {
+        name: room.name.clone(),
+        topic: room.topic.clone(),
+        post: room.post_role_at(realm_ms),
+        archived: room.archived_at(realm_ms),
+    });
+    Status {
+        me: Me {
+            peer: claims.peer,
+            account: claims.account,
+            username: claims.username.clone(),
+            nickname: claims.nickname.clone(),
+            role: claims.role,
+            device: claims.device,
+        },
+        realm: claims.realm,
+        realm_name: policy.name.clone(),
+        rendezvous_online: engine.links().any(is_rendezvous),
+        neighbours: neighbours(engine),
+        roster: roster(engine, realm_ms),
+        addresses: engine
+            .roster()
+            .online()
+            .map(|(peer, device)| (*peer, device.listen.clone()))
+            .collect(),
+        rooms: rooms.collect(),
+        ticket: engine.ticket().as_bytes().to_vec(),
+        expires_at: claims.expires_at_ms(),
+        policy: policy.number,
+        max_text_bytes: policy.rules_at(realm_ms).max_text_bytes,
+        listen: around.listen.iter().map(|at| format!("{at}/p2p/{}", claims.peer)).collect(),
+        messages: around.messages,
+        waiting: engine.waiting() as u64,
+        clock_offset_ms: engine.clock().offset_ms(),
+        attempts: around.attempts.clone(),
+    }
+}
+
+fn is_rendezvous(link: &Link) -> bool {
+    link.ticket.claims().role == Role::Authority
+}
+
+/// One entry a peer, although two links may stand for a moment.
+fn neighbours(engine: &Engine) -> Vec<Neighbour> {
+    let mut by_peer: BTreeMap<PeerKey, Neighbour> = BTreeMap::new();
+    for link in engine.links().filter(|link| !is_rendezvous(link)) {
+        by_peer.entry(link.peer).or_insert_with(|| Neighbour {
+            peer: link.peer,
+            username: link.ticket.claims().username.clone(),
+            address: link.address.clone(),
+            relayed: link.relayed,
+            since: link.since_ms,
+        });
+    }
+    by_peer.into_values().collect()
+}
+
+/// Everybody online with all devices, ourselves included (unless we are the rendezvous' own node).
+fn roster(engine: &Engine, realm_ms: u64) -> BTreeMap<AccountId, Person> {
+    let mine = std::iter::once((engine.ticket(), realm_ms.min(engine.boot())))
+        .filter(|(ticket, _since)| ticket.claims().role != Role::Authority);
+    let others = engine.roster().people().map(|(_peer, device)| (&device.ticket, device.since_ms));
+    let mut people: BTreeMap<AccountId, Person> = BTreeMap::new();
+    let mut newest: BTreeMap<AccountId, u64> = BTreeMap::new();
+    for (ticket, since) in mine.chain(others) {
+        let claims = ticket.claims();
+        let person = people.entry(claims.account).or_insert_with(|| Person {
+            username: claims.username.clone(),
+            nickname: claims.nickname.clone(),
+            role: claims.role,
+            since,
+            devices: Vec::new(),
+        });
+        person.devices.push((claims.peer, claims.device));
+        person.since = person.since.min(since);
+        // Two devices may hold tickets of different days: the newest one has today's names.
+        let issued = newest.entry(claims.account).or_insert(claims.issued_at_s);
+        if claims.issued_at_s >= *issued {
+            *issued = claims.issued_at_s;
+            person.username.clone_from(&claims.username);
+            person.nickname.clone_from(&claims.nickname);
+            person.role = claims.role;
+        }
+    }
+    people
+}

@@ -1,0 +1,46 @@
+//! TCP, Noise, the gate, yamux: composed by hand, because every shorter way goes around the gate.
+
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::Boxed;
+use libp2p::core::upgrade::Version;
+use libp2p::{PeerId, Transport as _, noise, tcp, yamux};
+
+use super::gate::{Gate, GateConfig};
+use super::translate::keypair;
+
+/// From the first byte of TCP to yamux (PROTOCOL.md R-80).
+const HANDSHAKE: Duration = Duration::from_secs(4);
+
+/// A handshake key that Noise does not take.
+pub type NoiseError = noise::Error;
+
+/// The transport of the mesh: nobody gets past the gate without a ticket.
+pub(crate) fn gated(
+    key: &SigningKey,
+    gate: GateConfig,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NoiseError> {
+    let noise = noise::Config::new(&keypair(key))?;
+    Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1)
+        .authenticate(noise)
+        .multiplex_ext(move |peer, endpoint| Gate::new(gate.clone(), *peer, endpoint.clone()))
+        .timeout(HANDSHAKE)
+        .boxed())
+}
+
+/// The transport of the login: the password is the gate, and the pinned realm key the only listener.
+///
+/// # Errors
+/// [`NoiseError`] if the key is not taken.
+pub fn ungated(key: &SigningKey) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NoiseError> {
+    let noise = noise::Config::new(&keypair(key))?;
+    Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1)
+        .authenticate(noise)
+        .multiplex(yamux::Config::default())
+        .timeout(HANDSHAKE)
+        .boxed())
+}

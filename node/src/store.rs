@@ -1,0 +1,98 @@
+//! The message store: one SQLite file, one writer thread, read-only connections beside it.
+//!
+//! Nothing is shown before it is stored, so whoever missed an event finds it here. The writer takes what has gathered
+//! in its queue into one transaction; own messages are written with `synchronous=FULL`, because they are promised.
+//!
+//! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is theirs.
+
+mod migrations;
+mod reader;
+mod row;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+pub use reader::Reader;
+pub use writer::{Opened, Stored, Write, Writer};
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says no.
+    #[error("{path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// Written by a newer version.
+    #[error("{path} was written by a newer version of Lanyard; update this one")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What a profile knows of a realm it has been in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The name typed at login, in lower case.
+    pub login_name: String,
+    /// The newest ticket.
+    pub ticket: Vec<u8>,
+    /// The rendezvous' node: its PeerId and addresses.
+    pub member: lanyard_protocol::login::PeerAddresses,
+}
+
+fn sqlite_error(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+    move |source| StoreError::Sqlite { path: path.to_owned(), source }
+}
+
+/// Opens the file for writing, bringing it to the newest schema.
+fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
+    let error = sqlite_error(path);
+    let mut connection = Connection::open(path).map_err(&error)?;
+    configure(&connection).map_err(&error)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(&error)?;
+    migrations::run(&mut connection, path)?;
+    Ok(connection)
+}
+
+fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let error = sqlite_error(path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&error)?;
+    configure(&connection).map_err(&error)?;
+    connection.pragma_update(None, "query_only", true).map_err(&error)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(())
+}
+
+/// A u64 as an i64 of the same order.
+fn ordered(number: u64) -> i64 {
+    (number ^ (1 << 63)).cast_signed()
+}
+
+/// The u64 of [`ordered`].
+fn unordered(number: i64) -> u64 {
+    number.cast_unsigned() ^ (1 << 63)
+}
+
+/// A time, which always fits.
+fn time(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

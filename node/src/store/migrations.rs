@@ -1,0 +1,96 @@
+//! The schema, as steps that are only ever appended. `user_version` counts the steps taken.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{StoreError, sqlite_error};
+
+/// Step `n` brings version `n` to `n + 1`.
+pub(super) const STEPS: [&str; 1] = [r"
+CREATE TABLE realms (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key BLOB NOT NULL UNIQUE,
+    policy BLOB,
+    clock_offset_ms INTEGER NOT NULL DEFAULT 0,
+    clock_high_water_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE memberships (
+    realm INTEGER NOT NULL REFERENCES realms (id),
+    login_name TEXT NOT NULL,
+    ticket BLOB NOT NULL,
+    member BLOB NOT NULL,
+    PRIMARY KEY (realm, login_name)
+) STRICT;
+
+CREATE TABLE peers (
+    realm INTEGER NOT NULL REFERENCES realms (id),
+    key BLOB NOT NULL,
+    addresses BLOB NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (realm, key)
+) STRICT;
+
+CREATE TABLE tickets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE,
+    bytes BLOB NOT NULL,
+    account BLOB NOT NULL,
+    peer BLOB NOT NULL,
+    username TEXT NOT NULL,
+    nickname TEXT NOT NULL,
+    role TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    realm INTEGER NOT NULL REFERENCES realms (id),
+    message_id BLOB NOT NULL UNIQUE,
+    ticket INTEGER NOT NULL REFERENCES tickets (id),
+    room TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    author BLOB NOT NULL,
+    session INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    received_at INTEGER NOT NULL,
+    via TEXT NOT NULL,
+    sent INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX messages_in_order ON messages (realm, room, sent_at, author, session, seq, message_id);
+CREATE INDEX messages_by_time ON messages (realm, sent_at);
+CREATE INDEX messages_by_author ON messages (author, session, seq);
+CREATE INDEX messages_waiting ON messages (realm, sent_at) WHERE via = 'own' AND sent = 0;
+
+CREATE TABLE read_marks (
+    realm INTEGER NOT NULL REFERENCES realms (id),
+    room TEXT NOT NULL,
+    message INTEGER NOT NULL REFERENCES messages (id),
+    PRIMARY KEY (realm, room)
+) STRICT;
+
+CREATE TABLE numbers (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT;
+"];
+
+/// Takes the missing steps, each in a transaction of its own.
+pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let error = sqlite_error(path);
+    let version: u32 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&error)?;
+    let steps = || (1u32..).zip(STEPS);
+    if steps().all(|(reached, _step)| reached < version) && version > 0 {
+        return Err(StoreError::Newer { path: path.to_owned() });
+    }
+    for (reached, step) in steps().filter(|(reached, _step)| *reached > version) {
+        let transaction = connection.transaction().map_err(&error)?;
+        transaction.execute_batch(step).map_err(&error)?;
+        transaction.pragma_update(None, "user_version", reached).map_err(&error)?;
+        transaction.commit().map_err(&error)?;
+    }
+    Ok(())
+}

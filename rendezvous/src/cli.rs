@@ -1,0 +1,134 @@
+//! The command line: what can be said, and nothing about what it does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The Lanyard login node: accounts, passwords, passes and rules of a realm.
+#[derive(Debug, Parser)]
+#[command(name = "lanyard-rendezvous", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Where keys and database are; the platform's data folder if not given
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Answer in JSON, one object per line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the login node; makes keys and database if they are missing
+    Serve(ServeArgs),
+    /// Add and change accounts
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Show and change the rules
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// List who has signed in
+    Sessions,
+    /// Say how the realm is
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where people sign in; port 0 for the one used last
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:4001")]
+    pub(crate) listen: SocketAddr,
+    /// Where the mesh connects; the same IP and the next port if not given
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mesh_listen: Option<SocketAddr>,
+    /// The host name or IP address for the join link
+    #[arg(long, value_name = "HOST", value_parser = parse_host)]
+    pub(crate) advertise: Option<String>,
+    /// A new name for the realm
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Do not relay between subnets
+    #[arg(long)]
+    pub(crate) no_relay: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add an account
+    Add {
+        /// The unique name
+        name: String,
+        /// guest, member, moderator or admin
+        #[arg(long, default_value = "member")]
+        role: String,
+        /// The name to show
+        #[arg(long)]
+        nickname: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// List all accounts
+    List,
+    /// Switch an account off; its passes end at once
+    Disable {
+        /// The account
+        name: String,
+    },
+    /// Switch an account on again
+    Enable {
+        /// The account
+        name: String,
+    },
+    /// Change a role; older passes end at once
+    Role {
+        /// The account
+        name: String,
+        /// guest, member, moderator or admin
+        role: String,
+    },
+    /// Set a new password
+    Passwd {
+        /// The account
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// End all passes that were given out before
+        #[arg(long)]
+        cut: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct PasswordArgs {
+    /// Read the password from the first line of standard input instead of the terminal
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show the rules in force
+    Show,
+    /// Change a rule
+    Set {
+        /// max-text-bytes, per-minute, guest-per-minute, per-day, ticket-lifetime, retention-days or registration
+        key: String,
+        /// A number, a duration such as 24h, or a word
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+}
+
+/// A host as it can stand in a join link.
+fn parse_host(text: &str) -> Result<String, &'static str> {
+    let plausible = !text.is_empty()
+        && text.len() <= 253
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    if plausible || text.parse::<std::net::Ipv6Addr>().is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be a host name or an IP address, without a port")
+    }
+}

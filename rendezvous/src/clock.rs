@@ -1,0 +1,22 @@
+//! The one place that reads a clock.
+//!
+//! Everything else takes time as a parameter, so that tests decide what time it is.
+//! Realm time is this clock, held up by the largest time already signed: see [`crate::store::meta`].
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The wall clock in unix milliseconds; 0 if the computer believes to live before 1970.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the edge where time becomes a parameter")]
+pub fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A clock that never jumps, for durations.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the edge where time becomes a parameter")]
+pub fn monotonic() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,77 @@
+//! What the command line does: one module per family of commands.
+
+mod answer;
+mod password;
+mod policy;
+mod serve;
+mod show;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use lanyard_rendezvous::store::{Store, StoreError};
+
+use crate::cli::{Cli, Command};
+use answer::{Answers, Failure};
+
+/// Does what was asked and says with which code to exit.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let answers = Answers::new(cli.json);
+    match dispatch(cli, &answers) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => answers.fail(&failure),
+    }
+}
+
+fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
+    let data_dir = data_dir(cli.data_dir)?;
+    match cli.command {
+        Command::Serve(args) => serve::run(data_dir, args, answers),
+        Command::User(command) => user::run(&Realm::open(data_dir)?, command, answers),
+        Command::Policy(command) => policy::run(&Realm::open(data_dir)?, command, answers),
+        Command::Sessions => show::sessions(&Realm::open(data_dir)?, answers),
+        Command::Status => show::status(&Realm::open(data_dir)?, answers),
+    }
+}
+
+fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    match given {
+        Some(dir) if dir.as_os_str().is_empty() => {
+            Err(Failure::Misuse("--data-dir is empty".to_owned()))
+        }
+        Some(dir) => Ok(dir),
+        None => directories::ProjectDirs::from("", "", "lanyard-rendezvous")
+            .map(|dirs| dirs.data_dir().to_owned())
+            .context("no home folder is set; give --data-dir")
+            .map_err(Failure::Fault),
+    }
+}
+
+/// A data directory on which `serve` has run at least once.
+pub(crate) struct Realm {
+    data_dir: PathBuf,
+}
+
+impl Realm {
+    fn open(data_dir: PathBuf) -> Result<Self, Failure> {
+        let realm = Self { data_dir };
+        // Asked first, so that nobody types a password for nothing.
+        realm.store()?;
+        Ok(realm)
+    }
+
+    fn store(&self) -> Result<Store, Failure> {
+        Store::open(&self.data_dir).map_err(|error| match error {
+            StoreError::Missing { .. } => Failure::refused(
+                "not-initialised",
+                format!(
+                    "there is no realm in {} yet; run `lanyard-rendezvous serve` on it once",
+                    self.data_dir.display()
+                ),
+            ),
+            other => Failure::Fault(other.into()),
+        })
+    }
+}

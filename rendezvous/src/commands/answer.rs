@@ -1,0 +1,144 @@
+//! Answers: the only writer to standard output, in words or as one JSON object per line.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use lanyard_rendezvous::accounts::ActError;
+use lanyard_rendezvous::rules::RuleError;
+use lanyard_rendezvous::store::StoreError;
+use serde_json::{Value, json};
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Refused, with a stable code; nothing has changed.
+    Refused {
+        /// The code.
+        code: &'static str,
+        /// A sentence.
+        message: String,
+    },
+    /// The command was not put together right.
+    Misuse(String),
+    /// Something broke.
+    Fault(anyhow::Error),
+}
+
+impl Failure {
+    /// A refusal.
+    pub(crate) fn refused(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Refused { code, message: message.into() }
+    }
+}
+
+impl From<ActError> for Failure {
+    fn from(error: ActError) -> Self {
+        match error.code() {
+            Some(code) => Self::refused(code, error.to_string()),
+            None => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<RuleError> for Failure {
+    fn from(error: RuleError) -> Self {
+        match error {
+            RuleError::Key { .. } | RuleError::Value { .. } => {
+                Self::refused("bad-field", error.to_string())
+            }
+            RuleError::Store(_) => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// Where answers go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answers {
+    json: bool,
+}
+
+impl Answers {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// One answer: the object, or what a person reads.
+    pub(crate) fn say(self, object: &Value, words: &str) -> Result<(), Failure> {
+        let line = if self.json { object.to_string() } else { escape(words) };
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
+            Failure::Fault(anyhow::Error::from(error).context("cannot write the answer"))
+        })
+    }
+
+    /// The answer of an act: the policy that it stands in, if that is signed yet.
+    pub(crate) fn done(
+        self,
+        policy: Option<u64>,
+        words: &str,
+        warning: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut object = json!({ "done": true, "policy": policy });
+        if let (Some(warning), Some(map)) = (warning, object.as_object_mut()) {
+            map.insert("warning".to_owned(), warning.into());
+        }
+        let effect = if policy.is_some() { "" } else { "; takes effect at the next start" };
+        let warning = warning.map(|text| format!("\nwarning: {text}")).unwrap_or_default();
+        self.say(&object, &format!("{words}{effect}{warning}"))
+    }
+
+    /// Says what went wrong and gives the exit code.
+    pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
+        let (code, message, exit) = match failure {
+            Failure::Refused { code, message } => (*code, message.clone(), 1),
+            Failure::Misuse(message) => ("misuse", message.clone(), 2),
+            Failure::Fault(error) => ("failed", format!("{error:#}"), 1),
+        };
+        if self.json {
+            // If standard output is gone, the exit code still says it.
+            self.say(&json!({ "error": code, "message": message }), "").ok();
+        } else {
+            // The same for standard error.
+            writeln!(std::io::stderr(), "error: {}", escape(&message)).ok();
+        }
+        ExitCode::from(exit)
+    }
+}
+
+/// Names and reasons come from people: their control characters must not reach the terminal.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hides = c.is_control() && c != '\n';
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if hides || turns {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_do_not_reach_the_terminal() {
+        assert_eq!(escape("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\nc\\u{202e}d");
+        assert_eq!(escape("Ольга 王"), "Ольга 王");
+    }
+}

@@ -1,0 +1,61 @@
+//! `serve`: runs the login node until SIGTERM or SIGINT.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use lanyard_rendezvous::member::MeshMember;
+use lanyard_rendezvous::serve::{self, Listening, Options};
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::answer::{Answers, Failure};
+use crate::cli::ServeArgs;
+
+pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Result<(), Failure> {
+    let ServeArgs { listen, mesh_listen, advertise, name, no_relay } = args;
+    let options = Options { data_dir, listen, mesh_listen, advertise, name, relay: !no_relay };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(async {
+        let (term, int) =
+            (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        let announce = |listening: &Listening| {
+            if let Err(failure) = announce(listening, *answers) {
+                tracing::warn!(?failure, "Nobody reads the join link");
+            }
+        };
+        let member_dir = options.data_dir.clone();
+        let start_member = |config| MeshMember::start(config, &member_dir);
+        serve::serve(options, start_member, announce, either(term, int))
+            .await
+            .map_err(|error| Failure::Fault(error.into()))
+    });
+    // Sign-ins in progress end with the process; their askers come again.
+    runtime.shutdown_background();
+    result
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).context("cannot listen for signals").map_err(Failure::Fault)
+}
+
+async fn either(mut term: Signal, mut int: Signal) {
+    tokio::select! {
+        _signal = term.recv() => {}
+        _signal = int.recv() => {}
+    }
+}
+
+fn announce(listening: &Listening, answers: Answers) -> Result<(), Failure> {
+    let Listening { link, desk, member, member_peer } = listening;
+    let object = json!({
+        "event": "listening",
+        "link": link.to_string(),
+        "desk": desk,
+        "member": member,
+        "member_peer": member_peer.to_string(),
+    });
+    answers.say(&object, &format!("join link: {link}"))
+}

@@ -1,0 +1,78 @@
+//! `sessions` and `status`: looking without touching.
+
+use anyhow::Context as _;
+use lanyard_rendezvous::store::accounts::State;
+use lanyard_rendezvous::store::{accounts, meta, sessions as rows};
+use lanyard_rendezvous::{clock, policy, serve};
+use serde_json::json;
+
+use super::Realm;
+use super::answer::{Answers, Failure};
+
+pub(crate) fn sessions(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+    let store = realm.store()?;
+    let now = meta::realm_now(store.reader(), clock::unix_ms())?;
+    // After a crash the marks of the last run are still there.
+    let is_running = serve::is_running(&realm.data_dir).context("cannot look for serve")?;
+    for row in rows::list(store.reader(), now)? {
+        let online = row.online && is_running;
+        let object = json!({
+            "username": row.username,
+            "nickname": row.nickname,
+            "peer": row.peer.to_string(),
+            "device": row.device,
+            "address": row.address,
+            "since": row.since,
+            "expires_at": row.expires_at,
+            "online": online,
+        });
+        let words = format!(
+            "{}  \"{}\"  device {}  {}  {}  {}",
+            row.username,
+            row.nickname,
+            row.device,
+            row.address,
+            row.peer,
+            if online { "online" } else { "offline" },
+        );
+        answers.say(&object, &words)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn status(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+    let store = realm.store()?;
+    let conn = store.reader();
+    let serving = serve::is_running(&realm.data_dir).context("cannot look for serve")?;
+    let now = meta::realm_now(conn, clock::unix_ms())?;
+    let all = accounts::list(conn)?;
+    let enabled = all.iter().filter(|(account, _)| account.state == State::Enabled).count();
+    let sessions = rows::list(conn, now)?;
+    let online = sessions.iter().filter(|row| row.online && serving).count();
+    let number = policy::number_in_force(conn)?;
+    let realm_id = meta::text(conn, meta::REALM_ID)?;
+    let name = meta::text(conn, meta::REALM_NAME)?;
+    let name = name.as_deref().unwrap_or(policy::DEFAULT_NAME);
+    let desk_port = meta::number(conn, meta::DESK_PORT)?;
+    let member_port = meta::number(conn, meta::MEMBER_PORT)?;
+    let object = json!({
+        "serving": serving,
+        "realm": realm_id,
+        "name": name,
+        "policy": number,
+        "accounts": all.len(),
+        "enabled": enabled,
+        "sessions": sessions.len(),
+        "online": online,
+        "desk_port": desk_port,
+        "member_port": member_port,
+    });
+    let words = format!(
+        "{name}: {}; {} accounts ({enabled} enabled), {} sessions ({online} online), policy {}",
+        if serving { "serving" } else { "not serving" },
+        all.len(),
+        sessions.len(),
+        number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string()),
+    );
+    answers.say(&object, &words)
+}

@@ -1,0 +1,128 @@
+//! `user …`: accounts.
+
+use anyhow::Context as _;
+use lanyard_rendezvous::accounts::{self, ActError, Tickets};
+use lanyard_rendezvous::clock;
+use lanyard_rendezvous::config::Config;
+use lanyard_rendezvous::password::{Hasher, Password};
+use lanyard_rendezvous::store::accounts::State;
+use lanyard_rendezvous::store::{self, meta, sanctions};
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::answer::{Answers, Failure};
+use super::{Realm, password, policy};
+use crate::cli::{PasswordArgs, UserCommand};
+
+pub(crate) fn run(realm: &Realm, command: UserCommand, answers: &Answers) -> Result<(), Failure> {
+    match command {
+        UserCommand::Add { name, role, nickname, password } => {
+            let wish = NewUser { name: &name, role: &role, nickname: nickname.as_deref() };
+            add(realm, &wish, password, answers)
+        }
+        UserCommand::List => list(realm, answers),
+        UserCommand::Disable { name } => {
+            act(realm, answers, &format!("{name} is disabled"), None, |tx, now| {
+                accounts::set_state(tx, &name, State::Disabled, now)
+            })
+        }
+        UserCommand::Enable { name } => {
+            act(realm, answers, &format!("{name} is enabled"), None, |tx, now| {
+                accounts::set_state(tx, &name, State::Enabled, now)
+            })
+        }
+        UserCommand::Role { name, role } => {
+            let role = accounts::parse_role(&role)?;
+            act(realm, answers, &format!("{name} is now {role}"), None, |tx, now| {
+                accounts::set_role(tx, &name, role, now)
+            })
+        }
+        UserCommand::Passwd { name, password, cut } => passwd(realm, &name, password, cut, answers),
+    }
+}
+
+struct NewUser<'a> {
+    name: &'a str,
+    role: &'a str,
+    nickname: Option<&'a str>,
+}
+
+fn add(
+    realm: &Realm,
+    wish: &NewUser<'_>,
+    args: PasswordArgs,
+    answers: &Answers,
+) -> Result<(), Failure> {
+    let username = accounts::parse_username(wish.name)?;
+    let nickname = wish.nickname.map(accounts::parse_nickname).transpose()?;
+    let role = accounts::parse_role(wish.role)?;
+    accounts::check_free(realm.store()?.reader(), &username)?;
+    let (phc, warning) = hash(realm, &password::read(args)?)?;
+    let words = format!("added {} as {role}", username.as_str());
+    act(realm, answers, &words, warning.as_deref(), |tx, now| {
+        accounts::create(tx, &username, nickname.as_ref(), role, &phc, now).map(|_id| ())
+    })
+}
+
+fn passwd(
+    realm: &Realm,
+    name: &str,
+    args: PasswordArgs,
+    cut: bool,
+    answers: &Answers,
+) -> Result<(), Failure> {
+    accounts::find(realm.store()?.reader(), name)?;
+    let (phc, warning) = hash(realm, &password::read(args)?)?;
+    let tickets = if cut { Tickets::Cut } else { Tickets::Keep };
+    let words = format!("{name} has a new password");
+    act(realm, answers, &words, warning.as_deref(), |tx, now| {
+        accounts::set_password(tx, name, &phc, tickets, now)
+    })
+}
+
+/// Hashes outside of any transaction: it takes a fifth of a second, and others want to write.
+fn hash(realm: &Realm, password: &Password) -> Result<(String, Option<String>), Failure> {
+    let config = Config::load(&realm.data_dir).context("cannot read the configuration")?;
+    let hasher = Hasher::new(config.argon2).context("cannot hash the password")?;
+    let phc = hasher.hash(password).context("cannot hash the password")?;
+    Ok((phc, password.warning()))
+}
+
+fn act(
+    realm: &Realm,
+    answers: &Answers,
+    words: &str,
+    warning: Option<&str>,
+    change: impl FnOnce(&Connection, u64) -> Result<(), ActError>,
+) -> Result<(), Failure> {
+    let mut store = realm.store()?;
+    store.write(|tx| change(tx, meta::realm_now(tx, clock::unix_ms())?))?;
+    answers.done(policy::wait_for(realm, &store)?, words, warning)
+}
+
+fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+    let store = realm.store()?;
+    let now = meta::realm_now(store.reader(), clock::unix_ms())?;
+    for (account, devices) in store::accounts::list(store.reader())? {
+        let state = match account.state {
+            State::Disabled => "disabled",
+            State::Enabled if sanctions::is_banned(store.reader(), account.id, now)? => "banned",
+            State::Enabled => "enabled",
+        };
+        let object = json!({
+            "username": account.username,
+            "nickname": account.nickname,
+            "role": account.role.as_str(),
+            "state": state,
+            "created_at": account.created_at,
+            "last_login_at": Some(account.last_login_at).filter(|at| *at != 0),
+            "devices": devices,
+        });
+        let words = format!(
+            "{}  \"{}\"  {}  {state}  {devices} device(s)",
+            account.username, account.nickname, account.role
+        );
+        answers.say(&object, &words)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! The desk: a libp2p swarm that does one thing.
+//!
+//! TCP, Noise with the realm key as identity, yamux, and `/lanyard/login/1`. No gate, because nobody has a ticket
+//! yet; no gossipsub, relay, identify or ping, because whoever comes here is a stranger. What a stranger can
+//! hold is bounded: see [`visitors`] and the constants below.
+
+mod codec;
+pub mod visitors;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::login::LOGIN_PROTOCOL;
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::core::upgrade::Version;
+use libp2p::core::{ConnectedPoint, Transport as _};
+use libp2p::multiaddr::Protocol;
+use libp2p::request_response::{self, Message, ProtocolSupport, ResponseChannel};
+use libp2p::swarm::{ConnectionId, NetworkBehaviour, Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, identity, noise, tcp, yamux};
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::keys::Seed;
+use crate::login::Office;
+use crate::ports;
+use codec::LoginCodec;
+use visitors::Visitors;
+
+/// Handshakes at a time.
+const PENDING_MAX: u32 = 1_024;
+/// A handshake on a LAN takes milliseconds.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often overdue connections are looked for.
+const SWEEP_EVERY: Duration = Duration::from_millis(250);
+/// Replies on their way from the deciders to the swarm: as many as there can be connections.
+const REPLIES: usize = visitors::VISITORS_MAX;
+/// Above everything that the visitors' own deadlines allow; those close the connection.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why the desk cannot open.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The realm key makes no identity.
+    #[error("the realm key cannot be used for the handshake")]
+    Identity,
+    /// The socket cannot be opened.
+    #[error("the desk cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What libp2p says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    limits: connection_limits::Behaviour,
+    login: request_response::Behaviour<LoginCodec>,
+}
+
+struct Answer {
+    connection: ConnectionId,
+    channel: ResponseChannel<Vec<u8>>,
+    reply: Vec<u8>,
+}
+
+/// An open desk. It answers as long as [`Desk::run`] is polled.
+pub struct Desk {
+    swarm: Swarm<Behaviour>,
+    office: Arc<Office>,
+    visitors: Visitors<ConnectionId>,
+    addresses: BTreeMap<ConnectionId, SocketAddr>,
+    replies: mpsc::Receiver<Answer>,
+    reply_to: mpsc::Sender<Answer>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("visitors", &self.addresses.len()).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// Opens the desk; returns when it listens. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`DeskError`] if the key or the address cannot be used.
+    pub async fn open(
+        realm_seed: &Seed,
+        listen: SocketAddr,
+        office: Arc<Office>,
+    ) -> Result<Self, DeskError> {
+        let mut seed = realm_seed.clone();
+        let keypair = identity::Keypair::ed25519_from_bytes(seed.as_mut())
+            .map_err(|_no_detail| DeskError::Identity)?;
+        let mut swarm = build_swarm(&keypair)?;
+        listen_on(&mut swarm, listen).await?;
+        let (reply_to, replies) = mpsc::channel(REPLIES);
+        let (visitors, addresses) = (Visitors::default(), BTreeMap::new());
+        Ok(Self { swarm, office, visitors, addresses, replies, reply_to })
+    }
+
+    /// Answers until dropped.
+    pub async fn run(mut self) {
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            tokio::select! {
+                biased;
+                Some(answer) = self.replies.recv() => self.send(answer),
+                _tick = sweep.tick() => {
+                    for id in self.visitors.overdue(clock::monotonic()) {
+                        self.swarm.close_connection(id);
+                    }
+                }
+                event = self.swarm.select_next_some() => self.on_event(event),
+            }
+        }
+    }
+
+    fn send(&mut self, Answer { connection, channel, reply }: Answer) {
+        self.visitors.answered(&connection, clock::monotonic());
+        // The connection may be gone; then so is the asker.
+        self.swarm.behaviour_mut().login.send_response(channel, reply).ok();
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
+                self.addresses.insert(connection_id, remote_address(&endpoint));
+                if let Some(id) = self.visitors.arrived(connection_id, clock::monotonic()) {
+                    self.swarm.close_connection(id);
+                }
+            }
+            SwarmEvent::ConnectionClosed { connection_id, .. } => {
+                self.visitors.left(&connection_id);
+                self.addresses.remove(&connection_id);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Login(event)) => self.on_login(event),
+            SwarmEvent::IncomingConnectionError { error, .. } => {
+                tracing::debug!(%error, "A connection to the desk ended in the handshake");
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "The desk's listener reports an error");
+            }
+            SwarmEvent::ListenerClosed { reason, .. } => {
+                tracing::error!(?reason, "The desk's listener has ended");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_login(
+        &mut self,
+        event: request_response::Event<lanyard_protocol::login::Request, Vec<u8>>,
+    ) {
+        match event {
+            request_response::Event::Message { peer, connection_id, message } => {
+                let Message::Request { request, channel, .. } = message else { return };
+                let (Some(key), Some(from)) = (peer_key(peer), self.addresses.get(&connection_id))
+                else {
+                    // Only Ed25519 keys can stand in a ticket.
+                    self.swarm.close_connection(connection_id);
+                    return;
+                };
+                if !self.visitors.asked(&connection_id, clock::monotonic()) {
+                    self.swarm.close_connection(connection_id);
+                    return;
+                }
+                let (from, office) = (*from, Arc::clone(&self.office));
+                let reply_to = self.reply_to.clone();
+                tokio::spawn(async move {
+                    let reply = office.answer(key, from, request, clock::unix_ms()).await;
+                    let reply = reply.to_bytes();
+                    // The desk may have closed meanwhile.
+                    reply_to.send(Answer { connection: connection_id, channel, reply }).await.ok();
+                });
+            }
+            request_response::Event::InboundFailure { connection_id, error, .. } => {
+                tracing::debug!(%error, "A request to the desk failed");
+                self.swarm.close_connection(connection_id);
+            }
+            request_response::Event::ResponseSent { .. }
+            | request_response::Event::OutboundFailure { .. } => {}
+        }
+    }
+}
+
+fn build_swarm(keypair: &identity::Keypair) -> Result<Swarm<Behaviour>, DeskError> {
+    let noise = noise::Config::new(keypair).map_err(|_no_detail| DeskError::Identity)?;
+    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1)
+        .authenticate(noise)
+        .multiplex(yamux::Config::default())
+        .timeout(HANDSHAKE_TIMEOUT)
+        .boxed();
+    let protocol = [(StreamProtocol::new(LOGIN_PROTOCOL), ProtocolSupport::Inbound)];
+    let config = request_response::Config::default()
+        .with_request_timeout(REQUEST_TIMEOUT)
+        .with_max_concurrent_streams(1);
+    let behaviour = Behaviour {
+        limits: connection_limits::Behaviour::new(
+            ConnectionLimits::default()
+                .with_max_pending_incoming(Some(PENDING_MAX))
+                .with_max_established_per_peer(Some(4)),
+        ),
+        login: request_response::Behaviour::with_codec(LoginCodec, protocol, config),
+    };
+    let config = libp2p::swarm::Config::with_tokio_executor()
+        .with_max_negotiating_inbound_streams(4)
+        .with_idle_connection_timeout(visitors::REQUEST_WITHIN);
+    Ok(Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config))
+}
+
+async fn listen_on(swarm: &mut Swarm<Behaviour>, listen: SocketAddr) -> Result<(), DeskError> {
+    let failed = |source| DeskError::Listen { address: listen, source };
+    let address: Multiaddr =
+        ports::multiaddr(listen).parse().map_err(|error| failed(Box::new(error)))?;
+    swarm.listen_on(address).map_err(|error| failed(Box::new(error)))?;
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::NewListenAddr { .. } => return Ok(()),
+            SwarmEvent::ListenerClosed { reason: Err(error), .. } => {
+                return Err(failed(Box::new(error)));
+            }
+            _before_the_listener => {}
+        }
+    }
+}
+
+fn peer_key(peer: PeerId) -> Option<PeerKey> {
+    peer.to_string().parse().ok()
+}
+
+fn remote_address(endpoint: &ConnectedPoint) -> SocketAddr {
+    let (mut ip, mut port) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    for part in endpoint.get_remote_address() {
+        match part {
+            Protocol::Ip4(v4) => ip = IpAddr::V4(v4),
+            Protocol::Ip6(v6) => ip = IpAddr::V6(v6),
+            Protocol::Tcp(number) => port = number,
+            _ => {}
+        }
+    }
+    SocketAddr::new(ip, port)
+}

@@ -1,0 +1,194 @@
+//! `realm.key` and `member.key`: two Ed25519 seeds of 32 bytes, each in a file that only its owner can read.
+//!
+//! The realm key signs tickets and policy and is the desk's Noise identity; whoever has it is the realm.
+//! A file that others could have read, or that is not exactly 32 bytes, is refused and never replaced:
+//! a new key would turn every join link into a warning about an impostor.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// The file of the realm key in the data directory.
+pub const REALM_KEY: &str = "realm.key";
+/// The file of the member's key in the data directory.
+pub const MEMBER_KEY: &str = "member.key";
+
+/// A secret Ed25519 seed; wiped when dropped.
+pub type Seed = Zeroizing<[u8; 32]>;
+
+/// Why a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// There is no such file.
+    #[error("{path} does not exist")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be read or written.
+    #[error("{path} cannot be read or written")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Group or world have rights on it.
+    #[error("{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")]
+    Unsafe {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It is not 32 bytes, or no file at all.
+    #[error("{path} is damaged: {why}; put back a copy of it, a new key would be a new realm")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// No randomness to be had.
+    #[error("the system gives no random numbers")]
+    Random,
+}
+
+/// Reads a key, refusing one that others can read.
+///
+/// # Errors
+/// [`KeyError`] says what is wrong with the file.
+pub fn load(path: &Path) -> Result<Seed, KeyError> {
+    let io = |source: std::io::Error| KeyError::Io { path: path.to_owned(), source };
+    let mut file = match OpenOptions::new().read(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(KeyError::Missing { path: path.to_owned() });
+        }
+        Err(error) => return Err(io(error)),
+    };
+    // The open file is asked, not the path: what was checked is what is read.
+    let meta = file.metadata().map_err(io)?;
+    if !meta.is_file() {
+        return Err(KeyError::Damaged { path: path.to_owned(), why: "it is not a file" });
+    }
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Unsafe { path: path.to_owned(), mode });
+    }
+    if meta.len() != 32 {
+        return Err(KeyError::Damaged { path: path.to_owned(), why: "it is not 32 bytes long" });
+    }
+    let mut seed = Seed::default();
+    file.read_exact(seed.as_mut()).map_err(io)?;
+    if seed.iter().all(|byte| *byte == 0) {
+        return Err(KeyError::Damaged { path: path.to_owned(), why: "it holds only zeros" });
+    }
+    Ok(seed)
+}
+
+/// Reads a key, or makes one if there is none.
+///
+/// # Errors
+/// [`KeyError`] if the file is there and unusable, or cannot be made.
+pub fn load_or_create(path: &Path) -> Result<Seed, KeyError> {
+    match load(path) {
+        Err(KeyError::Missing { .. }) => create(path),
+        other => other,
+    }
+}
+
+/// Writes a whole key beside its place, then links it there: a crash leaves no half key, and a key that
+/// appeared in the meantime is never written over (`link` fails as O_EXCL does).
+fn create(path: &Path) -> Result<Seed, KeyError> {
+    let io = |source: std::io::Error| KeyError::Io { path: path.to_owned(), source };
+    let mut seed = Seed::default();
+    getrandom::fill(seed.as_mut()).map_err(|_no_detail| KeyError::Random)?;
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(io)?;
+    let written = file.write_all(seed.as_ref()).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
+    // Gone or not, the draft has the mode 0600 and is not read by anybody.
+    std::fs::remove_file(&draft).ok();
+    match linked {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return load(path),
+        Err(error) => return Err(io(error)),
+    }
+    sync_folder(path).map_err(io)?;
+    Ok(seed)
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_only_for_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(REALM_KEY);
+        assert!(matches!(load(&path), Err(KeyError::Missing { .. })));
+        let made = load_or_create(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(*load_or_create(&path).unwrap(), *made);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft stays");
+        let other = load_or_create(&dir.path().join(MEMBER_KEY)).unwrap();
+        assert_ne!(*other, *made);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(REALM_KEY);
+        load_or_create(&path).unwrap();
+        for mode in [0o640, 0o604, 0o660, 0o644, 0o610] {
+            set_mode(&path, mode);
+            let error = load_or_create(&path).unwrap_err();
+            assert!(matches!(error, KeyError::Unsafe { mode: found, .. } if found == mode));
+        }
+        set_mode(&path, 0o400);
+        assert!(load_or_create(&path).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_key_is_refused_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(REALM_KEY);
+        for bytes in [vec![], vec![7; 31], vec![7; 33], vec![0; 32]] {
+            std::fs::write(&path, &bytes).unwrap();
+            set_mode(&path, 0o600);
+            assert!(matches!(load_or_create(&path), Err(KeyError::Damaged { .. })));
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        set_mode(&path, 0o700);
+        assert!(matches!(load_or_create(&path), Err(KeyError::Damaged { .. })));
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_in_its_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(REALM_KEY);
+        std::fs::write(&path, b"SECRET-SECRET-SECRET-SECRET").unwrap();
+        set_mode(&path, 0o600);
+        let error = load(&path).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("SECRET"));
+    }
+}

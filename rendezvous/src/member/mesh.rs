@@ -1,0 +1,90 @@
+//! The member on the real mesh: a node with a key of its own and a ticket of role `authority`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use lanyard_node::node::{Node, NodeConfig, StartError};
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::policy::SignedPolicy;
+use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::time::RealmClock;
+
+use super::{Member, MemberConfig};
+
+/// The member's own store: it holds policy and peers, and never a message.
+const DATABASE: &str = "member.db";
+
+/// See the module.
+#[derive(Debug)]
+pub struct MeshMember {
+    node: Node,
+    me: PeerAddresses,
+}
+
+impl MeshMember {
+    /// Starts the node in the running runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] if its port or its store is not to be had.
+    pub fn start(config: MemberConfig, data_dir: &Path) -> Result<Arc<dyn Member>, StartError> {
+        let me = PeerAddresses { peer: config.ticket.claims().peer, addresses: config.addresses };
+        let node = Node::start(NodeConfig {
+            key: SigningKey::from_bytes(&config.seed),
+            ticket: config.ticket,
+            policy: config.policy,
+            // Realm time is this machine's clock, but never behind what it has signed.
+            clock: RealmClock::restored(0, config.realm_now_ms),
+            database: data_dir.join(DATABASE),
+            listen: vec![config.listen],
+            candidates: Vec::new(),
+            profile: None,
+        })?;
+        Ok(Arc::new(Self { node, me }))
+    }
+
+    /// A wish that the node's loop takes when it comes to it. A node that has ended wants nothing more.
+    fn wish(&self, wish: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(wish);
+    }
+}
+
+impl Member for MeshMember {
+    fn addresses(&self) -> PeerAddresses {
+        self.me.clone()
+    }
+
+    fn peers(&self, max: usize) -> Vec<PeerAddresses> {
+        let status = Arc::clone(&self.node.status().borrow());
+        let known = status.addresses.iter().filter(|(_peer, addresses)| !addresses.is_empty());
+        known
+            .map(|(peer, addresses)| PeerAddresses { peer: *peer, addresses: addresses.clone() })
+            .take(max)
+            .collect()
+    }
+
+    fn online(&self) -> Vec<PeerKey> {
+        self.node.status().borrow().addresses.keys().copied().collect()
+    }
+
+    fn publish_policy(&self, policy: &SignedPolicy, head: Vec<u8>) {
+        let (node, policy) = (self.node.clone(), policy.clone());
+        self.wish(async move {
+            node.publish_policy(policy, head).await.ok();
+        });
+    }
+
+    fn renew(&self, ticket: Ticket) {
+        let node = self.node.clone();
+        self.wish(async move {
+            node.renew(ticket).await.ok();
+        });
+    }
+
+    fn quit(&self) -> BoxFuture<'_, ()> {
+        self.node.quit().boxed()
+    }
+}

@@ -1,0 +1,286 @@
+//! Passwords: Argon2id in PHC strings, the same cost for names that do not exist.
+//!
+//! A check of an unknown name runs over a PHC string that no password can match, of the same parameters,
+//! through the same code, so neither the reply nor its time tells which names exist.
+
+pub mod pool;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use argon2::password_hash::phc::{Output, PasswordHash, Salt};
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::config::Argon2Config;
+
+/// Longest password, in bytes.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Below this many characters there is a warning.
+pub const WEAK_BELOW_CHARS: usize = 8;
+/// Output of Argon2, in bytes.
+const OUTPUT_BYTES: usize = 32;
+const SALT_BYTES: usize = 16;
+
+/// Why a password cannot be used or checked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// No password at all.
+    #[error("the password is empty")]
+    Empty,
+    /// Over 1,024 bytes.
+    #[error("the password is longer than {PASSWORD_BYTES_MAX} bytes")]
+    TooLong,
+    /// Not UTF-8.
+    #[error("the password is not valid UTF-8")]
+    NotText,
+    /// The configured cost is impossible.
+    #[error("the Argon2 parameters are not possible: {0}")]
+    Parameters(argon2::Error),
+    /// Argon2 failed, for want of memory or because the stored hash is damaged.
+    #[error("the password could not be checked: {0}")]
+    Hash(argon2::password_hash::Error),
+    /// No randomness to be had.
+    #[error("the system gives no random numbers")]
+    Random,
+}
+
+/// A password in the one form that is hashed. Wiped when dropped, never shown.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Takes a password as it was typed. Keyboards differ in how they compose "é" and which space they send;
+    /// PRECIS OpaqueString (RFC 8265 §4.2) evens that out, and what it does not allow is taken as it is.
+    ///
+    /// # Errors
+    /// [`PasswordError::Empty`], [`PasswordError::TooLong`].
+    pub fn new(raw: impl Into<Zeroizing<String>>) -> Result<Self, PasswordError> {
+        let raw = raw.into();
+        if raw.is_empty() {
+            return Err(PasswordError::Empty);
+        }
+        if raw.len() > PASSWORD_BYTES_MAX {
+            return Err(PasswordError::TooLong);
+        }
+        match precis_profiles::OpaqueString::enforce(raw.as_str()) {
+            Ok(even) => Ok(Self(Zeroizing::new(even.into_owned()))),
+            Err(_not_in_the_profile) => Ok(Self(raw)),
+        }
+    }
+
+    /// Takes bytes as they come from standard input.
+    ///
+    /// # Errors
+    /// As [`Password::new`], and [`PasswordError::NotText`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PasswordError> {
+        let text = std::str::from_utf8(bytes).map_err(|_no_detail| PasswordError::NotText)?;
+        Self::new(text.to_owned())
+    }
+
+    /// A sentence for whoever chose it, if it is short.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        (self.0.chars().count() < WEAK_BELOW_CHARS)
+            .then(|| format!("the password has fewer than {WEAK_BELOW_CHARS} characters"))
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// The result of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// It is the password. A hash with today's parameters comes along if the stored one is cheaper.
+    Right {
+        /// What to store instead.
+        rehash: Option<String>,
+    },
+    /// It is not, or there is no such account.
+    Wrong,
+}
+
+/// Argon2id with one set of parameters.
+#[derive(Debug)]
+pub struct Hasher {
+    params: Params,
+    nobody: PasswordHash,
+    calls: AtomicU64,
+}
+
+impl Hasher {
+    /// Prepares the parameters; costs nothing.
+    ///
+    /// # Errors
+    /// [`PasswordError::Parameters`] if Argon2 does not know them, [`PasswordError::Random`].
+    pub fn new(config: Argon2Config) -> Result<Self, PasswordError> {
+        let params = Params::new(config.memory_kib, config.passes, 1, Some(OUTPUT_BYTES))
+            .map_err(PasswordError::Parameters)?;
+        // A random output: to find a password for it is to break Argon2, and the check ignores a match anyway.
+        let mut output = [0_u8; OUTPUT_BYTES];
+        getrandom::fill(&mut output).map_err(|_no_detail| PasswordError::Random)?;
+        let phc = |_unsized| PasswordError::Hash(argon2::password_hash::Error::OutputSize);
+        let nobody = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::default().into()),
+            params: (&params).try_into().map_err(PasswordError::Hash)?,
+            salt: Some(Salt::new(&random_salt()?).map_err(phc)?),
+            hash: Some(Output::new(&output).map_err(phc)?),
+        };
+        output.zeroize();
+        Ok(Self { params, nobody, calls: AtomicU64::new(0) })
+    }
+
+    /// How often Argon2 has run: the same for a known and an unknown name.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// A PHC string for a new password.
+    ///
+    /// # Errors
+    /// [`PasswordError::Hash`] if there is no memory for it, [`PasswordError::Random`].
+    pub fn hash(&self, password: &Password) -> Result<String, PasswordError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let phc = self
+            .argon2()
+            .hash_password_with_salt(password.0.as_bytes(), &random_salt()?)
+            .map_err(PasswordError::Hash)?;
+        Ok(phc.to_string())
+    }
+
+    /// Checks a password against a stored PHC string, or against nobody's.
+    ///
+    /// # Errors
+    /// [`PasswordError::Hash`] if the stored string is damaged or there is no memory.
+    pub fn check(&self, password: &Password, stored: Option<&str>) -> Result<Check, PasswordError> {
+        let parsed = stored.map(PasswordHash::new).transpose().map_err(|_damaged| {
+            PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid)
+        })?;
+        let phc = parsed.as_ref().unwrap_or(&self.nobody);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        match self.argon2().verify_password(password.0.as_bytes(), phc) {
+            Ok(()) if parsed.is_none() => Ok(Check::Wrong),
+            Ok(()) if self.is_cheaper(phc) => {
+                Ok(Check::Right { rehash: Some(self.hash(password)?) })
+            }
+            Ok(()) => Ok(Check::Right { rehash: None }),
+            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Check::Wrong),
+            Err(error) => Err(PasswordError::Hash(error)),
+        }
+    }
+
+    /// Whether a stored hash cost less than today's would; a dearer one stays as it is.
+    fn is_cheaper(&self, phc: &PasswordHash) -> bool {
+        Params::try_from(phc).map_or(true, |old| {
+            old.m_cost() < self.params.m_cost() || old.t_cost() < self.params.t_cost()
+        })
+    }
+
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(Algorithm::Argon2id, Version::default(), self.params.clone())
+    }
+}
+
+fn random_salt() -> Result<[u8; SALT_BYTES], PasswordError> {
+    let mut salt = [0_u8; SALT_BYTES];
+    getrandom::fill(&mut salt).map_err(|_no_detail| PasswordError::Random)?;
+    Ok(salt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher(memory_kib: u32, passes: u32) -> Hasher {
+        Hasher::new(Argon2Config { memory_kib, passes }).unwrap()
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_password_is_known_again_and_another_is_not() {
+        let hasher = hasher(8, 1);
+        let phc = hasher.hash(&password("correct horse")).unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{phc}");
+        let right = hasher.check(&password("correct horse"), Some(&phc));
+        assert_eq!(right, Ok(Check::Right { rehash: None }));
+        assert_eq!(hasher.check(&password("correct horsE"), Some(&phc)), Ok(Check::Wrong));
+        assert_ne!(phc, hasher.hash(&password("correct horse")).unwrap(), "each has its own salt");
+    }
+
+    #[test]
+    fn an_unknown_name_costs_the_same_and_is_never_right() {
+        let hasher = hasher(8, 1);
+        let phc = hasher.hash(&password("secret")).unwrap();
+        let before = hasher.calls();
+        assert_eq!(hasher.check(&password("x"), Some(&phc)), Ok(Check::Wrong));
+        let known = hasher.calls() - before;
+        assert_eq!(hasher.check(&password("x"), None), Ok(Check::Wrong));
+        assert_eq!(hasher.calls() - before - known, known);
+        let stored = PasswordHash::new(&phc).unwrap();
+        assert_eq!(stored.params, hasher.nobody.params);
+        assert_eq!(stored.version, hasher.nobody.version);
+        assert_eq!(stored.algorithm, hasher.nobody.algorithm);
+    }
+
+    #[test]
+    fn raised_parameters_give_a_new_hash_and_lowered_ones_do_not() {
+        let (old, new) = (hasher(8, 1), hasher(16, 2));
+        let phc = old.hash(&password("secret")).unwrap();
+        let Ok(Check::Right { rehash: Some(better) }) = new.check(&password("secret"), Some(&phc))
+        else {
+            panic!("the hash was not renewed")
+        };
+        assert!(better.contains("m=16,t=2"));
+        let again = new.check(&password("secret"), Some(&better));
+        assert_eq!(again, Ok(Check::Right { rehash: None }));
+        let lower = old.check(&password("secret"), Some(&better));
+        assert_eq!(lower, Ok(Check::Right { rehash: None }));
+        assert_eq!(new.check(&password("wrong"), Some(&phc)), Ok(Check::Wrong));
+    }
+
+    #[test]
+    fn a_damaged_hash_is_a_fault_not_a_denial() {
+        let hasher = hasher(8, 1);
+        for phc in ["", "x", "$argon2id$v=19$m=8,t=1,p=1$", "$scrypt$ln=1$c2FsdHNhbHQ$aGFzaA"] {
+            assert!(hasher.check(&password("x"), Some(phc)).is_err(), "{phc:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_text() {
+        assert_eq!(Password::new(String::new()).unwrap_err(), PasswordError::Empty);
+        assert!(Password::new("x".repeat(1_024)).is_ok());
+        assert_eq!(Password::new("x".repeat(1_025)).unwrap_err(), PasswordError::TooLong);
+        assert_eq!(Password::from_bytes(&[0xff, 0xfe]).unwrap_err(), PasswordError::NotText);
+        assert!(password("1234567").warning().is_some());
+        assert!(password("12345678").warning().is_none());
+        assert!(password("пароль12").warning().is_none(), "characters, not bytes");
+    }
+
+    #[test]
+    fn two_keyboards_make_one_password() {
+        let hasher = hasher(8, 1);
+        let phc = hasher.hash(&password("caf\u{e9} au lait")).unwrap();
+        let other = hasher.check(&password("cafe\u{301}\u{a0}au lait"), Some(&phc));
+        assert_eq!(other, Ok(Check::Right { rehash: None }));
+        let control = password("tab\tinside");
+        let phc = hasher.hash(&control).unwrap();
+        assert_eq!(hasher.check(&control, Some(&phc)), Ok(Check::Right { rehash: None }));
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        assert!(!format!("{:?}", password("PLANTED")).contains("PLANTED"));
+    }
+}

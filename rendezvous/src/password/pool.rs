@@ -1,0 +1,265 @@
+//! The workers that check passwords: few threads, two short queues, and "busy" instead of a long wait.
+//!
+//! A check takes 64 MiB and a fifth of a second, so how many may run is the server's memory limit and
+//! how many may wait is its honesty: beyond two queues of eight, the answer is [`Busy`] with a time.
+//! Devices that the account already uses go first, so a flood of strangers keeps nobody out who was in before.
+//! A job whose asker has gone away is dropped unchecked.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::{Check, Hasher, Password, PasswordError};
+use crate::clock;
+
+/// Jobs that may wait, per queue: at a fifth of a second each, the last waits two seconds on one core.
+pub const QUEUE_MAX: usize = 8;
+/// More workers than this would take more than 256 MiB.
+const WORKERS_MAX: usize = 4;
+
+/// Both queues are short; ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many sign-ins at once; try again in {retry_after_s} s")]
+pub struct Busy {
+    /// A time after which the queue is likely empty, in seconds, at least 1.
+    pub retry_after_s: u64,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// A device that has signed in to this account before.
+    Known,
+    /// Anybody else.
+    Stranger,
+}
+
+/// What comes back.
+pub type Outcome = Result<Check, PasswordError>;
+
+struct Job {
+    password: Password,
+    stored: Option<String>,
+    reply: oneshot::Sender<Outcome>,
+}
+
+#[derive(Default)]
+struct Queues {
+    known: VecDeque<Job>,
+    strangers: VecDeque<Job>,
+    running: usize,
+    last_check: Duration,
+    closed: bool,
+}
+
+struct Shared {
+    queues: Mutex<Queues>,
+    wake: Condvar,
+    hasher: Arc<Hasher>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        // The queues are whole after every statement, so a panic elsewhere leaves nothing to fear.
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The running workers. Dropping it ends them after the check that each has in hand; nobody waits for that,
+/// because with dear parameters it takes longer than the program may take to end.
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("workers", &self.workers.len()).finish_non_exhaustive()
+    }
+}
+
+/// As many workers as cores less one, at most four, at least one.
+#[must_use]
+pub fn default_workers() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(cores.saturating_sub(1).min(WORKERS_MAX)).unwrap_or(NonZeroUsize::MIN)
+}
+
+impl Pool {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// What the system says if it gives no threads.
+    pub fn start(hasher: Arc<Hasher>, workers: NonZeroUsize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { queues: Mutex::default(), wake: Condvar::new(), hasher });
+        let mut pool = Self { shared: Arc::clone(&shared), workers: Vec::new() };
+        for number in 0..workers.get() {
+            let shared = Arc::clone(&shared);
+            let worker = std::thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || work(&shared))?;
+            pool.workers.push(worker);
+        }
+        Ok(pool)
+    }
+
+    /// Queues a check; `stored` is `None` for a name that does not exist.
+    ///
+    /// # Errors
+    /// [`Busy`] if the queue is full.
+    pub fn check(
+        &self,
+        password: Password,
+        stored: Option<String>,
+        priority: Priority,
+    ) -> Result<oneshot::Receiver<Outcome>, Busy> {
+        let mut queues = self.shared.lock();
+        let queue = match priority {
+            Priority::Known => &mut queues.known,
+            Priority::Stranger => &mut queues.strangers,
+        };
+        // Whoever gave up waiting does not take a place.
+        queue.retain(|job| !job.reply.is_closed());
+        if queue.len() >= QUEUE_MAX {
+            return Err(self.busy(&queues));
+        }
+        let (reply, answer) = oneshot::channel();
+        queue.push_back(Job { password, stored, reply });
+        drop(queues);
+        self.shared.wake.notify_one();
+        Ok(answer)
+    }
+
+    /// Counts how often Argon2 has run.
+    #[must_use]
+    pub fn hasher(&self) -> &Hasher {
+        &self.shared.hasher
+    }
+
+    fn busy(&self, queues: &Queues) -> Busy {
+        let jobs = queues.known.len() + queues.strangers.len() + queues.running;
+        let rounds = jobs.div_ceil(self.workers.len().max(1));
+        let wait = queues.last_check.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+        Busy { retry_after_s: wait.as_secs().saturating_add(1) }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+fn work(shared: &Shared) {
+    while let Some(job) = next_job(shared) {
+        let started = clock::monotonic();
+        let outcome = shared.hasher.check(&job.password, job.stored.as_deref());
+        let took = clock::monotonic().saturating_duration_since(started);
+        {
+            let mut queues = shared.lock();
+            queues.running = queues.running.saturating_sub(1);
+            queues.last_check = took;
+        }
+        // The asker may have gone away meanwhile.
+        job.reply.send(outcome).ok();
+    }
+}
+
+fn next_job(shared: &Shared) -> Option<Job> {
+    let mut queues = shared.lock();
+    loop {
+        if queues.closed {
+            return None;
+        }
+        let next = queues.known.pop_front().or_else(|| queues.strangers.pop_front());
+        match next {
+            Some(job) if job.reply.is_closed() => {}
+            Some(job) => {
+                queues.running = queues.running.saturating_add(1);
+                return Some(job);
+            }
+            None => queues = shared.wake.wait(queues).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Argon2Config;
+
+    fn hasher() -> Arc<Hasher> {
+        Arc::new(Hasher::new(Argon2Config { memory_kib: 8, passes: 1 }).unwrap())
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    /// A pool whose workers never take a job, so that queues can be looked at.
+    fn stalled() -> Pool {
+        let shared = Shared { queues: Mutex::default(), wake: Condvar::new(), hasher: hasher() };
+        Pool { shared: Arc::new(shared), workers: Vec::new() }
+    }
+
+    #[test]
+    fn a_pool_checks_passwords() {
+        let hasher = hasher();
+        let phc = hasher.hash(&password("secret")).unwrap();
+        let pool = Pool::start(hasher, NonZeroUsize::MIN).unwrap();
+        let right = pool.check(password("secret"), Some(phc.clone()), Priority::Stranger).unwrap();
+        let wrong = pool.check(password("wrong"), Some(phc), Priority::Known).unwrap();
+        let nobody = pool.check(password("secret"), None, Priority::Known).unwrap();
+        assert_eq!(right.blocking_recv().unwrap(), Ok(Check::Right { rehash: None }));
+        assert_eq!(wrong.blocking_recv().unwrap(), Ok(Check::Wrong));
+        assert_eq!(nobody.blocking_recv().unwrap(), Ok(Check::Wrong));
+        assert_eq!(pool.hasher().calls(), 4);
+    }
+
+    #[test]
+    fn a_full_queue_is_busy_and_the_other_is_not() {
+        let pool = stalled();
+        let mut waiting = Vec::new();
+        for _ in 0..QUEUE_MAX {
+            waiting.push(pool.check(password("x"), None, Priority::Stranger).unwrap());
+        }
+        let busy = pool.check(password("x"), None, Priority::Stranger).unwrap_err();
+        assert!(busy.retry_after_s >= 1);
+        waiting.push(pool.check(password("x"), None, Priority::Known).unwrap());
+        waiting.remove(0);
+        assert!(pool.check(password("x"), None, Priority::Stranger).is_ok(), "a place is free");
+    }
+
+    #[test]
+    fn known_devices_go_first_and_the_gone_are_skipped() {
+        let pool = stalled();
+        let gone = pool.check(password("gone"), None, Priority::Known).unwrap();
+        drop(gone);
+        let _stranger = pool.check(password("stranger"), None, Priority::Stranger).unwrap();
+        let _known = pool.check(password("known"), None, Priority::Known).unwrap();
+        let order: Vec<String> = [next_job(&pool.shared), next_job(&pool.shared)]
+            .into_iter()
+            .flatten()
+            .map(|job| job.password.0.to_string())
+            .collect();
+        assert_eq!(order, ["known", "stranger"]);
+        assert_eq!(pool.hasher().calls(), 0);
+    }
+
+    #[test]
+    fn the_wait_grows_with_the_queue() {
+        let pool = stalled();
+        pool.shared.lock().last_check = Duration::from_secs(2);
+        let mut waiting = Vec::new();
+        for _ in 0..QUEUE_MAX {
+            waiting.push(pool.check(password("x"), None, Priority::Known).unwrap());
+        }
+        let busy = pool.check(password("x"), None, Priority::Known).unwrap_err();
+        assert_eq!(busy.retry_after_s, 17);
+    }
+}

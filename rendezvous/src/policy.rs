@@ -1,0 +1,233 @@
+//! The publisher: makes the complete policy document of the rows, numbers and signs it.
+//!
+//! Only `serve` signs. The command line compares [`fingerprint`] of the rows with that of the newest
+//! signed policy to learn when its act is in force.
+
+use ed25519_dalek::SigningKey;
+use lanyard_protocol::cose::public_key;
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::policy::{
+    Policy, PolicyError, PostRule, Registration, RoomRules, Rules, Sanction, SanctionKind,
+    SignedPolicy, next_number,
+};
+use lanyard_protocol::wire;
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
+
+use crate::store::policies::{self, SignedPolicy as PolicyRow};
+use crate::store::sanctions::Kind;
+use crate::store::{StoreError, meta, rooms, rules, sanctions};
+
+/// What a realm is called whose operator has not said.
+pub const DEFAULT_NAME: &str = "Lanyard";
+const DAY_MS: u64 = 86_400_000;
+
+/// Why there is no new policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The document cannot be signed.
+    #[error("the policy cannot be published")]
+    Policy(#[source] PolicyError),
+}
+
+/// Signs and stores a new policy if the rows are not those of the newest one. Gives the policy in force,
+/// and whether it is new.
+///
+/// # Errors
+/// [`PublishError`]; the policy in force stays.
+pub fn publish(
+    conn: &Connection,
+    realm_key: &SigningKey,
+    clock_ms: u64,
+) -> Result<(SignedPolicy, bool), PublishError> {
+    let realm = public_key(realm_key);
+    let now = meta::realm_now(conn, clock_ms)?;
+    let fingerprint = fingerprint(conn)?;
+    let newest = policies::newest(conn)?;
+    let previous = newest.as_ref().map_or(0, |row| row.number);
+    if let Some(row) = newest.filter(|row| row.fingerprint == fingerprint)
+        && let Ok(signed) = SignedPolicy::verify(&row.document, &realm)
+    {
+        return Ok((signed, false));
+    }
+    let mut policy = document(conn)?;
+    policy.realm = realm;
+    policy.number = next_number(previous, now);
+    policy.issued_at = now;
+    forget(&mut policy, now);
+    let signed = SignedPolicy::sign(policy, realm_key).map_err(PublishError::Policy)?;
+    let row = PolicyRow {
+        number: signed.policy().number,
+        document: signed.as_bytes().to_vec(),
+        fingerprint,
+        signed_at: now,
+    };
+    policies::insert(conn, &row)?;
+    meta::raise_time_mark(conn, now)?;
+    Ok((signed, true))
+}
+
+/// What the rows say, whoever signs it and when.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn fingerprint(conn: &Connection) -> Result<[u8; 32], StoreError> {
+    Ok(Sha256::digest(wire::encode(&document(conn)?)).into())
+}
+
+/// The number of the policy that is made of the present rows, if it is signed already.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn number_in_force(conn: &Connection) -> Result<Option<u64>, StoreError> {
+    let fingerprint = fingerprint(conn)?;
+    let newest = policies::newest(conn)?;
+    Ok(newest.filter(|row| row.fingerprint == fingerprint).map(|row| row.number))
+}
+
+/// The document without realm, number and date.
+fn document(conn: &Connection) -> Result<Policy, StoreError> {
+    let rules = rules::list(conn)?.into_iter().map(|row| Rules {
+        from: row.starts_at,
+        max_text_bytes: row.max_text_bytes,
+        per_minute: row.per_minute,
+        guest_per_minute: row.guest_per_minute,
+        per_day: row.per_day,
+        ticket_lifetime_s: row.ticket_lifetime_s,
+        retention_days: row.retention_days,
+        registration: Registration::Closed,
+    });
+    let rooms = rooms::list(conn)?.into_iter().map(|row| RoomRules {
+        name: row.name,
+        topic: row.topic,
+        post: row.post.into_iter().map(|(from, role)| PostRule { from, role }).collect(),
+        archived_from: Some(row.archived_at).filter(|at| *at != 0),
+    });
+    let sanctions = sanctions::list(conn)?.into_iter().map(|row| Sanction {
+        id: row.id,
+        kind: match row.kind {
+            Kind::Ban => SanctionKind::Ban,
+            Kind::Mute => SanctionKind::Mute,
+            Kind::Cut => SanctionKind::Cut,
+        },
+        sub: row.account,
+        peer: row.peer,
+        from: row.from,
+        until: row.until,
+        reason: row.reason,
+        by: row.by,
+    });
+    let name = meta::text(conn, meta::REALM_NAME)?;
+    Ok(Policy {
+        realm: PeerKey([0; 32]),
+        number: 0,
+        issued_at: 0,
+        name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        rules: rules.collect(),
+        rooms: rooms.collect(),
+        sanctions: sanctions.collect(),
+        settled: Vec::new(),
+    })
+}
+
+/// Leaves out what no stored message can be judged by any more: its end is over for the retention time.
+fn forget(policy: &mut Policy, now: u64) {
+    let days = policy.rules.iter().map(|rules| rules.retention_days).max().unwrap_or(0);
+    let boundary = now.saturating_sub(days.saturating_mul(DAY_MS));
+    let life_s = policy.rules.iter().map(|rules| rules.ticket_lifetime_s).max().unwrap_or(0);
+    policy.sanctions.retain(|sanction| match (sanction.kind, sanction.until) {
+        (_, Some(until)) => until >= boundary,
+        // The last ticket that a cut speaks of ends one lifetime after it.
+        (SanctionKind::Cut, None) => {
+            sanction.from.saturating_add(life_s.saturating_mul(1_000)) >= boundary
+        }
+        (SanctionKind::Ban | SanctionKind::Mute, None) => true,
+    });
+    let oldest_needed = policy.rules.iter().rposition(|rules| rules.from <= boundary);
+    policy.rules.drain(..oldest_needed.unwrap_or(0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Username;
+    use crate::store::Store;
+    use crate::store::accounts::State;
+    use crate::{accounts, rules as rule};
+    use lanyard_protocol::ids::Role;
+
+    const NOW: u64 = 1_800_000_000_123;
+
+    fn key() -> SigningKey {
+        SigningKey::from_bytes(&[3; 32])
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(dir.path()).unwrap();
+        (dir, store)
+    }
+
+    fn sign(store: &mut Store, now: u64) -> (SignedPolicy, bool) {
+        store.write(|tx| publish(tx, &key(), now)).unwrap()
+    }
+
+    #[test]
+    fn the_first_policy_has_the_defaults_and_a_lobby() {
+        let (_dir, mut store) = store();
+        assert_eq!(number_in_force(store.reader()).unwrap(), None);
+        let (signed, new) = sign(&mut store, NOW);
+        assert!(new);
+        let policy = SignedPolicy::verify(signed.as_bytes(), &public_key(&key())).unwrap();
+        assert_eq!(policy.policy().number, NOW);
+        assert_eq!(policy.policy().rules, [Rules::default_from(0)]);
+        assert!(policy.policy().room("lobby").unwrap().may_post(Role::Guest, NOW));
+        assert_eq!(number_in_force(store.reader()).unwrap(), Some(NOW));
+    }
+
+    #[test]
+    fn the_same_rows_are_not_signed_twice_and_others_are() {
+        let (_dir, mut store) = store();
+        let (first, _) = sign(&mut store, NOW);
+        let (again, new) = sign(&mut store, NOW + 50);
+        assert!(!new && again.as_bytes() == first.as_bytes());
+        store.write(|tx| rule::set(tx, "per-minute", "7", NOW + 60)).unwrap();
+        assert_eq!(number_in_force(store.reader()).unwrap(), None);
+        // The clock was set back: the number grows all the same.
+        let (third, new) = sign(&mut store, NOW - 9_000_000);
+        assert!(new);
+        assert_eq!(third.policy().number, NOW + 1);
+        assert!(third.policy().issued_at >= NOW);
+        assert_eq!(third.policy().rules_at(NOW + 60).per_minute, 7);
+        assert_eq!(third.policy().rules_at(NOW + 59).per_minute, 60);
+    }
+
+    #[test]
+    fn a_cut_stands_in_the_policy_until_nothing_can_need_it() {
+        let (_dir, mut store) = store();
+        let name = Username::parse("alice").unwrap();
+        let id =
+            store.write(|tx| accounts::create(tx, &name, None, Role::Member, "phc", NOW)).unwrap();
+        store.write(|tx| accounts::set_state(tx, "alice", State::Disabled, NOW)).unwrap();
+        let (signed, _) = sign(&mut store, NOW);
+        let peer = PeerKey([5; 32]);
+        assert!(signed.policy().cut_of(id, peer, NOW).is_some());
+        assert!(signed.policy().cut_of(id, peer, accounts::cut_from(NOW)).is_none());
+        store.write(|tx| rule::set(tx, "per-minute", "7", NOW + 1)).unwrap();
+        let (later, _) = sign(&mut store, NOW + 98 * DAY_MS);
+        assert!(later.policy().sanctions.is_empty(), "retention and a ticket's life are over");
+        assert_eq!(later.policy().rules.len(), 1, "the older rules judge nothing any more");
+    }
+
+    #[test]
+    fn another_realm_key_signs_anew() {
+        let (_dir, mut store) = store();
+        sign(&mut store, NOW);
+        let other = SigningKey::from_bytes(&[4; 32]);
+        let (signed, new) = store.write(|tx| publish(tx, &other, NOW)).unwrap();
+        assert!(new && signed.policy().realm == public_key(&other));
+    }
+}

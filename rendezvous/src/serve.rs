@@ -1,0 +1,400 @@
+//! `serve`: opens keys and database, the desk and the member, and keeps the policy signed until told to stop.
+
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use lanyard_node::node::StartError;
+use lanyard_protocol::cose::public_key;
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::limits::ADDRESSES_PER_PEER_MAX;
+use lanyard_protocol::link::JoinLink;
+use lanyard_protocol::policy::SignedPolicy;
+use tokio::time::MissedTickBehavior;
+
+use crate::clock;
+use crate::config::{Config, ConfigError};
+use crate::desk::{Desk, DeskError};
+use crate::issuer;
+use crate::keys::{self, KeyError, MEMBER_KEY, REALM_KEY, Seed};
+use crate::login::{self, LoginError, Office};
+use crate::member::{Member, MemberConfig};
+use crate::password::pool::{self, Pool};
+use crate::password::{Hasher, PasswordError};
+use crate::policy::{self, PublishError};
+use crate::ports::{self, PortError};
+use crate::store::thread::StoreHandle;
+use crate::store::{Store, StoreError, meta, sessions};
+
+/// The file whose lock says that `serve` runs on a data directory.
+const LOCK_FILE: &str = "serve.lock";
+/// How often the rows are looked at for acts of the command line.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How often the register learns who is online.
+const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
+/// How often the member's ticket is renewed: long before half of its life.
+const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// The longest that the member may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What the operator asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The desk's address; port 0 for the last one.
+    pub listen: SocketAddr,
+    /// The member's address, if not beside the desk's.
+    pub mesh_listen: Option<SocketAddr>,
+    /// HOST of the join link.
+    pub advertise: Option<String>,
+    /// A new name for the realm.
+    pub name: Option<String>,
+    /// Whether the member relays.
+    pub relay: bool,
+}
+
+/// What there is to say once it listens.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    /// The join link.
+    pub link: JoinLink,
+    /// The desk's multiaddrs.
+    pub desk: Vec<String>,
+    /// The member's multiaddrs.
+    pub member: Vec<String>,
+    /// The member's key.
+    pub member_peer: PeerKey,
+}
+
+/// Why it does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data directory cannot be made or locked.
+    #[error("the data directory {path} cannot be used")]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another `serve` has it.
+    #[error("another lanyard-rendezvous serves {path} already")]
+    Running {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// `rendezvous.toml`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Argon2.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The first policy.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The desk.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// The member's ticket.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The member.
+    #[error(transparent)]
+    Member(#[from] StartError),
+    /// Threads.
+    #[error("the system gives no threads")]
+    Threads(#[source] std::io::Error),
+    /// The realm's name cannot be shown.
+    #[error("{0:?} cannot be the realm's name: it must have 1 to 48 visible characters")]
+    Name(String),
+}
+
+/// Serves until `shutdown` is ready. `start_member` plugs in the mesh; `announce` is called once, when both listen.
+///
+/// # Errors
+/// [`ServeError`] if it cannot start.
+pub async fn serve(
+    options: Options,
+    start_member: impl FnOnce(MemberConfig) -> Result<Arc<dyn Member>, StartError>,
+    announce: impl FnOnce(&Listening),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let _lock = prepare_data_dir(&options.data_dir)?;
+    let config = Config::load(&options.data_dir)?;
+    let realm_seed = keys::load_or_create(&options.data_dir.join(REALM_KEY))?;
+    let member_seed = keys::load_or_create(&options.data_dir.join(MEMBER_KEY))?;
+    let realm_key = Arc::new(SigningKey::from_bytes(&realm_seed));
+    let mut store = Store::open_or_create(&options.data_dir)?;
+    store.check(&options.data_dir)?;
+    let places = choose_places(&mut store, &options, public_key(&realm_key))?;
+    let (signed, _is_new) = store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
+    let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?)?;
+    let hasher = Arc::new(Hasher::new(config.argon2)?);
+    let workers = Pool::start(hasher, pool::default_workers()).map_err(ServeError::Threads)?;
+    let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
+    let office = Office::new(store.clone(), workers, Arc::clone(&realm_key), Arc::clone(&member));
+    let desk = Desk::open(&realm_seed, places.desk, Arc::new(office)).await?;
+    announce(&listening(&options, &places, &signed, member.as_ref()));
+
+    let told = signed.policy().number;
+    let keeper = Keeper { store, realm_key, member: Arc::clone(&member), told };
+    tokio::select! {
+        biased;
+        () = shutdown => tracing::info!("Stopping"),
+        () = desk.run() => {}
+        () = keeper.watch() => {}
+    }
+    // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
+    tokio::time::timeout(GOODBYE, member.quit()).await.ok();
+    keeper.roll_call(Vec::new()).await;
+    drop(keeper);
+    // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
+    drop(store_thread);
+    Ok(())
+}
+
+/// Whether `serve` runs on this data directory now.
+///
+/// # Errors
+/// What the system says if the lock cannot be asked.
+pub fn is_running(data_dir: &Path) -> std::io::Result<bool> {
+    let file = match File::open(data_dir.join(LOCK_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn prepare_data_dir(path: &Path) -> Result<File, ServeError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    let failed = |source| ServeError::DataDir { path: path.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.join(LOCK_FILE))
+        .map_err(failed)?;
+    // A command line holds a shared lock for the moment in which it asks whether we run.
+    for _try in 0..10 {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+    }
+    Err(ServeError::Running { path: path.to_owned() })
+}
+
+/// Where desk and member listen.
+#[derive(Debug, Clone, Copy)]
+struct Places {
+    desk: SocketAddr,
+    member: SocketAddr,
+    relay: bool,
+}
+
+fn choose_places(
+    store: &mut Store,
+    options: &Options,
+    realm: PeerKey,
+) -> Result<Places, ServeError> {
+    let name = options.name.as_deref().map(realm_name).transpose()?;
+    let last = |key| meta::number(store.reader(), key);
+    let desk = ports::choose(options.listen, last(meta::DESK_PORT)?)?;
+    let wanted = options.mesh_listen.unwrap_or_else(|| ports::beside(options.listen));
+    let mut member = ports::choose(wanted, last(meta::MEMBER_PORT)?)?;
+    if member == desk && wanted.port() == 0 {
+        member = ports::choose(wanted, None)?;
+    }
+    if member.port() == desk.port() {
+        return Err(PortError::InUse { address: member }.into());
+    }
+    store.write(|tx| {
+        meta::set(tx, meta::DESK_PORT, &desk.port().to_string())?;
+        meta::set(tx, meta::MEMBER_PORT, &member.port().to_string())?;
+        meta::set(tx, meta::REALM_ID, &realm.to_string())?;
+        name.map_or(Ok(()), |name| meta::set(tx, meta::REALM_NAME, &name))?;
+        sessions::set_online(tx, &[])
+    })?;
+    Ok(Places { desk, member, relay: options.relay })
+}
+
+/// A realm's name stands in every window title, so it obeys the rules for nicknames.
+fn realm_name(text: &str) -> Result<String, ServeError> {
+    crate::names::Nickname::parse(text)
+        .map(|name| name.as_str().to_owned())
+        .map_err(|_reason| ServeError::Name(text.to_owned()))
+}
+
+fn member_config(
+    store: &Store,
+    realm_key: &SigningKey,
+    seed: Seed,
+    signed: &SignedPolicy,
+    places: &Places,
+) -> Result<MemberConfig, ServeError> {
+    let peer = public_key(&SigningKey::from_bytes(&seed));
+    let now = meta::realm_now(store.reader(), clock::unix_ms())?;
+    let number = signed.policy().number;
+    let ticket = issuer::issue_for_member(realm_key, peer, now, number, login::random_id()?);
+    Ok(MemberConfig {
+        seed,
+        ticket,
+        policy_head: signed.sign_head(realm_key),
+        policy: signed.clone(),
+        realm_now_ms: now,
+        listen: places.member,
+        addresses: ports::reachable(places.member, ADDRESSES_PER_PEER_MAX),
+        relay: places.relay,
+    })
+}
+
+fn listening(
+    options: &Options,
+    places: &Places,
+    signed: &SignedPolicy,
+    member: &dyn Member,
+) -> Listening {
+    let member = member.addresses();
+    Listening {
+        link: JoinLink {
+            host: ports::link_host(options.advertise.as_deref(), places.desk),
+            port: places.desk.port(),
+            realm: signed.policy().realm,
+            name: Some(signed.policy().name.clone()),
+            invite: None,
+        },
+        desk: ports::reachable(places.desk, ADDRESSES_PER_PEER_MAX),
+        member: member.addresses,
+        member_peer: member.peer,
+    }
+}
+
+/// How far the watch over the rows has come.
+#[derive(Debug)]
+struct Seen {
+    version: Option<i64>,
+    told: u64,
+}
+
+/// What goes on while the desk serves.
+struct Keeper {
+    store: StoreHandle,
+    realm_key: Arc<SigningKey>,
+    member: Arc<dyn Member>,
+    /// The number of the policy that the member started with.
+    told: u64,
+}
+
+impl Keeper {
+    async fn watch(&self) {
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        let mut roll_call = tokio::time::interval(ROLL_CALL_EVERY);
+        let mut renew = tokio::time::interval(RENEW_EVERY);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
+        // The first tick is at once, and the member has just got a ticket.
+        renew.tick().await;
+        loop {
+            tokio::select! {
+                _tick = watch.tick() => match self.publish_if_changed(&mut seen).await {
+                    Ok(()) => {}
+                    Err(error) => {
+                        let error = login::error_chain(&error);
+                        tracing::error!(%error, "The policy could not be published");
+                    }
+                },
+                _tick = roll_call.tick() => {
+                    let now_online = self.member.online();
+                    if now_online != online {
+                        self.roll_call(now_online.clone()).await;
+                        online = now_online;
+                    }
+                }
+                _tick = renew.tick() => self.renew().await,
+            }
+        }
+    }
+
+    /// Signs again if another process has written, and tells the member.
+    async fn publish_if_changed(&self, seen: &mut Seen) -> Result<(), PublishError> {
+        let realm_key = Arc::clone(&self.realm_key);
+        let before = seen.version;
+        let (version, published) = self
+            .store
+            .run(move |store| {
+                // Read before the rows: what is written after this is seen at the next look.
+                let version = store.data_version()?;
+                if before == Some(version) {
+                    return Ok((version, None));
+                }
+                let clock_ms = clock::unix_ms();
+                let published = store.write(|tx| policy::publish(tx, &realm_key, clock_ms))?;
+                Ok::<_, PublishError>((version, Some(published)))
+            })
+            .await?;
+        seen.version = Some(version);
+        if let Some((signed, _is_new)) = published {
+            let number = signed.policy().number;
+            // A sign-in may have signed it a moment ago; what counts is what the member was told.
+            if number > seen.told {
+                tracing::info!(number, "A new policy is in force");
+                self.member.publish_policy(&signed, signed.sign_head(&self.realm_key));
+                seen.told = number;
+            }
+        }
+        Ok(())
+    }
+
+    async fn roll_call(&self, online: Vec<PeerKey>) {
+        let marked =
+            self.store.run(move |store| store.write(|tx| sessions::set_online(tx, &online))).await;
+        if let Err(error) = marked {
+            let error = login::error_chain(&error);
+            tracing::warn!(%error, "The register could not be written");
+        }
+    }
+
+    async fn renew(&self) {
+        let found = self.store.run(|store| {
+            let conn = store.reader();
+            let now = meta::realm_now(conn, clock::unix_ms())?;
+            Ok::<_, StoreError>((now, policy::number_in_force(conn)?.unwrap_or(0)))
+        });
+        let peer = self.member.addresses().peer;
+        match (found.await, login::random_id()) {
+            (Ok((now, number)), Ok(id)) => {
+                let ticket = issuer::issue_for_member(&self.realm_key, peer, now, number, id);
+                self.member.renew(ticket);
+            }
+            (Err(error), _) => {
+                let error = login::error_chain(&error);
+                tracing::error!(%error, "The member's ticket could not be renewed");
+            }
+            (_, Err(error)) => tracing::error!(%error, "The member's ticket could not be renewed"),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Rows of `accounts`.
+
+use lanyard_protocol::ids::{AccountId, Role};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Doing as _, StoreError, from_sql, to_sql};
+use crate::names::{Nickname, Username};
+
+/// Whether somebody may sign in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The usual.
+    Enabled,
+    /// Switched off by an operator.
+    Disabled,
+}
+
+impl State {
+    /// The word in the database and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// A row.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The random id that tickets carry.
+    pub id: AccountId,
+    /// The unique name.
+    pub username: String,
+    /// What the username looks like.
+    pub skeleton: String,
+    /// The display name.
+    pub nickname: String,
+    /// What it may do.
+    pub role: Role,
+    /// The password's PHC string.
+    pub phc: String,
+    /// Enabled or disabled.
+    pub state: State,
+    /// When it was made.
+    pub created_at: u64,
+    /// When it last signed in; 0 for never.
+    pub last_login_at: u64,
+    /// The latest time of its cuts; 0 for none.
+    pub newest_cut: u64,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a new row needs.
+#[derive(Debug)]
+pub struct NewAccount<'a> {
+    /// A fresh random id.
+    pub id: AccountId,
+    /// The name.
+    pub username: &'a Username,
+    /// The display name.
+    pub nickname: &'a Nickname,
+    /// The role.
+    pub role: Role,
+    /// The password's PHC string.
+    pub phc: &'a str,
+}
+
+const COLUMNS: &str = "account, username, skeleton, nickname, role, phc, state, created_at, last_login_at, newest_cut";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Result<Account, StoreError>> {
+    let (id, role, state): (Vec<u8>, String, String) = (row.get(0)?, row.get(4)?, row.get(6)?);
+    let (Some(id), Ok(role)) = (AccountId::from_slice(&id), role.parse()) else {
+        return Ok(Err(StoreError::Row { what: "account" }));
+    };
+    let state = match state.as_str() {
+        "enabled" => State::Enabled,
+        "disabled" => State::Disabled,
+        _ => return Ok(Err(StoreError::Row { what: "account state" })),
+    };
+    Ok(Ok(Account {
+        id,
+        username: row.get(1)?,
+        skeleton: row.get(2)?,
+        nickname: row.get(3)?,
+        role,
+        phc: row.get(5)?,
+        state,
+        created_at: from_sql(row.get(7)?),
+        last_login_at: from_sql(row.get(8)?),
+        newest_cut: from_sql(row.get(9)?),
+    }))
+}
+
+/// The account of this exact username.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn by_username(conn: &Connection, username: &str) -> Result<Option<Account>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE username = ?1");
+    conn.query_row(&sql, [username], read).optional().doing("read an account")?.transpose()
+}
+
+/// The account of this id.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn by_id(conn: &Connection, id: AccountId) -> Result<Option<Account>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE account = ?1");
+    conn.query_row(&sql, [id.0.as_slice()], read).optional().doing("read an account")?.transpose()
+}
+
+/// The account whose username looks like this.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn by_skeleton(conn: &Connection, skeleton: &str) -> Result<Option<Account>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE skeleton = ?1");
+    conn.query_row(&sql, [skeleton], read).optional().doing("read an account")?.transpose()
+}
+
+/// All accounts with the number of their devices, by username.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn list(conn: &Connection) -> Result<Vec<(Account, u64)>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, (SELECT count(*) FROM devices WHERE devices.account = accounts.account AND logged_out = 0)
+         FROM accounts ORDER BY username"
+    );
+    let mut statement = conn.prepare(&sql).doing("list the accounts")?;
+    let rows = statement
+        .query_map([], |row| Ok((read(row)?, from_sql(row.get(10)?))))
+        .doing("list the accounts")?;
+    rows.map(|row| {
+        let (account, devices) = row.doing("list the accounts")?;
+        Ok((account?, devices))
+    })
+    .collect()
+}
+
+/// Whether another account's username or nickname looks like this nickname.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn nickname_is_taken(
+    conn: &Connection,
+    nickname: &Nickname,
+    but: AccountId,
+) -> Result<bool, StoreError> {
+    conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM accounts WHERE account <> ?1 AND (
+             skeleton IN (?2, ?3) OR nickname_folded IN (?2, ?3) OR nickname_shape IN (?2, ?3)))",
+        params![but.0.as_slice(), nickname.folded(), nickname.shape()],
+        |row| row.get(0),
+    )
+    .doing("compare nicknames")
+}
+
+/// The accounts, other than that of the name itself, whose nickname looks like this username.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn with_nickname_like(
+    conn: &Connection,
+    username: &Username,
+) -> Result<Vec<Account>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM accounts
+         WHERE (nickname_folded = ?1 OR nickname_shape = ?1) AND skeleton <> ?1 ORDER BY username"
+    );
+    let mut statement = conn.prepare(&sql).doing("compare nicknames")?;
+    let rows = statement.query_map([username.skeleton()], read).doing("compare nicknames")?;
+    rows.map(|row| row.doing("compare nicknames")?).collect()
+}
+
+/// Adds a row.
+///
+/// # Errors
+/// [`StoreError::Sql`], also if the name is taken.
+pub fn insert(conn: &Connection, new: &NewAccount<'_>, now: u64) -> Result<(), StoreError> {
+    conn.execute(
+        "INSERT INTO accounts (account, username, skeleton, nickname, nickname_folded, nickname_shape,
+             role, phc, state, created_at, last_login_at, newest_cut)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'enabled', ?9, 0, 0)",
+        params![
+            new.id.0.as_slice(),
+            new.username.as_str(),
+            new.username.skeleton(),
+            new.nickname.as_str(),
+            new.nickname.folded(),
+            new.nickname.shape(),
+            new.role.as_str(),
+            new.phc,
+            to_sql(now),
+        ],
+    )
+    .doing("add the account")?;
+    Ok(())
+}
+
+/// Writes the role.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn set_role(conn: &Connection, id: AccountId, role: Role) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE accounts SET role = ?2 WHERE account = ?1",
+        params![id.0.as_slice(), role.as_str()],
+    )
+    .doing("write the role")?;
+    Ok(())
+}
+
+/// Writes the state.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn set_state(conn: &Connection, id: AccountId, state: State) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE accounts SET state = ?2 WHERE account = ?1",
+        params![id.0.as_slice(), state.as_str()],
+    )
+    .doing("write the state")?;
+    Ok(())
+}
+
+/// Writes the password's PHC string.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn set_phc(conn: &Connection, id: AccountId, phc: &str) -> Result<(), StoreError> {
+    conn.execute("UPDATE accounts SET phc = ?2 WHERE account = ?1", params![id.0.as_slice(), phc])
+        .doing("write the password")?;
+    Ok(())
+}
+
+/// Replaces a PHC string by a dearer one, unless the password was changed since it was read.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn rehash(conn: &Connection, id: AccountId, old: &str, new: &str) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE accounts SET phc = ?3 WHERE account = ?1 AND phc = ?2",
+        params![id.0.as_slice(), old, new],
+    )
+    .doing("renew the password's hash")?;
+    Ok(())
+}
+
+/// Writes the nickname with its skeletons.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn set_nickname(
+    conn: &Connection,
+    id: AccountId,
+    nickname: &Nickname,
+) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE accounts SET nickname = ?2, nickname_folded = ?3, nickname_shape = ?4 WHERE account = ?1",
+        params![id.0.as_slice(), nickname.as_str(), nickname.folded(), nickname.shape()],
+    )
+    .doing("write the nickname")?;
+    Ok(())
+}
+
+/// Remembers a sign-in.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn set_last_login(conn: &Connection, id: AccountId, now: u64) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE accounts SET last_login_at = max(last_login_at, ?2) WHERE account = ?1",
+        params![id.0.as_slice(), to_sql(now)],
+    )
+    .doing("remember the sign-in")?;
+    Ok(())
+}
+
+/// Remembers a cut; an older one changes nothing.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn raise_newest_cut(conn: &Connection, id: AccountId, from: u64) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE accounts SET newest_cut = max(newest_cut, ?2) WHERE account = ?1",
+        params![id.0.as_slice(), to_sql(from)],
+    )
+    .doing("remember the cut")?;
+    Ok(())
+}

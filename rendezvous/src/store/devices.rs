@@ -1,0 +1,87 @@
+//! Rows of `devices`: the peer keys that an account has signed in with.
+
+use lanyard_protocol::ids::{AccountId, PeerKey};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Doing as _, StoreError, from_sql, to_sql};
+
+/// A row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// Its number within the account, from 1.
+    pub number: u64,
+    /// When its last ticket ends.
+    pub last_expiry: u64,
+    /// Whether it was logged out; its key then renews nothing.
+    pub logged_out: bool,
+}
+
+/// The device of this key in this account.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn find(
+    conn: &Connection,
+    account: AccountId,
+    peer: PeerKey,
+) -> Result<Option<Device>, StoreError> {
+    conn.query_row(
+        "SELECT number, last_expiry, logged_out FROM devices WHERE account = ?1 AND peer = ?2",
+        params![account.0.as_slice(), peer.0.as_slice()],
+        |row| {
+            Ok(Device {
+                number: from_sql(row.get(0)?),
+                last_expiry: from_sql(row.get(1)?),
+                logged_out: row.get(2)?,
+            })
+        },
+    )
+    .optional()
+    .doing("read a device")
+}
+
+/// The accounts that this key has signed in to and not been logged out of, latest sign-in first.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn accounts_of(conn: &Connection, peer: PeerKey) -> Result<Vec<AccountId>, StoreError> {
+    let mut statement = conn
+        .prepare(
+            "SELECT account FROM devices WHERE peer = ?1 AND logged_out = 0 ORDER BY last_login DESC",
+        )
+        .doing("read a device")?;
+    let rows = statement
+        .query_map([peer.0.as_slice()], |row| row.get::<_, Vec<u8>>(0))
+        .doing("read a device")?;
+    rows.map(|row| {
+        AccountId::from_slice(&row.doing("read a device")?)
+            .ok_or(StoreError::Row { what: "device" })
+    })
+    .collect()
+}
+
+/// Registers a sign-in of this key and gives its number, a new one for a new key.
+/// A password brings a logged-out device back.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn sign_in(
+    conn: &Connection,
+    account: AccountId,
+    peer: PeerKey,
+    label: &str,
+    now: u64,
+    expires_at: u64,
+) -> Result<u64, StoreError> {
+    conn.query_row(
+        "INSERT INTO devices (account, number, peer, label, first_seen, last_login, last_expiry, logged_out)
+         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM devices WHERE account = ?1), ?2, ?5, ?3, ?3, ?4, 0)
+         ON CONFLICT (account, peer) DO UPDATE SET
+             last_login = excluded.last_login, last_expiry = excluded.last_expiry, logged_out = 0, label = coalesce(nullif(excluded.label, ''), label)
+         RETURNING number",
+        params![account.0.as_slice(), peer.0.as_slice(), to_sql(now), to_sql(expires_at), label],
+        |row| row.get(0),
+    )
+    .doing("register the device")
+    .map(from_sql)
+}

@@ -1,0 +1,55 @@
+//! Rows of `rooms` and `room_posts`.
+
+use lanyard_protocol::ids::Role;
+use rusqlite::Connection;
+
+use super::{Doing as _, StoreError, from_sql};
+
+/// A room with its dated posting rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRow {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub topic: String,
+    /// When it was closed; 0 for open.
+    pub archived_at: u64,
+    /// The least role that may post, each from a time on, oldest first.
+    pub post: Vec<(u64, Role)>,
+}
+
+/// All rooms, in the order in which they were made; the lobby is the first.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn list(conn: &Connection) -> Result<Vec<RoomRow>, StoreError> {
+    let what = "read the rooms";
+    let mut rooms = conn
+        .prepare("SELECT room, name, topic, archived_at FROM rooms ORDER BY room")
+        .doing(what)?;
+    let rows = rooms
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .doing(what)?;
+    rows.map(|row| {
+        let (id, name, topic, archived_at) = row.doing(what)?;
+        let archived_at = from_sql(archived_at);
+        Ok(RoomRow { name, topic, archived_at, post: posts(conn, id)? })
+    })
+    .collect()
+}
+
+fn posts(conn: &Connection, room: i64) -> Result<Vec<(u64, Role)>, StoreError> {
+    let what = "read who may post";
+    let mut posts = conn
+        .prepare("SELECT starts_at, role FROM room_posts WHERE room = ?1 ORDER BY post")
+        .doing(what)?;
+    let rows = posts
+        .query_map([room], |row| Ok((from_sql(row.get(0)?), row.get::<_, String>(1)?)))
+        .doing(what)?;
+    rows.map(|row| {
+        let (from, role) = row.doing(what)?;
+        let role = role.parse().map_err(|_no_role| StoreError::Row { what: "role" })?;
+        Ok((from, role))
+    })
+    .collect()
+}

@@ -1,0 +1,224 @@
+//! The file as a whole: opening, damage, strangers' files, and two writers.
+
+use lanyard_protocol::ids::{AccountId, PeerKey, Role};
+
+use super::*;
+use crate::names::{Nickname, Username};
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open_or_create(dir.path()).unwrap();
+    (dir, store)
+}
+
+fn add(store: &mut Store, name: &str, byte: u8) -> AccountId {
+    let username = Username::parse(name).unwrap();
+    let nickname = Nickname::of(&username);
+    let id = AccountId([byte; 16]);
+    let new = accounts::NewAccount {
+        id,
+        username: &username,
+        nickname: &nickname,
+        role: Role::Member,
+        phc: "phc",
+    };
+    store.write(|tx| accounts::insert(tx, &new, 5)).unwrap();
+    id
+}
+
+#[test]
+fn the_settings_are_in_force() {
+    let (_dir, store) = store();
+    for (pragma, value) in [
+        ("foreign_keys", "1"),
+        ("synchronous", "2"),
+        ("trusted_schema", "0"),
+        ("busy_timeout", "5000"),
+        ("journal_mode", "wal"),
+    ] {
+        let found: rusqlite::types::Value =
+            store.reader().pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
+        let found = match found {
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, value, "{pragma}");
+    }
+}
+
+#[test]
+fn a_missing_database_is_not_made_by_looking() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(Store::open(dir.path()), Err(StoreError::Missing { .. })));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    let text = b"This is a letter to my aunt, not a database. ".repeat(100);
+    std::fs::write(&path, &text).unwrap();
+    assert!(matches!(Store::open_or_create(dir.path()), Err(StoreError::Damaged { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), text);
+}
+
+#[test]
+fn a_damaged_page_is_found_at_the_start() {
+    let (dir, mut store) = store();
+    for n in 0..100_u8 {
+        add(&mut store, &format!("user{n}"), n);
+    }
+    store.check(dir.path()).unwrap();
+    store.reader().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(store);
+    let path = dir.path().join(FILE_NAME);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The first page is left alone, so that the file still opens.
+    bytes[4_096..].iter_mut().for_each(|byte| *byte = 0x5a);
+    std::fs::write(&path, &bytes).unwrap();
+    let damaged = match Store::open(dir.path()) {
+        Ok(store) => store.check(dir.path()),
+        Err(error) => Err(error),
+    };
+    assert!(matches!(damaged, Err(StoreError::Damaged { .. })), "{damaged:?}");
+}
+
+#[test]
+fn databases_of_others_and_of_the_future_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE recipes (name TEXT) STRICT").unwrap();
+    drop(other);
+    assert!(matches!(Store::open_or_create(dir.path()), Err(StoreError::Foreign { .. })));
+
+    let (dir, store) = store();
+    store.reader().pragma_update(None, "user_version", 99).unwrap();
+    drop(store);
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }));
+    assert!(error.to_string().contains("newer release"));
+}
+
+#[test]
+fn an_act_that_fails_leaves_nothing() {
+    let (_dir, mut store) = store();
+    let result: Result<(), StoreError> = store.write(|tx| {
+        meta::set(tx, meta::REALM_NAME, "half")?;
+        Err(StoreError::Closed)
+    });
+    assert!(result.is_err());
+    assert_eq!(meta::text(store.reader(), meta::REALM_NAME).unwrap(), None);
+}
+
+#[test]
+fn another_writer_is_noticed_and_oneself_is_not() {
+    let (dir, mut one) = store();
+    let mut two = Store::open(dir.path()).unwrap();
+    let before = one.data_version().unwrap();
+    add(&mut one, "mine", 1);
+    assert_eq!(one.data_version().unwrap(), before);
+    add(&mut two, "theirs", 2);
+    assert_ne!(one.data_version().unwrap(), before);
+}
+
+#[test]
+fn the_same_look_cannot_be_stored_twice() {
+    let (_dir, mut store) = store();
+    add(&mut store, "scope", 1);
+    let twin = Username::parse("ѕсоре").unwrap();
+    let nickname = Nickname::of(&twin);
+    let id = AccountId([2; 16]);
+    let new = accounts::NewAccount {
+        id,
+        username: &twin,
+        nickname: &nickname,
+        role: Role::Member,
+        phc: "phc",
+    };
+    assert!(store.write(|tx| accounts::insert(tx, &new, 5)).is_err());
+}
+
+#[test]
+fn devices_are_numbered_within_their_account_and_keep_their_number() {
+    let (_dir, mut store) = store();
+    let (alice, bob) = (add(&mut store, "alice", 1), add(&mut store, "bob", 2));
+    let (laptop, phone) = (PeerKey([7; 32]), PeerKey([8; 32]));
+    let numbers: Vec<u64> = store
+        .write(|tx| {
+            [(alice, laptop), (alice, phone), (bob, laptop), (alice, laptop)]
+                .into_iter()
+                .map(|(account, peer)| devices::sign_in(tx, account, peer, "", 10, 20))
+                .collect::<Result<_, StoreError>>()
+        })
+        .unwrap();
+    assert_eq!(numbers, [1, 2, 1, 1]);
+    assert_eq!(devices::accounts_of(store.reader(), phone).unwrap(), [alice]);
+    assert_eq!(accounts::list(store.reader()).unwrap()[0].1, 2);
+}
+
+#[test]
+fn sessions_are_listed_until_their_ticket_ends() {
+    let (_dir, mut store) = store();
+    let alice = add(&mut store, "alice", 1);
+    let peer = PeerKey([7; 32]);
+    store
+        .write(|tx| {
+            let device = devices::sign_in(tx, alice, peer, "laptop", 10, 1_000)?;
+            let address = "192.0.2.1:5".to_owned();
+            let session = sessions::NewSession {
+                account: alice,
+                device,
+                address,
+                since: 10,
+                expires_at: 1_000,
+            };
+            sessions::put(tx, &session)?;
+            sessions::set_online(tx, &[peer, PeerKey([9; 32])])
+        })
+        .unwrap();
+    let list = sessions::list(store.reader(), 999).unwrap();
+    assert_eq!(list.len(), 1);
+    assert!(list[0].online && list[0].peer == peer && list[0].username == "alice");
+    assert!(sessions::list(store.reader(), 1_000).unwrap().is_empty());
+    store.write(|tx| sessions::set_online(tx, &[])).unwrap();
+    assert!(!sessions::list(store.reader(), 999).unwrap()[0].online);
+}
+
+#[test]
+fn the_audit_log_cannot_be_rewritten() {
+    let (_dir, mut store) = store();
+    let entry = audit::Entry { who: "operator", what: "test", target: "", detail: "" };
+    store.write(|tx| audit::write(tx, entry, 1)).unwrap();
+    assert!(store.reader().execute("UPDATE audit SET who = 'nobody'", []).is_err());
+    assert!(store.reader().execute("DELETE FROM audit", []).is_err());
+}
+
+#[test]
+fn realm_time_never_falls_behind_what_was_signed() {
+    let (_dir, mut store) = store();
+    store.write(|tx| meta::raise_time_mark(tx, 5_000)).unwrap();
+    store.write(|tx| meta::raise_time_mark(tx, 4_000)).unwrap();
+    assert_eq!(meta::realm_now(store.reader(), 4_500).unwrap(), 5_000);
+    assert_eq!(meta::realm_now(store.reader(), 6_000).unwrap(), 6_000);
+}
+
+#[test]
+fn only_the_last_policies_are_kept() {
+    let (_dir, mut store) = store();
+    for number in 1..=25 {
+        let policy = policies::SignedPolicy {
+            number,
+            document: vec![1, 2, 3],
+            fingerprint: [4; 32],
+            signed_at: number,
+        };
+        store.write(|tx| policies::insert(tx, &policy)).unwrap();
+    }
+    assert_eq!(policies::newest(store.reader()).unwrap().unwrap().number, 25);
+    let count: i64 =
+        store.reader().query_row("SELECT count(*) FROM policies", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 10);
+}

@@ -1,0 +1,53 @@
+//! The one writer of `serve`: a named thread that owns the [`Store`] and runs what it is sent, in order.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Store, StoreError};
+
+/// Acts that may wait: more than the desk has connections, so that it never blocks on its own doing.
+const QUEUE: usize = 512;
+
+type Act = Box<dyn FnOnce(&mut Store) + Send>;
+
+/// A way to the store's thread. The thread ends when the last handle is gone.
+#[derive(Debug, Clone)]
+pub struct StoreHandle {
+    acts: mpsc::Sender<Act>,
+}
+
+impl StoreHandle {
+    /// Moves the store to a thread of its own.
+    ///
+    /// # Errors
+    /// What the system says if it gives no thread.
+    pub fn start(mut store: Store) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (acts, mut queue) = mpsc::channel::<Act>(QUEUE);
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+            while let Some(act) = queue.blocking_recv() {
+                act(&mut store);
+            }
+        })?;
+        Ok((Self { acts }, thread))
+    }
+
+    /// Runs an act on the store and gives its result. The act is done even if nobody waits for it any more.
+    ///
+    /// # Errors
+    /// The act's own error, or [`StoreError::Closed`].
+    pub async fn run<T, E>(
+        &self,
+        act: impl FnOnce(&mut Store) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let act = Box::new(move |store: &mut Store| {
+            // The asker may have gone away meanwhile.
+            reply.send(act(store)).ok();
+        });
+        self.acts.send(act).await.map_err(|_ended| StoreError::Closed)?;
+        answer.await.map_err(|_ended| StoreError::Closed)?
+    }
+}
