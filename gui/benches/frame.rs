@@ -3,6 +3,8 @@
 //! `cargo bench -p lanyard-gui --bench frame`. It prints the figures and fails above the goals:
 //! a frame within 8 ms (median over frames at rest, arriving, scrolling), memory under 250 MB.
 
+#![expect(clippy::print_stdout, reason = "a benchmark's figures go to standard output")]
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;

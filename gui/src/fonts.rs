@@ -13,6 +13,7 @@ use eframe::egui::{FontData, FontDefinitions, FontFamily, FontTweak};
 use epaint::text::{FallbackRequest, FontInsert, FontPriority, FontProvider, InsertFontFamily};
 use fontdb::{Database, FaceInfo, Query, Source, Style, Weight};
 
+use crate::text::RightToLeft;
 use crate::theme;
 
 /// Faces for the interface, the best first.
@@ -98,6 +99,13 @@ impl SystemFonts {
         })
     }
 
+    fn face_with(&self, letter: char) -> Option<(String, FontData)> {
+        self.with_library(|database, bytes| {
+            let face = find_fallback(database, letter, Weight::NORMAL)?;
+            load(face, Weight::NORMAL, bytes)
+        })
+    }
+
     fn ui_face(&self, weight: Weight) -> Option<(String, FontData)> {
         self.with_library(|database, bytes| {
             let face = UI_FACES.iter().find_map(|name| face_named(database, name, weight))?;
@@ -155,6 +163,15 @@ pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
             chain.insert(0, name);
         }
         definitions.families.insert(family, chain);
+    }
+    for (script, letter) in [(RightToLeft::Arabic, 'ع'), (RightToLeft::Hebrew, 'א')] {
+        let mut chain =
+            definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+        if let Some((name, data)) = fonts.and_then(|fonts| fonts.face_with(letter)) {
+            definitions.font_data.insert(name.clone(), Arc::new(data));
+            chain.insert(0, name);
+        }
+        definitions.families.insert(theme::right_to_left_family(script), chain);
     }
     definitions
 }

@@ -342,7 +342,8 @@ impl Model {
             && self.login.other_realm_at_same_address(&self.settings).is_some()
             && self.login.refused.as_ref().is_none_or(|refused| !refused.is_alarming())
         {
-            let (code, reason) = (RefusalCode::WrongRealm, String::new());
+            let reason = "Nothing has been sent to it.".to_owned();
+            let code = RefusalCode::WrongRealm;
             self.refuse(&Refusal { code, reason, retry_after_s: None });
             return Vec::new();
         }
@@ -364,6 +365,14 @@ impl Model {
             .login
             .join_link()
             .map_or_else(|_missing| String::new(), |link| format!("{}:{}", link.host, link.port));
+        let without_password = self.login.password.is_empty();
+        if refusal.code == RefusalCode::BadCredentials && without_password {
+            if let Some(realm) = &mut self.login.realm {
+                realm.pass_until = 0;
+            }
+            self.login.refused = Some(refusal::no_stored_pass());
+            return;
+        }
         self.login.refused = Some(refusal::explain(refusal, &address, self.now_ms));
     }
 

@@ -11,6 +11,7 @@ use eframe::egui::{
 use lanyard_protocol::ids::AccountId;
 
 use crate::settings::{Settings, ThemeChoice};
+use crate::text::RightToLeft;
 
 /// The unit of all spacing.
 pub const GRID: f32 = 4.0;
@@ -188,6 +189,15 @@ pub fn avatar_letter(side: f32) -> FontId {
 #[must_use]
 pub fn strong_family() -> FontFamily {
     FontFamily::Name("strong".into())
+}
+
+/// The family whose spaces are those of the script too, so that a whole run is shaped at once.
+#[must_use]
+pub fn right_to_left_family(script: RightToLeft) -> FontFamily {
+    FontFamily::Name(match script {
+        RightToLeft::Arabic => "arabic".into(),
+        RightToLeft::Hebrew => "hebrew".into(),
+    })
 }
 
 /// An account's own colour, readable as text on the background and under white letters alike.

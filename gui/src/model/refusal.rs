@@ -34,6 +34,18 @@ impl Explained {
     }
 }
 
+/// The stored pass was to do, and there is none: that is no wrong password.
+#[must_use]
+pub fn no_stored_pass() -> Explained {
+    Explained {
+        code: RefusalCode::BadCredentials,
+        title: "This computer holds no valid pass for that name.".to_owned(),
+        advice: "Type your password and sign in again.".to_owned(),
+        detail: None,
+        retry_at: None,
+    }
+}
+
 /// Puts a refusal into words.
 #[must_use]
 pub fn explain(refusal: &Refusal, address: &str, now_ms: u64) -> Explained {
@@ -73,9 +85,9 @@ fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
              Without a pass that is still good, nobody gets in while it is away.",
         ),
         RefusalCode::WrongRealm => fixed(
-            "This is a different login node than last time. Nothing was sent to it.",
-            "Your password has not left this computer. Either the place was set up anew, or \
-             somebody is pretending to be it. Ask for a fresh join link in person before you go on.",
+            "This is a different login node than last time.",
+            "Either the place was set up anew, or somebody is pretending to be it. \
+             Ask for a fresh join link in person before you go on.",
         ),
         RefusalCode::Busy => fixed(
             "The login node is busy.",
@@ -105,6 +117,10 @@ fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
             "The profile cannot be read.",
             "Restore it from a backup, or start with --profile and a new folder.",
         ),
+        RefusalCode::CannotListen => fixed(
+            "This computer cannot wait for others on its network port.",
+            "Another program may hold the port. Close it, or start Lanyard again in a minute.",
+        ),
     }
 }
 
@@ -113,11 +129,12 @@ fn adds_detail(code: RefusalCode) -> bool {
         code,
         RefusalCode::Disabled
             | RefusalCode::Banned
-            | RefusalCode::Unreachable
+            | RefusalCode::WrongRealm
             | RefusalCode::BadLink
             | RefusalCode::ProfileInUse
             | RefusalCode::ProfileUnsafe
             | RefusalCode::ProfileDamaged
+            | RefusalCode::CannotListen
     )
 }
 
@@ -128,7 +145,7 @@ mod tests {
     use super::*;
 
     /// Every code there is.
-    const ALL: [RefusalCode; 13] = [
+    const ALL: [RefusalCode; 14] = [
         RefusalCode::BadCredentials,
         RefusalCode::Locked,
         RefusalCode::Disabled,
@@ -142,6 +159,7 @@ mod tests {
         RefusalCode::ProfileInUse,
         RefusalCode::ProfileUnsafe,
         RefusalCode::ProfileDamaged,
+        RefusalCode::CannotListen,
     ];
 
     fn refusal(code: RefusalCode, retry_after_s: Option<u64>) -> Refusal {

@@ -21,11 +21,13 @@ fn deliver(model: &mut Model, message: ChatMessage) -> Vec<Effect> {
 }
 
 fn notifications(effects: &[Effect]) -> Vec<(&str, &str)> {
-    let notify = |effect| match effect {
-        &Effect::Notify { ref title, ref body } => Some((title.as_str(), body.as_str())),
-        _ => None,
-    };
-    effects.iter().filter_map(notify).collect()
+    let mut found = Vec::new();
+    for effect in effects {
+        if let Effect::Notify { title, body } = effect {
+            found.push((title.as_str(), body.as_str()));
+        }
+    }
+    found
 }
 
 #[test]

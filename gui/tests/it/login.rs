@@ -132,6 +132,7 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
         (RefusalCode::ProfileInUse, "already running with this profile", "--profile"),
         (RefusalCode::ProfileUnsafe, "can read your key", "0600"),
         (RefusalCode::ProfileDamaged, "profile cannot be read", "backup"),
+        (RefusalCode::CannotListen, "network port", "Another program"),
     ] {
         let mut stage = Stage::at_login(refused(code, None), demo::settings());
         stage.type_into("Password", "secret");

@@ -137,6 +137,8 @@ pub fn status(now_ms: u64, people: &[usize]) -> Status {
         messages: 0,
         waiting: 0,
         clock_offset_ms: 0,
+        addresses: BTreeMap::new(),
+        ticket: Vec::new(),
         attempts: Vec::new(),
     }
 }

@@ -7,8 +7,8 @@ use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::text::{CCursor, LayoutJob, TextFormat};
 use eframe::egui::text_selection::LabelSelectionState;
 use eframe::egui::{
-    Align2, Color32, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, Ui,
-    Vec2, pos2, vec2,
+    Align2, Color32, CornerRadius, CursorIcon, FontId, Galley, Id, Pos2, Rect, Response, Sense,
+    Stroke, Ui, Vec2, pos2, vec2,
 };
 use lanyard_node::event::{ChatMessage, SendState};
 use lanyard_protocol::ids::{AccountId, MessageId};
@@ -278,11 +278,21 @@ fn lay_out_body(ui: &Ui, text: &str, state: Option<String>, context: &RowContext
     Body { galley, spans, state }
 }
 
-fn append(job: &mut LayoutJob, text: Option<&str>, font: eframe::egui::FontId, colour: Color32) {
+fn append(job: &mut LayoutJob, text: Option<&str>, font: FontId, colour: Color32) {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-    let mut format = TextFormat::simple(font, colour);
-    format.line_height = Some(theme::LINE_HEIGHT);
-    job.append(text, 0.0, format);
+    let mut piece = |range: Range<usize>, font: FontId| {
+        let Some(text) = text.get(range).filter(|text| !text.is_empty()) else { return };
+        let mut format = TextFormat::simple(font, colour);
+        format.line_height = Some(theme::LINE_HEIGHT);
+        job.append(text, 0.0, format);
+    };
+    let mut written = 0;
+    for (run, script) in text::right_to_left_runs(text) {
+        piece(written..run.start, font.clone());
+        piece(run.clone(), FontId::new(font.size, theme::right_to_left_family(script)));
+        written = run.end;
+    }
+    piece(written..text.len(), font);
 }
 
 fn body_ui(
