@@ -130,6 +130,8 @@ pub enum Effect {
     FocusPassword,
     /// Show the newest message.
     ScrollToNewest,
+    /// Close the window, which says goodbye.
+    Close,
     /// Remember what was read.
     Read {
         /// The room.

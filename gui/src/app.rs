@@ -130,6 +130,7 @@ impl Window {
                 Effect::FocusComposer => self.view.focus = Some(Focus::Composer),
                 Effect::FocusPassword => self.view.focus = Some(Focus::Password),
                 Effect::ScrollToNewest => self.view.scroll_to_newest(),
+                Effect::Close => ctx.send_viewport_cmd(ViewportCommand::Close),
             }
             // An answer may lie ready already; without this it would wait for the next event.
             ctx.request_repaint();

@@ -133,6 +133,8 @@ pub enum BackendEvent {
     },
     /// The answer to [`Command::LookAtInterfaces`].
     Interfaces(Vec<Interface>),
+    /// The system asks the program to end.
+    Terminate,
 }
 
 /// An address of this computer.

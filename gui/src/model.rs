@@ -130,6 +130,7 @@ impl Model {
                 self.refuse(&refusal);
                 vec![Effect::FocusPassword]
             }
+            BackendEvent::Terminate => vec![Effect::Close],
             event => self.apply_inside(event),
         }
     }
@@ -227,9 +228,10 @@ impl Model {
                 chat.interfaces = interfaces;
                 Vec::new()
             }
-            BackendEvent::Step(_) | BackendEvent::Joined { .. } | BackendEvent::Refused(_) => {
-                Vec::new()
-            }
+            BackendEvent::Step(_)
+            | BackendEvent::Joined { .. }
+            | BackendEvent::Refused(_)
+            | BackendEvent::Terminate => Vec::new(),
         }
     }
 

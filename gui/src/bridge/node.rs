@@ -62,6 +62,7 @@ impl NodeBackend {
         let (commands, orders) = mpsc::channel(COMMANDS_MAX);
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let outlet = Outlet { events, wake: Arc::new(wake) };
+        runtime.spawn(wait_for_signals(outlet.clone()));
         runtime.spawn(supervise(orders, outlet));
         Ok(Self { commands, events: received, returned: VecDeque::new(), runtime: Some(runtime) })
     }
@@ -116,6 +117,28 @@ impl Outlet {
         self.events.send(event).await.ok();
         (self.wake)();
     }
+}
+
+/// Ctrl-C in the terminal and the system's shutdown close the window as a click would.
+async fn wait_for_signals(outlet: Outlet) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        return;
+    }
+    outlet.emit(BackendEvent::Terminate).await;
 }
 
 /// A node that runs, and the tasks that serve it.
