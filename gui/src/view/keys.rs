@@ -1,10 +1,13 @@
 //! F1: the list of keys.
 
-use eframe::egui::{Grid, RichText, Ui, vec2};
+use eframe::egui::Ui;
 
 use crate::action::Action;
 use crate::theme;
 use crate::view::widgets;
+
+/// The column of keys.
+const KEYS_WIDTH: f32 = 176.0;
 
 const KEYS: [(&str, &str); 10] = [
     ("Enter", "Send the message"),
@@ -23,12 +26,18 @@ const KEYS: [(&str, &str); 10] = [
 pub fn keys_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     widgets::dialog(ui, "Keys", actions, |ui, _| {
-        Grid::new("keys").num_columns(2).spacing(vec2(20.0, 8.0)).show(ui, |ui| {
-            for (keys, what) in KEYS {
-                ui.label(RichText::new(keys).font(theme::strong()).color(p.text));
-                ui.label(RichText::new(what).font(theme::body()).color(p.dim));
-                ui.end_row();
-            }
-        });
+        for (keys, what) in KEYS {
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = 0.0;
+                let keys = widgets::wrapped(ui, keys, theme::strong(), p.text, KEYS_WIDTH - 12.0);
+                let height = keys.size().y;
+                let place = ui.available_rect_before_wrap().min;
+                ui.label(keys);
+                ui.add_space((place.x + KEYS_WIDTH - ui.cursor().left()).max(0.0));
+                widgets::paragraph(ui, what, theme::body(), p.dim);
+                ui.set_min_height(height);
+            });
+            ui.add_space(theme::GRID);
+        }
     });
 }

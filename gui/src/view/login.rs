@@ -330,15 +330,17 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
     let missing = model.login.missing(model.now_ms);
     let waits =
         model.login.refused.as_ref().is_some_and(|refused| refused.wait(model.now_ms).is_some());
-    let word = if model.login.password.is_empty() && missing.is_none() {
-        "Sign in with the stored pass"
-    } else if model.login.refused.as_ref().is_some_and(Explained::is_alarming) {
-        "Sign in all the same"
+    let ready = missing.is_none() && !waits;
+    let alarming = model.login.refused.as_ref().is_some_and(Explained::is_alarming);
+    let response = if alarming && ready {
+        widgets::danger_button(ui, "Sign in all the same", size)
+    } else if model.login.password.is_empty() && missing.is_none() {
+        widgets::primary_button(ui, "Sign in with the stored pass", ready, size)
     } else {
-        "Sign in"
+        widgets::primary_button(ui, "Sign in", ready, size)
     };
-    let clicked = widgets::primary_button(ui, word, missing.is_none() && !waits, size).clicked();
-    if (clicked || submitted) && missing.is_none() && !waits {
+    let clicked = response.clicked();
+    if (clicked || submitted) && ready {
         actions.push(Action::SignIn);
     }
     if let Some(missing) = missing.filter(|_| submitted || !model.login.password.is_empty()) {

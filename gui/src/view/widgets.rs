@@ -110,6 +110,19 @@ pub fn primary_button(ui: &mut Ui, word: &str, enabled: bool, size: Vec2) -> Res
     response
 }
 
+/// Something one can do, and mostly should not.
+pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let p = theme::palette(ui);
+    let fill = if response.hovered() { p.red_soft } else { p.background };
+    let corner = CornerRadius::same(theme::CORNER);
+    ui.painter().rect(rect, corner, fill, Stroke::new(1.0, p.red), StrokeKind::Inside);
+    focus_ring(ui, &response, rect, p);
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, word, theme::strong(), p.red);
+    name(&response, AccessRole::Button, word);
+    response
+}
+
 /// A quiet button with a line around it.
 pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
     let p = theme::palette(ui);
@@ -225,7 +238,7 @@ pub fn dialog(
         .shadow(ui.visuals().window_shadow)
         .inner_margin(theme::margin(6, 5));
     let space = ui.ctx().content_rect().size();
-    let modal = Modal::new(Id::unique("dialog")).frame(frame).backdrop_color(p.veil);
+    let modal = Modal::new(Id::unique(("dialog", title))).frame(frame).backdrop_color(p.veil);
     let shown = modal.show(ui.ctx(), |ui| {
         ui.set_width(theme::DIALOG_WIDTH.min(space.x - 96.0));
         ui.horizontal(|ui| {
