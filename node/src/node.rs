@@ -212,8 +212,7 @@ impl Node {
         }
         let key = config.key.clone();
         let candidates = [config.candidates.clone(), reader.peers()?].concat();
-        let (engine, around) =
-            engine(config.key, config.ticket, config.policy, config.clock, boot, &reader, now)?;
+        let (engine, around) = engine(&config, boot, &reader, now)?;
 
         let (view, view_seen) = watch::channel(Arc::new(engine.view()));
         let (report, reports) = mpsc::channel(REPORTS);
@@ -248,7 +247,7 @@ impl Node {
         };
         let profile = config.profile;
         tokio::spawn(async move {
-            event_loop.run().await;
+            Box::pin(event_loop.run()).await;
             drop(profile);
         });
         Ok(Self { commands, events, status: status_seen, reader })
@@ -353,24 +352,21 @@ async fn read<T: Send + 'static>(
 }
 
 fn engine(
-    key: SigningKey,
-    ticket: Ticket,
-    policy: SignedPolicy,
-    clock: RealmClock,
+    config: &NodeConfig,
     boot: u64,
     reader: &Reader,
     now: Now,
 ) -> Result<(Engine, Surroundings), StartError> {
-    let realm_ms = clock.peek_ms(now);
+    let realm_ms = config.clock.peek_ms(now);
     let (seen, largest_sent_at) = reader.recent(realm_ms.saturating_sub(SEEN_MS))?;
     let unsent = reader.unsent(realm_ms.saturating_sub(RESEND_AGE_MS_MAX))?;
     let config = engine::Config {
-        key,
-        ticket,
-        policy,
+        key: config.key.clone(),
+        ticket: config.ticket.clone(),
+        policy: config.policy.clone(),
         boot,
         session: u64::from_le_bytes(random()?),
-        clock,
+        clock: config.clock.clone(),
         seen,
         largest_sent_at,
         unsent,
