@@ -1,16 +1,21 @@
 //! Listeners that lie stop nobody, unless what they say is signed by our own key.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lanyard_node::event::{NodeEvent, RefusalCode};
+use lanyard_node::event::{NodeEvent, RefusalCode, Status};
 use lanyard_protocol::hello::{Hello, Verdict, VerdictCode};
 use lanyard_protocol::presence::{HERE, Presence, SignedPresence};
 use lanyard_protocol::ticket::Ticket;
 
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
 use crate::cast::{
-    SOON, Setup, alone, claims, hello, honest, in_company, key, now_ms, peer, they_chat, within,
+    LOOPBACK, SOON, Setup, alone, claims, hello, honest, in_company, key, now_ms, peer, they_chat,
+    within,
 };
 use crate::impostor::Impostor;
 use crate::raw::{closed, rest, say};
@@ -139,4 +144,51 @@ async fn a_newer_start_signed_by_our_own_key_ends_the_node() {
         _other => None,
     });
     assert_eq!(ended.await.map(|refusal| refusal.code), Some(RefusalCode::Superseded));
+}
+
+/// Carries one connection to `home`, but not before it may.
+async fn late_door(door: TcpListener, home: SocketAddr, may: oneshot::Receiver<()>) {
+    let (mut inner, _from) = door.accept().await.unwrap();
+    may.await.unwrap();
+    let mut outer = TcpStream::connect(home).await.unwrap();
+    tokio::io::copy_bidirectional(&mut inner, &mut outer).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_at_one_address_does_not_end_the_search_for_that_peer() {
+    let _lock = in_company();
+    let bob = honest("bob").await;
+    let door = TcpListener::bind(LOOPBACK).await.unwrap();
+    // A copy of bob's profile says "busy" once, before bob himself is reached at another address.
+    let copy = Impostor::with_key_of("bob").await;
+    let setup = Setup::of("alice").knowing(peer("bob"), copy.address);
+    let setup = setup.knowing(peer("bob"), door.local_addr().unwrap());
+    let (refused, may) = oneshot::channel();
+    let through = tokio::spawn(late_door(door, bob.address, may));
+    let mut alice = setup.start().await;
+    let (mut io, _hello) = copy.hello().await;
+    say(&mut io, &Verdict::plain(VerdictCode::Busy).to_frame()).await;
+    closed(&mut io).await;
+    drop(copy);
+    refused.send(()).unwrap();
+    alice.linked_with(peer("bob")).await;
+    let told = |status: &Status| {
+        status.addresses.get(&peer("bob")).is_some_and(|addresses| !addresses.is_empty())
+    };
+    alice.sees("where bob is", told).await;
+    let address = bob.address;
+    bob.node.quit().await;
+    drop(bob);
+    through.await.unwrap();
+    alice.unlinked_from(peer("bob")).await;
+    // Some dials fail while bob is away.
+    let failed = |status: &Status| {
+        status.attempts.iter().any(|attempt| attempt.address.contains(&address.port().to_string()))
+    };
+    alice.sees("a failed dial", failed).await;
+    let mut again = Setup::of("bob");
+    again.listen = address;
+    let mut bob = again.start().await;
+    alice.linked_with(peer("bob")).await;
+    they_chat(&mut alice, &mut bob, "found again").await;
 }
