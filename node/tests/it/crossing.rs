@@ -12,7 +12,7 @@ use crate::cast::{Honest, LOOPBACK, SOON, Setup, alone, peer, they_chat, within}
 
 /// How many pairs meet, and how many at the same time.
 const MEETINGS: usize = 300;
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 40;
 /// Nothing more may happen in this time after one link of two has gone.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -93,6 +93,7 @@ async fn meet(number: usize) {
     turnstile.homes.send([left.address, right.address]).unwrap();
     left.linked_with(right.peer).await;
     right.linked_with(left.peer).await;
+    they_chat(&mut left, &mut right, "while there may be two").await;
     let lanes = &mut turnstile.lanes;
     let one = within(SOON, "one link of two", lanes.wait_for(|lanes| lanes.open == 1)).await;
     assert_eq!(*one.unwrap(), Lanes { open: 1, ever: 2 }, "{number}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lanyard_node::event::{NodeEvent, RefusalCode};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -9,6 +10,9 @@ use crate::cast::{Honest, Setup, honest, in_company, peer, they_chat, within};
 
 /// A restarted peer is back in two-way chat within this time.
 const BACK: Duration = Duration::from_secs(12);
+
+/// The newer copy of a profile is not stopped in its turn.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A node whose runtime nobody drives any more: the sockets stay open, and nothing answers on them.
 /// So a computer looks whose cable was pulled.
@@ -82,4 +86,21 @@ async fn who_had_been_dialled_and_starts_again_beside_its_old_link_is_back_in_ch
     })
     .await;
     bury(old).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_older_of_two_copies_of_a_profile_stops_and_the_newer_chats_on() {
+    let _lock = in_company();
+    let mut host = honest("host").await;
+    let mut older = Setup::of("alice").knowing_node(&host).start().await;
+    older.linked_with(peer("host")).await;
+    let mut newer = Setup::of("alice").knowing_node(&host).start().await;
+    let ended = older.event("the end of the older copy", |event| match event {
+        NodeEvent::Ended(refusal) => Some(refusal.clone()),
+        _other => None,
+    });
+    assert_eq!(ended.await.map(|refusal| refusal.code), Some(RefusalCode::Superseded));
+    newer.linked_with(peer("host")).await;
+    they_chat(&mut newer, &mut host, "the copy").await;
+    assert!(!newer.event_until(QUIET, |event| matches!(event, NodeEvent::Ended(_))).await);
 }
