@@ -36,8 +36,8 @@ impl EventLoop {
             }
             Output::StoreOwn { request, message } => {
                 let received_at = self.realm_ms();
-                let write =
-                    Write::Message { request: Some(request), message, via: Via::Own, received_at };
+                let asked = Some(request);
+                let write = Write::Message { request: asked, message, via: Via::Own, received_at };
                 if !self.writer.try_write(write) {
                     let result = Err("the store cannot keep up".to_owned());
                     self.state.follow_ups.push_back(Input::OwnStored { request, result });
