@@ -2,7 +2,7 @@
 
 use lanyard_protocol::cose::{self, Kind};
 use lanyard_protocol::engine::Topic;
-use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::ticket::{Claims, Ticket};
 use lanyard_protocol::wire::Pair;
 
 use crate::cast::{Honest, Setup, claims, honest, in_company, key, peer, they_chat, ticket};
@@ -27,6 +27,10 @@ fn forgeries() -> Vec<(&'static str, Vec<u8>)> {
     let said_by_bob = message("bob", "forged");
     let (bobs, carols) = (ticket("bob"), ticket("carol"));
     let other_ticket = Pair { ticket: carols.as_bytes(), object: said_by_bob.as_bytes() };
+    // The same key, and other names.
+    let renamed =
+        Ticket::issue(Claims { nickname: "king".to_owned(), ..claims("bob") }, &key("realm"));
+    let renamed = Pair { ticket: renamed.as_bytes(), object: said_by_bob.as_bytes() }.to_bytes();
     let huge = cose::sign(Kind::Message, &key("bob"), &[0x5a; 20_000]);
     let huge = Pair { ticket: bobs.as_bytes(), object: &huge };
     let self_issued = Ticket::issue(claims("bob"), &key("bob"));
@@ -38,6 +42,7 @@ fn forgeries() -> Vec<(&'static str, Vec<u8>)> {
         ("a broken signature", broken),
         ("bob's ticket, another's key", message_with(ticket("bob"), "eve", |_| {}).to_gossip()),
         ("bob's message, another's ticket", other_ticket.to_bytes()),
+        ("bob's message, another ticket of bob's", renamed),
         ("a self-issued ticket", message_with(self_issued, "bob", |_| {}).to_gossip()),
         ("another realm's ticket", message_with(other_realm, "bob", |_| {}).to_gossip()),
         ("a byte too many", [genuine.as_slice(), &[0]].concat()),
