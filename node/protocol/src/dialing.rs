@@ -24,6 +24,8 @@ struct Entry {
     addresses: Vec<String>,
     state: State,
     failures: u32,
+    /// When it was last dialled.
+    dialled_at: Option<Duration>,
     /// Not dialled before this time, whatever happens meanwhile.
     not_before: Duration,
     /// Order of arrival, so that a full book forgets its oldest stranger.
@@ -68,6 +70,7 @@ impl AddressBook {
             addresses: Vec::new(),
             state: State::Due(mono.saturating_add(head_start)),
             failures: 0,
+            dialled_at: None,
             not_before: Duration::ZERO,
             touched,
         });
@@ -78,7 +81,10 @@ impl AddressBook {
         entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
         if let (true, State::Due(at)) = (news, entry.state) {
             entry.failures = 0;
-            entry.dial_at(at.min(mono.saturating_add(head_start)));
+            // Whoever tells of ever new addresses does not set the pace at which we dial them.
+            let pause_over =
+                entry.dialled_at.map_or(mono, |dialled| dialled.saturating_add(REDIAL_MIN));
+            entry.dial_at(at.min(pause_over.max(mono.saturating_add(head_start))));
         }
         self.forget_oldest();
     }
@@ -91,6 +97,7 @@ impl AddressBook {
         due.take(free)
             .map(|(peer, entry)| {
                 entry.state = State::Dialling(mono);
+                entry.dialled_at = Some(mono);
                 Dial { peer: *peer, addresses: entry.addresses.clone() }
             })
             .collect()
@@ -287,7 +294,21 @@ mod tests {
         book.poll(now);
         book.failed(LARGER, now, ms(0));
         book.add(LARGER, &["/ip4/10.0.0.2/tcp/1".into()], now, ms(0));
-        assert_eq!(book.poll(now)[0].addresses.len(), 2);
+        assert_eq!(book.poll(now + REDIAL_MIN)[0].addresses.len(), 2);
+    }
+
+    #[test]
+    fn r92_ever_new_addresses_do_not_set_the_pace_of_dials() {
+        let mut book = book(LARGER);
+        let mut dials = 0;
+        for round in 0..1_000 {
+            let now = ms(10 * round);
+            book.add(LARGER, &[format!("/ip4/10.0.0.2/tcp/{}", round + 1)], now, ms(0));
+            dials += book.poll(now).len();
+            book.failed(LARGER, now, ms(0));
+        }
+        // Ten seconds, two dials a second.
+        assert_eq!(dials, 20);
     }
 
     #[test]

@@ -152,9 +152,12 @@ impl EventLoop {
             self.report(report);
         }
         let Some(peer) = peer_key(&peer_id) else { return };
+        // One address may have refused us before another led to a link: no dial will end for that refusal.
+        self.state.refused_dials.retain(|refused| *refused != peer);
         let Some(hello) = self.take_admitted(peer, endpoint) else {
             tracing::warn!(?peer, "A connection without a Hello was closed");
             self.swarm.close_connection(connection);
+            self.feed(Input::DialFailed(peer));
             return;
         };
         tracing::debug!(?peer, dialled = endpoint.is_dialer(), "A connection stands");
