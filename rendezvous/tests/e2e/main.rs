@@ -1,0 +1,7 @@
+//! End to end: the real programs, started, driven, killed and searched as people and machines would.
+
+// The attribute tells clippy that helpers of tests are tests.
+#[cfg(test)]
+mod chatting;
+#[cfg(test)]
+mod harness;
