@@ -64,14 +64,17 @@ impl Said {
 impl Realm {
     /// A fresh realm that is served, with these accounts.
     pub(crate) fn with(names: &[&str]) -> Self {
-        let realm = Self::unserved(Arc::new(alone()), None).served();
-        names.iter().for_each(|name| realm.add(name));
-        realm
+        Self::served(None, names)
     }
 
-    /// The same, with everything in the logs of all its programs.
-    pub(crate) fn traced(names: &[&str]) -> Self {
-        let realm = Self::unserved(Arc::new(alone()), Some("trace")).served();
+    /// The same, with `RUST_LOG` set for all its programs.
+    pub(crate) fn logging(log_filter: &'static str, names: &[&str]) -> Self {
+        Self::served(Some(log_filter), names)
+    }
+
+    fn served(log_filter: Option<&'static str>, names: &[&str]) -> Self {
+        let mut realm = Self::unserved(Arc::new(alone()), log_filter);
+        realm.serve();
         names.iter().for_each(|name| realm.add(name));
         realm
     }
@@ -92,23 +95,23 @@ impl Realm {
         realm
     }
 
-    fn served(mut self) -> Self {
-        self.serve(&[]);
-        self
+    /// Starts `serve` on 127.0.0.1, on the ports of the last time, and waits until it listens.
+    pub(crate) fn serve(&mut self) {
+        self.serve_at("127.0.0.1:0");
     }
 
-    /// Starts `serve` on 127.0.0.1 and waits until it listens.
-    pub(crate) fn serve(&mut self, options: &[&str]) {
-        let mut program = self.serve_program(&["--listen", "127.0.0.1:0"], options);
+    /// Starts `serve` on this address and waits until it listens.
+    pub(crate) fn serve_at(&mut self, address: &str) {
+        let mut program = self.serve_program(&["--listen", address]);
         let listens = |line: &Value| line["event"] == "listening";
         self.listening = program.expect("that it listens", PATIENCE, listens);
         self.serving = Some(program);
     }
 
     /// Starts `serve` with these options and waits for nothing.
-    pub(crate) fn serve_program(&self, listen: &[&str], options: &[&str]) -> Program {
+    pub(crate) fn serve_program(&self, options: &[&str]) -> Program {
         let mut command = self.command(&["serve", "--json"]);
-        command.args(listen).args(options);
+        command.args(options);
         Program::spawn("rendezvous", command, &self.logs())
     }
 
@@ -189,11 +192,16 @@ impl Realm {
         };
     }
 
-    /// A terminal peer for this account, with its own profile and the right password, before it starts.
-    pub(crate) fn peer(&self, name: &str) -> Start {
+    /// `lanyard-node`, without arguments.
+    pub(crate) fn node_command(&self) -> Command {
         let mut command = Command::new(node_program());
         self.set_log_filter(&mut command);
-        Start::new(command, name, self.link(), self.profile(name), self.logs())
+        command
+    }
+
+    /// A terminal peer for this account, with its own profile and the right password, before it starts.
+    pub(crate) fn peer(&self, name: &str) -> Start {
+        Start::new(self.node_command(), name, self.link(), self.profile(name), self.logs())
     }
 
     /// Starts a terminal peer and waits until it is ready.

@@ -5,3 +5,9 @@
 mod chatting;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod login_node_gone;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod restarts;

@@ -94,7 +94,7 @@ impl Start {
     /// Starts it and waits until it is ready.
     pub(crate) fn ready(self) -> Peer {
         let mut peer = self.spawn();
-        peer.ready = peer.expect("ready", PATIENCE, |line| line["event"] == "ready");
+        peer.become_ready();
         peer
     }
 
@@ -127,6 +127,11 @@ impl DerefMut for Peer {
 }
 
 impl Peer {
+    /// Waits until it is ready.
+    pub(crate) fn become_ready(&mut self) {
+        self.ready = self.expect("ready", PATIENCE, |line| line["event"] == "ready");
+    }
+
     /// Its PeerId.
     pub(crate) fn id(&self) -> &str {
         self.ready["peer"].as_str().unwrap()

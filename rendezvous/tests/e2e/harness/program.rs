@@ -31,6 +31,8 @@ pub(crate) struct Program {
     pending: VecDeque<Value>,
     /// Every line, in order.
     transcript: Vec<Value>,
+    /// The same as they were printed.
+    printed: Vec<String>,
     log: PathBuf,
 }
 
@@ -52,9 +54,9 @@ impl Program {
             }
         };
         std::thread::Builder::new().name(format!("stdout of {name}")).spawn(read).unwrap();
-        let (pending, transcript) = (VecDeque::new(), Vec::new());
+        let (pending, transcript, printed) = (VecDeque::new(), Vec::new(), Vec::new());
         let stdin = child.stdin.take();
-        Self { name: name.to_owned(), child, stdin, lines, pending, transcript, log }
+        Self { name: name.to_owned(), child, stdin, lines, pending, transcript, printed, log }
     }
 
     /// Takes the first line that fits and that nothing has taken before, waiting for it if need be.
@@ -74,7 +76,7 @@ impl Program {
             looked_at = self.pending.len();
             let left = within.checked_sub(clock::monotonic().duration_since(started));
             match self.lines.recv_timeout(left.unwrap_or_default()) {
-                Ok(line) => self.take(&line),
+                Ok(line) => self.take(line),
                 Err(why) => panic!(
                     "{}: expected {what} within {within:?} ({why}); not taken yet: {:#?}",
                     self.name, self.pending
@@ -83,18 +85,24 @@ impl Program {
         }
     }
 
-    fn take(&mut self, line: &str) {
-        let value = serde_json::from_str(line).unwrap_or_else(|_plain| line.into());
-        self.transcript.push(Value::clone(&value));
+    fn take(&mut self, line: String) {
+        let value: Value = serde_json::from_str(&line).unwrap();
+        self.transcript.push(value.clone());
         self.pending.push_back(value);
+        self.printed.push(line);
     }
 
     /// Every line until now, in order, taken or not.
     pub(crate) fn transcript(&mut self) -> &[Value] {
         while let Ok(line) = self.lines.try_recv() {
-            self.take(&line);
+            self.take(line);
         }
         &self.transcript
+    }
+
+    /// The lines of the transcript as they were printed, without their ends.
+    pub(crate) fn printed(&self) -> &[String] {
+        &self.printed
     }
 
     /// Forgets what has not been taken, so that the next expectation is about what comes.
@@ -138,7 +146,7 @@ impl Program {
         loop {
             let left = within.checked_sub(clock::monotonic().duration_since(started));
             match self.lines.recv_timeout(left.unwrap_or_default()) {
-                Ok(line) => self.take(&line),
+                Ok(line) => self.take(line),
                 Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap(),
                 Err(RecvTimeoutError::Timeout) => {
                     panic!("{} should have ended within {within:?}", self.name)
