@@ -114,10 +114,10 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn load(text: &str) -> Result<Config, ConfigError> {
+    fn folder(text: &[u8]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
-        Config::load(dir.path())
+        dir
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn fields_can_stand_alone() {
-        let config = load("[argon2]\nmemory_kib = 8192\n").unwrap();
+        let config = Config::load(folder(b"[argon2]\nmemory_kib = 8192\n").path()).unwrap();
         assert_eq!((config.argon2.memory_kib, config.argon2.passes), (8_192, 3));
     }
 
@@ -142,11 +142,10 @@ mod tests {
             ("[argon", "not a valid"),
             ("[argon2]\npasses = -3", "not a valid"),
         ] {
-            let error = load(text).unwrap_err().to_string();
+            let error = Config::load(folder(text.as_bytes()).path()).unwrap_err().to_string();
             assert!(error.contains(part), "{text:?} gives {error:?}");
         }
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(FILE_NAME), [0xff, 0xfe]).unwrap();
+        let dir = folder(&[0xff, 0xfe]);
         assert!(matches!(Config::load(dir.path()), Err(ConfigError::Read { .. })));
     }
 }

@@ -88,3 +88,44 @@ pub fn issue_for_member(
     };
     Ticket::issue(claims, realm_key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::accounts::State;
+
+    fn account(newest_cut: u64) -> Account {
+        Account {
+            id: AccountId([1; 16]),
+            username: "alice".to_owned(),
+            skeleton: "alice".to_owned(),
+            nickname: "Alice".to_owned(),
+            role: Role::Member,
+            phc: String::new(),
+            state: State::Enabled,
+            created_at: 0,
+            last_login_at: 0,
+            newest_cut,
+        }
+    }
+
+    #[test]
+    fn no_ticket_is_issued_below_the_newest_cut() {
+        for (cut, now, issued) in
+            [(0, 9_999, 9), (12_000, 9_999, 12), (12_001, 9_999, 13), (5_000, 9_999, 9)]
+        {
+            assert_eq!(issue_time_s(&account(cut), now), issued, "cut at {cut}, now {now}");
+        }
+    }
+
+    #[test]
+    fn the_members_ticket_is_of_role_authority_and_one_account() {
+        let realm = SigningKey::from_bytes(&[3; 32]);
+        let member = PeerKey([9; 32]);
+        let one = issue_for_member(&realm, member, 5_000, 1, [1; 16]);
+        let two = issue_for_member(&realm, member, 9_000, 2, [2; 16]);
+        assert_eq!(one.claims().account, two.claims().account);
+        assert_eq!(one.claims().role, Role::Authority);
+        assert!(Ticket::verify(two.as_bytes(), &public_key(&realm)).is_ok());
+    }
+}

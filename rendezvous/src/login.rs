@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use lanyard_protocol::login::{Denial, DenialCode, Grant, Login, PEERS_MAX, Reply, Request};
+use lanyard_protocol::login::{
+    Denial, DenialCode, Grant, Login, PEERS_MAX, PeerAddresses, Reply, Request,
+};
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::Connection;
 
@@ -116,7 +118,7 @@ impl Office {
         login: Login,
         clock_ms: u64,
     ) -> Result<Reply, LoginError> {
-        let Login { username, password, nickname, device_label: _ } = login;
+        let Login { username, password, nickname, device_label } = login;
         let address = from.ip();
         let username = Username::parse(&username).map_err(|_cannot_exist| username);
         // One key per account, however it is spelled, or each spelling would have its own five tries.
@@ -152,7 +154,7 @@ impl Office {
             Gate::Wait { .. } => Passed::OverDelay,
         };
         self.throttle().succeeded(&key, passed);
-        self.grant(SignIn { account, rehash, peer, from, nickname, clock_ms }).await
+        self.grant(SignIn { account, rehash, peer, from, nickname, device_label, clock_ms }).await
     }
 
     async fn find(&self, name: Option<Username>, peer: PeerKey) -> Result<Found, LoginError> {
@@ -210,6 +212,7 @@ struct SignIn {
     peer: PeerKey,
     from: SocketAddr,
     nickname: Option<String>,
+    device_label: Option<String>,
     clock_ms: u64,
 }
 
@@ -239,7 +242,10 @@ fn grant(
     let issued_at_s = issuer::issue_time_s(&account, now);
     let lifetime_s = rules::newest(tx)?.ticket_lifetime_s;
     let expires_at = issued_at_s.saturating_add(lifetime_s).saturating_mul(1_000);
-    let device = devices::sign_in(tx, account.id, sign_in.peer, now, expires_at)?;
+    // A label is for its owner's eyes; one that cannot be shown is left out.
+    let label = sign_in.device_label.as_deref().and_then(|text| Nickname::parse(text).ok());
+    let label = label.as_ref().map_or("", Nickname::as_str);
+    let device = devices::sign_in(tx, account.id, sign_in.peer, label, now, expires_at)?;
     accounts::set_last_login(tx, account.id, now)?;
     let address = sign_in.from.to_string();
     let session = NewSession { account: account.id, device, address, since: now, expires_at };
@@ -263,7 +269,8 @@ fn grant(
         policy: policy.as_bytes().to_vec(),
         realm_time: now,
         member: member.addresses(),
-        peers: member.peers(PEERS_MAX),
+        // One entry out of bounds would make the whole reply unreadable.
+        peers: member.peers(PEERS_MAX).into_iter().filter(PeerAddresses::is_bounded).collect(),
         nickname_refused,
     })))
 }

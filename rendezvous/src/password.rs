@@ -75,8 +75,8 @@ impl Password {
     ///
     /// # Errors
     /// As [`Password::new`], and [`PasswordError::NotText`].
-    pub fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Result<Self, PasswordError> {
-        let text = std::str::from_utf8(&bytes).map_err(|_no_detail| PasswordError::NotText)?;
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PasswordError> {
+        let text = std::str::from_utf8(bytes).map_err(|_no_detail| PasswordError::NotText)?;
         Self::new(text.to_owned())
     }
 
@@ -262,8 +262,7 @@ mod tests {
         assert_eq!(Password::new(String::new()).unwrap_err(), PasswordError::Empty);
         assert!(Password::new("x".repeat(1_024)).is_ok());
         assert_eq!(Password::new("x".repeat(1_025)).unwrap_err(), PasswordError::TooLong);
-        let bytes = Zeroizing::new(vec![0xff, 0xfe]);
-        assert_eq!(Password::from_bytes(bytes).unwrap_err(), PasswordError::NotText);
+        assert_eq!(Password::from_bytes(&[0xff, 0xfe]).unwrap_err(), PasswordError::NotText);
         assert!(password("1234567").warning().is_some());
         assert!(password("12345678").warning().is_none());
         assert!(password("пароль12").warning().is_none(), "characters, not bytes");

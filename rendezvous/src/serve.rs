@@ -39,6 +39,9 @@ const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
 /// How often the member's ticket is renewed: long before half of its life.
 const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
+/// The longest that the member may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// What the operator asks for.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -117,8 +120,8 @@ pub enum ServeError {
     /// Threads.
     #[error("the system gives no threads")]
     Threads(#[source] std::io::Error),
-    /// The member's key makes no identity.
-    #[error("there is no name for the realm in {0:?}: it must have 1 to 64 visible characters")]
+    /// The realm's name cannot be shown.
+    #[error("{0:?} cannot be the realm's name: it must have 1 to 48 visible characters")]
     Name(String),
 }
 
@@ -149,14 +152,16 @@ pub async fn serve(
     let desk = Desk::open(&realm_seed, places.desk, Arc::new(office)).await?;
     announce(&listening(&options, &places, &signed, member.as_ref()));
 
-    let keeper = Keeper { store, realm_key, member: Arc::clone(&member) };
+    let told = signed.policy().number;
+    let keeper = Keeper { store, realm_key, member: Arc::clone(&member), told };
     tokio::select! {
         biased;
         () = shutdown => tracing::info!("Stopping"),
         () = desk.run() => {}
         () = keeper.watch() => {}
     }
-    member.quit().await;
+    // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
+    tokio::time::timeout(GOODBYE, member.quit()).await.ok();
     keeper.roll_call(Vec::new()).await;
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
@@ -289,7 +294,7 @@ fn listening(
 }
 
 /// How far the watch over the rows has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
     version: Option<i64>,
     told: u64,
@@ -300,6 +305,8 @@ struct Keeper {
     store: StoreHandle,
     realm_key: Arc<SigningKey>,
     member: Arc<dyn Member>,
+    /// The number of the policy that the member started with.
+    told: u64,
 }
 
 impl Keeper {
@@ -308,7 +315,7 @@ impl Keeper {
         let mut roll_call = tokio::time::interval(ROLL_CALL_EVERY);
         let mut renew = tokio::time::interval(RENEW_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut seen, mut online) = (Seen::default(), Vec::new());
+        let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
         // The first tick is at once, and the member has just got a ticket.
         renew.tick().await;
         loop {

@@ -11,7 +11,7 @@ use crate::cli::PasswordArgs;
 /// Asks for a password.
 pub(crate) fn read(args: PasswordArgs) -> Result<Password, Failure> {
     let line = if args.password_stdin { from_stdin()? } else { from_terminal()? };
-    Password::from_bytes(line).map_err(|error| match error {
+    Password::from_bytes(&line).map_err(|error| match error {
         PasswordError::NotText => Failure::refused("bad-field", error.to_string()),
         _ => Failure::refused("weak-password", error.to_string()),
     })

@@ -1,7 +1,6 @@
 //! `serve`: runs the login node until SIGTERM or SIGINT.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use lanyard_rendezvous::member::MeshMember;
@@ -11,9 +10,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::answer::{Answers, Failure};
 use crate::cli::ServeArgs;
-
-/// Whatever still runs after this is left to the end of the process.
-const LINGER: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Result<(), Failure> {
     let ServeArgs { listen, mesh_listen, advertise, name, no_relay } = args;
@@ -36,7 +32,8 @@ pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Resu
             .await
             .map_err(|error| Failure::Fault(error.into()))
     });
-    runtime.shutdown_timeout(LINGER);
+    // Sign-ins in progress end with the process; their askers come again.
+    runtime.shutdown_background();
     result
 }
 

@@ -47,6 +47,7 @@ impl Desk {
             policy,
             listen: "127.0.0.1:1".parse().unwrap(),
             addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+            realm_now_ms: NOW,
             relay: false,
         };
         let member = StandIn::start(config);
@@ -227,6 +228,7 @@ async fn a_password_changed_during_the_check_does_not_let_in() {
         peer: LAPTOP,
         from: "192.0.2.1:1".parse().unwrap(),
         nickname: None,
+        device_label: None,
         clock_ms: NOW,
     };
     let reply = desk.office.grant(sign_in).await.unwrap();

@@ -69,16 +69,17 @@ pub fn sign_in(
     conn: &Connection,
     account: AccountId,
     peer: PeerKey,
+    label: &str,
     now: u64,
     expires_at: u64,
 ) -> Result<u64, StoreError> {
     conn.query_row(
         "INSERT INTO devices (account, number, peer, label, first_seen, last_login, last_expiry, logged_out)
-         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM devices WHERE account = ?1), ?2, '', ?3, ?3, ?4, 0)
+         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM devices WHERE account = ?1), ?2, ?5, ?3, ?3, ?4, 0)
          ON CONFLICT (account, peer) DO UPDATE SET
-             last_login = excluded.last_login, last_expiry = excluded.last_expiry, logged_out = 0
+             last_login = excluded.last_login, last_expiry = excluded.last_expiry, logged_out = 0, label = coalesce(nullif(excluded.label, ''), label)
          RETURNING number",
-        params![account.0.as_slice(), peer.0.as_slice(), to_sql(now), to_sql(expires_at)],
+        params![account.0.as_slice(), peer.0.as_slice(), to_sql(now), to_sql(expires_at), label],
         |row| row.get(0),
     )
     .doing("register the device")

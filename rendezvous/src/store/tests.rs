@@ -150,7 +150,7 @@ fn devices_are_numbered_within_their_account_and_keep_their_number() {
         .write(|tx| {
             [(alice, laptop), (alice, phone), (bob, laptop), (alice, laptop)]
                 .into_iter()
-                .map(|(account, peer)| devices::sign_in(tx, account, peer, 10, 20))
+                .map(|(account, peer)| devices::sign_in(tx, account, peer, "", 10, 20))
                 .collect::<Result<_, StoreError>>()
         })
         .unwrap();
@@ -166,7 +166,7 @@ fn sessions_are_listed_until_their_ticket_ends() {
     let peer = PeerKey([7; 32]);
     store
         .write(|tx| {
-            let device = devices::sign_in(tx, alice, peer, 10, 1_000)?;
+            let device = devices::sign_in(tx, alice, peer, "laptop", 10, 1_000)?;
             let address = "192.0.2.1:5".to_owned();
             let session = sessions::NewSession {
                 account: alice,

@@ -1,1 +1,148 @@
-//! To come.
+//! `PROTOCOL.md` and the code say the same: rules, examples, limits.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lanyard_protocol::limits;
+use lanyard_protocol::wire;
+use serde_bytes::ByteBuf;
+
+use crate::objects::{self, unhex};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn protocol() -> String {
+    std::fs::read_to_string(root().join("PROTOCOL.md")).unwrap()
+}
+
+/// The text of all Rust files under a directory of the workspace.
+fn sources(directory: &Path, text: &mut String) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+fn all_sources() -> String {
+    let mut text = String::new();
+    for directory in
+        ["node/protocol", "node/src", "node/tests", "rendezvous/src", "rendezvous/tests"]
+    {
+        sources(&root().join(directory), &mut text);
+    }
+    text
+}
+
+/// The numbers that follow a mark, such as `R-`, in a text.
+fn numbers_after(mark: &str, text: &str) -> BTreeSet<u32> {
+    let number_of = |rest: &str| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    text.split(mark).skip(1).filter_map(number_of).collect()
+}
+
+fn defined() -> BTreeSet<u32> {
+    numbers_after("\n**R-", &protocol())
+}
+
+#[test]
+fn every_rule_is_cited_by_its_own_number_and_every_cited_rule_is_defined() {
+    let defined = defined();
+    assert!(defined.len() > 50, "the rules were found");
+    let sources = all_sources();
+    let mut cited = numbers_after("R-", &sources);
+    cited.extend(numbers_after("fn r", &sources));
+    let uncited: Vec<_> = defined.difference(&cited).collect();
+    let undefined: Vec<_> = cited.difference(&defined).collect();
+    assert!(uncited.is_empty(), "defined and cited nowhere: {uncited:?}");
+    assert!(undefined.is_empty(), "cited and defined nowhere: {undefined:?}");
+}
+
+#[test]
+fn the_page_refers_only_to_its_own_rules_and_numbers_each_once() {
+    let page = protocol();
+    let undefined: Vec<_> = numbers_after("R-", &page).difference(&defined()).copied().collect();
+    assert!(undefined.is_empty(), "{undefined:?}");
+    assert_eq!(page.matches("\n**R-").count(), defined().len());
+}
+
+#[test]
+fn every_example_is_a_golden_file_and_every_golden_file_an_example() {
+    let page = protocol();
+    let mut shown = BTreeSet::new();
+    for part in page.split("<!-- golden: ").skip(1) {
+        let (name, rest) = part.split_once(" -->\n```text\n").unwrap();
+        let (example, _after) = rest.split_once("```").unwrap();
+        assert_eq!(hex::encode(unhex(example)), hex::encode(objects::golden(name)), "{name}");
+        shown.insert(name);
+    }
+    let files: BTreeSet<_> = objects::all().into_iter().map(|(name, _, _)| name).collect();
+    assert_eq!(shown, files);
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}
+
+/// Pairs of name and value, so that the table can be compared.
+macro_rules! named {
+    ($unit:expr; $($name:ident)*) => { vec![$((stringify!($name), $unit(limits::$name))),*] };
+}
+
+fn limits() -> Vec<(&'static str, u64)> {
+    let size = |size: usize| size as u64;
+    let mut all = named!(size;
+        MESSAGE_BYTES_MAX TICKET_BYTES_MAX PRESENCE_BYTES_MAX POLICY_BYTES_MAX
+        POLICY_HEAD_BYTES_MAX GATE_FRAME_BYTES_MAX LOGIN_REQUEST_BYTES_MAX LOGIN_REPLY_BYTES_MAX
+        SYNC_REQUEST_BYTES_MAX SYNC_REPLY_BYTES_MAX PASSWORD_BYTES_MAX NAME_BYTES_MAX
+        PRESENCE_ADDRESSES_MAX ADDRESS_BYTES_MAX STATUS_BYTES_MAX ROOM_BYTES_MAX REJECTS_MAX
+        DIALS_PENDING_MAX LINKS_FULL_MAX ADDRESS_BOOK_MAX ADDRESSES_PER_PEER_MAX ROSTER_MAX
+        TICKET_CACHE_MAX SEEN_MAX OUTBOX_MAX);
+    all.extend(named!(u64::from;
+        NOT_BEFORE_LEEWAY_MS LINK_GRACE_MS AHEAD_MS_MAX GOSSIP_AGE_MS_MAX SEEN_MS
+        RESEND_AGE_MS_MAX ORDER_AHEAD_MS_MAX LATE_MS CLOCK_OFF_MS PRESENCE_LEASE_REFRESHES));
+    all.extend(named!(ms;
+        REJECT_WINDOW DENY_FOR LARGER_DIALS_AFTER BUSY_REDIAL DUPLICATE_CLOSE SUBSCRIBE_DEADLINE
+        LOST_AFTER POLICY_DEADLINE PRESENCE_REFRESH_MIN PRESENCE_REFRESH_PER_PEER REDIAL_MIN
+        REDIAL_MAX));
+    all
+}
+
+#[test]
+fn the_table_of_limits_has_the_values_of_the_code() {
+    let page = protocol();
+    let (_before, table) = page.split_once("## 12. Limits").unwrap();
+    let rows: BTreeSet<(String, u64)> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "))
+        .map(|(name, value)| (name.to_owned(), value.replace(',', "").parse().unwrap()))
+        .collect();
+    let expected = limits().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    assert_eq!(rows, expected);
+    let declared = std::fs::read_to_string(root().join("node/protocol/src/limits.rs")).unwrap();
+    assert_eq!(declared.matches("\npub const ").count(), rows.len(), "every limit is in the table");
+}
+
+#[test]
+fn r97_the_examples_of_requests_between_peers_are_what_the_codec_writes() {
+    let five = ByteBuf::from(wire::encode(&5u64));
+    assert_eq!(hex::encode(wire::encode(&(1u16, five))), "82014105");
+    assert_eq!(hex::encode(wire::encode(&(2u16, ByteBuf::new()))), "820240");
+    let page = protocol();
+    assert!(page.contains("`82 01 41 05`") && page.contains("`82 02 40`"));
+}
+
+#[test]
+fn r96_a_request_with_an_empty_body_is_read_in_two_steps() {
+    let unknown: (u16, ByteBuf) = wire::decode(&[0x82, 0x19, 0x27, 0x0f, 0x40], 9).unwrap();
+    assert_eq!(unknown, (9_999, ByteBuf::new()));
+}

@@ -4,7 +4,7 @@ use super::harness::{
     BOOT, Peer, closed, dialled, hello_of, key_of, link_input, millis, presence_by, realm, seconds,
     ticket_of,
 };
-use crate::engine::{Event, Input, LinkId, Output, Topic, links::NewLink};
+use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::limits::{DUPLICATE_CLOSE, LINK_GRACE_MS, SUBSCRIBE_DEADLINE};
 use crate::login::PeerAddresses;
@@ -54,26 +54,29 @@ fn r88_the_view_for_the_gate_carries_the_proof() {
     assert_eq!(refused, expected);
 }
 
-fn new_link(id: u64, number: u8, dialled: bool, relayed: bool) -> Input {
-    Input::LinkUp(NewLink {
-        id: LinkId(id),
-        peer: key_of(number),
-        dialled,
-        relayed,
-        address: "/ip4/10.0.0.9/tcp/4003".into(),
-        hello: hello_of(number),
-    })
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    Relayed,
 }
 
-/// Who of the peers 2 and 3 closes which of the links 1 and 2. `links`: dialled by peer 2?, relayed?
-fn duplicates(links: [(bool, bool); 2], order_at_3: [usize; 2]) -> (Vec<u64>, Vec<u64>) {
+fn new_link(id: u64, number: u8, dialled: bool, way: Way) -> Input {
+    let mut input = link_input(id, number, dialled, hello_of(number));
+    if let Input::LinkUp(link) = &mut input {
+        link.relayed = way == Way::Relayed;
+    }
+    input
+}
+
+/// Who of the peers 2 and 3 closes which of the links 1 and 2. `links`: whether peer 2 dialled it, and its way.
+fn duplicates(links: [(bool, Way); 2], order_at_3: [usize; 2]) -> (Vec<u64>, Vec<u64>) {
     let (mut a, mut b) = (Peer::new(2), Peer::new(3));
-    for (index, (by_a, relayed)) in links.into_iter().enumerate() {
-        a.feed(new_link(index as u64 + 1, 3, by_a, relayed));
+    for (index, (by_a, way)) in links.into_iter().enumerate() {
+        a.feed(new_link(index as u64 + 1, 3, by_a, way));
     }
     for index in order_at_3 {
-        let (by_a, relayed) = links[index];
-        b.feed(new_link(index as u64 + 1, 2, !by_a, relayed));
+        let (by_a, way) = links[index];
+        b.feed(new_link(index as u64 + 1, 2, !by_a, way));
     }
     a.subscribe(3);
     b.subscribe(2);
@@ -86,7 +89,7 @@ fn r94_both_sides_keep_the_link_that_the_smaller_key_dialled() {
     let a_is_smaller = key_of(2) < key_of(3);
     let loser = if a_is_smaller { 2 } else { 1 };
     for order in [[0, 1], [1, 0]] {
-        let (by_a, by_b) = duplicates([(true, false), (false, false)], order);
+        let (by_a, by_b) = duplicates([(true, Way::Direct), (false, Way::Direct)], order);
         assert_eq!((by_a, by_b), (vec![loser], vec![loser]));
     }
 }
@@ -94,7 +97,7 @@ fn r94_both_sides_keep_the_link_that_the_smaller_key_dialled() {
 #[test]
 fn r94_a_direct_link_stays_before_a_relayed_one() {
     for by_a in [true, false] {
-        let (at_a, at_b) = duplicates([(by_a, true), (!by_a, false)], [1, 0]);
+        let (at_a, at_b) = duplicates([(by_a, Way::Relayed), (!by_a, Way::Direct)], [1, 0]);
         assert_eq!((at_a, at_b), (vec![1], vec![1]));
     }
 }
@@ -102,7 +105,7 @@ fn r94_a_direct_link_stays_before_a_relayed_one() {
 #[test]
 fn r94_who_dialled_both_keeps_its_first_and_the_other_side_waits() {
     for order in [[0, 1], [1, 0]] {
-        let (at_a, at_b) = duplicates([(true, false), (true, false)], order);
+        let (at_a, at_b) = duplicates([(true, Way::Direct), (true, Way::Direct)], order);
         assert_eq!((at_a, at_b), (vec![2], vec![]));
     }
 }

@@ -1,0 +1,11 @@
+//! The login node from outside: the real program, driven as an operator and as a peer would.
+
+// The attribute tells clippy that helpers of tests are tests.
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod serving;

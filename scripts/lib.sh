@@ -1,0 +1,83 @@
+# Shared by the scripts of this folder: what they need, building, and a realm in a temporary folder.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+say() { printf '%s\n' "$*"; }
+
+# need COMMAND WHAT-TO-DO: ends with a sentence if the command is missing.
+need() { command -v "$1" >/dev/null 2>&1 || die "$1 is missing. $2"; }
+
+need_toolchain() {
+    need cargo "Install Rust (https://rustup.rs); rust-toolchain.toml then picks the version."
+    command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 \
+        || die "a C compiler is missing: SQLite is built from source. On Debian: apt-get install build-essential"
+}
+
+# build PACKAGE…: builds with the same profile as the tests, so that nothing is built twice.
+build() {
+    need_toolchain
+    say "Building (the first time takes some minutes) …"
+    local packages=()
+    for package in "$@"; do packages+=(--package "$package"); done
+    (cd "$ROOT" && cargo build --quiet "${packages[@]}") || die "the build failed"
+    BIN=${CARGO_TARGET_DIR:-$ROOT/target}/debug
+}
+
+# Everything that a script starts or writes is gone when it ends.
+start_workspace() {
+    WORK=$(mktemp -d "${TMPDIR:-/tmp}/lanyard.XXXXXX") || die "no temporary folder"
+    PIDS=()
+    trap stop_workspace EXIT
+    trap 'exit 130' INT TERM
+}
+
+stop_workspace() {
+    trap - EXIT INT TERM
+    if [ ${#PIDS[@]} -gt 0 ]; then
+        kill "${PIDS[@]}" 2>/dev/null
+        wait "${PIDS[@]}" 2>/dev/null
+    fi
+    rm -rf "$WORK"
+}
+
+# wait_until SECONDS COMMAND…: tries ten times a second; false if it never came true.
+wait_until() {
+    local deadline=$((SECONDS + $1)); shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.1
+    done
+}
+
+# start_rendezvous NAME: serves on loopback and sets LINK.
+start_rendezvous() {
+    "$BIN/lanyard-rendezvous" --data-dir "$WORK/rendezvous" serve --listen 127.0.0.1:0 --name "$1" \
+        >"$WORK/rendezvous.out" 2>"$WORK/rendezvous.err" &
+    PIDS+=($!); RENDEZVOUS=$!
+    wait_until 30 grep -q '^join link: ' "$WORK/rendezvous.out" || {
+        cat "$WORK/rendezvous.err" >&2; die "the rendezvous does not start"
+    }
+    LINK=$(sed -n 's/^join link: //p' "$WORK/rendezvous.out")
+}
+
+# add_account NAME: with a password made from the name.
+add_account() {
+    printf 'password of %s\n' "$1" | "$BIN/lanyard-rendezvous" --data-dir "$WORK/rendezvous" \
+        user add "$1" --password-stdin >/dev/null || die "cannot add the account $1"
+}
+
+# start_peer NAME [OPTION…]: a terminal peer; `tell NAME LINE` writes to it, its output is $WORK/NAME.out.
+start_peer() {
+    local name=$1; shift
+    mkfifo "$WORK/$name.in"
+    # Open for both: the peer's stdin stays open between two lines.
+    "$BIN/lanyard-node" chat --join "$LINK" --username "$name" --password-stdin \
+        --data-dir "$WORK/$name" --listen 127.0.0.1:0 "$@" \
+        <>"$WORK/$name.in" >"$WORK/$name.out" 2>"$WORK/$name.err" &
+    PIDS+=($!)
+    tell "$name" "password of $name"
+}
+
+tell() { printf '%s\n' "$2" >"$WORK/$1.in"; }
