@@ -56,7 +56,7 @@ impl From<ProfileError> for Refusal {
             | ProfileError::DamagedStore(_)
             | ProfileError::Io { .. } => RefusalCode::ProfileDamaged,
         };
-        Self { code, reason: error.to_string(), retry_after_s: None }
+        Self::new(code, &error)
     }
 }
 
