@@ -229,6 +229,10 @@ fn node_program() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_lanyard-rendezvous")).with_file_name(name)
 }
 
+/// Variables that cargo sets for a test.
+const OF_THIS_PACKAGE: [&str; 4] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_PRIMARY_PACKAGE", "CARGO_BIN_EXE_"];
+
 /// Builds `lanyard-node` once: cargo gives us only the programs of our own package.
 fn build_node() {
     static BUILT: Once = Once::new();
@@ -239,7 +243,15 @@ fn build_node() {
             "debug" => "dev",
             other => other,
         };
-        let status = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo says of this package to its test must not reach the build of another: build scripts run again.
+        for (name, _value) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|p| name.starts_with(p)))
+            {
+                cargo.env_remove(name);
+            }
+        }
+        let status = cargo
             .args(["build", "--quiet", "-p", "lanyard-node", "--bin", "lanyard-node"])
             .args(["--profile", profile, "--target-dir"])
             .arg(profile_dir.parent().unwrap())

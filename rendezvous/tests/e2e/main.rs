@@ -2,12 +2,24 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod chatting;
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod endings;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod login_node_gone;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod restarts;
+#[cfg(test)]
+mod secrets;
