@@ -78,13 +78,16 @@ fn a_damaged_data_directory_is_refused_and_nothing_in_it_is_overwritten() {
     realm.join("alice").quit();
 }
 
-/// Nonsense, and something with a sound beginning.
-fn damages(sound: &[u8]) -> [Vec<u8>; 2] {
+/// Nonsense, a file that was cut short, and for a database one of which only the header is sound.
+fn damages(sound: &[u8]) -> Vec<Vec<u8>> {
     let nonsense = b"This is not what it was. ".repeat(200);
-    let mut torn = sound.to_vec();
-    let half = torn.len().min(4_096) / 2;
-    torn.iter_mut().skip(100.min(half)).for_each(|byte| *byte = b'#');
-    [nonsense, torn]
+    let (half, _rest) = sound.split_at(sound.len() / 2);
+    let mut damages = vec![nonsense, half.to_vec()];
+    if sound.starts_with(b"SQLite") {
+        let (header, pages) = sound.split_at(100);
+        damages.push([header, &b"#".repeat(pages.len())].concat());
+    }
+    damages
 }
 
 fn does_not_serve(realm: &Realm, because_of: &Path) {
