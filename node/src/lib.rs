@@ -3,6 +3,7 @@ pub mod chat;
 pub mod clock;
 pub mod event;
 pub mod join;
+pub mod keyfile;
 pub mod logging;
 pub mod login;
 pub mod net;

@@ -4,7 +4,6 @@
 //! yet; no gossipsub, relay, identify or ping, because whoever comes here is a stranger. What a stranger can
 //! hold is bounded: see [`visitors`] and the constants below.
 
-mod codec;
 pub mod visitors;
 
 use std::collections::BTreeMap;
@@ -12,29 +11,27 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
 use futures::StreamExt as _;
+use lanyard_node::net::codec::{Capped, SecretBytes};
+use lanyard_node::net::{ports, transport};
+use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::login::LOGIN_PROTOCOL;
+use lanyard_protocol::login::{LOGIN_PROTOCOL, Request};
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::core::upgrade::Version;
-use libp2p::core::{ConnectedPoint, Transport as _};
+use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, Message, ProtocolSupport, ResponseChannel};
 use libp2p::swarm::{ConnectionId, NetworkBehaviour, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, identity, noise, tcp, yamux};
+use libp2p::{PeerId, StreamProtocol};
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::keys::Seed;
 use crate::login::Office;
-use crate::ports;
-use codec::LoginCodec;
 use visitors::Visitors;
 
 /// Handshakes at a time.
 const PENDING_MAX: u32 = 1_024;
-/// A handshake on a LAN takes milliseconds.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often overdue connections are looked for.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// Replies on their way from the deciders to the swarm: as many as there can be connections.
@@ -62,7 +59,7 @@ pub enum DeskError {
 #[derive(NetworkBehaviour)]
 struct Behaviour {
     limits: connection_limits::Behaviour,
-    login: request_response::Behaviour<LoginCodec>,
+    login: request_response::Behaviour<Capped>,
 }
 
 struct Answer {
@@ -93,14 +90,11 @@ impl Desk {
     /// # Errors
     /// [`DeskError`] if the key or the address cannot be used.
     pub async fn open(
-        realm_seed: &Seed,
+        realm_key: &SigningKey,
         listen: SocketAddr,
         office: Arc<Office>,
     ) -> Result<Self, DeskError> {
-        let mut seed = realm_seed.clone();
-        let keypair = identity::Keypair::ed25519_from_bytes(seed.as_mut())
-            .map_err(|_no_detail| DeskError::Identity)?;
-        let mut swarm = build_swarm(&keypair)?;
+        let mut swarm = build_swarm(realm_key)?;
         listen_on(&mut swarm, listen).await?;
         let (reply_to, replies) = mpsc::channel(REPLIES);
         let (visitors, addresses) = (Visitors::default(), BTreeMap::new());
@@ -156,16 +150,15 @@ impl Desk {
         }
     }
 
-    fn on_login(
-        &mut self,
-        event: request_response::Event<lanyard_protocol::login::Request, Vec<u8>>,
-    ) {
+    fn on_login(&mut self, event: request_response::Event<SecretBytes, Vec<u8>>) {
         match event {
             request_response::Event::Message { peer, connection_id, message } => {
                 let Message::Request { request, channel, .. } = message else { return };
-                let (Some(key), Some(from)) = (peer_key(peer), self.addresses.get(&connection_id))
+                let from = self.addresses.get(&connection_id);
+                let (Some(key), Some(from), Ok(request)) =
+                    (peer_key(peer), from, Request::parse(&request))
                 else {
-                    // Only Ed25519 keys can stand in a ticket.
+                    // Rubbish, or a key that is not Ed25519 and so cannot stand in a ticket.
                     self.swarm.close_connection(connection_id);
                     return;
                 };
@@ -192,14 +185,10 @@ impl Desk {
     }
 }
 
-fn build_swarm(keypair: &identity::Keypair) -> Result<Swarm<Behaviour>, DeskError> {
-    let noise = noise::Config::new(keypair).map_err(|_no_detail| DeskError::Identity)?;
-    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-        .upgrade(Version::V1)
-        .authenticate(noise)
-        .multiplex(yamux::Config::default())
-        .timeout(HANDSHAKE_TIMEOUT)
-        .boxed();
+fn build_swarm(realm_key: &SigningKey) -> Result<Swarm<Behaviour>, DeskError> {
+    let transport = transport::ungated(realm_key).map_err(|_no_detail| DeskError::Identity)?;
+    let local = public_key(realm_key).to_string().parse();
+    let local: PeerId = local.map_err(|_no_detail| DeskError::Identity)?;
     let protocol = [(StreamProtocol::new(LOGIN_PROTOCOL), ProtocolSupport::Inbound)];
     let config = request_response::Config::default()
         .with_request_timeout(REQUEST_TIMEOUT)
@@ -210,19 +199,17 @@ fn build_swarm(keypair: &identity::Keypair) -> Result<Swarm<Behaviour>, DeskErro
                 .with_max_pending_incoming(Some(PENDING_MAX))
                 .with_max_established_per_peer(Some(4)),
         ),
-        login: request_response::Behaviour::with_codec(LoginCodec, protocol, config),
+        login: request_response::Behaviour::with_codec(Capped::LOGIN, protocol, config),
     };
     let config = libp2p::swarm::Config::with_tokio_executor()
         .with_max_negotiating_inbound_streams(4)
         .with_idle_connection_timeout(visitors::REQUEST_WITHIN);
-    Ok(Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config))
+    Ok(Swarm::new(transport, behaviour, local, config))
 }
 
 async fn listen_on(swarm: &mut Swarm<Behaviour>, listen: SocketAddr) -> Result<(), DeskError> {
     let failed = |source| DeskError::Listen { address: listen, source };
-    let address: Multiaddr =
-        ports::multiaddr(listen).parse().map_err(|error| failed(Box::new(error)))?;
-    swarm.listen_on(address).map_err(|error| failed(Box::new(error)))?;
+    swarm.listen_on(ports::multiaddr(listen)).map_err(|error| failed(Box::new(error)))?;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::NewListenAddr { .. } => return Ok(()),

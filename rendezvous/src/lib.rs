@@ -9,7 +9,6 @@ pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod issuer;
-pub mod keys;
 pub mod login;
 pub mod member;
 pub mod names;

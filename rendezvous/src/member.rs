@@ -16,7 +16,7 @@ use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 
-use crate::keys::Seed;
+use lanyard_node::keyfile::Seed;
 pub use mesh::MeshMember;
 
 /// What a member starts with.

@@ -1,52 +1,17 @@
-//! Addresses and ports: which to listen on, which to tell others.
-//!
-//! Port 0 means the port that this data directory used last, if it is free, else any: addresses that people
-//! have stored must stay true. libp2p sets SO_REUSEPORT, with which two programs share a port without a word,
-//! so a plain bind goes first.
+//! Addresses: which to tell others. Which to listen on is chosen as peers do it: [`lanyard_node::net::ports`].
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-/// Why there is no port to listen on.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// Another program listens there.
-    #[error("port {} is in use by another program (address {address})", address.port())]
-    InUse {
-        /// What was asked for.
-        address: SocketAddr,
-    },
-    /// The address is not this computer's, or the port is not ours to take.
-    #[error("cannot listen on {address}")]
-    Bind {
-        /// What was asked for.
-        address: SocketAddr,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-}
+use lanyard_node::net::ports::{self, PortError};
 
 /// Finds the port to listen on; the result has no port 0.
 ///
 /// # Errors
 /// [`PortError`] names the address and port.
 pub fn choose(wanted: SocketAddr, last: Option<u64>) -> Result<SocketAddr, PortError> {
-    let last = last.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-    if wanted.port() == 0
-        && let Some(port) = last
-        && let Ok(free) = probe(SocketAddr::new(wanted.ip(), port))
-    {
-        return Ok(free);
-    }
-    probe(wanted).map_err(|source| match source.kind() {
-        ErrorKind::AddrInUse => PortError::InUse { address: wanted },
-        _ => PortError::Bind { address: wanted, source },
-    })
-}
-
-fn probe(address: SocketAddr) -> std::io::Result<SocketAddr> {
-    TcpListener::bind(address)?.local_addr()
+    let last = last.and_then(|port| u16::try_from(port).ok());
+    let chosen = ports::choose(&[wanted], last)?;
+    Ok(chosen.first().copied().unwrap_or(wanted))
 }
 
 /// Where the member listens if nobody said: the desk's address, and its port plus one.
@@ -54,15 +19,6 @@ fn probe(address: SocketAddr) -> std::io::Result<SocketAddr> {
 pub fn beside(desk: SocketAddr) -> SocketAddr {
     let port = if desk.port() == 0 { 0 } else { desk.port().checked_add(1).unwrap_or(0) };
     SocketAddr::new(desk.ip(), port)
-}
-
-/// The multiaddr of a TCP address.
-#[must_use]
-pub fn multiaddr(address: SocketAddr) -> String {
-    match address.ip() {
-        IpAddr::V4(ip) => format!("/ip4/{ip}/tcp/{}", address.port()),
-        IpAddr::V6(ip) => format!("/ip6/{ip}/tcp/{}", address.port()),
-    }
 }
 
 /// The multiaddrs under which others reach this address; at most `max`, loopback last.
@@ -82,6 +38,10 @@ pub fn reachable(listen: SocketAddr, max: usize) -> Vec<String> {
     ips.sort_by_key(|ip| (ip.is_loopback(), Some(*ip) != route, *ip));
     ips.dedup();
     ips.into_iter().take(max).map(|ip| multiaddr(SocketAddr::new(ip, listen.port()))).collect()
+}
+
+fn multiaddr(address: SocketAddr) -> String {
+    ports::multiaddr(address).to_string()
 }
 
 /// A link-local IPv6 address means nothing without the interface, which a multiaddr does not carry.
@@ -113,32 +73,6 @@ mod tests {
 
     fn local(port: u16) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
-    }
-
-    #[test]
-    fn port_zero_is_the_last_port_or_any() {
-        let first = choose(local(0), None).unwrap();
-        assert_ne!(first.port(), 0);
-        assert_eq!(choose(local(0), Some(u64::from(first.port()))).unwrap(), first);
-        let taken = TcpListener::bind(local(0)).unwrap();
-        let taken = taken.local_addr().map(|address| (taken, address)).unwrap();
-        let other = choose(local(0), Some(u64::from(taken.1.port()))).unwrap();
-        assert_ne!(other, taken.1);
-        assert!(choose(local(0), Some(70_000)).is_ok());
-    }
-
-    #[test]
-    fn a_port_in_use_is_named() {
-        let taken = TcpListener::bind(local(0)).unwrap();
-        let address = taken.local_addr().unwrap();
-        let error = choose(address, None).unwrap_err();
-        assert!(error.to_string().contains(&format!("port {} is in use", address.port())));
-    }
-
-    #[test]
-    fn an_address_of_another_computer_is_an_error() {
-        let elsewhere = "192.0.2.77:0".parse().unwrap();
-        assert!(matches!(choose(elsewhere, None), Err(PortError::Bind { .. })));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use lanyard_node::keyfile::{self, KeyError, Seed};
+use lanyard_node::net::ports::PortError;
 use lanyard_node::node::StartError;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
@@ -20,16 +22,20 @@ use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::desk::{Desk, DeskError};
 use crate::issuer;
-use crate::keys::{self, KeyError, MEMBER_KEY, REALM_KEY, Seed};
+
 use crate::login::{self, LoginError, Office};
 use crate::member::{Member, MemberConfig};
 use crate::password::pool::{self, Pool};
 use crate::password::{Hasher, PasswordError};
 use crate::policy::{self, PublishError};
-use crate::ports::{self, PortError};
+use crate::ports;
 use crate::store::thread::StoreHandle;
 use crate::store::{Store, StoreError, meta, sessions};
 
+/// The file of the realm key: it signs tickets and policy, and is the desk's identity.
+const REALM_KEY: &str = "realm.key";
+/// The file of the member's key.
+const MEMBER_KEY: &str = "member.key";
 /// The file whose lock says that `serve` runs on a data directory.
 const LOCK_FILE: &str = "serve.lock";
 /// How often the rows are looked at for acts of the command line.
@@ -137,8 +143,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let _lock = prepare_data_dir(&options.data_dir)?;
     let config = Config::load(&options.data_dir)?;
-    let realm_seed = keys::load_or_create(&options.data_dir.join(REALM_KEY))?;
-    let member_seed = keys::load_or_create(&options.data_dir.join(MEMBER_KEY))?;
+    let realm_seed = keyfile::load_or_create(&options.data_dir.join(REALM_KEY))?;
+    let member_seed = keyfile::load_or_create(&options.data_dir.join(MEMBER_KEY))?;
     let realm_key = Arc::new(SigningKey::from_bytes(&realm_seed));
     let mut store = Store::open_or_create(&options.data_dir)?;
     store.check(&options.data_dir)?;
@@ -149,7 +155,7 @@ pub async fn serve(
     let workers = Pool::start(hasher, pool::default_workers()).map_err(ServeError::Threads)?;
     let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
     let office = Office::new(store.clone(), workers, Arc::clone(&realm_key), Arc::clone(&member));
-    let desk = Desk::open(&realm_seed, places.desk, Arc::new(office)).await?;
+    let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
     announce(&listening(&options, &places, &signed, member.as_ref()));
 
     let told = signed.policy().number;
@@ -234,7 +240,7 @@ fn choose_places(
         member = ports::choose(wanted, None)?;
     }
     if member.port() == desk.port() {
-        return Err(PortError::InUse { address: member }.into());
+        return Err(PortError::InUse { port: member.port() }.into());
     }
     store.write(|tx| {
         meta::set(tx, meta::DESK_PORT, &desk.port().to_string())?;

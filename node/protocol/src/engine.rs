@@ -344,7 +344,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that knows nobody yet. The first output is the view for the gate.
+    /// An engine that knows nobody yet. The first output, to be drained before the first input, is the view for the gate.
     #[must_use]
     pub fn new(config: Config, now: Now) -> Self {
         let me = public_key(&config.key);

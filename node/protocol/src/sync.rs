@@ -1,4 +1,4 @@
-//! The stream protocol between peers, `/lanyard/sync/1` (PROTOCOL.md R-57): requests `[op, body]`, replies `[code, body]`.
+//! The stream protocol between peers, `/lanyard/sync/1` (PROTOCOL.md ): requests `[op, body]`, replies `[code, body]`.
 
 use serde_bytes::ByteBuf;
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r57_requests_and_replies_are_read_back() {
+    fn r96_requests_and_replies_are_read_back() {
         for request in [SyncRequest::PolicyGet(u64::MAX), SyncRequest::Unknown(7)] {
             assert_eq!(SyncRequest::parse(&request.to_bytes()), Ok(request));
         }

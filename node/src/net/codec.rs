@@ -18,6 +18,9 @@ pub struct Capped {
     reply_max: usize,
 }
 
+/// Reading to the end asks for some room beyond what is there.
+const READ_AHEAD: usize = 64;
+
 /// Bytes that are wiped when dropped.
 pub type SecretBytes = Zeroizing<Vec<u8>>;
 
@@ -39,7 +42,9 @@ impl request_response::Codec for Capped {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(1_024));
+        // The whole room at once: a vector that grows leaves copies of a password behind.
+        let room = self.request_max.saturating_add(READ_AHEAD);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         read_to_end(io, &mut bytes, self.request_max).await?;
         Ok(bytes)
     }

@@ -238,6 +238,8 @@ impl Engine {
         if rejects.len() < REJECTS_MAX {
             return;
         }
+        // More may be on their way already; they must not pile up until the link is gone.
+        rejects.clear();
         let until = now.mono.saturating_add(DENY_FOR);
         self.denied.insert(peer, until);
         self.book.postpone(peer, until);

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ed25519_dalek::Signer as _;
 use lanyard_protocol::cose::{self, Kind, public_key};
 use lanyard_protocol::engine::{Config, Engine, GossipId, Input, Output, Topic};
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::message::Acceptance;
+use lanyard_protocol::message::{Acceptance, Refused, SignedMessage};
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::testing::{self, T0};
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::{Now, RealmClock};
+use lanyard_protocol::wire::DecodeError;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -382,6 +384,25 @@ fn r13_a_small_order_key_signs_for_nobody() {
     parts.payload[at..at + 32].copy_from_slice(&ticket.hash().0);
     parts.signature = [identity, [0; 32]].concat();
     assert!(!Judge::new().takes(Topic::Mesh, &pair(ticket.as_bytes(), &parts.to_bytes())));
+}
+
+#[test]
+fn r11_a_known_kind_has_one_header_even_for_its_own_author() {
+    use coset::CborSerializable as _;
+    let (ticket, message) = split_pair(&messages()[0]);
+    let mut parts = Parts::of(&message);
+    let (algorithm, typ) = (&parts.protected[1..3], &parts.protected[3..]);
+    let swapped = [&[0xa2][..], typ, algorithm].concat();
+    let wider = [&[0xa3][..], algorithm, &[0x04, 0x41, 0x01], typ].concat();
+    for header in [swapped, wider] {
+        parts.protected = header;
+        let unsigned = coset::CoseSign1::from_slice(&parts.to_bytes()).unwrap();
+        let signature = testing::key(2).sign(&unsigned.tbs_data(&[]));
+        parts.signature = signature.to_bytes().to_vec();
+        let respelled = pair(&ticket, &parts.to_bytes());
+        let refused = SignedMessage::parse(&respelled).map(|message| message.id());
+        assert_eq!(refused, Err(Refused::Malformed(DecodeError::NotCanonical)));
+    }
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lanyard_protocol::limits;
-use lanyard_protocol::wire;
-use serde_bytes::ByteBuf;
+use lanyard_protocol::sync::{SyncReply, SyncRequest};
 
 use crate::objects::{self, unhex};
 
@@ -134,15 +133,16 @@ fn the_table_of_limits_has_the_values_of_the_code() {
 
 #[test]
 fn r97_the_examples_of_requests_between_peers_are_what_the_codec_writes() {
-    let five = ByteBuf::from(wire::encode(&5u64));
-    assert_eq!(hex::encode(wire::encode(&(1u16, five))), "82014105");
-    assert_eq!(hex::encode(wire::encode(&(2u16, ByteBuf::new()))), "820240");
+    assert_eq!(hex::encode(SyncRequest::PolicyGet(5).to_bytes()), "82014105");
+    assert_eq!(hex::encode(SyncReply::NotFound.to_bytes()), "820240");
     let page = protocol();
     assert!(page.contains("`82 01 41 05`") && page.contains("`82 02 40`"));
 }
 
 #[test]
-fn r96_a_request_with_an_empty_body_is_read_in_two_steps() {
-    let unknown: (u16, ByteBuf) = wire::decode(&[0x82, 0x19, 0x27, 0x0f, 0x40], 9).unwrap();
-    assert_eq!(unknown, (9_999, ByteBuf::new()));
+fn r96_what_a_later_version_asks_or_answers_is_told_apart_from_rubbish() {
+    let later = [0x82, 0x19, 0x27, 0x0f, 0x40];
+    assert_eq!(SyncRequest::parse(&later), Ok(SyncRequest::Unknown(9_999)));
+    assert_eq!(SyncReply::parse(&later), Ok(SyncReply::Unsupported));
+    assert!(SyncRequest::parse(&[0x82, 0x01, 0x40]).is_err(), "a known op needs its body");
 }

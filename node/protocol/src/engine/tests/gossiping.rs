@@ -5,7 +5,7 @@ use super::harness::{
     stored_texts, text_by, verdict,
 };
 use crate::engine::{Input, LinkId, Topic};
-use crate::limits::DENY_FOR;
+use crate::limits::{DENY_FOR, REJECTS_MAX};
 use crate::message::Acceptance;
 use crate::testing::{self, T0};
 
@@ -72,6 +72,17 @@ fn r32_three_rejects_close_the_link_and_deny_the_key_for_fifteen_minutes() {
     peer.advance(seconds(1));
     assert!(closed(&peer.feed(link_input(3, 3, false, hello_of(3)))).is_empty());
     assert_eq!(peer.links(), [3]);
+}
+
+#[test]
+fn r32_what_was_on_its_way_when_the_link_was_closed_does_not_pile_up() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 3);
+    let forged = forged(1).pop().unwrap();
+    for _copy in 0..100 {
+        peer.gossip(3, Topic::Mesh, &forged);
+    }
+    assert!(peer.engine.rejects.values().all(|rejects| rejects.len() < REJECTS_MAX));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 
+use crate::admission::AdmissionView;
 use crate::cose::public_key;
 use crate::engine::{
     Config, EndReason, Engine, Event, GossipId, Input, Link, LinkId, Output, Topic, links::NewLink,
@@ -76,6 +77,8 @@ pub(super) fn config_of(number: u8) -> Config {
 pub(super) struct Peer {
     pub(super) engine: Engine,
     pub(super) now: Now,
+    /// The newest view that the engine has given to its gate.
+    pub(super) view: Option<AdmissionView>,
     next_gossip: u64,
 }
 
@@ -87,13 +90,20 @@ impl Peer {
 
     pub(super) fn start(config: Config) -> (Self, Vec<Output>) {
         let now = Now { mono: Duration::ZERO, wall_ms: T0 };
-        let mut peer = Self { engine: Engine::new(config, now), now, next_gossip: 0 };
+        let engine = Engine::new(config, now);
+        let mut peer = Self { engine, now, view: None, next_gossip: 0 };
         let outputs = peer.drain();
         (peer, outputs)
     }
 
     fn drain(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.engine.poll_output()).collect()
+        let outputs: Vec<_> = std::iter::from_fn(|| self.engine.poll_output()).collect();
+        for output in &outputs {
+            if let Output::View(view) = output {
+                self.view = Some((**view).clone());
+            }
+        }
+        outputs
     }
 
     pub(super) fn feed(&mut self, input: Input) -> Vec<Output> {

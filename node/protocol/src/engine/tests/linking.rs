@@ -1,13 +1,16 @@
 //! Links: boots, duplicates, the deaf, the expired, and clocks.
 
 use super::harness::{
-    BOOT, Peer, closed, dialled, hello_of, key_of, link_input, millis, presence_by, realm, seconds,
-    ticket_of,
+    BOOT, Peer, closed, dialled, hello_of, key_of, link_input, millis, presence_by, presences,
+    published, realm, seconds, ticket_of, verdict,
 };
+use crate::admission;
 use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::limits::{DUPLICATE_CLOSE, LINK_GRACE_MS, SUBSCRIBE_DEADLINE};
 use crate::login::PeerAddresses;
+use crate::message::Acceptance;
+use crate::roster::Reason;
 use crate::testing::{T0, WEEK_S};
 
 fn with_boot(number: u8, boot: u64) -> Hello {
@@ -49,7 +52,7 @@ fn r88_the_view_for_the_gate_carries_the_proof() {
     let pair = presence_by(3, BOOT + 1, 0, T0);
     let outputs = peer.gossip(4, Topic::Control, &pair);
     let Some(Output::View(view)) = outputs.first() else { panic!("no view: {outputs:?}") };
-    let refused = crate::admission::judge(view, key_of(3), &hello_of(3), peer.now).unwrap_err();
+    let refused = admission::judge(view, key_of(3), &hello_of(3), peer.now).unwrap_err();
     let expected = Verdict { code: VerdictCode::Superseded, proof: Some(pair.to_vec()) };
     assert_eq!(refused, expected);
 }
@@ -150,10 +153,7 @@ fn r95_a_ticket_renewed_by_presence_keeps_the_link() {
     peer.link_with(1, 3, soon_over(3));
     peer.subscribe(3);
     let presence = presence_by(3, BOOT, 1, T0);
-    assert_eq!(
-        super::harness::verdict(&peer.gossip(3, Topic::Control, &presence)),
-        crate::message::Acceptance::Accept
-    );
+    assert_eq!(verdict(&peer.gossip(3, Topic::Control, &presence)), Acceptance::Accept);
     assert!(closed(&peer.advance(seconds(SHORT_LIFE_S + 60))).is_empty());
 }
 
@@ -223,6 +223,32 @@ fn r90_a_refusal_while_a_link_stands_does_not_dial_a_second_one() {
     let verdict = Verdict::plain(VerdictCode::Denied);
     peer.feed(Input::RefusedBy { peer: key_of(3), verdict });
     assert!(dialled(&peer.advance(seconds(60))).is_empty());
+}
+
+#[test]
+fn r80_two_engines_greet_each_other_through_their_gates_and_part() {
+    let (mut a, mut b) = (Peer::new(2), Peer::new(3));
+    let hello_of = |peer: &Peer| peer.view.as_ref().unwrap().hello_at(peer.now);
+    let (from_a, from_b) = (hello_of(&a), hello_of(&b));
+    let judged = |by: &Peer, peer, hello: &Hello| {
+        admission::judge(by.view.as_ref().unwrap(), peer, hello, by.now).is_ok()
+    };
+    assert!(judged(&b, key_of(2), &from_a) && judged(&a, key_of(3), &from_b));
+    let seen_by_a = a.feed(link_input(1, 3, true, from_b));
+    let seen_by_b = b.feed(link_input(1, 2, false, from_a));
+    assert_eq!(presences(&seen_by_a), [(key_of(3), Reason::Joined)]);
+    assert_eq!(presences(&seen_by_b), [(key_of(2), Reason::Joined)]);
+    a.subscribe(3);
+    b.subscribe(2);
+    for bytes in published(&a.advance(seconds(1)), Topic::Control) {
+        let outputs = b.gossip(2, Topic::Control, &bytes);
+        assert_eq!(verdict(&outputs), Acceptance::Accept);
+        assert!(presences(&outputs).is_empty(), "seen already");
+    }
+    let bye = published(&a.feed(Input::Quit), Topic::Control).pop().unwrap();
+    assert_eq!(presences(&b.gossip(2, Topic::Control, &bye)), [(key_of(2), Reason::Left)]);
+    b.feed(Input::LinkDown(LinkId(1)));
+    assert!(presences(&b.advance(seconds(60))).is_empty());
 }
 
 #[test]

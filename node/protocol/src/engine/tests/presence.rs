@@ -137,6 +137,25 @@ fn r71_a_forged_presence_is_rejected_and_a_banned_one_ignored() {
 }
 
 #[test]
+fn r71_a_presence_under_a_ticket_that_is_over_is_ignored() {
+    for (ends_in_s, expected) in [(1, Acceptance::Accept), (0, Acceptance::Ignore)] {
+        let mut peer = Peer::new(2);
+        peer.link(1, 3);
+        let ticket = ticket_of(4, |claims| {
+            claims.issued_at_s -= 60;
+            claims.expires_at_s = T0 / 1_000 + ends_in_s;
+        });
+        let presence =
+            Presence { boot: BOOT, n: 0, at: T0, status: HERE.into(), listen: Vec::new() };
+        let ticket = std::sync::Arc::new(ticket);
+        let pair = SignedPresence::author(presence, ticket, &testing::key(4)).pair;
+        let outputs = peer.gossip(3, Topic::Control, &pair);
+        assert_eq!(verdict(&outputs), expected);
+        assert_eq!(presences(&outputs).len(), usize::from(expected == Acceptance::Accept));
+    }
+}
+
+#[test]
 fn r70_presence_goes_out_soon_after_a_subscription_and_is_refreshed() {
     let mut peer = Peer::new(2);
     peer.feed(Input::Listening(vec!["/ip4/10.0.0.2/tcp/4003".into()]));

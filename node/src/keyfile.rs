@@ -1,20 +1,13 @@
-//! `realm.key` and `member.key`: two Ed25519 seeds of 32 bytes, each in a file that only its owner can read.
+//! Key files: an Ed25519 seed of 32 bytes, in a file that only its owner can read.
 //!
-//! The realm key signs tickets and policy and is the desk's Noise identity; whoever has it is the realm.
-//! A file that others could have read, or that is not exactly 32 bytes, is refused and never replaced:
-//! a new key would turn every join link into a warning about an impostor.
+//! A file that others could have read, or that is not exactly 32 bytes, is refused and never replaced: a new device
+//! key is a new device, and a new realm key would turn every join link into a warning about an impostor.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
-
-/// The file of the realm key in the data directory.
-pub const REALM_KEY: &str = "realm.key";
-/// The file of the member's key in the data directory.
-pub const MEMBER_KEY: &str = "member.key";
 
 /// A secret Ed25519 seed; wiped when dropped.
 pub type Seed = Zeroizing<[u8; 32]>;
@@ -46,7 +39,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// It is not 32 bytes, or no file at all.
-    #[error("{path} is damaged: {why}; put back a copy of it, a new key would be a new realm")]
+    #[error("{path} is damaged: {why}; put back a copy of it, a new key cannot stand in for it")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -76,8 +69,7 @@ pub fn load(path: &Path) -> Result<Seed, KeyError> {
     if !meta.is_file() {
         return Err(KeyError::Damaged { path: path.to_owned(), why: "it is not a file" });
     }
-    let mode = meta.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if let Some(mode) = mode_for_others(&meta) {
         return Err(KeyError::Unsafe { path: path.to_owned(), mode });
     }
     if meta.len() != 32 {
@@ -109,8 +101,11 @@ fn create(path: &Path) -> Result<Seed, KeyError> {
     let mut seed = Seed::default();
     getrandom::fill(seed.as_mut()).map_err(|_no_detail| KeyError::Random)?;
     let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(io)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft).map_err(io)?;
     let written = file.write_all(seed.as_ref()).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
     // Gone or not, the draft has the mode 0600 and is not read by anybody.
@@ -124,6 +119,19 @@ fn create(path: &Path) -> Result<Seed, KeyError> {
     Ok(seed)
 }
 
+/// The mode of a file that group or world have rights on.
+#[cfg(unix)]
+fn mode_for_others(meta: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = meta.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn mode_for_others(_meta: &std::fs::Metadata) -> Option<u32> {
+    None
+}
+
 fn sync_folder(path: &Path) -> std::io::Result<()> {
     match path.parent() {
         Some(folder) => std::fs::File::open(folder)?.sync_all(),
@@ -131,9 +139,14 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    const KEY: &str = "some.key";
+    const OTHER_KEY: &str = "other.key";
 
     fn set_mode(path: &Path, mode: u32) {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -142,20 +155,20 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_only_for_its_owner() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(REALM_KEY);
+        let path = dir.path().join(KEY);
         assert!(matches!(load(&path), Err(KeyError::Missing { .. })));
         let made = load_or_create(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(*load_or_create(&path).unwrap(), *made);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft stays");
-        let other = load_or_create(&dir.path().join(MEMBER_KEY)).unwrap();
+        let other = load_or_create(&dir.path().join(OTHER_KEY)).unwrap();
         assert_ne!(*other, *made);
     }
 
     #[test]
     fn a_key_that_others_can_read_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(REALM_KEY);
+        let path = dir.path().join(KEY);
         load_or_create(&path).unwrap();
         for mode in [0o640, 0o604, 0o660, 0o644, 0o610] {
             set_mode(&path, mode);
@@ -169,7 +182,7 @@ mod tests {
     #[test]
     fn a_damaged_key_is_refused_and_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(REALM_KEY);
+        let path = dir.path().join(KEY);
         for bytes in [vec![], vec![7; 31], vec![7; 33], vec![0; 32]] {
             std::fs::write(&path, &bytes).unwrap();
             set_mode(&path, 0o600);
@@ -185,7 +198,7 @@ mod tests {
     #[test]
     fn nothing_of_a_key_is_in_its_errors() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(REALM_KEY);
+        let path = dir.path().join(KEY);
         std::fs::write(&path, b"SECRET-SECRET-SECRET-SECRET").unwrap();
         set_mode(&path, 0o600);
         let error = load(&path).unwrap_err();
