@@ -26,11 +26,9 @@ impl EventLoop {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => self.gossipsub_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Sync(event)) => self.sync_event(event),
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => {
-                // libp2p only reports; a link whose other end is silent must go, or it hides a restart.
-                if event.result.is_err() {
-                    self.swarm.close_connection(event.connection);
-                }
+            // libp2p only reports; a link whose other end is silent must go, or it hides a restart.
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) if event.result.is_err() => {
+                self.swarm.close_connection(event.connection);
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.connected(peer_id, connection_id, &endpoint);
