@@ -2,7 +2,9 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use crate::harness::{PATIENCE, Realm, Signal, TWO_SECONDS, chat, together};
+use serde_json::{Value, json};
+
+use crate::harness::{PATIENCE, Peer, Realm, Signal, TWO_SECONDS, chat, together};
 
 fn taken() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -32,14 +34,20 @@ fn a_port_in_use_is_named_by_both_programs() {
 #[test]
 fn the_ports_of_the_last_time_are_taken_again() {
     let mut realm = Realm::with(&["alice"]);
-    let (desk, mut alice) = (realm.desk(), realm.join("alice"));
-    let listen = alice.ask(serde_json::json!({"cmd": "status"}))["listen"].take();
-    alice.quit();
+    let (desk, listen) = (realm.desk(), listens(realm.join("alice")));
     realm.stop(Signal::TERM);
     realm.serve();
     assert_eq!(realm.desk(), desk);
-    let mut alice = realm.join("alice");
-    assert_eq!(alice.ask(serde_json::json!({"cmd": "status"}))["listen"], listen);
+    assert_eq!(listens(realm.join("alice")), listen);
+}
+
+/// Where a peer listens, once it is in the mesh.
+fn listens(mut peer: Peer) -> Value {
+    peer.expect_rendezvous("online", PATIENCE);
+    let listen = peer.ask(json!({"cmd": "status"}))["listen"].take();
+    assert_eq!(listen.as_array().map(Vec::len), Some(1));
+    peer.quit();
+    listen
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub(crate) struct Realm {
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+    stdout: String,
+    stderr: String,
 }
 
 impl Said {
@@ -51,13 +51,15 @@ impl Said {
 
     /// The JSON lines of the answer.
     pub(crate) fn lines(&self) -> Vec<Value> {
+        assert_eq!(self.code, Some(0), "{} {}", self.stdout, self.stderr);
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The one JSON object of a successful answer.
     pub(crate) fn done(&self) -> Value {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        serde_json::from_str(&self.stdout).unwrap()
+        let mut lines = self.lines();
+        assert_eq!(lines.len(), 1, "{}", self.stdout);
+        lines.remove(0)
     }
 }
 

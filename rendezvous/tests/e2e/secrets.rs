@@ -35,12 +35,11 @@ fn nothing_secret_is_in_any_log_even_if_everything_is_logged() {
     for ticket in tickets {
         secrets.push(("a ticket".to_owned(), from_hex(&ticket)));
     }
-    for name in ["realm.key", "member.key"] {
-        secrets.push((name.to_owned(), fs::read(realm.data_dir().join(name)).unwrap()));
-    }
-    for name in ["alice", "bob"] {
-        let key = fs::read_to_string(realm.profile(name).join("identity")).unwrap();
-        secrets.push((format!("the key of {name}"), from_hex(key.trim())));
+    let keys = ["realm.key", "member.key"].map(|name| realm.data_dir().join(name));
+    let identities = ["alice", "bob"].map(|name| realm.profile(name).join("identity"));
+    for path in keys.into_iter().chain(identities) {
+        let key = fs::read_to_string(&path).unwrap();
+        secrets.push((format!("the key {}", path.display()), from_hex(key.trim())));
     }
     let mut searched = 0;
     for entry in fs::read_dir(realm.logs()).unwrap() {
