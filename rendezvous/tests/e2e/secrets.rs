@@ -33,13 +33,14 @@ fn nothing_secret_is_in_any_log_even_if_everything_is_logged() {
         secrets.push((word.to_owned(), word.as_bytes().to_vec()));
     }
     for ticket in tickets {
-        secrets.push(("a ticket".to_owned(), from_hex(&ticket)));
+        secrets.push(("a ticket".to_owned(), hex::decode(ticket).unwrap()));
     }
     let keys = ["realm.key", "member.key"].map(|name| realm.data_dir().join(name));
     let identities = ["alice", "bob"].map(|name| realm.profile(name).join("identity"));
     for path in keys.into_iter().chain(identities) {
-        let key = fs::read_to_string(&path).unwrap();
-        secrets.push((format!("the key {}", path.display()), from_hex(key.trim())));
+        let key = fs::read(&path).unwrap();
+        assert_eq!(key.len(), 32, "a seed");
+        secrets.push((format!("the key {}", path.display()), key));
     }
     let mut searched = 0;
     for entry in fs::read_dir(realm.logs()).unwrap() {
@@ -53,10 +54,6 @@ fn nothing_secret_is_in_any_log_even_if_everything_is_logged() {
         }
     }
     assert!(searched > 100_000, "only {searched} bytes were logged: was the filter heard?");
-}
-
-fn from_hex(text: &str) -> Vec<u8> {
-    hex::decode(text).unwrap()
 }
 
 /// How bytes get into a log: as they are, in hex of either case, and as Rust shows a list. The end is looked for,
