@@ -107,6 +107,7 @@ impl EventLoop {
 
     fn close(&mut self, link: LinkId) {
         if let Some(connection) = self.state.connections.get(&link) {
+            tracing::debug!(?link, "Closing a link");
             self.swarm.close_connection(*connection);
         }
     }

@@ -66,22 +66,29 @@ impl Program {
         within: Duration,
         fits: impl Fn(&Value) -> bool,
     ) -> Value {
+        self.wait_for(within, fits).unwrap_or_else(|why| {
+            let (name, pending) = (&self.name, &self.pending);
+            panic!("{name}: expected {what} within {within:?} ({why}); not taken yet: {pending:#?}")
+        })
+    }
+
+    /// The same for what may not come.
+    pub(crate) fn wait_for(
+        &mut self,
+        within: Duration,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<Value, RecvTimeoutError> {
         let started = clock::monotonic();
         let mut looked_at = 0;
         loop {
             let found = self.pending.iter().skip(looked_at).position(&fits);
             if let Some(found) = found {
-                return self.pending.remove(looked_at + found).unwrap();
+                return Ok(self.pending.remove(looked_at + found).unwrap());
             }
             looked_at = self.pending.len();
             let left = within.checked_sub(clock::monotonic().duration_since(started));
-            match self.lines.recv_timeout(left.unwrap_or_default()) {
-                Ok(line) => self.take(line),
-                Err(why) => panic!(
-                    "{}: expected {what} within {within:?} ({why}); not taken yet: {:#?}",
-                    self.name, self.pending
-                ),
-            }
+            let line = self.lines.recv_timeout(left.unwrap_or_default())?;
+            self.take(line);
         }
     }
 
