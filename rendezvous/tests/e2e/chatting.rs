@@ -71,7 +71,7 @@ fn meshed(author: &mut Peer, others: &mut [&mut Peer]) -> usize {
             let it = |line: &Value| line["event"] == "message" && line["id"] == *id;
             peer.wait_for(TWO_SECONDS, it).is_ok()
         };
-        if others.iter_mut().map(heard).fold(true, |all, one| all && one) {
+        if others.iter_mut().all(heard) {
             return tries;
         }
     }
