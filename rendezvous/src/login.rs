@@ -88,19 +88,19 @@ impl Office {
         self.pool.hasher().calls()
     }
 
-    /// Answers one request of the device whose key Noise has proved.
+    /// Answers one request of the device whose key Noise has proved. `clock` gives unix milliseconds.
     pub async fn answer(
         &self,
         peer: PeerKey,
         from: SocketAddr,
         request: Request,
-        clock_ms: u64,
+        clock: impl Fn() -> u64,
     ) -> Reply {
         let login = match request {
             Request::Login(login) => login,
             Request::Unknown(_op) => return denied(DenialCode::Unsupported, String::new(), None),
         };
-        match self.login(peer, from, login, clock_ms).await {
+        match self.login(peer, from, login, clock).await {
             Ok(reply) => reply,
             Err(error) => {
                 // Ends here: the asker can only come again, the operator must look.
@@ -116,8 +116,9 @@ impl Office {
         peer: PeerKey,
         from: SocketAddr,
         login: Login,
-        clock_ms: u64,
+        clock: impl Fn() -> u64,
     ) -> Result<Reply, LoginError> {
+        let clock_ms = clock();
         let Login { username, password, nickname, device_label } = login;
         let address = from.ip();
         let username = Username::parse(&username).map_err(|_cannot_exist| username);
@@ -154,6 +155,8 @@ impl Office {
             Gate::Wait { .. } => Passed::OverDelay,
         };
         self.throttle().succeeded(&key, passed);
+        // Read again: the check may have waited in a queue, and the device sets its clock by the reply.
+        let clock_ms = clock();
         self.grant(SignIn { account, rehash, peer, from, nickname, device_label, clock_ms }).await
     }
 

@@ -126,6 +126,9 @@ impl Store {
 
     fn open_with(data_dir: &Path, create: OpenFlags) -> Result<Self, StoreError> {
         let path = data_dir.join(FILE_NAME);
+        if lanyard_node::store::is_other_file(&path) {
+            return Err(StoreError::Damaged { path });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
         let conn = Connection::open_with_flags(&path, flags).doing("open the database")?;
         prepare(conn, &path).map_err(|error| match error {
@@ -145,6 +148,15 @@ impl Store {
             Ok("ok") => Ok(()),
             _ => Err(StoreError::Damaged { path: data_dir.join(FILE_NAME) }),
         }
+    }
+
+    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if it cannot be written; the log then stays for the next start.
+    pub fn gather(&self) -> Result<(), StoreError> {
+        let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.conn.query_row(gather, [], |_row| Ok(())).doing("gather the write-ahead log")
     }
 
     /// The connection, for reading.
