@@ -28,7 +28,14 @@ if command -v cargo-deny >/dev/null 2>&1; then
 else
     say "== dependencies: skipped, cargo-deny is not installed"
 fi
-part demo scripts/demo.sh --check
+part demo env -u DISPLAY -u WAYLAND_DISPLAY scripts/demo.sh --check
+if command -v Xvfb >/dev/null 2>&1 && command -v import >/dev/null 2>&1; then
+    PICTURES=$(mktemp -d)
+    part pictures scripts/pictures.sh "$PICTURES"
+    rm -rf "$PICTURES"
+else
+    say "== pictures: skipped, Xvfb or ImageMagick is not installed"
+fi
 part mesh scripts/mesh.sh 20 --check
 
 say ""
