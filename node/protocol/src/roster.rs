@@ -36,6 +36,8 @@ pub struct Device {
     boot: u64,
     /// Number of the newest presence of this boot; `None` before the first.
     n: Option<u64>,
+    /// The boot that has said goodbye: nothing more is to come of it.
+    left: Option<u64>,
     linked: bool,
     /// When it is gone unless something newer comes, on the monotonic clock.
     gone_at: Option<Duration>,
@@ -90,6 +92,10 @@ impl Roster {
         device.linked = true;
         device.gone_at = None;
         device.renew(ticket, boot);
+        // A program that is ending still answers for a moment; its goodbye may come by way of others before the link.
+        if device.left == Some(device.boot) {
+            return None;
+        }
         device.arrive(peer, reason, at.realm_ms)
     }
 
@@ -125,6 +131,7 @@ impl Roster {
         device.n = Some(presence.n);
         device.listen.clone_from(&presence.listen);
         if presence.status == BYE {
+            device.left = Some(presence.boot);
             return Observed::Taken(device.leave(peer, Reason::Left));
         }
         if device.linked {
@@ -214,6 +221,7 @@ impl Device {
             listen: Vec::new(),
             boot,
             n: None,
+            left: None,
             linked: false,
             gone_at: None,
             lost_link_at_ms: 0,
@@ -349,6 +357,18 @@ mod tests {
         assert_eq!(roster.observe(&presence(5, 3, 0), at(2)), Observed::Stale);
         assert_eq!(roster.observe(&presence(4, 9, 2), at(2)), Observed::Stale);
         assert_eq!(reason(roster.observe(&presence(6, 0, 3), at(3))), Some(Reason::Joined));
+    }
+
+    #[test]
+    fn r72_a_link_after_the_bye_brings_nobody_back_but_a_new_start_does() {
+        let mut roster = Roster::default();
+        assert_eq!(reason(roster.observe(&presence(5, 0, 0), at(0))), Some(Reason::Here));
+        assert_eq!(reason(roster.observe(&bye(5, 1, 1), at(1))), Some(Reason::Left));
+        assert!(roster.link_up(alice(), &ticket(), 5, at(1)).is_none());
+        roster.link_down(alice(), at(2));
+        assert_eq!(roster.online().count(), 0);
+        let change = roster.link_up(alice(), &ticket(), 6, at(3)).unwrap();
+        assert_eq!(change.reason, Reason::Joined);
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn a_file_that_is_no_store_or_a_newer_one_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     std::fs::write(&path, "this is no database at all, not even a little one").unwrap();
-    assert!(matches!(Opened::open(&path, &realm()), Err(StoreError::Sqlite { .. })));
+    assert!(matches!(Opened::open(&path, &realm()), Err(StoreError::NotAStore { .. })));
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("this is no"));
     std::fs::remove_file(&path).unwrap();
     drop(Opened::open(&path, &realm()).unwrap());

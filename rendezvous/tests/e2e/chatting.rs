@@ -143,7 +143,8 @@ fn who_comes_and_goes_is_told_and_the_roster_says_who_is_there() {
     for peer in [&mut alice, &mut bob] {
         let left = peer.expect_presence(&id, "left", TWO_SECONDS);
         assert_eq!((&left["username"], &left["online"]), (&json!("carol"), &json!(false)));
-        assert_eq!(roster(peer), ["alice", "bob"]);
+        let there = roster(peer);
+        assert_eq!(there, ["alice", "bob"], "{:#?}", peer.transcript());
         let me = peer.id().to_owned();
         let about_me = |line: &&Value| line["event"] == "presence" && line["peer"] == *me;
         assert_eq!(peer.transcript().iter().find(about_me), None, "nobody is told of oneself");
