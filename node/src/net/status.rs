@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lanyard_protocol::engine::{Engine, Link};
+use lanyard_protocol::engine::{Engine, Link, Topic};
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::time::Now;
 
@@ -62,10 +62,12 @@ fn is_rendezvous(link: &Link) -> bool {
     link.ticket.claims().role == Role::Authority
 }
 
-/// One entry a peer, although two links may stand for a moment.
+/// One entry a peer, although two links may stand for a moment. A link counts from when its other end hears us:
+/// what is said before that would not reach it.
 fn neighbours(engine: &Engine) -> Vec<Neighbour> {
     let mut by_peer: BTreeMap<PeerKey, Neighbour> = BTreeMap::new();
-    for link in engine.links().filter(|link| !is_rendezvous(link)) {
+    let hears = |link: &&Link| !is_rendezvous(link) && engine.hears(link.peer, Topic::Mesh);
+    for link in engine.links().filter(hears) {
         by_peer.entry(link.peer).or_insert_with(|| Neighbour {
             peer: link.peer,
             username: link.ticket.claims().username.clone(),

@@ -252,6 +252,7 @@ impl Engine {
             Topic::Mesh => self.resend(now),
             Topic::Direct => {}
         }
+        self.changed();
     }
 
     /// Three Rejects within ten minutes: somebody lets pass what it must have seen. Close, and deny for a while.
@@ -338,7 +339,13 @@ impl Engine {
     }
 
     fn has_subscribed(&self, peer: PeerKey) -> bool {
-        self.subscribed.get(&peer).is_some_and(|topics| topics.contains(&Topic::Control))
+        self.hears(peer, Topic::Control)
+    }
+
+    /// Whether a peer hears what is published on a topic, as far as it has said.
+    #[must_use]
+    pub fn hears(&self, peer: PeerKey, topic: Topic) -> bool {
+        self.subscribed.get(&peer).is_some_and(|topics| topics.contains(&topic))
     }
 
     pub(super) fn links_to(&self, peer: PeerKey) -> impl Iterator<Item = &Link> {
