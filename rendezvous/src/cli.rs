@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Show and change the rules
     #[command(subcommand)]
     Policy(PolicyCommand),
+    #[command(flatten)]
+    Sanction(SanctionCommand),
     /// List who has signed in
     Sessions,
     /// Say how the realm is
@@ -118,6 +120,42 @@ pub(crate) enum PolicyCommand {
         /// A number, a duration such as 24h, or a word
         #[arg(allow_hyphen_values = true)]
         value: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SanctionCommand {
+    /// Shut somebody out until the ban is lifted
+    Ban {
+        /// The account
+        user: String,
+        /// Also take back what was said in the time before, such as 2h
+        #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+        since: Option<String>,
+        /// Why; everybody can read it
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Lift a ban; what --since had taken back is there again
+    Unban {
+        /// The account
+        user: String,
+    },
+    /// Let somebody read but not write for a time
+    Mute {
+        /// The account
+        user: String,
+        /// How long, such as 90s, 10m, 24h or 7d
+        #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true)]
+        duration: String,
+        /// Why; everybody can read it
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Lift a mute
+    Unmute {
+        /// The account
+        user: String,
     },
 }
 

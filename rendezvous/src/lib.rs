@@ -5,6 +5,7 @@
 //! that publishes the realm's policy and is everybody's first contact. Neither reads a chat message.
 
 pub mod accounts;
+pub mod acts;
 pub mod clock;
 pub mod config;
 pub mod desk;
@@ -16,6 +17,7 @@ pub mod password;
 pub mod policy;
 pub mod ports;
 pub mod rules;
+pub mod sanctions;
 pub mod serve;
 pub mod store;
 pub mod throttle;

@@ -67,7 +67,7 @@ struct Found {
 /// What a right password leads to.
 enum Granted {
     In(Box<Grant>),
-    Not(DenialCode, String),
+    Not(Denial),
 }
 
 impl Office {
@@ -195,7 +195,7 @@ impl Office {
             .run(move |store| store.write(|tx| grant(tx, &realm_key, member.as_ref(), &sign_in)));
         Ok(match granted.await? {
             Granted::In(grant) => Reply::Granted(grant),
-            Granted::Not(code, reason) => denied(code, reason, None),
+            Granted::Not(denial) => Reply::Denied(denial),
         })
     }
 
@@ -227,13 +227,13 @@ fn grant(
     let account = accounts::by_id(tx, sign_in.account.id)?
         .filter(|account| account.phc == sign_in.account.phc);
     let Some(account) = account else {
-        return Ok(Granted::Not(DenialCode::BadCredentials, String::new()));
+        return Ok(Granted::Not(plain(DenialCode::BadCredentials)));
     };
     if account.state == State::Disabled {
-        return Ok(Granted::Not(DenialCode::Disabled, String::new()));
+        return Ok(Granted::Not(plain(DenialCode::Disabled)));
     }
-    if let Some(reason) = ban_reason(tx, account.id, now)? {
-        return Ok(Granted::Not(DenialCode::Banned, reason));
+    if let Some(denial) = ban_denial(tx, account.id, now)? {
+        return Ok(Granted::Not(denial));
     }
     if let Some(phc) = &sign_in.rehash {
         accounts::rehash(tx, account.id, &account.phc, phc)?;
@@ -297,13 +297,18 @@ fn wish(
     Ok((nickname.as_str().to_owned(), None))
 }
 
-fn ban_reason(tx: &Connection, id: AccountId, now: u64) -> Result<Option<String>, StoreError> {
-    if !sanctions::is_banned(tx, id, now)? {
-        return Ok(None);
-    }
-    let bans = sanctions::list(tx)?.into_iter().rev();
-    let mut bans = bans.filter(|row| row.account == id && row.kind == sanctions::Kind::Ban);
-    Ok(Some(bans.next().map(|row| row.reason).unwrap_or_default()))
+/// The denial of somebody who is banned: the reason and the rest of the time of the ban that ends last.
+fn ban_denial(tx: &Connection, id: AccountId, now: u64) -> Result<Option<Denial>, StoreError> {
+    let bans = sanctions::in_force(tx, sanctions::Kind::Ban, id, now)?;
+    let last = bans.into_iter().max_by_key(|ban| ban.until.unwrap_or(u64::MAX));
+    Ok(last.map(|ban| {
+        let rest = ban.until.map(|until| until.saturating_sub(now).div_ceil(1_000));
+        Denial { code: DenialCode::Banned, reason: ban.reason, retry_after_s: rest }
+    }))
+}
+
+fn plain(code: DenialCode) -> Denial {
+    Denial { code, reason: String::new(), retry_after_s: None }
 }
 
 fn denied(code: DenialCode, reason: String, retry_after_s: Option<u64>) -> Reply {

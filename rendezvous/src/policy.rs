@@ -88,6 +88,16 @@ pub fn number_in_force(conn: &Connection) -> Result<Option<u64>, StoreError> {
     Ok(newest.filter(|row| row.fingerprint == fingerprint).map(|row| row.number))
 }
 
+/// How long the document of the present rows is, in bytes, without its envelope.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn size(conn: &Connection, now: u64) -> Result<usize, StoreError> {
+    let mut policy = document(conn)?;
+    forget(&mut policy, now);
+    Ok(wire::encode(&policy).len())
+}
+
 /// The document without realm, number and date.
 fn document(conn: &Connection) -> Result<Policy, StoreError> {
     let rules = rules::list(conn)?.into_iter().map(|row| Rules {
@@ -148,6 +158,11 @@ fn forget(policy: &mut Policy, now: u64) {
     });
     let oldest_needed = policy.rules.iter().rposition(|rules| rules.from <= boundary);
     policy.rules.drain(..oldest_needed.unwrap_or(0));
+    policy.rooms.retain(|room| room.archived_from.is_none_or(|from| from >= boundary));
+    for room in &mut policy.rooms {
+        let oldest_needed = room.post.iter().rposition(|rule| rule.from <= boundary);
+        room.post.drain(..oldest_needed.unwrap_or(0));
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use lanyard_rendezvous::accounts::ActError;
+use lanyard_rendezvous::acts::ActError;
 use lanyard_rendezvous::rules::RuleError;
 use lanyard_rendezvous::store::StoreError;
 use serde_json::{Value, json};

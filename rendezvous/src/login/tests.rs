@@ -81,7 +81,7 @@ impl Desk {
 
     async fn act(
         &self,
-        act: impl FnOnce(&Connection) -> Result<(), acts::ActError> + Send + 'static,
+        act: impl FnOnce(&Connection) -> Result<(), crate::acts::ActError> + Send + 'static,
     ) {
         self.office.store.run(move |store| store.write(|tx| act(tx))).await.unwrap();
     }
@@ -168,6 +168,7 @@ async fn disabled_and_banned_are_told_only_after_the_right_password() {
             until: Some(NOW + 60_000),
             reason: "spam".to_owned(),
             by: "operator".to_owned(),
+            made_at: NOW,
         };
         Ok(sanctions::insert(tx, &ban)?)
     })
@@ -181,6 +182,7 @@ async fn disabled_and_banned_are_told_only_after_the_right_password() {
     let banned = desk.try_in("bob", "bob-password", LAPTOP, NOW).await;
     let Reply::Denied(denial) = &banned else { panic!("{banned:?}") };
     assert_eq!((denial.code, denial.reason.as_str()), (DenialCode::Banned, "spam"));
+    assert_eq!(denial.retry_after_s, Some(60), "with its end");
     desk.ticket(desk.try_in("bob", "bob-password", LAPTOP, NOW + 60_000).await);
 }
 

@@ -85,3 +85,21 @@ pub fn sign_in(
     .doing("register the device")
     .map(from_sql)
 }
+
+/// Logs all devices of an account out, but one if it is given.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn log_out_all(
+    conn: &Connection,
+    account: AccountId,
+    but: Option<PeerKey>,
+) -> Result<(), StoreError> {
+    let but = but.map_or(Vec::new(), |peer| peer.0.to_vec());
+    conn.execute(
+        "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND peer <> ?2 AND logged_out = 0",
+        params![account.0.as_slice(), but],
+    )
+    .doing("log devices out")?;
+    Ok(())
+}
