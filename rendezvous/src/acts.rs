@@ -71,6 +71,41 @@ pub enum ActError {
         /// What it is not.
         what: &'static str,
     },
+    /// The room's name cannot be.
+    #[error("\"{}\" cannot be the name of a room: {reason}", name.escape_debug())]
+    RoomName {
+        /// As it was given.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A room of this name, or of one that looks the same.
+    #[error(
+        "there is already the room \"{name}\", which has or looks like this name; a closed room keeps its own"
+    )]
+    RoomExists {
+        /// The room that is there.
+        name: String,
+    },
+    /// No such room.
+    #[error("there is no {what} \"{}\"", name.escape_debug())]
+    RoomNotFound {
+        /// Which kind of room.
+        what: &'static str,
+        /// As it was given.
+        name: String,
+    },
+    /// Everybody arrives there.
+    #[error("the lobby cannot be closed: everybody arrives there")]
+    Lobby,
+    /// No such device, or not signed in.
+    #[error("\"{name}\" has no device {device} that is logged in")]
+    DeviceNotFound {
+        /// The account.
+        name: String,
+        /// The number.
+        device: u64,
+    },
     /// A value that cannot be.
     #[error("{what} must be {expected}")]
     Field {
@@ -97,11 +132,17 @@ impl ActError {
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Username { .. } | Self::Nickname { .. } | Self::NicknameTaken => Some("bad-name"),
-            Self::Exists { .. } => Some("exists"),
-            Self::NotFound { .. } | Self::NotSanctioned { .. } => Some("not-found"),
+            Self::Username { .. }
+            | Self::Nickname { .. }
+            | Self::NicknameTaken
+            | Self::RoomName { .. } => Some("bad-name"),
+            Self::Exists { .. } | Self::RoomExists { .. } => Some("exists"),
+            Self::NotFound { .. }
+            | Self::NotSanctioned { .. }
+            | Self::RoomNotFound { .. }
+            | Self::DeviceNotFound { .. } => Some("not-found"),
             Self::Role { .. } | Self::Field { .. } => Some("bad-field"),
-            Self::LastAdmin { .. } => Some("would-lock-out"),
+            Self::LastAdmin { .. } | Self::Lobby => Some("would-lock-out"),
             Self::PolicyFull => Some("policy-full"),
             Self::Random | Self::Store(_) => None,
         }

@@ -31,6 +31,18 @@ pub(crate) enum Command {
     Policy(PolicyCommand),
     #[command(flatten)]
     Sanction(SanctionCommand),
+    /// Add, describe and close rooms
+    #[command(subcommand)]
+    Room(RoomCommand),
+    /// List devices and log them out
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// List who did what and when
+    Audit {
+        /// Only the last entries
+        #[arg(long, value_name = "COUNT")]
+        last: Option<u32>,
+    },
     /// List who has signed in
     Sessions,
     /// Say how the realm is
@@ -156,6 +168,55 @@ pub(crate) enum SanctionCommand {
     Unmute {
         /// The account
         user: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoomCommand {
+    /// Add a room in which everybody may post
+    Add {
+        /// The unique name
+        name: String,
+        /// What it is about
+        #[arg(long, default_value = "")]
+        topic: String,
+    },
+    /// Change what a room is about
+    Topic {
+        /// The room
+        name: String,
+        /// The new topic
+        topic: String,
+    },
+    /// Set the least role that may post
+    Post {
+        /// The room
+        name: String,
+        /// guest, member, moderator or admin
+        role: String,
+    },
+    /// Close a room; what was said in it stays
+    Archive {
+        /// The room
+        name: String,
+    },
+    /// List all rooms
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// List the devices of an account
+    List {
+        /// The account
+        name: String,
+    },
+    /// Log a device out; its pass ends at once
+    Logout {
+        /// The account
+        name: String,
+        /// The number of the device
+        device: u64,
     },
 }
 

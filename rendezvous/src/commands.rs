@@ -1,8 +1,10 @@
 //! What the command line does: one module per family of commands.
 
 mod answer;
+mod device;
 mod password;
 mod policy;
+mod room;
 mod sanction;
 mod serve;
 mod show;
@@ -36,6 +38,9 @@ fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
         Command::User(command) => user::run(&Realm::open(data_dir)?, command, answers),
         Command::Policy(command) => policy::run(&Realm::open(data_dir)?, command, answers),
         Command::Sanction(command) => sanction::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Room(command) => room::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Device(command) => device::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Audit { last } => show::audit(&Realm::open(data_dir)?, last, answers),
         Command::Sessions => show::sessions(&Realm::open(data_dir)?, answers),
         Command::Status => show::status(&Realm::open(data_dir)?, answers),
     }

@@ -98,3 +98,106 @@ fn wrong_uses_of_sanctions_are_refused_and_change_nothing() {
     let _serving = realm.serve();
     assert!(policy(&realm).sanctions.is_empty());
 }
+
+#[test]
+fn rooms_are_signed_while_it_serves() {
+    let realm = Realm::fresh();
+    let _serving = realm.serve();
+    let mut last = 0;
+    for args in [
+        &["room", "add", "News", "--topic", "from the crew"][..],
+        &["room", "post", "news", "moderator"],
+        &["room", "topic", "news", "weather"],
+        &["room", "archive", "news"],
+    ] {
+        let number = signed(&realm, args);
+        assert!(number > last, "{args:?}: {number} after {last}");
+        last = number;
+    }
+    let policy = policy(&realm);
+    let news = policy.room("news").unwrap();
+    assert_eq!((news.topic.as_str(), news.post.len()), ("weather", 1));
+    assert!(news.archived_from.is_some());
+    let rooms = realm.json(&["room", "list"]).lines();
+    assert_eq!((&rooms[0]["name"], &rooms[0]["archived_at"]), (&json!("lobby"), &json!(null)));
+    assert_eq!((&rooms[1]["post"], rooms.len()), (&json!("moderator"), 2));
+}
+
+#[test]
+fn wrong_uses_of_rooms_and_devices_are_refused_and_change_nothing() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    for (args, code) in [
+        (&["room", "add", "lobby"][..], "exists"),
+        (&["room", "add", "two words"], "bad-name"),
+        (&["room", "add", "news", "--topic", "a\nb"], "bad-field"),
+        (&["room", "topic", "news", "x"], "not-found"),
+        (&["room", "post", "news", "member"], "not-found"),
+        (&["room", "post", "lobby", "king"], "bad-field"),
+        (&["room", "archive", "lobby"], "would-lock-out"),
+        (&["room", "archive", "news"], "not-found"),
+        (&["device", "logout", "nobody", "1"], "not-found"),
+        (&["device", "logout", "bob", "1"], "not-found"),
+        (&["device", "list", "nobody"], "not-found"),
+    ] {
+        assert_eq!(realm.json(args).error(), code, "{args:?}");
+    }
+    for args in
+        [&["device", "logout", "bob", "one"][..], &["room", "topic", "news"], &["audit", "x"]]
+    {
+        assert_eq!(realm.run(args).code, 2, "{args:?}");
+    }
+    assert_eq!(realm.json(&["room", "list"]).lines().len(), 1);
+    assert_eq!(realm.json(&["device", "list", "bob"]).stdout, "");
+}
+
+#[test]
+fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    let passwd = realm.with_password(&["user", "passwd", "bob", "--cut"], b"PLANTED-secret\n");
+    assert_eq!(passwd.code, 0);
+    for args in [
+        &["user", "role", "bob", "moderator"][..],
+        &["user", "disable", "bob"],
+        &["user", "enable", "bob"],
+        &["ban", "bob", "--reason", "spam"],
+        &["unban", "bob"],
+        &["mute", "bob", "--for", "90s"],
+        &["unmute", "bob"],
+        &["policy", "set", "per-minute", "7"],
+        &["room", "add", "news"],
+        &["room", "post", "news", "member"],
+        &["room", "topic", "news", "x"],
+        &["room", "archive", "news"],
+    ] {
+        assert_eq!(realm.json(args).code, 0, "{args:?}");
+    }
+    realm.json(&["ban", "nobody"]).error();
+    let entries = realm.json(&["audit"]).lines();
+    let what: Vec<&str> = entries.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
+    assert_eq!(
+        what,
+        [
+            "user-add",
+            "user-passwd",
+            "user-role",
+            "user-disable",
+            "user-enable",
+            "ban",
+            "unban",
+            "mute",
+            "unmute",
+            "policy-set",
+            "room-add",
+            "room-post",
+            "room-topic",
+            "room-archive",
+        ]
+    );
+    assert!(entries.iter().all(|entry| entry["who"] == "operator" && entry["at"].is_u64()));
+    assert_eq!((&entries[5]["target"], &entries[5]["detail"]), (&json!("bob"), &json!("spam")));
+    let last = realm.json(&["audit", "--last", "2"]).lines();
+    assert_eq!(last, entries[entries.len() - 2..]);
+    assert!(!realm.run(&["audit"]).stdout.contains("PLANTED"));
+}
