@@ -43,6 +43,16 @@ pub(crate) enum Command {
         #[arg(long, value_name = "COUNT")]
         last: Option<u32>,
     },
+    /// Write a backup to a new file, also while the login node runs; the keys are not in it
+    Backup {
+        /// The file
+        file: PathBuf,
+    },
+    /// Put the content of a backup in the place of the present one; the login node must not run
+    Restore {
+        /// The file
+        file: PathBuf,
+    },
     /// List who has signed in
     Sessions,
     /// Say how the realm is

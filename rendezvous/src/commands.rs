@@ -1,6 +1,7 @@
 //! What the command line does: one module per family of commands.
 
 mod answer;
+mod backup;
 mod device;
 mod password;
 mod policy;
@@ -41,6 +42,8 @@ fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
         Command::Room(command) => room::run(&Realm::open(data_dir)?, &command, answers),
         Command::Device(command) => device::run(&Realm::open(data_dir)?, &command, answers),
         Command::Audit { last } => show::audit(&Realm::open(data_dir)?, last, answers),
+        Command::Backup { file } => backup::backup(&Realm::open(data_dir)?, &file, answers),
+        Command::Restore { file } => backup::restore(&data_dir, &file, answers),
         Command::Sessions => show::sessions(&Realm::open(data_dir)?, answers),
         Command::Status => show::status(&Realm::open(data_dir)?, answers),
     }

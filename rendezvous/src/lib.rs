@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod acts;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod desk;

@@ -62,3 +62,13 @@ pub fn insert(conn: &Connection, policy: &SignedPolicy) -> Result<(), StoreError
     .doing("drop old policies")?;
     Ok(())
 }
+
+/// Forgets of which rows the newest policy was made, so that the next look signs a new one.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn outdate(conn: &Connection) -> Result<(), StoreError> {
+    conn.execute("UPDATE policies SET fingerprint = zeroblob(32)", [])
+        .doing("outdate the policy")?;
+    Ok(())
+}

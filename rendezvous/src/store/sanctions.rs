@@ -159,3 +159,25 @@ pub fn insert(conn: &Connection, row: &SanctionRow) -> Result<(), StoreError> {
     .doing("write the sanction")?;
     Ok(())
 }
+
+/// Sees to it that no later sanction gets an id up to this one.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn reserve_ids(conn: &Connection, up_to: u64) -> Result<(), StoreError> {
+    let what = "reserve the ids of sanctions";
+    let changed = conn
+        .execute(
+            "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'sanctions'",
+            [to_sql(up_to)],
+        )
+        .doing(what)?;
+    if changed == 0 {
+        conn.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('sanctions', ?1)",
+            [to_sql(up_to)],
+        )
+        .doing(what)?;
+    }
+    Ok(())
+}

@@ -19,6 +19,7 @@ fn before_the_first_serve_every_command_says_so_and_makes_nothing() {
         &["room", "add", "news"],
         &["device", "logout", "alice", "1"],
         &["audit"],
+        &["backup", "copy.db"],
         &["sessions"],
         &["status"],
     ] {

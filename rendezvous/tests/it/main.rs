@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod acts;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod harness;
