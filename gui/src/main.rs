@@ -1,2 +1,194 @@
-//! stub
-fn main() {}
+//! `lanyard`, the chat window: arguments, runtime, fonts, and the window itself.
+
+use std::io::BufRead as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use clap::Parser;
+use eframe::egui;
+use jiff::tz::TimeZone;
+use lanyard_gui::action::{Action, Dialog, LoginField};
+use lanyard_gui::app::{Clock, Window};
+use lanyard_gui::bridge::Backend;
+use lanyard_gui::bridge::fake::ScriptedBackend;
+use lanyard_gui::bridge::fake::demo::{self, Scene};
+use lanyard_gui::bridge::node::NodeBackend;
+use lanyard_gui::fonts::{self, SystemFonts};
+use lanyard_gui::model::Model;
+use lanyard_gui::notify::Notifier;
+use lanyard_gui::settings::{self, Settings, ThemeChoice};
+use lanyard_gui::theme;
+use zeroize::Zeroizing;
+
+/// Chat for people who share a network.
+#[derive(Debug, Parser)]
+#[command(name = "lanyard", version)]
+struct Arguments {
+    /// The join link: lanyard://HOST:PORT/REALM
+    #[arg(long, value_name = "LINK")]
+    join: Option<String>,
+    /// The folder for key, messages and settings
+    #[arg(long, value_name = "DIR")]
+    profile: Option<PathBuf>,
+    /// The username
+    #[arg(long, value_name = "U")]
+    username: Option<String>,
+    /// Read the password from the first line of standard input and sign in at once
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+    /// Show a made-up scene instead of joining: for pictures and for trying out the looks
+    #[arg(long, hide = true, value_name = "SCENE")]
+    scripted: Option<String>,
+    /// The theme of a scene: light or dark
+    #[arg(long, hide = true, value_name = "THEME", requires = "scripted")]
+    theme: Option<String>,
+}
+
+/// What the window starts with, whatever is behind it.
+struct Start {
+    model: Model,
+    clock: Clock,
+    profile: PathBuf,
+    scene: Option<Scene>,
+    signs_in: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let Err(reason) = check(&arguments) {
+        misuse(&reason);
+    }
+    start_logging();
+    let fonts = SystemFonts::start().context("Could not start a thread")?;
+    let start = prepare(arguments)?;
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Lanyard")
+            .with_app_id("lanyard")
+            .with_icon(egui::IconData::default())
+            .with_inner_size(theme::WINDOW_FIRST)
+            .with_min_inner_size(theme::WINDOW_MIN),
+        // Ours looks into the font folders itself.
+        system_font_fallback: false,
+        ..Default::default()
+    };
+    eframe::run_native(
+        "lanyard",
+        options,
+        Box::new(move |creation| {
+            let window = open(&creation.egui_ctx, fonts, start)?;
+            Ok(Box::new(window))
+        }),
+    )
+    // eframe's error is not Send.
+    .map_err(|error| anyhow!("Could not open a window: {error}"))
+}
+
+/// What clap cannot see.
+fn check(arguments: &Arguments) -> Result<(), String> {
+    if let Some(link) = &arguments.join {
+        link.parse::<lanyard_protocol::link::JoinLink>()
+            .map_err(|error| format!("--join: {error}"))?;
+    }
+    if let Some(scene) = &arguments.scripted {
+        Scene::named(scene).ok_or_else(|| format!("--scripted: there is no scene '{scene}'"))?;
+    }
+    Ok(())
+}
+
+/// Says why and ends with the code of misuse.
+#[expect(clippy::exit, reason = "misuse ends with code 2, as clap's own errors do")]
+#[expect(clippy::print_stderr, reason = "there is no window yet to say it in")]
+fn misuse(reason: &str) -> ! {
+    eprintln!("error: {reason}");
+    std::process::exit(2)
+}
+
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn prepare(arguments: Arguments) -> anyhow::Result<Start> {
+    let zone = TimeZone::system();
+    if let Some(scene) = arguments.scripted.as_deref().and_then(Scene::named) {
+        return Ok(prepare_scene(scene, arguments.theme.as_deref()));
+    }
+    let profile = arguments.profile.unwrap_or_else(settings::default_profile);
+    let clock: Clock = Box::new(wall_clock_ms);
+    let mut model = Model::new(Settings::load(&profile), profile.clone(), zone, clock());
+    model.prefill(arguments.join.as_deref(), arguments.username.as_deref());
+    if arguments.password_stdin {
+        model.login.password = read_password().context("Could not read the password")?;
+    }
+    Ok(Start { model, clock, profile, scene: None, signs_in: arguments.password_stdin })
+}
+
+/// A scene has a clock that stands still and settings that go nowhere.
+fn prepare_scene(scene: Scene, theme: Option<&str>) -> Start {
+    /// 2026-03-02 09:21 UTC: the pictures look the same whenever they are taken.
+    const SCENE_NOW_MS: u64 = 1_772_443_260_000;
+    let profile = std::env::temp_dir().join("lanyard-scene");
+    let mut settings = demo::settings();
+    settings.theme = match theme {
+        Some("dark") => ThemeChoice::Dark,
+        Some("light") => ThemeChoice::Light,
+        Some(_) | None => ThemeChoice::System,
+    };
+    let mut model = Model::new(settings, profile.clone(), TimeZone::UTC, SCENE_NOW_MS);
+    *model.login.password = "correct horse".to_owned();
+    let signs_in = scene != Scene::Login;
+    Start { model, clock: Box::new(|| SCENE_NOW_MS), profile, scene: Some(scene), signs_in }
+}
+
+fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Result<Window> {
+    let Start { mut model, clock, profile, scene, signs_in } = start;
+    ctx.set_fonts(fonts::definitions(Some(&fonts)));
+    model.missing_scripts = fonts.missing_scripts();
+    ctx.add_font_provider(Arc::new(fonts));
+    theme::install(ctx);
+    theme::apply(ctx, &model.settings);
+    let scripted = scene.map(|scene| {
+        let backend = ScriptedBackend::new(demo::script(scene, model.now_ms));
+        (scene, backend)
+    });
+    let now_ms = model.now_ms;
+    let (backend, notifier): (Box<dyn Backend>, _) = match &scripted {
+        Some((_, backend)) => (Box::new(backend.clone()), Notifier::silent()),
+        None => {
+            let waker = ctx.clone();
+            let backend = NodeBackend::start(move || waker.request_repaint())?;
+            (Box::new(backend), Notifier::start())
+        }
+    };
+    let mut window = Window::new(model, backend, notifier, clock, profile);
+    if signs_in {
+        window.act(ctx, Action::SignIn);
+    }
+    if let Some((scene, backend)) = scripted {
+        demo::after_joining(scene, &backend, now_ms);
+        window.logic(ctx);
+        if scene == Scene::Alone {
+            window.act(ctx, Action::Show(Some(Dialog::Alone)));
+        }
+        if scene == Scene::Refused {
+            window.act(ctx, Action::EditLogin(LoginField::Nickname, "Ada L.".to_owned()));
+        }
+    }
+    Ok(window)
+}
+
+fn read_password() -> std::io::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::new());
+    std::io::stdin().lock().read_line(&mut line)?;
+    let len = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(len);
+    Ok(line)
+}
+
+/// The one place where the window looks at the clock.
+fn wall_clock_ms() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
+}

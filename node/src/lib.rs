@@ -1,4 +1,5 @@
 //! The Lanyard peer.
+pub mod bench;
 pub mod chat;
 pub mod clock;
 pub mod event;

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// What is logged without `RUST_LOG`.
-const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error";
+const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error,yamux=error";
 
 /// Starts logging for a program.
 pub fn to_stderr() {

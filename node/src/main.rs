@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use lanyard_node::bench::{self, BenchOptions};
 use lanyard_node::chat::{self, ChatOptions};
 
 /// A Lanyard peer in the terminal
@@ -11,10 +12,15 @@ use lanyard_node::chat::{self, ChatOptions};
 enum Cli {
     /// Join a realm and chat
     Chat(ChatOptions),
+    /// Measure a mesh of full nodes in this process
+    Bench(BenchOptions),
 }
 
 fn main() -> ExitCode {
-    let Cli::Chat(options) = Cli::parse();
+    let cli = Cli::parse();
     lanyard_node::logging::to_stderr();
-    chat::run(options)
+    match cli {
+        Cli::Chat(options) => chat::run(options),
+        Cli::Bench(options) => bench::run(&options),
+    }
 }

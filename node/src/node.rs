@@ -1,31 +1,17 @@
 //! The handle: a cheap clone that sends commands to the event loop and reads its state.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+mod start;
 
-use ed25519_dalek::SigningKey;
-use lanyard_protocol::engine::{self, Engine, Topic};
-use lanyard_protocol::ids::{MessageId, PeerKey, Role};
-use lanyard_protocol::limits::{RESEND_AGE_MS_MAX, SEEN_MS};
-use lanyard_protocol::login::PeerAddresses;
+use std::sync::Arc;
+
+use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
-use lanyard_protocol::time::{Now, RealmClock};
-use libp2p::Swarm;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::clock::Clock;
 use crate::event::{ChatMessage, NodeEvent, Status};
-use crate::net::behaviour::Behaviour;
-use crate::net::event_loop::{EventLoop, State};
-use crate::net::gate::GateConfig;
-use crate::net::ports::{self, PortError};
-use crate::net::status::{self, Surroundings};
-use crate::net::{translate, transport};
-use crate::profile::Profile;
-use crate::store::{Opened, Reader, StoreError, Writer};
+use crate::store::Reader;
+pub use start::{NodeConfig, StartError};
 
 /// The node is gone; nothing more can be asked of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,53 +121,8 @@ pub(crate) enum Command {
     Quit { reply: oneshot::Sender<()> },
 }
 
-/// Commands that wait for the loop: more than a person types, fewer than a script can pile up.
-const COMMANDS: usize = 256;
-/// Events that a slow reader may be behind before it is told to reload from the store.
-const EVENTS: usize = 4_096;
-/// Reports of the gate that wait for the loop: as many as there can be pending connections.
-const REPORTS: usize = 2_048;
-/// What the store has written and the loop has not told yet.
-const STORED: usize = 4_096;
-/// Links stand until somebody closes them: gossipsub alone would not keep one open.
-const IDLE: Duration = Duration::from_secs(365 * 86_400);
 /// The most messages that one page of history has.
 pub const PAGE_MAX: usize = 500;
-
-/// What a node starts from.
-#[derive(Debug)]
-pub struct NodeConfig {
-    /// The device key.
-    pub key: SigningKey,
-    /// A valid ticket for it.
-    pub ticket: Ticket,
-    /// The newest policy known.
-    pub policy: SignedPolicy,
-    /// Realm time.
-    pub clock: RealmClock,
-    /// The store's file.
-    pub database: PathBuf,
-    /// Where to listen; empty for everywhere and the port used last.
-    pub listen: Vec<SocketAddr>,
-    /// Peers to begin with, besides those in the store.
-    pub candidates: Vec<PeerAddresses>,
-    /// Held as long as the node runs: the profile's lock.
-    pub profile: Option<Profile>,
-}
-
-/// Why a node does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A port in use, or an address that is not to be had.
-    #[error(transparent)]
-    Port(#[from] PortError),
-    /// The store cannot be used.
-    #[error("the message store cannot be used: {0}")]
-    Store(#[from] StoreError),
-    /// Something else that this machine does not give.
-    #[error("the node cannot start: {0}")]
-    System(String),
-}
 
 /// A running peer. Clones are cheap and speak to the same node.
 #[derive(Debug, Clone)]
@@ -198,60 +139,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let clock = Clock::new();
-        let now = clock.now();
-        let realm = config.ticket.claims().realm;
-        let is_authority = config.ticket.claims().role == Role::Authority;
-        let opened = Opened::open(&config.database, &realm)?;
-        let reader = Reader::open(&config.database, &realm)?;
-        let sqlite = |error: rusqlite::Error| StartError::System(error.to_string());
-        let boot = opened.next_boot(now.wall_ms).map_err(sqlite)?;
-        let listen = ports::choose(&config.listen, opened.last_port().map_err(sqlite)?)?;
-        if let Some(address) = listen.first() {
-            opened.remember_port(address.port()).map_err(sqlite)?;
-        }
-        let key = config.key.clone();
-        let candidates = [config.candidates.clone(), reader.peers()?].concat();
-        let (engine, around) =
-            engine(config.key, config.ticket, config.policy, config.clock, boot, &reader, now)?;
-
-        let (view, view_seen) = watch::channel(Arc::new(engine.view()));
-        let (report, reports) = mpsc::channel(REPORTS);
-        let gate = GateConfig { view: view_seen, reports: report, clock };
-        let mut swarm = swarm(&key, gate, is_authority, &realm)?;
-        for address in listen {
-            let listening = swarm.listen_on(ports::multiaddr(address));
-            listening.map_err(|error| StartError::System(format!("{address}: {error}")))?;
-        }
-        let (told, stored) = mpsc::channel(STORED);
-        let writer =
-            Writer::start(opened, told).map_err(|error| StartError::System(error.to_string()))?;
-        let (commands, commanded) = mpsc::channel(COMMANDS);
-        let (events, _first) = broadcast::channel(EVENTS);
-        let (status, status_seen) = watch::channel(Arc::new(status::build(&engine, &around, now)));
-        let mut state = State::default();
-        state.start_with(candidates);
-        let event_loop = EventLoop {
-            clock,
-            realm,
-            engine,
-            swarm,
-            writer,
-            view,
-            reports,
-            commands: commanded,
-            stored,
-            events: events.clone(),
-            status,
-            around,
-            state,
-        };
-        let profile = config.profile;
-        tokio::spawn(async move {
-            event_loop.run().await;
-            drop(profile);
-        });
-        Ok(Self { commands, events, status: status_seen, reader })
+        start::start(config)
     }
 
     /// Signs, stores and sends a text. Returns when it is on disk.
@@ -350,60 +238,4 @@ async fn read<T: Send + 'static>(
 ) -> Result<T, ReadError> {
     let done = tokio::task::spawn_blocking(read).await;
     done.map_err(|error| ReadError::Store(error.to_string()))?
-}
-
-fn engine(
-    key: SigningKey,
-    ticket: Ticket,
-    policy: SignedPolicy,
-    clock: RealmClock,
-    boot: u64,
-    reader: &Reader,
-    now: Now,
-) -> Result<(Engine, Surroundings), StartError> {
-    let realm_ms = clock.peek_ms(now);
-    let (seen, largest_sent_at) = reader.recent(realm_ms.saturating_sub(SEEN_MS))?;
-    let unsent = reader.unsent(realm_ms.saturating_sub(RESEND_AGE_MS_MAX))?;
-    let config = engine::Config {
-        key,
-        ticket,
-        policy,
-        boot,
-        session: u64::from_le_bytes(random()?),
-        clock,
-        seen,
-        largest_sent_at,
-        unsent,
-        seed: random()?,
-    };
-    let around = Surroundings { messages: reader.count()?, ..Surroundings::default() };
-    Ok((Engine::new(config, now), around))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| StartError::System(error.to_string()))?;
-    Ok(bytes)
-}
-
-fn swarm(
-    key: &SigningKey,
-    gate: GateConfig,
-    is_authority: bool,
-    realm: &PeerKey,
-) -> Result<Swarm<Behaviour>, StartError> {
-    let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
-    let transport = transport::gated(key, gate).map_err(|error| system(&error))?;
-    let mut behaviour = Behaviour::new(realm, is_authority).map_err(|error| system(&error))?;
-    // The rendezvous' own node never hears chat: it is not subscribed to it.
-    let topics = if is_authority { &[Topic::Control][..] } else { &Topic::ALL };
-    for topic in topics {
-        let subscribed = behaviour.gossipsub.subscribe(&translate::topic(*topic, realm));
-        subscribed.map_err(|error| system(&error))?;
-    }
-    let local = translate::keypair(key).public().to_peer_id();
-    let config = libp2p::swarm::Config::with_tokio_executor()
-        .with_idle_connection_timeout(IDLE)
-        .with_smart_dial();
-    Ok(Swarm::new(transport, behaviour, local, config))
 }

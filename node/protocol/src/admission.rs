@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::ids::PeerKey;
-use crate::limits::LINK_GRACE_MS;
+use crate::limits::{DIAL_IS_FRESH, LINK_GRACE_MS};
 use crate::policy::Policy;
 use crate::ticket::{Ticket, TicketError};
 use crate::time::{Now, RealmClock};
@@ -35,6 +35,8 @@ pub struct AdmissionView {
     pub boots: Arc<BTreeMap<PeerKey, KnownBoot>>,
     /// The boot of each live link.
     pub links: Arc<BTreeMap<PeerKey, u64>>,
+    /// The peers that we dial, and since when, on the monotonic clock.
+    pub dialling: Arc<BTreeMap<PeerKey, Duration>>,
     /// Peers that are not talked to until a time on the monotonic clock.
     pub denied: Arc<BTreeMap<PeerKey, Duration>>,
 }
@@ -46,6 +48,15 @@ pub struct KnownBoot {
     pub boot: u64,
     /// The signed presence that says so; without it nobody need believe us.
     pub proof: Option<Arc<[u8]>>,
+}
+
+/// Our side of a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// We have dialled.
+    Dialler,
+    /// We were dialled.
+    Listener,
 }
 
 /// Somebody who may be linked.
@@ -86,6 +97,29 @@ pub fn judge(
     judge_claims(view, peer, &ticket, now).map_err(Verdict::plain)?;
     judge_boot(view, peer, hello.boot)?;
     Ok(Admission { ticket: Arc::new(ticket), hello: hello.clone() })
+}
+
+/// Whether a link that may stand is one too many (PROTOCOL.md R-98): two links to a peer get in each other's way,
+/// and gossipsub tells its topics only on the first.
+///
+/// One that already stands with this boot suffices. Of two dials that cross, the one of the smaller key goes on: it
+/// refuses what comes in from a peer that it dials itself.
+///
+/// # Errors
+/// [`VerdictCode::Busy`].
+pub fn judge_redundancy(
+    view: &AdmissionView,
+    peer: PeerKey,
+    hello: &Hello,
+    side: Side,
+    now: Now,
+) -> Result<(), Verdict> {
+    let stands = view.links.get(&peer) == Some(&hello.boot);
+    let dialled = view.dialling.get(&peer);
+    let crosses = side == Side::Listener
+        && view.me < peer
+        && dialled.is_some_and(|since| now.mono.saturating_sub(*since) < DIAL_IS_FRESH);
+    if stands || crosses { Err(Verdict::plain(VerdictCode::Busy)) } else { Ok(()) }
 }
 
 /// Judges a ticket again, for a link that stands: its life, bans and cuts.
@@ -268,6 +302,27 @@ mod tests {
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Denied);
         let later = Now { mono: Duration::from_secs(2), wall_ms: T0 };
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), later), VerdictCode::Accepted);
+    }
+
+    #[test]
+    fn r98_one_link_is_enough_and_of_two_dials_the_smaller_keys_goes_on() {
+        let mut view = view();
+        let redundant = |view: &AdmissionView, mono| {
+            let now = Now { mono, wall_ms: T0 };
+            let hello = hello_with(alice());
+            judge_redundancy(view, alice_key(), &hello, Side::Listener, now).is_err()
+        };
+        let second = Duration::from_secs(1);
+        assert!(!redundant(&view, second));
+        view.links = Arc::new(BTreeMap::from([(alice_key(), 5)]));
+        assert!(redundant(&view, second));
+        view.links = Arc::default();
+        view.dialling = Arc::new(BTreeMap::from([(alice_key(), second)]));
+        view.me = PeerKey([0; 32]);
+        assert!(redundant(&view, second));
+        assert!(!redundant(&view, second * 2));
+        view.me = PeerKey([255; 32]);
+        assert!(!redundant(&view, second));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ids::PeerKey;
 use crate::limits::{
     ADDRESS_BOOK_MAX, ADDRESSES_PER_PEER_MAX, BUSY_REDIAL, DIALS_PENDING_MAX, LARGER_DIALS_AFTER,
-    REDIAL_MAX, REDIAL_MIN,
+    LINK_LASTS, REDIAL_MAX, REDIAL_MIN,
 };
 
 /// Peers and their addresses.
@@ -24,6 +24,8 @@ struct Entry {
     addresses: Vec<String>,
     state: State,
     failures: u32,
+    /// When it was last dialled.
+    dialled_at: Option<Duration>,
     /// Not dialled before this time, whatever happens meanwhile.
     not_before: Duration,
     /// Order of arrival, so that a full book forgets its oldest stranger.
@@ -32,8 +34,10 @@ struct Entry {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Linked,
-    Dialling,
+    /// Since this time.
+    Linked(Duration),
+    /// Since this time.
+    Dialling(Duration),
     /// To be dialled at this time on the monotonic clock.
     Due(Duration),
 }
@@ -66,6 +70,7 @@ impl AddressBook {
             addresses: Vec::new(),
             state: State::Due(mono.saturating_add(head_start)),
             failures: 0,
+            dialled_at: None,
             not_before: Duration::ZERO,
             touched,
         });
@@ -76,19 +81,23 @@ impl AddressBook {
         entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
         if let (true, State::Due(at)) = (news, entry.state) {
             entry.failures = 0;
-            entry.dial_at(at.min(mono.saturating_add(head_start)));
+            // Whoever tells of ever new addresses does not set the pace at which we dial them.
+            let pause_over =
+                entry.dialled_at.map_or(mono, |dialled| dialled.saturating_add(REDIAL_MIN));
+            entry.dial_at(at.min(pause_over.max(mono.saturating_add(head_start))));
         }
         self.forget_oldest();
     }
 
     /// The dials that are due, at most as many as may be pending at once.
     pub fn poll(&mut self, mono: Duration) -> Vec<Dial> {
-        let pending = self.entries.values().filter(|entry| entry.state == State::Dialling).count();
+        let pending = self.entries.values().filter(|entry| entry.is_dialling()).count();
         let free = DIALS_PENDING_MAX.saturating_sub(pending);
         let due = self.entries.iter_mut().filter(|(_peer, entry)| entry.is_due(mono));
         due.take(free)
             .map(|(peer, entry)| {
-                entry.state = State::Dialling;
+                entry.state = State::Dialling(mono);
+                entry.dialled_at = Some(mono);
                 Dial { peer: *peer, addresses: entry.addresses.clone() }
             })
             .collect()
@@ -97,7 +106,7 @@ impl AddressBook {
     /// When the next dial is due. `None` also while too many are pending: an answer will come.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
-        let pending = self.entries.values().filter(|entry| entry.state == State::Dialling).count();
+        let pending = self.entries.values().filter(|entry| entry.is_dialling()).count();
         if pending >= DIALS_PENDING_MAX {
             return None;
         }
@@ -105,28 +114,46 @@ impl AddressBook {
     }
 
     /// The peer is linked: no dial.
-    pub fn linked(&mut self, peer: PeerKey) {
+    pub fn linked(&mut self, peer: PeerKey, mono: Duration) {
         if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.state = State::Linked;
-            entry.failures = 0;
+            entry.state = State::Linked(mono);
             entry.not_before = Duration::ZERO;
         }
     }
 
-    /// The peer's last link is gone: dial soon.
+    /// The peer's last link is gone: dial soon, unless its links do not last.
     pub fn unlinked(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
-        if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.dial_at(mono.saturating_add(BUSY_REDIAL + head_start + jitter));
-        }
+        let Some(entry) = self.entries.get_mut(&peer) else { return };
+        let lasted = match entry.state {
+            State::Linked(since) => mono.saturating_sub(since) >= LINK_LASTS,
+            State::Dialling(_) | State::Due(_) => true,
+        };
+        entry.failures = if lasted { 0 } else { entry.failures.saturating_add(1) };
+        let wait = if lasted { BUSY_REDIAL } else { entry.back_off() };
+        entry.dial_at(mono.saturating_add(wait + head_start + jitter));
+    }
+
+    /// How often in a row dials and links to the peer have come to nothing.
+    #[must_use]
+    pub fn failures(&self, peer: PeerKey) -> u32 {
+        self.entries.get(&peer).map_or(0, |entry| entry.failures)
+    }
+
+    /// The peers that are being dialled, and since when.
+    pub fn dialling(&self) -> impl Iterator<Item = (PeerKey, Duration)> {
+        self.entries.iter().filter_map(|(peer, entry)| match entry.state {
+            State::Dialling(since) => Some((*peer, since)),
+            State::Linked(_) | State::Due(_) => None,
+        })
     }
 
     /// A dial did not end in a link: back off.
     pub fn failed(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
         if let Some(entry) = self.dialling_mut(peer) {
-            let wait = REDIAL_MIN.saturating_mul(2u32.saturating_pow(entry.failures.min(8)));
+            let wait = entry.back_off();
             entry.failures = entry.failures.saturating_add(1);
-            entry.dial_at(mono.saturating_add(wait.min(REDIAL_MAX) + jitter));
+            entry.dial_at(mono.saturating_add(wait + jitter));
         }
     }
 
@@ -146,7 +173,7 @@ impl AddressBook {
     pub fn postpone(&mut self, peer: PeerKey, until: Duration) {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.not_before = until;
-            if entry.state != State::Linked {
+            if !entry.is_linked() {
                 entry.dial_at(until);
             }
         }
@@ -175,7 +202,7 @@ impl AddressBook {
     }
 
     fn dialling_mut(&mut self, peer: PeerKey) -> Option<&mut Entry> {
-        self.entries.get_mut(&peer).filter(|entry| entry.state != State::Linked)
+        self.entries.get_mut(&peer).filter(|entry| !entry.is_linked())
     }
 
     fn next_touch(&self) -> u64 {
@@ -203,8 +230,20 @@ impl Entry {
     fn due_at(&self) -> Option<Duration> {
         match self.state {
             State::Due(at) => Some(at),
-            State::Linked | State::Dialling => None,
+            State::Linked(_) | State::Dialling(_) => None,
         }
+    }
+
+    fn is_linked(&self) -> bool {
+        matches!(self.state, State::Linked(_))
+    }
+
+    fn is_dialling(&self) -> bool {
+        matches!(self.state, State::Dialling(_))
+    }
+
+    fn back_off(&self) -> Duration {
+        REDIAL_MIN.saturating_mul(2u32.saturating_pow(self.failures.min(8))).min(REDIAL_MAX)
     }
 
     fn is_due(&self, mono: Duration) -> bool {
@@ -255,7 +294,21 @@ mod tests {
         book.poll(now);
         book.failed(LARGER, now, ms(0));
         book.add(LARGER, &["/ip4/10.0.0.2/tcp/1".into()], now, ms(0));
-        assert_eq!(book.poll(now)[0].addresses.len(), 2);
+        assert_eq!(book.poll(now + REDIAL_MIN)[0].addresses.len(), 2);
+    }
+
+    #[test]
+    fn r92_ever_new_addresses_do_not_set_the_pace_of_dials() {
+        let mut book = book(LARGER);
+        let mut dials = 0;
+        for round in 0..1_000 {
+            let now = ms(10 * round);
+            book.add(LARGER, &[format!("/ip4/10.0.0.2/tcp/{}", round + 1)], now, ms(0));
+            dials += book.poll(now).len();
+            book.failed(LARGER, now, ms(0));
+        }
+        // Ten seconds, two dials a second.
+        assert_eq!(dials, 20);
     }
 
     #[test]
@@ -272,14 +325,33 @@ mod tests {
     #[test]
     fn linked_peers_are_not_dialled_and_nobody_dials_himself() {
         let mut book = book(LARGER);
-        book.linked(LARGER);
+        book.linked(LARGER, ms(0));
         assert!(book.poll(ms(99_999)).is_empty());
         book.failed(LARGER, ms(0), ms(0));
         assert_eq!(book.next_due(), None);
-        book.unlinked(LARGER, ms(1_000), ms(0));
-        assert_eq!(book.poll(ms(1_200)).len(), 1);
+        book.unlinked(LARGER, ms(60_000), ms(0));
+        assert_eq!(book.poll(ms(60_200)).len(), 1);
         book.add(ME, &["/ip4/10.0.0.1/tcp/1".into()], ms(0), ms(0));
         assert_eq!(book.len(), 1);
+    }
+
+    #[test]
+    fn r94_links_that_do_not_last_are_no_success() {
+        let mut book = book(LARGER);
+        let mut waits = Vec::new();
+        let mut now = ms(0);
+        for _round in 0..4 {
+            assert_eq!(book.poll(now).len(), 1);
+            book.linked(LARGER, now);
+            book.unlinked(LARGER, now + ms(2_000), ms(0));
+            waits.push(book.next_due().unwrap() - now - ms(2_000));
+            now = book.next_due().unwrap();
+        }
+        assert!(waits.is_sorted() && waits[3] > waits[0], "{waits:?}");
+        book.poll(now);
+        book.linked(LARGER, now);
+        book.unlinked(LARGER, now + LINK_LASTS, ms(0));
+        assert_eq!(book.failures(LARGER), 0);
     }
 
     #[test]

@@ -402,7 +402,7 @@ impl Engine {
                 self.book.failed(peer, now.mono, jitter);
             }
             Input::RefusedBy { peer, verdict } => self.refused_by(peer, &verdict, now),
-            Input::BusyFor { peer, boot } => self.newer_boot(peer, boot, None),
+            Input::BusyFor { peer, boot } => self.busy_for(peer, boot, now),
             Input::Subscribed { peer, topic } => self.peer_subscribed(peer, topic, now),
             Input::Gossip { id, source, topic, bytes } => {
                 self.gossip(id, source, topic, &bytes, now);
@@ -468,6 +468,7 @@ impl Engine {
     fn after_mutation(&mut self, now: Now) {
         if !self.ended {
             for dial in self.book.poll(now.mono) {
+                self.view_is_stale = true;
                 let crate::dialing::Dial { peer, addresses } = dial;
                 self.outputs.push_back(Output::Dial(PeerAddresses { peer, addresses }));
             }
@@ -495,6 +496,7 @@ impl Engine {
             clock: self.clock.clone().at_least(self.policy.issued_at),
             boots: Arc::new(self.boots.clone()),
             links: Arc::new(self.links.values().map(boot_of).collect()),
+            dialling: Arc::new(self.book.dialling().collect()),
             denied: Arc::new(self.denied.clone()),
         }
     }

@@ -67,6 +67,12 @@ pub const LARGER_DIALS_AFTER: Duration = Duration::from_millis(300);
 pub const BUSY_REDIAL: Duration = Duration::from_millis(200);
 /// Of two links to one peer, the losing one is closed after this time.
 pub const DUPLICATE_CLOSE: Duration = Duration::from_secs(1);
+/// A link that ended earlier was none: on an overloaded machine, redialling at once would only add to the load.
+pub const LINK_LASTS: Duration = Duration::from_secs(10);
+/// A dial of ours that is younger than this will stand: whom we dial need not dial us at the same time.
+pub const DIAL_IS_FRESH: Duration = Duration::from_secs(1);
+/// A link of the same boot that is older than this is stale if its other end dials us: it has lost that link.
+pub const LINK_IS_OLD: Duration = Duration::from_secs(5);
 /// A linked peer that has not subscribed to `control` by then is deaf: close and redial.
 pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
 /// A neighbour whose link is gone is "connection lost" after this time without newer presence.

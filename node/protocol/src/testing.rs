@@ -134,6 +134,7 @@ pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
         clock: RealmClock::restored(0, 0),
         boots: Arc::default(),
         links: Arc::default(),
+        dialling: Arc::default(),
         denied: Arc::default(),
     }
 }

@@ -241,6 +241,6 @@ async fn stop_signal() {
     }
     if let Err(error) = tokio::signal::ctrl_c().await {
         tracing::warn!(%error, "Signals cannot be heard");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -81,9 +81,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Peers to dial first.
-    pub(crate) fn start_with(&mut self, candidates: Vec<PeerAddresses>) {
-        self.follow_ups.push_back(Input::Candidates(candidates));
+    /// With peers to dial first.
+    pub(crate) fn starting_with(candidates: Vec<PeerAddresses>) -> Self {
+        let follow_ups = VecDeque::from([Input::Candidates(candidates)]);
+        Self { follow_ups, ..Self::default() }
     }
 }
 

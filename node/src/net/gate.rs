@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use lanyard_protocol::admission::{self, AdmissionView};
+use lanyard_protocol::admission::{self, AdmissionView, Side};
 use lanyard_protocol::hello::{GATE_PROTOCOL, HEAD_LEN, Hello, Verdict, VerdictCode, parse_head};
 use lanyard_protocol::ids::PeerKey;
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
@@ -162,7 +162,10 @@ impl Gate {
 
     fn judge(&self, peer: PeerKey, hello: &Hello) -> Result<(), Verdict> {
         let view = Arc::clone(&self.config.view.borrow());
-        admission::judge(&view, peer, hello, self.config.clock.now()).map(|_admission| ())
+        let now = self.config.clock.now();
+        admission::judge(&view, peer, hello, now)?;
+        let side = if self.endpoint.is_dialer() { Side::Dialler } else { Side::Listener };
+        admission::judge_redundancy(&view, peer, hello, side, now)
     }
 
     fn our_hello(&self) -> Hello {

@@ -82,11 +82,9 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
     let error = sqlite_error(path);
     let version: u32 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&error)?;
-    let steps = || (1u32..).zip(STEPS);
-    if steps().all(|(reached, _step)| reached < version) && version > 0 {
-        return Err(StoreError::Newer { path: path.to_owned() });
-    }
-    for (reached, step) in steps().filter(|(reached, _step)| *reached > version) {
+    let missing = STEPS.get(usize::try_from(version).unwrap_or(usize::MAX)..);
+    let missing = missing.ok_or_else(|| StoreError::Newer { path: path.to_owned() })?;
+    for (step, reached) in missing.iter().zip(version.saturating_add(1)..) {
         let transaction = connection.transaction().map_err(&error)?;
         transaction.execute_batch(step).map_err(&error)?;
         transaction.pragma_update(None, "user_version", reached).map_err(&error)?;

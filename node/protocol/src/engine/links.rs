@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::admission::{self, KnownBoot};
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::ids::{PeerKey, Role};
-use crate::limits::{DENY_FOR, DUPLICATE_CLOSE, REJECT_WINDOW, REJECTS_MAX, SUBSCRIBE_DEADLINE};
+use crate::limits::{
+    DENY_FOR, DUPLICATE_CLOSE, LINK_IS_OLD, REJECT_WINDOW, REJECTS_MAX, SUBSCRIBE_DEADLINE,
+};
 use crate::login::PeerAddresses;
 use crate::presence::SignedPresence;
 use crate::ticket::Ticket;
@@ -57,8 +59,11 @@ pub struct Link {
     pub since_ms: u64,
     pub(super) boot: u64,
     dialled: bool,
+    since: Duration,
     /// When the engine closes it, on the monotonic clock.
     close_at: Option<Duration>,
+    /// It is closed because another link to the same peer stays.
+    is_duplicate: bool,
     /// When the peer must have subscribed to `control`.
     subscribe_by: Duration,
     /// When the peer must have shown the policy that its ticket names.
@@ -85,7 +90,9 @@ impl Engine {
             boot: new.hello.boot,
             dialled: new.dialled,
             close_at: None,
-            subscribe_by: now.mono.saturating_add(SUBSCRIBE_DEADLINE),
+            is_duplicate: false,
+            since: now.mono,
+            subscribe_by: now.mono.saturating_add(self.subscribe_within(peer)),
             policy_by: None,
         };
         self.note_boot(peer, link.boot, None);
@@ -94,7 +101,7 @@ impl Engine {
         if let Some(change) = change {
             self.tell_presence(change);
         }
-        self.book.linked(peer);
+        self.book.linked(peer, now.mono);
         if link.dialled {
             let addresses = vec![link.address.clone()];
             self.outputs.push_back(Output::StorePeer(PeerAddresses { peer, addresses }));
@@ -165,6 +172,21 @@ impl Engine {
         self.outputs.extend(older.into_iter().map(Output::Close));
     }
 
+    /// Our gate has refused a peer because of a link that stands here. If that link is older than a handshake can be,
+    /// the peer has lost it, or it would not dial.
+    pub(super) fn busy_for(&mut self, peer: PeerKey, boot: u64, now: Now) {
+        self.newer_boot(peer, boot, None);
+        let is_stale =
+            |link: &&Link| link.boot == boot && now.mono.saturating_sub(link.since) > LINK_IS_OLD;
+        let stale: Vec<_> = self.links_to(peer).filter(is_stale).map(|link| link.id).collect();
+        self.outputs.extend(stale.into_iter().map(Output::Close));
+    }
+
+    /// A peer whose links did not last gets more time each time: it may be the machine that is slow.
+    fn subscribe_within(&self, peer: PeerKey) -> Duration {
+        SUBSCRIBE_DEADLINE.saturating_mul(2u32.saturating_pow(self.book.failures(peer).min(4)))
+    }
+
     fn note_boot(&mut self, peer: PeerKey, boot: u64, proof: Option<Arc<[u8]>>) {
         let known = self.boots.entry(peer).or_insert(KnownBoot { boot: 0, proof: None });
         if boot > known.boot || (boot == known.boot && known.proof.is_none() && proof.is_some()) {
@@ -192,13 +214,15 @@ impl Engine {
         for id in ids {
             if let Some(link) = self.links.get_mut(&id) {
                 link.close_at.get_or_insert(now.mono.saturating_add(DUPLICATE_CLOSE));
+                link.is_duplicate = true;
             }
         }
     }
 
     fn note_clock(&mut self, link: &Link, their_time_ms: u64, now: Now) {
         let claims = link.ticket.claims();
-        if claims.role == Role::Authority {
+        // The rendezvous' clock is realm time itself: nobody corrects it, and its own node needs no median of others.
+        if claims.role == Role::Authority || self.ticket.claims().role == Role::Authority {
             return;
         }
         let difference = offset(their_time_ms, self.clock.peek_ms(now));
@@ -273,6 +297,7 @@ impl Engine {
     /// Closes what is to be closed: losers of duplicates, the condemned, the deaf, and who hides its policy.
     pub(super) fn link_deadlines(&mut self, now: Now) {
         let over = |at: Option<Duration>| at.is_some_and(|at| at <= now.mono);
+        self.keep_what_still_speaks(now);
         let mut close = Vec::new();
         for link in self.links.values() {
             let deaf = !self.has_subscribed(link.peer) && over(Some(link.subscribe_by));
@@ -298,6 +323,17 @@ impl Engine {
                 self.book.postpone(peer, now.mono.saturating_add(DENY_FOR));
             }
             self.outputs.push_back(Output::Close(id));
+        }
+    }
+
+    /// gossipsub tells its topics on the first of two links only: that one stays until they have arrived.
+    fn keep_what_still_speaks(&mut self, now: Now) {
+        let subscribed = &self.subscribed;
+        let speaks =
+            |peer| !subscribed.get(&peer).is_some_and(|topics| topics.contains(&Topic::Control));
+        for link in self.links.values_mut().filter(|link| link.is_duplicate && speaks(link.peer)) {
+            link.close_at =
+                link.close_at.map(|at| at.max(now.mono.saturating_add(DUPLICATE_CLOSE)));
         }
     }
 

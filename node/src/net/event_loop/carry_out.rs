@@ -36,11 +36,10 @@ impl EventLoop {
             }
             Output::StoreOwn { request, message } => {
                 let received_at = self.realm_ms();
-                let request = Some(request);
-                let write = Write::Message { request, message, via: Via::Own, received_at };
+                let asked = Some(request);
+                let write = Write::Message { request: asked, message, via: Via::Own, received_at };
                 if !self.writer.try_write(write) {
                     let result = Err("the store cannot keep up".to_owned());
-                    let request = request.unwrap_or_default();
                     self.state.follow_ups.push_back(Input::OwnStored { request, result });
                 }
             }
@@ -108,6 +107,7 @@ impl EventLoop {
 
     fn close(&mut self, link: LinkId) {
         if let Some(connection) = self.state.connections.get(&link) {
+            tracing::debug!(?link, "Closing a link");
             self.swarm.close_connection(*connection);
         }
     }

@@ -26,16 +26,16 @@ impl EventLoop {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => self.gossipsub_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Sync(event)) => self.sync_event(event),
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => {
-                // libp2p only reports; a link whose other end is silent must go, or it hides a restart.
-                if event.result.is_err() {
-                    self.swarm.close_connection(event.connection);
-                }
+            // libp2p only reports; a link whose other end is silent must go, or it hides a restart.
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) if event.result.is_err() => {
+                self.swarm.close_connection(event.connection);
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.connected(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed { connection_id, .. } => {
+            SwarmEvent::ConnectionClosed { connection_id, peer_id, cause, .. } => {
+                let cause = cause.map(|cause| root_cause(&cause));
+                tracing::debug!(peer = %peer_id, ?cause, "A connection has ended");
                 if let Some(link) = self.state.links.remove(&connection_id) {
                     self.state.connections.remove(&link);
                     self.feed(Input::LinkDown(link));
@@ -152,11 +152,15 @@ impl EventLoop {
             self.report(report);
         }
         let Some(peer) = peer_key(&peer_id) else { return };
+        // One address may have refused us before another led to a link: no dial will end for that refusal.
+        self.state.refused_dials.retain(|refused| *refused != peer);
         let Some(hello) = self.take_admitted(peer, endpoint) else {
             tracing::warn!(?peer, "A connection without a Hello was closed");
             self.swarm.close_connection(connection);
+            self.feed(Input::DialFailed(peer));
             return;
         };
+        tracing::debug!(?peer, dialled = endpoint.is_dialer(), "A connection stands");
         let link = LinkId(self.state.next_link);
         self.state.next_link = self.state.next_link.wrapping_add(1);
         self.state.links.insert(connection, link);

@@ -1,0 +1,142 @@
+//! What the user can ask for, and what comes of it.
+//!
+//! Views push [`Action`]s while they draw. After drawing, the model answers each with [`Effect`]s,
+//! and only the application performs those.
+
+use lanyard_protocol::ids::MessageId;
+
+use crate::bridge::Command;
+use crate::settings::ThemeChoice;
+
+/// Something the user did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Typed into a field of the login window.
+    EditLogin(LoginField, String),
+    /// Chose a remembered realm, by its place in the list.
+    PickRealm(usize),
+    /// Wants to give a join link instead of choosing.
+    UseJoinLink,
+    /// Takes a remembered realm from the list.
+    ForgetRealm(usize),
+    /// Shows or hides the password.
+    ShowPassword(bool),
+    /// Signs in.
+    SignIn,
+    /// Gives up signing in.
+    CancelSignIn,
+    /// Goes back to the login window.
+    SignOut,
+    /// Changed the draft of the room shown.
+    EditDraft(String),
+    /// Sends the draft.
+    Send,
+    /// Puts the last sent text into the empty composer.
+    RecallLast,
+    /// Shows another room.
+    OpenRoom(String),
+    /// Puts `@username` into the draft.
+    Mention(String),
+    /// Needs older messages of the room shown.
+    LoadOlder,
+    /// Sees the end of the timeline (`true`) or reads further up.
+    AtBottom(bool),
+    /// Wants to be taken to the newest message.
+    JumpToNewest,
+    /// Changed the roster's filter.
+    FilterRoster(String),
+    /// Opens a dialog, or closes the open one.
+    Show(Option<Dialog>),
+    /// Changed the text of the jump dialog.
+    EditJump(String),
+    /// Takes the jump dialog's choice at this place.
+    Jump(usize),
+    /// Opens or closes a side panel of a narrow window.
+    Fold(Panel, bool),
+    /// Puts the notice away.
+    DismissNotice(u64),
+    /// Opens a link in the system's browser.
+    OpenLink(String),
+    /// Puts a text on the clipboard.
+    Copy(String),
+    /// Chose colours.
+    SetTheme(ThemeChoice),
+    /// Chose a size, in percent.
+    SetZoom(u16),
+    /// Turns desktop notifications on or off.
+    SetNotifications(bool),
+    /// Turns sounds on or off.
+    SetSounds(bool),
+}
+
+/// A field of the login window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginField {
+    /// The join link.
+    Link,
+    /// The unique name.
+    Username,
+    /// The display name.
+    Nickname,
+    /// The password.
+    Password,
+}
+
+/// What can lie over the chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialog {
+    /// Why am I alone?
+    Alone,
+    /// Settings.
+    Settings,
+    /// The list of keys.
+    Keys,
+    /// Jump to a room or a person.
+    Jump,
+}
+
+/// A side panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Panel {
+    /// Rooms, on the left.
+    Rooms,
+    /// People, on the right.
+    Roster,
+}
+
+/// What the application has to do for the model.
+#[derive(Debug)]
+pub enum Effect {
+    /// Give this to the backend.
+    Backend(Command),
+    /// Write the settings to disk.
+    SaveSettings,
+    /// Apply theme and zoom.
+    ApplySettings,
+    /// Open a link.
+    OpenLink(String),
+    /// Put a text on the clipboard.
+    Copy(String),
+    /// Tell the desktop.
+    Notify {
+        /// First line.
+        title: String,
+        /// Second line.
+        body: String,
+    },
+    /// Put the keyboard focus into the composer.
+    FocusComposer,
+    /// Put the keyboard focus into the password field.
+    FocusPassword,
+    /// Show the newest message.
+    ScrollToNewest,
+    /// Close the window, which says goodbye.
+    Close,
+    /// Remember what was read.
+    Read {
+        /// The room.
+        room: String,
+        /// The last message read.
+        id: MessageId,
+    },
+}

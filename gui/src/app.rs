@@ -1,0 +1,187 @@
+//! The application: drains the backend into the model, draws, and performs what comes of it.
+//!
+//! `logic` runs even while the window is hidden, so messages are counted and notified then too.
+//! Nothing is polled: the bridge asks for a repaint when it has an event, and time alone does so
+//! once a minute at most.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use eframe::egui::{self, Context, OpenUrl, Ui, ViewportCommand};
+
+use crate::action::{Action, Effect};
+use crate::bridge::{Backend, Command};
+use crate::model::Model;
+use crate::model::session::{Attention, Session};
+use crate::notify::Notifier;
+use crate::theme;
+use crate::view::{self, Focus, ViewState};
+
+/// Events taken in one frame; the rest waits for the next, so that no flood freezes the window.
+const EVENTS_PER_FRAME_MAX: usize = 512;
+/// Relative times are renewed this often.
+const MINUTE_MS: u64 = 60_000;
+
+/// Gives the local time in unix milliseconds.
+pub type Clock = Box<dyn Fn() -> u64>;
+
+/// The window's parts put together.
+pub struct Window {
+    /// What it knows.
+    pub model: Model,
+    view: ViewState,
+    backend: Box<dyn Backend>,
+    notifier: Notifier,
+    clock: Clock,
+    profile: PathBuf,
+    title: String,
+    actions: Vec<Action>,
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window").field("title", &self.title).finish_non_exhaustive()
+    }
+}
+
+impl Window {
+    /// A window over this model and backend.
+    #[must_use]
+    pub fn new(
+        model: Model,
+        backend: Box<dyn Backend>,
+        notifier: Notifier,
+        clock: Clock,
+        profile: PathBuf,
+    ) -> Self {
+        let view = ViewState::default();
+        Self {
+            model,
+            view,
+            backend,
+            notifier,
+            clock,
+            profile,
+            title: String::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes what has happened since the last frame.
+    pub fn logic(&mut self, ctx: &Context) {
+        let attention =
+            if ctx.input(|input| input.focused) { Attention::Here } else { Attention::Elsewhere };
+        let mut effects = self.model.tick((self.clock)(), attention);
+        for taken in 0.. {
+            let Some(event) = self.backend.try_next() else { break };
+            effects.extend(self.model.apply(event));
+            if taken >= EVENTS_PER_FRAME_MAX {
+                ctx.request_repaint();
+                break;
+            }
+        }
+        self.perform(ctx, effects);
+        self.update_title(ctx);
+        self.sleep_until_times_change(ctx);
+    }
+
+    /// Draws, then does what the user asked for.
+    pub fn ui(&mut self, ui: &mut Ui) {
+        view::root_ui(ui, &self.model, &mut self.view, &mut self.actions);
+        let ctx = ui.ctx().clone();
+        for action in std::mem::take(&mut self.actions) {
+            self.act(&ctx, action);
+        }
+    }
+
+    /// Does one thing as if the user had.
+    pub fn act(&mut self, ctx: &Context, action: Action) {
+        let effects = self.model.handle(action);
+        self.perform(ctx, effects);
+        // What was drawn is out of date now.
+        ctx.request_repaint();
+    }
+
+    /// Says goodbye to the mesh.
+    pub fn shut_down(&mut self) {
+        self.backend.shut_down();
+    }
+
+    fn perform(&mut self, ctx: &Context, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Backend(command) => self.backend.dispatch(command),
+                Effect::Read { room, id } => {
+                    self.backend.dispatch(Command::MarkRead { room, id });
+                }
+                Effect::SaveSettings => {
+                    if let Err(error) = self.model.settings.save(&self.profile) {
+                        tracing::warn!(%error, "Could not save the settings");
+                    }
+                }
+                Effect::ApplySettings => theme::apply(ctx, &self.model.settings),
+                Effect::OpenLink(url) => ctx.open_url(OpenUrl::new_tab(url)),
+                Effect::Copy(text) => ctx.copy_text(text),
+                Effect::Notify { title, body } => {
+                    if self.model.settings.notifications {
+                        self.notifier.notify(title, body, self.model.settings.sounds);
+                    }
+                }
+                Effect::FocusComposer => self.view.focus = Some(Focus::Composer),
+                Effect::FocusPassword => self.view.focus = Some(Focus::Password),
+                Effect::ScrollToNewest => self.view.scroll_to_newest(),
+                Effect::Close => ctx.send_viewport_cmd(ViewportCommand::Close),
+            }
+            // An answer may lie ready already; without this it would wait for the next event.
+            ctx.request_repaint();
+        }
+    }
+
+    fn update_title(&mut self, ctx: &Context) {
+        let title = self.model.title();
+        if title != self.title {
+            ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+
+    fn sleep_until_times_change(&self, ctx: &Context) {
+        let now_ms = self.model.now_ms;
+        let to_next_minute = MINUTE_MS - now_ms % MINUTE_MS;
+        let wait_ms = match &self.model.session {
+            Session::In(chat) => {
+                let rules = chat.rules(now_ms);
+                let refused = chat.room().and_then(|room| room.composer.refused.as_ref());
+                let lifted = refused.and_then(|refused| refused.until);
+                let left = lifted.and_then(|until| until.checked_sub(rules.realm_now));
+                // A lock on the composer counts down by the second while it lasts.
+                if left.is_some_and(|left| left > 0) { 1_000 } else { to_next_minute }
+            }
+            Session::Out => {
+                let counts_down =
+                    self.model.login.refused.as_ref().is_some_and(|r| r.wait(now_ms).is_some());
+                if counts_down { 1_000 } else { return }
+            }
+            Session::Joining(_) => return,
+        };
+        ctx.request_repaint_after(Duration::from_millis(wait_ms));
+    }
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        Self::logic(self, ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        Self::ui(self, ui);
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        self.shut_down();
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+}

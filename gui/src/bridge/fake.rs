@@ -1,0 +1,198 @@
+//! A backend that follows a script: for tests and for the pictures, without network or clock.
+//!
+//! The script is shared: the window holds the [`ScriptedBackend`], the test its [`Script`].
+
+pub mod demo;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lanyard_node::event::{ChatMessage, NodeEvent, Refusal, SendState, Status, Via};
+use lanyard_node::join::JoinStep;
+use lanyard_node::node::{History, Page, SendError, Sent};
+use lanyard_protocol::ids::MessageId;
+
+use crate::bridge::{Backend, BackendEvent, Command, Interface};
+use crate::model::session::PAGE_LEN;
+
+/// What the scripted node knows and how it answers.
+#[derive(Debug, Default)]
+pub struct Script {
+    /// Events not yet taken.
+    pub events: VecDeque<BackendEvent>,
+    /// Every command given, in order.
+    pub commands: Vec<Command>,
+    /// Joining ends so; without a status it stays under way.
+    pub joins: Option<Result<Arc<Status>, Refusal>>,
+    /// Whether the stored pass lets in.
+    pub offline: bool,
+    /// What the node says on entering.
+    pub notices: Vec<(&'static str, String)>,
+    /// What the store holds, oldest first.
+    pub history: Vec<Arc<ChatMessage>>,
+    /// The last message read in the lobby, and how many stand after it.
+    pub unread: (Option<MessageId>, u64),
+    /// How the next texts are answered; `Ok` beyond the list.
+    pub refuses: VecDeque<SendError>,
+    /// Addresses of the computer.
+    pub interfaces: Vec<Interface>,
+    /// Realm time given to texts sent, unix milliseconds.
+    pub now_ms: u64,
+    /// Whether the window said goodbye.
+    pub is_shut_down: bool,
+    /// Texts taken so far.
+    pub sent: u64,
+}
+
+/// The window's end of a script.
+#[derive(Debug, Clone, Default)]
+pub struct ScriptedBackend {
+    script: Arc<Mutex<Script>>,
+}
+
+impl ScriptedBackend {
+    /// A backend that follows this script.
+    #[must_use]
+    pub fn new(script: Script) -> Self {
+        Self { script: Arc::new(Mutex::new(script)) }
+    }
+
+    /// The script, to look at and to change.
+    pub fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets something happen in the node.
+    pub fn tell(&self, event: NodeEvent) {
+        self.script().events.push_back(BackendEvent::Node(event));
+    }
+
+    /// Lets a message arrive.
+    pub fn deliver(&self, message: ChatMessage) {
+        self.tell(NodeEvent::Message(Arc::new(message)));
+    }
+
+    /// Changes the node's state.
+    pub fn set_status(&self, change: impl FnOnce(&mut Status)) {
+        let mut script = self.script();
+        let Some(Ok(status)) = &mut script.joins else { return };
+        change(Arc::make_mut(status));
+        let status = Arc::clone(status);
+        script.events.push_back(BackendEvent::Status(status));
+    }
+
+    /// The texts sent so far.
+    #[must_use]
+    pub fn sent_texts(&self) -> Vec<String> {
+        let script = self.script();
+        let texts = script.commands.iter().filter_map(|command| match command {
+            Command::Send { text, .. } => Some(text.clone()),
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
+impl Backend for ScriptedBackend {
+    fn dispatch(&mut self, command: Command) {
+        let mut script = self.script();
+        script.answer(&command);
+        script.commands.push(command);
+    }
+
+    fn try_next(&mut self) -> Option<BackendEvent> {
+        self.script().events.pop_front()
+    }
+
+    fn shut_down(&mut self) {
+        self.script().is_shut_down = true;
+    }
+}
+
+impl Script {
+    fn answer(&mut self, command: &Command) {
+        match command {
+            Command::Join(_) => self.join(),
+            Command::Send { room, text, echo } => self.send(room, text, *echo),
+            Command::Load { room, page } => {
+                let result = Ok(self.page(room, *page));
+                self.events.push_back(BackendEvent::Loaded {
+                    room: room.clone(),
+                    page: *page,
+                    result,
+                });
+            }
+            Command::CountUnread { room } => {
+                let unread = if room == "lobby" { self.unread } else { (None, 0) };
+                self.events
+                    .push_back(BackendEvent::Unread { room: room.clone(), result: Ok(unread) });
+            }
+            Command::LookAtInterfaces => {
+                self.events.push_back(BackendEvent::Interfaces(self.interfaces.clone()));
+            }
+            Command::CancelJoin | Command::Leave | Command::MarkRead { .. } => {}
+        }
+    }
+
+    fn join(&mut self) {
+        self.events.push_back(BackendEvent::Step(JoinStep::Connecting));
+        match &self.joins {
+            None => {}
+            Some(Ok(status)) => {
+                self.events.push_back(BackendEvent::Step(JoinStep::Checking));
+                self.events.push_back(BackendEvent::Step(JoinStep::Joining));
+                self.events.push_back(BackendEvent::Joined {
+                    status: Arc::clone(status),
+                    offline: self.offline,
+                    notices: self.notices.clone(),
+                });
+            }
+            Some(Err(refusal)) => self.events.push_back(BackendEvent::Refused(refusal.clone())),
+        }
+    }
+
+    fn send(&mut self, room: &str, text: &str, echo: u64) {
+        let room = room.to_owned();
+        if let Some(error) = self.refuses.pop_front() {
+            let result = Err(error);
+            self.events.push_back(BackendEvent::SendDone { room, echo, result });
+            return;
+        }
+        let Some(Ok(status)) = &self.joins else { return };
+        let (seq, sent_at) = (self.sent, self.now_ms);
+        self.sent += 1;
+        let message = demo::own_message(&status.me, &room, text, seq, sent_at);
+        let sent = Sent { id: message.id, session: message.session, seq, sent_at };
+        self.events.push_back(BackendEvent::SendDone { room, echo, result: Ok(sent) });
+        self.events.push_back(BackendEvent::Node(NodeEvent::Message(Arc::new(message))));
+    }
+
+    fn page(&self, room: &str, page: Page) -> History {
+        let held: Vec<_> = self.history.iter().filter(|m| m.room == room).collect();
+        let place = |id: MessageId| held.iter().position(|message| message.id == id);
+        let part = match page {
+            Page::Newest => held.as_slice(),
+            Page::Before(id) => held.get(..place(id).unwrap_or(0)).unwrap_or_default(),
+            Page::After(id) => held.get(place(id).map_or(0, |at| at + 1)..).unwrap_or_default(),
+        };
+        let skip = match page {
+            Page::After(_) => 0,
+            Page::Newest | Page::Before(_) => part.len().saturating_sub(PAGE_LEN),
+        };
+        let messages = part.iter().skip(skip).take(PAGE_LEN).map(|m| Arc::clone(m)).collect();
+        History { messages, more: part.len() > PAGE_LEN }
+    }
+}
+
+/// How far an own message came, as an event.
+#[must_use]
+pub fn state(id: MessageId, by: u32, of: u32) -> NodeEvent {
+    NodeEvent::State { id, state: SendState::Stored { by, of } }
+}
+
+/// A message as it comes by gossip.
+#[must_use]
+pub fn by_gossip(mut message: ChatMessage) -> ChatMessage {
+    message.via = Via::Gossip;
+    message
+}

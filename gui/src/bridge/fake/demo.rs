@@ -1,0 +1,332 @@
+//! A realm to look at: Hackathon HQ on a morning, with people, rooms and something to read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lanyard_node::event::{
+    ChatMessage, DialAttempt, Me, Neighbour, NodeEvent, Person, PresenceChange, PresenceReason,
+    Refusal, RefusalCode, Room, SendState, Status, Via,
+};
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
+
+use crate::bridge::fake::{Script, ScriptedBackend};
+use crate::bridge::{BackendEvent, Interface};
+use crate::settings::{KnownRealm, Settings};
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+/// Which of the pictures to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scene {
+    /// The login window, filled in.
+    Login,
+    /// The login window after a wrong password.
+    Refused,
+    /// The login window before an address that has changed hands.
+    WrongRealm,
+    /// The lobby with several people.
+    Chat,
+    /// Nobody else is there.
+    Alone,
+}
+
+impl Scene {
+    /// The scene of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "login" => Some(Self::Login),
+            "login-refused" => Some(Self::Refused),
+            "wrong-realm" => Some(Self::WrongRealm),
+            "chat" => Some(Self::Chat),
+            "alone" => Some(Self::Alone),
+            _ => None,
+        }
+    }
+
+    /// Whether the picture is of the inside.
+    #[must_use]
+    pub fn is_inside(self) -> bool {
+        matches!(self, Self::Chat | Self::Alone)
+    }
+}
+
+/// Somebody of the demo realm: name, display name, role.
+pub const PEOPLE: [(&str, &str, Role); 8] = [
+    ("ada", "Ada L.", Role::Member),
+    ("chen", "陳 Chen", Role::Moderator),
+    ("bob", "Bob", Role::Member),
+    ("dina", "Dina", Role::Member),
+    ("emeka", "Emeka", Role::Member),
+    ("fatima", "فاطمة", Role::Member),
+    ("grace", "Grace", Role::Guest),
+    ("hana", "Hana", Role::Member),
+];
+
+/// Account ids whose hues look well beside each other.
+const HUE_BYTES: [u8; 8] = [11, 1, 16, 14, 21, 6, 2, 12];
+
+/// The account of a person of the demo realm.
+#[must_use]
+pub fn account(person: usize) -> AccountId {
+    let byte = HUE_BYTES.get(person % HUE_BYTES.len()).copied().unwrap_or_default();
+    let mut bytes = [0; 16];
+    bytes[15] = byte;
+    AccountId(bytes)
+}
+
+/// The device of a person of the demo realm.
+#[must_use]
+pub fn device(person: usize) -> PeerKey {
+    let byte = u8::try_from(person % 250).unwrap_or_default();
+    PeerKey([byte + 1; 32])
+}
+
+/// The join link of the demo realm.
+#[must_use]
+pub fn link() -> String {
+    format!("lanyard://192.168.1.5:4001/{}?name=Hackathon%20HQ", PeerKey([0x77; 32]))
+}
+
+/// Settings that remember the demo realm.
+#[must_use]
+pub fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.remember(KnownRealm {
+        link: link(),
+        name: "Hackathon HQ".into(),
+        username: "ada".into(),
+        nickname: "Ada L.".into(),
+        pass_until: 0,
+    });
+    settings
+}
+
+/// The state of the demo realm with these people online, Ada being oneself.
+#[must_use]
+pub fn status(now_ms: u64, people: &[usize]) -> Status {
+    let roster: BTreeMap<AccountId, Person> =
+        people.iter().map(|at| (account(*at), person(*at, now_ms))).collect();
+    let neighbours = people.iter().filter(|at| **at != 0).map(|at| Neighbour {
+        peer: device(*at),
+        username: PEOPLE.get(*at).map_or("", |p| p.0).into(),
+        address: format!("/ip4/192.168.1.{}/tcp/4003", 20 + at),
+        relayed: false,
+        since: now_ms.saturating_sub(HOUR_MS),
+    });
+    Status {
+        me: Me {
+            peer: device(0),
+            account: account(0),
+            username: "ada".into(),
+            nickname: "Ada L.".into(),
+            role: Role::Member,
+            device: 1,
+        },
+        realm: PeerKey([0x77; 32]),
+        realm_name: "Hackathon HQ".into(),
+        rendezvous_online: true,
+        neighbours: neighbours.collect(),
+        roster,
+        rooms: vec![room("lobby", "Everything that concerns everybody", Role::Guest)],
+        expires_at: now_ms + 7 * 24 * HOUR_MS,
+        policy: 1,
+        max_text_bytes: 4_096,
+        listen: vec![format!("/ip4/192.168.1.20/tcp/4003/p2p/{}", device(0))],
+        messages: 0,
+        waiting: 0,
+        clock_offset_ms: 0,
+        addresses: BTreeMap::new(),
+        ticket: Vec::new(),
+        attempts: Vec::new(),
+    }
+}
+
+/// A room of the demo realm.
+#[must_use]
+pub fn room(name: &str, topic: &str, post: Role) -> Room {
+    Room { name: name.into(), topic: topic.into(), post, archived: false }
+}
+
+/// A message of somebody of the demo realm, in the lobby.
+#[must_use]
+pub fn message(person: usize, number: u32, text: &str, sent_at: u64) -> ChatMessage {
+    let (username, nickname, role) =
+        PEOPLE.get(person).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    ChatMessage {
+        id: id(u64::try_from(person).unwrap_or_default(), u64::from(number)),
+        room: "lobby".into(),
+        account: account(person),
+        username: username.into(),
+        nickname: nickname.into(),
+        peer: device(person),
+        role,
+        text: text.into(),
+        sent_at,
+        received_at: sent_at,
+        via: Via::Gossip,
+        late: false,
+        session: 1,
+        seq: u64::from(number),
+        state: None,
+    }
+}
+
+/// What an own text becomes.
+#[must_use]
+pub fn own_message(me: &Me, room: &str, text: &str, seq: u64, sent_at: u64) -> ChatMessage {
+    ChatMessage {
+        id: id(u64::MAX, seq),
+        room: room.into(),
+        account: me.account,
+        username: me.username.clone(),
+        nickname: me.nickname.clone(),
+        peer: me.peer,
+        role: me.role,
+        text: text.into(),
+        sent_at,
+        received_at: sent_at,
+        via: Via::Own,
+        late: false,
+        session: 2,
+        seq,
+        state: Some(SendState::Waiting),
+    }
+}
+
+/// Somebody of the demo realm comes or goes.
+#[must_use]
+pub fn presence(person: usize, online: bool, reason: PresenceReason) -> NodeEvent {
+    let (username, nickname, role) =
+        PEOPLE.get(person).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    NodeEvent::Presence(PresenceChange {
+        account: account(person),
+        username: username.into(),
+        nickname: nickname.into(),
+        peer: device(person),
+        role,
+        online,
+        reason,
+    })
+}
+
+/// The script of a scene at this time of day.
+#[must_use]
+pub fn script(scene: Scene, now_ms: u64) -> Script {
+    let mut script = Script {
+        interfaces: vec![Interface {
+            name: "wlan0".into(),
+            ip: std::net::IpAddr::from([192, 168, 1, 20]),
+            prefix: 24,
+        }],
+        now_ms,
+        ..Script::default()
+    };
+    let refused = |code, retry_after_s| Refusal { code, reason: String::new(), retry_after_s };
+    script.joins = Some(match scene {
+        Scene::Login => Ok(Arc::new(status(now_ms, &[0, 1, 2]))),
+        Scene::Refused => Err(refused(RefusalCode::BadCredentials, None)),
+        Scene::WrongRealm => Err(refused(RefusalCode::WrongRealm, None)),
+        Scene::Chat => Ok(Arc::new(chat_status(now_ms))),
+        Scene::Alone => Ok(Arc::new(alone_status(now_ms))),
+    });
+    if scene == Scene::Chat {
+        script.history = conversation(now_ms);
+        script.unread = (script.history.get(6).map(|message| message.id), 1);
+    }
+    script
+}
+
+/// What happens after the window has joined.
+pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
+    if scene != Scene::Chat {
+        return;
+    }
+    for (person, online) in [(1, true), (3, true), (4, true), (7, false)] {
+        let reason = if online { PresenceReason::Joined } else { PresenceReason::Left };
+        backend.tell(presence(person, online, reason));
+    }
+    for (number, text) in
+        [(1, "Boards arrived"), (2, "Who has the crimper?"), (3, "Found it"), (4, "Bench 2")]
+    {
+        let mut message = message(4, 900 + number, text, now_ms);
+        message.room = "hardware".into();
+        message.via = Via::Sync;
+        backend.deliver(message);
+    }
+    let mut script = backend.script();
+    script.events.push_back(BackendEvent::Lagged);
+}
+
+fn chat_status(now_ms: u64) -> Status {
+    let mut status = status(now_ms, &[0, 1, 2, 3, 4, 5, 6]);
+    status.rooms.push(room("hardware", "Benches, boards and the 3D printer", Role::Guest));
+    status.rooms.push(room("announcements", "From the team", Role::Moderator));
+    status.rendezvous_online = false;
+    status.expires_at = now_ms + 24 * HOUR_MS + 20 * MINUTE_MS;
+    status
+}
+
+fn alone_status(now_ms: u64) -> Status {
+    let mut status = status(now_ms, &[0]);
+    let attempt = |ip: u8, outcome: &str| DialAttempt {
+        address: format!("/ip4/192.168.1.{ip}/tcp/4003"),
+        peer: device(usize::from(ip)),
+        outcome: outcome.into(),
+        at: now_ms,
+    };
+    status.attempts = vec![attempt(21, "no answer within 5 s"), attempt(34, "connection refused")];
+    status
+}
+
+fn conversation(now_ms: u64) -> Vec<Arc<ChatMessage>> {
+    let ago = |minutes: u64| now_ms.saturating_sub(minutes * MINUTE_MS);
+    let mut lines = vec![
+        message(4, 1, "Did anybody see the label printer?", ago(118)),
+        message(
+            2,
+            1,
+            "On the shelf behind the coffee machine, second from the left. Please bring it back there, the next team starts at nine.",
+            ago(117),
+        ),
+        message(4, 2, "Got it, thanks!", ago(116)),
+        message(2, 2, "Power is back on bench 3. The 3D printer takes PLA only today.", ago(9)),
+        message(2, 3, "Link to the manual: https://docs.example.org/printer", ago(9) + 1),
+        message(1, 1, "大家早上好！今天的演示在 14:00 👩‍🚀🚀", ago(7)),
+        message(5, 1, "صباح الخير للجميع", ago(6)),
+        message(3, 1, "@ada can you look at the mesh on the second floor?", ago(2)),
+    ];
+    if let Some(late) = lines.last_mut() {
+        late.late = true;
+    }
+    let me = status(now_ms, &[0]).me;
+    let mut own = own_message(&me, "lobby", "On my way. Give me ten minutes.", 1_000, ago(1));
+    own.state = Some(SendState::Stored { by: 6, of: 7 });
+    lines.push(own);
+    lines.push(own_message(&me, "lobby", "Bringing the long cable.", 1_001, ago(0)));
+    lines.into_iter().map(Arc::new).collect()
+}
+
+fn person(at: usize, now_ms: u64) -> Person {
+    let (username, nickname, role) =
+        PEOPLE.get(at).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    let second = (at == 2).then_some((PeerKey([0xee; 32]), 2));
+    Person {
+        username: username.into(),
+        nickname: nickname.into(),
+        role,
+        since: now_ms.saturating_sub(HOUR_MS),
+        devices: std::iter::once((device(at), 1)).chain(second).collect(),
+    }
+}
+
+fn id(author: u64, number: u64) -> MessageId {
+    let mut bytes = [0; 32];
+    let (first, rest) = bytes.split_at_mut(8);
+    first.copy_from_slice(&author.to_be_bytes());
+    if let Some(second) = rest.get_mut(..8) {
+        second.copy_from_slice(&number.to_be_bytes());
+    }
+    MessageId(bytes)
+}

@@ -1,0 +1,316 @@
+//! The bridge to a real node: a tokio runtime on threads of its own, and nothing that waits.
+//!
+//! One supervisor task joins, keeps the running node and leaves. While a node runs, a pump task turns
+//! its events and states into [`BackendEvent`]s, and a worker task sends texts in their order.
+//! The event queue is bounded: a window that does not look lets the pump wait, and the node's
+//! broadcast then says "lagged", upon which the store is read again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanyard_node::event::Refusal;
+use lanyard_node::join::{JoinRequest, Joined, join};
+use lanyard_node::node::{Node, NodeClosed, SendError};
+use tokio::runtime::Runtime;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::bridge::{Backend, BackendEvent, Command, Interface, JoinOrder};
+use crate::model::session::PAGE_LEN;
+
+/// Commands on their way; a person does not type faster than this is emptied.
+const COMMANDS_MAX: usize = 256;
+/// Events on their way; beyond that the pump waits for the window.
+const EVENTS_MAX: usize = 1_024;
+/// The mesh is told goodbye within this time, or not at all.
+const GOODBYE_MAX: Duration = Duration::from_secs(2);
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A node behind two bounded queues.
+pub struct NodeBackend {
+    commands: mpsc::Sender<Order>,
+    events: mpsc::Receiver<BackendEvent>,
+    /// Answers to commands that could not even be handed over.
+    returned: VecDeque<BackendEvent>,
+    runtime: Option<Runtime>,
+}
+
+impl std::fmt::Debug for NodeBackend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeBackend").finish_non_exhaustive()
+    }
+}
+
+enum Order {
+    Command(Command),
+    ShutDown(oneshot::Sender<()>),
+}
+
+impl NodeBackend {
+    /// Starts the runtime. `wake` is called after every event.
+    ///
+    /// # Errors
+    /// If the system has no threads left.
+    pub fn start(wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("lanyard-node")
+            .enable_all()
+            .build()?;
+        let (commands, orders) = mpsc::channel(COMMANDS_MAX);
+        let (events, received) = mpsc::channel(EVENTS_MAX);
+        let outlet = Outlet { events, wake: Arc::new(wake) };
+        runtime.spawn(wait_for_signals(outlet.clone()));
+        runtime.spawn(supervise(orders, outlet));
+        Ok(Self { commands, events: received, returned: VecDeque::new(), runtime: Some(runtime) })
+    }
+}
+
+impl Backend for NodeBackend {
+    fn dispatch(&mut self, command: Command) {
+        let Err(error) = self.commands.try_send(Order::Command(command)) else { return };
+        tracing::warn!("The node does not keep up with the window's commands");
+        let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) =
+            error;
+        // A text must not vanish: the composer gets it back.
+        if let Order::Command(Command::Send { room, echo, .. }) = order {
+            let result = Err(SendError::Closed(NodeClosed));
+            self.returned.push_back(BackendEvent::SendDone { room, echo, result });
+        }
+    }
+
+    fn try_next(&mut self) -> Option<BackendEvent> {
+        self.returned.pop_front().or_else(|| self.events.try_recv().ok())
+    }
+
+    fn shut_down(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        // The pump may wait for room in the queue; nobody will read it any more.
+        self.events.close();
+        let (done, goodbye) = oneshot::channel();
+        let commands = self.commands.clone();
+        let said = runtime.block_on(async move {
+            tokio::time::timeout(GOODBYE_MAX, async move {
+                commands.send(Order::ShutDown(done)).await.ok();
+                goodbye.await.ok();
+            })
+            .await
+        });
+        if said.is_err() {
+            tracing::warn!("The node did not say goodbye in time");
+        }
+        runtime.shutdown_background();
+    }
+}
+
+#[derive(Clone)]
+struct Outlet {
+    events: mpsc::Sender<BackendEvent>,
+    wake: Wake,
+}
+
+impl Outlet {
+    async fn emit(&self, event: BackendEvent) {
+        // A window that is gone needs no events.
+        self.events.send(event).await.ok();
+        (self.wake)();
+    }
+}
+
+/// Ctrl-C in the terminal and the system's shutdown close the window as a click would.
+async fn wait_for_signals(outlet: Outlet) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        return;
+    }
+    outlet.emit(BackendEvent::Terminate).await;
+}
+
+/// A node that runs, and the tasks that serve it.
+struct Running {
+    node: Node,
+    orders: mpsc::Sender<Command>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Running {
+    fn start(node: Node, outlet: &Outlet) -> Self {
+        let (orders, received) = mpsc::channel(COMMANDS_MAX);
+        let pump = tokio::spawn(pump(node.clone(), outlet.clone()));
+        let worker = tokio::spawn(work(node.clone(), received, outlet.clone()));
+        Self { node, orders, tasks: [pump, worker] }
+    }
+
+    async fn leave(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.node.quit().await;
+    }
+}
+
+async fn supervise(mut orders: mpsc::Receiver<Order>, outlet: Outlet) {
+    let mut joining: Option<JoinHandle<Result<Joined, Refusal>>> = None;
+    let mut running: Option<Running> = None;
+    loop {
+        let order = tokio::select! {
+            order = orders.recv() => order,
+            joined = finished(&mut joining) => {
+                joining = None;
+                running = entered(joined, &outlet).await;
+                continue;
+            }
+        };
+        match order {
+            Some(Order::Command(Command::Join(order))) => {
+                leave(&mut running).await;
+                joining = Some(tokio::spawn(enter(*order, outlet.clone())));
+            }
+            Some(Order::Command(Command::CancelJoin)) => {
+                if let Some(task) = joining.take() {
+                    task.abort();
+                }
+            }
+            Some(Order::Command(Command::Leave)) => leave(&mut running).await,
+            Some(Order::Command(Command::LookAtInterfaces)) => {
+                outlet.emit(BackendEvent::Interfaces(interfaces())).await;
+            }
+            Some(Order::Command(command)) => {
+                if let Some(running) = &running {
+                    running.orders.send(command).await.ok();
+                }
+            }
+            Some(Order::ShutDown(done)) => {
+                leave(&mut running).await;
+                done.send(()).ok();
+                return;
+            }
+            None => return leave(&mut running).await,
+        }
+    }
+}
+
+async fn leave(running: &mut Option<Running>) {
+    if let Some(running) = running.take() {
+        running.leave().await;
+    }
+}
+
+/// Waits for the join under way; without one, for ever.
+async fn finished(
+    joining: &mut Option<JoinHandle<Result<Joined, Refusal>>>,
+) -> Option<Result<Joined, Refusal>> {
+    match joining {
+        Some(task) => task.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn enter(order: JoinOrder, outlet: Outlet) -> Result<Joined, Refusal> {
+    let JoinOrder { link, username, password, nickname, profile } = order;
+    let request = JoinRequest { link, username, password, nickname, profile, listen: Vec::new() };
+    join(request, move |step| {
+        // A step that finds the queue full is not worth waiting for: the next one follows.
+        outlet.events.try_send(BackendEvent::Step(step)).ok();
+        (outlet.wake)();
+    })
+    .await
+}
+
+async fn entered(joined: Option<Result<Joined, Refusal>>, outlet: &Outlet) -> Option<Running> {
+    match joined? {
+        Ok(Joined { node, offline, notices }) => {
+            let status = Arc::clone(&node.status().borrow());
+            outlet.emit(BackendEvent::Joined { status, offline, notices }).await;
+            Some(Running::start(node, outlet))
+        }
+        Err(refusal) => {
+            outlet.emit(BackendEvent::Refused(refusal)).await;
+            None
+        }
+    }
+}
+
+/// Passes on what the node tells.
+async fn pump(node: Node, outlet: Outlet) {
+    let mut events = node.events();
+    let mut states = node.status();
+    // Between joining and subscribing something may have changed.
+    states.mark_changed();
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => match event {
+                Ok(event) => BackendEvent::Node(event),
+                Err(broadcast::error::RecvError::Lagged(_)) => BackendEvent::Lagged,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            changed = states.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                BackendEvent::Status(Arc::clone(&states.borrow_and_update()))
+            }
+        };
+        outlet.emit(event).await;
+    }
+}
+
+/// Asks the node. Texts go one after another, in the order they were typed.
+async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
+    while let Some(command) = orders.recv().await {
+        match command {
+            Command::Send { room, text, echo } => {
+                let result = node.send(&room, &text).await;
+                outlet.emit(BackendEvent::SendDone { room, echo, result }).await;
+            }
+            Command::Load { room, page } => {
+                let result = node.history(&room, page, PAGE_LEN).await;
+                outlet.emit(BackendEvent::Loaded { room, page, result }).await;
+            }
+            Command::CountUnread { room } => {
+                let result = node.unread(&room).await;
+                outlet.emit(BackendEvent::Unread { room, result }).await;
+            }
+            Command::MarkRead { room, id } => {
+                if let Err(error) = node.mark_read(&room, id).await {
+                    tracing::warn!(%error, "Could not remember what was read");
+                }
+            }
+            // The supervisor keeps these for itself.
+            Command::Join(_) | Command::CancelJoin | Command::Leave | Command::LookAtInterfaces => {
+            }
+        }
+    }
+}
+
+fn interfaces() -> Vec<Interface> {
+    let found = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "Could not list the network interfaces");
+        Vec::new()
+    });
+    found
+        .into_iter()
+        .map(|interface| {
+            let prefix = match &interface.addr {
+                if_addrs::IfAddr::V4(v4) => v4.prefixlen,
+                if_addrs::IfAddr::V6(v6) => v6.prefixlen,
+            };
+            Interface { ip: interface.ip(), name: interface.name, prefix }
+        })
+        .collect()
+}

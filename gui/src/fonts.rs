@@ -1,0 +1,237 @@
+//! Fonts of the system: a face for the interface, and fallbacks for whatever people write.
+//!
+//! The font folders of the platform are read once, on a thread, while the window opens.
+//! Fallbacks are found on demand, when a character turns up that no loaded font has.
+//! Emoji come in colour from the system's emoji font; without one, they are missing and we say so.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use eframe::egui::{FontData, FontDefinitions, FontFamily, FontTweak};
+use epaint::text::{FallbackRequest, FontInsert, FontPriority, FontProvider, InsertFontFamily};
+use fontdb::{Database, FaceInfo, Query, Source, Style, Weight};
+
+use crate::text::RightToLeft;
+use crate::theme;
+
+/// Faces for the interface, the best first.
+const UI_FACES: [&str; 9] = [
+    "Inter",
+    "Inter Variable",
+    "Segoe UI",
+    "SF Pro Text",
+    "Helvetica Neue",
+    "Cantarell",
+    "Adwaita Sans",
+    "Noto Sans",
+    "Ubuntu",
+];
+
+/// Fallbacks worth trying before all others: complete, and of one style with the interface.
+const PREFERRED: [&str; 16] = [
+    "Noto Color Emoji",
+    "Segoe UI Emoji",
+    "Apple Color Emoji",
+    "Noto Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "WenQuanYi Micro Hei",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Segoe UI",
+    "Noto Sans Symbols",
+    "Noto Sans Symbols 2",
+    "DejaVu Sans",
+];
+
+/// A letter of each script that we promise to say something about.
+const SCRIPTS: [(&str, char); 7] = [
+    ("Chinese", '早'),
+    ("Japanese", 'あ'),
+    ("Korean", '한'),
+    ("Arabic", 'ع'),
+    ("Hebrew", 'א'),
+    ("Thai", 'ก'),
+    ("emoji", '🚀'),
+];
+
+/// The system's fonts, as far as looked at.
+pub struct SystemFonts {
+    library: Mutex<Library>,
+}
+
+enum Library {
+    Loading(JoinHandle<Database>),
+    Loaded { database: Database, bytes: BTreeMap<PathBuf, Arc<Vec<u8>>> },
+}
+
+impl std::fmt::Debug for SystemFonts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemFonts").finish_non_exhaustive()
+    }
+}
+
+impl SystemFonts {
+    /// Begins to read the font folders.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub fn start() -> std::io::Result<Self> {
+        let thread = std::thread::Builder::new().name("lanyard-fonts".into()).spawn(|| {
+            let mut database = Database::new();
+            database.load_system_fonts();
+            database
+        })?;
+        Ok(Self { library: Mutex::new(Library::Loading(thread)) })
+    }
+
+    /// The scripts for which no font is installed.
+    #[must_use]
+    pub fn missing_scripts(&self) -> Vec<&'static str> {
+        self.with_library(|database, _| {
+            let lacks = |c: &char| find_fallback(database, *c, Weight::NORMAL).is_none();
+            SCRIPTS.iter().filter(|(_, c)| lacks(c)).map(|(script, _)| *script).collect()
+        })
+    }
+
+    fn face_with(&self, letter: char) -> Option<(String, FontData)> {
+        self.with_library(|database, bytes| {
+            let face = find_fallback(database, letter, Weight::NORMAL)?;
+            load(face, Weight::NORMAL, bytes)
+        })
+    }
+
+    fn ui_face(&self, weight: Weight) -> Option<(String, FontData)> {
+        self.with_library(|database, bytes| {
+            let face = UI_FACES.iter().find_map(|name| face_named(database, name, weight))?;
+            // egui panics on a font that it cannot parse; one that maps an 'a' it can.
+            has_glyph(database, face, 'a').then(|| load(face, weight, bytes)).flatten()
+        })
+    }
+
+    fn with_library<R>(
+        &self,
+        look: impl FnOnce(&Database, &mut BTreeMap<PathBuf, Arc<Vec<u8>>>) -> R,
+    ) -> R {
+        let mut library = self.library.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Library::Loading(_) = *library {
+            let nothing = Library::Loaded { database: Database::new(), bytes: BTreeMap::new() };
+            if let Library::Loading(thread) = std::mem::replace(&mut *library, nothing)
+                && let Ok(read) = thread.join()
+            {
+                *library = Library::Loaded { database: read, bytes: BTreeMap::new() };
+            }
+        }
+        match &mut *library {
+            Library::Loaded { database, bytes } => look(database, bytes),
+            Library::Loading(_) => look(&Database::new(), &mut BTreeMap::new()),
+        }
+    }
+}
+
+impl FontProvider for SystemFonts {
+    fn font_for(&self, request: &FallbackRequest<'_>) -> Option<FontInsert> {
+        let wanted = request.cluster.chars().next()?;
+        let strong = *request.family == theme::strong_family();
+        let weight = if strong { Weight::SEMIBOLD } else { Weight::NORMAL };
+        self.with_library(|database, bytes| {
+            let face = find_fallback(database, wanted, weight)?;
+            let (name, data) = load(face, weight, bytes)?;
+            let family = request.family.clone();
+            let families = vec![InsertFontFamily { family, priority: FontPriority::Lowest }];
+            Some(FontInsert { name, data, families })
+        })
+    }
+}
+
+/// The fonts to begin with: the system's interface face in two weights, or egui's own in one.
+#[must_use]
+pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
+    let mut definitions = FontDefinitions::default();
+    let built_in = definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    for (family, weight) in
+        [(FontFamily::Proportional, Weight::NORMAL), (theme::strong_family(), Weight::SEMIBOLD)]
+    {
+        let mut chain = built_in.clone();
+        if let Some((name, data)) = fonts.and_then(|fonts| fonts.ui_face(weight)) {
+            definitions.font_data.insert(name.clone(), Arc::new(data));
+            chain.insert(0, name);
+        }
+        definitions.families.insert(family, chain);
+    }
+    for (script, letter) in [(RightToLeft::Arabic, 'ع'), (RightToLeft::Hebrew, 'א')] {
+        let mut chain =
+            definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+        if let Some((name, data)) = fonts.and_then(|fonts| fonts.face_with(letter)) {
+            definitions.font_data.insert(name.clone(), Arc::new(data));
+            chain.insert(0, name);
+        }
+        definitions.families.insert(theme::right_to_left_family(script), chain);
+    }
+    definitions
+}
+
+fn face_named<'d>(database: &'d Database, name: &str, weight: Weight) -> Option<&'d FaceInfo> {
+    let families = [fontdb::Family::Name(name)];
+    let query = Query { families: &families, weight, style: Style::Normal, ..Query::default() };
+    database.face(database.query(&query)?)
+}
+
+/// A font that has the character: a preferred one in this weight, or any upright one of normal weight.
+fn find_fallback(database: &Database, wanted: char, weight: Weight) -> Option<&FaceInfo> {
+    // Color Emoji fonts also carry digits, which shall not come from there.
+    let plain = wanted.is_ascii();
+    let preferred = PREFERRED
+        .iter()
+        .filter(|name| !(plain && name.contains("Emoji")))
+        .filter_map(|name| face_named(database, name, weight));
+    let any = database.faces().filter(|face| {
+        face.style == Style::Normal && (350..=500).contains(&face.weight.0) && !face.monospaced
+    });
+    preferred.chain(any).find(|face| has_glyph(database, face, wanted))
+}
+
+fn has_glyph(database: &Database, face: &FaceInfo, wanted: char) -> bool {
+    database
+        .with_face_data(face.id, |data, index| {
+            let face = ttf_parser::Face::parse(data, index).ok()?;
+            face.glyph_index(wanted)
+        })
+        .flatten()
+        .is_some()
+}
+
+fn load(
+    face: &FaceInfo,
+    weight: Weight,
+    bytes: &mut BTreeMap<PathBuf, Arc<Vec<u8>>>,
+) -> Option<(String, FontData)> {
+    let path = match &face.source {
+        Source::File(path) | Source::SharedFile(path, _) => path,
+        Source::Binary(_) => return None,
+    };
+    // One collection holds many faces, and both weights may live in one variable font.
+    let content = match bytes.get(path) {
+        Some(content) => Arc::clone(content),
+        None => {
+            let content = Arc::new(std::fs::read(path).ok()?);
+            bytes.insert(path.clone(), Arc::clone(&content));
+            content
+        }
+    };
+    let mut data = FontData::from_blob(content, face.index);
+    let is_variable = data.variation_axes().iter().any(|axis| axis.tag == *b"wght");
+    let mut name = format!("{}#{}", path.display(), face.index);
+    if is_variable {
+        let mut tweak = FontTweak::default();
+        tweak.coords.push(b"wght", f32::from(weight.0));
+        data = data.tweak(tweak);
+        name = format!("{name}@{}", weight.0);
+    }
+    Some((name, data))
+}

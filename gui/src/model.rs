@@ -1,0 +1,399 @@
+//! Everything the window knows and decides, without a window.
+//!
+//! [`Model::apply`] takes what the backend tells, [`Model::handle`] what the user does; both change
+//! the model and return [`Effect`]s. Time comes in as `now_ms`. Nothing here draws or waits.
+
+pub mod alone;
+pub mod composer;
+pub mod jump;
+pub mod login;
+pub mod markup;
+pub mod refusal;
+pub mod rooms;
+pub mod roster;
+pub mod session;
+pub mod timeline;
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
+
+use crate::action::{Action, Dialog, Effect, LoginField, Panel};
+use crate::bridge::{BackendEvent, Command, JoinOrder};
+use crate::model::jump::Target;
+use crate::model::login::Login;
+use crate::model::session::{Attention, Chat, Session};
+use crate::settings::{KnownRealm, Settings};
+use crate::text;
+
+/// The window's state.
+#[derive(Debug)]
+pub struct Model {
+    /// Where the user stands.
+    pub session: Session,
+    /// The login form.
+    pub login: Login,
+    /// What is remembered.
+    pub settings: Settings,
+    /// The dialog that is open.
+    pub dialog: Option<Dialog>,
+    /// What is typed into the jump dialog.
+    pub jump: String,
+    /// The side panel opened in a narrow window.
+    pub unfolded: Option<Panel>,
+    /// Whether the user looks at the window.
+    pub attention: Attention,
+    /// The local clock, unix milliseconds.
+    pub now_ms: u64,
+    /// The local time zone.
+    pub zone: TimeZone,
+    /// What the fonts found on this system cannot show.
+    pub missing_scripts: Vec<&'static str>,
+    profile: PathBuf,
+}
+
+impl Model {
+    /// A window at its start.
+    #[must_use]
+    pub fn new(settings: Settings, profile: PathBuf, zone: TimeZone, now_ms: u64) -> Self {
+        Self {
+            session: Session::Out,
+            login: Login::remembered(&settings),
+            settings,
+            dialog: None,
+            jump: String::new(),
+            unfolded: None,
+            attention: Attention::Here,
+            now_ms,
+            zone,
+            missing_scripts: Vec::new(),
+            profile,
+        }
+    }
+
+    /// The realm, if the user is in one.
+    #[must_use]
+    pub fn chat(&self) -> Option<&Chat> {
+        match &self.session {
+            Session::In(chat) => Some(chat),
+            Session::Out | Session::Joining(_) => None,
+        }
+    }
+
+    /// The window's title.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let Some(chat) = self.chat() else { return "Lanyard".to_owned() };
+        let realm = text::clean_name(&chat.status.realm_name);
+        match chat.unread() {
+            0 => format!("{realm} – Lanyard"),
+            unread => format!("({unread}) {realm} – Lanyard"),
+        }
+    }
+
+    /// Time has passed, or the user looks elsewhere.
+    pub fn tick(&mut self, now_ms: u64, attention: Attention) -> Vec<Effect> {
+        self.now_ms = now_ms;
+        let came_back = self.attention == Attention::Elsewhere && attention == Attention::Here;
+        self.attention = attention;
+        match &mut self.session {
+            Session::In(chat) if came_back => chat.seen(attention),
+            Session::In(_) | Session::Out | Session::Joining(_) => Vec::new(),
+        }
+    }
+
+    /// Takes what the backend tells.
+    pub fn apply(&mut self, event: BackendEvent) -> Vec<Effect> {
+        match event {
+            BackendEvent::Step(step) => {
+                if matches!(self.session, Session::Joining(_)) {
+                    self.session = Session::Joining(Some(step));
+                }
+                Vec::new()
+            }
+            BackendEvent::Joined { status, offline, notices } => {
+                let (mut chat, mut effects) = Chat::enter(status, offline, self.zone.clone());
+                for (code, sentence) in &notices {
+                    chat.notice(code, sentence);
+                }
+                self.session = Session::In(Box::new(chat));
+                self.login.password.clear();
+                self.login.password_shown = false;
+                self.login.refused = None;
+                self.remember_realm();
+                effects.extend([Effect::SaveSettings, Effect::FocusComposer]);
+                effects
+            }
+            BackendEvent::Refused(refusal) => {
+                self.session = Session::Out;
+                self.refuse(&refusal);
+                vec![Effect::FocusPassword]
+            }
+            BackendEvent::Terminate => vec![Effect::Close],
+            event => self.apply_inside(event),
+        }
+    }
+
+    /// Takes what the user does.
+    pub fn handle(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::EditLogin(field, value) => self.edit_login(field, value),
+            Action::PickRealm(at) => {
+                if let Some(realm) = self.settings.realms.get(at) {
+                    self.login.pick(realm.clone());
+                }
+                return vec![Effect::FocusPassword];
+            }
+            Action::UseJoinLink => {
+                self.login.realm = None;
+                self.login.refused = None;
+            }
+            Action::ForgetRealm(at) => {
+                if at < self.settings.realms.len() {
+                    self.settings.realms.remove(at);
+                }
+                self.login = Login::remembered(&self.settings);
+                return vec![Effect::SaveSettings];
+            }
+            Action::ShowPassword(shown) => self.login.password_shown = shown,
+            Action::SignIn => return self.sign_in(),
+            Action::CancelSignIn => {
+                self.session = Session::Out;
+                return vec![Effect::Backend(Command::CancelJoin), Effect::FocusPassword];
+            }
+            Action::SignOut => {
+                self.session = Session::Out;
+                self.dialog = None;
+                self.login = Login::remembered(&self.settings);
+                return vec![Effect::Backend(Command::Leave)];
+            }
+            Action::Show(dialog) => return self.show(dialog),
+            Action::Fold(panel, open) => self.unfolded = open.then_some(panel),
+            Action::OpenLink(url) => return vec![Effect::OpenLink(url)],
+            Action::Copy(text) => return vec![Effect::Copy(text)],
+            Action::SetTheme(_)
+            | Action::SetZoom(_)
+            | Action::SetNotifications(_)
+            | Action::SetSounds(_) => return self.set(&action),
+            action => return self.handle_inside(action),
+        }
+        Vec::new()
+    }
+
+    /// Chooses what a start with arguments chooses, and signs in if a password came along.
+    pub fn prefill(&mut self, link: Option<&str>, username: Option<&str>) {
+        if let Some(link) = link {
+            self.login.use_link(link, &self.settings);
+        }
+        if let Some(username) = username {
+            username.clone_into(&mut self.login.username);
+        }
+    }
+
+    fn apply_inside(&mut self, event: BackendEvent) -> Vec<Effect> {
+        let (attention, now_ms) = (self.attention, self.now_ms);
+        let Session::In(chat) = &mut self.session else { return Vec::new() };
+        match event {
+            BackendEvent::Status(status) => {
+                let pass_changed = status.expires_at != chat.status.expires_at;
+                let mut effects = chat.update_status(status);
+                if pass_changed {
+                    self.remember_realm();
+                    effects.push(Effect::SaveSettings);
+                }
+                effects
+            }
+            BackendEvent::Node(NodeEvent::Ended(Some(refusal))) => {
+                self.session = Session::Out;
+                self.dialog = None;
+                self.refuse(&refusal);
+                vec![Effect::Backend(Command::Leave)]
+            }
+            BackendEvent::Node(event) => chat.apply(event, attention, now_ms),
+            BackendEvent::Lagged => chat.reload(),
+            BackendEvent::SendDone { room, echo, result } => chat.sent(&room, echo, result, now_ms),
+            BackendEvent::Loaded { room, page, result } => {
+                let mut effects = chat.loaded(&room, page, result);
+                effects.extend(chat.seen(attention));
+                effects
+            }
+            BackendEvent::Unread { room, result } => {
+                if let Ok((read, count)) = result {
+                    chat.unread_known(&room, read, count);
+                }
+                chat.seen(attention)
+            }
+            BackendEvent::Interfaces(interfaces) => {
+                chat.interfaces = interfaces;
+                Vec::new()
+            }
+            BackendEvent::Step(_)
+            | BackendEvent::Joined { .. }
+            | BackendEvent::Refused(_)
+            | BackendEvent::Terminate => Vec::new(),
+        }
+    }
+
+    fn handle_inside(&mut self, action: Action) -> Vec<Effect> {
+        let (attention, now_ms) = (self.attention, self.now_ms);
+        let Session::In(chat) = &mut self.session else { return Vec::new() };
+        match action {
+            Action::EditDraft(draft) => {
+                if let Some(room) = chat.room_mut() {
+                    room.composer.edit(draft);
+                }
+            }
+            Action::Send => return chat.send(now_ms),
+            Action::RecallLast => {
+                if let Some(room) = chat.room_mut()
+                    && room.composer.draft.is_empty()
+                {
+                    room.composer.draft.clone_from(&room.composer.last_sent);
+                }
+                return vec![Effect::FocusComposer];
+            }
+            Action::OpenRoom(name) => {
+                self.unfolded = None;
+                let mut effects = chat.open(&name);
+                effects.extend(chat.seen(attention));
+                return effects;
+            }
+            Action::Mention(username) => {
+                if let Some(room) = chat.room_mut() {
+                    room.composer.mention(&username);
+                }
+                self.unfolded = None;
+                return vec![Effect::FocusComposer];
+            }
+            Action::LoadOlder => return chat.load_older(),
+            Action::AtBottom(at_bottom) => {
+                if let Some(room) = chat.room_mut() {
+                    room.at_bottom = at_bottom;
+                }
+                return chat.seen(attention);
+            }
+            Action::JumpToNewest => {
+                if let Some(room) = chat.room_mut() {
+                    room.at_bottom = true;
+                }
+                let mut effects = chat.seen(attention);
+                effects.push(Effect::ScrollToNewest);
+                return effects;
+            }
+            Action::FilterRoster(filter) => chat.roster.filter = filter,
+            Action::EditJump(text) => self.jump = text,
+            Action::Jump(at) => return self.jump_to(at),
+            Action::DismissNotice(number) => chat.notices.retain(|n| n.number != number),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn jump_to(&mut self, at: usize) -> Vec<Effect> {
+        let Some(chat) = self.chat() else { return Vec::new() };
+        let target = jump::targets(chat, &self.jump).into_iter().nth(at);
+        let mut effects = self.show(None);
+        effects.extend(match target {
+            Some(Target::Room(name)) => self.handle(Action::OpenRoom(name)),
+            Some(Target::Person { username, .. }) => self.handle(Action::Mention(username)),
+            None => Vec::new(),
+        });
+        effects
+    }
+
+    fn show(&mut self, dialog: Option<Dialog>) -> Vec<Effect> {
+        let closing = dialog.is_none() && self.dialog.is_some();
+        self.dialog = dialog;
+        self.jump.clear();
+        match dialog {
+            Some(Dialog::Alone) => vec![Effect::Backend(Command::LookAtInterfaces)],
+            None if closing && self.chat().is_some() => vec![Effect::FocusComposer],
+            None | Some(Dialog::Settings | Dialog::Keys | Dialog::Jump) => Vec::new(),
+        }
+    }
+
+    fn set(&mut self, action: &Action) -> Vec<Effect> {
+        match action {
+            Action::SetTheme(theme) => self.settings.theme = *theme,
+            Action::SetZoom(percent) => self.settings.zoom_percent = (*percent).clamp(50, 300),
+            Action::SetNotifications(on) => self.settings.notifications = *on,
+            Action::SetSounds(on) => self.settings.sounds = *on,
+            _ => {}
+        }
+        vec![Effect::ApplySettings, Effect::SaveSettings]
+    }
+
+    fn edit_login(&mut self, field: LoginField, value: String) {
+        match field {
+            LoginField::Link => self.login.link = value,
+            LoginField::Username => self.login.username = value,
+            LoginField::Nickname => self.login.nickname = value,
+            LoginField::Password => self.login.password = value.into(),
+        }
+    }
+
+    fn sign_in(&mut self) -> Vec<Effect> {
+        if matches!(self.session, Session::Joining(_)) || self.login.missing(self.now_ms).is_some()
+        {
+            return Vec::new();
+        }
+        let Ok(link) = self.login.join_link() else { return Vec::new() };
+        // The form carries an older key for this very address: the network cannot be asked about that.
+        if self.login.realm.is_none()
+            && self.login.other_realm_at_same_address(&self.settings).is_some()
+            && self.login.refused.as_ref().is_none_or(|refused| !refused.is_alarming())
+        {
+            let reason = "Nothing has been sent to it.".to_owned();
+            let code = RefusalCode::WrongRealm;
+            self.refuse(&Refusal { code, reason, retry_after_s: None });
+            return Vec::new();
+        }
+        self.login.refused = None;
+        self.session = Session::Joining(None);
+        let nickname = Some(self.login.nickname.trim().to_owned()).filter(|name| !name.is_empty());
+        let order = JoinOrder {
+            link,
+            username: self.login.username.trim().to_owned(),
+            password: (!self.login.password.is_empty()).then(|| self.login.password.clone()),
+            nickname,
+            profile: self.profile.clone(),
+        };
+        vec![Effect::Backend(Command::Join(Box::new(order)))]
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        let address = self
+            .login
+            .join_link()
+            .map_or_else(|_missing| String::new(), |link| format!("{}:{}", link.host, link.port));
+        let without_password = self.login.password.is_empty();
+        if refusal.code == RefusalCode::BadCredentials && without_password {
+            if let Some(realm) = &mut self.login.realm {
+                realm.pass_until = 0;
+            }
+            self.login.refused = Some(refusal::no_stored_pass());
+            return;
+        }
+        self.login.refused = Some(refusal::explain(refusal, &address, self.now_ms));
+    }
+
+    fn remember_realm(&mut self) {
+        let Session::In(chat) = &self.session else { return };
+        let Ok(link) = self.login.join_link() else { return };
+        let status = &chat.status;
+        let realm = KnownRealm {
+            link: link.to_string(),
+            name: status.realm_name.clone(),
+            username: status.me.username.clone(),
+            nickname: status.me.nickname.clone(),
+            pass_until: status.expires_at,
+        };
+        self.settings.remember(realm.clone());
+        self.login.realm = Some(realm);
+    }
+}
+
+#[cfg(test)]
+#[path = "model/tests.rs"]
+mod tests;

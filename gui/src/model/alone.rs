@@ -1,0 +1,220 @@
+//! "Why am I alone?": what this computer knows about not seeing anybody, as a list of checks.
+
+use std::net::IpAddr;
+
+use lanyard_node::event::{DialAttempt, Status};
+
+use crate::bridge::Interface;
+use crate::text;
+
+/// Failed dials shown.
+const ATTEMPTS_SHOWN: usize = 6;
+
+/// How a check turned out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// May be the reason.
+    Doubtful,
+    /// Is a reason.
+    Bad,
+}
+
+/// One thing looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// How it turned out.
+    pub verdict: Verdict,
+    /// What was found.
+    pub title: String,
+    /// The particulars, a line each.
+    pub details: Vec<String>,
+    /// What to do about it, if there is something to do.
+    pub advice: Option<&'static str>,
+}
+
+/// Looks at everything that can keep peers apart.
+#[must_use]
+pub fn diagnose(status: &Status, interfaces: &[Interface], realm_now: u64) -> Vec<Check> {
+    let mut checks = vec![
+        network(interfaces),
+        listening(&status.listen),
+        login_node(status),
+        attempts(&status.attempts, interfaces, status.rendezvous_online),
+    ];
+    if realm_now >= status.expires_at {
+        checks.insert(0, Check {
+            verdict: Verdict::Bad,
+            title: "Your pass has expired".into(),
+            details: Vec::new(),
+            advice: Some("Peers close the door five minutes after that. Sign in again when the login node is back."),
+        });
+    }
+    checks
+}
+
+fn network(interfaces: &[Interface]) -> Check {
+    let outside: Vec<&Interface> = interfaces.iter().filter(|i| !i.ip.is_loopback()).collect();
+    if outside.is_empty() {
+        return Check {
+            verdict: Verdict::Bad,
+            title: "This computer has no network address".into(),
+            details: Vec::new(),
+            advice: Some("Connect to the network or Wi-Fi that the others use."),
+        };
+    }
+    let self_given = |ip: &IpAddr| matches!(ip, IpAddr::V4(v4) if v4.is_link_local());
+    let none_given = outside.iter().filter(|i| i.ip.is_ipv4()).all(|i| self_given(&i.ip))
+        && outside.iter().any(|i| self_given(&i.ip));
+    Check {
+        verdict: if none_given { Verdict::Doubtful } else { Verdict::Good },
+        title: match outside.len() {
+            1 => "This computer has one network address".into(),
+            count => format!("This computer has {count} network addresses"),
+        },
+        details: outside.iter().map(|i| format!("{}: {}/{}", i.name, i.ip, i.prefix)).collect(),
+        advice: none_given
+            .then_some("The network gave out no address (169.254.x.x is self-made): check cable, Wi-Fi or DHCP."),
+    }
+}
+
+fn listening(listen: &[String]) -> Check {
+    if listen.is_empty() {
+        return Check {
+            verdict: Verdict::Bad,
+            title: "Nobody can reach this computer: it listens nowhere".into(),
+            details: Vec::new(),
+            advice: Some("Start Lanyard again; if it stays so, another program may hold the port."),
+        };
+    }
+    Check {
+        verdict: Verdict::Good,
+        title: "This computer waits for others at".into(),
+        details: listen.iter().map(|address| text::plain_address(address)).collect(),
+        advice: Some(
+            "A firewall must let TCP in on this port. On Windows, mark the network as private.",
+        ),
+    }
+}
+
+fn login_node(status: &Status) -> Check {
+    if status.rendezvous_online {
+        return Check {
+            verdict: Verdict::Good,
+            title: "The login node is connected".into(),
+            details: Vec::new(),
+            advice: None,
+        };
+    }
+    Check {
+        verdict: Verdict::Doubtful,
+        title: "The login node does not answer".into(),
+        details: Vec::new(),
+        advice: Some(
+            "It knows where the others are. Check that it runs and that you are on its network.",
+        ),
+    }
+}
+
+fn attempts(attempts: &[DialAttempt], mine: &[Interface], login_node_online: bool) -> Check {
+    if attempts.is_empty() {
+        let (verdict, title) = if login_node_online {
+            (Verdict::Good, "Nobody else is signed in right now")
+        } else {
+            (Verdict::Doubtful, "No address of anybody else is known yet")
+        };
+        let advice = "As soon as somebody comes, they appear here by themselves.";
+        return Check { verdict, title: title.into(), details: Vec::new(), advice: Some(advice) };
+    }
+    let shown = attempts.iter().take(ATTEMPTS_SHOWN);
+    let elsewhere = attempts
+        .iter()
+        .filter_map(|a| ip_of(&a.address))
+        .all(|ip| !ip.is_loopback() && !mine.iter().any(|interface| same_network(interface, ip)));
+    Check {
+        verdict: Verdict::Bad,
+        title: match attempts.len() {
+            1 => "One address was tried, and it did not answer".into(),
+            count => format!("{count} addresses were tried, and none let us in"),
+        },
+        details: shown
+            .map(|a| {
+                format!("{}: {}", text::plain_address(&a.address), text::clean_line(&a.outcome))
+            })
+            .collect(),
+        advice: Some(if elsewhere {
+            "They are on a different network than you. Join the same Wi-Fi, or ask for the login node's relay."
+        } else {
+            "They are on your network but do not answer: a firewall there or here, or a guest Wi-Fi that keeps its guests apart."
+        }),
+    }
+}
+
+fn ip_of(multiaddr: &str) -> Option<IpAddr> {
+    let mut parts = multiaddr.split('/').skip(1);
+    match parts.next()? {
+        "ip4" | "ip6" => parts.next()?.parse().ok(),
+        _ => None,
+    }
+}
+
+fn same_network(interface: &Interface, ip: IpAddr) -> bool {
+    let common_bits = match (interface.ip, ip) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    common_bits >= u32::from(interface.prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_protocol::ids::PeerKey;
+
+    use super::*;
+
+    fn wlan() -> Interface {
+        Interface { name: "wlan0".into(), ip: "192.168.1.20".parse().unwrap(), prefix: 24 }
+    }
+
+    fn attempt(address: &str) -> DialAttempt {
+        DialAttempt {
+            address: address.into(),
+            peer: PeerKey([1; 32]),
+            outcome: "timed out".into(),
+            at: 0,
+        }
+    }
+
+    #[test]
+    fn no_network_is_the_first_suspect() {
+        let loopback = Interface { name: "lo".into(), ip: "127.0.0.1".parse().unwrap(), prefix: 8 };
+        assert_eq!(network(&[loopback]).verdict, Verdict::Bad);
+        assert_eq!(network(&[wlan()]).verdict, Verdict::Good);
+        let self_made = Interface { ip: "169.254.3.4".parse().unwrap(), ..wlan() };
+        assert_eq!(network(&[self_made]).verdict, Verdict::Doubtful);
+    }
+
+    #[test]
+    fn a_firewall_and_another_network_are_told_apart() {
+        let near = attempts(&[attempt("/ip4/192.168.1.7/tcp/4003")], &[wlan()], true);
+        assert!(near.advice.is_some_and(|advice| advice.contains("firewall")));
+        let far = attempts(&[attempt("/ip4/10.0.0.7/tcp/4003")], &[wlan()], true);
+        assert!(far.advice.is_some_and(|advice| advice.contains("different network")));
+        assert_eq!(far.details, ["10.0.0.7:4003: timed out"]);
+    }
+
+    #[test]
+    fn an_empty_realm_is_no_fault() {
+        assert_eq!(attempts(&[], &[wlan()], true).verdict, Verdict::Good);
+        assert_eq!(attempts(&[], &[wlan()], false).verdict, Verdict::Doubtful);
+    }
+
+    #[test]
+    fn networks_are_compared_by_their_prefix() {
+        assert!(same_network(&wlan(), "192.168.1.250".parse().unwrap()));
+        assert!(!same_network(&wlan(), "192.168.2.1".parse().unwrap()));
+        assert!(!same_network(&wlan(), "fe80::1".parse().unwrap()));
+    }
+}

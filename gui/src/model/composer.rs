@@ -1,0 +1,233 @@
+//! The composer: one draft per room, and why it cannot be sent right now.
+
+use lanyard_node::node::SendError;
+
+use crate::text;
+
+/// The byte counter shows from this share of the limit on, in percent.
+const COUNTER_FROM_PERCENT: u64 = 80;
+
+/// The draft of one room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Composer {
+    /// What has been typed.
+    pub draft: String,
+    /// What was sent last, for the Up key.
+    pub last_sent: String,
+    /// What the node refused last, until it may be tried again.
+    pub refused: Option<Refused>,
+}
+
+/// Why the node did not take the last text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// A sentence.
+    pub why: String,
+    /// Until when it makes no sense to try again, realm time in unix milliseconds.
+    /// `None`: until the draft changes.
+    pub until: Option<u64>,
+}
+
+/// What the composer needs to know of the realm to judge a draft.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Longest text, in bytes.
+    pub max_text_bytes: u64,
+    /// End of the pass, realm time in unix milliseconds.
+    pub expires_at: u64,
+    /// Realm time, unix milliseconds.
+    pub realm_now: u64,
+    /// Whether the role suffices for the room.
+    pub may_post: bool,
+    /// Whether the room takes no more messages.
+    pub archived: bool,
+}
+
+impl Composer {
+    /// Why nothing can be sent in this room now, whatever the text.
+    #[must_use]
+    pub fn locked(&self, rules: Rules) -> Option<String> {
+        if rules.realm_now >= rules.expires_at {
+            return Some(
+                "Your pass has expired. Sign in again when the login node is back.".into(),
+            );
+        }
+        if rules.archived {
+            return Some("This room is archived. It can be read, but not written to.".into());
+        }
+        if !rules.may_post {
+            return Some("Your role may read this room, but not write to it.".into());
+        }
+        None
+    }
+
+    /// Why the draft cannot be sent now. `None` for an empty one too: nothing is wrong with it.
+    #[must_use]
+    pub fn objection(&self, rules: Rules) -> Option<String> {
+        if let Some(locked) = self.locked(rules) {
+            return Some(locked);
+        }
+        if let Some(refused) = &self.refused {
+            match refused.until {
+                Some(until) if until <= rules.realm_now => {}
+                Some(until) => {
+                    let left = text::duration(until - rules.realm_now);
+                    return Some(format!("{} ({left} left)", refused.why));
+                }
+                None => return Some(refused.why.clone()),
+            }
+        }
+        if self.bytes() > rules.max_text_bytes {
+            let (bytes, max) = (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
+            return Some(format!("{bytes} of {max} bytes: too long, shorten it"));
+        }
+        None
+    }
+
+    /// `3,900 of 4,096 bytes`, near the limit only.
+    #[must_use]
+    pub fn counter(&self, rules: Rules) -> Option<String> {
+        let near = self.bytes() * 100 >= rules.max_text_bytes * COUNTER_FROM_PERCENT;
+        near.then(|| {
+            let (bytes, max) = (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
+            format!("{bytes} of {max} bytes")
+        })
+    }
+
+    /// Whether there is anything to send and nothing against it.
+    #[must_use]
+    pub fn can_send(&self, rules: Rules) -> bool {
+        !self.draft.trim().is_empty() && self.objection(rules).is_none()
+    }
+
+    /// Changes the draft. A refusal without an end was about the old one.
+    pub fn edit(&mut self, draft: String) {
+        if draft != self.draft && self.refused.as_ref().is_some_and(|r| r.until.is_none()) {
+            self.refused = None;
+        }
+        self.draft = draft;
+    }
+
+    /// Hands the draft over for sending.
+    #[must_use]
+    pub fn take(&mut self) -> String {
+        let text = std::mem::take(&mut self.draft);
+        self.refused = None;
+        self.last_sent.clone_from(&text);
+        text
+    }
+
+    /// Puts a refused text back, before whatever has been typed meanwhile.
+    pub fn give_back(&mut self, text: String, error: &SendError, realm_now: u64, until_text: &str) {
+        self.draft = if self.draft.is_empty() { text } else { format!("{text}\n{}", self.draft) };
+        self.refused = Some(refused(error, realm_now, until_text));
+    }
+
+    /// Puts `@username` at the end of the draft.
+    pub fn mention(&mut self, username: &str) {
+        if !self.draft.is_empty() && !self.draft.ends_with(char::is_whitespace) {
+            self.draft.push(' ');
+        }
+        self.draft.push('@');
+        self.draft.push_str(username);
+        self.draft.push(' ');
+    }
+
+    fn bytes(&self) -> u64 {
+        self.draft.len() as u64
+    }
+}
+
+fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
+    let lasting = |why: &str, until| Refused { why: why.to_owned(), until };
+    match error {
+        SendError::Muted { until: Some(until) } => {
+            lasting(&format!("You are muted until {until_text}."), Some(*until))
+        }
+        SendError::Muted { until: None } => lasting("You are muted.", None),
+        SendError::SlowDown { retry_after_s } => {
+            lasting("Slow down: too many messages.", Some(realm_now + retry_after_s * 1_000))
+        }
+        SendError::Banned => lasting("You are banned from this realm.", None),
+        SendError::TooLong { bytes, max } => {
+            let (bytes, max) = (text::grouped(*bytes), text::grouped(*max));
+            lasting(&format!("{bytes} of {max} bytes: too long, shorten it"), None)
+        }
+        SendError::Empty => lasting("There is nothing to send.", None),
+        SendError::NoSuchRoom => lasting("This room is gone.", None),
+        SendError::MayNotPost => lasting("You may not write in this room.", None),
+        SendError::Expired => {
+            lasting("Your pass has expired. Sign in again when the login node is back.", None)
+        }
+        SendError::Store(why) => {
+            lasting(&format!("It could not be stored: {}", text::clean_line(why)), None)
+        }
+        SendError::Closed(_) => lasting("The connection has ended. Sign in again.", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        max_text_bytes: 4_096,
+        expires_at: 1_000_000,
+        realm_now: 500_000,
+        may_post: true,
+        archived: false,
+    };
+
+    fn with(draft: &str) -> Composer {
+        Composer { draft: draft.into(), ..Composer::default() }
+    }
+
+    #[test]
+    fn each_reason_has_its_sentence() {
+        let says = |composer: &Composer, rules| composer.objection(rules).unwrap_or_default();
+        assert_eq!(with("x").objection(RULES), None);
+        assert!(says(&with("x"), Rules { realm_now: 1_000_000, ..RULES }).contains("expired"));
+        assert!(says(&with("x"), Rules { archived: true, ..RULES }).contains("archived"));
+        assert!(says(&with("x"), Rules { may_post: false, ..RULES }).contains("role"));
+        let long = with(&"x".repeat(4_210));
+        assert!(says(&long, RULES).contains("4,210 of 4,096 bytes"));
+        assert!(!long.can_send(RULES));
+    }
+
+    #[test]
+    fn the_counter_shows_only_near_the_limit() {
+        assert_eq!(with(&"x".repeat(3_000)).counter(RULES), None);
+        let near = with(&"x".repeat(3_900)).counter(RULES);
+        assert_eq!(near.as_deref(), Some("3,900 of 4,096 bytes"));
+    }
+
+    #[test]
+    fn a_refused_text_comes_back_and_waits_its_time() {
+        let mut composer = with("hello");
+        let text = composer.take();
+        composer.edit("more".into());
+        composer.give_back(text, &SendError::SlowDown { retry_after_s: 3 }, 500_000, "");
+        assert_eq!(composer.draft, "hello\nmore");
+        assert!(composer.objection(RULES).is_some_and(|why| why.contains("3 s")));
+        composer.edit("hello".into());
+        assert!(!composer.can_send(RULES), "time has not passed");
+        assert!(composer.can_send(Rules { realm_now: 503_000, ..RULES }));
+    }
+
+    #[test]
+    fn a_refusal_of_one_text_ends_with_that_text() {
+        let mut composer = with("hello");
+        let text = composer.take();
+        composer.give_back(text, &SendError::MayNotPost, 0, "");
+        assert!(!composer.can_send(RULES));
+        composer.edit("hello!".into());
+        assert!(composer.can_send(RULES));
+    }
+
+    #[test]
+    fn a_mention_is_a_word_of_its_own() {
+        let mut composer = with("hey");
+        composer.mention("bob");
+        assert_eq!(composer.draft, "hey @bob ");
+    }
+}

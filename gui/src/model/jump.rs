@@ -1,0 +1,44 @@
+//! Ctrl+K: rooms and people whose names fit what is typed.
+
+use crate::model::session::Chat;
+use crate::text;
+
+/// Choices shown at once.
+const SHOWN_MAX: usize = 8;
+
+/// Where one can jump to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A room.
+    Room(String),
+    /// A person, who will be mentioned.
+    Person {
+        /// Unique name.
+        username: String,
+        /// Display name.
+        nickname: String,
+    },
+}
+
+/// What fits, rooms first; names that begin so before names that contain it.
+#[must_use]
+pub fn targets(chat: &Chat, wanted: &str) -> Vec<Target> {
+    let wanted = wanted.trim().trim_start_matches(['#', '@']).to_lowercase();
+    let rooms =
+        chat.status.rooms.iter().map(|room| (room.name.clone(), Target::Room(room.name.clone())));
+    let people = chat.members().into_iter().filter(|member| !member.is_me).map(|member| {
+        let key = format!("{} {}", member.nickname, member.username);
+        (key, Target::Person { username: member.username, nickname: member.nickname })
+    });
+    let mut fitting: Vec<(bool, Target)> = rooms
+        .chain(people)
+        .filter_map(|(name, target)| {
+            let name = text::clean_line(&name).to_lowercase();
+            let at = name.find(&wanted)?;
+            Some((at > 0, target))
+        })
+        .collect();
+    // Stable: what begins with the word first, otherwise rooms before people.
+    fitting.sort_by_key(|(inside, _)| *inside);
+    fitting.into_iter().map(|(_, target)| target).take(SHOWN_MAX).collect()
+}

@@ -1,0 +1,214 @@
+//! The login form: which realm, who, and how the last try went.
+
+use std::fmt;
+
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::link::JoinLink;
+use zeroize::Zeroizing;
+
+use crate::model::refusal::Explained;
+use crate::settings::{KnownRealm, Settings};
+use crate::text;
+
+/// What stands in the login window.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The join link as typed, where no remembered realm is chosen.
+    pub link: String,
+    /// The remembered realm chosen.
+    pub realm: Option<KnownRealm>,
+    /// The unique name.
+    pub username: String,
+    /// The display name wished for.
+    pub nickname: String,
+    /// The password. Never saved, and overwritten when dropped.
+    pub password: Zeroizing<String>,
+    /// Whether the password can be read.
+    pub password_shown: bool,
+    /// Why the last try failed.
+    pub refused: Option<Explained>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("realm", &self.realm)
+            .field("username", &self.username)
+            .field("password", &format_args!("<{} bytes>", self.password.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the form cannot be submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// No link and no realm.
+    Place,
+    /// The link cannot be read, for this reason.
+    Link(String),
+    /// No username.
+    Username,
+    /// No password, and no stored pass that would do without.
+    Password,
+}
+
+impl Missing {
+    /// What to do about it.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Place => "Paste the join link that you were given.".into(),
+            Self::Link(why) => format!("This is not a whole join link: {why}."),
+            Self::Username => "Type your username.".into(),
+            Self::Password => "Type your password.".into(),
+        }
+    }
+}
+
+impl Login {
+    /// The form as it was left: the latest realm and its names.
+    #[must_use]
+    pub fn remembered(settings: &Settings) -> Self {
+        let mut login = Self::default();
+        if let Some(realm) = settings.realms.first() {
+            login.pick(realm.clone());
+        }
+        login
+    }
+
+    /// Chooses a remembered realm.
+    pub fn pick(&mut self, realm: KnownRealm) {
+        self.username.clone_from(&realm.username);
+        self.nickname.clone_from(&realm.nickname);
+        self.realm = Some(realm);
+        self.refused = None;
+    }
+
+    /// Takes a link given from outside. A remembered realm with that key and address is chosen instead.
+    pub fn use_link(&mut self, link: &str, settings: &Settings) {
+        match settings.realms.iter().find(|realm| realm.link == link.trim()) {
+            Some(realm) => self.pick(realm.clone()),
+            None => {
+                self.realm = None;
+                link.trim().clone_into(&mut self.link);
+            }
+        }
+    }
+
+    /// The link to join by.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn join_link(&self) -> Result<JoinLink, Missing> {
+        let text = self.realm.as_ref().map_or(self.link.as_str(), |realm| realm.link.as_str());
+        if text.trim().is_empty() {
+            return Err(Missing::Place);
+        }
+        text.parse().map_err(|error| Missing::Link(format!("{error}")))
+    }
+
+    /// What keeps the form from being submitted.
+    #[must_use]
+    pub fn missing(&self, now_ms: u64) -> Option<Missing> {
+        if let Err(missing) = self.join_link() {
+            return Some(missing);
+        }
+        if self.username.trim().is_empty() {
+            return Some(Missing::Username);
+        }
+        let needs_password = self.password.is_empty() && self.stored_pass(now_ms).is_none();
+        needs_password.then_some(Missing::Password)
+    }
+
+    /// Until when the stored pass of this realm and name is good, if it is still.
+    #[must_use]
+    pub fn stored_pass(&self, now_ms: u64) -> Option<u64> {
+        let realm = self.realm.as_ref()?;
+        let same_name = realm.username == self.username.trim();
+        (same_name && realm.pass_until > now_ms).then_some(realm.pass_until)
+    }
+
+    /// The place's name and address, to show.
+    #[must_use]
+    pub fn place(&self) -> Option<(String, String)> {
+        let link = self.join_link().ok()?;
+        let known = self.realm.as_ref().map(|realm| realm.name.clone());
+        let name = known.or(link.name).filter(|name| !name.is_empty());
+        Some((text::clean_name(&name.unwrap_or_else(|| link.host.clone())), link.host))
+    }
+
+    /// Another remembered realm at the same address with another key: the address has changed hands.
+    #[must_use]
+    pub fn other_realm_at_same_address(&self, settings: &Settings) -> Option<(String, PeerKey)> {
+        let link = self.join_link().ok()?;
+        settings.realms.iter().find_map(|known| {
+            let parsed: JoinLink = known.link.parse().ok()?;
+            let same_place = parsed.host == link.host && parsed.port == link.port;
+            (same_place && parsed.realm != link.realm)
+                .then(|| (text::clean_name(&known.name), parsed.realm))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(key: u8) -> String {
+        format!("lanyard://192.168.1.5:4001/{}?name=HQ", PeerKey([key; 32]))
+    }
+
+    fn known(key: u8, pass_until: u64) -> KnownRealm {
+        KnownRealm {
+            link: link(key),
+            name: "HQ".into(),
+            username: "ada".into(),
+            nickname: "Ada L.".into(),
+            pass_until,
+        }
+    }
+
+    #[test]
+    fn each_missing_thing_is_named_in_turn() {
+        let mut login = Login::default();
+        assert_eq!(login.missing(0), Some(Missing::Place));
+        login.link = "http://x".into();
+        assert!(matches!(login.missing(0), Some(Missing::Link(_))));
+        login.link = link(1);
+        assert_eq!(login.missing(0), Some(Missing::Username));
+        login.username = "ada".into();
+        assert_eq!(login.missing(0), Some(Missing::Password));
+        *login.password = "secret".into();
+        assert_eq!(login.missing(0), None);
+        assert!(!format!("{login:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_stored_pass_needs_no_password_while_it_is_good() {
+        let mut login = Login::default();
+        login.pick(known(1, 1_000));
+        assert_eq!(login.missing(999), None);
+        assert_eq!(login.missing(1_000), Some(Missing::Password));
+        login.username = "bob".into();
+        assert_eq!(login.missing(999), Some(Missing::Password));
+    }
+
+    #[test]
+    fn a_known_link_brings_its_names() {
+        let mut settings = Settings::default();
+        settings.remember(known(1, 0));
+        let mut login = Login::default();
+        login.use_link(&format!(" {} ", link(1)), &settings);
+        assert_eq!(login.nickname, "Ada L.");
+        assert_eq!(login.place(), Some(("HQ".into(), "192.168.1.5".into())));
+    }
+
+    #[test]
+    fn another_key_at_a_known_address_is_noticed() {
+        let mut settings = Settings::default();
+        settings.remember(known(1, 0));
+        let login = Login { link: link(2), ..Login::default() };
+        let other = login.other_realm_at_same_address(&settings);
+        assert_eq!(other, Some(("HQ".into(), PeerKey([1; 32]))));
+    }
+}

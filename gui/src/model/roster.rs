@@ -1,0 +1,181 @@
+//! The roster: who is here, one line a person, and who was here earlier today.
+
+use std::collections::BTreeMap;
+
+use lanyard_node::event::{Person, PresenceChange};
+use lanyard_protocol::ids::{AccountId, Role};
+
+use crate::text;
+
+/// A filter box shows from this many people on.
+pub const FILTER_FROM: usize = 12;
+/// People remembered after they left.
+const LEFT_MAX: usize = 200;
+
+/// The part of the roster that the node does not keep: who left, and what is looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    /// What is looked for.
+    pub filter: String,
+    left: BTreeMap<AccountId, Gone>,
+}
+
+/// Somebody who left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Unique name.
+    pub username: String,
+    /// Display name.
+    pub nickname: String,
+    /// Account.
+    pub account: AccountId,
+    /// When, realm time in unix milliseconds.
+    pub at: u64,
+}
+
+/// A line of the roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Account.
+    pub account: AccountId,
+    /// Unique name.
+    pub username: String,
+    /// Display name, safe to draw.
+    pub nickname: String,
+    /// Role.
+    pub role: Role,
+    /// Since when, realm time in unix milliseconds.
+    pub since: u64,
+    /// How many devices are online.
+    pub devices: usize,
+    /// Whether it is the user.
+    pub is_me: bool,
+}
+
+impl Roster {
+    /// Notes that somebody came or went.
+    pub fn apply(&mut self, change: &PresenceChange, at: u64) {
+        if change.online {
+            self.left.remove(&change.account);
+            return;
+        }
+        let gone = Gone {
+            username: text::clean_name(&change.username),
+            nickname: text::clean_name(&change.nickname),
+            account: change.account,
+            at,
+        };
+        self.left.insert(change.account, gone);
+        if self.left.len() > LEFT_MAX {
+            let oldest = self.left.values().min_by_key(|gone| gone.at).map(|gone| gone.account);
+            oldest.and_then(|account| self.left.remove(&account));
+        }
+    }
+
+    /// Everybody online who fits the filter: those who keep order first, then by name.
+    #[must_use]
+    pub fn members(&self, people: &BTreeMap<AccountId, Person>, me: AccountId) -> Vec<Member> {
+        let mut members: Vec<Member> = people
+            .iter()
+            .filter(|(_, person)| self.fits(&person.username, &person.nickname))
+            .map(|(account, person)| Member {
+                account: *account,
+                username: text::clean_name(&person.username),
+                nickname: text::clean_name(&person.nickname),
+                role: person.role,
+                since: person.since,
+                devices: person.devices.len(),
+                is_me: *account == me,
+            })
+            .collect();
+        members.sort_by_cached_key(|member| {
+            let keeps_order = member.role >= Role::Moderator;
+            (!keeps_order, member.nickname.to_lowercase(), member.username.clone())
+        });
+        members
+    }
+
+    /// Who left and has not come back, the latest first.
+    #[must_use]
+    pub fn left(&self, people: &BTreeMap<AccountId, Person>) -> Vec<&Gone> {
+        let mut left: Vec<&Gone> = self
+            .left
+            .values()
+            .filter(|gone| !people.contains_key(&gone.account))
+            .filter(|gone| self.fits(&gone.username, &gone.nickname))
+            .collect();
+        left.sort_by_key(|gone| std::cmp::Reverse(gone.at));
+        left
+    }
+
+    fn fits(&self, username: &str, nickname: &str) -> bool {
+        let wanted = self.filter.trim().to_lowercase();
+        wanted.is_empty()
+            || username.to_lowercase().contains(&wanted)
+            || nickname.to_lowercase().contains(&wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_node::event::PresenceReason;
+    use lanyard_protocol::ids::PeerKey;
+
+    use super::*;
+
+    fn person(name: &str, role: Role, devices: u8) -> Person {
+        Person {
+            username: name.to_lowercase(),
+            nickname: name.into(),
+            role,
+            since: 0,
+            devices: (0..devices).map(|d| (PeerKey([d; 32]), u64::from(d))).collect(),
+        }
+    }
+
+    fn people() -> BTreeMap<AccountId, Person> {
+        let list = [
+            person("bob", Role::Member, 2),
+            person("Ada", Role::Member, 1),
+            person("Zoe", Role::Moderator, 1),
+        ];
+        (0..).zip(list).map(|(at, person)| (AccountId([at; 16]), person)).collect()
+    }
+
+    fn names(members: &[Member]) -> Vec<&str> {
+        members.iter().map(|member| member.nickname.as_str()).collect()
+    }
+
+    #[test]
+    fn moderators_come_first_and_devices_are_one_person() {
+        let members = Roster::default().members(&people(), AccountId([1; 16]));
+        assert_eq!(names(&members), ["Zoe", "Ada", "bob"]);
+        assert!(members[1].is_me);
+        assert_eq!(members[2].devices, 2);
+    }
+
+    #[test]
+    fn the_filter_looks_at_both_names() {
+        let roster = Roster { filter: " AD".into(), ..Roster::default() };
+        assert_eq!(names(&roster.members(&people(), AccountId([9; 16]))), ["Ada"]);
+    }
+
+    #[test]
+    fn who_comes_back_has_not_left() {
+        let mut roster = Roster::default();
+        let mut change = PresenceChange {
+            account: AccountId([7; 16]),
+            username: "hana".into(),
+            nickname: "Hana".into(),
+            peer: PeerKey([7; 32]),
+            role: Role::Member,
+            online: false,
+            reason: PresenceReason::Left,
+        };
+        roster.apply(&change, 5);
+        assert_eq!(roster.left(&people()).len(), 1);
+        change.online = true;
+        roster.apply(&change, 6);
+        assert!(roster.left(&people()).is_empty());
+    }
+}

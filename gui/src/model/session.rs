@@ -1,0 +1,446 @@
+//! Being in a realm: rooms, people, notices, and how the window's user stands to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use lanyard_node::event::{
+    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, Status, Via,
+};
+use lanyard_node::join::JoinStep;
+use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
+use lanyard_protocol::ids::{MessageId, Role};
+
+use crate::action::Effect;
+use crate::bridge::{Command, Interface};
+use crate::model::composer::Rules;
+use crate::model::markup::MyNames;
+use crate::model::rooms::Room;
+use crate::model::roster::{Member, Roster};
+use crate::model::timeline::{Echo, PresenceNote};
+use crate::text;
+
+/// The room that is always there.
+pub const LOBBY: &str = "lobby";
+/// Messages taken from the store at a time.
+pub const PAGE_LEN: usize = 200;
+/// While the login node renews it, the pass turns amber only this long before its end.
+const PASS_WARNS_MS: u64 = 3_600_000;
+/// Notices kept on screen.
+const NOTICES_MAX: usize = 4;
+
+/// Where the user stands. One state, not a set of flags.
+#[derive(Debug)]
+pub enum Session {
+    /// At the login window.
+    Out,
+    /// On the way in, as far as told.
+    Joining(Option<JoinStep>),
+    /// In.
+    In(Box<Chat>),
+}
+
+/// Something to read, shown until put away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Number within this run of the program.
+    pub number: u64,
+    /// The node's code.
+    pub code: String,
+    /// The sentence.
+    pub text: String,
+}
+
+/// Whether the user looks at the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// The window has the focus.
+    Here,
+    /// It has not.
+    Elsewhere,
+}
+
+/// A realm from the inside.
+#[derive(Debug)]
+pub struct Chat {
+    /// The node's latest state.
+    pub status: Arc<Status>,
+    /// Whether the stored pass let us in without the login node.
+    pub entered_offline: bool,
+    /// Rooms by name.
+    pub rooms: BTreeMap<String, Room>,
+    /// The room shown.
+    pub current: String,
+    /// The roster's own part.
+    pub roster: Roster,
+    /// What is to be read.
+    pub notices: Vec<Notice>,
+    /// Addresses of this computer, as last seen.
+    pub interfaces: Vec<Interface>,
+    /// The node has ended, and why.
+    pub ended: Option<Option<Refusal>>,
+    /// The names the user is spoken to by.
+    pub my_names: MyNames,
+    zone: TimeZone,
+    counter: u64,
+}
+
+impl Chat {
+    /// The realm as it looks on entering. The effects ask for its history.
+    #[must_use]
+    pub fn enter(
+        status: Arc<Status>,
+        entered_offline: bool,
+        zone: TimeZone,
+    ) -> (Self, Vec<Effect>) {
+        let mut chat = Self {
+            my_names: MyNames::new(&status.me.username, &status.me.nickname),
+            entered_offline,
+            rooms: BTreeMap::new(),
+            current: LOBBY.to_owned(),
+            roster: Roster::default(),
+            notices: Vec::new(),
+            interfaces: Vec::new(),
+            ended: None,
+            zone,
+            counter: 0,
+            status,
+        };
+        let mut effects = vec![Effect::Backend(Command::LookAtInterfaces)];
+        effects.extend(chat.open_new_rooms());
+        (chat, effects)
+    }
+
+    /// Takes the node's newest state.
+    pub fn update_status(&mut self, status: Arc<Status>) -> Vec<Effect> {
+        let lost_last_peer = status.neighbours.is_empty() && !self.status.neighbours.is_empty();
+        self.status = status;
+        let me = &self.status.me;
+        self.my_names = MyNames::new(&me.username, &me.nickname);
+        let mut effects = self.open_new_rooms();
+        if lost_last_peer {
+            effects.push(Effect::Backend(Command::LookAtInterfaces));
+        }
+        effects
+    }
+
+    /// The room shown.
+    #[must_use]
+    pub fn room(&self) -> Option<&Room> {
+        self.rooms.get(&self.current)
+    }
+
+    /// The room shown.
+    pub fn room_mut(&mut self) -> Option<&mut Room> {
+        self.rooms.get_mut(&self.current)
+    }
+
+    /// The room shown, as the policy has it.
+    #[must_use]
+    pub fn room_policy(&self) -> Option<&lanyard_node::event::Room> {
+        self.status.rooms.iter().find(|room| room.name == self.current)
+    }
+
+    /// The node's clock.
+    #[must_use]
+    pub fn realm_now(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_add_signed(self.status.clock_offset_ms)
+    }
+
+    /// What a text in the room shown has to obey.
+    #[must_use]
+    pub fn rules(&self, now_ms: u64) -> Rules {
+        let room = self.room_policy();
+        Rules {
+            max_text_bytes: self.status.max_text_bytes,
+            expires_at: self.status.expires_at,
+            realm_now: self.realm_now(now_ms),
+            may_post: room.is_none_or(|room| self.status.me.role >= room.post),
+            archived: room.is_some_and(|room| room.archived),
+        }
+    }
+
+    /// The roster's lines.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        self.roster.members(&self.status.roster, self.status.me.account)
+    }
+
+    /// Whether no peer is linked.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.status.neighbours.is_empty()
+    }
+
+    /// Whether the end of the pass has come near while nobody can renew it.
+    #[must_use]
+    pub fn pass_is_worrying(&self, now_ms: u64) -> bool {
+        let left = self.status.expires_at.saturating_sub(self.realm_now(now_ms));
+        !self.status.rendezvous_online || left < PASS_WARNS_MS
+    }
+
+    /// Unread messages of all rooms.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.rooms.values().map(|room| room.unread).sum()
+    }
+
+    /// Takes an event of the node.
+    pub fn apply(&mut self, event: NodeEvent, attention: Attention, now_ms: u64) -> Vec<Effect> {
+        match event {
+            NodeEvent::Message(message) => self.take_message(&message, attention),
+            NodeEvent::State { id, state } => {
+                for room in self.rooms.values_mut() {
+                    room.timeline.set_state(id, state);
+                }
+                Vec::new()
+            }
+            NodeEvent::Presence(change) => {
+                self.take_presence(&change, now_ms);
+                Vec::new()
+            }
+            NodeEvent::Notice { code, text } => {
+                self.notice(code, &text);
+                Vec::new()
+            }
+            NodeEvent::Ended(why) => {
+                self.ended = Some(why);
+                Vec::new()
+            }
+            // The status that comes with them says it all.
+            NodeEvent::Pass { .. } | NodeEvent::Policy { .. } => Vec::new(),
+        }
+    }
+
+    /// Shows a sentence until it is put away; one of each code.
+    pub fn notice(&mut self, code: &str, sentence: &str) {
+        self.counter += 1;
+        self.notices.retain(|notice| notice.code != code);
+        let (code, text) = (code.to_owned(), text::clean_line(sentence));
+        self.notices.push(Notice { number: self.counter, code, text });
+        if self.notices.len() > NOTICES_MAX {
+            self.notices.remove(0);
+        }
+    }
+
+    /// Sends the draft of the room shown.
+    pub fn send(&mut self, now_ms: u64) -> Vec<Effect> {
+        let rules = self.rules(now_ms);
+        let (realm_now, name) = (self.realm_now(now_ms), self.current.clone());
+        self.counter += 1;
+        let echo = self.counter;
+        let Some(room) = self.room_mut() else { return Vec::new() };
+        if !room.composer.can_send(rules) {
+            return Vec::new();
+        }
+        let text = room.composer.take();
+        room.timeline.clear_unread_line();
+        let shown = text::clean_text(&text);
+        room.timeline.push_echo(Echo { number: echo, text: shown, at: realm_now, id: None });
+        room.mark_seen();
+        let send = Command::Send { room: name, text, echo };
+        vec![Effect::Backend(send), Effect::ScrollToNewest]
+    }
+
+    /// Takes the answer to a text sent.
+    pub fn sent(
+        &mut self,
+        name: &str,
+        echo: u64,
+        result: Result<Sent, SendError>,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let realm_now = self.realm_now(now_ms);
+        let zone = self.zone.clone();
+        let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
+        match result {
+            Ok(sent) => room.timeline.echo_stored(echo, sent.id),
+            Err(error) => {
+                let Some(echo) = room.timeline.take_echo(echo) else { return Vec::new() };
+                let until = match &error {
+                    SendError::Muted { until: Some(until) } => {
+                        text::moment(*until, realm_now, &zone)
+                    }
+                    _ => String::new(),
+                };
+                room.composer.give_back(echo.text, &error, realm_now, &until);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Takes a part of a room's history.
+    pub fn loaded(
+        &mut self,
+        name: &str,
+        page: Page,
+        result: Result<History, ReadError>,
+    ) -> Vec<Effect> {
+        let (me, names) = (self.status.me.account, self.my_names.clone());
+        let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
+        room.loading = false;
+        match result {
+            Ok(history) => {
+                room.timeline.insert_page(&history.messages, |message| {
+                    message.account != me && names.mentioned_in(&message.text)
+                });
+                if !matches!(page, Page::After(_)) {
+                    room.has_older = history.more;
+                }
+                Vec::new()
+            }
+            Err(error) => {
+                self.notice("history", &format!("Older messages could not be read: {error}"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes what the store knows of a room's unread part.
+    pub fn unread_known(&mut self, name: &str, read: Option<MessageId>, count: u64) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        // What arrived since the question was asked is in the count already, or on top of it.
+        room.unread = room.unread.max(count);
+        if let Some(read) = read.filter(|_| count > 0) {
+            room.timeline.mark_unread_after(read);
+        }
+    }
+
+    /// Asks for what stands before the oldest message held.
+    pub fn load_older(&mut self) -> Vec<Effect> {
+        let name = self.current.clone();
+        let Some(room) = self.room_mut() else { return Vec::new() };
+        let (true, false, Some(oldest)) = (room.has_older, room.loading, room.timeline.oldest())
+        else {
+            return Vec::new();
+        };
+        room.loading = true;
+        vec![Effect::Backend(Command::Load { room: name, page: Page::Before(oldest) })]
+    }
+
+    /// Asks for the newest part of every room again: events were missed.
+    pub fn reload(&mut self) -> Vec<Effect> {
+        let rooms: Vec<String> = self.rooms.keys().cloned().collect();
+        rooms.into_iter().map(|room| load(room, Page::Newest)).collect()
+    }
+
+    /// Shows another room.
+    pub fn open(&mut self, name: &str) -> Vec<Effect> {
+        if name == self.current || !self.rooms.contains_key(name) {
+            return Vec::new();
+        }
+        if let Some(left) = self.room_mut()
+            && left.unread == 0
+        {
+            left.timeline.clear_unread_line();
+        }
+        name.clone_into(&mut self.current);
+        vec![Effect::FocusComposer]
+    }
+
+    /// Notes what the user has seen, given where the timeline stands and where the user looks.
+    pub fn seen(&mut self, attention: Attention) -> Vec<Effect> {
+        let name = self.current.clone();
+        let Some(room) = self.room_mut() else { return Vec::new() };
+        if attention == Attention::Elsewhere || !room.at_bottom {
+            return Vec::new();
+        }
+        let was_unread = room.unread > 0;
+        room.mark_seen();
+        match room.timeline.newest() {
+            Some(line) if was_unread => vec![Effect::Read { room: name, id: line.message.id }],
+            _ => Vec::new(),
+        }
+    }
+
+    fn open_new_rooms(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let names: Vec<String> = self.status.rooms.iter().map(|room| room.name.clone()).collect();
+        // A policy without the lobby cannot be, but a window without a room would be useless.
+        let names = if names.is_empty() { vec![LOBBY.to_owned()] } else { names };
+        for name in &names {
+            if self.rooms.contains_key(name) {
+                continue;
+            }
+            let mut room = Room::new(self.zone.clone(), self.status.me.account);
+            room.loading = true;
+            self.rooms.insert(name.clone(), room);
+            effects.push(load(name.clone(), Page::Newest));
+            effects.push(Effect::Backend(Command::CountUnread { room: name.clone() }));
+        }
+        if !names.contains(&self.current) {
+            self.current = names.into_iter().next().unwrap_or_default();
+        }
+        effects
+    }
+
+    fn take_message(&mut self, message: &Arc<ChatMessage>, attention: Attention) -> Vec<Effect> {
+        let is_mine = message.account == self.status.me.account;
+        let mentions_me = !is_mine && self.my_names.mentioned_in(&message.text);
+        let shown = message.room == self.current;
+        let many_rooms = self.rooms.len() > 1;
+        let Some(room) = self.rooms.get_mut(&message.room) else { return Vec::new() };
+        let seen = shown && room.at_bottom && attention == Attention::Here;
+        if !seen && !is_mine && room.unread == 0 {
+            room.timeline.mark_unread_from_now();
+        }
+        if !room.timeline.insert(Arc::clone(message), mentions_me) || is_mine {
+            return Vec::new();
+        }
+        room.unread += 1;
+        if shown && !room.at_bottom {
+            room.below += 1;
+        }
+        if seen {
+            return self.seen(attention);
+        }
+        room.mentioned |= mentions_me;
+        let unseen = attention == Attention::Elsewhere;
+        // Backfill is yesterday's news: it counts as unread, but does not ring.
+        if message.via == Via::Sync || !(mentions_me || unseen) {
+            return Vec::new();
+        }
+        vec![notification(message, many_rooms)]
+    }
+
+    fn take_presence(&mut self, change: &PresenceChange, now_ms: u64) {
+        let at = self.realm_now(now_ms);
+        self.roster.apply(change, at);
+        // Who was here before us did not just arrive.
+        if change.reason == PresenceReason::Here {
+            return;
+        }
+        self.counter += 1;
+        let note = PresenceNote {
+            number: self.counter,
+            at,
+            nickname: text::clean_name(&change.nickname),
+            reason: change.reason,
+        };
+        if let Some(lobby) = self.rooms.get_mut(LOBBY) {
+            lobby.timeline.insert_presence(note);
+        }
+    }
+}
+
+/// The word of a role's badge; members carry none.
+#[must_use]
+pub fn role_badge(role: Role) -> Option<&'static str> {
+    match role {
+        Role::Member => None,
+        Role::Guest | Role::Moderator | Role::Admin | Role::Authority => Some(role.as_str()),
+    }
+}
+
+fn load(room: String, page: Page) -> Effect {
+    Effect::Backend(Command::Load { room, page })
+}
+
+fn notification(message: &ChatMessage, many_rooms: bool) -> Effect {
+    const BODY_GRAPHEMES_MAX: usize = 160;
+    let author = text::clean_name(&message.nickname);
+    let room = text::clean_name(&message.room);
+    let title = if many_rooms { format!("{author} in # {room}") } else { author };
+    let body = text::elide(&text::clean_line(&message.text), BODY_GRAPHEMES_MAX);
+    Effect::Notify { title, body }
+}

@@ -1,0 +1,89 @@
+//! The model's rules that span its parts, without a window.
+
+use std::sync::Arc;
+
+use lanyard_node::event::{ChatMessage, Via};
+
+use super::*;
+use crate::bridge::fake::demo;
+
+const NOW_MS: u64 = 1_772_443_260_000;
+
+fn inside(people: &[usize]) -> Model {
+    let mut model = Model::new(demo::settings(), PathBuf::new(), TimeZone::UTC, NOW_MS);
+    let status = Arc::new(demo::status(NOW_MS, people));
+    model.apply(BackendEvent::Joined { status, offline: false, notices: Vec::new() });
+    model
+}
+
+fn deliver(model: &mut Model, message: ChatMessage) -> Vec<Effect> {
+    model.apply(BackendEvent::Node(NodeEvent::Message(Arc::new(message))))
+}
+
+fn notifications(effects: &[Effect]) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for effect in effects {
+        if let Effect::Notify { title, body } = effect {
+            found.push((title.as_str(), body.as_str()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_desktop_is_told_when_one_looks_elsewhere() {
+    let mut model = inside(&[0, 1]);
+    assert!(notifications(&deliver(&mut model, demo::message(1, 1, "hi", NOW_MS))).is_empty());
+    model.tick(NOW_MS, Attention::Elsewhere);
+    let effects = deliver(&mut model, demo::message(1, 2, "hi\nthere", NOW_MS));
+    assert_eq!(notifications(&effects), [("陳 Chen", "hi there")]);
+}
+
+#[test]
+fn backfill_and_own_texts_never_ring() {
+    let mut model = inside(&[0, 1]);
+    model.tick(NOW_MS, Attention::Elsewhere);
+    let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - 86_400_000);
+    old.via = Via::Sync;
+    assert!(notifications(&deliver(&mut model, old)).is_empty());
+    assert_eq!(model.chat().map(Chat::unread), Some(1), "it counts as unread all the same");
+    let status = demo::status(NOW_MS, &[0]);
+    let own = demo::own_message(&status.me, "lobby", "from my other device", 1, NOW_MS);
+    assert!(notifications(&deliver(&mut model, own)).is_empty());
+}
+
+#[test]
+fn a_mention_rings_while_one_reads_another_room_or_further_up() {
+    let mut model = inside(&[0, 1]);
+    model.handle(Action::AtBottom(false));
+    let plain = deliver(&mut model, demo::message(1, 1, "hi", NOW_MS));
+    assert!(notifications(&plain).is_empty());
+    let mention = deliver(&mut model, demo::message(1, 2, "hi @Ada L.", NOW_MS));
+    assert_eq!(notifications(&mention).len(), 1);
+    assert_eq!(model.chat().and_then(Chat::room).map(|room| room.below), Some(2));
+}
+
+#[test]
+fn missed_events_are_read_again_from_the_store() {
+    let mut model = inside(&[0, 1]);
+    let effects = model.apply(BackendEvent::Lagged);
+    assert!(matches!(effects.as_slice(), [Effect::Backend(Command::Load { .. })]));
+}
+
+#[test]
+fn a_renewed_pass_is_remembered_for_the_next_start() {
+    let mut model = inside(&[0, 1]);
+    let mut status = demo::status(NOW_MS, &[0, 1]);
+    status.expires_at = NOW_MS + 99;
+    let effects = model.apply(BackendEvent::Status(Arc::new(status)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveSettings)));
+    assert_eq!(model.settings.realms.first().map(|realm| realm.pass_until), Some(NOW_MS + 99));
+}
+
+#[test]
+fn events_outside_a_realm_change_nothing() {
+    let mut model = Model::new(Settings::default(), PathBuf::new(), TimeZone::UTC, NOW_MS);
+    assert!(deliver(&mut model, demo::message(1, 1, "hi", NOW_MS)).is_empty());
+    assert!(model.handle(Action::Send).is_empty());
+    assert!(model.handle(Action::SignIn).is_empty());
+}

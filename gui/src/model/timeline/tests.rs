@@ -1,0 +1,191 @@
+//! The timeline's rules: one order, shared headers, folded notices, echoes that become messages.
+
+use lanyard_node::event::Via;
+use lanyard_protocol::ids::Role;
+
+use super::*;
+
+const DAY_MS: u64 = 86_400_000;
+const START_MS: u64 = 20_000 * DAY_MS + 9 * 3_600_000;
+
+fn message(author: u8, number: u8, sent_at: u64) -> Arc<ChatMessage> {
+    let mut id = [0; 32];
+    id[0] = author;
+    id[1] = number;
+    Arc::new(ChatMessage {
+        id: MessageId(id),
+        room: "lobby".into(),
+        account: AccountId([author; 16]),
+        username: format!("user{author}"),
+        nickname: format!("User {author}"),
+        peer: PeerKey([author; 32]),
+        role: Role::Member,
+        text: format!("text {number}"),
+        sent_at,
+        received_at: sent_at,
+        via: Via::Gossip,
+        late: false,
+        session: 1,
+        seq: u64::from(number),
+        state: None,
+    })
+}
+
+fn own(number: u8, sent_at: u64) -> Arc<ChatMessage> {
+    let mut own = (*message(9, number, sent_at)).clone();
+    own.state = Some(SendState::Waiting);
+    own.via = Via::Own;
+    Arc::new(own)
+}
+
+fn timeline() -> Timeline {
+    Timeline::new(TimeZone::UTC, Some(AccountId([9; 16])))
+}
+
+fn kinds(timeline: &Timeline) -> String {
+    let letter = |row: &Row| match row.kind {
+        RowKind::Day(_) => 'D',
+        RowKind::New => 'N',
+        RowKind::Message { header: true } => 'M',
+        RowKind::Message { header: false } => 'm',
+        RowKind::Presence { .. } => 'p',
+        RowKind::Echo { header: true } => 'E',
+        RowKind::Echo { header: false } => 'e',
+    };
+    timeline.rows().iter().map(letter).collect()
+}
+
+fn note(number: u64, at: u64) -> PresenceNote {
+    PresenceNote { number, at, nickname: "Bob".into(), reason: PresenceReason::Joined }
+}
+
+#[test]
+fn any_arrival_order_gives_one_timeline() {
+    let messages: Vec<_> =
+        (0..12_u8).map(|n| message(n % 3, n, START_MS + u64::from(n) * 200_000)).collect();
+    let mut forwards = timeline();
+    for message in &messages {
+        assert!(forwards.insert(Arc::clone(message), false));
+        assert!(!forwards.insert(Arc::clone(message), false), "once per id");
+    }
+    let mut backwards = timeline();
+    for message in messages.iter().rev() {
+        backwards.insert(Arc::clone(message), false);
+    }
+    let mut paged = timeline();
+    paged.insert_page(&messages[6..], |_| false);
+    paged.insert_page(&messages[..8], |_| false);
+    assert_eq!(forwards.rows(), backwards.rows());
+    assert_eq!(forwards.rows(), paged.rows());
+    assert_eq!(paged.message_count(), 12);
+    assert_eq!(paged.oldest(), Some(messages[0].id));
+}
+
+#[test]
+fn lines_by_one_author_within_five_minutes_share_a_header() {
+    let mut timeline = timeline();
+    timeline.insert(message(1, 0, START_MS), false);
+    timeline.insert(message(1, 1, START_MS + 60_000), false);
+    timeline.insert(message(1, 2, START_MS + 60_000 + GROUP_GAP_MS), false);
+    timeline.insert(message(2, 3, START_MS + 61_000 + GROUP_GAP_MS), false);
+    assert_eq!(kinds(&timeline), "DMmMM");
+}
+
+#[test]
+fn every_day_has_a_divider() {
+    let mut timeline = timeline();
+    timeline.insert(message(1, 0, START_MS), false);
+    timeline.insert(message(1, 2, START_MS + 2 * DAY_MS), false);
+    timeline.insert(message(1, 1, START_MS + DAY_MS), false);
+    assert_eq!(kinds(&timeline), "DMDMDM");
+}
+
+#[test]
+fn notices_fold_until_somebody_speaks() {
+    let mut timeline = timeline();
+    timeline.insert(message(1, 0, START_MS), false);
+    for number in 0..5 {
+        timeline.insert_presence(note(number, START_MS + 10 + number));
+    }
+    timeline.insert(message(1, 1, START_MS + 100), false);
+    timeline.insert_presence(note(9, START_MS + 200));
+    assert_eq!(kinds(&timeline), "DMpMp");
+    let folded = timeline.rows()[2];
+    assert_eq!(folded.kind, RowKind::Presence { count: 5 });
+    assert_eq!(timeline.presence(folded, 5).count(), 5);
+    timeline.insert(message(2, 2, START_MS + 12), false);
+    assert_eq!(kinds(&timeline), "DMpMpMp", "a late message splits the fold");
+}
+
+#[test]
+fn the_unread_line_stands_before_the_first_unread_message() {
+    let mut timeline = timeline();
+    timeline.insert(message(1, 0, START_MS), false);
+    timeline.mark_unread_from_now();
+    assert!(!timeline.has_unread_line(), "nothing is unread yet");
+    timeline.insert(message(1, 1, START_MS + 1), false);
+    timeline.mark_unread_from_now();
+    timeline.insert(message(1, 2, START_MS + 2), false);
+    assert_eq!(kinds(&timeline), "DMNMm");
+    timeline.mark_unread_after(message(1, 1, 0).id);
+    assert_eq!(kinds(&timeline), "DMmNM");
+    timeline.clear_unread_line();
+    assert_eq!(kinds(&timeline), "DMmm");
+}
+
+#[test]
+fn an_echo_becomes_its_message_whichever_comes_first() {
+    let echo = |number, text: &str| Echo { number, text: text.into(), at: START_MS, id: None };
+    for answer_first in [true, false] {
+        let mut timeline = timeline();
+        timeline.push_echo(echo(1, "text 0"));
+        timeline.push_echo(echo(2, "text 1"));
+        assert_eq!(kinds(&timeline), "Ee");
+        let message = own(0, START_MS);
+        if answer_first {
+            timeline.echo_stored(1, message.id);
+            assert_eq!(kinds(&timeline), "Ee");
+            timeline.insert(Arc::clone(&message), false);
+        } else {
+            timeline.insert(Arc::clone(&message), false);
+            timeline.echo_stored(1, message.id);
+        }
+        assert_eq!(kinds(&timeline), "DMe");
+        assert_eq!(timeline.take_echo(2).map(|echo| echo.text).as_deref(), Some("text 1"));
+        assert_eq!(kinds(&timeline), "DM");
+    }
+}
+
+#[test]
+fn a_state_finds_its_message() {
+    let mut timeline = timeline();
+    let message = own(3, START_MS);
+    timeline.insert(Arc::clone(&message), false);
+    timeline.set_state(message.id, SendState::Stored { by: 2, of: 3 });
+    let state = timeline.newest().and_then(|line| line.state);
+    assert_eq!(state, Some(SendState::Stored { by: 2, of: 3 }));
+}
+
+#[test]
+fn appending_leaves_the_rows_before_alone() {
+    let mut timeline = timeline();
+    for number in 0..50 {
+        timeline.insert(message(1, number, START_MS + u64::from(number)), false);
+    }
+    let seen = timeline.revision();
+    assert_eq!(timeline.rows_unchanged_since(seen), 51);
+    timeline.insert(message(1, 51, START_MS + 51), false);
+    assert_eq!(timeline.rows_unchanged_since(seen), 50);
+    timeline.insert(message(1, 60, START_MS - 1), false);
+    assert_eq!(timeline.rows_unchanged_since(seen), 0);
+    assert_eq!(timeline.rows_unchanged_since(0), 0, "long ago: start anew");
+}
+
+#[test]
+fn hostile_text_is_cleaned_at_the_door() {
+    let mut timeline = timeline();
+    let mut hostile = (*message(1, 0, START_MS)).clone();
+    hostile.text = "\u{202E}evil".into();
+    timeline.insert(Arc::new(hostile), false);
+    assert_eq!(timeline.newest().map(Line::text), Some("evil"));
+}

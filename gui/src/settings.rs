@@ -1,0 +1,168 @@
+//! What the window remembers between starts: everything but the password.
+//!
+//! One small JSON file in the profile folder. A file that cannot be read is replaced by defaults:
+//! settings must never keep somebody out.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+const FILE_NAME: &str = "gui.json";
+/// Remembered realms; the oldest goes when there are more.
+const REALMS_MAX: usize = 16;
+
+/// The user's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Colours.
+    pub theme: ThemeChoice,
+    /// Size of everything, in percent.
+    pub zoom_percent: u16,
+    /// Whether mentions and unseen messages show on the desktop.
+    pub notifications: bool,
+    /// Whether they make a sound.
+    pub sounds: bool,
+    /// Realms joined before, the latest first.
+    pub realms: Vec<KnownRealm>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: ThemeChoice::System,
+            zoom_percent: 100,
+            notifications: true,
+            sounds: false,
+            realms: Vec::new(),
+        }
+    }
+}
+
+/// Which colours to use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThemeChoice {
+    /// As the desktop has it.
+    #[default]
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+/// A realm joined before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownRealm {
+    /// The whole join link.
+    pub link: String,
+    /// The realm's name as it was last seen.
+    pub name: String,
+    /// The name used there.
+    pub username: String,
+    /// The display name used there.
+    pub nickname: String,
+    /// End of the pass that this profile holds, realm time in unix milliseconds; 0 if none.
+    pub pass_until: u64,
+}
+
+impl Settings {
+    /// Sizes offered, in percent.
+    pub const ZOOMS: [u16; 6] = [80, 90, 100, 115, 130, 150];
+
+    /// Puts a realm first in the list.
+    pub fn remember(&mut self, realm: KnownRealm) {
+        self.realms.retain(|known| known.link != realm.link);
+        self.realms.insert(0, realm);
+        self.realms.truncate(REALMS_MAX);
+    }
+
+    /// Reads the settings of a profile, or the defaults.
+    #[must_use]
+    pub fn load(profile: &Path) -> Self {
+        let Ok(bytes) = std::fs::read(profile.join(FILE_NAME)) else {
+            return Self::default();
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::warn!(%error, "Ignoring damaged settings");
+                Self::default()
+            }
+        }
+    }
+
+    /// Writes the settings, whole or not at all.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(&self, profile: &Path) -> std::io::Result<()> {
+        create_private_dir(profile)?;
+        let half_written = profile.join(format!("{FILE_NAME}.new"));
+        std::fs::write(&half_written, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(half_written, profile.join(FILE_NAME))?;
+        Ok(())
+    }
+}
+
+/// The profile folder used without `--profile`.
+#[must_use]
+pub fn default_profile() -> PathBuf {
+    directories::ProjectDirs::from("", "", "lanyard")
+        .map_or_else(|| PathBuf::from("lanyard-profile"), |dirs| dirs.data_dir().join("peer"))
+}
+
+/// The profile also holds the device key, so nobody else may look into it.
+fn create_private_dir(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn realm(link: &str) -> KnownRealm {
+        KnownRealm { link: link.into(), ..KnownRealm::default() }
+    }
+
+    #[test]
+    fn settings_come_back_as_saved_and_hold_no_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings { zoom_percent: 130, ..Settings::default() };
+        settings.remember(realm("lanyard://a"));
+        settings.save(dir.path()).unwrap();
+        assert_eq!(Settings::load(dir.path()), settings);
+        let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
+        assert!(!text.contains("password"));
+    }
+
+    #[test]
+    fn damage_and_absence_give_defaults() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::load(dir.path()), Settings::default());
+        std::fs::write(dir.path().join(FILE_NAME), b"{").unwrap();
+        assert_eq!(Settings::load(dir.path()), Settings::default());
+    }
+
+    #[test]
+    fn the_latest_realm_is_first_and_only_once() {
+        let mut settings = Settings::default();
+        for at in 0..40 {
+            settings.remember(realm(&at.to_string()));
+        }
+        settings.remember(realm("39"));
+        settings.remember(realm("38"));
+        assert_eq!(settings.realms.len(), REALMS_MAX);
+        assert_eq!(settings.realms[0].link, "38");
+        assert_eq!(settings.realms[1].link, "39");
+    }
+}

@@ -1,0 +1,357 @@
+//! Text from others made safe to draw, and times put into words.
+//!
+//! Whatever a peer wrote passes [`clean_text`] or [`clean_name`] once, at the model's boundary.
+//! After that it can neither reverse its surroundings (bidi controls), nor grow over its row
+//! (stacked combining marks), nor break a line where only one is meant.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// Names longer than this are elided wherever they are shown.
+pub const NAME_GRAPHEMES_MAX: usize = 32;
+
+/// Marks that one letter may carry. Vietnamese and Biblical Hebrew need three; storms have dozens.
+const MARKS_PER_LETTER_MAX: usize = 3;
+
+/// Characters in one cluster. A family emoji with skin tones has eleven; Indic clusters fewer.
+const CLUSTER_CHARS_MAX: usize = 16;
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// A message's text, safe to draw: line breaks stay, controls and bidi overrides go.
+#[must_use]
+pub fn clean_text(text: &str) -> String {
+    clean(text, true)
+}
+
+/// A name or a topic: one line, without surrounding space, elided.
+#[must_use]
+pub fn clean_name(name: &str) -> String {
+    let line = clean(name, false);
+    let line = line.trim();
+    if line.is_empty() { "?".to_owned() } else { elide(line, NAME_GRAPHEMES_MAX) }
+}
+
+/// A sentence of any length on one line.
+#[must_use]
+pub fn clean_line(text: &str) -> String {
+    clean(text, false)
+}
+
+/// At most `graphemes_max` user-perceived characters, the last one an ellipsis if more were there.
+#[must_use]
+pub fn elide(text: &str, graphemes_max: usize) -> String {
+    let mut graphemes = text.graphemes(true);
+    let head: String = graphemes.by_ref().take(graphemes_max).collect();
+    if graphemes.next().is_none() {
+        return head;
+    }
+    let mut short: String = text.graphemes(true).take(graphemes_max.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// The letter for an avatar: the first user-perceived character, in upper case where there is one.
+#[must_use]
+pub fn first_grapheme(name: &str) -> String {
+    let cleaned = clean(name, false);
+    let first = cleaned.trim_start().graphemes(true).next().unwrap_or("?");
+    let upper = first.to_uppercase();
+    // "ß" becomes two letters and "ŉ" a strange pair: keep those as they are.
+    if upper.graphemes(true).count() == 1 { upper } else { first.to_owned() }
+}
+
+/// A script written from right to left that has a font family of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RightToLeft {
+    /// Arabic, Persian, Urdu and their like.
+    Arabic,
+    /// Hebrew and Yiddish.
+    Hebrew,
+}
+
+/// Where a text runs from right to left: from the first to the last such letter of one script,
+/// with the spaces and marks between them. Drawn in one font, such a run keeps its word order.
+#[must_use]
+pub fn right_to_left_runs(text: &str) -> Vec<(Range<usize>, RightToLeft)> {
+    let mut runs: Vec<(Range<usize>, RightToLeft)> = Vec::new();
+    let mut broken = true;
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        match (right_to_left(c), runs.last_mut()) {
+            (Some(script), Some((run, last))) if *last == script && !broken => run.end = end,
+            (Some(script), _) => {
+                runs.push((at..end, script));
+                broken = false;
+            }
+            // A letter of another script, or a new line, ends the run before it.
+            (None, _) => broken |= c.is_alphanumeric() || c == '\n',
+        }
+    }
+    runs
+}
+
+fn right_to_left(c: char) -> Option<RightToLeft> {
+    match c {
+        '\u{0590}'..='\u{05FF}' | '\u{FB1D}'..='\u{FB4F}' => Some(RightToLeft::Hebrew),
+        '\u{0600}'..='\u{06FF}'
+        | '\u{0750}'..='\u{077F}'
+        | '\u{08A0}'..='\u{08FF}'
+        | '\u{FB50}'..='\u{FDFF}'
+        | '\u{FE70}'..='\u{FEFC}' => Some(RightToLeft::Arabic),
+        _ => None,
+    }
+}
+
+/// The time of day: `09:12`.
+#[must_use]
+pub fn clock(at_ms: u64, zone: &TimeZone) -> String {
+    let time = zone.to_datetime(timestamp(at_ms));
+    format!("{:02}:{:02}", time.hour(), time.minute())
+}
+
+/// The calendar day a moment falls on.
+#[must_use]
+pub fn day(at_ms: u64, zone: &TimeZone) -> Date {
+    zone.to_datetime(timestamp(at_ms)).date()
+}
+
+/// A day for a divider: `Today`, `Yesterday`, `Monday, 2 March`, with the year if it is another.
+#[must_use]
+pub fn day_name(date: Date, now_ms: u64, zone: &TimeZone) -> String {
+    let today = day(now_ms, zone);
+    if date == today {
+        return "Today".to_owned();
+    }
+    if today.yesterday().ok() == Some(date) {
+        return "Yesterday".to_owned();
+    }
+    let name = format!("{}, {} {}", weekday(date), date.day(), month(date));
+    if date.year() == today.year() { name } else { format!("{name} {}", date.year()) }
+}
+
+/// A moment near now: `today 17:20`, `tomorrow 09:40`, `Friday 09:40`, `27 November 09:40`.
+#[must_use]
+pub fn moment(at_ms: u64, now_ms: u64, zone: &TimeZone) -> String {
+    let date = day(at_ms, zone);
+    let today = day(now_ms, zone);
+    let time = clock(at_ms, zone);
+    if date == today {
+        return format!("today {time}");
+    }
+    if today.tomorrow().ok() == Some(date) {
+        return format!("tomorrow {time}");
+    }
+    let within_a_week = at_ms > now_ms && at_ms - now_ms < 6 * DAY_MS;
+    if within_a_week {
+        return format!("{} {time}", weekday(date));
+    }
+    format!("{} {} {time}", date.day(), month(date))
+}
+
+/// A length of time in the largest fitting unit: `40 s`, `12 min`, `3 h`, `2 days`.
+#[must_use]
+pub fn duration(ms: u64) -> String {
+    match ms {
+        0..MINUTE_MS => format!("{} s", ms.div_ceil(1_000)),
+        MINUTE_MS..HOUR_MS => format!("{} min", ms / MINUTE_MS),
+        HOUR_MS..DAY_MS => format!("{} h", ms / HOUR_MS),
+        _ => match ms / DAY_MS {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        },
+    }
+}
+
+/// A count with a thin grouping: `4 210`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A multiaddr as people write addresses: `192.168.1.7:4003`; anything unusual stays as it is.
+#[must_use]
+pub fn plain_address(multiaddr: &str) -> String {
+    let mut parts = multiaddr.split('/').skip(1);
+    let (kind, host) = (parts.next().unwrap_or_default(), parts.next());
+    let (transport, port) = (parts.next(), parts.next());
+    match (kind, host, transport, port) {
+        ("ip6", Some(host), Some("tcp"), Some(port)) => format!("[{host}]:{port}"),
+        ("ip4" | "dns" | "dns4" | "dns6", Some(host), Some("tcp"), Some(port)) => {
+            format!("{host}:{port}")
+        }
+        _ => clean_line(multiaddr),
+    }
+}
+
+fn clean(text: &str, keep_lines: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for cluster in text.graphemes(true) {
+        let mut marks = 0;
+        for c in cluster.chars().take(CLUSTER_CHARS_MAX) {
+            if is_combining(c) {
+                marks += 1;
+                if marks > MARKS_PER_LETTER_MAX {
+                    continue;
+                }
+            }
+            match c {
+                '\n' | '\u{2028}' | '\u{2029}' | '\u{85}' => {
+                    out.push(if keep_lines { '\n' } else { ' ' });
+                }
+                '\t' => out.push(' '),
+                c if c.is_control() || is_bidi_control(c) || is_invisible(c) => {}
+                c => out.push(c),
+            }
+        }
+    }
+    out
+}
+
+/// Marks, embeddings, overrides and isolates (UAX #9): they would reorder what stands around them.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What has no width and no use in chat. The joiners stay: emoji and Persian need them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{00AD}' | '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0001}')
+}
+
+fn is_combining(c: char) -> bool {
+    matches!(c, '\u{0300}'..='\u{036F}' | '\u{0483}'..='\u{0489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}' | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}' | '\u{0E31}' | '\u{0E34}'..='\u{0E3A}' | '\u{0E47}'..='\u{0E4E}')
+}
+
+/// Times beyond what a calendar can hold become its first day: no peer may stop the window.
+fn timestamp(at_ms: u64) -> Timestamp {
+    i64::try_from(at_ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn weekday(date: Date) -> &'static str {
+    use jiff::civil::Weekday;
+    match date.weekday() {
+        Weekday::Monday => "Monday",
+        Weekday::Tuesday => "Tuesday",
+        Weekday::Wednesday => "Wednesday",
+        Weekday::Thursday => "Thursday",
+        Weekday::Friday => "Friday",
+        Weekday::Saturday => "Saturday",
+        Weekday::Sunday => "Sunday",
+    }
+}
+
+fn month(date: Date) -> &'static str {
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    usize::try_from(date.month() - 1).ok().and_then(|at| NAMES.get(at)).copied().unwrap_or("?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-03-02 09:12:00 UTC, a Monday.
+    const NOW_MS: u64 = 1_772_442_720_000;
+
+    #[test]
+    fn bidi_controls_and_controls_are_gone_and_lines_stay() {
+        assert_eq!(clean_text("a\u{202E}b\u{2066}c\u{7}\r\nd\te"), "abc\nd e");
+        assert_eq!(clean_name(" a\nb\u{200F} "), "a b");
+        assert_eq!(clean_name("\u{202E}"), "?");
+    }
+
+    #[test]
+    fn a_storm_of_marks_shrinks_and_emoji_stay_whole() {
+        let storm = format!("a{}b", "\u{0301}".repeat(500));
+        assert_eq!(clean_text(&storm), "a\u{0301}\u{0301}\u{0301}b");
+        assert_eq!(clean_text("👨‍👩‍👧‍👦"), "👨‍👩‍👧‍👦");
+    }
+
+    #[test]
+    fn names_are_elided_by_what_people_see() {
+        assert_eq!(elide("👩‍🚀👩‍🚀👩‍🚀", 2), "👩‍🚀…");
+        assert_eq!(elide("abc", 3), "abc");
+        assert_eq!(clean_name(&"x".repeat(4_000)).chars().count(), NAME_GRAPHEMES_MAX);
+    }
+
+    #[test]
+    fn an_avatar_has_one_letter() {
+        assert_eq!(first_grapheme("ada"), "A");
+        assert_eq!(first_grapheme("陳 Chen"), "陳");
+        assert_eq!(first_grapheme("ßeta"), "ß");
+        assert_eq!(first_grapheme(""), "?");
+    }
+
+    #[test]
+    fn a_right_to_left_run_holds_its_words_together() {
+        let found = |text: &str| -> Vec<String> {
+            let runs = right_to_left_runs(text);
+            runs.into_iter().filter_map(|(run, _)| text.get(run).map(str::to_owned)).collect()
+        };
+        assert_eq!(found("hi صباح الخير, all"), ["صباح الخير"]);
+        assert_eq!(found("שלום عالم"), ["שלום", "عالم"]);
+        assert_eq!(found("صباح\nالخير"), ["صباح", "الخير"]);
+        assert!(found("plain").is_empty());
+    }
+
+    #[test]
+    fn days_and_moments_have_names() {
+        let zone = TimeZone::UTC;
+        let name = |ms| day_name(day(ms, &zone), NOW_MS, &zone);
+        assert_eq!(clock(NOW_MS, &zone), "09:12");
+        assert_eq!(name(NOW_MS), "Today");
+        assert_eq!(name(NOW_MS - DAY_MS), "Yesterday");
+        assert_eq!(name(NOW_MS - 3 * DAY_MS), "Friday, 27 February");
+        assert_eq!(name(NOW_MS - 365 * DAY_MS), "Sunday, 2 March 2025");
+        assert_eq!(moment(NOW_MS + 60_000, NOW_MS, &zone), "today 09:13");
+        assert_eq!(moment(NOW_MS + DAY_MS, NOW_MS, &zone), "tomorrow 09:12");
+        assert_eq!(moment(NOW_MS + 3 * DAY_MS, NOW_MS, &zone), "Thursday 09:12");
+        assert_eq!(moment(NOW_MS + 9 * DAY_MS, NOW_MS, &zone), "11 March 09:12");
+        assert_eq!(day(u64::MAX, &zone), day(0, &zone), "no time stops the window");
+    }
+
+    #[test]
+    fn lengths_of_time_and_counts_are_short() {
+        assert_eq!(duration(39_500), "40 s");
+        assert_eq!(duration(12 * MINUTE_MS), "12 min");
+        assert_eq!(duration(DAY_MS), "1 day");
+        assert_eq!(grouped(4_210), "4,210");
+        assert_eq!(grouped(100), "100");
+    }
+
+    #[test]
+    fn addresses_lose_their_slashes() {
+        assert_eq!(plain_address("/ip4/192.168.1.7/tcp/4003/p2p/12D3"), "192.168.1.7:4003");
+        assert_eq!(plain_address("/ip6/fe80::1/tcp/1"), "[fe80::1]:1");
+        assert_eq!(plain_address("odd"), "odd");
+    }
+}

@@ -1,0 +1,402 @@
+//! Colours, spacing and type: the only place with literals for any of them.
+//!
+//! Calm, a little warm, quiet lines; one accent (the ribbon); amber only for the pass and for roles;
+//! red only for refusals and the unread line. All lengths are points on a grid of 4.
+
+use eframe::egui::style::{ScrollStyle, Selection, TextCursorStyle, WidgetVisuals};
+use eframe::egui::{
+    Color32, Context, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle,
+    Theme, ThemePreference, Ui, Vec2, Visuals, vec2,
+};
+use lanyard_protocol::ids::AccountId;
+
+use crate::settings::{Settings, ThemeChoice};
+use crate::text::RightToLeft;
+
+/// The unit of all spacing.
+pub const GRID: f32 = 4.0;
+/// Fields and the main button.
+pub const FIELD_HEIGHT: f32 = 40.0;
+/// Corner of fields, buttons and cards.
+pub const CORNER: u8 = 8;
+/// Corner of avatars.
+pub const AVATAR_CORNER: u8 = 10;
+/// An avatar in the timeline.
+pub const AVATAR: f32 = 36.0;
+/// An avatar in the roster.
+pub const SMALL_AVATAR: f32 = 28.0;
+/// From the timeline's left edge to a message's text.
+pub const INDENT: f32 = 48.0;
+/// Left and right of the timeline.
+pub const GUTTER: f32 = 20.0;
+/// The left panel.
+pub const ROOMS_WIDTH: f32 = 220.0;
+/// The right panel.
+pub const ROSTER_WIDTH: f32 = 230.0;
+/// Below this the side panels fold.
+pub const FOLD_BELOW: f32 = 900.0;
+/// The title strip of the room.
+pub const HEADER_HEIGHT: f32 = 52.0;
+/// The status line.
+pub const STATUS_HEIGHT: f32 = 30.0;
+/// The login form.
+pub const LOGIN_WIDTH: f32 = 400.0;
+/// Dialogs over the chat.
+pub const DIALOG_WIDTH: f32 = 460.0;
+/// The smallest window.
+pub const WINDOW_MIN: Vec2 = vec2(640.0, 420.0);
+/// The window at its first start.
+pub const WINDOW_FIRST: Vec2 = vec2(1120.0, 720.0);
+/// A line of body text.
+pub const LINE_HEIGHT: f32 = 20.0;
+/// A line of a note.
+pub const NOTE_LINE_HEIGHT: f32 = 16.0;
+
+/// What WCAG asks of text.
+const CONTRAST_MIN: f32 = 4.5;
+
+/// The colours of one theme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Palette {
+    /// Behind the timeline.
+    pub background: Color32,
+    /// Sides and status line.
+    pub panel: Color32,
+    /// Cards and fields.
+    pub card: Color32,
+    /// Quiet lines.
+    pub line: Color32,
+    /// Text.
+    pub text: Color32,
+    /// Less important text.
+    pub dim: Color32,
+    /// Notes, hints, placeholders.
+    pub faint: Color32,
+    /// The accent.
+    pub ribbon: Color32,
+    /// Its soft form, for what is selected.
+    pub ribbon_soft: Color32,
+    /// Text on the accent.
+    pub on_ribbon: Color32,
+    /// The pass and roles.
+    pub amber: Color32,
+    /// Behind amber text.
+    pub amber_soft: Color32,
+    /// Refusals and the unread line.
+    pub red: Color32,
+    /// Behind red text.
+    pub red_soft: Color32,
+    /// Somebody is there.
+    pub online: Color32,
+    /// Over the chat, behind a dialog.
+    pub veil: Color32,
+}
+
+const LIGHT: Palette = Palette {
+    background: Color32::from_rgb(0xF6, 0xF7, 0xF5),
+    panel: Color32::from_rgb(0xEE, 0xF0, 0xED),
+    card: Color32::from_rgb(0xFF, 0xFF, 0xFF),
+    line: Color32::from_rgb(0xDF, 0xE3, 0xDE),
+    text: Color32::from_rgb(0x1D, 0x24, 0x20),
+    dim: Color32::from_rgb(0x5C, 0x66, 0x60),
+    // The picture's faint has a contrast of 2.5; this is the lightest grey that can be read.
+    faint: Color32::from_rgb(0x69, 0x72, 0x6C),
+    ribbon: Color32::from_rgb(0x0F, 0x7F, 0x73),
+    ribbon_soft: Color32::from_rgb(0xD9, 0xEF, 0xEC),
+    on_ribbon: Color32::WHITE,
+    amber: Color32::from_rgb(0x8A, 0x58, 0x0C),
+    amber_soft: Color32::from_rgb(0xFD, 0xF1, 0xDA),
+    red: Color32::from_rgb(0xB3, 0x37, 0x26),
+    red_soft: Color32::from_rgb(0xFB, 0xE6, 0xE2),
+    online: Color32::from_rgb(0x2F, 0x9E, 0x5F),
+    veil: Color32::from_rgba_premultiplied(0x08, 0x0A, 0x09, 0x50),
+};
+
+const DARK: Palette = Palette {
+    background: Color32::from_rgb(0x15, 0x19, 0x1A),
+    panel: Color32::from_rgb(0x1A, 0x1F, 0x20),
+    card: Color32::from_rgb(0x20, 0x26, 0x27),
+    line: Color32::from_rgb(0x2C, 0x34, 0x35),
+    text: Color32::from_rgb(0xE7, 0xEC, 0xEA),
+    dim: Color32::from_rgb(0x9A, 0xA7, 0xA3),
+    faint: Color32::from_rgb(0x88, 0x95, 0x91),
+    ribbon: Color32::from_rgb(0x3F, 0xBF, 0xAE),
+    ribbon_soft: Color32::from_rgb(0x17, 0x2A, 0x29),
+    on_ribbon: Color32::from_rgb(0x0B, 0x1C, 0x1A),
+    amber: Color32::from_rgb(0xE5, 0xB0, 0x5C),
+    amber_soft: Color32::from_rgb(0x3A, 0x2F, 0x1A),
+    red: Color32::from_rgb(0xF0, 0x86, 0x74),
+    red_soft: Color32::from_rgb(0x3C, 0x24, 0x20),
+    online: Color32::from_rgb(0x56, 0xC9, 0x8A),
+    veil: Color32::from_rgba_premultiplied(0, 0, 0, 0x90),
+};
+
+/// The colours in use.
+#[must_use]
+pub fn palette(ui: &Ui) -> Palette {
+    palette_of(ui.visuals().dark_mode)
+}
+
+/// The colours of the dark or the light theme.
+#[must_use]
+pub fn palette_of(dark_mode: bool) -> Palette {
+    if dark_mode { DARK } else { LIGHT }
+}
+
+/// Body text.
+#[must_use]
+pub fn body() -> FontId {
+    FontId::proportional(14.0)
+}
+
+/// Body text that carries weight: names, titles, buttons.
+#[must_use]
+pub fn strong() -> FontId {
+    FontId::new(14.0, strong_family())
+}
+
+/// Notes: times, states, counts.
+#[must_use]
+pub fn note() -> FontId {
+    FontId::proportional(12.0)
+}
+
+/// Notes that carry weight.
+#[must_use]
+pub fn note_strong() -> FontId {
+    FontId::new(11.5, strong_family())
+}
+
+/// The title of a room or a dialog.
+#[must_use]
+pub fn title() -> FontId {
+    FontId::new(16.0, strong_family())
+}
+
+/// The name on the login window.
+#[must_use]
+pub fn headline() -> FontId {
+    FontId::new(24.0, strong_family())
+}
+
+/// The letter on an avatar.
+#[must_use]
+pub fn avatar_letter(side: f32) -> FontId {
+    FontId::new(if side < AVATAR { 12.0 } else { 14.0 }, strong_family())
+}
+
+/// The family with the heavier weight.
+#[must_use]
+pub fn strong_family() -> FontFamily {
+    FontFamily::Name("strong".into())
+}
+
+/// The family whose spaces are those of the script too, so that a whole run is shaped at once.
+#[must_use]
+pub fn right_to_left_family(script: RightToLeft) -> FontFamily {
+    FontFamily::Name(match script {
+        RightToLeft::Arabic => "arabic".into(),
+        RightToLeft::Hebrew => "hebrew".into(),
+    })
+}
+
+/// An account's own colour, readable as text on the background and under white letters alike.
+#[must_use]
+pub fn account_colour(account: AccountId, dark_mode: bool) -> Color32 {
+    let background = palette_of(dark_mode).background;
+    let steps = (1_u8..40).map(|step| f32::from(step) * 0.02);
+    let mut lightness = steps.map(|l| if dark_mode { l + 0.2 } else { 0.56 - l });
+    lightness
+        .find_map(|l| {
+            let colour = hsl(hue(account), 0.52, l);
+            (contrast(colour, background) >= CONTRAST_MIN).then_some(colour)
+        })
+        .unwrap_or(palette_of(dark_mode).text)
+}
+
+/// The colour behind an avatar's white letter.
+#[must_use]
+pub fn avatar_colour(account: AccountId) -> Color32 {
+    account_colour(account, false)
+}
+
+/// How far two colours stand apart, as WCAG 2.1 counts it: 1 to 21.
+#[must_use]
+pub fn contrast(a: Color32, b: Color32) -> f32 {
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+/// Sets fonts' sizes, colours and spacing for both themes.
+pub fn install(ctx: &Context) {
+    ctx.set_style_of(Theme::Light, style(false));
+    ctx.set_style_of(Theme::Dark, style(true));
+}
+
+/// Applies the user's choices.
+pub fn apply(ctx: &Context, settings: &Settings) {
+    ctx.set_theme(match settings.theme {
+        ThemeChoice::System => ThemePreference::System,
+        ThemeChoice::Light => ThemePreference::Light,
+        ThemeChoice::Dark => ThemePreference::Dark,
+    });
+    ctx.set_zoom_factor(f32::from(settings.zoom_percent) / 100.0);
+}
+
+fn style(dark_mode: bool) -> Style {
+    let text_styles = [
+        (TextStyle::Body, body()),
+        (TextStyle::Button, body()),
+        (TextStyle::Small, note()),
+        (TextStyle::Heading, title()),
+        (TextStyle::Monospace, FontId::monospace(13.0)),
+    ];
+    let visuals = visuals(dark_mode);
+    let mut style = Style { text_styles: text_styles.into(), visuals, ..Style::default() };
+    style.spacing.item_spacing = vec2(2.0 * GRID, GRID);
+    style.spacing.button_padding = vec2(3.0 * GRID, 1.5 * GRID);
+    style.spacing.interact_size = vec2(32.0, 28.0);
+    style.spacing.scroll = ScrollStyle {
+        bar_width: 8.0,
+        handle_min_length: 32.0,
+        floating: true,
+        foreground_color: true,
+        dormant_handle_opacity: 0.12,
+        active_handle_opacity: 0.25,
+        interact_handle_opacity: 0.45,
+        dormant_background_opacity: 0.0,
+        active_background_opacity: 0.0,
+        interact_background_opacity: 0.0,
+        ..ScrollStyle::thin()
+    };
+    // The timeline keeps its own place; a spring would fight it whenever rows come in below.
+    style.spacing.scroll.kinetic.rubber_band = false;
+    style.spacing.scroll.fade.strength = 0.0;
+    style.interaction.selectable_labels = false;
+    style.interaction.tooltip_delay = 0.4;
+    // Nothing slides: every animation is a row of repaints.
+    style.animation_time = 0.0;
+    style
+}
+
+fn visuals(dark_mode: bool) -> Visuals {
+    let p = palette_of(dark_mode);
+    let mut visuals = if dark_mode { Visuals::dark() } else { Visuals::light() };
+    visuals.panel_fill = p.background;
+    visuals.window_fill = p.card;
+    visuals.window_stroke = Stroke::new(1.0, p.line);
+    visuals.window_corner_radius = CornerRadius::same(12);
+    visuals.menu_corner_radius = CornerRadius::same(CORNER);
+    visuals.window_shadow = soft_shadow(dark_mode, 32);
+    visuals.popup_shadow = soft_shadow(dark_mode, 16);
+    visuals.extreme_bg_color = p.card;
+    visuals.text_edit_bg_color = Some(p.card);
+    visuals.faint_bg_color = p.panel;
+    visuals.hyperlink_color = p.ribbon;
+    visuals.warn_fg_color = p.amber;
+    visuals.error_fg_color = p.red;
+    visuals.weak_text_color = Some(p.faint);
+    visuals.selection =
+        Selection { bg_fill: selection_fill(dark_mode), stroke: Stroke::new(1.0, p.ribbon) };
+    // A blinking cursor would wake the whole window twice a second.
+    visuals.text_cursor =
+        TextCursorStyle { stroke: Stroke::new(1.5, p.ribbon), blink: false, ..Default::default() };
+    let widget = |fill: Color32, line: Color32, text: Color32| WidgetVisuals {
+        bg_fill: fill,
+        weak_bg_fill: fill,
+        bg_stroke: Stroke::new(1.0, line),
+        corner_radius: CornerRadius::same(CORNER),
+        fg_stroke: Stroke::new(1.0, text),
+        expansion: 0.0,
+    };
+    visuals.widgets.noninteractive = widget(p.card, p.line, p.text);
+    visuals.widgets.inactive = widget(p.card, p.line, p.text);
+    visuals.widgets.hovered = widget(p.panel, p.faint, p.text);
+    visuals.widgets.active = widget(p.ribbon_soft, p.ribbon, p.text);
+    visuals.widgets.open = widget(p.panel, p.line, p.text);
+    visuals
+}
+
+fn soft_shadow(dark_mode: bool, blur: u8) -> Shadow {
+    let alpha = if dark_mode { 0x60 } else { 0x22 };
+    Shadow { offset: [0, 8], blur, spread: 0, color: Color32::from_black_alpha(alpha) }
+}
+
+fn selection_fill(dark_mode: bool) -> Color32 {
+    let ribbon = palette_of(dark_mode).ribbon;
+    Color32::from_rgba_unmultiplied(ribbon.r(), ribbon.g(), ribbon.b(), 0x44)
+}
+
+/// A margin of whole grid steps.
+#[must_use]
+pub fn margin(horizontal: i8, vertical: i8) -> Margin {
+    Margin::symmetric(horizontal * 4, vertical * 4)
+}
+
+/// Two bytes of a random id are as good as a hash. Hues are kept 15° apart to be told apart.
+fn hue(account: AccountId) -> f32 {
+    const HUES: u16 = 24;
+    let bytes = account.0;
+    let sum =
+        bytes.iter().fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)));
+    // The shift puts one of them on the ribbon's own hue.
+    (f32::from(sum % HUES) + 0.6) / f32::from(HUES)
+}
+
+fn hsl(hue: f32, saturation: f32, lightness: f32) -> Color32 {
+    let a = saturation * lightness.min(1.0 - lightness);
+    let channel = |n: f32| {
+        let k = (n + hue * 12.0) % 12.0;
+        lightness - a * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0)
+    };
+    let byte = |value: f32| eframe::egui::ecolor::linear_u8_from_linear_f32(value.clamp(0.0, 1.0));
+    Color32::from_rgb(byte(channel(0.0)), byte(channel(8.0)), byte(channel(4.0)))
+}
+
+fn luminance(colour: Color32) -> f32 {
+    let linear = |byte: u8| {
+        let value = f32::from(byte) / 255.0;
+        if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_can_be_read_on_what_it_stands_on() {
+        for dark_mode in [false, true] {
+            let p = palette_of(dark_mode);
+            for (name, text, ground) in [
+                ("text", p.text, p.background),
+                ("dim", p.dim, p.panel),
+                ("faint", p.faint, p.background),
+                ("faint on panel", p.faint, p.panel),
+                ("faint on card", p.faint, p.card),
+                ("ribbon", p.ribbon, p.background),
+                ("button", p.on_ribbon, p.ribbon),
+                ("amber", p.amber, p.panel),
+                ("badge", p.amber, p.amber_soft),
+                ("red", p.red, p.red_soft),
+                ("new", p.red, p.background),
+            ] {
+                let contrast = contrast(text, ground);
+                assert!(contrast >= CONTRAST_MIN - 0.3, "{name} dark={dark_mode}: {contrast}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_account_has_a_readable_colour_in_both_themes() {
+        for byte in 0..=255 {
+            let account = AccountId([byte; 16]);
+            for dark_mode in [false, true] {
+                let colour = account_colour(account, dark_mode);
+                assert!(contrast(colour, palette_of(dark_mode).background) >= CONTRAST_MIN);
+            }
+            assert!(contrast(avatar_colour(account), Color32::WHITE) >= CONTRAST_MIN);
+        }
+    }
+}

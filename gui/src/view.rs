@@ -1,0 +1,124 @@
+//! The views: they draw the model and queue what the user does. They perform nothing.
+
+pub mod alone;
+pub mod chat;
+pub mod composer;
+pub mod jump;
+pub mod keys;
+pub mod login;
+pub mod rooms;
+pub mod roster;
+pub mod settings;
+pub mod status_bar;
+pub mod timeline;
+pub mod widgets;
+
+use std::collections::BTreeMap;
+
+use eframe::egui::{CentralPanel, Event, Frame, Key, Modifiers, Ui};
+
+use crate::action::{Action, Dialog};
+use crate::model::Model;
+use crate::model::session::Session;
+use crate::theme;
+use crate::view::timeline::TimelineView;
+
+/// What only the drawing needs to remember.
+#[derive(Debug, Default)]
+pub struct ViewState {
+    /// What shall get the keyboard in the next frame.
+    pub focus: Option<Focus>,
+    timelines: BTreeMap<String, TimelineView>,
+    jump_choice: usize,
+    newest_wanted: bool,
+}
+
+/// Something that can have the keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// The composer.
+    Composer,
+    /// The password field.
+    Password,
+}
+
+impl ViewState {
+    /// Shows the newest message of the room shown.
+    pub fn scroll_to_newest(&mut self) {
+        self.newest_wanted = true;
+    }
+
+    fn take_focus(&mut self, wanted: Focus) -> bool {
+        let taken = self.focus == Some(wanted);
+        if taken {
+            self.focus = None;
+        }
+        taken
+    }
+}
+
+/// Draws the window.
+pub fn root_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+    let fill = theme::palette(ui).background;
+    CentralPanel::default().frame(Frame::new().fill(fill)).show(ui, |ui| match &model.session {
+        Session::Out | Session::Joining(_) => {
+            login::login_ui(ui, model, state, actions);
+            if model.dialog == Some(Dialog::Settings) {
+                settings::settings_ui(ui, model, actions);
+            }
+        }
+        Session::In(chat) => {
+            shortcuts(ui, model, actions);
+            chat::chat_ui(ui, model, chat, state, actions);
+            dialog_ui(ui, model, state, actions);
+        }
+    });
+}
+
+fn dialog_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+    let Some(chat) = model.chat() else { return };
+    match model.dialog {
+        Some(Dialog::Alone) => alone::alone_ui(ui, model, chat, actions),
+        Some(Dialog::Settings) => settings::settings_ui(ui, model, actions),
+        Some(Dialog::Keys) => keys::keys_ui(ui, actions),
+        Some(Dialog::Jump) => jump::jump_ui(ui, model, chat, state, actions),
+        None => {}
+    }
+}
+
+/// Keys that work wherever the keyboard is.
+fn shortcuts(ui: &Ui, model: &Model, actions: &mut Vec<Action>) {
+    let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    if pressed(Modifiers::COMMAND, Key::K) {
+        let open = model.dialog != Some(Dialog::Jump);
+        actions.push(Action::Show(open.then_some(Dialog::Jump)));
+    }
+    if pressed(Modifiers::NONE, Key::F1) {
+        let open = model.dialog != Some(Dialog::Keys);
+        actions.push(Action::Show(open.then_some(Dialog::Keys)));
+    }
+    if pressed(Modifiers::COMMAND, Key::Comma) {
+        actions.push(Action::Show(Some(Dialog::Settings)));
+    }
+    let escape = ui.input(|input| input.key_pressed(Key::Escape));
+    if escape && (model.dialog.is_some() || model.unfolded.is_some()) {
+        actions.push(Action::Show(None));
+        if let Some(panel) = model.unfolded {
+            actions.push(Action::Fold(panel, false));
+        }
+    } else if escape {
+        actions.push(Action::JumpToNewest);
+    }
+}
+
+/// Takes a key press with exactly no modifiers out of the input: egui's own test ignores Shift.
+fn take_plain_key(ui: &Ui, wanted: Key) -> bool {
+    ui.input_mut(|input| {
+        let before = input.events.len();
+        input.events.retain(|event| {
+            !matches!(event, Event::Key { key, pressed: true, modifiers, .. }
+                if *key == wanted && modifiers.is_none())
+        });
+        input.events.len() != before
+    })
+}

@@ -1,0 +1,97 @@
+//! Ctrl+K: type a part of a name, press Enter.
+
+use eframe::egui::accesskit::Role as AccessRole;
+use eframe::egui::{
+    CornerRadius, Frame, Id, Key, RichText, Sense, Stroke, TextEdit, Ui, pos2, vec2,
+};
+
+use crate::action::Action;
+use crate::model::Model;
+use crate::model::jump::{self, Target};
+use crate::model::session::Chat;
+use crate::text;
+use crate::theme;
+use crate::view::{ViewState, take_plain_key, widgets};
+
+/// Draws the dialog.
+pub fn jump_ui(
+    ui: &mut Ui,
+    model: &Model,
+    chat: &Chat,
+    state: &mut ViewState,
+    actions: &mut Vec<Action>,
+) {
+    let targets = jump::targets(chat, &model.jump);
+    let last = targets.len().saturating_sub(1);
+    if take_plain_key(ui, Key::ArrowDown) {
+        state.jump_choice += 1;
+    }
+    if take_plain_key(ui, Key::ArrowUp) {
+        state.jump_choice = state.jump_choice.saturating_sub(1);
+    }
+    state.jump_choice = state.jump_choice.min(last);
+    if take_plain_key(ui, Key::Enter) {
+        actions.push(Action::Jump(std::mem::take(&mut state.jump_choice)));
+    }
+    let choice = state.jump_choice;
+    widgets::dialog(ui, "Jump to", actions, |ui, actions| {
+        field_ui(ui, &model.jump, actions);
+        ui.add_space(8.0);
+        for (at, target) in targets.iter().enumerate() {
+            if target_ui(ui, target, at == choice) {
+                actions.push(Action::Jump(at));
+            }
+        }
+        if targets.is_empty() {
+            let faint = theme::palette(ui).faint;
+            ui.label(RichText::new("Nothing of that name").font(theme::body()).color(faint));
+        }
+    });
+}
+
+fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    let id = Id::unique("jump");
+    let mut value = typed.to_owned();
+    let frame = Frame::new()
+        .fill(p.background)
+        .stroke(Stroke::new(1.0, p.ribbon))
+        .corner_radius(CornerRadius::same(theme::CORNER))
+        .inner_margin(theme::margin(3, 2));
+    frame.show(ui, |ui| {
+        let edit = TextEdit::singleline(&mut value)
+            .id(id)
+            .hint_text(RichText::new("Room or person").color(p.faint))
+            .frame(Frame::new())
+            .background_color(p.background)
+            .desired_width(f32::INFINITY);
+        let response = ui.add(edit).accessible_name("Room or person");
+        if !response.has_focus() {
+            response.request_focus();
+        }
+        if response.changed() {
+            actions.push(Action::EditJump(value));
+        }
+    });
+}
+
+fn target_ui(ui: &mut Ui, target: &Target, chosen: bool) -> bool {
+    let p = theme::palette(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 34.0), Sense::click());
+    if chosen || response.hovered() {
+        let fill = if chosen { p.ribbon_soft } else { p.panel };
+        ui.painter().rect_filled(rect, CornerRadius::same(theme::CORNER), fill);
+    }
+    let (name, note) = match target {
+        Target::Room(name) => (format!("# {}", text::clean_name(name)), "room".to_owned()),
+        Target::Person { username, nickname } => (nickname.clone(), format!("@{username}")),
+    };
+    let middle = rect.center().y;
+    let galley = widgets::elided(ui, &name, theme::strong(), p.text, rect.width() * 0.6);
+    widgets::paint_middle(ui.painter(), pos2(rect.left() + 10.0, middle), galley, p.text);
+    let note_laid = widgets::elided(ui, &note, theme::note(), p.faint, rect.width() * 0.35);
+    let left = rect.right() - 10.0 - note_laid.size().x;
+    widgets::paint_middle(ui.painter(), pos2(left, middle), note_laid, p.faint);
+    widgets::name(&response, AccessRole::Button, &format!("Go to {name}"));
+    response.clicked()
+}

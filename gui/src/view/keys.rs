@@ -1,0 +1,43 @@
+//! F1: the list of keys.
+
+use eframe::egui::Ui;
+
+use crate::action::Action;
+use crate::theme;
+use crate::view::widgets;
+
+/// The column of keys.
+const KEYS_WIDTH: f32 = 176.0;
+
+const KEYS: [(&str, &str); 10] = [
+    ("Enter", "Send the message"),
+    ("Shift+Enter", "Begin a new line"),
+    ("Up", "Bring the last text back into the empty field"),
+    ("Ctrl+K", "Jump to a room or a person"),
+    ("Page Up, Page Down", "Scroll the messages"),
+    ("Ctrl+Home, Ctrl+End", "To the oldest loaded, to the newest message"),
+    ("Esc", "Close what is open; otherwise show the newest message"),
+    ("Tab, Shift+Tab", "To the next control, to the one before"),
+    ("Ctrl+Plus, Ctrl+Minus, Ctrl+0", "Larger, smaller, normal size"),
+    ("Ctrl+Comma, F1", "Settings, this list"),
+];
+
+/// Draws the list.
+pub fn keys_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    widgets::dialog(ui, "Keys", actions, |ui, _| {
+        for (keys, what) in KEYS {
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = 0.0;
+                let keys = widgets::wrapped(ui, keys, theme::strong(), p.text, KEYS_WIDTH - 12.0);
+                let height = keys.size().y;
+                let place = ui.available_rect_before_wrap().min;
+                ui.label(keys);
+                ui.add_space((place.x + KEYS_WIDTH - ui.cursor().left()).max(0.0));
+                widgets::paragraph(ui, what, theme::body(), p.dim);
+                ui.set_min_height(height);
+            });
+            ui.add_space(theme::GRID);
+        }
+    });
+}

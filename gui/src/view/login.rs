@@ -1,0 +1,402 @@
+//! The login window: which place, who, and whether it worked.
+
+use eframe::egui::accesskit::Role as AccessRole;
+use eframe::egui::{
+    Align, Align2, Area, CornerRadius, Frame, Id, Key, Layout, Order, Popup, Pos2, Rect, RichText,
+    ScrollArea, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+};
+use lanyard_node::join::JoinStep;
+
+use crate::action::{Action, Dialog, LoginField};
+use crate::model::Model;
+use crate::model::refusal::Explained;
+use crate::model::session::Session;
+use crate::text;
+use crate::theme::{self, Palette};
+use crate::view::widgets::{self, Field};
+use crate::view::{Focus, ViewState};
+
+const GAP: f32 = 14.0;
+const EMBLEM_HEIGHT: f32 = 64.0;
+/// In a lower window the form needs the space.
+const EMBLEM_FROM: f32 = 560.0;
+
+/// Draws the login window.
+pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    let height_id = Id::unique("login-height");
+    let full = ui.max_rect();
+    let content = ui.data(|data| data.get_temp::<f32>(height_id)).unwrap_or(520.0);
+    let top = ((full.height() - content) / 2.0).max(24.0);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.add_space(top);
+        let width = theme::LOGIN_WIDTH.min(ui.available_width() - 48.0);
+        let left = ui.max_rect().center().x - width / 2.0;
+        let column = Rect::from_min_size(pos2(left, ui.cursor().top()), vec2(width, f32::INFINITY));
+        let drawn = ui.scope_builder(
+            eframe::egui::UiBuilder::new().max_rect(column).layout(Layout::top_down(Align::Min)),
+            |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                if full.height() >= EMBLEM_FROM {
+                    emblem_ui(ui, p);
+                } else {
+                    ui.label(RichText::new("Lanyard").font(theme::title()).color(p.text));
+                    ui.add_space(GAP);
+                }
+                form_ui(ui, model, state, actions);
+            },
+        );
+        let drawn_height = drawn.response.rect.height();
+        if (drawn_height - content).abs() > 0.5 {
+            ui.data_mut(|data| data.insert_temp(height_id, drawn_height));
+            ui.ctx().request_discard("the login form found its height");
+        }
+        ui.add_space(24.0);
+    });
+    settings_button_ui(ui, full, actions);
+}
+
+fn emblem_ui(ui: &mut Ui, p: Palette) {
+    let (rect, _) =
+        ui.allocate_exact_size(vec2(ui.available_width(), EMBLEM_HEIGHT), Sense::hover());
+    paint_emblem(ui, rect.center_top(), p);
+    ui.add_space(8.0);
+    ui.vertical_centered(|ui| {
+        ui.label(RichText::new("Lanyard").font(theme::headline()).color(p.text));
+        ui.add_space(6.0);
+        ui.label(
+            RichText::new("Sign in to a place on your network").font(theme::body()).color(p.dim),
+        );
+    });
+    ui.add_space(24.0);
+}
+
+/// A badge on its ribbon.
+fn paint_emblem(ui: &Ui, top: Pos2, p: Palette) {
+    let painter = ui.painter();
+    let at = |x: f32, y: f32| pos2(top.x + x, top.y + y);
+    let band = |from: [f32; 2], to: [f32; 2]| {
+        let points = vec![
+            at(from[0] - 4.5, from[1]),
+            at(from[0] + 4.5, from[1]),
+            at(to[0] + 4.0, to[1]),
+            at(to[0] - 4.0, to[1]),
+        ];
+        eframe::egui::Shape::convex_polygon(points, p.ribbon, Stroke::NONE)
+    };
+    painter.add(band([-10.5, 0.0], [1.0, 26.0]));
+    painter.add(band([10.5, 0.0], [-1.0, 26.0]));
+    let card = Rect::from_min_max(at(-18.5, 26.0), at(18.5, 63.0));
+    let stroke = Stroke::new(3.0, p.ribbon);
+    painter.rect(card, CornerRadius::same(8), p.card, stroke, StrokeKind::Inside);
+    painter.circle_filled(at(0.0, 40.0), 6.0, p.ribbon);
+    let line = Rect::from_center_size(at(0.0, 52.5), vec2(20.0, 4.0));
+    painter.rect_filled(line, CornerRadius::same(2), p.ribbon);
+}
+
+fn form_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+    let enabled = matches!(model.session, Session::Out);
+    let submitted = enabled && enter_in_a_field(ui);
+    place_ui(ui, model, enabled, actions);
+    ui.add_space(GAP);
+    names_ui(ui, model, enabled, actions);
+    ui.add_space(GAP);
+    password_ui(ui, model, enabled, state, actions);
+    ui.add_space(GAP);
+    if let Some(refused) = &model.login.refused {
+        refusal_ui(ui, refused, model.now_ms);
+        ui.add_space(GAP);
+    }
+    submit_ui(ui, model, submitted, actions);
+    links_ui(ui, model, actions);
+}
+
+fn field_id(name: &str) -> Id {
+    Id::unique(("login", name))
+}
+
+fn enter_in_a_field(ui: &Ui) -> bool {
+    let in_a_field = ui.memory(|memory| {
+        ["link", "username", "nickname", "password"]
+            .iter()
+            .any(|name| memory.has_focus(field_id(name)))
+    });
+    in_a_field && ui.input(|input| input.key_pressed(Key::Enter))
+}
+
+fn edit(
+    ui: &mut Ui,
+    field: &Field<'_>,
+    value: &str,
+    which: LoginField,
+    enabled: bool,
+    actions: &mut Vec<Action>,
+) -> eframe::egui::Response {
+    let mut value = value.to_owned();
+    let response = field.show(ui, &mut value, enabled);
+    if response.changed() {
+        actions.push(Action::EditLogin(which, value));
+    }
+    response
+}
+
+fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
+    if model.login.realm.is_some() {
+        return known_place_ui(ui, model, enabled, actions);
+    }
+    let field = Field {
+        label: "Join link",
+        id: field_id("link"),
+        hint: "lanyard://…",
+        password: false,
+        right: 0.0,
+    };
+    edit(ui, &field, &model.login.link, LoginField::Link, enabled, actions);
+    if let Some((name, host)) = model.login.place() {
+        let p = theme::palette(ui);
+        ui.add_space(theme::GRID);
+        let words = if name == host { host } else { format!("{name} at {host}") };
+        ui.label(RichText::new(words).font(theme::note()).color(p.ribbon));
+    }
+}
+
+fn known_place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    ui.spacing_mut().item_spacing.y = theme::GRID;
+    ui.label(RichText::new("Place").font(theme::note()).color(p.dim));
+    let (name, host) = model.login.place().unwrap_or_default();
+    let sense = if enabled { Sense::click() } else { Sense::hover() };
+    let size = vec2(ui.available_width(), theme::FIELD_HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, sense);
+    let corner = CornerRadius::same(theme::CORNER);
+    let line = if response.hovered() && enabled { p.faint } else { p.line };
+    ui.painter().rect(rect, corner, p.card, Stroke::new(1.0, line), StrokeKind::Inside);
+    widgets::focus_ring(ui, &response, rect, p);
+    let middle = rect.center().y;
+    ui.painter().circle_filled(pos2(rect.left() + 17.0, middle), 4.0, p.online);
+    let shown = widgets::elided(ui, &name, theme::strong(), p.text, rect.width() * 0.5);
+    let after_name = rect.left() + 31.0 + shown.size().x + 10.0;
+    widgets::paint_middle(ui.painter(), pos2(rect.left() + 31.0, middle), shown, p.text);
+    let detail = format!("{host} · known");
+    let detail =
+        widgets::elided(ui, &detail, theme::note(), p.faint, rect.right() - 32.0 - after_name);
+    widgets::paint_middle(ui.painter(), pos2(after_name, middle + 0.5), detail, p.faint);
+    paint_chevron(ui, pos2(rect.right() - 17.0, middle), p);
+    widgets::name(&response, AccessRole::ComboBox, &format!("Place: {name}"));
+    if enabled {
+        realms_menu_ui(&response, model, rect.width(), actions);
+    }
+}
+
+fn paint_chevron(ui: &Ui, at: Pos2, p: Palette) {
+    let points = vec![at + vec2(-4.0, -2.5), at + vec2(4.0, -2.5), at + vec2(0.0, 3.5)];
+    ui.painter().add(eframe::egui::Shape::convex_polygon(points, p.faint, Stroke::NONE));
+}
+
+fn realms_menu_ui(
+    response: &eframe::egui::Response,
+    model: &Model,
+    width: f32,
+    actions: &mut Vec<Action>,
+) {
+    Popup::menu(response).width(width).show(|ui| {
+        for (at, realm) in model.settings.realms.iter().enumerate() {
+            let name = text::clean_name(&realm.name);
+            let username = text::clean_name(&realm.username);
+            if ui.button(format!("{name}  ·  {username}")).clicked() {
+                actions.push(Action::PickRealm(at));
+            }
+        }
+        ui.separator();
+        if ui.button("Another place…").clicked() {
+            actions.push(Action::UseJoinLink);
+        }
+        let chosen = model.login.realm.as_ref();
+        let at = model.settings.realms.iter().position(|realm| Some(realm) == chosen);
+        if let Some(at) = at
+            && ui.button("Forget this place").clicked()
+        {
+            actions.push(Action::ForgetRealm(at));
+        }
+    });
+}
+
+fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
+    let gap = 12.0;
+    let half = (ui.available_width() - gap) / 2.0;
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        let columns = [
+            ("username", "Username", "", LoginField::Username, &model.login.username),
+            ("nickname", "Shown as", "optional", LoginField::Nickname, &model.login.nickname),
+        ];
+        for (name, label, hint, which, value) in columns {
+            ui.vertical(|ui| {
+                ui.set_width(half);
+                let field = Field { label, id: field_id(name), hint, password: false, right: 0.0 };
+                edit(ui, &field, value, which, enabled, actions);
+            });
+        }
+    });
+}
+
+fn password_ui(
+    ui: &mut Ui,
+    model: &Model,
+    enabled: bool,
+    state: &mut ViewState,
+    actions: &mut Vec<Action>,
+) {
+    let login = &model.login;
+    let hint =
+        if login.stored_pass(model.now_ms).is_some() { "not needed with your pass" } else { "" };
+    let field = Field {
+        label: "Password",
+        id: field_id("password"),
+        hint,
+        password: !login.password_shown,
+        right: 48.0,
+    };
+    let response = edit(ui, &field, &login.password, LoginField::Password, enabled, actions);
+    if enabled && state.take_focus(Focus::Password) {
+        response.request_focus();
+    }
+    let p = theme::palette(ui);
+    let middle = response.rect.center().y;
+    let right = ui.max_rect().right() - 8.0;
+    let rect = Rect::from_min_max(pos2(right - 46.0, middle - 14.0), pos2(right, middle + 14.0));
+    let word = if login.password_shown { "hide" } else { "show" };
+    let toggle = ui.interact(rect, field_id("show"), Sense::click());
+    let colour = if toggle.hovered() { p.text } else { p.faint };
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, word, theme::note(), colour);
+    widgets::focus_ring(ui, &toggle, rect, p);
+    let spoken = if login.password_shown { "Hide password" } else { "Show password" };
+    widgets::name(&toggle, AccessRole::Button, spoken);
+    if toggle.clicked() {
+        actions.push(Action::ShowPassword(!login.password_shown));
+    }
+    if let Some(until) = login.stored_pass(model.now_ms) {
+        ui.add_space(6.0);
+        let until = text::moment(until, model.now_ms, &model.zone);
+        let words = format!("Your pass on this computer is good until {until}.");
+        ui.label(RichText::new(words).font(theme::note()).color(p.dim));
+    }
+}
+
+/// Red, at once and unmistakable. A changed login node gets a louder form that looks like nothing else.
+fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) {
+    let p = theme::palette(ui);
+    let loud = refused.is_alarming();
+    let stroke = if loud { Stroke::new(2.0, p.red) } else { Stroke::NONE };
+    let frame = Frame::new()
+        .fill(p.red_soft)
+        .stroke(stroke)
+        .corner_radius(CornerRadius::same(theme::CORNER))
+        .inner_margin(theme::margin(3, 3));
+    let shown = frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
+        if loud {
+            ui.label(RichText::new("STOP").font(theme::headline()).color(p.red));
+            ui.add_space(2.0);
+        }
+        ui.horizontal_top(|ui| {
+            ui.label(RichText::new("!").font(theme::strong()).color(p.red));
+            ui.vertical(|ui| {
+                widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
+                if let Some(detail) = &refused.detail {
+                    widgets::paragraph(ui, detail, theme::body(), p.text);
+                }
+                widgets::paragraph(ui, &refused.advice, theme::body(), p.text);
+                if let Some(wait) = refused.wait(now_ms) {
+                    let words = format!("Next try in {wait}.");
+                    ui.label(RichText::new(words).font(theme::strong()).color(p.text));
+                }
+            });
+        });
+    });
+    let id = Id::unique("refusal");
+    let response = ui.interact(shown.response.rect, id, Sense::hover());
+    widgets::name(&response, AccessRole::Alert, &format!("Refused: {}", refused.code.as_str()));
+}
+
+fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    let size = vec2(ui.available_width(), theme::FIELD_HEIGHT);
+    if let Session::Joining(step) = &model.session {
+        widgets::primary_button(ui, progress(*step), false, size);
+        return;
+    }
+    let missing = model.login.missing(model.now_ms);
+    let waits =
+        model.login.refused.as_ref().is_some_and(|refused| refused.wait(model.now_ms).is_some());
+    let ready = missing.is_none() && !waits;
+    let alarming = model.login.refused.as_ref().is_some_and(Explained::is_alarming);
+    let response = if alarming && ready {
+        widgets::danger_button(ui, "Sign in all the same", size)
+    } else if model.login.password.is_empty() && missing.is_none() {
+        widgets::primary_button(ui, "Sign in with the stored pass", ready, size)
+    } else {
+        widgets::primary_button(ui, "Sign in", ready, size)
+    };
+    let clicked = response.clicked();
+    if (clicked || submitted) && ready {
+        actions.push(Action::SignIn);
+    }
+    if let Some(missing) = missing.filter(|_| submitted || !model.login.password.is_empty()) {
+        ui.add_space(6.0);
+        ui.label(RichText::new(missing.sentence()).font(theme::note()).color(p.dim));
+    }
+}
+
+/// What signing in is doing.
+fn progress(step: Option<JoinStep>) -> &'static str {
+    match step {
+        None | Some(JoinStep::Connecting) => "Connecting to the login node…",
+        Some(JoinStep::Checking) => "Checking your password…",
+        Some(JoinStep::Joining) => "Joining the room…",
+    }
+}
+
+fn links_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    ui.add_space(8.0);
+    ui.horizontal(|ui| {
+        // The words, not their clickable surroundings, stand flush with the fields.
+        ui.add_space(-theme::GRID);
+        if matches!(model.session, Session::Joining(_)) {
+            if widgets::text_button(ui, "Cancel", p.dim).clicked() {
+                actions.push(Action::CancelSignIn);
+            }
+            return;
+        }
+        if model.login.realm.is_some() {
+            if widgets::text_button(ui, "Paste a join link…", p.dim).clicked() {
+                actions.push(Action::UseJoinLink);
+            }
+        } else if !model.settings.realms.is_empty()
+            && widgets::text_button(ui, "Known places", p.dim).clicked()
+        {
+            actions.push(Action::PickRealm(0));
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(
+                RichText::new("No account? Ask whoever runs the place.")
+                    .font(theme::note())
+                    .color(p.faint),
+            );
+        });
+    });
+}
+
+fn settings_button_ui(ui: &Ui, full: Rect, actions: &mut Vec<Action>) {
+    let area = Area::new(Id::unique("login-settings"))
+        .order(Order::Middle)
+        .fixed_pos(pos2(full.right() - 92.0, full.top() + 12.0));
+    area.show(ui.ctx(), |ui| {
+        let dim = theme::palette(ui).dim;
+        if widgets::text_button(ui, "Settings", dim).clicked() {
+            actions.push(Action::Show(Some(Dialog::Settings)));
+        }
+    });
+}

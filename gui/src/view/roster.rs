@@ -1,0 +1,157 @@
+//! The roster on the right: who is here, one line a person, and who left.
+
+use eframe::egui::accesskit::Role as AccessRole;
+use eframe::egui::{
+    CornerRadius, CursorIcon, Frame, Id, Rect, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui,
+    Vec2, pos2, vec2,
+};
+
+use crate::action::Action;
+use crate::model::Model;
+use crate::model::roster::{FILTER_FROM, Gone, Member};
+use crate::model::session::{Chat, role_badge};
+use crate::text;
+use crate::theme;
+use crate::view::widgets;
+
+const EDGE: f32 = 14.0;
+const LINE: f32 = 40.0;
+const TALL_LINE: f32 = 48.0;
+
+/// Draws the roster.
+pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    ui.spacing_mut().item_spacing = vec2(0.0, 0.0);
+    let members = chat.members();
+    let everybody = chat.status.roster.len();
+    ui.add_space(14.0);
+    section_ui(ui, &format!("Online · {everybody}"));
+    if everybody >= FILTER_FROM || !chat.roster.filter.is_empty() {
+        filter_ui(ui, &chat.roster.filter, actions);
+    }
+    ui.add_space(8.0);
+    let left = chat.roster.left(&chat.status.roster);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        // Rows of two heights: those out of sight take their space and nothing more.
+        for member in &members {
+            member_ui(ui, model, member, actions);
+        }
+        if members.is_empty() {
+            ui.horizontal(|ui| {
+                ui.add_space(EDGE);
+                ui.label(RichText::new("Nobody of that name").font(theme::note()).color(p.faint));
+            });
+        }
+        if !left.is_empty() {
+            ui.add_space(14.0);
+            section_ui(ui, &format!("Left · {}", left.len()));
+            ui.add_space(6.0);
+            for gone in left {
+                gone_ui(ui, model, gone);
+            }
+        }
+        ui.add_space(12.0);
+    });
+}
+
+fn section_ui(ui: &mut Ui, words: &str) {
+    let p = theme::palette(ui);
+    ui.horizontal(|ui| {
+        ui.add_space(EDGE);
+        ui.label(RichText::new(words).font(theme::note()).color(p.faint));
+    });
+}
+
+fn filter_ui(ui: &mut Ui, filter: &str, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    let mut value = filter.to_owned();
+    ui.add_space(8.0);
+    let frame = Frame::new()
+        .fill(p.card)
+        .stroke(Stroke::new(1.0, p.line))
+        .corner_radius(CornerRadius::same(theme::CORNER))
+        .outer_margin(theme::margin(3, 0))
+        .inner_margin(theme::margin(2, 1));
+    frame.show(ui, |ui| {
+        let edit = TextEdit::singleline(&mut value)
+            .id(Id::unique("roster-filter"))
+            .hint_text(RichText::new("Filter people").color(p.faint))
+            .frame(Frame::new())
+            .desired_width(f32::INFINITY);
+        let response = ui.add(edit).accessible_name("Filter people");
+        if response.changed() {
+            actions.push(Action::FilterRoster(value));
+        }
+    });
+}
+
+fn member_ui(ui: &mut Ui, model: &Model, member: &Member, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    let note = (member.devices > 1).then(|| format!("{} devices", member.devices));
+    let height = if note.is_some() { TALL_LINE } else { LINE };
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
+    if !ui.is_rect_visible(rect) {
+        return;
+    }
+    if response.hovered() {
+        let inside = rect.shrink2(vec2(6.0, 2.0));
+        let corner = CornerRadius::same(theme::CORNER);
+        ui.painter().rect_filled(inside, corner, p.line.gamma_multiply(0.6));
+    }
+    let middle = rect.center().y;
+    let min = pos2(rect.left() + EDGE, middle - theme::SMALL_AVATAR / 2.0);
+    let avatar = Rect::from_min_size(min, Vec2::splat(theme::SMALL_AVATAR));
+    widgets::avatar(ui.painter(), avatar, member.account, &member.nickname, false);
+    let name =
+        if member.is_me { format!("{} (you)", member.nickname) } else { member.nickname.clone() };
+    let badge = role_badge(member.role);
+    let badge_width = badge.map_or(0.0, |word| widgets::badge_width(ui, word) + 6.0);
+    let left = avatar.right() + 10.0;
+    let width = rect.right() - 30.0 - left - badge_width;
+    let galley = widgets::elided(ui, &name, theme::body(), p.text, width);
+    let name_middle = if note.is_some() { middle - 8.0 } else { middle };
+    let after = left + galley.size().x + 5.0;
+    widgets::paint_middle(ui.painter(), pos2(left, name_middle), galley, p.text);
+    if let Some(word) = badge {
+        widgets::badge(ui.painter(), pos2(after, name_middle), word, p);
+    }
+    if let Some(note) = note {
+        let galley = ui.painter().layout_no_wrap(note, theme::note(), p.faint);
+        widgets::paint_middle(ui.painter(), pos2(left, middle + 9.5), galley, p.faint);
+    }
+    ui.painter().circle_filled(pos2(rect.right() - 16.0, middle), 4.0, p.online);
+    widgets::focus_ring(ui, &response, rect.shrink2(vec2(6.0, 2.0)), p);
+    widgets::name(&response, AccessRole::Button, &spoken(&name, badge));
+    let since = text::moment(member.since, model.now_ms, &model.zone);
+    let hover = format!("@{}\n{}, here since {since}", member.username, member.role.as_str());
+    let response = response.on_hover_text(hover).on_hover_cursor(CursorIcon::PointingHand);
+    if response.clicked() {
+        actions.push(Action::Mention(member.username.clone()));
+    }
+}
+
+fn spoken(name: &str, badge: Option<&str>) -> String {
+    badge.map_or_else(|| name.to_owned(), |badge| format!("{name}, {badge}"))
+}
+
+fn gone_ui(ui: &mut Ui, model: &Model, gone: &Gone) {
+    let p = theme::palette(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), TALL_LINE), Sense::hover());
+    if !ui.is_rect_visible(rect) {
+        return;
+    }
+    let middle = rect.center().y;
+    let min = pos2(rect.left() + EDGE, middle - theme::SMALL_AVATAR / 2.0);
+    let avatar = Rect::from_min_size(min, Vec2::splat(theme::SMALL_AVATAR));
+    widgets::avatar(ui.painter(), avatar, gone.account, &gone.nickname, true);
+    let left = avatar.right() + 10.0;
+    let width = rect.right() - EDGE - left;
+    let name = widgets::elided(ui, &gone.nickname, theme::body(), p.faint, width);
+    widgets::paint_middle(ui.painter(), pos2(left, middle - 8.0), name, p.faint);
+    let when = format!("left {}", text::clock(gone.at, &model.zone));
+    let when_laid = widgets::elided(ui, &when, theme::note(), p.faint, width);
+    widgets::paint_middle(ui.painter(), pos2(left, middle + 9.5), when_laid, p.faint);
+    let words = format!("{}, {when}", gone.nickname);
+    widgets::spoken(ui, rect, &gone.username, &words).on_hover_text(format!("@{}", gone.username));
+}

@@ -1,0 +1,93 @@
+//! The status line, always there: peers, login node, and how long the pass is good.
+
+use eframe::egui::accesskit::Role as AccessRole;
+use eframe::egui::{Color32, CursorIcon, Rect, Sense, Ui, pos2, vec2};
+
+use crate::action::{Action, Dialog};
+use crate::model::Model;
+use crate::model::session::Chat;
+use crate::text;
+use crate::theme;
+use crate::view::widgets;
+
+/// Draws the status line.
+pub fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    let rect = ui.max_rect().shrink2(vec2(theme::GUTTER, 0.0));
+    let middle = rect.center().y + 0.5;
+    let peers = chat.status.neighbours.len();
+    let (words, dot, colour) = match peers {
+        0 => ("No peers · Why am I alone?".to_owned(), p.amber, p.amber),
+        1 => ("1 peer".to_owned(), p.online, p.text),
+        many => (format!("{many} peers"), p.online, p.text),
+    };
+    let left = piece_ui(ui, pos2(rect.left(), middle), &words, Some(dot), colour);
+    let response =
+        ui.interact(left.expand2(vec2(4.0, 6.0)), ui.scope_id().with("peers"), Sense::click());
+    widgets::name(&response, AccessRole::Button, &words);
+    widgets::focus_ring(ui, &response, left.expand(3.0), p);
+    if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
+        actions.push(Action::Show(Some(Dialog::Alone)));
+    }
+    let mut end = left.right();
+    if chat.status.waiting > 0 {
+        let waiting = match chat.status.waiting {
+            1 => "1 message waits for a peer".to_owned(),
+            many => format!("{many} messages wait for a peer"),
+        };
+        let place = piece_ui(ui, pos2(end + 16.0, middle), &waiting, None, p.dim);
+        widgets::spoken(ui, place, "waiting", &waiting);
+        end = place.right();
+    }
+    pass_ui(ui, model, chat, rect, end);
+}
+
+fn pass_ui(ui: &Ui, model: &Model, chat: &Chat, rect: Rect, taken: f32) {
+    let p = theme::palette(ui);
+    let (words, short) = pass_words(model, chat);
+    let worrying = chat.pass_is_worrying(model.now_ms);
+    let (dot, colour) = if worrying { (p.amber, p.amber) } else { (p.online, p.dim) };
+    let width = |words: &str| {
+        ui.painter().layout_no_wrap(words.to_owned(), theme::note(), colour).size().x + 12.0
+    };
+    let fits = rect.right() - width(&words) > taken + 16.0;
+    let shown = if fits { &words } else { &short };
+    let middle = rect.center().y + 0.5;
+    let place = piece_ui(ui, pos2(rect.right() - width(shown), middle), shown, Some(dot), colour);
+    widgets::spoken(ui, place, "pass", &words).on_hover_text(words.clone());
+}
+
+/// The whole sentence, and what is left of it in a narrow window.
+fn pass_words(model: &Model, chat: &Chat) -> (String, String) {
+    let realm_now = chat.realm_now(model.now_ms);
+    let expires_at = chat.status.expires_at;
+    if realm_now >= expires_at {
+        return ("Your pass has expired · sign in again".into(), "pass expired".into());
+    }
+    let until = text::moment(expires_at, realm_now, &model.zone);
+    if chat.status.rendezvous_online {
+        (format!("Login node online · pass good until {until}"), format!("until {until}"))
+    } else {
+        let words = format!("Login node offline · your pass is good until {until}");
+        (words, format!("login node offline · until {until}"))
+    }
+}
+
+fn piece_ui(
+    ui: &Ui,
+    left_middle: eframe::egui::Pos2,
+    words: &str,
+    dot: Option<Color32>,
+    colour: Color32,
+) -> Rect {
+    let mut at = left_middle;
+    if let Some(dot) = dot {
+        ui.painter().circle_filled(at + vec2(4.0, -0.5), 4.0, dot);
+        at.x += 12.0;
+    }
+    let galley = ui.painter().layout_no_wrap(words.to_owned(), theme::note(), colour);
+    let size = galley.size();
+    widgets::paint_middle(ui.painter(), at, galley, colour);
+    let min = pos2(left_middle.x, left_middle.y - size.y / 2.0);
+    Rect::from_min_max(min, pos2(at.x + size.x, left_middle.y + size.y / 2.0))
+}

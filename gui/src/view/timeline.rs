@@ -1,0 +1,310 @@
+//! The timeline: of a hundred thousand rows, it lays out and draws those in sight.
+//!
+//! The view holds on to an anchor, the end or a row, not to a scroll position: whatever arrives or
+//! turns out to be higher than estimated above it, the line being read stays where it is.
+//! Rows are measured before they come into sight; egui keeps the laid-out text from frame to frame.
+
+pub mod heights;
+pub mod row;
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use eframe::egui::{
+    Align2, Area, CornerRadius, CursorIcon, Id, Key, Modifiers, Order, Rect, ScrollArea, Sense,
+    Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
+};
+
+use crate::action::Action;
+use crate::model::Model;
+use crate::model::rooms::Room;
+use crate::model::session::Chat;
+use crate::model::timeline::{Entry, Row, RowKey, RowKind, Timeline};
+use crate::theme;
+use crate::view::ViewState;
+use crate::view::timeline::heights::Heights;
+use crate::view::timeline::row::RowContext;
+use crate::view::widgets;
+
+/// Rows this far outside the visible part are measured, so that a turn of the wheel finds true heights.
+const OVERSCAN: f64 = 600.0;
+/// Older messages are asked for when fewer rows than these many points stand above.
+const LOAD_OLDER_WITHIN: f64 = 1_200.0;
+/// Below the newest message.
+const BOTTOM_SPACE: f64 = 12.0;
+
+/// What the view remembers of one room's timeline.
+#[derive(Debug, Default)]
+pub struct TimelineView {
+    heights: Heights,
+    /// Heights that were measured at this width, by the row's lasting name.
+    measured: HashMap<RowKey, f32>,
+    width: f32,
+    revision: u64,
+    anchor: Anchor,
+}
+
+/// What stays in place when heights change.
+#[derive(Debug, Clone, Copy, Default)]
+enum Anchor {
+    /// The newest message stays at the bottom.
+    #[default]
+    End,
+    /// This row stays at the top, scrolled by so many points.
+    Row { at: usize, key: RowKey, into: f64 },
+}
+
+/// Draws the timeline of the room shown.
+pub fn timeline_ui(
+    ui: &mut Ui,
+    model: &Model,
+    chat: &Chat,
+    room: &Room,
+    state: &mut ViewState,
+    actions: &mut Vec<Action>,
+) {
+    let newest_wanted = std::mem::take(&mut state.newest_wanted);
+    let view = state.timelines.entry(chat.current.clone()).or_default();
+    if newest_wanted {
+        view.anchor = Anchor::End;
+    }
+    let area = ui.available_rect_before_wrap();
+    let context = RowContext::new(ui, model, chat, room, area.width() - 2.0 * theme::GUTTER);
+    view.sync(&context);
+    page_keys(ui, view, &room.timeline, f64::from(area.height()));
+
+    let sight = f64::from(area.height());
+    let offset = view.settle(ui, &context, sight);
+    let total = view.heights.total() + BOTTOM_SPACE;
+    let forced = as_f32(offset);
+    let output = ScrollArea::vertical()
+        .id_salt(("timeline", &chat.current))
+        .auto_shrink(false)
+        .vertical_scroll_offset(forced)
+        .show_viewport(ui, |ui, _| {
+            ui.set_height(as_f32(total.max(sight)));
+            let pad = (sight - total).max(0.0);
+            // Far down, f32 places are too coarse: rows are placed relative to what is in sight.
+            let top = f64::from(area.top()) + pad - offset;
+            view.draw(ui, &context, offset..offset + sight, top, actions);
+        });
+    // The clamped offset would be clamped by the heights of the frame before.
+    let moved = f64::from(output.state.unclamped_offset().y - forced);
+    if moved.abs() > 0.25 {
+        view.anchor_at(offset + moved, sight, &room.timeline);
+    }
+    if room.has_older && !room.loading && offset < LOAD_OLDER_WITHIN {
+        actions.push(Action::LoadOlder);
+    }
+    let at_bottom = matches!(view.anchor, Anchor::End);
+    if at_bottom != room.at_bottom {
+        actions.push(Action::AtBottom(at_bottom));
+    }
+    if room.timeline.is_empty() && !room.loading {
+        empty_ui(ui, area, &chat.current);
+    }
+    if !at_bottom {
+        pill_ui(ui, area, room.below, actions);
+    }
+}
+
+impl TimelineView {
+    /// Brings the heights in line with the rows: known ones stay, new ones are estimated.
+    fn sync(&mut self, context: &RowContext<'_>) {
+        let timeline = context.timeline;
+        let mut unchanged = timeline.rows_unchanged_since(self.revision);
+        if (self.width - context.width).abs() > 0.5 {
+            self.width = context.width;
+            self.measured.clear();
+            unchanged = 0;
+        }
+        self.revision = timeline.revision();
+        self.heights.truncate(unchanged);
+        for row in timeline.rows().iter().skip(self.heights.len()) {
+            let known = self.measured.get(&timeline.row_key(*row)).copied();
+            self.heights.push(f64::from(known.unwrap_or_else(|| estimate(*row, context))));
+        }
+        if let Anchor::Row { at, key, .. } = &mut self.anchor
+            && timeline.rows().get(*at).is_none_or(|row| timeline.row_key(*row) != *key)
+        {
+            // Rows came in above: look for the one being read.
+            match timeline.rows().iter().position(|row| timeline.row_key(*row) == *key) {
+                Some(found) => *at = found,
+                None => *at = (*at).min(timeline.rows().len().saturating_sub(1)),
+            }
+        }
+    }
+
+    /// Measures what is in sight and around it, and says where the visible part begins.
+    fn settle(&mut self, ui: &Ui, context: &RowContext<'_>, sight: f64) -> f64 {
+        if let Anchor::Row { at, into, .. } = self.anchor {
+            self.measure(ui, context, at, into + sight + OVERSCAN);
+            self.measure_up(ui, context, at, OVERSCAN);
+            let offset = self.heights.offset_of(at) + into.min(self.heights.get(at));
+            if offset + sight < self.heights.total() + BOTTOM_SPACE {
+                return offset;
+            }
+            // So close to the end that less than a window is left.
+            self.anchor = Anchor::End;
+        }
+        self.measure_up(ui, context, self.heights.len(), sight + OVERSCAN);
+        (self.heights.total() + BOTTOM_SPACE - sight).max(0.0)
+    }
+
+    /// Measures rows from `start` downwards for `distance` points.
+    fn measure(&mut self, ui: &Ui, context: &RowContext<'_>, start: usize, distance: f64) {
+        let mut covered = 0.0;
+        for at in start..self.heights.len() {
+            if covered >= distance {
+                break;
+            }
+            covered += self.measure_row(ui, context, at);
+        }
+    }
+
+    /// Measures rows from before `end` upwards for `distance` points.
+    fn measure_up(&mut self, ui: &Ui, context: &RowContext<'_>, end: usize, distance: f64) {
+        let mut covered = 0.0;
+        for at in (0..end).rev() {
+            if covered >= distance {
+                break;
+            }
+            covered += self.measure_row(ui, context, at);
+        }
+    }
+
+    fn measure_row(&mut self, ui: &Ui, context: &RowContext<'_>, at: usize) -> f64 {
+        let timeline = context.timeline;
+        let Some(row) = timeline.rows().get(at) else { return 0.0 };
+        let key = timeline.row_key(*row);
+        if self.measured.contains_key(&key) {
+            return self.heights.get(at);
+        }
+        let height = row::lay_out(ui, *row, context).height;
+        self.measured.insert(key, height);
+        self.heights.set(at, f64::from(height));
+        f64::from(height)
+    }
+
+    fn draw(
+        &mut self,
+        ui: &mut Ui,
+        context: &RowContext<'_>,
+        sight: Range<f64>,
+        top: f64,
+        actions: &mut Vec<Action>,
+    ) {
+        let timeline = context.timeline;
+        let (first, _) = self.heights.at(sight.start);
+        let left = ui.clip_rect().left().max(ui.max_rect().left()) + theme::GUTTER;
+        for at in first..self.heights.len() {
+            let begins = self.heights.offset_of(at);
+            if begins > sight.end {
+                break;
+            }
+            let Some(row) = timeline.rows().get(at) else { break };
+            let laid = row::lay_out(ui, *row, context);
+            let min = pos2(left, as_f32(top + begins).round());
+            let rect = Rect::from_min_size(min, vec2(context.width, laid.height));
+            if (f64::from(laid.height) - self.heights.get(at)).abs() > 0.5 {
+                // A send state that wrapped, say: true from the next frame on.
+                self.measured.insert(timeline.row_key(*row), laid.height);
+                self.heights.set(at, f64::from(laid.height));
+                ui.ctx().request_repaint();
+            }
+            row::row_ui(ui, rect, laid, *row, context, actions);
+        }
+    }
+
+    /// The user has scrolled there.
+    fn anchor_at(&mut self, offset: f64, sight: f64, timeline: &Timeline) {
+        if offset + sight >= self.heights.total() + BOTTOM_SPACE - 1.0 {
+            self.anchor = Anchor::End;
+            return;
+        }
+        let (at, into) = self.heights.at(offset);
+        if let Some(row) = timeline.rows().get(at) {
+            self.anchor = Anchor::Row { at, key: timeline.row_key(*row), into };
+        }
+    }
+}
+
+/// A guess from the length of the text; wrong ones are put right before they are seen.
+fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
+    let timeline = context.timeline;
+    const LETTER_WIDTH: f32 = 7.2;
+    let letters = match (row.kind, timeline.entry(row)) {
+        (RowKind::Day(_) | RowKind::New, _) => return row::DIVIDER_HEIGHT,
+        (RowKind::Presence { .. }, _) => return row::PRESENCE_HEIGHT,
+        (_, Some(Entry::Message(line))) => line.text().len(),
+        (_, _) => timeline.echo(row).map_or(0, |echo| echo.text.len()),
+    };
+    let header =
+        matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
+    let lines = (letters as f32 * LETTER_WIDTH / (context.width - theme::INDENT)).ceil().max(1.0);
+    let above = if header { row::GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
+    above + lines * theme::LINE_HEIGHT
+}
+
+/// Page keys scroll the timeline wherever the keyboard is: a draft is short, a timeline is not.
+fn page_keys(ui: &Ui, view: &mut TimelineView, timeline: &Timeline, sight: f64) {
+    let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    let here = match view.anchor {
+        Anchor::End => (view.heights.total() + BOTTOM_SPACE - sight).max(0.0),
+        Anchor::Row { at, into, .. } => view.heights.offset_of(at) + into,
+    };
+    if pressed(Modifiers::NONE, Key::PageUp) {
+        view.anchor_at((here - sight * 0.9).max(0.0), sight, timeline);
+    } else if pressed(Modifiers::NONE, Key::PageDown) {
+        view.anchor_at(here + sight * 0.9, sight, timeline);
+    } else if pressed(Modifiers::COMMAND, Key::Home) {
+        view.anchor_at(0.0, sight, timeline);
+    } else if pressed(Modifiers::COMMAND, Key::End) {
+        view.anchor = Anchor::End;
+    }
+}
+
+fn empty_ui(ui: &Ui, area: Rect, room: &str) {
+    let p = theme::palette(ui);
+    let words = format!("Nothing has been said in # {room} yet. Say hello!");
+    let at = area.center();
+    ui.painter().text(at, Align2::CENTER_CENTER, &words, theme::body(), p.faint);
+    widgets::spoken(ui, Rect::from_center_size(at, vec2(200.0, 20.0)), "empty", &words);
+}
+
+/// Tells of what came below, instead of yanking the reader down.
+fn pill_ui(ui: &Ui, area: Rect, below: u64, actions: &mut Vec<Action>) {
+    let p = theme::palette(ui);
+    let words = if below == 0 { "Newest".to_owned() } else { format!("{below} new") };
+    let galley = ui.painter().layout_no_wrap(words.clone(), theme::strong(), p.on_ribbon);
+    let size = galley.size() + vec2(46.0, 14.0);
+    let at = pos2(area.center().x - size.x / 2.0, area.bottom() - size.y - 12.0);
+    Area::new(Id::unique("pill")).order(Order::Middle).fixed_pos(at).show(ui.ctx(), |ui| {
+        let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+        let corner = CornerRadius::same(17);
+        let fill = if response.hovered() { p.ribbon.gamma_multiply(0.9) } else { p.ribbon };
+        ui.painter().rect_filled(
+            rect.translate(Vec2::new(0.0, 1.0)),
+            corner,
+            p.veil.gamma_multiply(0.4),
+        );
+        ui.painter().rect(rect, corner, fill, Stroke::NONE, StrokeKind::Inside);
+        let arrow = pos2(rect.left() + 19.0, rect.center().y);
+        let stroke = Stroke::new(1.5, p.on_ribbon);
+        let (stem, head) = (vec2(0.0, 5.0), 4.0);
+        ui.painter().line_segment([arrow - stem, arrow + stem], stroke);
+        ui.painter().line_segment([arrow + stem, arrow + vec2(-head, 1.0)], stroke);
+        ui.painter().line_segment([arrow + stem, arrow + vec2(head, 1.0)], stroke);
+        ui.painter().galley(pos2(rect.left() + 30.0, rect.top() + 7.0), galley, p.on_ribbon);
+        let spoken = if below == 0 { "Jump to newest".to_owned() } else { words.clone() };
+        widgets::name(&response, eframe::egui::accesskit::Role::Button, &spoken);
+        if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
+            actions.push(Action::JumpToNewest);
+        }
+    });
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a place on the screen; f32 is egui's unit")]
+fn as_f32(value: f64) -> f32 {
+    value as f32
+}

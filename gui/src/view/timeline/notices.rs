@@ -1,0 +1,125 @@
+//! Rows that nobody said: dividers, and who came or went.
+
+use eframe::egui::{Color32, Rect, Stroke, Ui, pos2};
+use lanyard_node::event::PresenceReason;
+
+use super::RowContext;
+use crate::model::timeline::PresenceNote;
+use crate::theme;
+use crate::view::widgets;
+
+/// Names written out before "and 3 others".
+const NAMES_MAX: usize = 3;
+/// What follows has its own space above, so these stand low in their rows.
+const UNDER_MIDDLE: f32 = 10.0;
+
+/// A line with a word in its middle.
+pub(super) fn divider_ui(ui: &Ui, rect: Rect, word: &str, line: Color32, colour: Color32) {
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::note(), colour);
+    let middle = pos2(rect.center().x, rect.bottom() - UNDER_MIDDLE);
+    let half = galley.size().x / 2.0 + 10.0;
+    let stroke = Stroke::new(1.0, line);
+    ui.painter().hline(rect.left()..=middle.x - half, middle.y, stroke);
+    ui.painter().hline(middle.x + half..=rect.right(), middle.y, stroke);
+    widgets::paint_middle(ui.painter(), pos2(middle.x - half + 10.0, middle.y), galley, colour);
+    widgets::spoken(ui, rect, word, word);
+}
+
+/// `Chen, Dina and 3 others joined`.
+pub(super) fn presence_ui<'n>(
+    ui: &Ui,
+    rect: Rect,
+    notes: impl Iterator<Item = &'n PresenceNote>,
+    context: &RowContext<'_>,
+) {
+    let notes: Vec<_> = notes.collect();
+    let words = summary(&notes);
+    let p = context.palette;
+    let left = rect.left() + theme::INDENT;
+    let galley = widgets::elided(ui, &words, theme::note(), p.faint, rect.right() - left);
+    let middle = rect.bottom() - UNDER_MIDDLE;
+    widgets::paint_middle(ui.painter(), pos2(left, middle), galley, p.faint);
+    let first = notes.first().map_or(0, |note| note.number);
+    let response = widgets::spoken(ui, rect, ("presence", first), &words);
+    if notes.len() > 1 {
+        let zone = &context.model.zone;
+        let lines: Vec<String> = notes
+            .iter()
+            .take(20)
+            .map(|note| {
+                format!(
+                    "{}  {} {}",
+                    crate::text::clock(note.at, zone),
+                    note.nickname,
+                    verb(note.reason)
+                )
+            })
+            .collect();
+        response.on_hover_text(lines.join("\n"));
+    }
+}
+
+fn summary(notes: &[&PresenceNote]) -> String {
+    let came =
+        |note: &&PresenceNote| matches!(note.reason, PresenceReason::Joined | PresenceReason::Here);
+    let (joined, gone): (Vec<&PresenceNote>, Vec<&PresenceNote>) =
+        notes.iter().partition(|n| came(n));
+    let (left, lost): (Vec<&PresenceNote>, Vec<&PresenceNote>) =
+        gone.into_iter().partition(|note| note.reason == PresenceReason::Left);
+    let parts = [(joined, "joined"), (left, "left"), (lost, "lost the connection")];
+    let parts = parts.iter().filter(|(who, _)| !who.is_empty());
+    let parts: Vec<String> = parts.map(|(who, what)| format!("{} {what}", names(who))).collect();
+    parts.join(" · ")
+}
+
+fn names(notes: &[&PresenceNote]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for note in notes {
+        if !names.contains(&note.nickname.as_str()) {
+            names.push(&note.nickname);
+        }
+    }
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] if names.len() <= NAMES_MAX => {
+            format!("{} and {last}", most.join(", "))
+        }
+        [first, second, others @ ..] => {
+            format!("{first}, {second} and {} others", others.len())
+        }
+    }
+}
+
+fn verb(reason: PresenceReason) -> &'static str {
+    match reason {
+        PresenceReason::Joined | PresenceReason::Here => "joined",
+        PresenceReason::Left => "left",
+        PresenceReason::Lost => "lost the connection",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(nickname: &str, reason: PresenceReason) -> PresenceNote {
+        PresenceNote { number: 0, at: 0, nickname: nickname.into(), reason }
+    }
+
+    fn told(notes: &[PresenceNote]) -> String {
+        summary(&notes.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn many_notices_become_one_sentence() {
+        let joined = |name: &str| note(name, PresenceReason::Joined);
+        assert_eq!(told(&[joined("Bob")]), "Bob joined");
+        assert_eq!(told(&[joined("Bob"), joined("Bob")]), "Bob joined");
+        assert_eq!(told(&[joined("A"), joined("B"), joined("C")]), "A, B and C joined");
+        let five: Vec<_> = ["A", "B", "C", "D", "E"].map(joined).into();
+        assert_eq!(told(&five), "A, B and 3 others joined");
+        let mixed = [joined("A"), note("B", PresenceReason::Left), note("C", PresenceReason::Lost)];
+        assert_eq!(told(&mixed), "A joined · B left · C lost the connection");
+    }
+}

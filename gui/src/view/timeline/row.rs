@@ -1,0 +1,389 @@
+//! One row of the timeline: laid out first, so that its height is known, then drawn.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use eframe::egui::accesskit::Role as AccessRole;
+use eframe::egui::text::{CCursor, LayoutJob, TextFormat};
+use eframe::egui::text_selection::LabelSelectionState;
+use eframe::egui::{
+    Align2, Color32, CornerRadius, CursorIcon, FontId, Galley, Id, Pos2, Rect, Response, Sense,
+    Stroke, Ui, Vec2, pos2, vec2,
+};
+use lanyard_node::event::{ChatMessage, SendState};
+use lanyard_protocol::ids::{AccountId, MessageId};
+
+use crate::action::Action;
+use crate::model::Model;
+use crate::model::markup::{self, MyNames, Span, SpanKind};
+use crate::model::rooms::Room;
+use crate::model::session::{Chat, role_badge};
+use crate::model::timeline::{Entry, Line, Row, RowKind, Timeline};
+use crate::text;
+use crate::theme::{self, Palette};
+use crate::view::timeline::row::notices::{divider_ui, presence_ui};
+use crate::view::widgets;
+
+#[path = "notices.rs"]
+mod notices;
+
+/// Above a message with a header.
+pub const GROUP_GAP: f32 = 12.0;
+/// A day divider or the unread line.
+pub const DIVIDER_HEIGHT: f32 = 34.0;
+/// Folded notices.
+pub const PRESENCE_HEIGHT: f32 = 32.0;
+/// Send states of own messages older than this are yesterday's news, unless nobody has them.
+const STATE_SHOWN_MS: u64 = 10 * 60_000;
+
+/// From the top of a line to the line under a link.
+const UNDERLINE: f32 = 17.5;
+
+/// What all rows of a frame share.
+#[derive(Debug)]
+pub struct RowContext<'m> {
+    /// Width of a row.
+    pub width: f32,
+    /// The timeline of the room shown.
+    pub timeline: &'m Timeline,
+    model: &'m Model,
+    chat: &'m Chat,
+    my_names: &'m MyNames,
+    palette: Palette,
+    dark_mode: bool,
+    last_own: Option<MessageId>,
+}
+
+impl<'m> RowContext<'m> {
+    /// Looks up once what every row needs.
+    #[must_use]
+    pub fn new(ui: &Ui, model: &'m Model, chat: &'m Chat, room: &'m Room, width: f32) -> Self {
+        /// Further up than this, the last own message is not in sight with any other.
+        const LOOK_BACK: usize = 200;
+        let me = chat.status.me.account;
+        let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
+        let last_own = rows.filter_map(|row| room.timeline.entry(*row)).find_map(|e| match e {
+            Entry::Message(line) if line.message.account == me => Some(line.message.id),
+            Entry::Message(_) | Entry::Presence(_) => None,
+        });
+        Self {
+            width,
+            timeline: &room.timeline,
+            model,
+            chat,
+            my_names: &chat.my_names,
+            palette: theme::palette(ui),
+            dark_mode: ui.visuals().dark_mode,
+            last_own,
+        }
+    }
+
+    fn state_text(&self, line: &Line) -> Option<String> {
+        let state = line.state?;
+        let is_last = self.last_own == Some(line.message.id);
+        let age = self.chat.realm_now(self.model.now_ms).saturating_sub(line.message.sent_at);
+        let shown = match state {
+            SendState::Waiting => true,
+            SendState::Sent => is_last,
+            SendState::Stored { by, of } => is_last || (by < of && age < STATE_SHOWN_MS),
+        };
+        shown.then(|| match state {
+            SendState::Waiting => "waiting…".to_owned(),
+            SendState::Sent => "sent".to_owned(),
+            SendState::Stored { by, of } => format!("stored by {by} of {of}"),
+        })
+    }
+}
+
+/// A row with its text laid out.
+#[derive(Debug)]
+pub struct Laid {
+    /// What it takes.
+    pub height: f32,
+    body: Option<Body>,
+}
+
+#[derive(Debug)]
+struct Body {
+    galley: Arc<Galley>,
+    spans: Vec<Span>,
+    /// The send state, and where it stands from the body's corner.
+    state: Option<(Arc<Galley>, Vec2)>,
+}
+
+/// Lays a row out.
+#[must_use]
+pub fn lay_out(ui: &Ui, row: Row, context: &RowContext<'_>) -> Laid {
+    let timeline = context.timeline;
+    let header = match row.kind {
+        RowKind::Day(_) | RowKind::New => return Laid { height: DIVIDER_HEIGHT, body: None },
+        RowKind::Presence { .. } => return Laid { height: PRESENCE_HEIGHT, body: None },
+        RowKind::Message { header } | RowKind::Echo { header } => header,
+    };
+    let body = match timeline.entry(row) {
+        Some(Entry::Message(line)) => {
+            lay_out_body(ui, line.text(), context.state_text(line), context)
+        }
+        Some(Entry::Presence(_)) | None => {
+            let text = timeline.echo(row).map_or("", |echo| echo.text.as_str());
+            lay_out_body(ui, text, Some("waiting…".to_owned()), context)
+        }
+    };
+    let state_bottom = body.state.as_ref().map_or(0.0, |(galley, at)| at.y + galley.size().y);
+    let above = if header { GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
+    Laid { height: above + body.galley.size().y.max(state_bottom), body: Some(body) }
+}
+
+/// Draws a row that was laid out.
+pub fn row_ui(
+    ui: &mut Ui,
+    rect: Rect,
+    laid: Laid,
+    row: Row,
+    context: &RowContext<'_>,
+    actions: &mut Vec<Action>,
+) {
+    let p = context.palette;
+    let (model, timeline) = (context.model, context.timeline);
+    let body = match (row.kind, laid.body) {
+        (RowKind::Day(date), _) => {
+            let name = text::day_name(date, model.now_ms, &model.zone);
+            return divider_ui(ui, rect, &name, p.line, p.faint);
+        }
+        (RowKind::New, _) => return divider_ui(ui, rect, "New", p.red.gamma_multiply(0.6), p.red),
+        (RowKind::Presence { count }, _) => {
+            return presence_ui(ui, rect, timeline.presence(row, count), context);
+        }
+        (RowKind::Message { .. } | RowKind::Echo { .. }, Some(body)) => body,
+        (RowKind::Message { .. } | RowKind::Echo { .. }, None) => return,
+    };
+    let header =
+        matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
+    let id = ui.scope_id().with(("row", timeline.row_key(row)));
+    let author = Author::of(row, context);
+    if header {
+        header_ui(ui, rect, id, &author, context);
+    }
+    let top = if header { rect.top() + GROUP_GAP + theme::LINE_HEIGHT } else { rect.top() };
+    let at = pos2(rect.left() + theme::INDENT, top);
+    if !header && ui.rect_contains_pointer(rect) {
+        let time = text::clock(author.sent_at, &model.zone);
+        let place = pos2(at.x - 12.0, top + theme::LINE_HEIGHT / 2.0);
+        ui.painter().text(place, Align2::RIGHT_CENTER, time, theme::note(), p.faint);
+    }
+    body_ui(ui, (at, id), body, &author, context, actions);
+}
+
+/// Who speaks in a row.
+struct Author<'a> {
+    account: AccountId,
+    nickname: String,
+    username: &'a str,
+    badge: Option<&'static str>,
+    sent_at: u64,
+    late: bool,
+    mentions_me: bool,
+}
+
+impl<'a> Author<'a> {
+    fn of(row: Row, context: &'a RowContext<'_>) -> Self {
+        let timeline = context.timeline;
+        match timeline.entry(row) {
+            Some(Entry::Message(line)) => Self::of_message(&line.message, line.mentions_me),
+            Some(Entry::Presence(_)) | None => {
+                let me = &context.chat.status.me;
+                Self {
+                    account: me.account,
+                    nickname: text::clean_name(&me.nickname),
+                    username: &me.username,
+                    badge: role_badge(me.role),
+                    sent_at: timeline.echo(row).map_or(0, |echo| echo.at),
+                    late: false,
+                    mentions_me: false,
+                }
+            }
+        }
+    }
+
+    fn of_message(message: &'a ChatMessage, mentions_me: bool) -> Self {
+        Self {
+            account: message.account,
+            nickname: text::clean_name(&message.nickname),
+            username: &message.username,
+            badge: role_badge(message.role),
+            sent_at: message.sent_at,
+            late: message.late,
+            mentions_me,
+        }
+    }
+}
+
+fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowContext<'_>) {
+    let p = context.palette;
+    let top = rect.top() + GROUP_GAP;
+    let avatar = Rect::from_min_size(pos2(rect.left(), top + 2.0), Vec2::splat(theme::AVATAR));
+    widgets::avatar(ui.painter(), avatar, author.account, &author.nickname, false);
+    let colour = theme::account_colour(author.account, context.dark_mode);
+    let left = rect.left() + theme::INDENT;
+    let name = widgets::elided(ui, &author.nickname, theme::strong(), colour, rect.width() * 0.5);
+    let name_rect = Rect::from_min_size(pos2(left, top), vec2(name.size().x, theme::LINE_HEIGHT));
+    let response = ui.interact(name_rect, id.with("name"), select_sense());
+    widgets::name(&response, AccessRole::Label, &author.nickname);
+    let middle = name_rect.center().y;
+    let place = pos2(left, middle - name.size().y / 2.0);
+    LabelSelectionState::label_text_selection(ui, &response, place, name, colour, Stroke::NONE);
+    response.on_hover_text(format!("@{}", text::clean_name(author.username)));
+    let mut x = name_rect.right() + 5.0;
+    if let Some(badge) = author.badge {
+        x += widgets::badge(ui.painter(), pos2(x, middle), badge, p) + 5.0;
+    }
+    let time = text::clock(author.sent_at, &context.model.zone);
+    let words = if author.late { format!("{time} · arrived late") } else { time };
+    let words = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
+    widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), words, p.faint);
+}
+
+fn lay_out_body(ui: &Ui, text: &str, state: Option<String>, context: &RowContext<'_>) -> Body {
+    let p = context.palette;
+    let width = (context.width - theme::INDENT).max(80.0);
+    let spans = markup::spans(text, context.my_names);
+    let mut job = LayoutJob::default();
+    job.wrap.max_width = width;
+    let mut written = 0;
+    for span in &spans {
+        let (font, colour) = match span.kind {
+            SpanKind::Link { .. } => (theme::body(), p.ribbon),
+            SpanKind::MentionMe => (theme::strong(), p.amber),
+            SpanKind::Mention => (theme::strong(), p.text),
+        };
+        append(&mut job, text.get(written..span.range.start), theme::body(), p.text);
+        append(&mut job, text.get(span.range.clone()), font, colour);
+        written = span.range.end;
+    }
+    append(&mut job, text.get(written..), theme::body(), p.text);
+    let galley = ui.painter().layout_job(job);
+    let state = state.map(|words| {
+        let note = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
+        let (end, bottom) =
+            galley.rows.last().map_or((0.0, 0.0), |row| (row.rect().right(), row.rect().bottom()));
+        let fits = end + 5.0 + note.size().x <= width;
+        let offset = (theme::LINE_HEIGHT - note.size().y) / 2.0 + 0.5;
+        let at = if fits {
+            vec2(end + 5.0, bottom - theme::LINE_HEIGHT + offset)
+        } else {
+            vec2(0.0, bottom + offset)
+        };
+        (note, at)
+    });
+    Body { galley, spans, state }
+}
+
+fn append(job: &mut LayoutJob, text: Option<&str>, font: FontId, colour: Color32) {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+    let mut piece = |range: Range<usize>, font: FontId| {
+        let Some(text) = text.get(range).filter(|text| !text.is_empty()) else { return };
+        let mut format = TextFormat::simple(font, colour);
+        format.line_height = Some(theme::LINE_HEIGHT);
+        job.append(text, 0.0, format);
+    };
+    let mut written = 0;
+    for (run, script) in text::right_to_left_runs(text) {
+        piece(written..run.start, font.clone());
+        piece(run.clone(), FontId::new(font.size, theme::right_to_left_family(script)));
+        written = run.end;
+    }
+    piece(written..text.len(), font);
+}
+
+fn body_ui(
+    ui: &Ui,
+    (at, id): (Pos2, Id),
+    body: Body,
+    author: &Author<'_>,
+    context: &RowContext<'_>,
+    actions: &mut Vec<Action>,
+) {
+    let p = context.palette;
+    let rect = Rect::from_min_size(at, body.galley.size());
+    if author.mentions_me {
+        let around = rect.expand2(vec2(8.0, 1.0));
+        ui.painter().rect_filled(around, CornerRadius::same(6), p.amber_soft);
+    }
+    let response = ui.interact(rect, id, select_sense());
+    widgets::name(&response, AccessRole::Label, body.galley.text());
+    let galley = Arc::clone(&body.galley);
+    LabelSelectionState::label_text_selection(ui, &response, at, galley, p.text, Stroke::NONE);
+    for (number, span) in body.spans.iter().enumerate() {
+        if let SpanKind::Link { url } = &span.kind {
+            let places = places_of(&body.galley, span.range.clone(), at);
+            link_ui(ui, id.with(("link", number)), &places, url, actions);
+        }
+    }
+    message_menu_ui(&response, body.galley.text(), author, actions);
+    if let Some((note, offset)) = body.state {
+        let place = Rect::from_min_size(at + offset, note.size());
+        widgets::spoken(ui, place, id, note.text());
+        ui.painter().galley(place.min, note, p.faint);
+    }
+}
+
+fn message_menu_ui(
+    response: &Response,
+    text: &str,
+    author: &Author<'_>,
+    actions: &mut Vec<Action>,
+) {
+    response.context_menu(|ui| {
+        if ui.button("Copy message").clicked() {
+            actions.push(Action::Copy(text.to_owned()));
+            ui.close();
+        }
+        if ui.button(format!("Mention @{}", text::clean_name(author.username))).clicked() {
+            actions.push(Action::Mention(author.username.to_owned()));
+            ui.close();
+        }
+    });
+}
+
+/// The rectangles, one a line, that a part of the text covers.
+fn places_of(galley: &Galley, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
+    let chars_before =
+        |byte: usize| galley.text().get(..byte).map_or(0, |head| head.chars().count());
+    let (first, last) = (chars_before(bytes.start), chars_before(bytes.end));
+    let begin = galley.pos_from_cursor(CCursor::new(first));
+    let end = galley.pos_from_cursor(CCursor { prefer_next_row: false, ..CCursor::new(last) });
+    let mut places = Vec::new();
+    for row in &galley.rows {
+        let line = row.rect();
+        if line.bottom() <= begin.top() + 1.0 || line.top() >= end.bottom() - 1.0 {
+            continue;
+        }
+        let holds = |y: f32| line.top() - 0.5 <= y && y < line.bottom();
+        let left = if holds(begin.center().y) { begin.left() } else { line.left() };
+        let right = if holds(end.center().y) { end.right() } else { line.right() };
+        let place = Rect::from_min_max(pos2(left, line.top()), pos2(right, line.bottom()));
+        places.push(place.translate(at.to_vec2()));
+    }
+    places
+}
+
+fn link_ui(ui: &Ui, id: Id, places: &[Rect], url: &str, actions: &mut Vec<Action>) {
+    for (number, place) in places.iter().enumerate() {
+        let response = ui.interact(*place, id.with(number), Sense::click());
+        // egui underlines at the bottom of the line height, too far below the letters.
+        let colour = theme::palette(ui).ribbon.gamma_multiply(0.7);
+        ui.painter().hline(place.x_range(), place.top() + UNDERLINE, Stroke::new(1.0, colour));
+        widgets::name(&response, AccessRole::Link, url);
+        widgets::focus_ring(ui, &response, *place, theme::palette(ui));
+        let opens = format!("Opens {}\n{}", markup::real_host(url), text::elide(url, 120));
+        let response = response.on_hover_text(opens).on_hover_cursor(CursorIcon::PointingHand);
+        if response.clicked() {
+            actions.push(Action::OpenLink(url.to_owned()));
+        }
+    }
+}
+
+/// Text that can be selected with the mouse, but is no stop for the Tab key.
+fn select_sense() -> Sense {
+    Sense::click_and_drag() - Sense::FOCUSABLE
+}

@@ -1,0 +1,278 @@
+//! The few widgets that all views share, in the look of the theme.
+
+use std::sync::Arc;
+
+use eframe::egui::accesskit::Role as AccessRole;
+use eframe::egui::text::{LayoutJob, TextFormat};
+use eframe::egui::{
+    Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin,
+    Modal, Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
+    WidgetInfo, pos2, vec2,
+};
+use lanyard_protocol::ids::AccountId;
+
+use crate::action::Action;
+use crate::text;
+use crate::theme::{self, Palette};
+
+/// An avatar: the first letter of a name on the account's colour.
+pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str, faded: bool) {
+    let colour = theme::avatar_colour(account);
+    let (fill, letter) = if faded {
+        (colour.gamma_multiply(0.35), Color32::WHITE.gamma_multiply(0.8))
+    } else {
+        (colour, Color32::WHITE)
+    };
+    let corner = if rect.width() < theme::AVATAR { theme::CORNER } else { theme::AVATAR_CORNER };
+    painter.rect_filled(rect, CornerRadius::same(corner), fill);
+    let font = theme::avatar_letter(rect.width());
+    painter.text(rect.center(), Align2::CENTER_CENTER, text::first_grapheme(name), font, letter);
+}
+
+/// A small word in a rounded box. Returns the width it takes.
+pub fn badge(painter: &Painter, left_middle: Pos2, word: &str, p: Palette) -> f32 {
+    let galley = painter.layout_no_wrap(word.to_owned(), theme::note_strong(), p.amber);
+    let size = galley.size() + vec2(10.0, 2.0);
+    let rect = Rect::from_min_size(pos2(left_middle.x, left_middle.y - size.y / 2.0), size);
+    painter.rect_filled(rect, CornerRadius::same(6), p.amber_soft);
+    painter.galley(rect.min + vec2(5.0, 1.0), galley, p.amber);
+    size.x
+}
+
+/// The width [`badge`] will take.
+pub fn badge_width(ui: &Ui, word: &str) -> f32 {
+    let painter = ui.painter();
+    painter.layout_no_wrap(word.to_owned(), theme::note_strong(), Color32::WHITE).size().x + 10.0
+}
+
+/// Text on one line, elided where the width ends.
+pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
+    let mut job = LayoutJob::single_section(text.to_owned(), TextFormat::simple(font, colour));
+    job.wrap.max_width = width.max(0.0);
+    job.wrap.max_rows = 1;
+    job.wrap.break_anywhere = true;
+    job.break_on_newline = false;
+    ui.painter().layout_job(job)
+}
+
+/// Text that wraps at the width.
+pub fn wrapped(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
+    let mut format = TextFormat::simple(font, colour);
+    format.line_height = Some(theme::LINE_HEIGHT);
+    let mut job = LayoutJob::single_section(text.to_owned(), format);
+    job.wrap.max_width = width;
+    ui.painter().layout_job(job)
+}
+
+/// A paragraph with the line height of the theme.
+pub fn paragraph(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Response {
+    let galley = wrapped(ui, text, font, colour, ui.available_width());
+    ui.label(galley)
+}
+
+/// Paints a galley with its middle at this height.
+pub fn paint_middle(painter: &Painter, left_middle: Pos2, galley: Arc<Galley>, colour: Color32) {
+    let top = left_middle.y - galley.size().y / 2.0;
+    painter.galley(pos2(left_middle.x, top), galley, colour);
+}
+
+/// A word that can be clicked, without a box.
+pub fn text_button(ui: &mut Ui, word: &str, colour: Color32) -> Response {
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::note(), colour);
+    let size = galley.size() + vec2(8.0, 8.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let p = theme::palette(ui);
+    if response.hovered() {
+        let underline = rect.bottom() - 3.0;
+        ui.painter().hline(rect.shrink(4.0).x_range(), underline, Stroke::new(1.0, colour));
+    }
+    focus_ring(ui, &response, rect, p);
+    ui.painter().galley(rect.min + vec2(4.0, 4.0), galley, colour);
+    name(&response, AccessRole::Button, word);
+    response.on_hover_cursor(CursorIcon::PointingHand)
+}
+
+/// The one thing to do here.
+pub fn primary_button(ui: &mut Ui, word: &str, enabled: bool, size: Vec2) -> Response {
+    let sense = if enabled { Sense::click() } else { Sense::hover() };
+    let (rect, response) = ui.allocate_exact_size(size, sense);
+    let p = theme::palette(ui);
+    let (fill, colour) = match (enabled, response.is_pointer_button_down_on()) {
+        (false, _) => (p.ribbon.gamma_multiply(0.35), p.on_ribbon.gamma_multiply(0.9)),
+        (true, true) => (p.ribbon.gamma_multiply(0.85), p.on_ribbon),
+        (true, false) if response.hovered() => (p.ribbon.gamma_multiply(0.92), p.on_ribbon),
+        (true, false) => (p.ribbon, p.on_ribbon),
+    };
+    ui.painter().rect_filled(rect, CornerRadius::same(theme::CORNER), fill);
+    focus_ring(ui, &response, rect, p);
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, word, theme::strong(), colour);
+    response.widget_info(|| WidgetInfo::labeled(AccessRole::Button, enabled, word));
+    response
+}
+
+/// Something one can do, and mostly should not.
+pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let p = theme::palette(ui);
+    let fill = if response.hovered() { p.red_soft } else { p.background };
+    let corner = CornerRadius::same(theme::CORNER);
+    ui.painter().rect(rect, corner, fill, Stroke::new(1.0, p.red), StrokeKind::Inside);
+    focus_ring(ui, &response, rect, p);
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, word, theme::strong(), p.red);
+    name(&response, AccessRole::Button, word);
+    response
+}
+
+/// A quiet button with a line around it.
+pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
+    let p = theme::palette(ui);
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), p.text);
+    let size = vec2(galley.size().x + 24.0, 32.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let fill = if response.hovered() { p.panel } else { p.card };
+    let corner = CornerRadius::same(theme::CORNER);
+    ui.painter().rect(rect, corner, fill, Stroke::new(1.0, p.line), StrokeKind::Inside);
+    focus_ring(ui, &response, rect, p);
+    paint_middle(ui.painter(), pos2(rect.left() + 12.0, rect.center().y), galley, p.text);
+    name(&response, AccessRole::Button, word);
+    response
+}
+
+/// A field with its label above. The label is the field's accessible name.
+#[derive(Debug)]
+pub struct Field<'f> {
+    /// Over the field.
+    pub label: &'f str,
+    /// The field's own name among all.
+    pub id: Id,
+    /// In the empty field.
+    pub hint: &'f str,
+    /// Whether to show dots.
+    pub password: bool,
+    /// Kept free at the right end.
+    pub right: f32,
+}
+
+impl Field<'_> {
+    /// Draws the field over `value`. The response says whether it changed.
+    pub fn show(&self, ui: &mut Ui, value: &mut String, enabled: bool) -> Response {
+        let p = theme::palette(ui);
+        ui.spacing_mut().item_spacing.y = theme::GRID;
+        let label =
+            ui.label(eframe::egui::RichText::new(self.label).font(theme::note()).color(p.dim));
+        let has_focus = ui.memory(|memory| memory.has_focus(self.id));
+        let margin = Margin { left: 12, right: 12, top: 5, bottom: 5 };
+        let edit = TextEdit::singleline(value)
+            .id(self.id)
+            .password(self.password)
+            .hint_text(eframe::egui::RichText::new(self.hint).color(p.faint))
+            .font(theme::body())
+            .desired_width(ui.available_width() - 24.0 - self.right)
+            .min_size(vec2(0.0, theme::FIELD_HEIGHT - 12.0))
+            .align(Align2::LEFT_CENTER)
+            .frame(Frame::new());
+        let line = if has_focus { p.ribbon } else { p.line };
+        let outer = Frame::new()
+            .fill(p.card)
+            .stroke(Stroke::new(1.0, line))
+            .corner_radius(CornerRadius::same(theme::CORNER))
+            .inner_margin(margin);
+        let framed = outer.show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.add_enabled(enabled, edit)
+        });
+        if has_focus {
+            ring(ui, framed.response.rect, p);
+        }
+        framed.inner.labelled_by(label.id)
+    }
+}
+
+/// A soft ring around what has the keyboard.
+pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect, p: Palette) {
+    if response.has_focus() {
+        ring(ui, rect, p);
+        let corner = CornerRadius::same(theme::CORNER);
+        ui.painter().rect_stroke(rect, corner, Stroke::new(1.5, p.ribbon), StrokeKind::Outside);
+    }
+}
+
+fn ring(ui: &Ui, rect: Rect, p: Palette) {
+    let soft = Stroke::new(2.0, p.ribbon.gamma_multiply(0.25));
+    let corner = CornerRadius::same(theme::CORNER + 1);
+    ui.painter().rect_stroke(rect, corner, soft, StrokeKind::Outside);
+}
+
+/// Gives a response its role and name for assistive technology and for tests.
+pub fn name(response: &Response, role: AccessRole, label: &str) {
+    response.widget_info(|| WidgetInfo::labeled(role, true, label));
+}
+
+/// Text that is painted, but shall be found by assistive technology too.
+pub fn spoken(ui: &Ui, rect: Rect, salt: impl std::hash::Hash, label: &str) -> Response {
+    let id = ui.scope_id().with(("spoken", egui_hash(salt)));
+    let response = ui.interact(rect, id, Sense::hover());
+    name(&response, AccessRole::Label, label);
+    response
+}
+
+fn egui_hash(value: impl std::hash::Hash) -> u64 {
+    use std::hash::{DefaultHasher, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A dialog over the chat, with a title and a way out.
+pub fn dialog(
+    ui: &mut Ui,
+    title: &str,
+    actions: &mut Vec<Action>,
+    content: impl FnOnce(&mut Ui, &mut Vec<Action>),
+) {
+    let p = theme::palette(ui);
+    let frame = Frame::new()
+        .fill(p.card)
+        .stroke(Stroke::new(1.0, p.line))
+        .corner_radius(CornerRadius::same(12))
+        .shadow(ui.visuals().window_shadow)
+        .inner_margin(theme::margin(6, 5));
+    let space = ui.ctx().content_rect().size();
+    let modal = Modal::new(Id::unique(("dialog", title))).frame(frame).backdrop_color(p.veil);
+    let shown = modal.show(ui.ctx(), |ui| {
+        ui.set_width(theme::DIALOG_WIDTH.min(space.x - 96.0));
+        ui.horizontal(|ui| {
+            ui.label(eframe::egui::RichText::new(title).font(theme::title()).color(p.text));
+            let to_right = eframe::egui::Layout::right_to_left(Align::Center);
+            ui.with_layout(to_right, |ui| {
+                if close_button(ui, &format!("Close {title}")).clicked() {
+                    actions.push(Action::Show(None));
+                }
+            });
+        });
+        ui.add_space(2.0 * theme::GRID);
+        let height = (space.y - 160.0).max(160.0);
+        eframe::egui::ScrollArea::vertical().max_height(height).show(ui, |ui| content(ui, actions));
+    });
+    let escape = ui.input(|input| input.key_pressed(Key::Escape));
+    if shown.backdrop_response.clicked() && !escape {
+        actions.push(Action::Show(None));
+    }
+}
+
+/// A cross in a square.
+pub fn close_button(ui: &mut Ui, label: &str) -> Response {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
+    let p = theme::palette(ui);
+    if response.hovered() {
+        ui.painter().rect_filled(rect, CornerRadius::same(6), p.panel);
+    }
+    let colour = if response.hovered() { p.text } else { p.dim };
+    let arm = Rect::from_center_size(rect.center(), Vec2::splat(9.0));
+    let stroke = Stroke::new(1.5, colour);
+    ui.painter().line_segment([arm.left_top(), arm.right_bottom()], stroke);
+    ui.painter().line_segment([arm.right_top(), arm.left_bottom()], stroke);
+    focus_ring(ui, &response, rect, p);
+    name(&response, AccessRole::Button, label);
+    response
+}

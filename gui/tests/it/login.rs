@@ -1,0 +1,223 @@
+//! Signing in: the form, the progress, every refusal, and the pass that opens without the login node.
+
+use std::sync::Arc;
+
+use eframe::egui::Key;
+use egui_kittest::kittest::Queryable as _;
+use lanyard_gui::bridge::fake::{Script, demo};
+use lanyard_gui::bridge::{BackendEvent, Command};
+use lanyard_gui::settings::Settings;
+use lanyard_node::event::{Refusal, RefusalCode};
+use lanyard_node::join::JoinStep;
+
+use crate::stage::{NOW_MS, Stage, script};
+
+fn fill_in(stage: &mut Stage) {
+    stage.type_into("Join link", &demo::link());
+    stage.type_into("Username", "ada");
+    stage.type_into("Shown as", "Ada L.");
+    stage.type_into("Password", "secret");
+}
+
+fn joins(stage: &Stage) -> usize {
+    let script = stage.backend.script();
+    script.commands.iter().filter(|command| matches!(command, Command::Join(_))).count()
+}
+
+fn admitted() -> Script {
+    Script { joins: Some(Ok(Arc::new(demo::status(NOW_MS, &[0, 1])))), ..script() }
+}
+
+fn refused(code: RefusalCode, retry_after_s: Option<u64>) -> Script {
+    let reason = "by chen: kept the printer busy".to_owned();
+    Script { joins: Some(Err(Refusal { code, reason, retry_after_s })), ..script() }
+}
+
+#[test]
+fn a_filled_form_leads_into_the_room() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    fill_in(&mut stage);
+    assert!(stage.shows("Hackathon HQ at 192.168.1.5"));
+    stage.click("Sign in");
+    assert!(stage.shows("Message"));
+    let script = stage.backend.script();
+    let Some(Command::Join(order)) = script.commands.first() else { panic!("no join") };
+    assert_eq!(order.username, "ada");
+    assert_eq!(order.nickname.as_deref(), Some("Ada L."));
+    assert_eq!(order.password.as_ref().map(|p| p.as_str()), Some("secret"));
+}
+
+#[test]
+fn enter_submits_and_the_password_is_forgotten() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    fill_in(&mut stage);
+    stage.press(Key::Enter);
+    assert_eq!(joins(&stage), 1);
+    assert!(stage.harness.state().model.login.password.is_empty());
+    let remembered = &stage.harness.state().model.settings.realms;
+    assert_eq!(remembered.first().map(|realm| realm.username.as_str()), Some("ada"));
+}
+
+#[test]
+fn tab_goes_through_the_form_in_reading_order() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    stage.harness.get_by_label("Join link").focus();
+    stage.harness.run();
+    for next in ["Username", "Shown as", "Password", "Show password"] {
+        stage.press(Key::Tab);
+        assert!(stage.harness.get_by_label(next).is_focused(), "{next}");
+    }
+}
+
+#[test]
+fn an_incomplete_form_is_not_sent_and_says_what_is_missing() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    stage.type_into("Password", "secret");
+    stage.press(Key::Enter);
+    assert!(stage.shows("Paste the join link that you were given."));
+    stage.type_into("Join link", "lanyard://x");
+    assert!(stage.shows_part("not a whole join link"));
+    assert_eq!(joins(&stage), 0);
+}
+
+#[test]
+fn the_password_can_be_shown() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    stage.click("Show password");
+    assert!(stage.shows("Hide password"));
+    stage.click("Hide password");
+    assert!(stage.shows("Show password"));
+}
+
+#[test]
+fn a_remembered_place_is_chosen_and_needs_only_the_password() {
+    let mut stage = Stage::at_login(admitted(), demo::settings());
+    assert!(stage.shows("Place: Hackathon HQ"));
+    stage.type_into("Password", "secret");
+    stage.press(Key::Enter);
+    assert!(stage.shows("Message"));
+}
+
+#[test]
+fn each_step_of_joining_is_told_and_it_can_be_called_off() {
+    let mut stage = Stage::at_login(script(), demo::settings());
+    stage.type_into("Password", "secret");
+    stage.click("Sign in");
+    assert!(stage.shows("Connecting to the login node…"));
+    for (step, words) in
+        [(JoinStep::Checking, "Checking your password…"), (JoinStep::Joining, "Joining the room…")]
+    {
+        stage.node(|node| node.script().events.push_back(BackendEvent::Step(step)));
+        assert!(stage.shows(words));
+    }
+    stage.click("Cancel");
+    assert!(stage.shows("Sign in"));
+    let script = stage.backend.script();
+    assert!(matches!(script.commands.last(), Some(Command::CancelJoin)));
+}
+
+#[test]
+fn every_refusal_is_unmistakable_and_has_its_next_step() {
+    for (code, title, next) in [
+        (RefusalCode::BadCredentials, "Wrong name or password.", "Check both"),
+        (RefusalCode::Locked, "Too many failed tries", "Wait, then try again"),
+        (RefusalCode::Disabled, "This account is disabled.", "enable it"),
+        (RefusalCode::Banned, "This account is banned.", "talk to whoever"),
+        (RefusalCode::Unreachable, "does not answer at 192.168.1.5:4001", "right network"),
+        (RefusalCode::WrongRealm, "different login node than last time", "in person"),
+        (RefusalCode::Busy, "The login node is busy.", "in a moment"),
+        (RefusalCode::Invite, "Invites are not accepted", "without an invite"),
+        (RefusalCode::Superseded, "in use on another computer", "Close it there"),
+        (RefusalCode::BadLink, "join link cannot be read", "Copy the whole link"),
+        (RefusalCode::ProfileInUse, "already running with this profile", "--profile"),
+        (RefusalCode::ProfileUnsafe, "can read your key", "0600"),
+        (RefusalCode::ProfileDamaged, "profile cannot be read", "backup"),
+        (RefusalCode::CannotListen, "network port", "Another program"),
+    ] {
+        let mut stage = Stage::at_login(refused(code, None), demo::settings());
+        stage.type_into("Password", "secret");
+        stage.click("Sign in");
+        assert!(stage.shows(&format!("Refused: {}", code.as_str())));
+        assert!(stage.shows_part(title), "{title}: {:?}", stage.labels());
+        assert!(stage.shows_part(next), "{next}: {:?}", stage.labels());
+        assert_eq!(stage.shows("STOP"), code == RefusalCode::WrongRealm);
+        assert!(stage.harness.get_by_label("Password").is_focused());
+    }
+}
+
+#[test]
+fn a_ban_says_by_whom_and_why() {
+    let mut stage = Stage::at_login(refused(RefusalCode::Banned, None), demo::settings());
+    stage.type_into("Password", "secret");
+    stage.click("Sign in");
+    assert!(stage.shows("by chen: kept the printer busy"));
+}
+
+#[test]
+fn a_lock_counts_down_and_then_lets_try_again() {
+    let mut stage = Stage::at_login(refused(RefusalCode::Locked, Some(40)), demo::settings());
+    stage.type_into("Password", "secret");
+    stage.click("Sign in");
+    assert!(stage.shows("Next try in 40 s."));
+    stage.press(Key::Enter);
+    assert_eq!(joins(&stage), 1, "too early");
+    stage.pass_ms(10_000);
+    assert!(stage.shows("Next try in 30 s."));
+    stage.pass_ms(30_000);
+    assert!(!stage.shows_part("Next try in"));
+    stage.click("Sign in");
+    assert_eq!(joins(&stage), 2);
+}
+
+#[test]
+fn another_key_at_a_known_address_stops_before_anything_is_sent() {
+    let mut stage = Stage::at_login(admitted(), demo::settings());
+    stage.click("Paste a join link…");
+    let key = lanyard_protocol::ids::PeerKey([0x11; 32]);
+    stage.type_into("Join link", &format!("lanyard://192.168.1.5:4001/{key}"));
+    stage.type_into("Password", "secret");
+    stage.click("Sign in");
+    assert!(stage.shows("STOP"));
+    assert_eq!(joins(&stage), 0);
+    stage.click("Sign in all the same");
+    assert_eq!(joins(&stage), 1, "whoever insists, may");
+}
+
+#[test]
+fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
+    let mut settings = demo::settings();
+    settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    let mut script = admitted();
+    script.offline = true;
+    let mut status = demo::status(NOW_MS, &[0, 1]);
+    status.rendezvous_online = false;
+    script.joins = Some(Ok(Arc::new(status)));
+    let mut stage = Stage::at_login(script, settings);
+    assert!(stage.shows("Your pass on this computer is good until today 10:21."));
+    stage.click("Sign in with the stored pass");
+    assert!(stage.shows("The login node does not answer: your stored pass let you in."));
+    let script = stage.backend.script();
+    let Some(Command::Join(order)) = script.commands.first() else { panic!("no join") };
+    assert!(order.password.is_none());
+}
+
+#[test]
+fn a_clock_that_is_off_is_a_warning_inside() {
+    let mut script = admitted();
+    script.notices = vec![("clock-off", "Your clock is 7 minutes behind.".to_owned())];
+    let mut stage = Stage::at_login(script, demo::settings());
+    stage.type_into("Password", "secret");
+    stage.click("Sign in");
+    assert!(stage.shows("Your clock is 7 minutes behind."));
+    stage.click("Dismiss notice");
+    assert!(!stage.shows("Your clock is 7 minutes behind."));
+}
+
+#[test]
+fn a_profile_taken_over_elsewhere_leads_back_with_the_reason() {
+    let mut stage = Stage::inside(&[0, 1]);
+    let reason = String::new();
+    let refusal = Refusal { code: RefusalCode::Superseded, reason, retry_after_s: None };
+    stage.node(|node| node.tell(lanyard_node::event::NodeEvent::Ended(Some(refusal))));
+    assert!(stage.shows("Refused: superseded"));
+}

@@ -1,0 +1,180 @@
+//! A window on a stage: a scripted node behind it, a clock that stands still until told otherwise.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use eframe::egui::{Key, Modifiers, OutputCommand, Vec2, ViewportId, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use jiff::tz::TimeZone;
+use lanyard_gui::app::Window;
+use lanyard_gui::bridge::fake::{Script, ScriptedBackend, demo};
+use lanyard_gui::fonts;
+use lanyard_gui::model::Model;
+use lanyard_gui::notify::Notifier;
+use lanyard_gui::settings::Settings;
+use lanyard_gui::theme;
+use lanyard_node::event::Status;
+
+/// 2026-03-02 09:21 UTC, a Monday.
+pub(crate) const NOW_MS: u64 = 1_772_443_260_000;
+
+/// A frame is drawn anew at most so often before it must be at rest.
+const STEPS_MAX: u64 = 40;
+
+pub(crate) struct Stage {
+    pub(crate) harness: Harness<'static, Window>,
+    pub(crate) backend: ScriptedBackend,
+    clock: Rc<Cell<u64>>,
+    _profile: tempfile::TempDir,
+}
+
+impl Stage {
+    /// At the login window.
+    pub(crate) fn at_login(script: Script, settings: Settings) -> Self {
+        Self::with_size(script, settings, vec2(1120.0, 720.0))
+    }
+
+    /// In the demo realm, with these people, Ada being oneself.
+    pub(crate) fn inside(people: &[usize]) -> Self {
+        Self::inside_with(demo::status(NOW_MS, people), |_| {})
+    }
+
+    /// In a realm in this state.
+    pub(crate) fn inside_with(status: Status, change: impl FnOnce(&mut Script)) -> Self {
+        Self::inside_sized(status, vec2(1120.0, 720.0), change)
+    }
+
+    pub(crate) fn inside_sized(
+        status: Status,
+        size: Vec2,
+        change: impl FnOnce(&mut Script),
+    ) -> Self {
+        let mut script = script();
+        script.joins = Some(Ok(Arc::new(status)));
+        change(&mut script);
+        let mut stage = Self::with_size(script, demo::settings(), size);
+        stage.type_into("Password", "secret");
+        stage.click("Sign in");
+        assert!(stage.shows("Message"), "the window is inside");
+        stage
+    }
+
+    fn with_size(script: Script, settings: Settings, size: Vec2) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let clock = Rc::new(Cell::new(NOW_MS));
+        let backend = ScriptedBackend::new(script);
+        let path: PathBuf = profile.path().to_owned();
+        let model = Model::new(settings, path.clone(), TimeZone::UTC, NOW_MS);
+        let reading = Rc::clone(&clock);
+        let window = Window::new(
+            model,
+            Box::new(backend.clone()),
+            Notifier::silent(),
+            Box::new(move || reading.get()),
+            path,
+        );
+        let mut harness = Harness::builder()
+            .with_size(size)
+            .with_max_steps(STEPS_MAX)
+            .allow_missing_glyphs()
+            .with_context_setup(|ctx| {
+                ctx.set_fonts(fonts::definitions(None));
+                theme::install(ctx);
+            })
+            .build_ui_state(
+                |ui, window: &mut Window| {
+                    window.logic(ui.ctx());
+                    window.ui(ui);
+                },
+                window,
+            );
+        harness.run();
+        Self { harness, backend, clock, _profile: profile }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass_ms(&mut self, ms: u64) {
+        self.clock.set(self.clock.get() + ms);
+        self.harness.run();
+    }
+
+    /// Lets the node do something, and the window take it.
+    pub(crate) fn node(&mut self, act: impl FnOnce(&ScriptedBackend)) {
+        act(&self.backend);
+        self.harness.run();
+    }
+
+    pub(crate) fn type_into(&mut self, label: &str, text: &str) {
+        self.harness.get_by_label(label).focus();
+        self.harness.run();
+        self.harness.get_by_label(label).type_text(text);
+        self.harness.run();
+    }
+
+    pub(crate) fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.harness.run();
+    }
+
+    pub(crate) fn press(&mut self, key: Key) {
+        self.press_with(Modifiers::NONE, key);
+    }
+
+    pub(crate) fn press_with(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run();
+    }
+
+    /// Types a text into the composer and sends it.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.type_into("Message", text);
+        self.press(Key::Enter);
+    }
+
+    pub(crate) fn shows(&self, label: &str) -> bool {
+        self.harness.query_all_by_label(label).next().is_some()
+    }
+
+    pub(crate) fn shows_part(&self, part: &str) -> bool {
+        self.labels().iter().any(|label| label.contains(part))
+    }
+
+    /// How often a label is shown.
+    pub(crate) fn count(&self, label: &str) -> usize {
+        self.harness.query_all_by_label(label).count()
+    }
+
+    /// What the composer holds.
+    pub(crate) fn draft(&self) -> String {
+        self.harness.get_by_label("Message").value().unwrap_or_default()
+    }
+
+    /// Everything that assistive technology would read out.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let root = self.harness.root();
+        let nodes = root.children_recursive();
+        let texts = nodes.flat_map(|node| {
+            let node = node.accesskit_node();
+            [node.label(), node.value()].into_iter().flatten().collect::<Vec<_>>()
+        });
+        texts.collect()
+    }
+
+    /// The links opened by the last frame.
+    pub(crate) fn commands(&self) -> Vec<OutputCommand> {
+        self.harness.output().platform_output.commands.clone()
+    }
+
+    /// How long the window will sleep if nothing happens.
+    pub(crate) fn sleeps_ms(&self) -> u128 {
+        let root = &self.harness.output().viewport_output[&ViewportId::ROOT];
+        root.repaint_delay.as_millis()
+    }
+}
+
+pub(crate) fn script() -> Script {
+    Script { now_ms: NOW_MS, ..Script::default() }
+}

@@ -1,0 +1,142 @@
+//! `lanyard-node bench`: full nodes in one process, over loopback TCP, with real tickets and stores, in a realm
+//! without quota. One object of figures at the end, so that runs can be laid side by side.
+
+mod measure;
+mod mesh;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use measure::Usage;
+use mesh::{Load, Mesh};
+
+/// A mesh that is not whole by then will not be.
+const CONNECT: Duration = Duration::from_secs(120);
+
+/// Options of `lanyard-node bench`.
+#[derive(Debug, Args)]
+pub struct BenchOptions {
+    /// Nodes
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=256))]
+    peers: u32,
+    /// Messages, in all
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    messages: u32,
+    /// Bytes of each text
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(24..=4_096))]
+    size: u32,
+    /// Messages a second, in all [default: as fast as they are taken]
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Who sends
+    #[arg(long, value_enum, default_value = "one")]
+    senders: Senders,
+    /// All at once, without waiting for one to be stored before the next
+    #[arg(long)]
+    burst: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Senders {
+    /// The first node.
+    One,
+    /// Every node in turn.
+    All,
+}
+
+/// Runs one measurement and prints it.
+#[must_use]
+pub fn run(options: &BenchOptions) -> ExitCode {
+    measure::raise_file_limit();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "Cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let figures = runtime.block_on(bench(options));
+    runtime.shutdown_background();
+    match figures {
+        Ok(figures) => {
+            print(&figures, options.json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are the program's answer")]
+fn print(figures: &Value, json: bool) {
+    if json {
+        println!("{figures}");
+        return;
+    }
+    for (name, value) in figures.as_object().into_iter().flatten() {
+        println!("{name:>20}  {value}");
+    }
+}
+
+async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {
+    let started = tokio::time::Instant::now();
+    let mesh = Mesh::start(options.peers, CONNECT).await?;
+    let connected = started.elapsed();
+    let load = Load {
+        messages: options.messages,
+        size: options.size,
+        rate: options.rate,
+        all_send: options.senders == Senders::All,
+        burst: options.burst,
+    };
+    let before = Usage::now();
+    let result = mesh.run(&load).await?;
+    let used = Usage::now().since(&before);
+    let rss_mb = measure::rss_mb().map(|rss| rss / f64::from(options.peers));
+    mesh.quit().await;
+
+    let expected = u64::from(options.messages) * u64::from(options.peers - 1);
+    let deliveries = result.deliveries();
+    let seconds = result.seconds();
+    let per_thousand = |cpu: f64| cpu * 1_000.0 / real(deliveries.max(1));
+    Ok(json!({
+        "peers": options.peers,
+        "messages": options.messages,
+        "size": options.size,
+        "senders": if load.all_send { "all" } else { "one" },
+        "seconds": round(seconds),
+        "deliveries": deliveries,
+        "deliveries_per_s": round(real(deliveries) / seconds.max(1e-9)),
+        "latency_ms": {
+            "p50": round(result.latency_ms(0.50)),
+            "p99": round(result.latency_ms(0.99)),
+            "max": round(result.latency_ms(1.0)),
+        },
+        "lost": expected.saturating_sub(deliveries),
+        "duplicates": result.duplicates(),
+        "cpu_s_per_1000": used.cpu_s.map(per_thousand).map(round),
+        "bytes_per_delivery": used.loopback_bytes.map(|bytes| round(bytes / real(deliveries.max(1)))),
+        "rss_mb_per_node": rss_mb.map(round),
+        "connected_s": round(connected.as_secs_f64()),
+    }))
+}
+
+/// Counts are far below 2^52.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+/// Four decimals are more than the measurement has.
+fn round(figure: f64) -> f64 {
+    (figure * 10_000.0).round() / 10_000.0
+}

@@ -1,0 +1,66 @@
+//! What the process has used: from `/proc`, so on Linux only; elsewhere the figures are missing, not wrong.
+
+use std::fs;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Clock ticks a second in `/proc/self/stat`; Linux has said 100 to programs on every architecture since 2.4.
+const TICKS_PER_S: f64 = 100.0;
+
+/// What was used up to a moment, or between two.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usage {
+    /// Processor time of all threads, in seconds.
+    pub(super) cpu_s: Option<f64>,
+    /// Bytes that have passed the loopback interface, of all programs.
+    pub(super) loopback_bytes: Option<f64>,
+}
+
+impl Usage {
+    /// Up to now.
+    pub(super) fn now() -> Self {
+        Self { cpu_s: cpu_s(), loopback_bytes: loopback_bytes() }
+    }
+
+    /// Between then and this.
+    pub(super) fn since(&self, then: &Self) -> Self {
+        let less = |now: Option<f64>, then: Option<f64>| Some(now? - then?);
+        Self {
+            cpu_s: less(self.cpu_s, then.cpu_s),
+            loopback_bytes: less(self.loopback_bytes, then.loopback_bytes),
+        }
+    }
+}
+
+fn cpu_s() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in brackets may hold spaces; what follows it does not.
+    let (_name, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / TICKS_PER_S)
+}
+
+fn loopback_bytes() -> Option<f64> {
+    let table = fs::read_to_string("/proc/net/dev").ok()?;
+    let line = table.lines().find_map(|line| line.trim().strip_prefix("lo:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Resident memory of the process.
+pub(super) fn rss_mb() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1_024.0)
+}
+
+/// A full mesh of N nodes has N × N sockets.
+pub(super) fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "The limit of open files could not be raised");
+    }
+}

@@ -1,0 +1,281 @@
+//! The mesh of a bench, the load on it, and what arrived when.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use ed25519_dalek::SigningKey;
+use lanyard_protocol::cose::public_key;
+use lanyard_protocol::ids::{AccountId, MessageId, Role};
+use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::policy::{LOBBY, Policy, RoomRules, Rules, SignedPolicy};
+use lanyard_protocol::ticket::{Claims, Ticket};
+use lanyard_protocol::time::RealmClock;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::event::{NodeEvent, Via};
+use crate::node::{Node, NodeConfig};
+
+/// After the last message: what has not arrived after this long without any arrival is lost.
+const QUIET: Duration = Duration::from_secs(5);
+/// Sends that wait for the store at the same time, in a burst.
+const IN_FLIGHT: usize = 128;
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Load {
+    pub(super) messages: u32,
+    pub(super) size: u32,
+    pub(super) rate: Option<f64>,
+    pub(super) all_send: bool,
+    pub(super) burst: bool,
+}
+
+/// Nodes that are all linked with each other.
+#[derive(Debug)]
+pub(super) struct Mesh {
+    nodes: Vec<Node>,
+    folder: PathBuf,
+}
+
+/// What arrived at the nodes that did not send it.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    /// Times from sending to showing, sorted.
+    latencies: Vec<Duration>,
+    duplicates: u64,
+    took: Duration,
+}
+
+impl Mesh {
+    /// Starts the nodes and waits until each is linked with each.
+    pub(super) async fn start(peers: u32, within: Duration) -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("lanyard-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).context("Cannot make a folder for the stores")?;
+        let realm = SigningKey::from_bytes(&random()?);
+        let mut mesh = Self { nodes: Vec::new(), folder };
+        let mut known: Vec<PeerAddresses> = Vec::new();
+        for number in 0..peers {
+            let node = mesh.start_node(&realm, number, known.clone())?;
+            known.push(address_of(&node).await?);
+            mesh.nodes.push(node);
+        }
+        let whole = async {
+            for node in &mesh.nodes {
+                let others = mesh.nodes.len() - 1;
+                node.status().wait_for(|status| status.neighbours.len() == others).await?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(within, whole).await.context("The mesh did not become whole")??;
+        Ok(mesh)
+    }
+
+    fn start_node(
+        &self,
+        realm: &SigningKey,
+        number: u32,
+        candidates: Vec<PeerAddresses>,
+    ) -> anyhow::Result<Node> {
+        let now = Clock::new().now().wall_ms;
+        let key = SigningKey::from_bytes(&random()?);
+        let claims = Claims {
+            realm: public_key(realm),
+            account: AccountId(random()?),
+            id: random()?,
+            issued_at_s: now / 1_000,
+            expires_at_s: now / 1_000 + 86_400,
+            peer: public_key(&key),
+            username: format!("peer{number}"),
+            nickname: format!("Peer {number}"),
+            role: Role::Member,
+            device: 1,
+            policy: 1,
+        };
+        let config = NodeConfig {
+            key,
+            ticket: Ticket::issue(claims, realm),
+            policy: SignedPolicy::sign(policy(realm, now), realm)?,
+            clock: RealmClock::restored(0, 0),
+            database: self.folder.join(format!("{number}.db")),
+            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)],
+            candidates,
+            profile: None,
+        };
+        Ok(Node::start(config)?)
+    }
+
+    /// Sends the load and waits until all of it has arrived, or nothing more does.
+    pub(super) async fn run(&self, load: &Load) -> anyhow::Result<Arrivals> {
+        let mut listeners = JoinSet::new();
+        for node in &self.nodes {
+            listeners.spawn(listen(node.events(), load.messages));
+        }
+        let started = Instant::now();
+        let sent = self.send(load, started).await?;
+        let mut arrivals = Arrivals::default();
+        let mut last = started;
+        while let Some(heard) = listeners.join_next().await {
+            let heard = heard?;
+            arrivals.duplicates += heard.duplicates;
+            for (id, at) in heard.first {
+                if let Some(sent_at) = sent.get(&id) {
+                    arrivals.latencies.push(at.saturating_duration_since(*sent_at));
+                    last = last.max(at);
+                }
+            }
+        }
+        arrivals.latencies.sort_unstable();
+        arrivals.took = last.saturating_duration_since(started);
+        Ok(arrivals)
+    }
+
+    /// Sends everything; the times are those before each send.
+    async fn send(
+        &self,
+        load: &Load,
+        started: Instant,
+    ) -> anyhow::Result<BTreeMap<MessageId, Instant>> {
+        let mut sent = BTreeMap::new();
+        let mut in_flight: JoinSet<anyhow::Result<(MessageId, Instant)>> = JoinSet::new();
+        let senders = if load.all_send { self.nodes.len() } else { 1 };
+        let window = if load.burst || load.rate.is_some() { IN_FLIGHT } else { senders };
+        for number in 0..load.messages {
+            if let Some(rate) = load.rate.filter(|rate| *rate > 0.0) {
+                let due = started + Duration::from_secs_f64(f64::from(number) / rate);
+                tokio::time::sleep_until(due).await;
+            }
+            if in_flight.len() >= window
+                && let Some(done) = in_flight.join_next().await
+            {
+                let (id, at) = done??;
+                sent.insert(id, at);
+            }
+            let sender = usize::try_from(number)? % senders;
+            let Some(node) = self.nodes.get(sender).cloned() else { bail!("no sender") };
+            let text = text(number, load.size);
+            in_flight.spawn(async move {
+                let at = Instant::now();
+                Ok((node.send(LOBBY, &text).await?.id, at))
+            });
+        }
+        while let Some(done) = in_flight.join_next().await {
+            let (id, at) = done??;
+            sent.insert(id, at);
+        }
+        Ok(sent)
+    }
+
+    /// Ends the nodes and removes their stores.
+    pub(super) async fn quit(self) {
+        let mut quitting = JoinSet::new();
+        for node in self.nodes {
+            quitting.spawn(async move { node.quit().await });
+        }
+        quitting.join_all().await;
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            tracing::warn!(%error, "The stores of the bench could not be removed");
+        }
+    }
+}
+
+impl Arrivals {
+    pub(super) fn deliveries(&self) -> u64 {
+        self.latencies.len() as u64
+    }
+
+    pub(super) fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// From the first send to the last arrival.
+    pub(super) fn seconds(&self) -> f64 {
+        self.took.as_secs_f64()
+    }
+
+    /// The latency below which this share of the deliveries was.
+    pub(super) fn latency_ms(&self, share: f64) -> f64 {
+        let last = self.latencies.len().saturating_sub(1);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index into a list that is far shorter than 2^52"
+        )]
+        let index = (last as f64 * share).round() as usize;
+        self.latencies.get(index).map_or(0.0, |latency| latency.as_secs_f64() * 1_000.0)
+    }
+}
+
+/// What one node heard of others, each message once.
+#[derive(Debug, Default)]
+struct Heard {
+    first: BTreeMap<MessageId, Instant>,
+    duplicates: u64,
+}
+
+/// Listens until every message has been shown, or nothing comes any more.
+async fn listen(mut events: tokio::sync::broadcast::Receiver<NodeEvent>, messages: u32) -> Heard {
+    let mut heard = Heard::default();
+    let mut shown = 0;
+    while shown < messages {
+        match tokio::time::timeout(QUIET, events.recv()).await {
+            Ok(Ok(NodeEvent::Message(message))) => {
+                shown += 1;
+                if message.via != Via::Own
+                    && heard.first.insert(message.id, Instant::now()).is_some()
+                {
+                    heard.duplicates += 1;
+                }
+            }
+            Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
+            Ok(Err(RecvError::Closed)) | Err(_) => break,
+        }
+    }
+    heard
+}
+
+/// Where a node listens, once it does.
+async fn address_of(node: &Node) -> anyhow::Result<PeerAddresses> {
+    let mut status = node.status();
+    let status = Arc::clone(&*status.wait_for(|status| !status.listen.is_empty()).await?);
+    let addresses = status.listen.iter().filter_map(|at| at.split("/p2p/").next());
+    Ok(PeerAddresses { peer: status.me.peer, addresses: addresses.map(str::to_owned).collect() })
+}
+
+/// A realm without quota.
+fn policy(realm: &SigningKey, now: u64) -> Policy {
+    Policy {
+        realm: public_key(realm),
+        number: 1,
+        issued_at: now,
+        name: "Bench".into(),
+        rules: vec![Rules {
+            per_minute: 0,
+            guest_per_minute: 0,
+            per_day: u64::MAX,
+            ..Rules::default_from(now.saturating_sub(86_400_000))
+        }],
+        rooms: vec![RoomRules::lobby()],
+        sanctions: Vec::new(),
+        settled: Vec::new(),
+    }
+}
+
+/// A text of that many bytes, different for each number.
+fn text(number: u32, size: u32) -> String {
+    let size = usize::try_from(size).unwrap_or_default();
+    format!("{:.<size$}", format!("message {number} "))
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(bytes)
+}

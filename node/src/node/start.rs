@@ -1,0 +1,180 @@
+//! Starting a node: port, store, engine, swarm and loop put together.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use lanyard_protocol::engine::{self, Engine, Topic};
+use lanyard_protocol::ids::{PeerKey, Role};
+use lanyard_protocol::limits::{RESEND_AGE_MS_MAX, SEEN_MS};
+use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::policy::SignedPolicy;
+use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::time::{Now, RealmClock};
+use libp2p::Swarm;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::Node;
+use crate::clock::Clock;
+use crate::net::behaviour::Behaviour;
+use crate::net::event_loop::{EventLoop, State};
+use crate::net::gate::GateConfig;
+use crate::net::ports::{self, PortError};
+use crate::net::status::{self, Surroundings};
+use crate::net::{translate, transport};
+use crate::profile::Profile;
+use crate::store::{Opened, Reader, StoreError, Writer};
+
+/// Commands that wait for the loop: more than a person types, fewer than a script can pile up.
+const COMMANDS: usize = 256;
+/// Events that a slow reader may be behind before it is told to reload from the store.
+const EVENTS: usize = 4_096;
+/// Reports of the gate that wait for the loop: as many as there can be pending connections.
+const REPORTS: usize = 2_048;
+/// What the store has written and the loop has not told yet.
+const STORED: usize = 4_096;
+/// Links stand until somebody closes them: gossipsub alone would not keep one open.
+const IDLE: Duration = Duration::from_secs(365 * 86_400);
+/// What a node starts from.
+#[derive(Debug)]
+pub struct NodeConfig {
+    /// The device key.
+    pub key: SigningKey,
+    /// A valid ticket for it.
+    pub ticket: Ticket,
+    /// The newest policy known.
+    pub policy: SignedPolicy,
+    /// Realm time.
+    pub clock: RealmClock,
+    /// The store's file.
+    pub database: PathBuf,
+    /// Where to listen; empty for everywhere and the port used last.
+    pub listen: Vec<SocketAddr>,
+    /// Peers to begin with, besides those in the store.
+    pub candidates: Vec<PeerAddresses>,
+    /// Held as long as the node runs: the profile's lock.
+    pub profile: Option<Profile>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port in use, or an address that is not to be had.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The store cannot be used.
+    #[error("the message store cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// Something else that this machine does not give.
+    #[error("the node cannot start: {0}")]
+    System(String),
+}
+
+/// See [`Node::start`].
+pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
+    let clock = Clock::new();
+    let now = clock.now();
+    let realm = config.ticket.claims().realm;
+    let opened = Opened::open(&config.database, &realm)?;
+    let reader = Reader::open(&config.database, &realm)?;
+    let boot = opened.next_boot(now.wall_ms).map_err(system)?;
+    let listen = choose_ports(&config, &opened)?;
+    let candidates = [config.candidates.clone(), reader.peers()?].concat();
+    let around = Surroundings { messages: reader.count()?, ..Surroundings::default() };
+    let engine = engine(&config, boot, &reader, now)?;
+
+    let (view, view_seen) = watch::channel(Arc::new(engine.view()));
+    let (report, reports) = mpsc::channel(REPORTS);
+    let gate = GateConfig { view: view_seen, reports: report, clock };
+    let swarm = swarm(&config, gate, &realm, &listen)?;
+    let (told, stored) = mpsc::channel(STORED);
+    let (commands, commanded) = mpsc::channel(COMMANDS);
+    let (events, _first) = broadcast::channel(EVENTS);
+    let (status, status_seen) = watch::channel(Arc::new(status::build(&engine, &around, now)));
+    let event_loop = EventLoop {
+        clock,
+        realm,
+        engine,
+        swarm,
+        writer: Writer::start(opened, told).map_err(system)?,
+        view,
+        reports,
+        commands: commanded,
+        stored,
+        events: events.clone(),
+        status,
+        around,
+        state: State::starting_with(candidates),
+    };
+    let profile = config.profile;
+    tokio::spawn(async move {
+        Box::pin(event_loop.run()).await;
+        drop(profile);
+    });
+    Ok(Node { commands, events, status: status_seen, reader })
+}
+
+fn system(error: impl Display) -> StartError {
+    StartError::System(error.to_string())
+}
+
+/// Fixes the ports, and remembers them: addresses that others have stored must stay true.
+fn choose_ports(config: &NodeConfig, opened: &Opened) -> Result<Vec<SocketAddr>, StartError> {
+    let listen = ports::choose(&config.listen, opened.last_port().map_err(system)?)?;
+    if let Some(address) = listen.first() {
+        opened.remember_port(address.port()).map_err(system)?;
+    }
+    Ok(listen)
+}
+
+fn engine(config: &NodeConfig, boot: u64, reader: &Reader, now: Now) -> Result<Engine, StartError> {
+    let realm_ms = config.clock.peek_ms(now);
+    let (seen, largest_sent_at) = reader.recent(realm_ms.saturating_sub(SEEN_MS))?;
+    let config = engine::Config {
+        key: config.key.clone(),
+        ticket: config.ticket.clone(),
+        policy: config.policy.clone(),
+        boot,
+        session: u64::from_le_bytes(random()?),
+        clock: config.clock.clone(),
+        seen,
+        largest_sent_at,
+        unsent: reader.unsent(realm_ms.saturating_sub(RESEND_AGE_MS_MAX))?,
+        seed: random()?,
+    };
+    Ok(Engine::new(config, now))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(system)?;
+    Ok(bytes)
+}
+
+fn swarm(
+    config: &NodeConfig,
+    gate: GateConfig,
+    realm: &PeerKey,
+    listen: &[SocketAddr],
+) -> Result<Swarm<Behaviour>, StartError> {
+    let is_authority = config.ticket.claims().role == Role::Authority;
+    let transport = transport::gated(&config.key, gate).map_err(system)?;
+    let mut behaviour = Behaviour::new(realm, is_authority).map_err(system)?;
+    // The rendezvous' own node never hears chat: it is not subscribed to it.
+    let topics = if is_authority { &[Topic::Control][..] } else { &Topic::ALL };
+    for topic in topics {
+        behaviour.gossipsub.subscribe(&translate::topic(*topic, realm)).map_err(system)?;
+    }
+    let local = translate::keypair(&config.key).public().to_peer_id();
+    let limits = libp2p::swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(IDLE)
+        .with_smart_dial();
+    let mut swarm = Swarm::new(transport, behaviour, local, limits);
+    for address in listen {
+        swarm.listen_on(ports::multiaddr(*address)).map_err(system)?;
+    }
+    Ok(swarm)
+}
