@@ -12,4 +12,6 @@ mod harness;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod passes;
+#[cfg(test)]
 mod serving;
