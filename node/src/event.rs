@@ -156,6 +156,18 @@ pub struct Refusal {
     pub retry_after_s: Option<u64>,
 }
 
+impl Refusal {
+    /// A refusal for an error of ours, whose words become a sentence.
+    #[must_use]
+    pub fn new(code: RefusalCode, error: &dyn std::error::Error) -> Self {
+        let words = error.to_string();
+        let mut rest = words.chars();
+        let first = rest.next().into_iter().flat_map(char::to_uppercase);
+        let reason = first.chain(rest).chain(['.']).collect();
+        Self { code, reason, retry_after_s: None }
+    }
+}
+
 /// The codes that programs branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalCode {

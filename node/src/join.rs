@@ -328,7 +328,7 @@ fn start_refusal(error: StartError) -> Refusal {
     match error {
         StartError::Store(error) => ProfileError::from(error).into(),
         StartError::Port(_) | StartError::System(_) => {
-            refusal(RefusalCode::CannotListen, &error.to_string())
+            Refusal::new(RefusalCode::CannotListen, &error)
         }
     }
 }

@@ -51,7 +51,7 @@ impl From<ProfileError> for Refusal {
                 RefusalCode::ProfileDamaged
             }
         };
-        Self { code, reason: error.to_string(), retry_after_s: None }
+        Self::new(code, &error)
     }
 }
 

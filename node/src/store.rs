@@ -10,6 +10,8 @@ mod reader;
 mod row;
 mod writer;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +30,12 @@ pub enum StoreError {
         path: PathBuf,
         /// What SQLite says.
         source: rusqlite::Error,
+    },
+    /// Something else stands in its place.
+    #[error("{path} is damaged, or not a message store")]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
     },
     /// Written by a newer version.
     #[error("{path} was written by a newer version of Lanyard; update this one")]
@@ -55,11 +63,27 @@ fn sqlite_error(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
 /// Opens the file for writing, bringing it to the newest schema.
 fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     let error = sqlite_error(path);
+    if is_other_file(path) {
+        return Err(StoreError::NotAStore { path: path.to_owned() });
+    }
     let mut connection = Connection::open(path).map_err(&error)?;
     configure(&connection).map_err(&error)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(&error)?;
     migrations::run(&mut connection, path)?;
     Ok(connection)
+}
+
+/// Whether something stands there that is no SQLite file. To be asked before SQLite opens it: with a write-ahead
+/// log beside it, SQLite would write pages into whatever it finds. A missing file is none, and so is an empty one,
+/// which a program leaves that was killed before its first write.
+#[must_use]
+pub fn is_other_file(path: &Path) -> bool {
+    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+    // A file that cannot be opened is SQLite's to complain about.
+    let Ok(file) = File::open(path) else { return false };
+    let mut start = Vec::new();
+    let read = file.take(MAGIC.len() as u64).read_to_end(&mut start);
+    read.is_err() || (!start.is_empty() && start != MAGIC)
 }
 
 fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {

@@ -169,7 +169,7 @@ impl Desk {
                 let (from, office) = (*from, Arc::clone(&self.office));
                 let reply_to = self.reply_to.clone();
                 tokio::spawn(async move {
-                    let reply = office.answer(key, from, request, clock::unix_ms()).await;
+                    let reply = office.answer(key, from, request, clock::unix_ms).await;
                     let reply = reply.to_bytes();
                     // The desk may have closed meanwhile.
                     reply_to.send(Answer { connection: connection_id, channel, reply }).await.ok();

@@ -88,19 +88,20 @@ impl Office {
         self.pool.hasher().calls()
     }
 
-    /// Answers one request of the device whose key Noise has proved.
+    /// Answers one request of the device whose key Noise has proved. `clock` gives unix milliseconds.
     pub async fn answer(
         &self,
         peer: PeerKey,
         from: SocketAddr,
         request: Request,
-        clock_ms: u64,
+        clock: impl Fn() -> u64,
     ) -> Reply {
+        let clock_ms = clock();
         let visit = Visit { peer, from, nickname: None, device_label: None, clock_ms };
         let answered = match request {
-            Request::Login(login) => self.login(visit, login).await,
+            Request::Login(login) => self.login(visit, login, clock).await,
             Request::Renew(renew) => self.renew(visit, renew.account).await,
-            Request::ChangePassword(change) => self.change_password(visit, change).await,
+            Request::ChangePassword(change) => self.change_password(visit, change, clock).await,
             Request::Unknown(_op) => return denied(DenialCode::Unsupported, String::new(), None),
         };
         match answered {
@@ -115,12 +116,18 @@ impl Office {
         }
     }
 
-    async fn login(&self, visit: Visit, login: Login) -> Result<Reply, LoginError> {
+    async fn login(
+        &self,
+        visit: Visit,
+        login: Login,
+        clock: impl Fn() -> u64,
+    ) -> Result<Reply, LoginError> {
         let Login { username, password, nickname, device_label } = login;
         match self.check(&visit, username, password, None).await? {
             Checked::Not(reply) => Ok(reply),
             Checked::Right { account, rehash } => {
-                let visit = Visit { nickname, device_label, ..visit };
+                // Read again: the check may have waited in a queue, and the device sets its clock by the reply.
+                let visit = Visit { nickname, device_label, clock_ms: clock(), ..visit };
                 let act = Act::Login { rehash };
                 self.grant(SignIn { account: *account, visit, act }).await
             }
@@ -131,6 +138,7 @@ impl Office {
         &self,
         visit: Visit,
         change: ChangePassword,
+        clock: impl Fn() -> u64,
     ) -> Result<Reply, LoginError> {
         let ChangePassword { username, old, new, cut_others } = change;
         let new = Password::new(new)?;
@@ -139,6 +147,7 @@ impl Office {
             Checked::Right { account, rehash } => {
                 let phc = rehash.ok_or(LoginError::WorkersGone)?;
                 let act = Act::ChangePassword { phc, cut_others };
+                let visit = Visit { clock_ms: clock(), ..visit };
                 self.grant(SignIn { account: *account, visit, act }).await
             }
         }

@@ -169,6 +169,10 @@ pub async fn serve(
     // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
     tokio::time::timeout(GOODBYE, member.quit()).await.ok();
     keeper.roll_call(Vec::new()).await;
+    if let Err(error) = keeper.store.run(|store| store.gather()).await {
+        let error = login::error_chain(&error);
+        tracing::warn!(%error, "The database has not been tidied");
+    }
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
     drop(store_thread);

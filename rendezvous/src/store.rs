@@ -137,6 +137,9 @@ impl Store {
     }
 
     fn open_file(path: PathBuf, create: OpenFlags) -> Result<Self, StoreError> {
+        if lanyard_node::store::is_other_file(&path) {
+            return Err(StoreError::Damaged { path });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
         let conn = Connection::open_with_flags(&path, flags).doing("open the database")?;
         prepare(conn, &path).map_err(|error| match error {
@@ -182,6 +185,15 @@ impl Store {
         let what = "replace the database";
         let backup = rusqlite::backup::Backup::new(&other.conn, &mut self.conn).doing(what)?;
         backup.run_to_completion(i32::MAX, Duration::from_millis(50), None).doing(what)
+    }
+
+    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if it cannot be written; the log then stays for the next start.
+    pub fn gather(&self) -> Result<(), StoreError> {
+        let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.conn.query_row(gather, [], |_row| Ok(())).doing("gather the write-ahead log")
     }
 
     /// The connection, for reading.

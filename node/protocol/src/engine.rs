@@ -330,6 +330,7 @@ pub struct Engine {
     denied: BTreeMap<PeerKey, Duration>,
     rejects: BTreeMap<PeerKey, VecDeque<Duration>>,
     fetching: BTreeMap<PeerKey, Duration>,
+    behind: Option<policy::Behind>,
     clock_offsets: BTreeMap<crate::ids::AccountId, i64>,
     tickets: TicketCache,
     seen: Seen,
@@ -369,6 +370,7 @@ impl Engine {
             denied: BTreeMap::new(),
             rejects: BTreeMap::new(),
             fetching: BTreeMap::new(),
+            behind: None,
             clock_offsets: BTreeMap::new(),
             tickets: TicketCache::default(),
             seen: Seen::default(),
@@ -436,6 +438,7 @@ impl Engine {
             self.book.next_due().filter(|_due| !self.ended),
             self.roster.next_expiry(),
             self.next_link_deadline(),
+            self.behind.as_ref().map(|behind| behind.ask_at),
         ]
         .into_iter()
         .flatten()
@@ -447,6 +450,7 @@ impl Engine {
         debug_assert!(self.outputs.is_empty(), "drain the outputs before the next timeout");
         self.clock.now_ms(now);
         self.link_deadlines(now);
+        self.catch_up(now);
         if now.mono >= self.next_link_check {
             self.next_link_check = now.mono.saturating_add(LINK_CHECK_EVERY);
             self.denied.retain(|_peer, until| now.mono < *until);

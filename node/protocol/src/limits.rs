@@ -79,6 +79,9 @@ pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
 pub const LOST_AFTER: Duration = Duration::from_secs(15);
 /// Who announced a higher policy number must show it within this time.
 pub const POLICY_DEADLINE: Duration = Duration::from_secs(10);
+/// Who has seen the head of a newer policy asks the next neighbour for it after this time: whoever forwarded the
+/// head may not have the document yet, and a ban must not wait.
+pub const POLICY_RETRY: Duration = Duration::from_millis(500);
 /// Shortest time between two refreshes of presence.
 pub const PRESENCE_REFRESH_MIN: Duration = Duration::from_mins(1);
 /// Added to the refresh for each peer in the roster: presence of a large realm stays cheap.

@@ -74,6 +74,7 @@ pub(crate) struct State {
     refused_dials: Vec<PeerKey>,
     gossip: Option<gossipsub::MessageId>,
     changed: bool,
+    untold: Vec<NodeEvent>,
     quit: Option<oneshot::Sender<()>>,
     ended: Option<Option<Refusal>>,
     slept: SleepWatch,
@@ -103,7 +104,7 @@ impl EventLoop {
                 Some(report) = self.reports.recv() => self.report(report),
                 event = self.swarm.select_next_some() => self.swarm_event(event),
             }
-            self.publish_status();
+            self.publish_news();
         }
         self.end().await;
     }
@@ -189,15 +190,19 @@ impl EventLoop {
         }
     }
 
-    fn tell(&self, event: NodeEvent) {
-        // Nobody listens: that is allowed, the store has everything.
-        self.events.send(event).ok();
+    fn tell(&mut self, event: NodeEvent) {
+        self.state.untold.push(event);
     }
 
-    fn publish_status(&mut self) {
+    /// The state before the events: whoever hears of something finds it in the state.
+    fn publish_news(&mut self) {
         if std::mem::take(&mut self.state.changed) {
             let status = status::build(&self.engine, &self.around, self.clock.now());
             self.status.send_replace(Arc::new(status));
+        }
+        for event in self.state.untold.drain(..) {
+            // Nobody listens: that is allowed, the store has everything.
+            self.events.send(event).ok();
         }
     }
 
@@ -206,6 +211,7 @@ impl EventLoop {
         if ended.is_none() {
             self.feed(Input::Quit);
         }
+        self.publish_news();
         // Gossipsub does not say when something has left, so it gets a moment.
         let farewell = async {
             loop {

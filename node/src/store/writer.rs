@@ -214,6 +214,16 @@ impl Thread {
                 break;
             }
         }
+        self.gather();
+    }
+
+    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything, also for
+    /// whoever copies it. Readers that are still open may prevent it; then the next start does it.
+    fn gather(&self) {
+        let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.opened.connection.query_row(gather, [], |_row| Ok(())) {
+            tracing::debug!(%error, "The write-ahead log stays");
+        }
     }
 
     fn write(&mut self, batch: &[Write]) -> Vec<Stored> {

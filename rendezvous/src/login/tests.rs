@@ -81,7 +81,7 @@ impl Desk {
             nickname: nickname.map(str::to_owned),
             device_label: None,
         });
-        self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, now).await
+        self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, || now).await
     }
 
     async fn act(
@@ -243,9 +243,28 @@ async fn a_password_changed_during_the_check_does_not_let_in() {
 }
 
 #[tokio::test]
+async fn realm_time_is_read_after_the_check() {
+    let desk = Desk::open();
+    let times = std::cell::Cell::new(NOW);
+    // Each look at the clock finds it three seconds later, as if the queue were long.
+    let clock = || times.replace(times.get() + 3_000);
+    let request = Request::Login(Login {
+        username: "alice".to_owned(),
+        password: Zeroizing::new("alice-password".to_owned()),
+        nickname: None,
+        device_label: None,
+    });
+    let from = "192.0.2.1:1".parse().unwrap();
+    let Reply::Granted(grant) = desk.office.answer(LAPTOP, from, request, clock).await else {
+        panic!("not in");
+    };
+    assert_eq!(grant.realm_time, NOW + 3_000);
+}
+
+#[tokio::test]
 async fn an_unknown_operation_is_answered() {
     let desk = Desk::open();
     let from = "192.0.2.1:1".parse().unwrap();
-    let reply = desk.office.answer(LAPTOP, from, Request::Unknown(9), NOW).await;
+    let reply = desk.office.answer(LAPTOP, from, Request::Unknown(9), || NOW).await;
     assert_eq!(code(&reply), Some(DenialCode::Unsupported));
 }

@@ -77,6 +77,7 @@ impl Engine {
         }
         if theirs > ours {
             self.fetch_policy(source, head.number, now);
+            self.fall_behind(theirs, now);
         }
         Ok(())
     }

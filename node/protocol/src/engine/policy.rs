@@ -4,11 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{PeerKey, Role};
-use crate::limits::POLICY_DEADLINE;
+use crate::limits::{POLICY_DEADLINE, POLICY_RETRY};
 use crate::policy::SignedPolicy;
 use crate::time::Now;
 
-use super::{EndReason, Engine, Event, LinkId, Output, Topic};
+use super::{EndReason, Engine, Event, Link, LinkId, Output, Topic};
+
+/// A signed head has shown a policy that nobody has given us yet.
+#[derive(Debug)]
+pub(super) struct Behind {
+    /// Number and hash of that policy.
+    rank: (u64, [u8; 32]),
+    /// When the next neighbour is asked.
+    pub(super) ask_at: Duration,
+    asked: usize,
+}
 
 impl Engine {
     /// A number above ours, in a Hello, a ticket or a head, proves that we are behind.
@@ -25,6 +35,36 @@ impl Engine {
         }
         self.fetching.insert(peer, now.mono.saturating_add(POLICY_DEADLINE));
         self.outputs.push_back(Output::FetchPolicy { peer, number });
+    }
+
+    /// The neighbour that forwarded a head has been asked, but it may not have the document itself yet, and gossip
+    /// does not repeat the head when it comes from the others.
+    pub(super) fn fall_behind(&mut self, rank: (u64, [u8; 32]), now: Now) {
+        if self.behind.as_ref().is_none_or(|behind| behind.rank < rank) {
+            let ask_at = now.mono.saturating_add(POLICY_RETRY);
+            self.behind = Some(Behind { rank, ask_at, asked: 0 });
+        }
+    }
+
+    /// Asks one neighbour after the other, the login node's own first.
+    pub(super) fn catch_up(&mut self, now: Now) {
+        let Some(behind) = self.behind.as_mut().filter(|behind| behind.ask_at <= now.mono) else {
+            return;
+        };
+        let authority = |link: &&Link| link.ticket.claims().role == Role::Authority;
+        let mut peers: Vec<PeerKey> =
+            self.links.values().filter(authority).map(|link| link.peer).collect();
+        peers.extend(self.links.values().filter(|link| !authority(link)).map(|link| link.peer));
+        let turn = behind.asked.checked_rem(peers.len()).and_then(|turn| peers.get(turn));
+        let Some(peer) = turn.copied().filter(|_peer| !self.ended) else {
+            // The next link begins with a Hello, which shows the number again.
+            self.behind = None;
+            return;
+        };
+        behind.asked = behind.asked.saturating_add(1);
+        behind.ask_at = now.mono.saturating_add(POLICY_RETRY);
+        let number = behind.rank.0;
+        self.fetch_policy(peer, number, now);
     }
 
     /// A ticket names a policy that its bearer must be able to show.
@@ -60,6 +100,7 @@ impl Engine {
         }
         self.policy = Arc::new(policy.policy().clone());
         self.signed_policy = policy.clone();
+        self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
         self.view_is_stale = true;
         self.outputs.push_back(Output::StorePolicy(Box::new(policy)));
         self.event(Event::Policy { number: self.policy.number });

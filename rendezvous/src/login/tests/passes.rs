@@ -12,7 +12,7 @@ const WEEK: u64 = 7 * DAY;
 impl Desk {
     async fn renew(&self, account: AccountId, peer: PeerKey, now: u64) -> Reply {
         let request = Request::Renew(Renew { account });
-        self.office.answer(peer, "192.0.2.9:50000".parse().unwrap(), request, now).await
+        self.office.answer(peer, "192.0.2.9:50000".parse().unwrap(), request, || now).await
     }
 
     async fn change(&self, old: &str, new: &str, cut_others: bool, peer: PeerKey) -> Reply {
@@ -22,7 +22,7 @@ impl Desk {
             new: Zeroizing::new(new.to_owned()),
             cut_others,
         });
-        self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, NOW).await
+        self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, || NOW).await
     }
 
     /// Signs alice in on a device.

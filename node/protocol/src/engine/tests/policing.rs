@@ -6,7 +6,7 @@ use super::harness::{
 };
 use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::Hello;
-use crate::limits::POLICY_DEADLINE;
+use crate::limits::{POLICY_DEADLINE, POLICY_RETRY};
 use crate::message::Acceptance;
 use crate::policy::{SanctionKind, SignedPolicy};
 use crate::testing::{self, T0};
@@ -60,6 +60,28 @@ fn r56_a_neighbour_is_asked_once_until_it_answers() {
     assert!(fetched(&peer.gossip(3, Topic::Control, &head(6))).is_empty());
     peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: None });
     assert_eq!(fetched(&peer.gossip(3, Topic::Control, &head(7))), [(key_of(3), 7)]);
+}
+
+#[test]
+fn r56_who_forwards_a_head_without_the_document_does_not_leave_us_behind() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 3);
+    peer.link(2, 4);
+    let newer = policy(5, |_policy| {});
+    let head = newer.sign_head(&realm());
+    assert_eq!(fetched(&peer.gossip(3, Topic::Control, &head)), [(key_of(3), 5)]);
+    assert!(fetched(&peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: None })).is_empty());
+    let mut asked: Vec<_> = fetched(&peer.advance(POLICY_RETRY));
+    asked.extend(fetched(&peer.advance(POLICY_RETRY)));
+    asked.sort_unstable();
+    let mut everybody = vec![(key_of(3), 5), (key_of(4), 5)];
+    everybody.sort_unstable();
+    assert_eq!(asked, everybody);
+    let bytes = Some(newer.as_bytes().to_vec());
+    peer.feed(Input::PolicyFetched { peer: key_of(4), bytes });
+    assert_eq!(peer.engine.signed_policy().policy().number, 5);
+    peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: None });
+    assert!(fetched(&peer.advance(POLICY_RETRY * 3)).is_empty());
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! Ports that are taken, and programs that are asked to end.
+
+use std::net::{SocketAddr, TcpListener};
+
+use serde_json::{Value, json};
+
+use crate::harness::{PATIENCE, Peer, Realm, Signal, TWO_SECONDS, chat, together};
+
+fn taken() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+#[test]
+fn a_port_in_use_is_named_by_both_programs() {
+    let realm = Realm::with(&["alice"]);
+    let (_held, address) = taken();
+    let (port, address) = (address.port().to_string(), address.to_string());
+
+    let refused = realm.peer("alice").listen(&address).refused();
+    assert_eq!(refused["code"], "cannot-listen");
+    assert!(refused["reason"].as_str().unwrap().contains(&port), "{refused}");
+
+    for options in [["--listen", &address], ["--mesh-listen", &address]] {
+        let other = realm.another();
+        let mut serving = other.serve_program(&options);
+        let failed = serving.expect("an error", PATIENCE, |line| line["error"] == "failed");
+        assert!(failed["message"].as_str().unwrap().contains(&port), "{failed}");
+        assert_eq!(serving.end(TWO_SECONDS).code(), Some(1));
+    }
+}
+
+#[test]
+fn the_ports_of_the_last_time_are_taken_again() {
+    let mut realm = Realm::with(&["alice"]);
+    let (desk, listen) = (realm.desk(), listens(realm.join("alice")));
+    realm.stop(Signal::TERM);
+    realm.serve();
+    assert_eq!(realm.desk(), desk);
+    assert_eq!(listens(realm.join("alice")), listen);
+}
+
+/// Where a peer listens, once it is in the mesh.
+fn listens(mut peer: Peer) -> Value {
+    peer.expect_rendezvous("online", PATIENCE);
+    let listen = peer.ask(json!({"cmd": "status"}))["listen"].take();
+    assert_eq!(listen.as_array().map(Vec::len), Some(1));
+    peer.quit();
+    listen
+}
+
+#[test]
+fn both_programs_end_within_two_seconds_of_a_signal_and_the_others_are_told() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut realm = Realm::with(&["alice", "bob"]);
+        let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
+        together(&mut [&mut alice, &mut bob]);
+        chat(&mut alice, &mut bob, PATIENCE);
+        assert_eq!(bob.stop(signal).code(), Some(0));
+        alice.expect_presence(bob.id(), "left", TWO_SECONDS);
+        alice.forget();
+        assert_eq!(realm.stop(signal).code(), Some(0));
+        alice.expect_rendezvous("offline", PATIENCE);
+        assert_eq!(alice.stop(signal).code(), Some(0));
+    }
+}
+
+#[test]
+fn a_second_login_node_on_a_data_directory_is_refused() {
+    let realm = Realm::with(&["alice"]);
+    let mut second = realm.serve_program(&["--listen", "127.0.0.1:0"]);
+    second.expect("an error", PATIENCE, |line| line["error"] == "failed");
+    assert_eq!(second.end(TWO_SECONDS).code(), Some(1));
+    realm.join("alice").quit();
+}

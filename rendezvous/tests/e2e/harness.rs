@@ -1,0 +1,264 @@
+//! A realm of its own for each test, and the real programs on it.
+//!
+//! Tests that start processes run one at a time on this machine: each realm holds a lock while it lives.
+//! Nothing here sleeps: a test waits for a line that a program prints, with a deadline.
+
+mod peer;
+mod program;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub(crate) use peer::{Peer, Start, chat, together};
+pub(crate) use program::{Program, Signal};
+
+/// For what has no deadline of its own: longer than anything takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How soon programs end after SIGTERM, SIGINT or `quit`, and rules reach everybody (design §9).
+pub(crate) const TWO_SECONDS: Duration = Duration::from_secs(2);
+
+/// A data directory with cheap Argon2, and `serve` on it.
+pub(crate) struct Realm {
+    serving: Option<Program>,
+    listening: Value,
+    log_filter: Option<&'static str>,
+    dir: tempfile::TempDir,
+    alone: Arc<File>,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The JSON lines of the answer.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        assert_eq!(self.code, Some(0), "{} {}", self.stdout, self.stderr);
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The one JSON object of a successful answer.
+    pub(crate) fn done(&self) -> Value {
+        let mut lines = self.lines();
+        assert_eq!(lines.len(), 1, "{}", self.stdout);
+        lines.remove(0)
+    }
+}
+
+impl Realm {
+    /// A fresh realm that is served, with these accounts.
+    pub(crate) fn with(names: &[&str]) -> Self {
+        Self::served(None, names)
+    }
+
+    /// The same, with `RUST_LOG` set for all its programs.
+    pub(crate) fn logging(log_filter: &'static str, names: &[&str]) -> Self {
+        Self::served(Some(log_filter), names)
+    }
+
+    fn served(log_filter: Option<&'static str>, names: &[&str]) -> Self {
+        let mut realm = Self::unserved(Arc::new(alone()), log_filter);
+        realm.serve();
+        names.iter().for_each(|name| realm.add(name));
+        realm
+    }
+
+    /// A second realm beside this one, not served yet.
+    pub(crate) fn another(&self) -> Self {
+        Self::unserved(Arc::clone(&self.alone), self.log_filter)
+    }
+
+    fn unserved(alone: Arc<File>, log_filter: Option<&'static str>) -> Self {
+        build_node();
+        let dir = tempfile::tempdir().unwrap();
+        let realm = Self { serving: None, listening: Value::Null, log_filter, dir, alone };
+        std::fs::create_dir(realm.data_dir()).unwrap();
+        std::fs::create_dir(realm.logs()).unwrap();
+        let config = "[argon2]\nmemory_kib = 8192\npasses = 1\n";
+        std::fs::write(realm.data_dir().join("rendezvous.toml"), config).unwrap();
+        realm
+    }
+
+    /// Starts `serve` on 127.0.0.1, on the ports of the last time, and waits until it listens.
+    pub(crate) fn serve(&mut self) {
+        self.serve_at("127.0.0.1:0");
+    }
+
+    /// Starts `serve` on this address and waits until it listens.
+    pub(crate) fn serve_at(&mut self, address: &str) {
+        let mut program = self.serve_program(&["--listen", address]);
+        let listens = |line: &Value| line["event"] == "listening";
+        self.listening = program.expect("that it listens", PATIENCE, listens);
+        self.serving = Some(program);
+    }
+
+    /// Starts `serve` with these options and waits for nothing.
+    pub(crate) fn serve_program(&self, options: &[&str]) -> Program {
+        let mut command = self.command(&["serve", "--json"]);
+        command.args(options);
+        Program::spawn("rendezvous", command, &self.logs())
+    }
+
+    /// Kills `serve` with SIGKILL.
+    pub(crate) fn crash(&mut self) {
+        self.serving.take().unwrap().kill();
+    }
+
+    /// Sends a signal to `serve`; it must end within two seconds.
+    pub(crate) fn stop(&mut self, signal: Signal) -> ExitStatus {
+        let mut serving = self.serving.take().unwrap();
+        serving.signal(signal);
+        serving.end(TWO_SECONDS)
+    }
+
+    /// The join link.
+    pub(crate) fn link(&self) -> &str {
+        self.listening["link"].as_str().unwrap()
+    }
+
+    /// Where the desk listens, as IP:PORT.
+    pub(crate) fn desk(&self) -> String {
+        let rest = self.link().strip_prefix("lanyard://").unwrap();
+        rest.split_once('/').unwrap().0.to_owned()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("rendezvous")
+    }
+
+    /// The profile folder of an account.
+    pub(crate) fn profile(&self, name: &str) -> PathBuf {
+        self.dir.path().join("profiles").join(name)
+    }
+
+    /// The folder with the standard error of every program that ran here.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.dir.path().join("logs")
+    }
+
+    /// Adds an account with the password of [`password`].
+    pub(crate) fn add(&self, name: &str) {
+        self.with_password(&["user", "add", name], &password(name)).done();
+    }
+
+    /// Runs a command with `--json`.
+    pub(crate) fn run(&self, args: &[&str]) -> Said {
+        Said::of(self.command(args).arg("--json").stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Runs a command with `--json` and a password on standard input.
+    pub(crate) fn with_password(&self, args: &[&str], password: &str) -> Said {
+        let mut command = self.command(args);
+        command.args(["--json", "--password-stdin"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that is refused before it reads closes the pipe.
+        writeln!(child.stdin.take().unwrap(), "{password}").ok();
+        Said::of(child.wait_with_output().unwrap())
+    }
+
+    /// The number of the policy in force.
+    pub(crate) fn policy(&self) -> Value {
+        self.run(&["policy", "show"]).done()["policy"].take()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lanyard-rendezvous"));
+        command.args(args).arg("--data-dir").arg(self.data_dir());
+        self.set_log_filter(&mut command);
+        command
+    }
+
+    fn set_log_filter(&self, command: &mut Command) {
+        match self.log_filter {
+            Some(filter) => command.env("RUST_LOG", filter),
+            None => command.env_remove("RUST_LOG"),
+        };
+    }
+
+    /// `lanyard-node`, without arguments.
+    pub(crate) fn node_command(&self) -> Command {
+        let mut command = Command::new(node_program());
+        self.set_log_filter(&mut command);
+        command
+    }
+
+    /// A terminal peer for this account, with its own profile and the right password, before it starts.
+    pub(crate) fn peer(&self, name: &str) -> Start {
+        Start::new(self.node_command(), name, self.link(), self.profile(name), self.logs())
+    }
+
+    /// Starts a terminal peer and waits until it is ready.
+    pub(crate) fn join(&self, name: &str) -> Peer {
+        self.peer(name).ready()
+    }
+}
+
+/// The password of an account.
+pub(crate) fn password(name: &str) -> String {
+    format!("{name}: correct horse")
+}
+
+/// Waits until no other test on this machine has programs running.
+fn alone() -> File {
+    let path = std::env::temp_dir().join("lanyard-process-tests.lock");
+    let lock = File::options().create(true).truncate(false).write(true).open(path).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+/// `lanyard-node` beside our own program.
+fn node_program() -> PathBuf {
+    let name = format!("lanyard-node{}", std::env::consts::EXE_SUFFIX);
+    Path::new(env!("CARGO_BIN_EXE_lanyard-rendezvous")).with_file_name(name)
+}
+
+/// Variables that cargo sets for a test.
+const OF_THIS_PACKAGE: [&str; 4] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_PRIMARY_PACKAGE", "CARGO_BIN_EXE_"];
+
+/// Builds `lanyard-node` once: cargo gives us only the programs of our own package.
+fn build_node() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let program = node_program();
+        let profile_dir = program.parent().unwrap();
+        let profile = match profile_dir.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo says of this package to its test must not reach the build of another: build scripts run again.
+        for (name, _value) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|p| name.starts_with(p)))
+            {
+                cargo.env_remove(name);
+            }
+        }
+        let status = cargo
+            .args(["build", "--quiet", "-p", "lanyard-node", "--bin", "lanyard-node"])
+            .args(["--profile", profile, "--target-dir"])
+            .arg(profile_dir.parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success(), "lanyard-node does not build");
+    });
+}

@@ -1,0 +1,178 @@
+//! A running program: what it prints, line by line, what it is told, how it ends.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use lanyard_rendezvous::clock;
+use serde_json::Value;
+
+pub(crate) use rustix::process::Signal;
+
+use super::PATIENCE;
+
+/// Lines that a test may be behind. A program that prints more waits for the test.
+const LINES: usize = 65_536;
+/// Lines of each log that a failing test shows.
+const LOG_TAIL: usize = 25;
+
+/// See the module. Killed when dropped; if the test is failing, the end of its log is printed.
+pub(crate) struct Program {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    /// Lines that no expectation has taken.
+    pending: VecDeque<Value>,
+    /// Every line, in order.
+    transcript: Vec<Value>,
+    /// The same as they were printed.
+    printed: Vec<String>,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts it with piped input and output; its standard error goes to a file in `logs`.
+    pub(crate) fn spawn(name: &str, mut command: Command, logs: &Path) -> Self {
+        static STARTS: AtomicU32 = AtomicU32::new(0);
+        let start = STARTS.fetch_add(1, Ordering::Relaxed);
+        let log = logs.join(format!("{start:04}-{name}.log"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (line, lines) = sync_channel(LINES);
+        let read = move || {
+            for text in stdout.lines().map_while(Result::ok) {
+                if line.send(text).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::Builder::new().name(format!("stdout of {name}")).spawn(read).unwrap();
+        let (pending, transcript, printed) = (VecDeque::new(), Vec::new(), Vec::new());
+        let stdin = child.stdin.take();
+        Self { name: name.to_owned(), child, stdin, lines, pending, transcript, printed, log }
+    }
+
+    /// Takes the first line that fits and that nothing has taken before, waiting for it if need be.
+    pub(crate) fn expect(
+        &mut self,
+        what: &str,
+        within: Duration,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Value {
+        self.wait_for(within, fits).unwrap_or_else(|why| {
+            let (name, pending) = (&self.name, &self.pending);
+            panic!("{name}: expected {what} within {within:?} ({why}); not taken yet: {pending:#?}")
+        })
+    }
+
+    /// The same for what may not come.
+    pub(crate) fn wait_for(
+        &mut self,
+        within: Duration,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<Value, RecvTimeoutError> {
+        let started = clock::monotonic();
+        let mut looked_at = 0;
+        loop {
+            let found = self.pending.iter().skip(looked_at).position(&fits);
+            if let Some(found) = found {
+                return Ok(self.pending.remove(looked_at + found).unwrap());
+            }
+            looked_at = self.pending.len();
+            let left = within.checked_sub(clock::monotonic().duration_since(started));
+            let line = self.lines.recv_timeout(left.unwrap_or_default())?;
+            self.take(line);
+        }
+    }
+
+    fn take(&mut self, line: String) {
+        let value: Value = serde_json::from_str(&line).unwrap();
+        self.transcript.push(value.clone());
+        self.pending.push_back(value);
+        self.printed.push(line);
+    }
+
+    /// Every line until now, in order, taken or not.
+    pub(crate) fn transcript(&mut self) -> &[Value] {
+        while let Ok(line) = self.lines.try_recv() {
+            self.take(line);
+        }
+        &self.transcript
+    }
+
+    /// The lines of the transcript as they were printed, without their ends.
+    pub(crate) fn printed(&self) -> &[String] {
+        &self.printed
+    }
+
+    /// Forgets what has not been taken, so that the next expectation is about what comes.
+    pub(crate) fn forget(&mut self) {
+        self.transcript();
+        self.pending.clear();
+    }
+
+    /// Writes bytes to its standard input; a program that is gone does not read them.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        if let Some(stdin) = &mut self.stdin {
+            stdin.write_all(bytes).and_then(|()| stdin.flush()).ok();
+        }
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Everything that it wrote to standard error.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.end(PATIENCE);
+    }
+
+    /// Waits until it has ended by itself: its standard output closes then.
+    pub(crate) fn end(&mut self, within: Duration) -> ExitStatus {
+        let started = clock::monotonic();
+        loop {
+            let left = within.checked_sub(clock::monotonic().duration_since(started));
+            match self.lines.recv_timeout(left.unwrap_or_default()) {
+                Ok(line) => self.take(line),
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap(),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{} should have ended within {within:?}", self.name)
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines.split_at(lines.len().saturating_sub(LOG_TAIL)).1;
+            eprintln!("--- end of the log of {}:\n{}", self.name, tail.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! End to end: the real programs, started, driven, killed and searched as people and machines would.
+
+// The attribute tells clippy that helpers of tests are tests.
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod chatting;
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod login_node_gone;
+#[cfg(test)]
+mod operator;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod restarts;
+#[cfg(test)]
+mod secrets;
