@@ -106,6 +106,18 @@ pub enum ActError {
         /// The number.
         device: u64,
     },
+    /// No such order.
+    #[error("there is no order \"{}\"", id.escape_debug())]
+    OrderNotFound {
+        /// As it was given.
+        id: String,
+    },
+    /// It was decided the other way.
+    #[error("the order {id} is settled already; ban, unban, mute or unmute instead")]
+    OrderSettled {
+        /// As it was given.
+        id: String,
+    },
     /// A value that cannot be.
     #[error("{what} must be {expected}")]
     Field {
@@ -136,10 +148,13 @@ impl ActError {
             | Self::Nickname { .. }
             | Self::NicknameTaken
             | Self::RoomName { .. } => Some("bad-name"),
-            Self::Exists { .. } | Self::RoomExists { .. } => Some("exists"),
+            Self::Exists { .. } | Self::RoomExists { .. } | Self::OrderSettled { .. } => {
+                Some("exists")
+            }
             Self::NotFound { .. }
             | Self::NotSanctioned { .. }
             | Self::RoomNotFound { .. }
+            | Self::OrderNotFound { .. }
             | Self::DeviceNotFound { .. } => Some("not-found"),
             Self::Role { .. } | Self::Field { .. } => Some("bad-field"),
             Self::LastAdmin { .. } | Self::Lobby => Some("would-lock-out"),

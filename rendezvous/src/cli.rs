@@ -37,6 +37,11 @@ pub(crate) enum Command {
     /// List devices and log them out
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// List what moderators have ordered
+    Orders,
+    /// Decide about a moderator's order
+    #[command(subcommand)]
+    Order(OrderCommand),
     /// List who did what and when
     Audit {
         /// Only the last entries
@@ -227,6 +232,20 @@ pub(crate) enum DeviceCommand {
         name: String,
         /// The number of the device
         device: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrderCommand {
+    /// Make the order a sanction of the realm
+    Ratify {
+        /// The order's id
+        id: String,
+    },
+    /// Undo the order, as if it had never been
+    Refuse {
+        /// The order's id
+        id: String,
     },
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod backup;
 mod device;
+mod order;
 mod password;
 mod policy;
 mod room;
@@ -41,6 +42,8 @@ fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
         Command::Sanction(command) => sanction::run(&Realm::open(data_dir)?, &command, answers),
         Command::Room(command) => room::run(&Realm::open(data_dir)?, &command, answers),
         Command::Device(command) => device::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Orders => order::list(&Realm::open(data_dir)?, answers),
+        Command::Order(command) => order::run(&Realm::open(data_dir)?, &command, answers),
         Command::Audit { last } => show::audit(&Realm::open(data_dir)?, last, answers),
         Command::Backup { file } => backup::backup(&Realm::open(data_dir)?, &file, answers),
         Command::Restore { file } => backup::restore(&data_dir, &file, answers),

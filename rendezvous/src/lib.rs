@@ -15,6 +15,7 @@ pub mod issuer;
 pub mod login;
 pub mod member;
 pub mod names;
+pub mod orders;
 pub mod password;
 pub mod policy;
 pub mod ports;

@@ -8,7 +8,7 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{
     Policy, PolicyError, PostRule, Registration, RoomRules, Rules, Sanction, SanctionKind,
-    SignedPolicy, next_number,
+    Settlement, SignedPolicy, next_number,
 };
 use lanyard_protocol::wire;
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::policies::{self, SignedPolicy as PolicyRow};
 use crate::store::sanctions::Kind;
-use crate::store::{StoreError, meta, rooms, rules, sanctions};
+use crate::store::{StoreError, meta, orders, rooms, rules, sanctions};
 
 /// What a realm is called whose operator has not said.
 pub const DEFAULT_NAME: &str = "Lanyard";
@@ -130,6 +130,9 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
         reason: row.reason,
         by: row.by,
     });
+    let settled = orders::list(conn)?
+        .into_iter()
+        .filter_map(|row| row.verdict.map(|verdict| Settlement { order: row.id, verdict }));
     let name = meta::text(conn, meta::REALM_NAME)?;
     Ok(Policy {
         realm: PeerKey([0; 32]),
@@ -139,7 +142,7 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
         rules: rules.collect(),
         rooms: rooms.collect(),
         sanctions: sanctions.collect(),
-        settled: Vec::new(),
+        settled: settled.collect(),
     })
 }
 

@@ -5,6 +5,7 @@
 //! been given without `--since`, so what it had removed is valid again, and what a banned person said while the
 //! ban stood is not (PROTOCOL.md R-57). A second ban or mute of the same person changes the first one.
 
+use lanyard_protocol::ids::AccountId;
 use rusqlite::Connection;
 
 use crate::accounts::{find, keep_an_admin};
@@ -128,19 +129,33 @@ pub fn mute(
 /// [`ActError::NotFound`], [`ActError::NotSanctioned`] if there is nothing to lift.
 pub fn lift(conn: &Connection, name: &str, what: Lifting, now: u64) -> Result<(), ActError> {
     let account = find(conn, name)?;
-    let (kind, act, state) = match what {
-        Lifting::Ban => (Kind::Ban, "unban", "banned"),
-        Lifting::Mute => (Kind::Mute, "unmute", "muted"),
+    let (act, state) = match what {
+        Lifting::Ban => ("unban", "banned"),
+        Lifting::Mute => ("unmute", "muted"),
     };
-    let standing = sanctions::in_force(conn, kind, account.id, now)?;
-    if standing.is_empty() {
+    if lift_account(conn, account.id, what, now)? == 0 {
         return Err(ActError::NotSanctioned { name: account.username, what: state });
     }
-    for old in standing {
-        let from = old.from.max(old.made_at);
-        sanctions::update(conn, &SanctionRow { from, until: Some(now), ..old })?;
-    }
     Ok(audit::write(conn, entry(act, &account.username, ""), now)?)
+}
+
+/// Ends them without a word, and says how many there were.
+pub(crate) fn lift_account(
+    conn: &Connection,
+    account: AccountId,
+    what: Lifting,
+    now: u64,
+) -> Result<usize, ActError> {
+    let kind = match what {
+        Lifting::Ban => Kind::Ban,
+        Lifting::Mute => Kind::Mute,
+    };
+    let standing = sanctions::in_force(conn, kind, account, now)?;
+    for old in &standing {
+        let from = old.from.max(old.made_at);
+        sanctions::update(conn, &SanctionRow { from, until: Some(now), ..old.clone() })?;
+    }
+    Ok(standing.len())
 }
 
 #[cfg(test)]

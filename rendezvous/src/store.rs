@@ -15,6 +15,7 @@ pub mod audit;
 pub mod devices;
 pub mod meta;
 mod migrations;
+pub mod orders;
 pub mod policies;
 pub mod rooms;
 pub mod rules;

@@ -139,6 +139,8 @@ fn wrong_uses_of_rooms_and_devices_are_refused_and_change_nothing() {
         (&["device", "logout", "nobody", "1"], "not-found"),
         (&["device", "logout", "bob", "1"], "not-found"),
         (&["device", "list", "nobody"], "not-found"),
+        (&["order", "ratify", "00112233445566778899aabbccddeeff"], "not-found"),
+        (&["order", "refuse", "x"], "not-found"),
     ] {
         assert_eq!(realm.json(args).error(), code, "{args:?}");
     }
@@ -149,6 +151,7 @@ fn wrong_uses_of_rooms_and_devices_are_refused_and_change_nothing() {
     }
     assert_eq!(realm.json(&["room", "list"]).lines().len(), 1);
     assert_eq!(realm.json(&["device", "list", "bob"]).stdout, "");
+    assert_eq!(realm.json(&["orders"]).stdout, "");
 }
 
 #[test]
