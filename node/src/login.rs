@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use futures::StreamExt as _;
+use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{LOGIN_PROTOCOL, Login, Reply, Request};
+use lanyard_protocol::login::{ChangePassword, LOGIN_PROTOCOL, Login, Renew, Reply, Request};
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::dial_opts::DialOpts;
@@ -49,14 +50,49 @@ pub async fn login(
     login: Login,
     checking: impl FnOnce() + Send,
 ) -> Result<Reply, LoginError> {
+    ask(link, key, &Request::Login(login), checking).await
+}
+
+/// Asks for a new ticket of `account` without a password, with `key` as a device that had one (PROTOCOL.md R-67).
+///
+/// # Errors
+/// [`LoginError`] if there was no reply that can be read; a denial is a reply.
+pub async fn renew(
+    link: &JoinLink,
+    key: &SigningKey,
+    account: AccountId,
+) -> Result<Reply, LoginError> {
+    ask(link, key, &Request::Renew(Renew { account }), || ()).await
+}
+
+/// Asks for a new password; the reply is that of a login with it (PROTOCOL.md R-68). `checking` is called once
+/// the request is on its way.
+///
+/// # Errors
+/// [`LoginError`] if there was no reply that can be read; a denial is a reply. Without a reply, nobody knows
+/// which of the two passwords holds.
+pub async fn change_password(
+    link: &JoinLink,
+    key: &SigningKey,
+    change: ChangePassword,
+    checking: impl FnOnce() + Send,
+) -> Result<Reply, LoginError> {
+    ask(link, key, &Request::ChangePassword(change), checking).await
+}
+
+async fn ask(
+    link: &JoinLink,
+    key: &SigningKey,
+    request: &Request,
+    checking: impl FnOnce() + Send,
+) -> Result<Reply, LoginError> {
     let realm = translate::peer_id(&link.realm).ok_or(LoginError::WrongRealm)?;
     let addresses = resolve(link).await?;
     let mut swarm = swarm(key)?;
     let connect = tokio::time::timeout(CONNECT, connect(&mut swarm, realm, &addresses));
     connect.await.unwrap_or_else(|_late| Err(unreachable("no answer in time")))?;
     checking();
-    let request = Request::Login(login).to_bytes();
-    swarm.behaviour_mut().send_request(&realm, request);
+    swarm.behaviour_mut().send_request(&realm, request.to_bytes());
     let reply = tokio::time::timeout(REPLY, reply(&mut swarm));
     let bytes = reply.await.unwrap_or_else(|_late| Err(unreachable("no reply in time")))?;
     Reply::parse(&bytes).map_err(|error| unreachable(&format!("the reply cannot be read: {error}")))

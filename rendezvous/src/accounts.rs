@@ -1,86 +1,19 @@
 //! What may be done to accounts, and what follows from it.
 //!
 //! Disabling an account and changing its role always cut: tickets issued before that moment admit nobody.
-//! A new password cuts on request. Every function runs in the caller's transaction and writes its own audit entry,
+//! A new password cuts on request, and then logs all devices out, or a stolen one would renew its ticket without
+//! the password. Every function runs in the caller's transaction and writes its own audit entry,
 //! so an act is done whole or not at all. `now` is realm time in milliseconds.
 
-use lanyard_protocol::ids::{AccountId, Role};
+use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use rusqlite::Connection;
 
-use crate::names::{NameError, Nickname, Username};
+use crate::acts::{ActError, entry};
+use crate::names::{Nickname, Username};
 use crate::store::accounts::{self, Account, NewAccount, State};
-use crate::store::audit::{self, Entry, OPERATOR};
+use crate::store::audit::{self, OPERATOR};
 use crate::store::sanctions::{self, Kind, SanctionRow};
-use crate::store::{StoreError, meta};
-
-/// Why an act was refused; nothing has changed then.
-#[derive(Debug, thiserror::Error)]
-pub enum ActError {
-    /// The username cannot be.
-    #[error("\"{}\" cannot be a username: {source}", name.escape_debug())]
-    Username {
-        /// As it was given.
-        name: String,
-        /// What is wrong.
-        source: NameError,
-    },
-    /// The nickname cannot be.
-    #[error("\"{}\" cannot be a nickname: {source}", name.escape_debug())]
-    Nickname {
-        /// As it was given.
-        name: String,
-        /// What is wrong.
-        source: NameError,
-    },
-    /// Somebody else looks like that.
-    #[error("the nickname looks like the name of somebody else")]
-    NicknameTaken,
-    /// An account of this name, or of one that looks the same.
-    #[error("there is already the account \"{name}\", which has or looks like this name")]
-    Exists {
-        /// The account that is there.
-        name: String,
-    },
-    /// No such account.
-    #[error("there is no account \"{}\"", name.escape_debug())]
-    NotFound {
-        /// As it was given.
-        name: String,
-    },
-    /// No role of that name that an operator can give.
-    #[error("there is no role \"{}\"; the roles are guest, member, moderator, admin", name.escape_debug())]
-    Role {
-        /// As it was given.
-        name: String,
-    },
-    /// The last one who could act.
-    #[error("\"{name}\" is the only enabled admin; make another one first")]
-    LastAdmin {
-        /// The admin.
-        name: String,
-    },
-    /// No randomness to be had.
-    #[error("the system gives no random numbers")]
-    Random,
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl ActError {
-    /// The stable code of design §9, if this is a refusal and not a fault.
-    #[must_use]
-    pub fn code(&self) -> Option<&'static str> {
-        match self {
-            Self::Username { .. } | Self::Nickname { .. } | Self::NicknameTaken => Some("bad-name"),
-            Self::Exists { .. } => Some("exists"),
-            Self::NotFound { .. } => Some("not-found"),
-            Self::Role { .. } => Some("bad-field"),
-            Self::LastAdmin { .. } => Some("would-lock-out"),
-            Self::Random | Self::Store(_) => None,
-        }
-    }
-}
+use crate::store::{devices, meta};
 
 /// Reads a role that an operator can give; `authority` is none.
 ///
@@ -176,7 +109,7 @@ pub fn set_state(conn: &Connection, name: &str, state: State, now: u64) -> Resul
     let what = match state {
         State::Enabled => "user-enable",
         State::Disabled => {
-            keep_an_admin(conn, &account)?;
+            keep_an_admin(conn, &account, now)?;
             cut(conn, &account, "the account was disabled", now)?;
             "user-disable"
         }
@@ -194,7 +127,7 @@ pub fn set_role(conn: &Connection, name: &str, role: Role, now: u64) -> Result<(
     if account.role == role {
         return Ok(());
     }
-    keep_an_admin(conn, &account)?;
+    keep_an_admin(conn, &account, now)?;
     cut(conn, &account, "the role was changed", now)?;
     accounts::set_role(conn, account.id, role)?;
     Ok(audit::write(conn, entry("user-role", &account.username, role.as_str()), now)?)
@@ -225,6 +158,8 @@ pub fn set_password(
         Tickets::Keep => "",
         Tickets::Cut => {
             cut(conn, &account, "the password was changed", now)?;
+            // Whoever has a device of this account needs the new password; its key alone renews nothing.
+            devices::log_out_all(conn, account.id, None)?;
             "cut"
         }
     };
@@ -240,37 +175,71 @@ pub fn cut_from(now: u64) -> u64 {
 }
 
 fn cut(conn: &Connection, account: &Account, reason: &str, now: u64) -> Result<(), ActError> {
-    let from = cut_from(now).max(account.newest_cut);
+    cut_tickets(conn, account.id, &Cut { peer: None, reason, by: OPERATOR }, now)
+}
+
+/// Which tickets of an account end, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut<'a> {
+    /// Those of this device alone, if not all.
+    pub peer: Option<PeerKey>,
+    /// Why, for people.
+    pub reason: &'a str,
+    /// Who wants it.
+    pub by: &'a str,
+}
+
+/// Ends tickets that were issued before now: those of the account, or of one device.
+///
+/// # Errors
+/// [`ActError::Store`].
+pub fn cut_tickets(
+    conn: &Connection,
+    account: AccountId,
+    cut: &Cut<'_>,
+    now: u64,
+) -> Result<(), ActError> {
+    let newest = accounts::by_id(conn, account)?.map_or(0, |account| account.newest_cut);
+    let from = cut_from(now).max(newest);
     let row = SanctionRow {
         id: 0,
         kind: Kind::Cut,
-        account: account.id,
-        peer: None,
+        account,
+        peer: cut.peer,
         from,
         until: None,
-        reason: reason.to_owned(),
-        by: OPERATOR.to_owned(),
+        reason: cut.reason.to_owned(),
+        by: cut.by.to_owned(),
+        made_at: now,
     };
     sanctions::insert(conn, &row)?;
-    accounts::raise_newest_cut(conn, account.id, from)?;
+    accounts::raise_newest_cut(conn, account, from)?;
     // The next ticket carries at least this time; the clock must never show less again.
     Ok(meta::raise_time_mark(conn, from)?)
 }
 
-fn keep_an_admin(conn: &Connection, account: &Account) -> Result<(), ActError> {
-    let is_acting =
-        |account: &Account| account.role == Role::Admin && account.state == State::Enabled;
-    let another = accounts::list(conn)?
-        .iter()
-        .any(|(other, _devices)| other.id != account.id && is_acting(other));
-    if is_acting(account) && !another {
-        return Err(ActError::LastAdmin { name: account.username.clone() });
+/// Refuses what would leave a realm that has admins without one who can act.
+///
+/// # Errors
+/// [`ActError::LastAdmin`].
+pub(crate) fn keep_an_admin(
+    conn: &Connection,
+    account: &Account,
+    now: u64,
+) -> Result<(), ActError> {
+    let is_acting = |account: &Account| {
+        let enabled = account.role == Role::Admin && account.state == State::Enabled;
+        Ok::<_, ActError>(enabled && !sanctions::is_banned(conn, account.id, now)?)
+    };
+    if !is_acting(account)? {
+        return Ok(());
     }
-    Ok(())
-}
-
-fn entry<'a>(what: &'a str, target: &'a str, detail: &'a str) -> Entry<'a> {
-    Entry { who: OPERATOR, what, target, detail }
+    for (other, _devices) in accounts::list(conn)? {
+        if other.id != account.id && is_acting(&other)? {
+            return Ok(());
+        }
+    }
+    Err(ActError::LastAdmin { name: account.username.clone() })
 }
 
 #[cfg(test)]

@@ -29,6 +29,35 @@ pub(crate) enum Command {
     /// Show and change the rules
     #[command(subcommand)]
     Policy(PolicyCommand),
+    #[command(flatten)]
+    Sanction(SanctionCommand),
+    /// Add, describe and close rooms
+    #[command(subcommand)]
+    Room(RoomCommand),
+    /// List devices and log them out
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// List what moderators have ordered
+    Orders,
+    /// Decide about a moderator's order
+    #[command(subcommand)]
+    Order(OrderCommand),
+    /// List who did what and when
+    Audit {
+        /// Only the last entries
+        #[arg(long, value_name = "COUNT")]
+        last: Option<u32>,
+    },
+    /// Write a backup to a new file, also while the login node runs; the keys are not in it
+    Backup {
+        /// The file
+        file: PathBuf,
+    },
+    /// Put the content of a backup in the place of the present one; the login node must not run
+    Restore {
+        /// The file
+        file: PathBuf,
+    },
     /// List who has signed in
     Sessions,
     /// Say how the realm is
@@ -118,6 +147,105 @@ pub(crate) enum PolicyCommand {
         /// A number, a duration such as 24h, or a word
         #[arg(allow_hyphen_values = true)]
         value: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SanctionCommand {
+    /// Shut somebody out until the ban is lifted
+    Ban {
+        /// The account
+        user: String,
+        /// Also take back what was said in the time before, such as 2h
+        #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+        since: Option<String>,
+        /// Why; everybody can read it
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Lift a ban; what --since had taken back is there again
+    Unban {
+        /// The account
+        user: String,
+    },
+    /// Let somebody read but not write for a time
+    Mute {
+        /// The account
+        user: String,
+        /// How long, such as 90s, 10m, 24h or 7d
+        #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true)]
+        duration: String,
+        /// Why; everybody can read it
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Lift a mute
+    Unmute {
+        /// The account
+        user: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoomCommand {
+    /// Add a room in which everybody may post
+    Add {
+        /// The unique name
+        name: String,
+        /// What it is about
+        #[arg(long, default_value = "")]
+        topic: String,
+    },
+    /// Change what a room is about
+    Topic {
+        /// The room
+        name: String,
+        /// The new topic
+        topic: String,
+    },
+    /// Set the least role that may post
+    Post {
+        /// The room
+        name: String,
+        /// guest, member, moderator or admin
+        role: String,
+    },
+    /// Close a room; what was said in it stays
+    Archive {
+        /// The room
+        name: String,
+    },
+    /// List all rooms
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// List the devices of an account
+    List {
+        /// The account
+        name: String,
+    },
+    /// Log a device out; its pass ends at once
+    Logout {
+        /// The account
+        name: String,
+        /// The number of the device
+        device: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrderCommand {
+    /// Make the order a sanction of the realm
+    Ratify {
+        /// The order's id
+        id: String,
+    },
+    /// Undo the order, as if it had never been
+    Refuse {
+        /// The order's id
+        id: String,
     },
 }
 

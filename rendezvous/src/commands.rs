@@ -1,8 +1,13 @@
 //! What the command line does: one module per family of commands.
 
 mod answer;
+mod backup;
+mod device;
+mod order;
 mod password;
 mod policy;
+mod room;
+mod sanction;
 mod serve;
 mod show;
 mod user;
@@ -11,7 +16,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use lanyard_rendezvous::acts::{self, ActError};
+use lanyard_rendezvous::clock;
 use lanyard_rendezvous::store::{Store, StoreError};
+use rusqlite::Connection;
 
 use crate::cli::{Cli, Command};
 use answer::{Answers, Failure};
@@ -31,6 +39,14 @@ fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(data_dir, args, answers),
         Command::User(command) => user::run(&Realm::open(data_dir)?, command, answers),
         Command::Policy(command) => policy::run(&Realm::open(data_dir)?, command, answers),
+        Command::Sanction(command) => sanction::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Room(command) => room::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Device(command) => device::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Orders => order::list(&Realm::open(data_dir)?, answers),
+        Command::Order(command) => order::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Audit { last } => show::audit(&Realm::open(data_dir)?, last, answers),
+        Command::Backup { file } => backup::backup(&Realm::open(data_dir)?, &file, answers),
+        Command::Restore { file } => backup::restore(&data_dir, &file, answers),
         Command::Sessions => show::sessions(&Realm::open(data_dir)?, answers),
         Command::Status => show::status(&Realm::open(data_dir)?, answers),
     }
@@ -73,5 +89,27 @@ impl Realm {
             ),
             other => Failure::Fault(other.into()),
         })
+    }
+
+    /// Does something in one transaction and answers with the policy that it stands in.
+    fn act(
+        &self,
+        answers: &Answers,
+        words: &str,
+        change: impl FnOnce(&Connection, u64) -> Result<(), ActError>,
+    ) -> Result<(), Failure> {
+        self.act_with(answers, words, None, change)
+    }
+
+    fn act_with(
+        &self,
+        answers: &Answers,
+        words: &str,
+        warning: Option<&str>,
+        change: impl FnOnce(&Connection, u64) -> Result<(), ActError>,
+    ) -> Result<(), Failure> {
+        let mut store = self.store()?;
+        acts::perform(&mut store, clock::unix_ms(), change)?;
+        answers.done(policy::wait_for(self, &store)?, words, warning)
     }
 }

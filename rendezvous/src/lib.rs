@@ -5,17 +5,23 @@
 //! that publishes the realm's policy and is everybody's first contact. Neither reads a chat message.
 
 pub mod accounts;
+pub mod acts;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod desk;
+pub mod devices;
 pub mod issuer;
 pub mod login;
 pub mod member;
 pub mod names;
+pub mod orders;
 pub mod password;
 pub mod policy;
 pub mod ports;
+pub mod rooms;
 pub mod rules;
+pub mod sanctions;
 pub mod serve;
 pub mod store;
 pub mod throttle;

@@ -1,32 +1,29 @@
-//! The decision: name, password and device key in, ticket or denial out.
+//! The decision: name, password and device key in, ticket or denial out. Renewals and new passwords too.
 //!
 //! A denial is an outcome and not an error; an error is a fault of this machine, and the asker learns only
 //! that it should try again. Whoever has not shown the right password learns nothing about an account:
 //! a name that does not exist costs one Argon2 check, counts as a failure and gets the same reply.
+
+mod grant;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use lanyard_protocol::login::{
-    Denial, DenialCode, Grant, Login, PEERS_MAX, PeerAddresses, Reply, Request,
-};
-use lanyard_protocol::ticket::Ticket;
-use rusqlite::Connection;
+use lanyard_protocol::login::{ChangePassword, Denial, DenialCode, Login, Reply, Request};
+use zeroize::Zeroizing;
 
-use crate::issuer::{self, Bearer};
 use crate::member::Member;
-use crate::names::{Nickname, Username};
+use crate::names::Username;
 use crate::password::pool::{Pool, Priority};
 use crate::password::{Check, Password, PasswordError};
-use crate::policy::{self, PublishError};
-use crate::store::accounts::{self, Account, State};
-use crate::store::audit::{self, Entry};
-use crate::store::sessions::{self, NewSession};
+use crate::policy::PublishError;
+use crate::store::accounts::{self, Account};
 use crate::store::thread::StoreHandle;
-use crate::store::{Store, StoreError, devices, meta, rules, sanctions};
+use crate::store::{Store, StoreError, devices};
 use crate::throttle::{Gate, Passed, Throttle};
+use grant::{Act, Granted, SignIn, Signer, Visit};
 
 /// A fault of this machine while it decided.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +43,9 @@ pub enum LoginError {
     /// No randomness to be had.
     #[error("the system gives no random numbers")]
     Random,
+    /// Refused after something was written, which is taken back.
+    #[error("refused: {0:?}")]
+    Refused(Denial),
 }
 
 /// Everything that a decision needs. Shared by all connections of the desk.
@@ -64,10 +64,10 @@ struct Found {
     is_known_device: bool,
 }
 
-/// What a right password leads to.
-enum Granted {
-    In(Box<Grant>),
-    Not(DenialCode, String),
+/// What came of a password.
+enum Checked {
+    Right { account: Box<Account>, rehash: Option<String> },
+    Not(Reply),
 }
 
 impl Office {
@@ -96,12 +96,17 @@ impl Office {
         request: Request,
         clock: impl Fn() -> u64,
     ) -> Reply {
-        let login = match request {
-            Request::Login(login) => login,
+        let clock_ms = clock();
+        let visit = Visit { peer, from, nickname: None, device_label: None, clock_ms };
+        let answered = match request {
+            Request::Login(login) => self.login(visit, login, clock).await,
+            Request::Renew(renew) => self.renew(visit, renew.account).await,
+            Request::ChangePassword(change) => self.change_password(visit, change, clock).await,
             Request::Unknown(_op) => return denied(DenialCode::Unsupported, String::new(), None),
         };
-        match self.login(peer, from, login, clock).await {
+        match answered {
             Ok(reply) => reply,
+            Err(LoginError::Refused(denial)) => Reply::Denied(denial),
             Err(error) => {
                 // Ends here: the asker can only come again, the operator must look.
                 let error = error_chain(&error);
@@ -113,51 +118,103 @@ impl Office {
 
     async fn login(
         &self,
-        peer: PeerKey,
-        from: SocketAddr,
+        visit: Visit,
         login: Login,
         clock: impl Fn() -> u64,
     ) -> Result<Reply, LoginError> {
-        let clock_ms = clock();
         let Login { username, password, nickname, device_label } = login;
-        let address = from.ip();
+        match self.check(&visit, username, password, None).await? {
+            Checked::Not(reply) => Ok(reply),
+            Checked::Right { account, rehash } => {
+                // Read again: the check may have waited in a queue, and the device sets its clock by the reply.
+                let visit = Visit { nickname, device_label, clock_ms: clock(), ..visit };
+                let act = Act::Login { rehash };
+                self.grant(SignIn { account: *account, visit, act }).await
+            }
+        }
+    }
+
+    async fn change_password(
+        &self,
+        visit: Visit,
+        change: ChangePassword,
+        clock: impl Fn() -> u64,
+    ) -> Result<Reply, LoginError> {
+        let ChangePassword { username, old, new, cut_others } = change;
+        let new = Password::new(new)?;
+        match self.check(&visit, username, old, Some(new)).await? {
+            Checked::Not(reply) => Ok(reply),
+            Checked::Right { account, rehash } => {
+                let phc = rehash.ok_or(LoginError::WorkersGone)?;
+                let act = Act::ChangePassword { phc, cut_others };
+                let visit = Visit { clock_ms: clock(), ..visit };
+                self.grant(SignIn { account: *account, visit, act }).await
+            }
+        }
+    }
+
+    async fn renew(&self, visit: Visit, account: AccountId) -> Result<Reply, LoginError> {
+        let signer = self.signer();
+        let granted = self.store.run(move |store| {
+            // Read only, so that a stranger costs no transaction.
+            if let Err(denial) = grant::renewable(store.reader(), account, &visit)? {
+                return Ok(Granted::Not(denial));
+            }
+            store.write(|tx| grant::renew(tx, &signer, account, &visit))
+        });
+        Ok(granted.await?.into_reply())
+    }
+
+    /// The one way in for a password: throttle, pool, throttle. With `new`, what to store comes along.
+    async fn check(
+        &self,
+        visit: &Visit,
+        username: String,
+        password: Zeroizing<String>,
+        new: Option<Password>,
+    ) -> Result<Checked, LoginError> {
+        let (address, clock_ms) = (visit.from.ip(), visit.clock_ms);
         let username = Username::parse(&username).map_err(|_cannot_exist| username);
         // One key per account, however it is spelled, or each spelling would have its own five tries.
         let key = username.as_ref().map_or_else(Clone::clone, |name| name.as_str().to_owned());
         let gate = self.throttle().gate(&key, address, clock_ms);
-        let found = self.find(username.ok(), peer).await?;
+        let found = self.find(username.ok(), visit.peer).await?;
         if let Gate::Wait { ms } = gate
             && !found.is_known_device
         {
-            return Ok(locked(ms));
+            return Ok(Checked::Not(locked(ms)));
         }
         let password = match Password::new(password) {
             Ok(password) => password,
             Err(PasswordError::Empty | PasswordError::TooLong) => {
-                return Ok(denied(DenialCode::BadCredentials, String::new(), None));
+                let denial = denied(DenialCode::BadCredentials, String::new(), None);
+                return Ok(Checked::Not(denial));
             }
             Err(error) => return Err(error.into()),
         };
         let stored = found.account.as_ref().map(|account| account.phc.clone());
         let priority = if found.is_known_device { Priority::Known } else { Priority::Stranger };
-        let answer = match self.pool.check(password, stored, priority) {
+        let queued = match new {
+            Some(new) => self.pool.change(password, stored, new, priority),
+            None => self.pool.check(password, stored, priority),
+        };
+        let answer = match queued {
             Ok(answer) => answer,
             Err(busy) => {
-                return Ok(denied(DenialCode::Busy, String::new(), Some(busy.retry_after_s)));
+                let retry = Some(busy.retry_after_s);
+                return Ok(Checked::Not(denied(DenialCode::Busy, String::new(), retry)));
             }
         };
         let check = answer.await.map_err(|_worker_ended| LoginError::WorkersGone)??;
         let (Check::Right { rehash }, Some(account)) = (check, found.account) else {
-            return Ok(self.refuse(&key, address, peer, clock_ms));
+            return Ok(Checked::Not(self.refuse(&key, address, visit.peer, clock_ms)));
         };
         let passed = match gate {
             Gate::Open => Passed::Freely,
             Gate::Wait { .. } => Passed::OverDelay,
         };
         self.throttle().succeeded(&key, passed);
-        // Read again: the check may have waited in a queue, and the device sets its clock by the reply.
-        let clock_ms = clock();
-        self.grant(SignIn { account, rehash, peer, from, nickname, device_label, clock_ms }).await
+        Ok(Checked::Right { account: Box::new(account), rehash })
     }
 
     async fn find(&self, name: Option<Username>, peer: PeerKey) -> Result<Found, LoginError> {
@@ -191,122 +248,20 @@ impl Office {
     }
 
     async fn grant(&self, sign_in: SignIn) -> Result<Reply, LoginError> {
-        let realm_key = Arc::clone(&self.realm_key);
-        let member = Arc::clone(&self.member);
-        let granted = self
-            .store
-            .run(move |store| store.write(|tx| grant(tx, &realm_key, member.as_ref(), &sign_in)));
-        Ok(match granted.await? {
-            Granted::In(grant) => Reply::Granted(grant),
-            Granted::Not(code, reason) => denied(code, reason, None),
-        })
+        let signer = self.signer();
+        let granted =
+            self.store.run(move |store| store.write(|tx| grant::grant(tx, &signer, &sign_in)));
+        Ok(granted.await?.into_reply())
+    }
+
+    fn signer(&self) -> Signer {
+        Signer { realm_key: Arc::clone(&self.realm_key), member: Arc::clone(&self.member) }
     }
 
     fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
         // Its tables are whole after every statement.
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A sign-in whose password was right a moment ago.
-struct SignIn {
-    account: Account,
-    rehash: Option<String>,
-    peer: PeerKey,
-    from: SocketAddr,
-    nickname: Option<String>,
-    device_label: Option<String>,
-    clock_ms: u64,
-}
-
-/// One transaction: what the operator did while Argon2 ran is seen, and the ticket leaves only after COMMIT.
-fn grant(
-    tx: &Connection,
-    realm_key: &SigningKey,
-    member: &dyn Member,
-    sign_in: &SignIn,
-) -> Result<Granted, LoginError> {
-    let now = meta::realm_now(tx, sign_in.clock_ms)?;
-    let account = accounts::by_id(tx, sign_in.account.id)?
-        .filter(|account| account.phc == sign_in.account.phc);
-    let Some(account) = account else {
-        return Ok(Granted::Not(DenialCode::BadCredentials, String::new()));
-    };
-    if account.state == State::Disabled {
-        return Ok(Granted::Not(DenialCode::Disabled, String::new()));
-    }
-    if let Some(reason) = ban_reason(tx, account.id, now)? {
-        return Ok(Granted::Not(DenialCode::Banned, reason));
-    }
-    if let Some(phc) = &sign_in.rehash {
-        accounts::rehash(tx, account.id, &account.phc, phc)?;
-    }
-    let (nickname, nickname_refused) = wish(tx, &account, sign_in.nickname.as_deref())?;
-    let issued_at_s = issuer::issue_time_s(&account, now);
-    let lifetime_s = rules::newest(tx)?.ticket_lifetime_s;
-    let expires_at = issued_at_s.saturating_add(lifetime_s).saturating_mul(1_000);
-    // A label is for its owner's eyes; one that cannot be shown is left out.
-    let label = sign_in.device_label.as_deref().and_then(|text| Nickname::parse(text).ok());
-    let label = label.as_ref().map_or("", Nickname::as_str);
-    let device = devices::sign_in(tx, account.id, sign_in.peer, label, now, expires_at)?;
-    accounts::set_last_login(tx, account.id, now)?;
-    let address = sign_in.from.to_string();
-    let session = NewSession { account: account.id, device, address, since: now, expires_at };
-    sessions::put(tx, &session)?;
-    let (policy, _is_new) = policy::publish(tx, realm_key, sign_in.clock_ms)?;
-    let bearer = Bearer { account: &account, nickname: &nickname, peer: sign_in.peer, device };
-    let ticket: Ticket = issuer::issue(
-        realm_key,
-        bearer,
-        issued_at_s,
-        lifetime_s,
-        policy.policy().number,
-        random_id()?,
-    );
-    meta::raise_time_mark(tx, now.max(issued_at_s.saturating_mul(1_000)))?;
-    let detail = format!("device {device}");
-    let entry = Entry { who: &account.username, what: "login", target: "", detail: &detail };
-    audit::write(tx, entry, now)?;
-    Ok(Granted::In(Box::new(Grant {
-        ticket: ticket.as_bytes().to_vec(),
-        policy: policy.as_bytes().to_vec(),
-        realm_time: now,
-        member: member.addresses(),
-        // One entry out of bounds would make the whole reply unreadable.
-        peers: member.peers(PEERS_MAX).into_iter().filter(PeerAddresses::is_bounded).collect(),
-        nickname_refused,
-    })))
-}
-
-/// The nickname from now on, and why the wish was not granted.
-fn wish(
-    tx: &Connection,
-    account: &Account,
-    wish: Option<&str>,
-) -> Result<(String, Option<String>), StoreError> {
-    let keep = |why: Option<String>| Ok((account.nickname.clone(), why));
-    let Some(wish) = wish else { return keep(None) };
-    let nickname = match Nickname::parse(wish) {
-        Ok(nickname) => nickname,
-        Err(error) => return keep(Some(error.to_string())),
-    };
-    if nickname.as_str() == account.nickname {
-        return keep(None);
-    }
-    if accounts::nickname_is_taken(tx, &nickname, account.id)? {
-        return keep(Some("the nickname looks like the name of somebody else".to_owned()));
-    }
-    accounts::set_nickname(tx, account.id, &nickname)?;
-    Ok((nickname.as_str().to_owned(), None))
-}
-
-fn ban_reason(tx: &Connection, id: AccountId, now: u64) -> Result<Option<String>, StoreError> {
-    if !sanctions::is_banned(tx, id, now)? {
-        return Ok(None);
-    }
-    let bans = sanctions::list(tx)?.into_iter().rev();
-    let mut bans = bans.filter(|row| row.account == id && row.kind == sanctions::Kind::Ban);
-    Ok(Some(bans.next().map(|row| row.reason).unwrap_or_default()))
 }
 
 fn denied(code: DenialCode, reason: String, retry_after_s: Option<u64>) -> Reply {

@@ -154,6 +154,11 @@ impl Nickname {
     }
 }
 
+/// Whether a text is one line without controls and without characters that hide or turn others.
+pub(crate) fn is_plain_line(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || hides(c))
+}
+
 /// Skeleton, then lower case, then skeleton again, because lowering makes new look-alikes ("0" is drawn "O").
 fn folded_skeleton(text: &str) -> String {
     let drawn: String = unicode_security::skeleton(text).collect();

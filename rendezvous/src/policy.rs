@@ -8,7 +8,7 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{
     Policy, PolicyError, PostRule, Registration, RoomRules, Rules, Sanction, SanctionKind,
-    SignedPolicy, next_number,
+    Settlement, SignedPolicy, next_number,
 };
 use lanyard_protocol::wire;
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::policies::{self, SignedPolicy as PolicyRow};
 use crate::store::sanctions::Kind;
-use crate::store::{StoreError, meta, rooms, rules, sanctions};
+use crate::store::{StoreError, meta, orders, rooms, rules, sanctions};
 
 /// What a realm is called whose operator has not said.
 pub const DEFAULT_NAME: &str = "Lanyard";
@@ -88,6 +88,16 @@ pub fn number_in_force(conn: &Connection) -> Result<Option<u64>, StoreError> {
     Ok(newest.filter(|row| row.fingerprint == fingerprint).map(|row| row.number))
 }
 
+/// How long the document of the present rows is, in bytes, without its envelope.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn size(conn: &Connection, now: u64) -> Result<usize, StoreError> {
+    let mut policy = document(conn)?;
+    forget(&mut policy, now);
+    Ok(wire::encode(&policy).len())
+}
+
 /// The document without realm, number and date.
 fn document(conn: &Connection) -> Result<Policy, StoreError> {
     let rules = rules::list(conn)?.into_iter().map(|row| Rules {
@@ -120,6 +130,9 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
         reason: row.reason,
         by: row.by,
     });
+    let settled = orders::list(conn)?
+        .into_iter()
+        .filter_map(|row| row.verdict.map(|verdict| Settlement { order: row.id, verdict }));
     let name = meta::text(conn, meta::REALM_NAME)?;
     Ok(Policy {
         realm: PeerKey([0; 32]),
@@ -129,7 +142,7 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
         rules: rules.collect(),
         rooms: rooms.collect(),
         sanctions: sanctions.collect(),
-        settled: Vec::new(),
+        settled: settled.collect(),
     })
 }
 
@@ -148,6 +161,11 @@ fn forget(policy: &mut Policy, now: u64) {
     });
     let oldest_needed = policy.rules.iter().rposition(|rules| rules.from <= boundary);
     policy.rules.drain(..oldest_needed.unwrap_or(0));
+    policy.rooms.retain(|room| room.archived_from.is_none_or(|from| from >= boundary));
+    for room in &mut policy.rooms {
+        let oldest_needed = room.post.iter().rposition(|rule| rule.from <= boundary);
+        room.post.drain(..oldest_needed.unwrap_or(0));
+    }
 }
 
 #[cfg(test)]

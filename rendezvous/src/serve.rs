@@ -30,10 +30,10 @@ use crate::password::{Hasher, PasswordError};
 use crate::policy::{self, PublishError};
 use crate::ports;
 use crate::store::thread::StoreHandle;
-use crate::store::{Store, StoreError, meta, sessions};
+use crate::store::{Store, StoreError, meta, policies, sessions};
 
 /// The file of the realm key: it signs tickets and policy, and is the desk's identity.
-const REALM_KEY: &str = "realm.key";
+pub const REALM_KEY: &str = "realm.key";
 /// The file of the member's key.
 const MEMBER_KEY: &str = "member.key";
 /// The file whose lock says that `serve` runs on a data directory.
@@ -196,26 +196,31 @@ pub fn is_running(data_dir: &Path) -> std::io::Result<bool> {
     }
 }
 
+/// Takes the data directory for oneself, so that `serve` cannot start on it; `None` if it runs.
+///
+/// # Errors
+/// What the system says if the directory cannot be locked.
+pub fn lock(data_dir: &Path) -> std::io::Result<Option<File>> {
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(data_dir.join(LOCK_FILE))?;
+    // A command line holds a shared lock for the moment in which it asks whether we run.
+    for _try in 0..10 {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 fn prepare_data_dir(path: &Path) -> Result<File, ServeError> {
     use std::os::unix::fs::DirBuilderExt as _;
 
     let failed = |source| ServeError::DataDir { path: path.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.join(LOCK_FILE))
-        .map_err(failed)?;
-    // A command line holds a shared lock for the moment in which it asks whether we run.
-    for _try in 0..10 {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
-    }
-    Err(ServeError::Running { path: path.to_owned() })
+    let free = lock(path).map_err(failed)?;
+    free.ok_or_else(|| ServeError::Running { path: path.to_owned() })
 }
 
 /// Where desk and member listen.
@@ -352,13 +357,15 @@ impl Keeper {
     /// Signs again if another process has written, and tells the member.
     async fn publish_if_changed(&self, seen: &mut Seen) -> Result<(), PublishError> {
         let realm_key = Arc::clone(&self.realm_key);
-        let before = seen.version;
+        let (before, told) = (seen.version, seen.told);
         let (version, published) = self
             .store
             .run(move |store| {
                 // Read before the rows: what is written after this is seen at the next look.
                 let version = store.data_version()?;
-                if before == Some(version) {
+                // A new password that cuts is signed by the desk itself, on this very connection.
+                let is_told = policies::newest_number(store.reader())? <= told;
+                if before == Some(version) && is_told {
                     return Ok((version, None));
                 }
                 let clock_ms = clock::unix_ms();

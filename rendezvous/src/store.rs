@@ -15,6 +15,7 @@ pub mod audit;
 pub mod devices;
 pub mod meta;
 mod migrations;
+pub mod orders;
 pub mod policies;
 pub mod rooms;
 pub mod rules;
@@ -125,7 +126,18 @@ impl Store {
     }
 
     fn open_with(data_dir: &Path, create: OpenFlags) -> Result<Self, StoreError> {
-        let path = data_dir.join(FILE_NAME);
+        Self::open_file(data_dir.join(FILE_NAME), create)
+    }
+
+    /// Opens a database that does not stand in its place, such as a copy that is to be checked.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is wrong with the file.
+    pub fn open_copy(path: &Path) -> Result<Self, StoreError> {
+        Self::open_file(path.to_owned(), OpenFlags::empty())
+    }
+
+    fn open_file(path: PathBuf, create: OpenFlags) -> Result<Self, StoreError> {
         if lanyard_node::store::is_other_file(&path) {
             return Err(StoreError::Damaged { path });
         }
@@ -148,6 +160,32 @@ impl Store {
             Ok("ok") => Ok(()),
             _ => Err(StoreError::Damaged { path: data_dir.join(FILE_NAME) }),
         }
+    }
+
+    /// Looks through a copy in every way that SQLite knows, foreign keys included.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if anything is not as it should be.
+    pub fn check_copy(&self, path: &Path) -> Result<(), StoreError> {
+        let damaged = || StoreError::Damaged { path: path.to_owned() };
+        let verdict: String = self
+            .conn
+            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+            .map_err(|_unreadable| damaged())?;
+        let mut keys = self.conn.prepare("PRAGMA foreign_key_check").doing("check the copy")?;
+        let dangling = keys.exists([]).map_err(|_unreadable| damaged())?;
+        if verdict == "ok" && !dangling { Ok(()) } else { Err(damaged()) }
+    }
+
+    /// Replaces the whole content by that of another database, in one transaction: whoever reads meanwhile
+    /// sees the old or the new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`]; the old content stays.
+    pub fn replace_by(&mut self, other: &Self) -> Result<(), StoreError> {
+        let what = "replace the database";
+        let backup = rusqlite::backup::Backup::new(&other.conn, &mut self.conn).doing(what)?;
+        backup.run_to_completion(i32::MAX, Duration::from_millis(50), None).doing(what)
     }
 
     /// Brings the write-ahead log into the file, so that after a clean end one file holds everything.

@@ -1,7 +1,7 @@
 //! The login protocol `/lanyard/login/1`: one request and one reply on a Noise stream to the pinned realm key.
 //!
 //! A request is `[op, body]`, decoded in two steps, so that a desk answers an operation it does not know instead
-//! of failing to read it (PROTOCOL.md ).
+//! of failing to read it (PROTOCOL.md ).
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
-use crate::ids::PeerKey;
+use crate::ids::{AccountId, PeerKey};
 use crate::limits::{
     ADDRESS_BYTES_MAX, ADDRESSES_PER_PEER_MAX, LOGIN_REPLY_BYTES_MAX, LOGIN_REQUEST_BYTES_MAX,
     NAME_BYTES_MAX, PASSWORD_BYTES_MAX,
@@ -21,12 +21,18 @@ pub const LOGIN_PROTOCOL: &str = "/lanyard/login/1";
 /// Peers in a reply.
 pub const PEERS_MAX: usize = 32;
 const OP_LOGIN: u16 = 1;
+const OP_RENEW: u16 = 2;
+const OP_CHANGE_PASSWORD: u16 = 3;
 
 /// What is asked of the desk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// A ticket for a password.
     Login(Login),
+    /// A ticket for a device that had one.
+    Renew(Renew),
+    /// A new password for the old one, and a ticket.
+    ChangePassword(ChangePassword),
     /// An operation of a later version; the answer is [`DenialCode::Unsupported`].
     Unknown(u16),
 }
@@ -52,12 +58,44 @@ impl fmt::Debug for Login {
     }
 }
 
+/// Which account the device had a ticket of. The Noise-proved key is the proof; there is no password
+/// (PROTOCOL.md R-67).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// `sub` of the ticket that runs out.
+    pub account: AccountId,
+}
+
+/// A new password, by who knows the old one (PROTOCOL.md R-68).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangePassword {
+    /// As typed; the desk normalises it.
+    pub username: String,
+    /// The password that holds until now. Zeroised when dropped.
+    pub old: Zeroizing<String>,
+    /// The password from now on. Zeroised when dropped.
+    pub new: Zeroizing<String>,
+    /// Whether all other devices of the account are logged out.
+    pub cut_others: bool,
+}
+
+impl fmt::Debug for ChangePassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangePassword")
+            .field("username", &self.username)
+            .field("cut_others", &self.cut_others)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Request {
     /// The bytes on the wire. Zeroised when dropped, for the password in them.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let (op, body) = match self {
             Self::Login(login) => (OP_LOGIN, wire::encode(login)),
+            Self::Renew(renew) => (OP_RENEW, wire::encode(renew)),
+            Self::ChangePassword(change) => (OP_CHANGE_PASSWORD, wire::encode(change)),
             Self::Unknown(op) => (*op, Vec::new()),
         };
         let mut body = ByteBuf::from(body);
@@ -73,22 +111,46 @@ impl Request {
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (op, body): (u16, Zeroizing<Bytes>) = wire::decode(bytes, LOGIN_REQUEST_BYTES_MAX)
             .map(|(op, Bytes(b))| (op, Zeroizing::new(Bytes(b))))?;
-        if op != OP_LOGIN {
-            return Ok(Self::Unknown(op));
+        match op {
+            OP_LOGIN => parse_login(&body.0).map(Self::Login),
+            OP_RENEW => wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX).map(Self::Renew),
+            OP_CHANGE_PASSWORD => parse_change(&body.0).map(Self::ChangePassword),
+            _ => Ok(Self::Unknown(op)),
         }
-        let login: Login = wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX)?;
-        let short = |text: &Option<String>| text.as_ref().is_none_or(|t| t.len() <= NAME_BYTES_MAX);
-        if login.username.is_empty() || login.username.len() > NAME_BYTES_MAX {
-            return Err(DecodeError::Field("username"));
-        }
-        if login.password.is_empty() || login.password.len() > PASSWORD_BYTES_MAX {
-            return Err(DecodeError::Field("password"));
-        }
-        if !short(&login.nickname) || !short(&login.device_label) {
-            return Err(DecodeError::Field("nickname"));
-        }
-        Ok(Self::Login(login))
     }
+}
+
+fn parse_login(body: &[u8]) -> Result<Login, DecodeError> {
+    let login: Login = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
+    let short = |text: &Option<String>| text.as_ref().is_none_or(|t| t.len() <= NAME_BYTES_MAX);
+    check_username(&login.username)?;
+    check_password(&login.password)?;
+    if !short(&login.nickname) || !short(&login.device_label) {
+        return Err(DecodeError::Field("nickname"));
+    }
+    Ok(login)
+}
+
+fn parse_change(body: &[u8]) -> Result<ChangePassword, DecodeError> {
+    let change: ChangePassword = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
+    check_username(&change.username)?;
+    check_password(&change.old)?;
+    check_password(&change.new)?;
+    Ok(change)
+}
+
+fn check_username(username: &str) -> Result<(), DecodeError> {
+    if username.is_empty() || username.len() > NAME_BYTES_MAX {
+        return Err(DecodeError::Field("username"));
+    }
+    Ok(())
+}
+
+fn check_password(password: &str) -> Result<(), DecodeError> {
+    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
+        return Err(DecodeError::Field("password"));
+    }
+    Ok(())
 }
 
 /// A byte string whose memory is wiped, for the body that holds the password.
@@ -162,11 +224,11 @@ pub struct Denial {
     pub retry_after_s: Option<u64>,
 }
 
-/// The desk's reasons. `Disabled` and `Banned` are told only after the right password.
+/// The desk's reasons. `Disabled` and `Banned` are told only after the right password, or to a device of the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DenialCode {
-    /// Name or password are wrong; not said which.
+    /// Name or password are wrong; not said which. For a renewal: this device needs the password again.
     BadCredentials,
     /// Too many failures.
     Locked,
@@ -187,7 +249,7 @@ impl Reply {
         wire::encode(self)
     }
 
-    /// Reads a reply. Ticket and policy in it are still to be verified.
+    /// Reads a reply. Ticket and policy in it are still to be verified (PROTOCOL.md R-66).
     ///
     /// # Errors
     /// [`DecodeError`] if it is not a reply or names too many peers.
@@ -248,6 +310,40 @@ mod tests {
     #[test]
     fn r63_debug_never_shows_the_password() {
         assert!(!format!("{:?}", Request::Login(login())).contains("horse"));
+    }
+
+    fn change() -> ChangePassword {
+        ChangePassword {
+            username: "alice".into(),
+            old: Zeroizing::new("correct horse".into()),
+            new: Zeroizing::new("battery horse".into()),
+            cut_others: true,
+        }
+    }
+
+    #[test]
+    fn r67_a_renewal_is_read_back() {
+        let request = Request::Renew(Renew { account: AccountId([7; 16]) });
+        assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
+        let empty = wire::encode(&(OP_RENEW, ByteBuf::from(vec![0xa0])));
+        assert!(Request::parse(&empty).is_err(), "an account must be named");
+    }
+
+    #[test]
+    fn r68_a_change_of_password_is_read_back_bounded_and_never_shown() {
+        let request = Request::ChangePassword(change());
+        assert_eq!(Request::parse(&request.to_bytes()), Ok(request.clone()));
+        assert!(!format!("{request:?}").contains("horse"));
+        let long = || Zeroizing::new("x".repeat(1_025));
+        for (wrong, field) in [
+            (ChangePassword { old: long(), ..change() }, "password"),
+            (ChangePassword { new: long(), ..change() }, "password"),
+            (ChangePassword { new: Zeroizing::default(), ..change() }, "password"),
+            (ChangePassword { username: "x".repeat(257), ..change() }, "username"),
+        ] {
+            let parsed = Request::parse(&Request::ChangePassword(wrong).to_bytes());
+            assert_eq!(parsed, Err(DecodeError::Field(field)));
+        }
     }
 
     #[test]

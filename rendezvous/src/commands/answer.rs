@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use lanyard_rendezvous::accounts::ActError;
+use lanyard_rendezvous::acts::ActError;
+use lanyard_rendezvous::backup::BackupError;
 use lanyard_rendezvous::rules::RuleError;
 use lanyard_rendezvous::store::StoreError;
 use serde_json::{Value, json};
@@ -33,6 +34,15 @@ impl Failure {
 
 impl From<ActError> for Failure {
     fn from(error: ActError) -> Self {
+        match error.code() {
+            Some(code) => Self::refused(code, error.to_string()),
+            None => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
         match error.code() {
             Some(code) => Self::refused(code, error.to_string()),
             None => Self::Fault(error.into()),

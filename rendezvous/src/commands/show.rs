@@ -1,8 +1,8 @@
-//! `sessions` and `status`: looking without touching.
+//! `sessions`, `audit` and `status`: looking without touching.
 
 use anyhow::Context as _;
 use lanyard_rendezvous::store::accounts::State;
-use lanyard_rendezvous::store::{accounts, meta, sessions as rows};
+use lanyard_rendezvous::store::{accounts, audit as entries, meta, sessions as rows};
 use lanyard_rendezvous::{clock, policy, serve};
 use serde_json::json;
 
@@ -36,6 +36,23 @@ pub(crate) fn sessions(realm: &Realm, answers: &Answers) -> Result<(), Failure> 
             if online { "online" } else { "offline" },
         );
         answers.say(&object, &words)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn audit(realm: &Realm, last: Option<u32>, answers: &Answers) -> Result<(), Failure> {
+    let count = last.map_or(u64::MAX, u64::from);
+    for row in entries::last(realm.store()?.reader(), count)? {
+        let object = json!({
+            "at": row.at,
+            "who": row.who,
+            "what": row.what,
+            "target": row.target,
+            "detail": row.detail,
+        });
+        let words =
+            format!("{}  {}  {}  {}  {}", row.at, row.who, row.what, row.target, row.detail);
+        answers.say(&object, words.trim_end())?;
     }
     Ok(())
 }

@@ -1,17 +1,16 @@
 //! `user …`: accounts.
 
 use anyhow::Context as _;
-use lanyard_rendezvous::accounts::{self, ActError, Tickets};
+use lanyard_rendezvous::accounts::{self, Tickets};
 use lanyard_rendezvous::clock;
 use lanyard_rendezvous::config::Config;
 use lanyard_rendezvous::password::{Hasher, Password};
 use lanyard_rendezvous::store::accounts::State;
 use lanyard_rendezvous::store::{self, meta, sanctions};
-use rusqlite::Connection;
 use serde_json::json;
 
 use super::answer::{Answers, Failure};
-use super::{Realm, password, policy};
+use super::{Realm, password};
 use crate::cli::{PasswordArgs, UserCommand};
 
 pub(crate) fn run(realm: &Realm, command: UserCommand, answers: &Answers) -> Result<(), Failure> {
@@ -22,18 +21,18 @@ pub(crate) fn run(realm: &Realm, command: UserCommand, answers: &Answers) -> Res
         }
         UserCommand::List => list(realm, answers),
         UserCommand::Disable { name } => {
-            act(realm, answers, &format!("{name} is disabled"), None, |tx, now| {
+            realm.act(answers, &format!("{name} is disabled"), |tx, now| {
                 accounts::set_state(tx, &name, State::Disabled, now)
             })
         }
         UserCommand::Enable { name } => {
-            act(realm, answers, &format!("{name} is enabled"), None, |tx, now| {
+            realm.act(answers, &format!("{name} is enabled"), |tx, now| {
                 accounts::set_state(tx, &name, State::Enabled, now)
             })
         }
         UserCommand::Role { name, role } => {
             let role = accounts::parse_role(&role)?;
-            act(realm, answers, &format!("{name} is now {role}"), None, |tx, now| {
+            realm.act(answers, &format!("{name} is now {role}"), |tx, now| {
                 accounts::set_role(tx, &name, role, now)
             })
         }
@@ -59,7 +58,7 @@ fn add(
     accounts::check_free(realm.store()?.reader(), &username)?;
     let (phc, warning) = hash(realm, &password::read(args)?)?;
     let words = format!("added {} as {role}", username.as_str());
-    act(realm, answers, &words, warning.as_deref(), |tx, now| {
+    realm.act_with(answers, &words, warning.as_deref(), |tx, now| {
         accounts::create(tx, &username, nickname.as_ref(), role, &phc, now).map(|_id| ())
     })
 }
@@ -75,7 +74,7 @@ fn passwd(
     let (phc, warning) = hash(realm, &password::read(args)?)?;
     let tickets = if cut { Tickets::Cut } else { Tickets::Keep };
     let words = format!("{name} has a new password");
-    act(realm, answers, &words, warning.as_deref(), |tx, now| {
+    realm.act_with(answers, &words, warning.as_deref(), |tx, now| {
         accounts::set_password(tx, name, &phc, tickets, now)
     })
 }
@@ -86,18 +85,6 @@ fn hash(realm: &Realm, password: &Password) -> Result<(String, Option<String>), 
     let hasher = Hasher::new(config.argon2).context("cannot hash the password")?;
     let phc = hasher.hash(password).context("cannot hash the password")?;
     Ok((phc, password.warning()))
-}
-
-fn act(
-    realm: &Realm,
-    answers: &Answers,
-    words: &str,
-    warning: Option<&str>,
-    change: impl FnOnce(&Connection, u64) -> Result<(), ActError>,
-) -> Result<(), Failure> {
-    let mut store = realm.store()?;
-    store.write(|tx| change(tx, meta::realm_now(tx, clock::unix_ms())?))?;
-    answers.done(policy::wait_for(realm, &store)?, words, warning)
 }
 
 fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {

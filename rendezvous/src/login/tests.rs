@@ -1,18 +1,23 @@
 //! Sign-ins against a real store and pool, with made-up time.
 
+mod passes;
+
 use std::num::NonZeroUsize;
 
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::policy::SignedPolicy;
-use zeroize::Zeroizing;
+use lanyard_protocol::ticket::Ticket;
+use rusqlite::Connection;
 
 use super::*;
 use crate::accounts as acts;
 use crate::config::Argon2Config;
 use crate::member::{MemberConfig, StandIn};
 use crate::password::Hasher;
-use crate::store::sanctions::{Kind, SanctionRow};
+use crate::store::accounts::State;
+use crate::store::sanctions::{self, Kind, SanctionRow};
+use crate::{issuer, policy};
 
 const NOW: u64 = 1_800_000_000_700;
 const LAPTOP: PeerKey = PeerKey([7; 32]);
@@ -81,7 +86,7 @@ impl Desk {
 
     async fn act(
         &self,
-        act: impl FnOnce(&Connection) -> Result<(), acts::ActError> + Send + 'static,
+        act: impl FnOnce(&Connection) -> Result<(), crate::acts::ActError> + Send + 'static,
     ) {
         self.office.store.run(move |store| store.write(|tx| act(tx))).await.unwrap();
     }
@@ -168,6 +173,7 @@ async fn disabled_and_banned_are_told_only_after_the_right_password() {
             until: Some(NOW + 60_000),
             reason: "spam".to_owned(),
             by: "operator".to_owned(),
+            made_at: NOW,
         };
         Ok(sanctions::insert(tx, &ban)?)
     })
@@ -181,6 +187,7 @@ async fn disabled_and_banned_are_told_only_after_the_right_password() {
     let banned = desk.try_in("bob", "bob-password", LAPTOP, NOW).await;
     let Reply::Denied(denial) = &banned else { panic!("{banned:?}") };
     assert_eq!((denial.code, denial.reason.as_str()), (DenialCode::Banned, "spam"));
+    assert_eq!(denial.retry_after_s, Some(60), "with its end");
     desk.ticket(desk.try_in("bob", "bob-password", LAPTOP, NOW + 60_000).await);
 }
 
@@ -222,15 +229,15 @@ async fn a_password_changed_during_the_check_does_not_let_in() {
     let desk = Desk::open();
     let found = desk.office.find(Username::parse("alice").ok(), LAPTOP).await.unwrap();
     desk.act(|tx| acts::set_password(tx, "alice", "other", acts::Tickets::Keep, NOW)).await;
-    let sign_in = SignIn {
-        account: found.account.unwrap(),
-        rehash: None,
+    let visit = Visit {
         peer: LAPTOP,
         from: "192.0.2.1:1".parse().unwrap(),
         nickname: None,
         device_label: None,
         clock_ms: NOW,
     };
+    let account = found.account.unwrap();
+    let sign_in = SignIn { account, visit, act: Act::Login { rehash: None } };
     let reply = desk.office.grant(sign_in).await.unwrap();
     assert_eq!(code(&reply), Some(DenialCode::BadCredentials));
 }

@@ -44,6 +44,8 @@ pub type Outcome = Result<Check, PasswordError>;
 struct Job {
     password: Password,
     stored: Option<String>,
+    /// The password that takes its place if it is right.
+    replacement: Option<Password>,
     reply: oneshot::Sender<Outcome>,
 }
 
@@ -117,6 +119,30 @@ impl Pool {
         stored: Option<String>,
         priority: Priority,
     ) -> Result<oneshot::Receiver<Outcome>, Busy> {
+        self.queue(password, stored, None, priority)
+    }
+
+    /// Queues a check; if the password is right, what to store instead is the hash of `replacement`.
+    ///
+    /// # Errors
+    /// [`Busy`] if the queue is full.
+    pub fn change(
+        &self,
+        password: Password,
+        stored: Option<String>,
+        replacement: Password,
+        priority: Priority,
+    ) -> Result<oneshot::Receiver<Outcome>, Busy> {
+        self.queue(password, stored, Some(replacement), priority)
+    }
+
+    fn queue(
+        &self,
+        password: Password,
+        stored: Option<String>,
+        replacement: Option<Password>,
+        priority: Priority,
+    ) -> Result<oneshot::Receiver<Outcome>, Busy> {
         let mut queues = self.shared.lock();
         let queue = match priority {
             Priority::Known => &mut queues.known,
@@ -128,7 +154,7 @@ impl Pool {
             return Err(self.busy(&queues));
         }
         let (reply, answer) = oneshot::channel();
-        queue.push_back(Job { password, stored, reply });
+        queue.push_back(Job { password, stored, replacement, reply });
         drop(queues);
         self.shared.wake.notify_one();
         Ok(answer)
@@ -158,7 +184,7 @@ impl Drop for Pool {
 fn work(shared: &Shared) {
     while let Some(job) = next_job(shared) {
         let started = clock::monotonic();
-        let outcome = shared.hasher.check(&job.password, job.stored.as_deref());
+        let outcome = decide(&shared.hasher, &job);
         let took = clock::monotonic().saturating_duration_since(started);
         {
             let mut queues = shared.lock();
@@ -167,6 +193,13 @@ fn work(shared: &Shared) {
         }
         // The asker may have gone away meanwhile.
         job.reply.send(outcome).ok();
+    }
+}
+
+fn decide(hasher: &Hasher, job: &Job) -> Outcome {
+    match (hasher.check(&job.password, job.stored.as_deref())?, &job.replacement) {
+        (Check::Right { .. }, Some(new)) => Ok(Check::Right { rehash: Some(hasher.hash(new)?) }),
+        (check, _) => Ok(check),
     }
 }
 

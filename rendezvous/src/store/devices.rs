@@ -40,6 +40,68 @@ pub fn find(
     .doing("read a device")
 }
 
+/// A row as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// Its number within the account.
+    pub number: u64,
+    /// Its key.
+    pub peer: PeerKey,
+    /// What it calls itself; may be empty.
+    pub label: String,
+    /// When it signed in for the first time.
+    pub first_seen: u64,
+    /// When it got its last ticket.
+    pub last_login: u64,
+    /// When that ends.
+    pub last_expiry: u64,
+    /// Whether it was logged out.
+    pub logged_out: bool,
+}
+
+/// The devices of an account, by number.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn list(conn: &Connection, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
+    let what = "read the devices";
+    let mut statement = conn
+        .prepare(
+            "SELECT number, label, first_seen, last_login, last_expiry, logged_out, peer FROM devices
+             WHERE account = ?1 ORDER BY number",
+        )
+        .doing(what)?;
+    let rows = statement
+        .query_map([account.0.as_slice()], |row| {
+            let peer: Vec<u8> = row.get(6)?;
+            let Some(peer) = PeerKey::from_slice(&peer) else { return Ok(None) };
+            Ok(Some(DeviceRow {
+                number: from_sql(row.get(0)?),
+                peer,
+                label: row.get(1)?,
+                first_seen: from_sql(row.get(2)?),
+                last_login: from_sql(row.get(3)?),
+                last_expiry: from_sql(row.get(4)?),
+                logged_out: row.get(5)?,
+            }))
+        })
+        .doing(what)?;
+    rows.map(|row| row.doing(what)?.ok_or(StoreError::Row { what: "device" })).collect()
+}
+
+/// Logs one device out.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn log_out(conn: &Connection, account: AccountId, number: u64) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND number = ?2",
+        params![account.0.as_slice(), to_sql(number)],
+    )
+    .doing("log the device out")?;
+    Ok(())
+}
+
 /// The accounts that this key has signed in to and not been logged out of, latest sign-in first.
 ///
 /// # Errors
@@ -84,4 +146,22 @@ pub fn sign_in(
     )
     .doing("register the device")
     .map(from_sql)
+}
+
+/// Logs all devices of an account out, but one if it is given.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn log_out_all(
+    conn: &Connection,
+    account: AccountId,
+    but: Option<PeerKey>,
+) -> Result<(), StoreError> {
+    let but = but.map_or(Vec::new(), |peer| peer.0.to_vec());
+    conn.execute(
+        "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND peer <> ?2 AND logged_out = 0",
+        params![account.0.as_slice(), but],
+    )
+    .doing("log devices out")?;
+    Ok(())
 }

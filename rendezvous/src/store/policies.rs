@@ -40,6 +40,16 @@ pub fn newest(conn: &Connection) -> Result<Option<SignedPolicy>, StoreError> {
     Ok(Some(SignedPolicy { number, document, fingerprint, signed_at }))
 }
 
+/// The number of the policy in force; 0 before the first.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn newest_number(conn: &Connection) -> Result<u64, StoreError> {
+    conn.query_row("SELECT coalesce(max(number), 0) FROM policies", [], |row| row.get(0))
+        .doing("read the policy")
+        .map(from_sql)
+}
+
 /// Stores a signed policy and lets go of the oldest ones.
 ///
 /// # Errors
@@ -60,5 +70,15 @@ pub fn insert(conn: &Connection, policy: &SignedPolicy) -> Result<(), StoreError
         [KEPT],
     )
     .doing("drop old policies")?;
+    Ok(())
+}
+
+/// Forgets of which rows the newest policy was made, so that the next look signs a new one.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn outdate(conn: &Connection) -> Result<(), StoreError> {
+    conn.execute("UPDATE policies SET fingerprint = zeroblob(32)", [])
+        .doing("outdate the policy")?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Rows of `rooms` and `room_posts`.
 
 use lanyard_protocol::ids::Role;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
-use super::{Doing as _, StoreError, from_sql};
+use super::{Doing as _, StoreError, from_sql, to_sql};
 
 /// A room with its dated posting rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,49 @@ pub fn list(conn: &Connection) -> Result<Vec<RoomRow>, StoreError> {
         Ok(RoomRow { name, topic, archived_at, post: posts(conn, id)? })
     })
     .collect()
+}
+
+/// Adds a room.
+///
+/// # Errors
+/// [`StoreError::Sql`], also if the name is taken.
+pub fn insert(conn: &Connection, name: &str, topic: &str) -> Result<(), StoreError> {
+    conn.execute("INSERT INTO rooms (name, topic, archived_at) VALUES (?1, ?2, 0)", [name, topic])
+        .doing("add the room")?;
+    Ok(())
+}
+
+/// Writes the topic.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn set_topic(conn: &Connection, name: &str, topic: &str) -> Result<(), StoreError> {
+    conn.execute("UPDATE rooms SET topic = ?2 WHERE name = ?1", [name, topic])
+        .doing("write the topic")?;
+    Ok(())
+}
+
+/// Writes from when on the room is closed.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn set_archived(conn: &Connection, name: &str, from: u64) -> Result<(), StoreError> {
+    conn.execute("UPDATE rooms SET archived_at = ?2 WHERE name = ?1", params![name, to_sql(from)])
+        .doing("close the room")?;
+    Ok(())
+}
+
+/// Adds who may post from a time on.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn add_post(conn: &Connection, name: &str, from: u64, role: Role) -> Result<(), StoreError> {
+    conn.execute(
+        "INSERT INTO room_posts (room, starts_at, role) SELECT room, ?2, ?3 FROM rooms WHERE name = ?1",
+        params![name, to_sql(from), role.as_str()],
+    )
+    .doing("write who may post")?;
+    Ok(())
 }
 
 fn posts(conn: &Connection, room: i64) -> Result<Vec<(u64, Role)>, StoreError> {

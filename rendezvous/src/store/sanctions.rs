@@ -47,6 +47,8 @@ pub struct SanctionRow {
     pub reason: String,
     /// Who made it.
     pub by: String,
+    /// When it was made; a ban may reach further back.
+    pub made_at: u64,
 }
 
 /// All sanctions, oldest first.
@@ -57,20 +59,20 @@ pub fn list(conn: &Connection) -> Result<Vec<SanctionRow>, StoreError> {
     let what = "read the sanctions";
     let mut statement = conn
         .prepare(
-            "SELECT sanction, kind, account, peer, starts_at, ends_at, reason, made_by FROM sanctions ORDER BY sanction",
+            "SELECT sanction, kind, account, peer, starts_at, ends_at, reason, made_by, made_at FROM sanctions ORDER BY sanction",
         )
         .doing(what)?;
     let rows = statement
         .query_map([], |row| {
             let ids: (i64, String, Vec<u8>, Vec<u8>) =
                 (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            let rest: (i64, i64, String, String) =
-                (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
+            let rest: (i64, i64, String, String, i64) =
+                (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
             Ok((ids, rest))
         })
         .doing(what)?;
     rows.map(|row| {
-        let ((id, kind, account, peer), (from, until, reason, by)) = row.doing(what)?;
+        let ((id, kind, account, peer), (from, until, reason, by, made_at)) = row.doing(what)?;
         let kind = match kind.as_str() {
             "ban" => Kind::Ban,
             "mute" => Kind::Mute,
@@ -82,9 +84,43 @@ pub fn list(conn: &Connection) -> Result<Vec<SanctionRow>, StoreError> {
         let id = from_sql(id);
         let peer = PeerKey::from_slice(&peer);
         let until = Some(from_sql(until)).filter(|until| *until != 0);
-        Ok(SanctionRow { id, kind, account, peer, from: from_sql(from), until, reason, by })
+        let (from, made_at) = (from_sql(from), from_sql(made_at));
+        Ok(SanctionRow { id, kind, account, peer, from, until, reason, by, made_at })
     })
     .collect()
+}
+
+/// The sanctions of one kind that are in force on an account, oldest first.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn in_force(
+    conn: &Connection,
+    kind: Kind,
+    account: AccountId,
+    now: u64,
+) -> Result<Vec<SanctionRow>, StoreError> {
+    let mut rows = list(conn)?;
+    rows.retain(|row| {
+        row.kind == kind
+            && row.account == account
+            && row.from <= now
+            && row.until.is_none_or(|until| now < until)
+    });
+    Ok(rows)
+}
+
+/// Writes the dates and the reason of a sanction anew; it stays the same one.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn update(conn: &Connection, row: &SanctionRow) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE sanctions SET starts_at = ?2, ends_at = ?3, reason = ?4 WHERE sanction = ?1",
+        params![to_sql(row.id), to_sql(row.from), to_sql(row.until.unwrap_or(0)), row.reason],
+    )
+    .doing("change the sanction")?;
+    Ok(())
 }
 
 /// Whether a ban of this account is in force.
@@ -107,8 +143,8 @@ pub fn is_banned(conn: &Connection, account: AccountId, now: u64) -> Result<bool
 /// [`StoreError::Sql`].
 pub fn insert(conn: &Connection, row: &SanctionRow) -> Result<(), StoreError> {
     conn.execute(
-        "INSERT INTO sanctions (kind, account, peer, starts_at, ends_at, reason, made_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO sanctions (kind, account, peer, starts_at, ends_at, reason, made_by, made_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             row.kind.as_str(),
             row.account.0.as_slice(),
@@ -117,8 +153,31 @@ pub fn insert(conn: &Connection, row: &SanctionRow) -> Result<(), StoreError> {
             to_sql(row.until.unwrap_or(0)),
             row.reason,
             row.by,
+            to_sql(row.made_at),
         ],
     )
     .doing("write the sanction")?;
+    Ok(())
+}
+
+/// Sees to it that no later sanction gets an id up to this one.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn reserve_ids(conn: &Connection, up_to: u64) -> Result<(), StoreError> {
+    let what = "reserve the ids of sanctions";
+    let changed = conn
+        .execute(
+            "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'sanctions'",
+            [to_sql(up_to)],
+        )
+        .doing(what)?;
+    if changed == 0 {
+        conn.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('sanctions', ?1)",
+            [to_sql(up_to)],
+        )
+        .doing(what)?;
+    }
     Ok(())
 }

@@ -62,6 +62,25 @@ pub fn put(conn: &Connection, session: &NewSession) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Writes a renewal: the session goes on, from where it came now.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn renew(conn: &Connection, session: &NewSession) -> Result<(), StoreError> {
+    let changed = conn
+        .execute(
+            "UPDATE sessions SET address = ?3, expires_at = ?4 WHERE account = ?1 AND device = ?2",
+            params![
+                session.account.0.as_slice(),
+                to_sql(session.device),
+                session.address,
+                to_sql(session.expires_at),
+            ],
+        )
+        .doing("renew the session")?;
+    if changed == 0 { put(conn, session) } else { Ok(()) }
+}
+
 /// Marks exactly these devices as online.
 ///
 /// # Errors

@@ -14,6 +14,12 @@ fn before_the_first_serve_every_command_says_so_and_makes_nothing() {
         &["user", "disable", "alice"],
         &["policy", "show"],
         &["policy", "set", "per-minute", "3"],
+        &["ban", "alice"],
+        &["unmute", "alice"],
+        &["room", "add", "news"],
+        &["device", "logout", "alice", "1"],
+        &["audit"],
+        &["backup", "copy.db"],
         &["sessions"],
         &["status"],
     ] {

@@ -167,6 +167,22 @@ impl Serving {
         self.listening["desk"][0].as_str().unwrap()
     }
 
+    /// Reads the log until a line holds this text; `false` if none does in time. What was read is gone.
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> bool {
+        let Some(stderr) = self.child.stderr.take() else { return false };
+        let (lines, logged) = sync_channel(1_024);
+        std::thread::Builder::new()
+            .spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    if lines.send(line).is_err() {
+                        break;
+                    }
+                }
+            })
+            .unwrap();
+        std::iter::from_fn(|| logged.recv_timeout(DEADLINE).ok()).any(|line| line.contains(text))
+    }
+
     /// Sends SIGTERM; gives the exit status if it ends within two seconds, and its log.
     pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -2,10 +2,16 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod login;
+#[cfg(test)]
+mod passes;
 #[cfg(test)]
 mod serving;

@@ -106,6 +106,8 @@ fn r80_the_golden_frames_are_read_back() {
 #[test]
 fn r60_the_golden_login_is_read_back() {
     assert_eq!(Request::parse(&golden("login-request")), Ok(objects::login()));
+    assert_eq!(Request::parse(&golden("renew-request")), Ok(objects::renewal()));
+    assert_eq!(Request::parse(&golden("password-request")), Ok(objects::change_password()));
     assert_eq!(Reply::parse(&golden("login-granted")), Ok(objects::granted()));
     assert_eq!(Reply::parse(&golden("login-denied")), Ok(objects::denied()));
 }

@@ -7,7 +7,9 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::{Hello, Verdict, VerdictCode};
 use lanyard_protocol::ids::{PeerKey, Role};
-use lanyard_protocol::login::{Denial, DenialCode, Grant, Login, PeerAddresses, Reply, Request};
+use lanyard_protocol::login::{
+    ChangePassword, Denial, DenialCode, Grant, Login, PeerAddresses, Renew, Reply, Request,
+};
 use lanyard_protocol::message::{AdmittedMessage, Content};
 use lanyard_protocol::policy::{
     LOBBY, Policy, PostRule, RoomRules, SanctionKind, Settlement, SettlementVerdict, SignedPolicy,
@@ -99,6 +101,19 @@ pub(crate) fn login() -> Request {
     })
 }
 
+pub(crate) fn renewal() -> Request {
+    Request::Renew(Renew { account: testing::account("alice") })
+}
+
+pub(crate) fn change_password() -> Request {
+    Request::ChangePassword(ChangePassword {
+        username: "alice".to_owned(),
+        old: "correct horse".to_owned().into(),
+        new: "battery staple".to_owned().into(),
+        cut_others: true,
+    })
+}
+
 pub(crate) fn granted() -> Reply {
     let at = |number: u8, address: &str| PeerAddresses {
         peer: public_key(&testing::key(number)),
@@ -135,6 +150,8 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("verdict-accepted", "R-82: the verdict Accepted", plain(VerdictCode::Accepted)),
         ("verdict-superseded", "R-88: Superseded with its proof", superseded().to_frame()),
         ("login-request", "R-60: a login request", login().to_bytes().to_vec()),
+        ("renew-request", "R-67: a renewal", renewal().to_bytes().to_vec()),
+        ("password-request", "R-68: a new password", change_password().to_bytes().to_vec()),
         ("login-granted", "R-64: a login reply, granted", granted().to_bytes()),
         ("login-denied", "R-65: a login reply, denied", denied().to_bytes()),
     ]

@@ -1,0 +1,122 @@
+//! The files of a backup: written beside their place, readable by their owner alone, and named when they are whole.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::BackupError;
+use crate::store::{Store, StoreError};
+
+/// A file on its way; removed when dropped without a name.
+#[derive(Debug)]
+pub(super) struct Staged {
+    path: PathBuf,
+}
+
+impl Staged {
+    /// A new empty file in the folder of `place`.
+    pub(super) fn empty_beside(place: &Path) -> Result<Self, BackupError> {
+        let mut random = [0_u8; 8];
+        getrandom::fill(&mut random)
+            .map_err(|_no_detail| io(place)(std::io::ErrorKind::Other.into()))?;
+        let mut name = place.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.part", hex::encode(random)));
+        let path = place.with_file_name(name);
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io(place))?;
+        Ok(Self { path })
+    }
+
+    /// A copy of `from` in the folder of `place`.
+    pub(super) fn copy_beside(place: &Path, from: &Path) -> Result<Self, BackupError> {
+        let staged = Self::empty_beside(place)?;
+        let mut source = File::open(from).map_err(io(from))?;
+        let mut copy =
+            OpenOptions::new().write(true).open(&staged.path).map_err(io(&staged.path))?;
+        std::io::copy(&mut source, &mut copy).map_err(io(&staged.path))?;
+        Ok(staged)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the content of a database as it is at this moment.
+    pub(super) fn fill_from(&self, store: &Store) -> Result<(), BackupError> {
+        let path = self.path.to_string_lossy();
+        store
+            .reader()
+            .execute("VACUUM INTO ?1", [path.as_ref()])
+            .map_err(|source| StoreError::Sql { what: "copy the database", source })?;
+        Ok(())
+    }
+
+    /// Gives the file its name, unless something has it already.
+    pub(super) fn name(self, name: &Path) -> Result<(), BackupError> {
+        self.sync()?;
+        std::fs::hard_link(&self.path, name).map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => BackupError::Exists { path: name.to_owned() },
+            _ => io(name)(source),
+        })?;
+        sync_folder(name)
+    }
+
+    /// Puts the file in the place of another.
+    pub(super) fn replace(self, place: &Path) -> Result<(), BackupError> {
+        self.sync()?;
+        std::fs::rename(&self.path, place).map_err(io(place))?;
+        sync_folder(place)
+    }
+
+    fn sync(&self) -> Result<(), BackupError> {
+        File::open(&self.path).and_then(|file| file.sync_all()).map_err(io(&self.path))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        for end in ["", "-journal", "-wal", "-shm"] {
+            // Mostly there is none.
+            std::fs::remove_file(with_end(&self.path, end)).ok();
+        }
+    }
+}
+
+/// The name under which a former database is kept.
+pub(super) fn aside(place: &Path, now: u64) -> PathBuf {
+    with_end(place, &format!(".before-restore-{now}"))
+}
+
+/// Keeps a damaged database with its log, and leaves no log in its place.
+pub(super) fn keep_damaged(place: &Path, kept: &Path) -> Result<(), BackupError> {
+    for end in ["-wal", "-shm"] {
+        let log = with_end(place, end);
+        if log.exists() {
+            std::fs::rename(&log, with_end(kept, end)).map_err(io(&log))?;
+        }
+    }
+    std::fs::hard_link(place, kept).map_err(io(kept))
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+fn sync_folder(file: &Path) -> Result<(), BackupError> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io { path: path.clone(), source }
+}

@@ -1,0 +1,46 @@
+//! `device …`.
+
+use lanyard_rendezvous::store::devices as rows;
+use lanyard_rendezvous::{accounts, devices};
+use serde_json::json;
+
+use super::Realm;
+use super::answer::{Answers, Failure};
+use crate::cli::DeviceCommand;
+
+pub(crate) fn run(
+    realm: &Realm,
+    command: &DeviceCommand,
+    answers: &Answers,
+) -> Result<(), Failure> {
+    match command {
+        DeviceCommand::List { name } => list(realm, name, answers),
+        DeviceCommand::Logout { name, device } => {
+            realm.act(answers, &format!("device {device} of {name} is logged out"), |tx, now| {
+                devices::log_out(tx, name, *device, now)
+            })
+        }
+    }
+}
+
+fn list(realm: &Realm, name: &str, answers: &Answers) -> Result<(), Failure> {
+    let store = realm.store()?;
+    let account = accounts::find(store.reader(), name)?;
+    for device in rows::list(store.reader(), account.id)? {
+        let state = if device.logged_out { "logged-out" } else { "logged-in" };
+        let object = json!({
+            "username": account.username,
+            "device": device.number,
+            "peer": device.peer.to_string(),
+            "label": device.label,
+            "state": state,
+            "first_seen": device.first_seen,
+            "last_login_at": device.last_login,
+            "expires_at": device.last_expiry,
+        });
+        let words =
+            format!("device {}  \"{}\"  {state}  {}", device.number, device.label, device.peer);
+        answers.say(&object, &words)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The operator's acts on rooms, people and devices, with `serve` running and without.
+
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::policy::{Policy, SanctionKind};
+use serde_json::json;
+
+use crate::harness::Realm;
+
+/// Runs an act while `serve` runs and gives the number that it was signed under.
+fn signed(realm: &Realm, args: &[&str]) -> u64 {
+    let said = realm.json(args);
+    let number = said.object()["policy"].as_u64();
+    number.unwrap_or_else(|| panic!("{args:?} was not signed within 2 s: {said:?}"))
+}
+
+/// The newest signed policy, as every peer gets it.
+fn policy(realm: &Realm) -> Policy {
+    let path = realm.file("rendezvous.db");
+    let store = lanyard_rendezvous::store::Store::open(path.parent().unwrap()).unwrap();
+    let row = lanyard_rendezvous::store::policies::newest(store.reader()).unwrap().unwrap();
+    let id = realm.json(&["status"]).object()["realm"].as_str().unwrap().to_owned();
+    let key: PeerKey = id.parse().unwrap();
+    let signed = lanyard_protocol::policy::SignedPolicy::verify(&row.document, &key).unwrap();
+    signed.policy().clone()
+}
+
+fn state(realm: &Realm, name: &str) -> String {
+    let users = realm.json(&["user", "list"]).lines();
+    let user = users.iter().find(|user| user["username"] == name).unwrap();
+    user["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn sanctions_are_signed_while_it_serves() {
+    let realm = Realm::fresh();
+    let _serving = realm.serve();
+    realm.add("bob");
+    let mut last = 0;
+    for (args, now) in [
+        (&["ban", "bob", "--since", "2h", "--reason", "spam"][..], "banned"),
+        (&["unban", "bob"], "enabled"),
+        (&["mute", "Bob", "--for", "10m"], "enabled"),
+        (&["unmute", "bob"], "enabled"),
+    ] {
+        let number = signed(&realm, args);
+        assert!(number > last, "{args:?}: {number} after {last}");
+        last = number;
+        assert_eq!(state(&realm, "bob"), now, "{args:?}");
+    }
+    let sanctions = policy(&realm).sanctions;
+    let kinds: Vec<_> = sanctions.iter().map(|sanction| sanction.kind).collect();
+    assert_eq!(kinds, [SanctionKind::Ban, SanctionKind::Mute]);
+    assert_eq!((sanctions[0].reason.as_str(), sanctions[0].by.as_str()), ("spam", "operator"));
+    assert!(sanctions.iter().all(|sanction| sanction.until.is_some()));
+}
+
+#[test]
+fn sanctions_without_serve_take_effect_at_the_next_start() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    let said = realm.json(&["ban", "bob", "--reason", "spam"]);
+    assert_eq!(said.object(), json!({"done": true, "policy": null}));
+    assert_eq!(state(&realm, "bob"), "banned");
+    let words = realm.run(&["mute", "bob", "--for", "24h"]);
+    assert_eq!(words.stdout, "bob is muted for 24h; takes effect at the next start\n");
+    let _serving = realm.serve();
+    assert_eq!(policy(&realm).sanctions.len(), 2);
+}
+
+#[test]
+fn wrong_uses_of_sanctions_are_refused_and_change_nothing() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    let admin = realm.with_password(&["user", "add", "root", "--role", "admin"], b"password\n");
+    assert_eq!(admin.code, 0);
+    let long = "x".repeat(201);
+    for (args, code) in [
+        (&["ban", "nobody"][..], "not-found"),
+        (&["ban", "two words"], "not-found"),
+        (&["ban", "bob", "--since", "yesterday"], "bad-field"),
+        (&["ban", "bob", "--since", "-2h"], "bad-field"),
+        (&["ban", "bob", "--reason", &long], "bad-field"),
+        (&["ban", "bob", "--reason", "a\nb"], "bad-field"),
+        (&["ban", "root"], "would-lock-out"),
+        (&["unban", "bob"], "not-found"),
+        (&["unban", "nobody"], "not-found"),
+        (&["mute", "nobody", "--for", "1h"], "not-found"),
+        (&["mute", "bob", "--for", "0s"], "bad-field"),
+        (&["mute", "bob", "--for", "367d"], "bad-field"),
+        (&["unmute", "bob"], "not-found"),
+    ] {
+        assert_eq!(realm.json(args).error(), code, "{args:?}");
+    }
+    for args in [&["ban"][..], &["mute", "bob"], &["unban"], &["mute", "bob", "--until", "1h"]] {
+        assert_eq!(realm.run(args).code, 2, "{args:?}");
+    }
+    assert_eq!(state(&realm, "bob"), "enabled");
+    let _serving = realm.serve();
+    assert!(policy(&realm).sanctions.is_empty());
+}
+
+#[test]
+fn rooms_are_signed_while_it_serves() {
+    let realm = Realm::fresh();
+    let _serving = realm.serve();
+    let mut last = 0;
+    for args in [
+        &["room", "add", "News", "--topic", "from the crew"][..],
+        &["room", "post", "news", "moderator"],
+        &["room", "topic", "news", "weather"],
+        &["room", "archive", "news"],
+    ] {
+        let number = signed(&realm, args);
+        assert!(number > last, "{args:?}: {number} after {last}");
+        last = number;
+    }
+    let policy = policy(&realm);
+    let news = policy.room("news").unwrap();
+    assert_eq!((news.topic.as_str(), news.post.len()), ("weather", 1));
+    assert!(news.archived_from.is_some());
+    let rooms = realm.json(&["room", "list"]).lines();
+    assert_eq!((&rooms[0]["name"], &rooms[0]["archived_at"]), (&json!("lobby"), &json!(null)));
+    assert_eq!((&rooms[1]["post"], rooms.len()), (&json!("moderator"), 2));
+}
+
+#[test]
+fn wrong_uses_of_rooms_and_devices_are_refused_and_change_nothing() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    for (args, code) in [
+        (&["room", "add", "lobby"][..], "exists"),
+        (&["room", "add", "two words"], "bad-name"),
+        (&["room", "add", "news", "--topic", "a\nb"], "bad-field"),
+        (&["room", "topic", "news", "x"], "not-found"),
+        (&["room", "post", "news", "member"], "not-found"),
+        (&["room", "post", "lobby", "king"], "bad-field"),
+        (&["room", "archive", "lobby"], "would-lock-out"),
+        (&["room", "archive", "news"], "not-found"),
+        (&["device", "logout", "nobody", "1"], "not-found"),
+        (&["device", "logout", "bob", "1"], "not-found"),
+        (&["device", "list", "nobody"], "not-found"),
+        (&["order", "ratify", "00112233445566778899aabbccddeeff"], "not-found"),
+        (&["order", "refuse", "x"], "not-found"),
+    ] {
+        assert_eq!(realm.json(args).error(), code, "{args:?}");
+    }
+    for args in
+        [&["device", "logout", "bob", "one"][..], &["room", "topic", "news"], &["audit", "x"]]
+    {
+        assert_eq!(realm.run(args).code, 2, "{args:?}");
+    }
+    assert_eq!(realm.json(&["room", "list"]).lines().len(), 1);
+    assert_eq!(realm.json(&["device", "list", "bob"]).stdout, "");
+    assert_eq!(realm.json(&["orders"]).stdout, "");
+}
+
+#[test]
+fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    let passwd = realm.with_password(&["user", "passwd", "bob", "--cut"], b"PLANTED-secret\n");
+    assert_eq!(passwd.code, 0);
+    for args in [
+        &["user", "role", "bob", "moderator"][..],
+        &["user", "disable", "bob"],
+        &["user", "enable", "bob"],
+        &["ban", "bob", "--reason", "spam"],
+        &["unban", "bob"],
+        &["mute", "bob", "--for", "90s"],
+        &["unmute", "bob"],
+        &["policy", "set", "per-minute", "7"],
+        &["room", "add", "news"],
+        &["room", "post", "news", "member"],
+        &["room", "topic", "news", "x"],
+        &["room", "archive", "news"],
+    ] {
+        assert_eq!(realm.json(args).code, 0, "{args:?}");
+    }
+    realm.json(&["ban", "nobody"]).error();
+    let entries = realm.json(&["audit"]).lines();
+    let what: Vec<&str> = entries.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
+    assert_eq!(
+        what,
+        [
+            "user-add",
+            "user-passwd",
+            "user-role",
+            "user-disable",
+            "user-enable",
+            "ban",
+            "unban",
+            "mute",
+            "unmute",
+            "policy-set",
+            "room-add",
+            "room-post",
+            "room-topic",
+            "room-archive",
+        ]
+    );
+    assert!(entries.iter().all(|entry| entry["who"] == "operator" && entry["at"].is_u64()));
+    assert_eq!((&entries[5]["target"], &entries[5]["detail"]), (&json!("bob"), &json!("spam")));
+    let last = realm.json(&["audit", "--last", "2"]).lines();
+    assert_eq!(last, entries[entries.len() - 2..]);
+    assert!(!realm.run(&["audit"]).stdout.contains("PLANTED"));
+}

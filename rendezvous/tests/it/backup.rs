@@ -1,0 +1,110 @@
+//! Backups while it serves, restores while it does not, and `kill -9` in the middle of acts.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::Realm;
+
+fn names(realm: &Realm) -> BTreeSet<String> {
+    let users = realm.json(&["user", "list"]).lines();
+    users.iter().map(|user| user["username"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_realm_comes_back_from_yesterdays_backup() {
+    let realm = Realm::fresh();
+    let serving = realm.serve();
+    let link = serving.link().to_owned();
+    realm.add("alice");
+    let copy = realm.file("copy.db");
+    let copy = copy.to_str().unwrap();
+    let said = realm.json(&["backup", copy]).object();
+    assert_eq!((&said["done"], &said["keys"]), (&json!(true), &json!(["realm.key", "member.key"])));
+    assert_eq!(std::fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(realm.json(&["backup", copy]).error(), "exists");
+    realm.add("bob");
+    let last = realm.json(&["ban", "alice", "--reason", "spam"]).object()["policy"].as_u64();
+    assert_eq!(realm.json(&["restore", copy]).error(), "serving");
+    assert_eq!(names(&realm), BTreeSet::from(["alice".to_owned(), "bob".to_owned()]));
+    serving.stop();
+    let said = realm.json(&["restore", copy]).object();
+    let missing = said["missing"].as_array().unwrap();
+    assert_eq!(missing.len(), 1);
+    assert_eq!((&missing[0]["username"], &missing[0]["kind"]), (&json!("alice"), &json!("ban")));
+    assert!(std::fs::metadata(said["kept"].as_str().unwrap()).is_ok());
+    assert_eq!(names(&realm), BTreeSet::from(["alice".to_owned()]));
+    let serving = realm.serve();
+    assert_eq!(serving.link(), link);
+    let number = realm.json(&["status"]).object()["policy"].as_u64();
+    assert!(number > last, "{number:?} after {last:?}");
+    let audit = realm.json(&["audit"]).lines();
+    let what: Vec<&str> = audit.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["user-add", "restore"]);
+}
+
+#[test]
+fn wrong_uses_of_backups_are_refused_and_change_nothing() {
+    let realm = Realm::initialised();
+    realm.add("alice");
+    let letter = realm.file("letter");
+    std::fs::write(&letter, b"a letter to my aunt ".repeat(500)).unwrap();
+    let folder = realm.path().to_str().unwrap();
+    let nothing = realm.file("nothing");
+    for (args, code) in [
+        (["restore", letter.to_str().unwrap()], "bad-field"),
+        (["restore", nothing.to_str().unwrap()], "not-found"),
+        (["restore", folder], "not-found"),
+        (["backup", letter.to_str().unwrap()], "exists"),
+        (["backup", folder], "exists"),
+    ] {
+        assert_eq!(realm.json(&args).error(), code, "{args:?}");
+    }
+    assert_eq!(realm.run(&["backup"]).code, 2);
+    assert_eq!(names(&realm), BTreeSet::from(["alice".to_owned()]));
+}
+
+#[test]
+fn a_kill_in_the_middle_of_acts_loses_none_that_was_acknowledged() {
+    let realm = Realm::fresh();
+    let mut acknowledged = BTreeSet::new();
+    let mut highest = 0;
+    for round in 0..20_u64 {
+        let serving = realm.serve();
+        let now = realm.json(&["status"]).object()["policy"].as_u64().unwrap();
+        assert!(now >= highest, "round {round}: {now} after {highest}");
+        highest = now;
+        let running: Vec<_> = (0..4)
+            .map(|act| {
+                let name = format!("room-{round}-{act}");
+                let child = realm.command(&["room", "add", &name, "--json"]).spawn().unwrap();
+                (name, child)
+            })
+            .collect();
+        // A different moment each time: before the first commit, between the commits, while it signs, after.
+        let pause = Duration::from_millis(round * 17);
+        std::thread::park_timeout(pause);
+        drop(serving);
+        for (name, child) in running {
+            let output = child.wait_with_output().unwrap();
+            let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            if said["done"] == json!(true) {
+                acknowledged.insert(name);
+                highest = highest.max(said["policy"].as_u64().unwrap_or(0));
+            }
+        }
+        let rooms = realm.json(&["room", "list"]).lines();
+        let rooms: BTreeSet<&str> =
+            rooms.iter().map(|room| room["name"].as_str().unwrap()).collect();
+        let lost: Vec<_> =
+            acknowledged.iter().filter(|name| !rooms.contains(name.as_str())).collect();
+        assert!(lost.is_empty(), "round {round}: {lost:?}");
+    }
+    assert_eq!(acknowledged.len(), 80, "killing serve refuses no act of the command line");
+    let serving = realm.serve();
+    let last = realm.json(&["status"]).object()["policy"].as_u64().unwrap();
+    assert!(last >= highest, "{last} after {highest}");
+    drop(serving);
+}
