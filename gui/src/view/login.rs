@@ -260,6 +260,8 @@ fn password_ui(
     let response = edit(ui, &field, &login.password, LoginField::Password, enabled, actions);
     if enabled && state.take_focus(Focus::Password) {
         response.request_focus();
+        // Whoever was refused types anew, and does not want to rub out first.
+        widgets::select_all(ui, response.id, &login.password);
     }
     let p = theme::palette(ui);
     let middle = response.rect.center().y;
