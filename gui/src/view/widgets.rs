@@ -250,6 +250,8 @@ pub fn dialog(
     let modal = Modal::new(Id::unique(("dialog", title))).frame(frame).backdrop_color(p.veil);
     let shown = modal.show(ui.ctx(), |ui| {
         ui.set_width(theme::DIALOG_WIDTH.min(space.x - 96.0));
+        // Without this, egui gives a new dialog 400 points at most.
+        ui.set_max_height(space.y);
         ui.horizontal(|ui| {
             ui.label(eframe::egui::RichText::new(title).font(theme::title()).color(p.text));
             let to_right = eframe::egui::Layout::right_to_left(Align::Center);
@@ -260,7 +262,7 @@ pub fn dialog(
             });
         });
         ui.add_space(2.0 * theme::GRID);
-        let height = (space.y - 160.0).max(160.0);
+        let height = (space.y - 140.0).max(160.0);
         eframe::egui::ScrollArea::vertical().max_height(height).show(ui, |ui| content(ui, actions));
     });
     let escape = ui.input(|input| input.key_pressed(Key::Escape));
