@@ -26,10 +26,13 @@ pub fn alone_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Actio
         }
         let details = plain_report(model, chat);
         ui.add_space(8.0);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if widgets::quiet_button(ui, "Copy details").clicked() {
-                actions.push(Action::Copy(details));
-            }
+        // Within a row of its own: alone, the layout would take all the height there is.
+        ui.horizontal(|ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if widgets::quiet_button(ui, "Copy details").clicked() {
+                    actions.push(Action::Copy(details));
+                }
+            });
         });
     });
 }

@@ -2,7 +2,8 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    CornerRadius, Frame, Id, Key, RichText, Sense, Stroke, TextEdit, Ui, pos2, vec2,
+    Align2, CornerRadius, Frame, Id, Key, Response, RichText, Sense, Stroke, TextEdit, Ui, pos2,
+    vec2,
 };
 
 use crate::action::Action;
@@ -23,10 +24,11 @@ pub fn jump_ui(
 ) {
     let targets = jump::targets(chat, &model.jump);
     let last = targets.len().saturating_sub(1);
-    if take_plain_key(ui, Key::ArrowDown) {
+    let (down, up) = (take_plain_key(ui, Key::ArrowDown), take_plain_key(ui, Key::ArrowUp));
+    if down {
         state.jump_choice += 1;
     }
-    if take_plain_key(ui, Key::ArrowUp) {
+    if up {
         state.jump_choice = state.jump_choice.saturating_sub(1);
     }
     state.jump_choice = state.jump_choice.min(last);
@@ -38,7 +40,11 @@ pub fn jump_ui(
         field_ui(ui, &model.jump, actions);
         ui.add_space(8.0);
         for (at, target) in targets.iter().enumerate() {
-            if target_ui(ui, target, at == choice) {
+            let response = target_ui(ui, target, at == choice);
+            if at == choice && (down || up) {
+                response.scroll_to_me(None);
+            }
+            if response.clicked() {
                 actions.push(Action::Jump(at));
             }
         }
@@ -64,6 +70,8 @@ fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
             .hint_text(RichText::new("Room or person").color(p.faint))
             .frame(Frame::new())
             .background_color(p.background)
+            .min_size(vec2(0.0, theme::FIELD_HEIGHT - 16.0))
+            .align(Align2::LEFT_CENTER)
             .desired_width(f32::INFINITY);
         let response = ui.add(edit).accessible_name("Room or person");
         if !response.has_focus() {
@@ -75,7 +83,7 @@ fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
     });
 }
 
-fn target_ui(ui: &mut Ui, target: &Target, chosen: bool) -> bool {
+fn target_ui(ui: &mut Ui, target: &Target, chosen: bool) -> Response {
     let p = theme::palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 34.0), Sense::click());
     if chosen || response.hovered() {
@@ -93,5 +101,5 @@ fn target_ui(ui: &mut Ui, target: &Target, chosen: bool) -> bool {
     let left = rect.right() - 10.0 - note_laid.size().x;
     widgets::paint_middle(ui.painter(), pos2(left, middle), note_laid, p.faint);
     widgets::name(&response, AccessRole::Button, &format!("Go to {name}"));
-    response.clicked()
+    response
 }

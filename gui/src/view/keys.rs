@@ -12,13 +12,13 @@ const KEYS_WIDTH: f32 = 176.0;
 const KEYS: [(&str, &str); 10] = [
     ("Enter", "Send the message"),
     ("Shift+Enter", "Begin a new line"),
-    ("Up", "Bring the last text back into the empty field"),
+    ("Up", "Bring back the last text"),
     ("Ctrl+K", "Jump to a room or a person"),
     ("Page Up, Page Down", "Scroll the messages"),
-    ("Ctrl+Home, Ctrl+End", "To the oldest loaded, to the newest message"),
-    ("Esc", "Close what is open; otherwise show the newest message"),
+    ("Ctrl+Home, Ctrl+End", "To the oldest loaded, to the newest"),
+    ("Esc", "Close what is open; else to the newest"),
     ("Tab, Shift+Tab", "To the next control, to the one before"),
-    ("Ctrl+Plus, Ctrl+Minus, Ctrl+0", "Larger, smaller, normal size"),
+    ("Ctrl+Plus, Minus, 0", "Larger, smaller, normal size"),
     ("Ctrl+Comma, F1", "Settings, this list"),
 ];
 

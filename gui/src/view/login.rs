@@ -20,6 +20,8 @@ const GAP: f32 = 14.0;
 const EMBLEM_HEIGHT: f32 = 64.0;
 /// In a lower window the form needs the space.
 const EMBLEM_FROM: f32 = 560.0;
+/// What surrounds the form in such a window.
+const LOW_GAP: f32 = 10.0;
 
 /// Draws the login window.
 pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
@@ -27,7 +29,8 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
     let height_id = Id::unique("login-height");
     let full = ui.max_rect();
     let content = ui.data(|data| data.get_temp::<f32>(height_id)).unwrap_or(520.0);
-    let top = ((full.height() - content) / 2.0).max(24.0);
+    let is_low = full.height() < EMBLEM_FROM;
+    let top = ((full.height() - content) / 2.0).max(if is_low { LOW_GAP } else { 24.0 });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(top);
         let width = theme::LOGIN_WIDTH.min(ui.available_width() - 48.0);
@@ -37,13 +40,11 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
             eframe::egui::UiBuilder::new().max_rect(column).layout(Layout::top_down(Align::Min)),
             |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
-                if full.height() >= EMBLEM_FROM {
+                if !is_low {
                     emblem_ui(ui, p);
-                } else {
-                    ui.label(RichText::new("Lanyard").font(theme::title()).color(p.text));
-                    ui.add_space(GAP);
                 }
-                form_ui(ui, model, state, actions);
+                let gap = if is_low { LOW_GAP } else { GAP };
+                form_ui(ui, model, gap, state, actions);
             },
         );
         let drawn_height = drawn.response.rect.height();
@@ -51,7 +52,7 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
             ui.data_mut(|data| data.insert_temp(height_id, drawn_height));
             ui.ctx().request_discard("the login form found its height");
         }
-        ui.add_space(24.0);
+        ui.add_space(if is_low { 0.0 } else { 24.0 });
     });
     settings_button_ui(ui, full, actions);
 }
@@ -94,18 +95,22 @@ fn paint_emblem(ui: &Ui, top: Pos2, p: Palette) {
     painter.rect_filled(line, CornerRadius::same(2), p.ribbon);
 }
 
-fn form_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions: &mut Vec<Action>) {
     let enabled = matches!(model.session, Session::Out);
     let submitted = enabled && enter_in_a_field(ui);
     place_ui(ui, model, enabled, actions);
-    ui.add_space(GAP);
+    ui.add_space(gap);
     names_ui(ui, model, enabled, actions);
-    ui.add_space(GAP);
-    password_ui(ui, model, enabled, state, actions);
-    ui.add_space(GAP);
+    ui.add_space(gap);
+    let came_back = password_ui(ui, model, enabled, state, actions);
+    ui.add_space(gap);
     if let Some(refused) = &model.login.refused {
-        refusal_ui(ui, refused, model.now_ms);
-        ui.add_space(GAP);
+        let shown = refusal_ui(ui, refused, model.now_ms);
+        if came_back {
+            // In a low window the bad news may stand below the edge.
+            ui.scroll_to_rect(shown, None);
+        }
+        ui.add_space(gap);
     }
     submit_ui(ui, model, submitted, actions);
     links_ui(ui, model, actions);
@@ -240,13 +245,14 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
     });
 }
 
+/// The field; says whether the keyboard was sent to it.
 fn password_ui(
     ui: &mut Ui,
     model: &Model,
     enabled: bool,
     state: &mut ViewState,
     actions: &mut Vec<Action>,
-) {
+) -> bool {
     let login = &model.login;
     let hint =
         if login.stored_pass(model.now_ms).is_some() { "not needed with your pass" } else { "" };
@@ -258,8 +264,11 @@ fn password_ui(
         right: 48.0,
     };
     let response = edit(ui, &field, &login.password, LoginField::Password, enabled, actions);
-    if enabled && state.take_focus(Focus::Password) {
+    let takes_focus = enabled && state.take_focus(Focus::Password);
+    if takes_focus {
         response.request_focus();
+        // Whoever was refused types anew, and does not want to rub out first.
+        widgets::select_all(ui, response.id, &login.password);
     }
     let p = theme::palette(ui);
     let middle = response.rect.center().y;
@@ -281,10 +290,11 @@ fn password_ui(
         let words = format!("Your pass on this computer is good until {until}.");
         ui.label(RichText::new(words).font(theme::note()).color(p.dim));
     }
+    takes_focus
 }
 
 /// Red, at once and unmistakable. A changed login node gets a louder form that looks like nothing else.
-fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) {
+fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) -> Rect {
     let p = theme::palette(ui);
     let loud = refused.is_alarming();
     let stroke = if loud { Stroke::new(2.0, p.red) } else { Stroke::NONE };
@@ -318,6 +328,7 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) {
     let id = Id::unique("refusal");
     let response = ui.interact(shown.response.rect, id, Sense::hover());
     widgets::name(&response, AccessRole::Alert, &format!("Refused: {}", refused.code.as_str()));
+    shown.response.rect
 }
 
 fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Action>) {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
-use eframe::egui::text::{LayoutJob, TextFormat};
+use eframe::egui::text::{CCursor, CCursorRange, LayoutJob, TextFormat};
+use eframe::egui::text_edit::TextEditState;
 use eframe::egui::{
     Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin,
     Modal, Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
@@ -74,6 +75,14 @@ pub fn paragraph(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Resp
 pub fn paint_middle(painter: &Painter, left_middle: Pos2, galley: Arc<Galley>, colour: Color32) {
     let top = left_middle.y - galley.size().y / 2.0;
     painter.galley(pos2(left_middle.x, top), galley, colour);
+}
+
+/// Marks all that stands in a text field, so that the next key replaces it.
+pub fn select_all(ui: &Ui, field: Id, value: &str) {
+    let mut state = TextEditState::load(ui.ctx(), field).unwrap_or_default();
+    let end = CCursor::new(value.chars().count());
+    state.cursor.set_char_range(Some(CCursorRange::two(CCursor::default(), end)));
+    state.store(ui.ctx(), field);
 }
 
 /// A word that can be clicked, without a box.
@@ -241,6 +250,8 @@ pub fn dialog(
     let modal = Modal::new(Id::unique(("dialog", title))).frame(frame).backdrop_color(p.veil);
     let shown = modal.show(ui.ctx(), |ui| {
         ui.set_width(theme::DIALOG_WIDTH.min(space.x - 96.0));
+        // Without this, egui gives a new dialog 400 points at most.
+        ui.set_max_height(space.y);
         ui.horizontal(|ui| {
             ui.label(eframe::egui::RichText::new(title).font(theme::title()).color(p.text));
             let to_right = eframe::egui::Layout::right_to_left(Align::Center);
@@ -251,7 +262,7 @@ pub fn dialog(
             });
         });
         ui.add_space(2.0 * theme::GRID);
-        let height = (space.y - 160.0).max(160.0);
+        let height = (space.y - 140.0).max(160.0);
         eframe::egui::ScrollArea::vertical().max_height(height).show(ui, |ui| content(ui, actions));
     });
     let escape = ui.input(|input| input.key_pressed(Key::Escape));

@@ -146,6 +146,17 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
 }
 
 #[test]
+fn after_a_refusal_typing_replaces_the_password() {
+    let code = RefusalCode::BadCredentials;
+    let mut stage = Stage::at_login(refused(code, None), demo::settings());
+    stage.type_into("Password", "wröng");
+    stage.press(Key::Enter);
+    stage.harness.get_by_label("Password").type_text("right");
+    stage.harness.run();
+    assert_eq!(stage.harness.state().model.login.password.as_str(), "right");
+}
+
+#[test]
 fn a_ban_says_by_whom_and_why() {
     let mut stage = Stage::at_login(refused(RefusalCode::Banned, None), demo::settings());
     stage.type_into("Password", "secret");

@@ -1,12 +1,21 @@
-//! The window without a display: driven by accessibility labels, over a scripted node.
+//! The window without a display: driven by accessibility labels, over a scripted node and a real one.
 
-#![expect(clippy::unwrap_used, reason = "clippy sees only the test functions as tests")]
-#![expect(clippy::indexing_slicing, reason = "clippy sees only the test functions as tests")]
-
+// The attribute tells clippy that helpers of tests are tests.
+#[cfg(test)]
 mod architecture;
+#[cfg(test)]
 mod chat;
+#[cfg(test)]
+mod end_to_end;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod keyboard;
+#[cfg(test)]
 mod login;
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod stage;
+#[cfg(test)]
 mod timeline;

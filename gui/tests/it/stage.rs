@@ -1,6 +1,7 @@
 //! A window on a stage: a scripted node behind it, a clock that stands still until told otherwise.
 
 use std::cell::Cell;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,11 +25,26 @@ pub(crate) const NOW_MS: u64 = 1_772_443_260_000;
 /// A frame is drawn anew at most so often before it must be at rest.
 const STEPS_MAX: u64 = 40;
 
-pub(crate) struct Stage {
+/// A window, and `backstage`: what the test holds of what is behind it.
+pub(crate) struct Stage<B = Scripted> {
     pub(crate) harness: Harness<'static, Window>,
+    pub(crate) backstage: B,
+}
+
+/// A scripted node and a clock of the test's own.
+pub(crate) struct Scripted {
     pub(crate) backend: ScriptedBackend,
     clock: Rc<Cell<u64>>,
     _profile: tempfile::TempDir,
+}
+
+/// So that a scripted stage's node is at hand.
+impl Deref for Stage {
+    type Target = Scripted;
+
+    fn deref(&self) -> &Scripted {
+        &self.backstage
+    }
 }
 
 impl Stage {
@@ -76,23 +92,8 @@ impl Stage {
             Box::new(move || reading.get()),
             path,
         );
-        let mut harness = Harness::builder()
-            .with_size(size)
-            .with_max_steps(STEPS_MAX)
-            .allow_missing_glyphs()
-            .with_context_setup(|ctx| {
-                ctx.set_fonts(fonts::definitions(None));
-                theme::install(ctx);
-            })
-            .build_ui_state(
-                |ui, window: &mut Window| {
-                    window.logic(ui.ctx());
-                    window.ui(ui);
-                },
-                window,
-            );
-        harness.run();
-        Self { harness, backend, clock, _profile: profile }
+        let harness = harness(window, size);
+        Self { harness, backstage: Scripted { backend, clock, _profile: profile } }
     }
 
     /// Lets time pass.
@@ -106,7 +107,10 @@ impl Stage {
         act(&self.backend);
         self.harness.run();
     }
+}
 
+/// What a person does and sees, whatever is behind the window.
+impl<B> Stage<B> {
     pub(crate) fn type_into(&mut self, label: &str, text: &str) {
         self.harness.get_by_label(label).focus();
         self.harness.run();
@@ -173,6 +177,27 @@ impl Stage {
         let root = &self.harness.output().viewport_output[&ViewportId::ROOT];
         root.repaint_delay.as_millis()
     }
+}
+
+/// A window without a display, at rest.
+pub(crate) fn harness(window: Window, size: Vec2) -> Harness<'static, Window> {
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .with_max_steps(STEPS_MAX)
+        .allow_missing_glyphs()
+        .with_context_setup(|ctx| {
+            ctx.set_fonts(fonts::definitions(None));
+            theme::install(ctx);
+        })
+        .build_ui_state(
+            |ui, window: &mut Window| {
+                window.logic(ui.ctx());
+                window.ui(ui);
+            },
+            window,
+        );
+    harness.run();
+    harness
 }
 
 pub(crate) fn script() -> Script {

@@ -1,0 +1,145 @@
+//! The window over a real node: it signs in at a real login node and chats with a real terminal peer.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use eframe::egui::{Key, vec2};
+use jiff::tz::TimeZone;
+use lanyard_gui::app::Window;
+use lanyard_gui::bridge::node::NodeBackend;
+use lanyard_gui::model::Model;
+use lanyard_gui::notify::Notifier;
+use lanyard_gui::settings::Settings;
+use lanyard_node::clock::Clock;
+
+use crate::programs::{PATIENCE, Program, Realm, password};
+use crate::stage::{Stage, harness};
+
+/// How soon "bye" reaches the others (design §9).
+const TWO_SECONDS: Duration = Duration::from_secs(2);
+/// How soon a node says that the login node is gone (design §9, `link`), and some time to draw it.
+const OFFLINE_IS_KNOWN: Duration = Duration::from_secs(25);
+/// How often something is said before the mesh must be made.
+const TRIES: usize = 10;
+
+/// What a test holds of a real node: how it asks for a frame.
+struct Live {
+    wakes: Receiver<()>,
+    clock: Clock,
+}
+
+impl Stage<Live> {
+    /// At the login window, with this account's profile.
+    fn live(realm: &Realm, name: &str) -> Self {
+        let (wake, wakes) = sync_channel(1);
+        // A wake that finds another one waiting adds nothing to it.
+        let backend = NodeBackend::start(move || wake.try_send(()).unwrap_or_default()).unwrap();
+        let (clock, profile) = (Clock::new(), realm.profile(name));
+        let now_ms = clock.now().wall_ms;
+        let model = Model::new(Settings::default(), profile.clone(), TimeZone::UTC, now_ms);
+        let reading = clock;
+        let window = Window::new(
+            model,
+            Box::new(backend),
+            Notifier::silent(),
+            Box::new(move || reading.now().wall_ms),
+            profile,
+        );
+        let harness = harness(window, vec2(1120.0, 720.0));
+        Self { harness, backstage: Live { wakes, clock } }
+    }
+
+    /// Draws whenever the node asks for it, until this is so or the time is over.
+    fn becomes(&mut self, within: Duration, so: impl Fn(&Self) -> bool) -> bool {
+        let deadline = self.backstage.clock.now().mono + within;
+        loop {
+            self.harness.run();
+            if so(self) {
+                return true;
+            }
+            let left = deadline.saturating_sub(self.backstage.clock.now().mono);
+            match self.backstage.wakes.recv_timeout(left) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => panic!("the node's threads are gone"),
+            }
+        }
+    }
+
+    /// Waits until something is shown whose words contain this.
+    fn expect(&mut self, part: &str, within: Duration) {
+        let shown = self.becomes(within, |stage| stage.shows_part(part));
+        assert!(shown, "expected {part:?} within {within:?}; shown: {:?}", self.labels());
+    }
+
+    /// Closes the window.
+    fn close(mut self) {
+        eframe::App::on_exit(self.harness.state_mut(), None);
+    }
+}
+
+fn sign_in(window: &mut Stage<Live>, link: &str, name: &str) {
+    window.type_into("Join link", link);
+    window.type_into("Username", name);
+    window.type_into("Password", "not this one");
+    window.press(Key::Enter);
+    window.expect("Refused: bad-credentials", PATIENCE);
+    assert!(window.shows("Wrong name or password."), "{:?}", window.labels());
+    // What was wrong is marked: typing replaces it.
+    window.type_into("Password", &password(name));
+    window.press(Key::Enter);
+    window.expect("Login node online · pass good until", PATIENCE);
+    assert!(window.shows("Message"), "{:?}", window.labels());
+}
+
+/// Each says something until the other has heard it: what is said before the mesh is made may get lost.
+fn chat_both_ways(window: &mut Stage<Live>, bob: &mut Program) {
+    let heard = (0..TRIES).any(|n| {
+        let text = format!("from the window, try {n}");
+        window.say(&text);
+        assert_eq!(window.draft(), "");
+        window.expect(&text, PATIENCE);
+        let it = |line: &serde_json::Value| {
+            line["event"] == "message" && line["text"] == *text && line["username"] == "ada"
+        };
+        bob.wait_for(TWO_SECONDS, it).is_ok()
+    });
+    assert!(heard, "bob hears the window");
+    let shown = (0..TRIES).any(|n| {
+        let text = format!("from bob, try {n}");
+        bob.say(&text);
+        window.becomes(TWO_SECONDS, |stage| stage.count(&text) == 1)
+    });
+    assert!(shown, "the window shows what bob says: {:?}", window.labels());
+}
+
+/// The mesh is made by now: nothing needs to be said twice.
+fn chat_both_ways_without_login_node(window: &mut Stage<Live>, bob: &mut Program) {
+    window.say("still here?");
+    bob.expect("the question", |line| line["event"] == "message" && line["text"] == "still here?");
+    bob.say("still here.");
+    window.expect("still here.", PATIENCE);
+}
+
+#[test]
+fn the_window_signs_in_chats_outlives_the_login_node_and_says_goodbye() {
+    let mut realm = Realm::with(&["ada", "bob"]);
+    let mut bob = realm.join("bob");
+    let mut window = Stage::live(&realm, "ada");
+    sign_in(&mut window, &realm.link, "ada");
+
+    window.expect("1 peer", PATIENCE);
+    assert!(window.shows("bob"), "the roster: {:?}", window.labels());
+    bob.expect("that ada came", |line| line["event"] == "presence" && line["username"] == "ada");
+    chat_both_ways(&mut window, &mut bob);
+
+    realm.crash();
+    window.expect("Login node offline · your pass is good until", OFFLINE_IS_KNOWN);
+    chat_both_ways_without_login_node(&mut window, &mut bob);
+
+    window.close();
+    let left = bob.wait_for(TWO_SECONDS, |line| {
+        line["event"] == "presence" && line["username"] == "ada" && line["reason"] == "left"
+    });
+    assert!(left.is_ok(), "goodbye reaches bob within {TWO_SECONDS:?}");
+}
