@@ -2,7 +2,8 @@
 
 use std::io::BufRead as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Parser;
@@ -19,6 +20,7 @@ use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::{self, Settings, ThemeChoice};
 use lanyard_gui::theme;
+use lanyard_node::clock::Clock as NodeClock;
 use zeroize::Zeroizing;
 
 /// Chat for people who share a network.
@@ -55,6 +57,7 @@ struct Start {
 }
 
 fn main() -> anyhow::Result<()> {
+    let clock = NodeClock::new();
     let arguments = Arguments::parse();
     if let Err(reason) = check(&arguments) {
         misuse(&reason);
@@ -73,16 +76,32 @@ fn main() -> anyhow::Result<()> {
         system_font_fallback: false,
         ..Default::default()
     };
+    let asked_for_window = clock.now().mono;
     eframe::run_native(
         "lanyard",
         options,
         Box::new(move |creation| {
+            tell_first_frame(&creation.egui_ctx, clock, asked_for_window);
             let window = open(&creation.egui_ctx, fonts, start)?;
             Ok(Box::new(window))
         }),
     )
     // eframe's error is not Send.
     .map_err(|error| anyhow!("Could not open a window: {error}"))
+}
+
+/// Logs, with `RUST_LOG=lanyard=debug`, what passed from `main` to the end of the first frame, and how
+/// much of it went into the system's window and its graphics context.
+fn tell_first_frame(ctx: &egui::Context, clock: NodeClock, asked_for_window: Duration) {
+    let context_took = clock.now().mono.saturating_sub(asked_for_window);
+    let told = Once::new();
+    let tell = move |_: &mut egui::Ui| {
+        told.call_once(|| {
+            let all = clock.now().mono;
+            tracing::debug!(?all, ?context_took, ours = ?all.saturating_sub(context_took), "First frame");
+        });
+    };
+    ctx.on_end_pass("first-frame", Arc::new(tell));
 }
 
 /// What clap cannot see.

@@ -213,6 +213,18 @@ fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
 }
 
 #[test]
+fn a_stored_pass_that_is_gone_is_no_wrong_password() {
+    let mut settings = demo::settings();
+    settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    let mut stage = Stage::at_login(refused(RefusalCode::BadCredentials, None), settings);
+    stage.click("Sign in with the stored pass");
+    assert!(stage.shows("This computer holds no valid pass for that name."));
+    assert!(!stage.shows_part("Wrong name or password"));
+    assert!(!stage.shows("Sign in with the stored pass"), "it is not offered again");
+    assert!(stage.harness.get_by_label("Password").is_focused());
+}
+
+#[test]
 fn a_clock_that_is_off_is_a_warning_inside() {
     let mut script = admitted();
     script.notices = vec![("clock-off", "Your clock is 7 minutes behind.".to_owned())];
