@@ -8,6 +8,8 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 pub const TICKET_BYTES_MAX: usize = 1_024;
 /// A presence: eight listen addresses fit.
 pub const PRESENCE_BYTES_MAX: usize = 2 * 1_024;
+/// A moderator's order: a reason of 200 bytes and fixed fields.
+pub const ORDER_BYTES_MAX: usize = 1_024;
 /// A policy document: thousands of sanctions.
 pub const POLICY_BYTES_MAX: usize = 256 * 1_024;
 /// A policy head: a number, a hash, a length.
@@ -33,6 +35,8 @@ pub const PRESENCE_ADDRESSES_MAX: usize = 8;
 pub const ADDRESS_BYTES_MAX: usize = 128;
 /// A free status text in a presence.
 pub const STATUS_BYTES_MAX: usize = 64;
+/// A moderator's reason, in bytes of UTF-8: a sentence.
+pub const ORDER_REASON_BYTES_MAX: usize = 200;
 /// A room name inside a message.
 pub const ROOM_BYTES_MAX: usize = 64;
 
@@ -44,14 +48,20 @@ pub const LINK_GRACE_MS: u64 = 300_000;
 pub const AHEAD_MS_MAX: u64 = 120_000;
 /// Gossip older than this is left to reconciliation; it bounds the memory for ids.
 pub const GOSSIP_AGE_MS_MAX: u64 = 600_000;
-/// How long ids of gossip are remembered: more than the age that is refused.
-pub const SEEN_MS: u64 = 900_000;
+/// The youngest stored messages, which an engine knows from its first moment: more than gossip could bring again.
+pub const RECENT_MS: u64 = 900_000;
 /// Own messages that nobody has are sent at the next `Subscribed` if they are younger than this.
 pub const RESEND_AGE_MS_MAX: u64 = GOSSIP_AGE_MS_MAX;
 /// `sent_at` follows the largest held one, but never further ahead of realm time than this.
 pub const ORDER_AHEAD_MS_MAX: u64 = 30_000;
 /// A message that arrives later than this after it was sent is marked so.
 pub const LATE_MS: u64 = 120_000;
+/// The longest time that a moderator's order is in force: whoever wants more asks the operator.
+pub const ORDER_MS_MAX: u64 = 24 * 3_600_000;
+/// Orders of one moderator that count in a minute: enough for a bad minute, too few for a purge.
+pub const ORDERS_PER_MINUTE: usize = 10;
+/// Orders that a peer tells the login node when it comes back.
+pub const REPUBLISHED_ORDERS_MAX: usize = 64;
 /// A clock that is off by more than this is worth a warning.
 pub const CLOCK_OFF_MS: u64 = 120_000;
 
@@ -104,10 +114,10 @@ pub const ADDRESSES_PER_PEER_MAX: usize = 8;
 pub const ROSTER_MAX: usize = 10_000;
 /// Verified tickets kept, by hash.
 pub const TICKET_CACHE_MAX: usize = 4_096;
-/// Gossip ids remembered; the oldest go first.
-pub const SEEN_MAX: usize = 262_144;
+/// Ids that the law refused are not fetched again; the oldest go first.
+pub const REFUSED_IDS_MAX: usize = 65_536;
 /// Own messages that wait for the first listener.
 pub const OUTBOX_MAX: usize = 4_096;
 
 const _: () = assert!(TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 256 <= GATE_FRAME_BYTES_MAX);
-const _: () = assert!(SEEN_MS > GOSSIP_AGE_MS_MAX);
+const _: () = assert!(RECENT_MS > GOSSIP_AGE_MS_MAX);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lanyard_protocol::cose::public_key;
-use lanyard_protocol::message::{AdmittedMessage, Content};
+use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
 use lanyard_protocol::testing::{self, T0};
 use proptest::prelude::*;
 use tokio::sync::mpsc;
@@ -23,7 +23,7 @@ fn message(seq: u64, session: u64, sent_at: u64) -> AdmittedMessage {
     let ticket = Arc::new(testing::ticket(&testing::key(1), &key, "alice"));
     let text = format!("{session}/{seq}");
     let content = Content { room: "lobby".into(), session, seq, sent_at, text };
-    AdmittedMessage::author(content, ticket, &key).unwrap()
+    testing::admitted(VerifiedMessage::author(content, ticket, &key).unwrap())
 }
 
 /// Stores messages through the real thread and closes it.

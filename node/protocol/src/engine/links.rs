@@ -248,7 +248,10 @@ impl Engine {
         }
         topics.push(topic);
         match topic {
-            Topic::Control => self.presence_soon(now),
+            Topic::Control => {
+                self.presence_soon(now);
+                self.tell_orders(peer);
+            }
             Topic::Mesh => self.resend(now),
             Topic::Direct => {}
         }
@@ -302,7 +305,7 @@ impl Engine {
         let mut close = Vec::new();
         for link in self.links.values() {
             let deaf = !self.has_subscribed(link.peer) && over(Some(link.subscribe_by));
-            let hides = over(link.policy_by) && link.ticket.claims().policy > self.policy.number;
+            let hides = over(link.policy_by) && link.ticket.claims().policy > self.policy().number;
             if over(link.close_at) || deaf || hides {
                 close.push((link.id, link.peer, hides));
             }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ids::MessageId;
+use crate::law::Resettled;
 use crate::limits::{ORDER_AHEAD_MS_MAX, OUTBOX_MAX, RESEND_AGE_MS_MAX};
-use crate::message::{AdmittedMessage, Content};
+use crate::message::{AdmittedMessage, Content, VerifiedMessage};
 use crate::time::Now;
 
-use super::{Engine, Event, Output, Topic};
+use super::{Engine, Event, Output, Progress, Topic};
 
 /// What a text got when it was accepted: it is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,12 @@ pub enum SendRefused {
     Muted {
         /// Its end, realm time in unix milliseconds.
         until: Option<u64>,
+    },
+    /// The quota of this minute or day is used up.
+    #[error("slow down")]
+    SlowDown {
+        /// When there is room again, in milliseconds.
+        retry_after_ms: u64,
     },
     /// Membership is lost.
     #[error("no longer a member")]
@@ -109,43 +116,46 @@ impl Engine {
         now: Now,
     ) -> Result<AdmittedMessage, SendRefused> {
         let realm_ms = self.clock.peek_ms(now);
-        let sent_at = realm_ms.max(
-            self.largest_sent_at.saturating_add(1).min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)),
-        );
+        let follows =
+            self.law.set().largest_sent_at().map_or(0, |largest| largest.saturating_add(1));
+        let sent_at = realm_ms.max(follows.min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)));
         self.may_say(&room, &text, sent_at)?;
         let content = Content { room, session: self.session, seq: self.seq, sent_at, text };
-        let ticket = Arc::clone(&self.ticket);
         let bytes = content.text.len() as u64;
-        let message = AdmittedMessage::author(content, ticket, &self.key)
+        let message = VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key)
             .map_err(|_too_large| SendRefused::TooLong { bytes, max: bytes.saturating_sub(1) })?;
+        // Every other peer asks the same law; what it says no to must not leave.
+        let taken = self.law.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
         self.seq = self.seq.saturating_add(1);
-        self.largest_sent_at = self.largest_sent_at.max(sent_at);
-        self.seen.insert(message.id(), now.mono);
-        Ok(message)
+        self.resettle(Resettled { displaced: taken.displaced, ..Resettled::default() });
+        Ok(taken.message)
     }
 
     /// What every peer would ask, asked here first, so that the user learns why at once.
     fn may_say(&self, room: &str, text: &str, sent_at: u64) -> Result<(), SendRefused> {
-        let claims = self.ticket.claims();
-        if self.ended || self.policy.ban_at(claims.account, sent_at).is_some() {
+        let (me, rules, policy) = (self.myself(), self.rules(), self.policy());
+        if self.ended || rules.ban_at(&me, sent_at).is_some() {
             return Err(SendRefused::NotAMember);
         }
-        if !claims.covers(sent_at) {
+        if !me.covers(sent_at) {
             return Err(SendRefused::Expired);
         }
         if text.trim().is_empty() {
             return Err(SendRefused::Empty);
         }
-        let (bytes, max) = (text.len() as u64, self.policy.rules_at(sent_at).max_text_bytes);
+        let (bytes, max) = (text.len() as u64, policy.rules_at(sent_at).max_text_bytes);
         if bytes > max {
             return Err(SendRefused::TooLong { bytes, max });
         }
-        let rules = self.policy.room(room).ok_or(SendRefused::NoSuchRoom)?;
-        if !rules.may_post(claims.role, sent_at) {
+        let room = policy.room(room).ok_or(SendRefused::NoSuchRoom)?;
+        if !room.may_post(me.role, sent_at) {
             return Err(SendRefused::MayNotPost);
         }
-        if let Some(mute) = self.policy.mute_at(claims.account, sent_at) {
+        if let Some(mute) = rules.mute_at(&me, sent_at) {
             return Err(SendRefused::Muted { until: mute.until });
+        }
+        if let Some(until) = self.law.full_until(&me, sent_at) {
+            return Err(SendRefused::SlowDown { retry_after_ms: until.saturating_sub(sent_at) });
         }
         Ok(())
     }
@@ -153,6 +163,7 @@ impl Engine {
     pub(super) fn own_stored(&mut self, request: u64, result: Result<(), String>, now: Now) {
         let Some(message) = self.outbox.storing.remove(&request) else { return };
         if let Err(error) = result {
+            self.law.was_not_stored(message.content().sent_at, message.id());
             self.event(Event::Sent { request, result: Err(SendRefused::Store(error)) });
             return;
         }
@@ -185,7 +196,8 @@ impl Engine {
             self.outbox.unsent.retain(|(_sent_at, known), _gossip| *known != id);
         }
         if waiting || reached {
-            self.event(Event::State { id, sent: reached });
+            let state = if reached { Progress::Sent } else { Progress::Waiting };
+            self.event(Event::State { id, state });
             self.changed();
         }
     }

@@ -1,7 +1,7 @@
 //! Own messages: refused with a reason, stored before they are sent, and sent again while that makes sense.
 
 use super::harness::{Peer, config_of, hello_of, policy, published, seconds, text_by, ticket_of};
-use crate::engine::{Event, Input, LinkId, Output, SendRefused, Topic};
+use crate::engine::{Event, Input, LinkId, Output, Progress, SendRefused, Topic};
 use crate::limits::{LINK_GRACE_MS, ORDER_AHEAD_MS_MAX, RESEND_AGE_MS_MAX};
 use crate::message::{AdmittedMessage, SignedMessage};
 use crate::policy::{PostRule, RoomRules, SanctionKind};
@@ -24,7 +24,7 @@ fn own(outputs: &[Output]) -> AdmittedMessage {
 
 fn states(outputs: &[Output]) -> Vec<bool> {
     let sent = |output: &Output| match output {
-        Output::Event(Event::State { sent, .. }) => Some(*sent),
+        Output::Event(Event::State { state, .. }) => Some(*state == Progress::Sent),
         _other => None,
     };
     outputs.iter().filter_map(sent).collect()
