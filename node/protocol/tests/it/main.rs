@@ -8,6 +8,8 @@ mod foreign;
 mod golden;
 #[cfg(test)]
 mod hostile;
+mod law;
+mod model;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
