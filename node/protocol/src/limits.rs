@@ -129,7 +129,7 @@ pub const SEEN_MAX: usize = 262_144;
 /// Own messages that wait for the first listener.
 pub const OUTBOX_MAX: usize = 4_096;
 /// Ids that one window of a round may need: what lies beyond is left to the next round.
-pub const NEEDED_MAX: usize = 262_144;
+pub const NEEDED_MAX: usize = 131_072;
 /// Frames of one window without any credit: the sets of a LAN are narrowed down in less than ten.
 pub const FRAMES_FREE: usize = 64;
 /// A window has one frame more for this many items in it; honest peers need less than one for 200 (see `sync::round`).

@@ -1,5 +1,5 @@
 //! What peers ask each other on `/lanyard/sync/1`: policies, and the reconciliation of their sets
-//! (PROTOCOL.md R-96, R-97, R-100 to R-110).
+//! (PROTOCOL.md R-96, R-97, R-100 to R-109).
 //!
 //! ```text
 //!   initiator                                                     responder

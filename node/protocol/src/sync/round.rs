@@ -312,6 +312,7 @@ impl Round {
         let Some(work) = &mut self.work else { return };
         let Ok(step) = work.items.step(reply) else { return self.give_up() };
         work.frames = work.frames.saturating_add(1);
+        self.laters = 0;
         self.agreed &= ItemSet::agrees(reply);
         let mut full = false;
         for id in step.need {
