@@ -115,7 +115,7 @@ impl EventLoop {
                 SyncReply::Ok(policy.as_bytes().to_vec())
             }
             Ok(SyncRequest::PolicyGet(_)) => SyncReply::NotFound,
-            Ok(SyncRequest::Unknown(_)) | Err(_) => SyncReply::Unsupported,
+            Ok(_not_served_yet) | Err(_) => SyncReply::Unsupported,
         }
     }
 
