@@ -134,8 +134,8 @@ pub const ADDRESSES_PER_PEER_MAX: usize = 8;
 pub const ROSTER_MAX: usize = 10_000;
 /// Verified tickets kept, by hash.
 pub const TICKET_CACHE_MAX: usize = 4_096;
-/// Ids that the law refused are not fetched again; the oldest go first.
-pub const REFUSED_IDS_MAX: usize = 65_536;
+/// Ids that the law refused, or took lately, are not fetched again; the oldest go first.
+pub const REMEMBERED_IDS_MAX: usize = 65_536;
 /// Own messages that wait for the first listener.
 pub const OUTBOX_MAX: usize = 4_096;
 /// Ids that one window of a round may need: what lies beyond is left to the next round.
@@ -150,6 +150,36 @@ pub const FRAMES_MAX: usize = 10_000;
 pub const GETS_IN_VAIN_MAX: usize = 3;
 /// Answers "later" in a row after which a round gives up: another neighbour may have time.
 pub const LATERS_MAX: usize = 16;
+/// What may be served at once, before the rate holds: a newcomer's first batches.
+pub const SERVED_BURST_BYTES: usize = 2 * SERVED_BYTES_PER_S;
+/// Parts of the sets that are kept between two requests: five windows of some neighbours.
+pub const ITEM_SETS_MAX: usize = 16;
+/// Rounds that run at the same time.
+pub const ROUNDS_MAX: usize = 4;
+/// A round over all windows, with a neighbour drawn by lot.
+pub const ROUND_EVERY: Duration = Duration::from_secs(10);
+/// Shortest time between two rounds with one neighbour.
+pub const ROUND_GAP: Duration = Duration::from_secs(2);
+/// What is missing in a session may only be late: longer than a message takes through the mesh.
+pub const HOLE_WAIT: Duration = Duration::from_millis(500);
+/// Rounds in a row that brought, from a neighbour without gossip, what is younger than a minute: its link is deaf.
+pub const DEAF_ROUNDS_MAX: usize = 3;
+/// Missing messages that are worth telling the user how many have come.
+pub const BACKFILL_NOTICE_MIN: u64 = 256;
+/// Shortest time between two reports to an author of what is held of its session.
+pub const RECEIPTS_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time between two counts shown to the user.
+pub const STATES_EVERY: Duration = Duration::from_millis(200);
+/// Up to this many peers, "stored by n of m" counts all; beyond, the neighbours.
+pub const FULL_COUNT_MAX: usize = 64;
+/// Own messages of the running session whose receipts are counted; the oldest go first.
+pub const OWN_STATES_MAX: usize = 8_192;
+/// Own messages leave at this rate, so that no queue on the way overflows.
+pub const OWN_MESSAGES_PER_S: u64 = 500;
+/// What may leave at once, before the rate holds.
+pub const OWN_MESSAGES_BURST: u64 = 100;
+/// See [`OWN_MESSAGES_PER_S`]. A second's worth may leave at once.
+pub const OWN_BYTES_PER_S: u64 = 256 * 1_024;
 /// Who was told "later" asks again after this time.
 pub const LATER_RETRY: Duration = Duration::from_millis(500);
 

@@ -49,6 +49,8 @@ pub struct OrderBook {
     orders: BTreeMap<MessageId, SignedOrder>,
     /// Those whose makers may give them, under the present policy: the set that is reconciled.
     allowed: BTreeSet<(u64, MessageId)>,
+    /// Grows with every count, so that whoever keeps the items knows when they are stale.
+    version: u64,
     /// Those that are not settled either, in order.
     counted: BTreeMap<AccountId, Vec<Counted>>,
 }
@@ -62,6 +64,12 @@ impl OrderBook {
     /// Begin and id of the orders that peers reconcile, in that order.
     pub fn items(&self) -> impl Iterator<Item = (u64, MessageId)> {
         self.allowed.iter().copied()
+    }
+
+    /// A number that is another whenever the items have changed. It may also change without that.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// The order of that id.
@@ -128,6 +136,7 @@ impl OrderBook {
     /// Counts again under a policy. The earliest time for which the book now says something else.
     pub(super) fn recount(&mut self, policy: &Policy) -> Option<u64> {
         self.allowed.clear();
+        self.version = self.version.wrapping_add(1);
         let mut counted: BTreeMap<AccountId, Vec<Counted>> = BTreeMap::new();
         for order in self.orders.values().filter(|order| may_order(order, policy).is_ok()) {
             self.allowed.insert((order.order().from, order.id()));

@@ -52,7 +52,8 @@ static MESSAGES: LazyLock<Vec<VerifiedMessage>> = LazyLock::new(|| {
                 sent_at: MIDNIGHT - 120_000 + n * 5_500 - n % 2,
                 text: "x".repeat(usize::try_from(n % 12).unwrap() + 1),
             };
-            let author = VerifiedMessage::author(content, Arc::clone(&ticket), &testing::key(device));
+            let author =
+                VerifiedMessage::author(content, Arc::clone(&ticket), &testing::key(device));
             messages.push(author.unwrap());
         }
     }
@@ -61,7 +62,8 @@ static MESSAGES: LazyLock<Vec<VerifiedMessage>> = LazyLock::new(|| {
 
 /// Orders of two moderators on everybody, some of them contradicting each other, some by somebody who is none.
 static ORDERS: LazyLock<Vec<SignedOrder>> = LazyLock::new(|| {
-    let makers = [("mod", 13, Role::Moderator), ("eve", 14, Role::Moderator), ("bob", 12, Role::Member)];
+    let makers =
+        [("mod", 13, Role::Moderator), ("eve", 14, Role::Moderator), ("bob", 12, Role::Member)];
     let kinds = [OrderKind::Mute, OrderKind::Ban, OrderKind::Lift];
     let orders = (0..36u8).map(|n| {
         let (name, device, role) = makers[usize::from(n) % makers.len()];
@@ -85,7 +87,8 @@ static ORDERS: LazyLock<Vec<SignedOrder>> = LazyLock::new(|| {
 
 fn base() -> Policy {
     let mut policy = testing::policy(&testing::key(1));
-    let rules = Rules { per_minute: 6, guest_per_minute: 4, per_day: 14, ..Rules::default_from(T0) };
+    let rules =
+        Rules { per_minute: 6, guest_per_minute: 4, per_day: 14, ..Rules::default_from(T0) };
     policy.rules = vec![Rules { max_text_bytes: 10, ..rules }];
     policy.rooms.push(RoomRules { name: "den".into(), ..RoomRules::lobby() });
     policy
@@ -102,7 +105,8 @@ fn policies() -> impl Strategy<Value = Policy> {
     (sanctions, rules, archived, settled).prop_map(|(sanctions, rules, archived, settled)| {
         let mut policy = base();
         for (id, (kind, whom, from, lasts)) in (1..).zip(sanctions) {
-            let kinds = [SanctionKind::Ban, SanctionKind::Mute, SanctionKind::Cut, SanctionKind::Mute];
+            let kinds =
+                [SanctionKind::Ban, SanctionKind::Mute, SanctionKind::Cut, SanctionKind::Mute];
             let whom = testing::account(["alice", "bob", "mod"][whom]);
             let until = lasts.map(|lasts| from + lasts);
             policy.sanctions.push(lanyard_protocol::policy::Sanction {
@@ -174,8 +178,10 @@ fn reconcile(laws: &mut [Law]) {
         let before: Vec<_> = laws.iter().map(held).collect();
         let everything: Vec<_> = before.iter().flatten().copied().collect();
         for law in laws.iter_mut() {
-            let missing =
-                everything.iter().filter(|(at, id)| !law.set().contains(*at, *id)).collect::<Vec<_>>();
+            let missing = everything
+                .iter()
+                .filter(|(at, id)| !law.set().contains(*at, *id))
+                .collect::<Vec<_>>();
             for (at, id) in missing {
                 if law.wants(*id) {
                     let message = MESSAGES.iter().find(|message| place(message) == (*at, *id));

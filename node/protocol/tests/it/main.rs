@@ -8,7 +8,9 @@ mod foreign;
 mod golden;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod law;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod objects;

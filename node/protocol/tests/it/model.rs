@@ -43,7 +43,7 @@ impl Model {
     }
 
     pub(crate) fn held(&self) -> Vec<(u64, MessageId)> {
-        let mut held: Vec<_> = self.lawful().map(|message| place(message)).collect();
+        let mut held: Vec<_> = self.lawful().map(place).collect();
         held.sort_unstable();
         held
     }
@@ -106,9 +106,8 @@ impl Model {
             orders.dedup_by_key(|signed| signed.id());
             orders.into_iter().take(10)
         });
-        let settled = |order: &Order| {
-            self.policy.settled.iter().any(|settled| settled.order == order.order)
-        };
+        let settled =
+            |order: &Order| self.policy.settled.iter().any(|settled| settled.order == order.order);
         smallest.map(|signed| signed.order().clone()).filter(|order| !settled(order)).collect()
     }
 
@@ -121,8 +120,9 @@ impl Model {
                 _other => rules.per_minute,
             }
         };
-        let per_day =
-            |policy: &Policy, message: &VerifiedMessage| policy.rules_at(message.content().sent_at).per_day;
+        let per_day = |policy: &Policy, message: &VerifiedMessage| {
+            policy.rules_at(message.content().sent_at).per_day
+        };
         self.walk(60_000, per_minute);
         self.walk(86_400_000, per_day);
     }
