@@ -102,6 +102,8 @@ pub struct Engine {
     tickets: TicketCache,
     outbox: Outbox,
     status: String,
+    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    refusals: BTreeMap<&'static str, u64>,
     presence_n: u64,
     presence_due: Option<Duration>,
     next_link_check: Duration,
@@ -147,6 +149,7 @@ impl Engine {
             tickets: TicketCache::default(),
             outbox: Outbox::new(config.unsent, now),
             status: HERE.to_owned(),
+            refusals: BTreeMap::new(),
             presence_n: 0,
             presence_due: None,
             next_link_check: now.mono.saturating_add(LINK_CHECK_EVERY),
@@ -408,6 +411,11 @@ impl Engine {
     /// The links that stand.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
+    }
+
+    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
+        self.refusals.iter().map(|(code, count)| (*code, count))
     }
 
     /// Own messages that have reached nobody yet.

@@ -35,6 +35,10 @@ impl Engine {
             }
             Topic::Control => self.judge_pair(bytes, now),
         };
+        if let Err(refused) = judged {
+            let count = self.refusals.entry(refused.code()).or_default();
+            *count = count.saturating_add(1);
+        }
         let acceptance = judged.map_or_else(Refused::acceptance, |()| Acceptance::Accept);
         self.outputs.push_back(Output::Verdict { id, source, acceptance });
         if acceptance == Acceptance::Reject {
