@@ -151,8 +151,13 @@ mod tests {
         while builder.push(&count.to_be_bytes().repeat(256), &[7; MESSAGE_BYTES_MAX]) {
             count += 1;
         }
-        let bytes = builder.finish().to_bytes();
         assert_eq!(count, 15);
+        // What the heads take is counted at most, so the last byte that is given out is one by this count.
+        let room = BATCH_BYTES_MAX - builder.size - AROUND_OBJECT;
+        assert!(!builder.push(&[0; 1_024], &vec![7; room + 1]));
+        assert!(builder.push(&[0; 1_024], &vec![7; room]));
+        let bytes = builder.finish().to_bytes();
+        assert!(bytes.len() <= BATCH_BYTES_MAX && bytes.len() > BATCH_BYTES_MAX - 100);
         assert!(Batch::parse(&bytes).is_ok());
         let mut builder = BatchBuilder::default();
         while builder.push(&[1], &[1]) {}

@@ -383,9 +383,6 @@ impl Round {
     /// What did not come, once everything else has been asked.
     fn ids_again(&mut self, source: &dyn Source) -> Option<Get> {
         let work = self.work.as_mut().filter(|work| work.all_said())?;
-        if !self.gets.is_empty() {
-            return None;
-        }
         let mut ids = Vec::new();
         while ids.len() < GET_IDS_MAX
             && let Some(id) = work.again.pop_front()

@@ -115,7 +115,13 @@ impl EventLoop {
                 SyncReply::Ok(policy.as_bytes().to_vec())
             }
             Ok(SyncRequest::PolicyGet(_)) => SyncReply::NotFound,
-            Ok(_not_served_yet) | Err(_) => SyncReply::Unsupported,
+            Ok(
+                SyncRequest::Reconcile { .. }
+                | SyncRequest::Get { .. }
+                | SyncRequest::Held { .. }
+                | SyncRequest::Unknown(_),
+            )
+            | Err(_) => SyncReply::Unsupported,
         }
     }
 
