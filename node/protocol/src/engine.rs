@@ -371,6 +371,12 @@ impl Engine {
         self.outbox.len()
     }
 
+    /// What we say of ourselves: `here`, `away`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        &self.status
+    }
+
     /// This program start.
     #[must_use]
     pub fn boot(&self) -> u64 {

@@ -12,7 +12,7 @@ use crate::limits::{
     AHEAD_MS_MAX, LOST_AFTER, PRESENCE_LEASE_REFRESHES, PRESENCE_REFRESH_MIN,
     PRESENCE_REFRESH_PER_PEER, ROSTER_MAX,
 };
-use crate::presence::{BYE, SignedPresence};
+use crate::presence::{AWAY, BYE, SignedPresence};
 use crate::ticket::Ticket;
 use crate::time::Now;
 
@@ -33,6 +33,8 @@ pub struct Device {
     pub since_ms: u64,
     /// Where it said it listens.
     pub listen: Vec<String>,
+    /// Whether it said that nobody is at it.
+    pub away: bool,
     boot: u64,
     /// Number of the newest presence of this boot; `None` before the first.
     n: Option<u64>,
@@ -130,6 +132,7 @@ impl Roster {
         device.renew(&signed.ticket, presence.boot);
         device.n = Some(presence.n);
         device.listen.clone_from(&presence.listen);
+        device.away = presence.status == AWAY;
         if presence.status == BYE {
             device.left = Some(presence.boot);
             return Observed::Taken(device.leave(peer, Reason::Left));
@@ -162,6 +165,12 @@ impl Roster {
     /// The devices that are there, by key.
     pub fn online(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
         self.devices.iter().filter(|(_peer, device)| device.online)
+    }
+
+    /// Whether a device has said that nobody is at it.
+    #[must_use]
+    pub fn is_away(&self, peer: PeerKey) -> bool {
+        self.devices.get(&peer).is_some_and(|device| device.away)
     }
 
     /// The devices of people that are there: all but the rendezvous' own node.
@@ -219,6 +228,7 @@ impl Device {
             online: false,
             since_ms: 0,
             listen: Vec::new(),
+            away: false,
             boot,
             n: None,
             left: None,

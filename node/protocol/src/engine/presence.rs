@@ -43,9 +43,13 @@ impl Engine {
         if !claims.covers(realm_ms) {
             return Err(Refused::OutsideTicket);
         }
+        let was_away = self.roster.is_away(peer);
         let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
             return Err(Refused::Held);
         };
+        if self.roster.is_away(peer) != was_away {
+            self.changed();
+        }
         if let Some(change) = change {
             self.tell_presence(change);
         }
