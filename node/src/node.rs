@@ -4,7 +4,9 @@ mod start;
 
 use std::sync::Arc;
 
-use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::engine::OrderRefused;
+use lanyard_protocol::ids::{AccountId, MessageId};
+use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -77,6 +79,17 @@ pub enum SendError {
     Closed(#[from] NodeClosed),
 }
 
+/// Why a moderator's order was not given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModerateError {
+    /// It may not be given, or would have no effect.
+    #[error(transparent)]
+    Refused(#[from] OrderRefused),
+    /// The node has ended.
+    #[error(transparent)]
+    Closed(#[from] NodeClosed),
+}
+
 /// Which part of a room's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
@@ -114,11 +127,31 @@ pub enum ReadError {
 /// What the handle asks of the event loop.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Send { room: String, text: String, reply: oneshot::Sender<Result<Sent, SendError>> },
-    MarkRead { room: String, id: MessageId },
-    PublishPolicy { policy: Box<SignedPolicy>, head: Vec<u8> },
+    Send {
+        room: String,
+        text: String,
+        reply: oneshot::Sender<Result<Sent, SendError>>,
+    },
+    Order {
+        kind: OrderKind,
+        account: AccountId,
+        for_ms: Option<u64>,
+        reason: String,
+        reply: oneshot::Sender<Result<MessageId, OrderRefused>>,
+    },
+    Status(String),
+    MarkRead {
+        room: String,
+        id: MessageId,
+    },
+    PublishPolicy {
+        policy: Box<SignedPolicy>,
+        head: Vec<u8>,
+    },
     Renew(Box<Ticket>),
-    Quit { reply: oneshot::Sender<()> },
+    Quit {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// The most messages that one page of history has.
@@ -165,6 +198,32 @@ impl Node {
     ) -> Result<History, ReadError> {
         let (reader, room) = (self.reader.clone(), room.to_owned());
         read(move || reader.history(&room, page, limit.min(PAGE_MAX))).await
+    }
+
+    /// Gives a moderator's order on an account; without a time it holds as long as an order may, 24 hours. Returns when
+    /// it is in force here and on its way to the others.
+    ///
+    /// # Errors
+    /// [`ModerateError`] says why not; nothing was published then.
+    pub async fn moderate(
+        &self,
+        kind: OrderKind,
+        account: AccountId,
+        for_ms: Option<u64>,
+        reason: &str,
+    ) -> Result<MessageId, ModerateError> {
+        let (reply, answer) = oneshot::channel();
+        let reason = reason.to_owned();
+        self.command(Command::Order { kind, account, for_ms, reason, reply }).await?;
+        Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
+    }
+
+    /// What we say of ourselves to the others from now on: `here` or `away`.
+    ///
+    /// # Errors
+    /// [`NodeClosed`] if the node has ended.
+    pub async fn set_status(&self, status: &str) -> Result<(), NodeClosed> {
+        self.command(Command::Status(status.to_owned())).await
     }
 
     /// Remembers that everything in the room up to this message has been read.
