@@ -4,7 +4,7 @@ mod start;
 
 use std::sync::Arc;
 
-use lanyard_protocol::engine::OrderRefused;
+use lanyard_protocol::engine::{NewOrder, OrderRefused};
 use lanyard_protocol::ids::{AccountId, MessageId};
 use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::SignedPolicy;
@@ -132,13 +132,7 @@ pub(crate) enum Command {
         text: String,
         reply: oneshot::Sender<Result<Sent, SendError>>,
     },
-    Order {
-        kind: OrderKind,
-        account: AccountId,
-        for_ms: Option<u64>,
-        reason: String,
-        reply: oneshot::Sender<Result<MessageId, OrderRefused>>,
-    },
+    Order { order: NewOrder, reply: oneshot::Sender<Result<MessageId, OrderRefused>> },
     Status(String),
     MarkRead {
         room: String,
@@ -213,8 +207,8 @@ impl Node {
         reason: &str,
     ) -> Result<MessageId, ModerateError> {
         let (reply, answer) = oneshot::channel();
-        let reason = reason.to_owned();
-        self.command(Command::Order { kind, account, for_ms, reason, reply }).await?;
+        let order = NewOrder { kind, account, for_ms, reason: reason.to_owned() };
+        self.command(Command::Order { order, reply }).await?;
         Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
     }
 

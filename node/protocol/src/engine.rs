@@ -11,7 +11,9 @@
 //!   links.rs     who is linked, boots, duplicates        gossip.rs    verdicts on what arrives
 //!   sending.rs   own messages and the outbox             policy.rs    numbers, fetching, adopting
 //!   presence.rs  own presence, and what others say       ordering.rs  moderators' orders
-//!   asking.rs    requests between neighbours             io.rs        inputs, outputs, events
+//!   syncing.rs   when a round runs, with whom            serving.rs   what neighbours ask of us
+//!   receipts.rs  who holds what of running sessions      asking.rs    our requests and their answers
+//!   io.rs        inputs, outputs, events
 //! ```
 
 mod asking;
@@ -21,11 +23,14 @@ mod links;
 mod ordering;
 mod policy;
 mod presence;
+mod receipts;
 mod sending;
+mod serving;
+mod syncing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,9 +58,12 @@ pub use io::{
     StoredPair, Topic,
 };
 pub use links::{Link, LinkId, NewLink};
-pub use ordering::OrderRefused;
+pub use ordering::{NewOrder, OrderRefused};
+use receipts::Receipts;
 use sending::Outbox;
 pub use sending::{SendRefused, SentReceipt, Unsent};
+use serving::{ItemSets, Serving};
+use syncing::Syncing;
 
 /// How often standing links are judged again for expiry.
 const LINK_CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -83,11 +91,19 @@ pub struct Engine {
     rejects: BTreeMap<PeerKey, VecDeque<Duration>>,
     fetching: BTreeMap<PeerKey, Duration>,
     asks: Asks,
+    serving: Serving,
+    item_sets: ItemSets,
+    syncing: Syncing,
+    receipts: Receipts,
+    /// Neighbours that gossipsub does not publish to.
+    unpublished: BTreeSet<PeerKey>,
     behind: Option<policy::Behind>,
     clock_offsets: BTreeMap<crate::ids::AccountId, i64>,
     tickets: TicketCache,
     outbox: Outbox,
     status: String,
+    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    refusals: BTreeMap<&'static str, u64>,
     presence_n: u64,
     presence_due: Option<Duration>,
     next_link_check: Duration,
@@ -123,11 +139,17 @@ impl Engine {
             rejects: BTreeMap::new(),
             fetching: BTreeMap::new(),
             asks: Asks::default(),
+            serving: Serving::new(now),
+            item_sets: ItemSets::default(),
+            syncing: Syncing::default(),
+            receipts: Receipts::default(),
+            unpublished: BTreeSet::new(),
             behind: None,
             clock_offsets: BTreeMap::new(),
             tickets: TicketCache::default(),
-            outbox: Outbox::new(config.unsent),
+            outbox: Outbox::new(config.unsent, now),
             status: HERE.to_owned(),
+            refusals: BTreeMap::new(),
             presence_n: 0,
             presence_due: None,
             next_link_check: now.mono.saturating_add(LINK_CHECK_EVERY),
@@ -166,13 +188,18 @@ impl Engine {
             Input::OwnStored { request, result } => self.own_stored(request, result, now),
             Input::Published { message, reached } => self.published(message, reached),
             Input::NotStored { sent_at, message } => self.law.was_not_stored(sent_at, message),
-            Input::Index { stored, done: _ } => self.index(stored),
+            Input::Index { stored, done } => {
+                self.index(stored);
+                if done {
+                    self.index_is_whole(now);
+                }
+            }
             Input::Answered { ask, bytes } => self.answered(ask, bytes, now),
             Input::Asked { request, peer, bytes } => self.asked(request, peer, &bytes, now),
-            Input::Loaded { .. } | Input::SlowPeer(_) | Input::Unpublished(_) => {}
-            Input::Order { request, kind, account, for_ms, reason } => {
-                self.order(request, kind, account, for_ms, reason, now);
-            }
+            Input::Loaded { request, pairs } => self.loaded(request, &pairs),
+            Input::SlowPeer(peer) => self.sync_slow_peer(peer, now),
+            Input::Unpublished(peers) => self.unpublished = peers,
+            Input::Order { request, order } => self.order(request, order, now),
             Input::Status(status) => self.set_status(status, now),
             Input::PublishPolicy { policy, head } => self.publish_policy(policy, head, now),
             Input::Renewed(ticket) => self.renewed(ticket, now),
@@ -200,6 +227,9 @@ impl Engine {
             self.roster.next_expiry(),
             self.next_link_deadline(),
             self.behind.as_ref().map(|behind| behind.ask_at),
+            self.next_round_due(),
+            self.receipts.next_due(),
+            self.outbox.next_due(),
         ]
         .into_iter()
         .flatten()
@@ -212,6 +242,9 @@ impl Engine {
         self.clock.now_ms(now);
         self.link_deadlines(now);
         self.catch_up(now);
+        self.sync_due(now);
+        self.tell_receipts(now);
+        self.pace_outbox(now);
         if now.mono >= self.next_link_check {
             self.next_link_check = now.mono.saturating_add(LINK_CHECK_EVERY);
             self.denied.retain(|_peer, until| now.mono < *until);
@@ -268,8 +301,15 @@ impl Engine {
 
     /// Takes stored messages into the law's index.
     fn index(&mut self, stored: StoredIndex) {
+        let authors: BTreeMap<_, _> =
+            stored.tickets.iter().map(|ticket| (ticket.hash(), ticket.claims().peer)).collect();
         for ticket in &stored.tickets {
             self.law.note_author(ticket);
+        }
+        for message in &stored.messages {
+            if let Some(author) = authors.get(&message.ticket) {
+                self.receipts.note(*author, message.session, message.seq, message.sent_at);
+            }
         }
         let resettled = self.law.index(stored.messages);
         self.resettle(resettled);
@@ -308,6 +348,14 @@ impl Engine {
 
     fn observation(&self, now: Now) -> Observation {
         Observation { now, realm_ms: self.clock.peek_ms(now), my_boot: self.boot }
+    }
+
+    fn is_authority(&self) -> bool {
+        self.ticket.claims().role == Role::Authority
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.rng.next_u64()
     }
 
     /// Up to 100 ms, so that many peers do not act in the same instant.
@@ -363,6 +411,11 @@ impl Engine {
     /// The links that stand.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
+    }
+
+    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
+        self.refusals.iter().map(|(code, count)| (*code, count))
     }
 
     /// Own messages that have reached nobody yet.

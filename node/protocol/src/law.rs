@@ -14,9 +14,9 @@
 
 mod book;
 mod held;
+mod newest;
 mod orders;
 mod quota;
-mod refused;
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ use crate::ticket::Ticket;
 pub use book::{Author, Maker, Rulebook, Sentence};
 use held::HeldSet;
 pub use held::{Held, Indexed};
+use newest::NewestIds;
 pub use orders::{NoEffect, OrderBook};
-use refused::RefusedIds;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -40,7 +40,10 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 pub struct Law {
     rules: Arc<Rulebook>,
     set: HeldSet,
-    refused: RefusedIds,
+    /// Not fetched again before the rules change.
+    refused: NewestIds,
+    /// Not fetched again although the index, which goes by time, cannot find an id alone.
+    taken: NewestIds,
     /// What was sent before is no longer kept; realm time, unix milliseconds.
     boundary: u64,
 }
@@ -82,7 +85,8 @@ impl Law {
         Self {
             rules: Arc::new(Rulebook::new(policy)),
             set: HeldSet::default(),
-            refused: RefusedIds::default(),
+            refused: NewestIds::default(),
+            taken: NewestIds::default(),
             boundary: 0,
         }
     }
@@ -125,6 +129,7 @@ impl Law {
         for id in &displaced {
             self.refused.insert(*id);
         }
+        self.taken.insert(id);
         let folded = self.rules.ban_at(&author, realm_ms).is_some();
         Ok(Taken { message: message.into_admitted(held), displaced, folded })
     }
@@ -136,10 +141,10 @@ impl Law {
         self.set.full_until(&self.rules, author, sent_at)
     }
 
-    /// Whether a peer that offers this id is to be asked for it.
+    /// Whether a peer that offers this id, which is not in the set, is to be asked for it.
     #[must_use]
     pub fn wants(&self, id: MessageId) -> bool {
-        !self.refused.contains(id)
+        !self.refused.contains(id) && !self.taken.contains(id)
     }
 
     /// Puts a newer policy in force.
@@ -174,6 +179,8 @@ impl Law {
         let before = std::mem::replace(&mut self.rules, Arc::new(rules));
         let Some(from) = from else { return Resettled::default() };
         self.refused.clear();
+        // What was taken may have been displaced, and have room again.
+        self.taken.clear();
         let other_limits = before.policy().rules != self.rules.policy().rules;
         let resettled = self.set.resettle(&self.rules, from, other_limits);
         for id in &resettled.displaced {
@@ -201,6 +208,7 @@ impl Law {
     /// The store did not take a message: it is not held after all, and may come again.
     pub fn was_not_stored(&mut self, sent_at: u64, id: MessageId) {
         self.set.remove(sent_at, id);
+        self.taken.clear();
     }
 
     /// Moves the retention boundary. `Some` if there is something to forget: all that was sent before it.

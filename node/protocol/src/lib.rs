@@ -23,4 +23,6 @@ pub mod sync;
 pub mod ticket;
 
 #[cfg(any(test, feature = "test-utils"))]
+pub mod sim;
+#[cfg(any(test, feature = "test-utils"))]
 pub mod testing;

@@ -138,6 +138,31 @@ pub enum Refused {
     Forgotten,
 }
 
+impl Refused {
+    /// A short stable word, for counting and for logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::WrongTopic => "wrong-topic",
+            Self::Unknown => "unknown",
+            Self::Authority => "authority",
+            Self::Held => "held",
+            Self::Ticket(_) => "ticket",
+            Self::OtherTicket => "other-ticket",
+            Self::Signature => "signature",
+            Self::OutsideTicket => "outside-ticket",
+            Self::Ahead => "ahead",
+            Self::Old => "old",
+            Self::TooLong => "too-long",
+            Self::MayNotPost => "may-not-post",
+            Self::Sanctioned => "sanctioned",
+            Self::OverQuota => "over-quota",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
 /// What gossipsub is told about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {

@@ -18,7 +18,7 @@ use crate::wire::{self, DecodeError, Pair};
 pub const BYE: &str = "bye";
 /// The ordinary status.
 pub const HERE: &str = "here";
-/// The status of a device at which nobody is.
+/// The status of somebody whose program runs while nobody looks at it.
 pub const AWAY: &str = "away";
 /// Heads of the pair and its two byte strings.
 const PAIR_BYTES_MAX: usize = TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 7;

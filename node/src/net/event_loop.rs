@@ -146,10 +146,10 @@ impl EventLoop {
                 self.state.sends.insert(request, reply);
                 self.feed(Input::Send { request, room, text });
             }
-            Some(Command::Order { kind, account, for_ms, reason, reply }) => {
+            Some(Command::Order { order, reply }) => {
                 let request = self.next_request();
                 self.state.orders.insert(request, reply);
-                self.feed(Input::Order { request, kind, account, for_ms, reason });
+                self.feed(Input::Order { request, order });
             }
             Some(Command::Status(status)) => self.feed(Input::Status(status)),
             Some(Command::MarkRead { room, id }) => self.write(Write::ReadMark(room, id)),

@@ -62,14 +62,11 @@ pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status 
     }
 }
 
-/// Straight to everybody, if everybody who is here hears us.
 fn mode(engine: &Engine) -> Mode {
-    let is_reached = |peer: &PeerKey| engine.hears(*peer, Topic::Direct);
-    let mut others = engine
-        .roster()
-        .online()
-        .filter(|(_peer, device)| device.ticket.claims().role != Role::Authority);
-    if others.all(|(peer, _device)| is_reached(peer)) { Mode::Direct } else { Mode::Mesh }
+    match engine.topic_for_messages() {
+        Topic::Direct => Mode::Direct,
+        Topic::Mesh | Topic::Control => Mode::Mesh,
+    }
 }
 
 fn mute(engine: &Engine, realm_ms: u64) -> Option<Mute> {
@@ -111,7 +108,7 @@ fn roster(engine: &Engine, realm_ms: u64) -> BTreeMap<AccountId, Person> {
     let others = engine
         .roster()
         .people()
-        .map(|(_peer, device)| (&device.ticket, device.since_ms, device.away));
+        .map(|(_peer, device)| (&device.ticket, device.since_ms, device.status == AWAY));
     let mut people: BTreeMap<AccountId, Person> = BTreeMap::new();
     let mut newest: BTreeMap<AccountId, u64> = BTreeMap::new();
     for (ticket, since, away) in mine.chain(others) {

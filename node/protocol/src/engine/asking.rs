@@ -1,20 +1,29 @@
-//! Requests between neighbours on `/lanyard/sync/1`: ours and their answers, theirs and ours (PROTOCOL.md R-96).
+//! Requests between neighbours on `/lanyard/sync/1`: what ours are for, and what their answers are (PROTOCOL.md R-96).
 //!
 //! The driver carries bytes; what they mean is said here.
 
 use std::collections::BTreeMap;
 
-use crate::ids::PeerKey;
-use crate::sync::{SyncReply, SyncRequest};
+use crate::ids::{MessageId, PeerKey};
+use crate::sync::{AskTag, SyncReply, SyncRequest};
 use crate::time::Now;
 
-use super::{AskId, Engine, Output, RequestId};
+use super::{AskId, Engine, Output};
 
 /// What a request of ours was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asking {
     /// A newer policy.
     Policy,
+    /// A step of a round with that peer.
+    Round {
+        /// The round's name for it.
+        tag: AskTag,
+        /// The ids that were asked for; none for frames.
+        ids: Vec<MessageId>,
+    },
+    /// Nothing: we have told something.
+    Nothing,
 }
 
 /// Our requests that have no answer yet.
@@ -24,13 +33,24 @@ pub(super) struct Asks {
     next: u64,
 }
 
+impl Asks {
+    /// The ids that are on their way from a peer.
+    pub(super) fn ids_asked_of(&self, peer: PeerKey) -> Vec<MessageId> {
+        let of_peer = self.open.values().filter(|(of, _asking)| *of == peer);
+        let ids = of_peer.filter_map(|(_peer, asking)| match asking {
+            Asking::Round { ids, .. } => Some(ids.clone()),
+            Asking::Policy | Asking::Nothing => None,
+        });
+        ids.flatten().collect()
+    }
+}
+
 impl Engine {
-    pub(super) fn ask(&mut self, peer: PeerKey, request: &SyncRequest, asking: Asking) -> AskId {
+    pub(super) fn ask(&mut self, peer: PeerKey, request: &SyncRequest, asking: Asking) {
         let ask = AskId(self.asks.next);
         self.asks.next = self.asks.next.wrapping_add(1);
         self.asks.open.insert(ask, (peer, asking));
-        self.outputs.push_back(Output::Ask { peer, ask, bytes: request.to_bytes().to_vec() });
-        ask
+        self.outputs.push_back(Output::Ask { peer, ask, bytes: request.to_bytes() });
     }
 
     pub(super) fn answered(&mut self, ask: AskId, bytes: Option<Vec<u8>>, now: Now) {
@@ -46,22 +66,8 @@ impl Engine {
                 };
                 self.policy_fetched(peer, document, now);
             }
-        }
-    }
-
-    pub(super) fn asked(&mut self, request: RequestId, _peer: PeerKey, bytes: &[u8], _now: Now) {
-        let reply = match SyncRequest::parse(bytes) {
-            Ok(SyncRequest::PolicyGet(number)) => self.serve_policy(number),
-            Ok(SyncRequest::Unknown(_)) | Err(_) => SyncReply::Unsupported,
-        };
-        self.outputs.push_back(Output::Answer { request, bytes: reply.to_bytes() });
-    }
-
-    fn serve_policy(&self, number: u64) -> SyncReply {
-        if self.policy().number >= number {
-            SyncReply::Ok(self.signed_policy.as_bytes().to_vec())
-        } else {
-            SyncReply::NotFound
+            Asking::Round { tag, ids } => self.round_answered(peer, tag, &ids, reply, now),
+            Asking::Nothing => {}
         }
     }
 }

@@ -29,12 +29,16 @@ impl Engine {
         now: Now,
     ) {
         let judged = match topic {
-            Topic::Direct | Topic::Mesh => self.judge_message(bytes, now),
+            Topic::Direct | Topic::Mesh => self.judge_message(source, bytes, now),
             Topic::Control if bytes.first() == Some(&BARE_ENVELOPE) => {
                 self.judge_policy_head(source, bytes, now)
             }
             Topic::Control => self.judge_pair(bytes, now),
         };
+        if let Err(refused) = judged {
+            let count = self.refusals.entry(refused.code()).or_default();
+            *count = count.saturating_add(1);
+        }
         let acceptance = judged.map_or_else(Refused::acceptance, |()| Acceptance::Accept);
         self.outputs.push_back(Output::Verdict { id, source, acceptance });
         if acceptance == Acceptance::Reject {
@@ -43,29 +47,35 @@ impl Engine {
     }
 
     /// Cheapest check first; a signature is checked only for ids that are not held.
-    fn judge_message(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+    fn judge_message(&mut self, source: PeerKey, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        self.note_gossip(source);
         let signed = SignedMessage::parse(bytes)?;
         if self.law.set().contains(signed.content().sent_at, signed.id()) {
             return Err(Refused::Held);
         }
         let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
-        self.take_message(signed.verify(ticket)?, Arrival::Gossip, now)
+        let author = ticket.claims().peer;
+        if self.take_message(signed.verify(ticket)?, Arrival::Gossip, now)? {
+            self.sync_hole(source, author, now);
+        }
+        Ok(())
     }
 
-    /// Time, then the law; what both let pass goes to the store.
+    /// Time, then the law; what both let pass goes to the store. Whether it has opened a hole in its session.
     pub(super) fn take_message(
         &mut self,
         message: VerifiedMessage,
         arrival: Arrival,
         now: Now,
-    ) -> Result<(), Refused> {
+    ) -> Result<bool, Refused> {
         let realm_ms = self.clock.peek_ms(now);
         message.check_arrival(arrival, realm_ms)?;
         let Taken { message, displaced, folded } = self.law.take(message, realm_ms)?;
+        let opens_hole = self.note_receipt(&message, now);
         let message = Box::new(message);
         self.outputs.push_back(Output::Store { message, arrival, folded });
         self.resettle(Resettled { displaced, ..Resettled::default() });
-        Ok(())
+        Ok(opens_hole)
     }
 
     fn judge_policy_head(

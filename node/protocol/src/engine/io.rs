@@ -6,17 +6,17 @@ use ed25519_dalek::SigningKey;
 
 use crate::admission::AdmissionView;
 use crate::hello::Verdict;
-use crate::ids::{AccountId, MessageId, PeerKey};
+use crate::ids::{MessageId, PeerKey};
 use crate::law::{Indexed, Maker, Resettled};
 use crate::login::PeerAddresses;
 use crate::message::{Acceptance, AdmittedMessage, Arrival};
-use crate::order::{OrderKind, SignedOrder};
+use crate::order::SignedOrder;
 use crate::policy::SignedPolicy;
 use crate::roster::Change;
 use crate::ticket::Ticket;
 use crate::time::RealmClock;
 
-use super::ordering::OrderRefused;
+use super::ordering::{NewOrder, OrderRefused};
 use super::{LinkId, NewLink, SendRefused, SentReceipt, Unsent};
 
 /// The gossipsub topics of a realm.
@@ -212,13 +212,7 @@ pub enum Input {
         /// Given back with the answer.
         request: u64,
         /// What.
-        kind: OrderKind,
-        /// Whom.
-        account: AccountId,
-        /// For how long, in milliseconds; `None` for the longest.
-        for_ms: Option<u64>,
-        /// Why.
-        reason: String,
+        order: NewOrder,
     },
     /// What we say of ourselves from now on: `here`, `away`.
     Status(String),
@@ -280,8 +274,6 @@ pub enum Output {
         /// Stop before the pairs take more than so many bytes, each ticket counted once.
         bytes_max: usize,
     },
-    /// An own message of an earlier start, or one that gossip did not take, has been fetched by somebody.
-    MarkSent(MessageId),
     /// Put a message of our own on disk, and answer with [`Input::OwnStored`].
     StoreOwn {
         /// For the answer.

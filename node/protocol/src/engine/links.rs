@@ -125,6 +125,8 @@ impl Engine {
             let jitter = self.jitter();
             self.book.unlinked(link.peer, now.mono, jitter);
             self.roster.link_down(link.peer, self.observation(now));
+            self.sync_link_down(link.peer);
+            self.receipts.forget(link.peer);
         }
         self.changed();
     }
@@ -252,7 +254,10 @@ impl Engine {
                 self.presence_soon(now);
                 self.tell_orders(peer);
             }
-            Topic::Mesh => self.resend(now),
+            Topic::Mesh => {
+                self.resend(now);
+                self.sync_fresh_link(peer, now);
+            }
             Topic::Direct => {}
         }
         self.changed();

@@ -13,6 +13,19 @@ use crate::time::Now;
 
 use super::{Engine, Event, Output, Topic};
 
+/// What a moderator wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOrder {
+    /// What.
+    pub kind: OrderKind,
+    /// Whom.
+    pub account: AccountId,
+    /// For how long, in milliseconds; `None` for the longest.
+    pub for_ms: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
 /// Why an order of ours was not given. Nothing was published then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrderRefused {
@@ -51,29 +64,15 @@ pub enum OrderRefused {
 }
 
 impl Engine {
-    pub(super) fn order(
-        &mut self,
-        request: u64,
-        kind: OrderKind,
-        account: AccountId,
-        for_ms: Option<u64>,
-        reason: String,
-        now: Now,
-    ) {
-        let result = self.give_order(kind, account, for_ms, reason, now);
+    pub(super) fn order(&mut self, request: u64, order: NewOrder, now: Now) {
+        let result = self.give_order(order, now);
         self.event(Event::Ordered { request, result });
     }
 
-    fn give_order(
-        &mut self,
-        kind: OrderKind,
-        account: AccountId,
-        for_ms: Option<u64>,
-        reason: String,
-        now: Now,
-    ) -> Result<MessageId, OrderRefused> {
+    fn give_order(&mut self, order: NewOrder, now: Now) -> Result<MessageId, OrderRefused> {
         let from = self.clock.peek_ms(now);
-        self.may_order(kind, account, for_ms, &reason, from)?;
+        self.may_order(&order, from)?;
+        let NewOrder { kind, account, for_ms, reason } = order;
         let mut number = [0; 16];
         self.rng.fill_bytes(&mut number);
         let order = Order {
@@ -101,14 +100,8 @@ impl Engine {
     }
 
     /// What every peer would ask, asked here first, so that its maker learns why at once.
-    fn may_order(
-        &self,
-        kind: OrderKind,
-        account: AccountId,
-        for_ms: Option<u64>,
-        reason: &str,
-        at: u64,
-    ) -> Result<(), OrderRefused> {
+    fn may_order(&self, order: &NewOrder, at: u64) -> Result<(), OrderRefused> {
+        let NewOrder { kind, account, for_ms, reason } = order;
         let me = self.myself();
         if self.ended {
             return Err(OrderRefused::NotAMember);
@@ -116,10 +109,10 @@ impl Engine {
         if !matches!(me.role, Role::Moderator | Role::Admin) {
             return Err(OrderRefused::NotAModerator);
         }
-        if account == me.account {
+        if *account == me.account {
             return Err(OrderRefused::Oneself);
         }
-        if self.role_of(account).is_some_and(|role| role >= Role::Moderator) {
+        if self.role_of(*account).is_some_and(|role| role >= Role::Moderator) {
             return Err(OrderRefused::AboveOrders);
         }
         if for_ms.is_some_and(|lasts| lasts == 0 || lasts > ORDER_MS_MAX) {
@@ -132,7 +125,7 @@ impl Engine {
         if !me.covers(at) {
             return Err(OrderRefused::Expired);
         }
-        if kind == OrderKind::Lift && !self.rules().orders().is_ordered(account, at) {
+        if *kind == OrderKind::Lift && !self.rules().orders().is_ordered(*account, at) {
             return Err(OrderRefused::NothingToLift);
         }
         Ok(())

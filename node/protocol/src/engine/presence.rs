@@ -43,11 +43,11 @@ impl Engine {
         if !claims.covers(realm_ms) {
             return Err(Refused::OutsideTicket);
         }
-        let was_away = self.roster.is_away(peer);
+        let before = self.roster.status_of(peer).map(str::to_owned);
         let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
             return Err(Refused::Held);
         };
-        if self.roster.is_away(peer) != was_away {
+        if self.roster.status_of(peer) != before.as_deref() {
             self.changed();
         }
         if let Some(change) = change {

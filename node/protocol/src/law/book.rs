@@ -137,7 +137,10 @@ impl Rulebook {
         if !self.policy.room(room).is_some_and(|room| room.may_post(author.role, sent_at)) {
             return Err(Refused::MayNotPost);
         }
-        if self.cut_at(author, sent_at).is_some() || self.has_sentence(author, sent_at) {
+        let Author { account, peer, issued_at, .. } = *author;
+        if self.policy.cut_at(account, peer, issued_at, sent_at).is_some()
+            || self.has_sentence(author, sent_at)
+        {
             return Err(Refused::Sanctioned);
         }
         Ok(())
@@ -148,12 +151,6 @@ impl Rulebook {
             || self.policy.mute_at(author.account, at).is_some();
         by_policy
             || self.order_at(author, at).is_some_and(|counted| counted.kind != OrderKind::Lift)
-    }
-
-    /// A cut ends a ticket; what was sent under it before the cut stays valid.
-    fn cut_at(&self, author: &Author, at: u64) -> Option<&Sanction> {
-        let cut = self.policy.cut_of(author.account, author.peer, author.issued_at)?;
-        (cut.from <= at).then_some(cut)
     }
 
     /// The moderators' last word on an account at a time. Moderators and admins are not theirs to judge.

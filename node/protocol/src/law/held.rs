@@ -6,9 +6,9 @@ use std::ops::Range;
 use crate::ids::{AccountId, MessageId, PeerKey, TicketHash};
 use crate::message::{Refused, VerifiedMessage};
 
-use super::Resettled;
 use super::book::{Author, Rulebook};
 use super::quota::{DAY_MS, MINUTE_MS, OrderKey, Tallies};
+use super::{HOUR_MS, Resettled};
 
 /// The law's word that a message is held. Only this module can give it.
 #[derive(Debug)]
@@ -61,8 +61,8 @@ type Key = (u64, MessageId);
 pub struct HeldSet {
     index: BTreeMap<Key, Entry>,
     held: u64,
-    /// Grows with every change, so that whoever caches a part of the set knows when it is stale.
-    generation: u64,
+    /// How often something changed in an hour, so that whoever keeps a part of the set knows when it is stale.
+    changes: BTreeMap<u64, u64>,
     authors: Vec<Author>,
     author_of: BTreeMap<TicketHash, u32>,
     rooms: Vec<String>,
@@ -94,10 +94,16 @@ impl HeldSet {
         self.index.range(range).filter(|(_key, entry)| !entry.condemned).map(|(key, _entry)| *key)
     }
 
-    /// A number that changes whenever the set does.
+    /// A number that is another whenever something in this span has changed. It may also change without that.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
+    pub fn version(&self, since: u64, until: u64) -> u64 {
+        let hours = since / HOUR_MS..=until.max(since) / HOUR_MS;
+        self.changes.range(hours).fold(0, |sum: u64, (_hour, changes)| sum.wrapping_add(*changes))
+    }
+
+    fn has_changed(&mut self, sent_at: u64) {
+        let changes = self.changes.entry(sent_at / HOUR_MS).or_default();
+        *changes = changes.wrapping_add(1);
     }
 
     /// The largest `sent_at` that is kept, realm time in unix milliseconds.
@@ -276,12 +282,12 @@ impl HeldSet {
             self.held = self.held.saturating_add(1);
         }
         self.index.insert(key, entry);
-        self.generation = self.generation.wrapping_add(1);
+        self.has_changed(key.0);
     }
 
     pub(super) fn remove(&mut self, sent_at: u64, id: MessageId) {
         let Some(entry) = self.index.remove(&(sent_at, id)) else { return };
-        self.generation = self.generation.wrapping_add(1);
+        self.has_changed(sent_at);
         if !entry.condemned
             && let Some(account) = self.account(&entry)
         {

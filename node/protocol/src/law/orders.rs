@@ -47,6 +47,11 @@ pub(super) struct Counted {
 #[derive(Debug, Clone, Default)]
 pub struct OrderBook {
     orders: BTreeMap<MessageId, SignedOrder>,
+    /// Those whose makers may give them, under the present policy: the set that is reconciled.
+    allowed: BTreeSet<(u64, MessageId)>,
+    /// Grows with every count, so that whoever keeps the items knows when they are stale.
+    version: u64,
+    /// Those that are not settled either, in order.
     counted: BTreeMap<AccountId, Vec<Counted>>,
 }
 
@@ -54,6 +59,17 @@ impl OrderBook {
     /// The orders that are kept, by id.
     pub fn iter(&self) -> impl Iterator<Item = &SignedOrder> {
         self.orders.values()
+    }
+
+    /// Begin and id of the orders that peers reconcile, in that order.
+    pub fn items(&self) -> impl Iterator<Item = (u64, MessageId)> {
+        self.allowed.iter().copied()
+    }
+
+    /// A number that is another whenever the items have changed. It may also change without that.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// The order of that id.
@@ -93,7 +109,8 @@ impl OrderBook {
             return Err(NoEffect::Known);
         }
         may_order(&order, policy)?;
-        let minute: Vec<_> = self.same_minute(&order).map(place).collect();
+        let allowed = |known: &&SignedOrder| may_order(known, policy).is_ok();
+        let minute: Vec<_> = self.same_minute(&order).filter(allowed).map(place).collect();
         let smaller = minute.iter().filter(|other| **other < place(&order)).count();
         if smaller >= ORDERS_PER_MINUTE {
             return Err(NoEffect::TooMany);
@@ -118,10 +135,11 @@ impl OrderBook {
 
     /// Counts again under a policy. The earliest time for which the book now says something else.
     pub(super) fn recount(&mut self, policy: &Policy) -> Option<u64> {
-        // Also from what is kept: which ten are the smallest must not hang on which came before the cut was known.
-        self.orders.retain(|_id, order| may_order(order, policy).is_ok());
+        self.allowed.clear();
+        self.version = self.version.wrapping_add(1);
         let mut counted: BTreeMap<AccountId, Vec<Counted>> = BTreeMap::new();
-        for order in self.orders.values() {
+        for order in self.orders.values().filter(|order| may_order(order, policy).is_ok()) {
+            self.allowed.insert((order.order().from, order.id()));
             if !is_settled(order, policy) {
                 counted.entry(order.order().sub).or_default().push(count(order));
             }
@@ -152,8 +170,10 @@ fn may_order(signed: &SignedOrder, policy: &Policy) -> Result<(), NoEffect> {
     if !author.covers(from) {
         return Err(NoEffect::OutsideTicket);
     }
-    let cut = policy.cut_of(author.account, author.peer, author.issued_at);
-    if cut.is_some_and(|cut| cut.from <= from) || policy.ban_at(author.account, from).is_some() {
+    let Author { account, peer, issued_at, .. } = author;
+    if policy.cut_at(account, peer, issued_at, from).is_some()
+        || policy.ban_at(account, from).is_some()
+    {
         return Err(NoEffect::Sanctioned);
     }
     Ok(())

@@ -30,7 +30,6 @@ impl EventLoop {
             Output::Resettle(resettled) => self.write(Write::Resettle(resettled)),
             Output::Forget { before } => self.write(Write::Forget { before }),
             Output::StoreOrder(order) => self.write(Write::Order(order)),
-            Output::MarkSent(id) => self.write(Write::Sent(id)),
             Output::Load { request, ids, bytes_max } => self.load(request, ids, bytes_max),
             Output::Publish { topic, bytes, message } => self.publish(topic, bytes, message),
             Output::StorePolicy(policy) => self.write(Write::Policy(policy.as_bytes().to_vec())),

@@ -45,7 +45,7 @@ fn r42_a_message_from_a_arrives_at_b_once_and_is_stored() {
 fn r42_what_the_store_knew_at_the_start_is_ignored() {
     let message = testing::message(&realm(), &testing::key(3), "user3", "hello", T0);
     let mut config = super::harness::config_of(2);
-    config.stored = testing::stored(&[message.clone()]);
+    config.stored = testing::stored(std::slice::from_ref(&message));
     let (mut peer, _outputs) = Peer::start(config);
     peer.link(1, 3);
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &message.to_gossip())), Acceptance::Ignore);

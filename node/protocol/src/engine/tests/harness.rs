@@ -193,7 +193,7 @@ impl Peer {
     pub(super) fn say(&mut self, request: u64, text: &str) -> (Vec<u8>, Vec<Output>) {
         let mut outputs = self.send(request, text);
         outputs.extend(self.feed(Input::OwnStored { request, result: Ok(()) }));
-        let bytes = published(&outputs, Topic::Mesh).pop().unwrap();
+        let bytes = said(&outputs).pop().unwrap();
         (bytes, outputs)
     }
 
@@ -232,6 +232,13 @@ pub(super) fn published(outputs: &[Output], on: Topic) -> Vec<Vec<u8>> {
         _other => None,
     };
     outputs.iter().filter_map(bytes_of).collect()
+}
+
+/// The messages that went out, on whichever topic.
+pub(super) fn said(outputs: &[Output]) -> Vec<Vec<u8>> {
+    let mut said = published(outputs, Topic::Direct);
+    said.extend(published(outputs, Topic::Mesh));
+    said
 }
 
 pub(super) fn stored_texts(outputs: &[Output]) -> Vec<String> {

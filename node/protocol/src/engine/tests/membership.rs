@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::harness::{
-    BOOT, Peer, closed, config_of, dialled, ended, key_of, policy, presence_by, published, realm,
+    BOOT, Peer, closed, config_of, dialled, ended, key_of, policy, presence_by, realm, said,
     seconds,
 };
 use crate::engine::{EndReason, Input, Output, Topic};
@@ -66,7 +66,7 @@ fn r90_lying_verdicts_end_nothing() {
         assert!(ended(&peer.feed(refused(verdict))).is_empty(), "verdict {number}");
     }
     peer.link(1, 4);
-    assert!(!published(&peer.say(1, "still here").1, Topic::Mesh).is_empty());
+    assert!(!said(&peer.say(1, "still here").1).is_empty());
 }
 
 #[test]

@@ -1,18 +1,18 @@
-//! Ids that the law has refused under the present rules: they are not fetched again before the rules change.
+//! The newest ids of some kind: those that the law has refused under the present rules, and those taken lately.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::ids::MessageId;
-use crate::limits::REFUSED_IDS_MAX;
+use crate::limits::REMEMBERED_IDS_MAX;
 
-/// The newest refused ids. Whoever fills it can at worst make us fetch and refuse the same message again.
+/// A set of ids that forgets the oldest. Whoever fills it can at worst make us fetch the same message again.
 #[derive(Debug, Default)]
-pub(super) struct RefusedIds {
+pub(super) struct NewestIds {
     ids: BTreeSet<MessageId>,
     order: VecDeque<MessageId>,
 }
 
-impl RefusedIds {
+impl NewestIds {
     pub(super) fn contains(&self, id: MessageId) -> bool {
         self.ids.contains(&id)
     }
@@ -22,14 +22,13 @@ impl RefusedIds {
             return;
         }
         self.order.push_back(id);
-        if self.order.len() > REFUSED_IDS_MAX
+        if self.order.len() > REMEMBERED_IDS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.ids.remove(&oldest);
         }
     }
 
-    /// The rules have changed: what they refused may be lawful now.
     pub(super) fn clear(&mut self) {
         self.ids.clear();
         self.order.clear();
