@@ -31,6 +31,7 @@ use super::behaviour::Behaviour;
 use super::gate::Report;
 use super::status::{self, Surroundings};
 use crate::clock::Clock;
+use crate::desk::Granted;
 use crate::event::{ChatMessage, NodeEvent, Refusal, Status};
 use crate::node::{Command, SendError, Sent};
 use crate::store::{Stored, Write, Writer};
@@ -154,7 +155,9 @@ impl EventLoop {
             Some(Command::Status(status)) => self.feed(Input::Status(status)),
             Some(Command::MarkRead { room, id }) => self.write(Write::ReadMark(room, id)),
             Some(Command::PublishPolicy { policy, head }) => self.publish_policy(*policy, head),
-            Some(Command::Renew(ticket)) => self.renew(*ticket),
+            Some(Command::Renew(ticket)) => self.renew(*ticket, None),
+            Some(Command::Granted(granted)) => self.granted(*granted),
+            Some(Command::Notice { code, text }) => self.tell(NodeEvent::Notice { code, text }),
             Some(Command::Quit { reply }) => {
                 self.state.quit = Some(reply);
                 self.state.ended = Some(None);
@@ -174,10 +177,22 @@ impl EventLoop {
         self.feed(Input::PublishPolicy { policy, head });
     }
 
-    fn renew(&mut self, ticket: Ticket) {
+    fn renew(&mut self, ticket: Ticket, member: Option<PeerAddresses>) {
         let (account, bytes) = (ticket.claims().account, ticket.as_bytes().to_vec());
-        self.write(Write::Pass { account, ticket: bytes });
+        self.write(Write::Pass { account, ticket: bytes, member });
         self.feed(Input::Renewed(ticket));
+    }
+
+    /// What the desk says is newer than what we had: its clock, its policy, a ticket, and where everybody is.
+    fn granted(&mut self, granted: Granted) {
+        let Granted { ticket, policy, realm_ms, member, peers } = granted;
+        self.feed(Input::RealmTime(realm_ms));
+        self.feed(Input::Policy(policy));
+        self.renew(ticket, Some(member.clone()));
+        self.feed(Input::Candidates([vec![member], peers].concat()));
+        // Who had refused us for an expired pass lets us in now.
+        self.feed(Input::NetworkChanged);
+        self.write(Write::Clock(self.engine.clock().clone()));
     }
 
     fn stored(&mut self, stored: Stored) {

@@ -19,6 +19,8 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use super::Node;
 use crate::clock::Clock;
+use crate::desk::Desk;
+use crate::desk::renewal::Renewal;
 use crate::net::behaviour::Behaviour;
 use crate::net::event_loop::{EventLoop, Loads, State};
 use crate::net::gate::GateConfig;
@@ -61,6 +63,8 @@ pub struct NodeConfig {
     pub listen: Vec<SocketAddr>,
     /// Peers to begin with, besides those in the store.
     pub candidates: Vec<PeerAddresses>,
+    /// Where tickets are renewed; without it the node lives as long as its ticket.
+    pub desk: Option<Desk>,
     /// Held as long as the node runs: the profile's lock.
     pub profile: Option<Profile>,
 }
@@ -127,7 +131,12 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
         Box::pin(event_loop.run()).await;
         drop(profile);
     });
-    Ok(Node { commands, events, status: status_seen, reader })
+    if let Some(desk) = config.desk.clone() {
+        let (status, commands) = (status_seen.clone(), commands.downgrade());
+        tokio::spawn(Renewal { desk, clock, status, commands }.run());
+    }
+    let desk = config.desk.map(Arc::new);
+    Ok(Node { commands, events, status: status_seen, reader, desk, realm })
 }
 
 fn system(error: impl Display) -> StartError {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::law::Resettled;
 use lanyard_protocol::limits::LATE_MS;
 use lanyard_protocol::login::PeerAddresses;
@@ -44,7 +44,9 @@ pub(super) fn apply(
         }
         Write::Order(order) => order_row(transaction, realm, order)?,
         Write::Policy(bytes) => keep_policy(transaction, realm, bytes)?,
-        Write::Pass { account, ticket } => keep_pass(transaction, realm, &account.0, ticket)?,
+        Write::Pass { account, ticket, member } => {
+            keep_pass(transaction, realm, *account, ticket, member.as_ref())?;
+        }
         Write::Peer(peer, seen_at) => keep_peer(transaction, realm, peer, *seen_at)?,
         Write::Clock(clock) => keep_clock(transaction, realm, clock)?,
         Write::ReadMark(room, id) => {
@@ -272,23 +274,23 @@ pub(super) fn keep_policy(
 fn keep_pass(
     transaction: &Transaction<'_>,
     realm: i64,
-    account: &[u8; 16],
+    account: AccountId,
     ticket: &[u8],
+    member: Option<&PeerAddresses>,
 ) -> rusqlite::Result<()> {
+    let sql = "SELECT key FROM realms WHERE id = ?1";
+    let key = PeerKey(transaction.query_row(sql, [realm], |row| row.get(0))?);
     let mut statement =
         transaction.prepare("SELECT login_name, ticket FROM memberships WHERE realm = ?1")?;
     let kept: Vec<(String, Vec<u8>)> = statement
         .query_map([realm], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let key: Vec<u8> =
-        transaction.query_row("SELECT key FROM realms WHERE id = ?1", [realm], |row| row.get(0))?;
-    let Some(key) = lanyard_protocol::ids::PeerKey::from_slice(&key) else { return Ok(()) };
-    let same =
-        |old: &[u8]| Ticket::verify(old, &key).is_ok_and(|old| old.claims().account.0 == *account);
-    for (login_name, _old) in kept.iter().filter(|(_login_name, old)| same(old)) {
+    let is_same = |old: &[u8]| Ticket::verify(old, &key).is_ok_and(|old| old.claims().account == account);
+    for (login_name, _old) in kept.iter().filter(|(_login_name, old)| is_same(old)) {
         transaction.execute(
-            "UPDATE memberships SET ticket = ?3 WHERE realm = ?1 AND login_name = ?2",
-            params![realm, login_name, ticket],
+            "UPDATE memberships SET ticket = ?3, member = coalesce(?4, member)
+             WHERE realm = ?1 AND login_name = ?2",
+            params![realm, login_name, ticket, member.map(wire::encode)],
         )?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanyard_protocol::engine::{StoredPair, Unsent};
-use lanyard_protocol::ids::{MessageId, PeerKey};
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::limits::{ADDRESS_BOOK_MAX, LOGIN_REPLY_BYTES_MAX};
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::Refused;
@@ -153,6 +153,26 @@ impl Reader {
             })
         };
         Ok(stored.iter().filter_map(|pair| verify(pair).ok()).collect())
+    }
+
+    /// The account of a username, by the newest ticket of this realm that has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn account_of(
+        &self,
+        key: &PeerKey,
+        username: &str,
+    ) -> Result<Option<AccountId>, StoreError> {
+        let tickets = self.read(|connection, _realm| {
+            let sql = "SELECT bytes FROM tickets WHERE username = ?1 ORDER BY id DESC";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([username], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<Vec<u8>>>>()
+        })?;
+        // Another realm in the same profile may have the same name.
+        let of_realm = tickets.iter().find_map(|bytes| Ticket::verify(bytes, key).ok());
+        Ok(of_realm.map(|ticket| ticket.claims().account))
     }
 
     /// The bytes of held messages, in the order asked for, as long as they take at most `bytes_max` in all.

@@ -67,6 +67,8 @@ pub enum Write {
         account: AccountId,
         /// Its exact bytes.
         ticket: Vec<u8>,
+        /// Where the rendezvous' node is now, if that was said.
+        member: Option<PeerAddresses>,
     },
     /// The newest policy.
     Policy(Vec<u8>),
