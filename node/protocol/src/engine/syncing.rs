@@ -5,7 +5,7 @@
 //!   every 10 s ──▶ all windows, with a neighbour drawn by lot
 //! ```
 //!
-//! Each round begins with the orders, because they decide what becomes of the messages.
+//! Each round begins with the policy's number and the orders, because they decide what becomes of the messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -257,6 +257,8 @@ impl Engine {
             told_at: now.mono,
         };
         self.syncing.running.insert(peer, running);
+        let number = SyncRequest::PolicyNumber(self.policy().number);
+        self.ask(peer, &number, Asking::PolicyNumber);
         self.go_on(peer, now);
     }
 
