@@ -203,6 +203,12 @@ impl Engine {
             Input::Status(status) => self.set_status(status, now),
             Input::PublishPolicy { policy, head } => self.publish_policy(policy, head, now),
             Input::Renewed(ticket) => self.renewed(ticket, now),
+            Input::Policy(policy) => self.adopt(policy, now),
+            Input::RealmTime(realm_ms) => {
+                // As at a login: a wrong clock of before must not outlive it.
+                self.clock = RealmClock::learnt(realm_ms, now, 0);
+                self.view_is_stale = true;
+            }
             Input::Listening(addresses) => self.listening(addresses, now),
             Input::Candidates(peers) => self.candidates(&peers, now),
             Input::NetworkChanged => self.book.forget_failures(now.mono),
@@ -422,6 +428,12 @@ impl Engine {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// What we say of ourselves: `here`, `away`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        &self.status
     }
 
     /// Whether membership is lost, or goodbye was said.

@@ -172,6 +172,12 @@ impl Roster {
         self.devices.iter().filter(|(_peer, device)| device.online)
     }
 
+    /// What a device says of itself.
+    #[must_use]
+    pub fn status_of(&self, peer: PeerKey) -> Option<&str> {
+        self.devices.get(&peer).map(|device| device.status.as_str())
+    }
+
     /// The devices of people that are there: all but the rendezvous' own node.
     pub fn people(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
         self.online().filter(|(_peer, device)| device.ticket.claims().role != Role::Authority)

@@ -10,6 +10,7 @@ use lanyard_protocol::engine::Topic;
 use lanyard_protocol::hello::{GATE_PROTOCOL, HEAD_LEN, Verdict, VerdictCode};
 use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
 use lanyard_protocol::policy::LOBBY;
+use lanyard_protocol::testing;
 use lanyard_protocol::ticket::Ticket;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;

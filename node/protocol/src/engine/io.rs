@@ -225,6 +225,10 @@ pub enum Input {
     },
     /// Our ticket was renewed.
     Renewed(Ticket),
+    /// The policy that came with a renewal.
+    Policy(SignedPolicy),
+    /// What the rendezvous' clock says now, unix milliseconds.
+    RealmTime(u64),
     /// Where we listen now, without `/p2p/`.
     Listening(Vec<String>),
     /// Addresses from the login reply or the store.

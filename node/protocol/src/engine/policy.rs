@@ -97,7 +97,7 @@ impl Engine {
         });
     }
 
-    fn adopt(&mut self, policy: SignedPolicy, now: Now) {
+    pub(super) fn adopt(&mut self, policy: SignedPolicy, now: Now) {
         if policy.rank() <= self.signed_policy.rank() {
             return;
         }

@@ -43,9 +43,13 @@ impl Engine {
         if !claims.covers(realm_ms) {
             return Err(Refused::OutsideTicket);
         }
+        let before = self.roster.status_of(peer).map(str::to_owned);
         let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
             return Err(Refused::Held);
         };
+        if self.roster.status_of(peer) != before.as_deref() {
+            self.changed();
+        }
         if let Some(change) = change {
             self.tell_presence(change);
         }
