@@ -1,4 +1,4 @@
-//! The one repair: when a round of reconciliation runs, with whom, and what becomes of what it brings (design §7).
+//! The one repair: when a round of reconciliation runs, with whom, and what becomes of what it brings (R-111).
 //!
 //! ```text
 //!   fresh link · heal · hole in a session · slow peer · somebody who has more ──▶ the last 10 minutes, with that one
@@ -324,7 +324,8 @@ impl Engine {
             self.syncing.caught_up = true;
         }
         let cut_short = !outcome.complete && outcome.brought > 0;
-        if (!self.syncing.caught_up && whole) || cut_short {
+        let behind = self.syncing.indexed && !self.syncing.caught_up;
+        if (behind && whole) || cut_short {
             self.want_round(peer, Reach::Full, false, now.mono);
         }
     }
