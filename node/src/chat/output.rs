@@ -140,7 +140,13 @@ impl Output {
             SendError::Expired => "expired",
             SendError::Store(_) | SendError::Closed(_) => "read-only",
         };
-        self.error(code, &error.to_string(), mark);
+        let message = match error {
+            SendError::Muted { until: Some(until) } => {
+                format!("you are muted until {}", plain::utc(*until))
+            }
+            other => other.to_string(),
+        };
+        self.error(code, &message, mark);
     }
 
     pub(super) fn order_error(&mut self, error: &ModerateError, mark: Option<Value>) {
