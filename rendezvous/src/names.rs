@@ -159,6 +159,19 @@ pub(crate) fn is_plain_line(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || hides(c))
 }
 
+/// What is left of a stranger's text when it is shown on one line: at most so many bytes, without controls and
+/// without characters that hide or turn others.
+pub(crate) fn plain_line(text: &str, bytes_max: usize) -> String {
+    let mut line = String::new();
+    for c in text.chars().filter(|c| !c.is_control() && !hides(*c)) {
+        if line.len().saturating_add(c.len_utf8()) > bytes_max {
+            break;
+        }
+        line.push(c);
+    }
+    line.trim().to_owned()
+}
+
 /// Skeleton, then lower case, then skeleton again, because lowering makes new look-alikes ("0" is drawn "O").
 fn folded_skeleton(text: &str) -> String {
     let drawn: String = unicode_security::skeleton(text).collect();

@@ -24,6 +24,7 @@ use crate::desk::{Desk, DeskError};
 use crate::issuer;
 
 use crate::login::{self, LoginError, Office};
+use crate::member::orders::{self, ReceivedOrder};
 use crate::member::{Member, MemberConfig};
 use crate::password::pool::{self, Pool};
 use crate::password::{Hasher, PasswordError};
@@ -331,6 +332,7 @@ impl Keeper {
         let mut renew = tokio::time::interval(RENEW_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
+        let mut orders = self.member.orders();
         // The first tick is at once, and the member has just got a ticket.
         renew.tick().await;
         loop {
@@ -350,6 +352,7 @@ impl Keeper {
                     }
                 }
                 _tick = renew.tick() => self.renew().await,
+                Some(order) = orders.recv() => self.received(order).await,
             }
         }
     }
@@ -384,6 +387,13 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    async fn received(&self, order: ReceivedOrder) {
+        if let Err(error) = orders::received(&self.store, order, clock::unix_ms()).await {
+            let error = login::error_chain(&error);
+            tracing::error!(%error, "A moderator's order could not be kept");
+        }
     }
 
     async fn roll_call(&self, online: Vec<PeerKey>) {

@@ -12,6 +12,8 @@ mod harness;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod passes;
 #[cfg(test)]
 mod serving;
