@@ -12,7 +12,7 @@ use super::devices::log_out_others;
 use super::{LoginError, random_id};
 use crate::issuer::{self, Bearer};
 use crate::member::Member;
-use crate::names::Nickname;
+use crate::names::{NameError, Nickname};
 use crate::policy;
 use crate::store::accounts::{self, Account, State};
 use crate::store::audit::{self, Entry};
@@ -230,6 +230,10 @@ fn wish(
     };
     if nickname.as_str() == account.nickname {
         return keep(None);
+    }
+    // Whom the operator has named so may be called so.
+    if nickname.is_reserved() && nickname.folded() != account.skeleton {
+        return keep(Some(NameError::Reserved.to_string()));
     }
     if accounts::nickname_is_taken(tx, &nickname, account.id)? {
         return keep(Some("the nickname looks like the name of somebody else".to_owned()));

@@ -12,6 +12,8 @@ mod harness;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod passes;
