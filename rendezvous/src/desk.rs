@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::login::Office;
+use crate::throttle;
 use visitors::Visitors;
 
 /// Handshakes at a time.
@@ -127,8 +128,10 @@ impl Desk {
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
-                self.addresses.insert(connection_id, remote_address(&endpoint));
-                if let Some(id) = self.visitors.arrived(connection_id, clock::monotonic()) {
+                let from = remote_address(&endpoint);
+                self.addresses.insert(connection_id, from);
+                let from = throttle::prefix(from.ip());
+                if let Some(id) = self.visitors.arrived(connection_id, from, clock::monotonic()) {
                     self.swarm.close_connection(id);
                 }
             }

@@ -19,3 +19,5 @@ mod orders;
 mod passes;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod wrong_uses;
