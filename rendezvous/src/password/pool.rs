@@ -3,8 +3,8 @@
 //! A check takes 64 MiB and a fifth of a second, so how many may run is the server's memory limit and
 //! how many may wait is its honesty: beyond two queues of eight, the answer is [`Busy`] with a time.
 //! Devices that the account already uses go first, so a flood of strangers keeps nobody out who was in before.
-//! Among strangers, an address that has more jobs waiting than others makes room for those others, so a flood from
-//! one address keeps nobody out who comes from another. A job whose asker has gone away is dropped unchecked.
+//! Among strangers, an address that has more jobs waiting than others makes room for those others, and no address is
+//! served twice running while another waits, so a flood from one keeps nobody out who comes from another. A job whose asker has gone away is dropped unchecked.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -65,6 +65,8 @@ struct Job {
 struct Queues {
     known: VecDeque<Job>,
     strangers: VecDeque<Job>,
+    /// Which address was served last among the strangers.
+    last_served: Option<IpAddr>,
     running: usize,
     last_check: Duration,
     closed: bool,
@@ -240,13 +242,23 @@ fn decide(hasher: &Hasher, job: &Job) -> Outcome {
     }
 }
 
+/// The oldest job of an address that was not served last; if there is none, the oldest.
+fn next_stranger(queues: &mut Queues) -> Option<Job> {
+    let another = queues.strangers.iter().position(|job| Some(job.from) != queues.last_served);
+    let job = queues.strangers.remove(another.unwrap_or(0))?;
+    if !job.reply.is_closed() {
+        queues.last_served = Some(job.from);
+    }
+    Some(job)
+}
+
 fn next_job(shared: &Shared) -> Option<Job> {
     let mut queues = shared.lock();
     loop {
         if queues.closed {
             return None;
         }
-        let next = queues.known.pop_front().or_else(|| queues.strangers.pop_front());
+        let next = queues.known.pop_front().or_else(|| next_stranger(&mut queues));
         match next {
             Some(job) if job.reply.is_closed() => {}
             Some(job) => {
@@ -357,5 +369,16 @@ mod tests {
         assert_eq!(addresses(&pool).len(), QUEUE_MAX);
         assert_eq!(addresses(&pool)[..3], [HOME; 3], "who came first is still served first");
         assert_eq!(flood.len(), QUEUE_MAX - 1);
+        let served: Vec<u8> = (0..QUEUE_MAX)
+            .map(|_| match next_job(&pool.shared).unwrap().from {
+                IpAddr::V4(address) => address.octets()[3],
+                IpAddr::V6(_) => 0,
+            })
+            .collect();
+        assert_eq!(
+            served,
+            [1, 2, 1, 3, 1, 2, 4, 2],
+            "no address twice running while another waits"
+        );
     }
 }

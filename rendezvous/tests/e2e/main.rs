@@ -12,6 +12,8 @@ mod damage;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod flood;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod login_node_gone;

@@ -20,4 +20,6 @@ mod passes;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
+mod timing;
+#[cfg(test)]
 mod wrong_uses;

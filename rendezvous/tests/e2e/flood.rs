@@ -1,0 +1,119 @@
+//! A flood of sign-ins with random names and keys: who belongs here gets in, memory stays small, chat goes on.
+//!
+//! With `LANYARD_SOAK=1` these are the full figures: 500 tries a second for 20 s, Argon2 as it is by default.
+
+mod client;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use lanyard_protocol::link::JoinLink;
+use lanyard_rendezvous::clock;
+
+use crate::harness::{PATIENCE, Peer, Realm, Signal, is_soak, password, together};
+use client::{Desk, Flooded, SignedIn, door, flood, sign_in};
+
+/// Where the new device comes from. The flood and the known device come from 127.0.0.1.
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// A known device signs in within this time.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
+/// A new device signs in within this time, with its own retries.
+const NEW_WITHIN: Duration = Duration::from_secs(15);
+/// The login node uses no more memory than this, in KiB.
+const MEMORY_KIB_MAX: u64 = 300 * 1_024;
+/// 99 of 100 lines of the chat arrive within this time.
+const LINE_WITHIN: Duration = Duration::from_secs(1);
+
+struct Size {
+    per_second: u64,
+    lasts: Duration,
+}
+
+fn size() -> Size {
+    if is_soak() {
+        Size { per_second: 500, lasts: Duration::from_secs(20) }
+    } else {
+        Size { per_second: 100, lasts: Duration::from_secs(4) }
+    }
+}
+
+/// What happened beside the chat.
+struct Happened {
+    flooded: Flooded,
+    known: Vec<SignedIn>,
+    new: SignedIn,
+}
+
+async fn besiege(desk: Desk, known: SigningKey) -> Happened {
+    let Size { per_second, lasts } = size();
+    let flooding = tokio::spawn(flood(desk, per_second, lasts));
+    let started = clock::monotonic();
+    let new = tokio::spawn(async move {
+        // In the middle of it, when every table is as full as it gets.
+        tokio::time::sleep(lasts / 4).await;
+        let key = SigningKey::from_bytes(&[82; 32]);
+        sign_in(door(desk, ELSEWHERE).await, &key, "dave", &password("dave")).await
+    });
+    let mut all = Vec::new();
+    while clock::monotonic() - started < lasts {
+        all.push(sign_in(desk, &known, "carol", &password("carol")).await);
+        tokio::time::sleep(lasts / 10).await;
+    }
+    Happened { flooded: flooding.await.unwrap(), known: all, new: new.await.unwrap() }
+}
+
+/// Lines from one to the other until the end of the siege; how long each took, shortest first.
+fn chat_meanwhile(alice: &mut Peer, bob: &mut Peer, is_over: impl Fn() -> bool) -> Vec<Duration> {
+    let mut took = Vec::new();
+    while !is_over() {
+        let started = clock::monotonic();
+        let id = alice.send("Is it always this loud here?");
+        bob.expect_message(&id, PATIENCE);
+        took.push(clock::monotonic() - started);
+        // People write now and then; a line at a time is no load of its own.
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    took.sort();
+    took
+}
+
+#[test]
+fn a_flood_of_sign_ins_keeps_nobody_out_and_disturbs_no_chat() {
+    let mut realm = Realm::with(&["alice", "bob", "carol", "dave"]);
+    if is_soak() {
+        realm.stop(Signal::TERM);
+        std::fs::remove_file(realm.data_dir().join("rendezvous.toml")).unwrap();
+        realm.serve();
+    }
+    realm.run(&["policy", "set", "per-minute", "0"]).done();
+    let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
+    together(&mut [&mut alice, &mut bob]);
+    let link: JoinLink = realm.link().parse().unwrap();
+    let desk = Desk {
+        address: realm.desk().parse().unwrap(),
+        realm: link.realm.to_string().parse().unwrap(),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let known = SigningKey::from_bytes(&[81; 32]);
+    // Its first sign-in makes it a known device.
+    runtime.block_on(sign_in(desk, &known, "carol", &password("carol")));
+    let siege = runtime.spawn(besiege(desk, known));
+    let lines = chat_meanwhile(&mut alice, &mut bob, || siege.is_finished());
+    let Happened { flooded, known, new } = runtime.block_on(siege).unwrap();
+    let p99 = lines[(lines.len() * 99).div_ceil(100) - 1];
+    let memory = realm.peak_memory_kib();
+    println!(
+        "{flooded:?}\nknown {known:?}\nnew {new:?}\n{} lines, p99 {p99:?}; {memory} KiB",
+        lines.len()
+    );
+
+    let Size { per_second, lasts } = size();
+    let made = flooded.denied + flooded.closed;
+    assert!(made * 10 >= per_second * lasts.as_secs() * 9, "it was no flood: {flooded:?}");
+    assert!(known.iter().all(|one| one.took <= KNOWN_WITHIN), "{known:?}");
+    assert!(new.took <= NEW_WITHIN, "{new:?}");
+    assert!(memory <= MEMORY_KIB_MAX, "{memory} KiB");
+    assert!(p99 <= LINE_WITHIN, "{lines:?}");
+}
