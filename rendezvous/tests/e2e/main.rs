@@ -2,6 +2,8 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod chatting;
