@@ -8,6 +8,8 @@ mod backup;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod login;
