@@ -16,6 +16,7 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::ADDRESSES_PER_PEER_MAX;
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::policy::SignedPolicy;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
@@ -143,6 +144,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let _lock = prepare_data_dir(&options.data_dir)?;
+    raise_file_limit();
     let config = Config::load(&options.data_dir)?;
     let realm_seed = keyfile::load_or_create(&options.data_dir.join(REALM_KEY))?;
     let member_seed = keyfile::load_or_create(&options.data_dir.join(MEMBER_KEY))?;
@@ -153,7 +155,7 @@ pub async fn serve(
     let (signed, _is_new) = store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
     let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?)?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
-    let workers = Pool::start(hasher, pool::default_workers()).map_err(ServeError::Threads)?;
+    let workers = Pool::start(hasher, pool::workers(config.argon2)).map_err(ServeError::Threads)?;
     let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
     let office = Office::new(store.clone(), workers, Arc::clone(&realm_key), Arc::clone(&member));
     let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
@@ -178,6 +180,14 @@ pub async fn serve(
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
     drop(store_thread);
     Ok(())
+}
+
+/// Desk and member hold thousands of sockets between them; on many systems the soft limit is 1,024 files.
+fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "The limit of open files could not be raised");
+    }
 }
 
 /// Whether `serve` runs on this data directory now.

@@ -17,11 +17,14 @@ use tokio::sync::oneshot;
 
 use super::{Check, Hasher, Password, PasswordError};
 use crate::clock;
+use crate::config::Argon2Config;
 
 /// Jobs that may wait, per queue: at a fifth of a second each, the last waits two seconds on one core.
 pub const QUEUE_MAX: usize = 8;
-/// More workers than this would take more than 256 MiB.
+/// More workers than this sign nobody in sooner: the database has one writer.
 const WORKERS_MAX: usize = 4;
+/// What all workers may use together, in KiB: the whole login node is to stay under 300 MB.
+const WORKERS_KIB_MAX: usize = 192 * 1_024;
 
 /// Both queues are short; ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -98,11 +101,17 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// As many workers as cores less one, at most four, at least one.
+/// As many workers as cores less one, at most four, and as many as there is memory for; at least one.
 #[must_use]
-pub fn default_workers() -> NonZeroUsize {
+pub fn workers(argon2: Argon2Config) -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new(cores.saturating_sub(1).min(WORKERS_MAX)).unwrap_or(NonZeroUsize::MIN)
+    workers_on(cores, argon2)
+}
+
+fn workers_on(cores: usize, argon2: Argon2Config) -> NonZeroUsize {
+    let each = usize::try_from(argon2.memory_kib).unwrap_or(usize::MAX).max(1);
+    let count = cores.saturating_sub(1).min(WORKERS_MAX).min(WORKERS_KIB_MAX / each);
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
 impl Pool {
@@ -273,7 +282,6 @@ fn next_job(shared: &Shared) -> Option<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Argon2Config;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const STRANGER: Asker = Asker { priority: Priority::Stranger, from: HOME };
@@ -380,5 +388,21 @@ mod tests {
             [1, 2, 1, 3, 1, 2, 4, 2],
             "no address twice running while another waits"
         );
+    }
+
+    #[test]
+    fn workers_fit_the_cores_and_the_memory() {
+        let cost = |memory_kib| Argon2Config { memory_kib, passes: 1 };
+        for (cores, memory_kib, workers) in [
+            (1, 65_536, 1),
+            (2, 65_536, 1),
+            (4, 65_536, 3),
+            (64, 65_536, 3),
+            (64, 8_192, 4),
+            (64, 1_048_576, 1),
+        ] {
+            let got = workers_on(cores, cost(memory_kib)).get();
+            assert_eq!(got, workers, "{cores} cores, {memory_kib} KiB");
+        }
     }
 }

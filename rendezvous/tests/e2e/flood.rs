@@ -10,6 +10,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::link::JoinLink;
 use lanyard_rendezvous::clock;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::harness::{PATIENCE, Peer, Realm, Signal, is_soak, password, together};
 use client::{Desk, Flooded, SignedIn, door, flood, sign_in};
@@ -24,6 +25,11 @@ const NEW_WITHIN: Duration = Duration::from_secs(15);
 const MEMORY_KIB_MAX: u64 = 300 * 1_024;
 /// 99 of 100 lines of the chat arrive within this time.
 const LINE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Connections that say nothing: more than the desk has places for handshakes.
+const SILENT: usize = 1_300;
+/// Sooner than the desk gives up on them: it is not their end that makes room.
+const SILENT_FOR: Duration = Duration::from_secs(3);
 
 struct Size {
     per_second: u64,
@@ -76,6 +82,33 @@ fn chat_meanwhile(alice: &mut Peer, bob: &mut Peer, is_over: impl Fn() -> bool) 
     }
     took.sort();
     took
+}
+
+fn desk_of(realm: &Realm) -> Desk {
+    let link: JoinLink = realm.link().parse().unwrap();
+    let (address, id) = (realm.desk(), link.realm.to_string());
+    Desk { address: address.parse().unwrap(), realm: id.parse().unwrap() }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+#[test]
+fn silent_connections_of_one_address_keep_no_other_out() {
+    let realm = Realm::with(&["dave"]);
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let (desk, runtime) = (desk_of(&realm), runtime());
+    // More than the desk has places for handshakes; none of them ever says a word.
+    let silent: Vec<_> =
+        (0..SILENT).map(|_| std::net::TcpStream::connect(desk.address).unwrap()).collect();
+    let key = SigningKey::from_bytes(&[82; 32]);
+    let new = runtime.block_on(async {
+        sign_in(door(desk, ELSEWHERE).await, &key, "dave", &password("dave")).await
+    });
+    assert!(new.took < SILENT_FOR, "{new:?}");
+    assert_eq!(silent.len(), SILENT);
 }
 
 #[test]
