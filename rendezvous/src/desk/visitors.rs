@@ -2,8 +2,8 @@
 //!
 //! Without I/O: times come in, connections to close go out. A visitor who has asked keeps the place while the
 //! answer is made; one who only stands there, before or after, is closed in time, or earlier for somebody new.
-//! Of those, the address goes first that has most of them, and of its visitors the one that stands there longest:
-//! a flood from one address cannot fill the desk for another.
+//! Of those, the address goes first that has most of them, and of its visitors who has had an answer, then who
+//! stands there longest: a flood from one address cannot fill the desk for another.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -57,20 +57,21 @@ impl<Id: Ord + Copy> Visitors<Id> {
         Some(leaving)
     }
 
-    /// The longest idle visitor of the address that has most idle ones.
+    /// The visitor of the address that has most idle ones who can be missed most easily.
     fn who_goes(&self) -> Option<Id> {
-        let mut by_address: BTreeMap<IpAddr, (usize, Instant, Id)> = BTreeMap::new();
+        let mut by_address: BTreeMap<IpAddr, (usize, (bool, Instant), Id)> = BTreeMap::new();
         for (id, visitor) in &self.present {
             let Some(since) = visitor.idle_since else { continue };
-            let (count, oldest, of) = by_address.entry(visitor.from).or_insert((0, since, *id));
+            let rank = (visitor.requests == 0, since);
+            let (count, least, of) = by_address.entry(visitor.from).or_insert((0, rank, *id));
             *count = count.saturating_add(1);
-            if since < *oldest {
-                (*oldest, *of) = (since, *id);
+            if rank < *least {
+                (*least, *of) = (rank, *id);
             }
         }
         let most =
-            by_address.into_values().max_by_key(|(count, since, _id)| (*count, Reverse(*since)));
-        most.map(|(_count, _since, id)| id)
+            by_address.into_values().max_by_key(|(count, rank, _id)| (*count, Reverse(*rank)));
+        most.map(|(_count, _rank, id)| id)
     }
 
     /// A complete request has come; `false` if this visitor has had enough answers, or is to go.
@@ -175,7 +176,11 @@ mod tests {
         }
         visitors.answered(&7, after(start, 1));
         visitors.answered(&8, after(start, 2));
-        assert_eq!(visitors.arrived(1_000, HOME, after(start, 3)), Some(7));
+        visitors.left(&9);
+        assert_eq!(visitors.arrived(2_000, HOME, after(start, 1)), None);
+        let goes = visitors.arrived(1_000, HOME, after(start, 3));
+        assert_eq!(goes, Some(7), "before who has not asked yet, though that one came first");
+        assert!(visitors.asked(&2_000, after(start, 3)));
         assert!(visitors.asked(&8, after(start, 3)), "it may ask again while there is room");
     }
 

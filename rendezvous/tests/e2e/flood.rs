@@ -51,22 +51,28 @@ struct Happened {
     new: SignedIn,
 }
 
-async fn besiege(desk: Desk, known: SigningKey) -> Happened {
+/// The flood, and who wants to sign in meanwhile; these have a runtime of their own, as on another computer.
+fn besiege(desk: Desk, known: SigningKey) -> Happened {
     let Size { per_second, lasts } = size();
-    let flooding = tokio::spawn(flood(desk, per_second, lasts));
+    let (attackers, people) = (runtime(), runtime());
+    let flooding = attackers.spawn(flood(desk, per_second, lasts));
     let started = clock::monotonic();
-    let new = tokio::spawn(async move {
+    let new = people.spawn(async move {
         // In the middle of it, when every table is as full as it gets.
         tokio::time::sleep(lasts / 4).await;
         let key = SigningKey::from_bytes(&[82; 32]);
         sign_in(door(desk, ELSEWHERE).await, &key, "dave", &password("dave")).await
     });
-    let mut all = Vec::new();
-    while clock::monotonic() - started < lasts {
-        all.push(sign_in(desk, &known, "carol", &password("carol")).await);
-        tokio::time::sleep(lasts / 10).await;
-    }
-    Happened { flooded: flooding.await.unwrap(), known: all, new: new.await.unwrap() }
+    let known = people.block_on(async {
+        let mut all = Vec::new();
+        while clock::monotonic() - started < lasts {
+            all.push(sign_in(desk, &known, "carol", &password("carol")).await);
+            tokio::time::sleep(lasts / 20).await;
+        }
+        all
+    });
+    let new = people.block_on(new).unwrap();
+    Happened { flooded: attackers.block_on(flooding).unwrap(), known, new }
 }
 
 /// Lines from one to the other until the end of the siege; how long each took, shortest first.
@@ -122,19 +128,13 @@ fn a_flood_of_sign_ins_keeps_nobody_out_and_disturbs_no_chat() {
     realm.run(&["policy", "set", "per-minute", "0"]).done();
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
-    let link: JoinLink = realm.link().parse().unwrap();
-    let desk = Desk {
-        address: realm.desk().parse().unwrap(),
-        realm: link.realm.to_string().parse().unwrap(),
-    };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let known = SigningKey::from_bytes(&[81; 32]);
+    let (desk, known) = (desk_of(&realm), SigningKey::from_bytes(&[81; 32]));
     // Its first sign-in makes it a known device.
-    runtime.block_on(sign_in(desk, &known, "carol", &password("carol")));
-    let siege = runtime.spawn(besiege(desk, known));
+    runtime().block_on(sign_in(desk, &known, "carol", &password("carol")));
+    let siege = std::thread::Builder::new().name("siege".to_owned());
+    let siege = siege.spawn(move || besiege(desk, known)).unwrap();
     let lines = chat_meanwhile(&mut alice, &mut bob, || siege.is_finished());
-    let Happened { flooded, known, new } = runtime.block_on(siege).unwrap();
+    let Happened { flooded, known, new } = siege.join().unwrap();
     let p99 = lines[(lines.len() * 99).div_ceil(100) - 1];
     let memory = realm.peak_memory_kib();
     println!(
