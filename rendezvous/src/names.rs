@@ -76,7 +76,8 @@ impl Username {
     /// [`NameError`] says what is wrong with it.
     pub fn parse(raw: &str) -> Result<Self, NameError> {
         check_raw(raw, USERNAME_CHARS_MAX)?;
-        let text = precis_profiles::UsernameCaseMapped::enforce(raw)
+        let apart = sara_am_apart(raw);
+        let text = precis_profiles::UsernameCaseMapped::enforce(apart.as_str())
             .map_err(|_position_is_of_no_use| NameError::Character)?
             .into_owned();
         check_shape(&text, USERNAME_CHARS_MAX)?;
@@ -139,7 +140,8 @@ impl Nickname {
         }
         let visible: String = raw.chars().filter(|c| !has_no_width(*c)).collect();
         check_raw(&visible, NICKNAME_CHARS_MAX)?;
-        let text = precis_profiles::Nickname::enforce(visible.as_str())
+        let apart = sara_am_apart(&visible);
+        let text = precis_profiles::Nickname::enforce(apart.as_str())
             .map_err(|_position_is_of_no_use| NameError::Character)?
             .into_owned();
         check_shape(&text, NICKNAME_CHARS_MAX)?;
@@ -213,6 +215,26 @@ pub(crate) fn plain_line(text: &str, bytes_max: usize) -> String {
         line.push(c);
     }
     line.trim().to_owned()
+}
+
+/// Writes the Thai and the Lao vowel "am" as its two parts, as fonts draw it: the ring goes below the tone mark.
+/// Many Thai names have that letter, and PRECIS knows it only in parts.
+fn sara_am_apart(text: &str) -> String {
+    let mut apart = String::with_capacity(text.len());
+    for c in text.chars() {
+        let (ring, rest, tones) = match c {
+            '\u{e33}' => ('\u{e4d}', '\u{e32}', '\u{e48}'..='\u{e4b}'),
+            '\u{eb3}' => ('\u{ecd}', '\u{eb2}', '\u{ec8}'..='\u{ecb}'),
+            other => {
+                apart.push(other);
+                continue;
+            }
+        };
+        let letters = apart.trim_end_matches(|mark| tones.contains(&mark)).len();
+        apart.insert(letters, ring);
+        apart.push(rest);
+    }
+    apart
 }
 
 /// Skeleton, then lower case, then skeleton again, because lowering makes new look-alikes ("0" is drawn "O").

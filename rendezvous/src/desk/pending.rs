@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn what_has_ended_leaves_nothing() {
         let mut pending = Behaviour::<usize>::default();
-        for id in 0..1_000 {
-            pending.begins(id, address((id % 250) as u8)).unwrap();
+        for id in 0..1_000_usize {
+            pending.begins(id, address(u8::try_from(id % 250).unwrap())).unwrap();
         }
         (0..1_000).for_each(|id| pending.ended(&id));
         assert!(pending.pending.is_empty() && pending.counts.is_empty());

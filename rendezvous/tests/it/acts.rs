@@ -1,7 +1,11 @@
 //! The operator's acts on rooms, people and devices, with `serve` running and without.
 
-use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::policy::{Policy, SanctionKind};
+use lanyard_rendezvous::member::orders::ReceivedOrder;
+use lanyard_rendezvous::store::orders::OrderKind;
+use lanyard_rendezvous::store::{Store, StoreError, devices};
+use lanyard_rendezvous::{accounts, clock, orders};
 use serde_json::json;
 
 use crate::harness::Realm;
@@ -16,7 +20,7 @@ fn signed(realm: &Realm, args: &[&str]) -> u64 {
 /// The newest signed policy, as every peer gets it.
 fn policy(realm: &Realm) -> Policy {
     let path = realm.file("rendezvous.db");
-    let store = lanyard_rendezvous::store::Store::open(path.parent().unwrap()).unwrap();
+    let store = Store::open(path.parent().unwrap()).unwrap();
     let row = lanyard_rendezvous::store::policies::newest(store.reader()).unwrap().unwrap();
     let id = realm.json(&["status"]).object()["realm"].as_str().unwrap().to_owned();
     let key: PeerKey = id.parse().unwrap();
@@ -97,47 +101,65 @@ fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
     realm.add("bob");
     let passwd = realm.with_password(&["user", "passwd", "bob", "--cut"], b"PLANTED-secret\n");
     assert_eq!(passwd.code, 0);
-    for args in [
-        &["user", "role", "bob", "moderator"][..],
-        &["user", "disable", "bob"],
-        &["user", "enable", "bob"],
-        &["ban", "bob", "--reason", "spam"],
-        &["unban", "bob"],
-        &["mute", "bob", "--for", "90s"],
-        &["unmute", "bob"],
-        &["policy", "set", "per-minute", "7"],
-        &["room", "add", "news"],
-        &["room", "post", "news", "member"],
-        &["room", "topic", "news", "x"],
-        &["room", "archive", "news"],
+    sign_in_and_order(&realm);
+    let copy = realm.file("copy.db");
+    let mut expected = vec!["user-add", "user-passwd", "order-mute", "order-ban"];
+    for (args, what) in [
+        (&["user", "role", "bob", "moderator"][..], "user-role"),
+        (&["user", "disable", "bob"], "user-disable"),
+        (&["user", "enable", "bob"], "user-enable"),
+        (&["ban", "bob", "--reason", "spam"], "ban"),
+        (&["unban", "bob"], "unban"),
+        (&["mute", "bob", "--for", "90s"], "mute"),
+        (&["unmute", "bob"], "unmute"),
+        (&["policy", "set", "per-minute", "7"], "policy-set"),
+        (&["room", "add", "news"], "room-add"),
+        (&["room", "post", "news", "member"], "room-post"),
+        (&["room", "topic", "news", "x"], "room-topic"),
+        (&["room", "archive", "news"], "room-archive"),
+        (&["device", "logout", "bob", "1"], "device-logout"),
+        (&["order", "ratify", &"01".repeat(16)], "order-ratify"),
+        (&["order", "refuse", &"02".repeat(16)], "order-refuse"),
+        (&["backup", copy.to_str().unwrap()], "backup"),
     ] {
         assert_eq!(realm.json(args).code, 0, "{args:?}");
+        expected.push(what);
     }
     realm.json(&["ban", "nobody"]).error();
     let entries = realm.json(&["audit"]).lines();
     let what: Vec<&str> = entries.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
-    assert_eq!(
-        what,
-        [
-            "user-add",
-            "user-passwd",
-            "user-role",
-            "user-disable",
-            "user-enable",
-            "ban",
-            "unban",
-            "mute",
-            "unmute",
-            "policy-set",
-            "room-add",
-            "room-post",
-            "room-topic",
-            "room-archive",
-        ]
-    );
-    assert!(entries.iter().all(|entry| entry["who"] == "operator" && entry["at"].is_u64()));
-    assert_eq!((&entries[5]["target"], &entries[5]["detail"]), (&json!("bob"), &json!("spam")));
+    assert_eq!(what, expected);
+    let by = |entry: &serde_json::Value| {
+        let of_mona = ["order-mute", "order-ban"].contains(&entry["what"].as_str().unwrap());
+        if of_mona { "mona" } else { "operator" }
+    };
+    assert!(entries.iter().all(|entry| entry["who"] == by(entry) && entry["at"].is_u64()));
+    assert!(entries.windows(2).all(|two| two[0]["at"].as_u64() <= two[1]["at"].as_u64()));
+    assert_eq!((&entries[7]["target"], &entries[7]["detail"]), (&json!("bob"), &json!("spam")));
     let last = realm.json(&["audit", "--last", "2"]).lines();
     assert_eq!(last, entries[entries.len() - 2..]);
     assert!(!realm.run(&["audit"]).stdout.contains("PLANTED"));
+}
+
+/// A device of bob's, and two orders of mona against him.
+fn sign_in_and_order(realm: &Realm) {
+    let mut store = Store::open(realm.path()).unwrap();
+    let now = clock::unix_ms();
+    let account = accounts::find(store.reader(), "bob").unwrap().id;
+    let order = |byte: u8, kind| ReceivedOrder {
+        id: [byte; 16],
+        kind,
+        account,
+        from: now,
+        until: now + 60_000,
+        reason: "loud".to_owned(),
+        by: "mona".to_owned(),
+        role: Role::Moderator,
+    };
+    let written: Result<(), StoreError> = store.write(|tx| {
+        devices::sign_in(tx, account, PeerKey([7; 32]), "", now, now + 60_000)?;
+        orders::receive(tx, &order(1, OrderKind::Mute), now)?;
+        orders::receive(tx, &order(2, OrderKind::Ban), now).map(|_kept| ())
+    });
+    written.unwrap();
 }
