@@ -52,7 +52,7 @@ struct Happened {
 }
 
 /// The flood, and who wants to sign in meanwhile; these have a runtime of their own, as on another computer.
-fn besiege(desk: Desk, known: SigningKey) -> Happened {
+fn besiege(desk: Desk, known: &SigningKey) -> Happened {
     let Size { per_second, lasts } = size();
     let (attackers, people) = (runtime(), runtime());
     let flooding = attackers.spawn(flood(desk, per_second, lasts));
@@ -66,7 +66,7 @@ fn besiege(desk: Desk, known: SigningKey) -> Happened {
     let known = people.block_on(async {
         let mut all = Vec::new();
         while clock::monotonic() - started < lasts {
-            all.push(sign_in(desk, &known, "carol", &password("carol")).await);
+            all.push(sign_in(desk, known, "carol", &password("carol")).await);
             tokio::time::sleep(lasts / 20).await;
         }
         all
@@ -132,7 +132,7 @@ fn a_flood_of_sign_ins_keeps_nobody_out_and_disturbs_no_chat() {
     // Its first sign-in makes it a known device.
     runtime().block_on(sign_in(desk, &known, "carol", &password("carol")));
     let siege = std::thread::Builder::new().name("siege".to_owned());
-    let siege = siege.spawn(move || besiege(desk, known)).unwrap();
+    let siege = siege.spawn(move || besiege(desk, &known)).unwrap();
     let lines = chat_meanwhile(&mut alice, &mut bob, || siege.is_finished());
     let Happened { flooded, known, new } = siege.join().unwrap();
     let p99 = lines[(lines.len() * 99).div_ceil(100) - 1];
