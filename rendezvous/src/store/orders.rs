@@ -97,6 +97,15 @@ pub fn list(conn: &Connection) -> Result<Vec<OrderRow>, StoreError> {
     .collect()
 }
 
+/// What the operator has decided about an order; `None` also if it is not here.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn verdict(conn: &Connection, id: [u8; 16]) -> Result<Option<SettlementVerdict>, StoreError> {
+    let found = list(conn)?.into_iter().find(|order| order.id == id);
+    Ok(found.and_then(|order| order.verdict))
+}
+
 /// Adds an order that is not settled yet, and says whether it is new; one that is there stays as it is.
 ///
 /// # Errors
