@@ -2,7 +2,7 @@
 //!
 //! The font folders of the platform are read once, on a thread, while the window opens.
 //! Fallbacks are found on demand, when a character turns up that no loaded font has.
-//! Emoji come in colour from the system's emoji font; without one, they are missing and we say so.
+//! Emoji come in colour from the system's emoji font; without one, egui's own outlines serve.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ use eframe::egui::{FontData, FontDefinitions, FontFamily, FontTweak};
 use epaint::text::{FallbackRequest, FontInsert, FontPriority, FontProvider, InsertFontFamily};
 use fontdb::{Database, FaceInfo, Query, Source, Style, Weight};
 
-use crate::text::RightToLeft;
+use crate::model::EmojiSource;
+use crate::text::bidi::RightToLeft;
 use crate::theme;
 
 /// Faces for the interface, the best first.
@@ -50,15 +51,19 @@ const PREFERRED: [&str; 16] = [
 ];
 
 /// A letter of each script that we promise to say something about.
-const SCRIPTS: [(&str, char); 7] = [
+const SCRIPTS: [(&str, char); 6] = [
     ("Chinese", '早'),
     ("Japanese", 'あ'),
     ("Korean", '한'),
     ("Arabic", 'ع'),
     ("Hebrew", 'א'),
     ("Thai", 'ก'),
-    ("emoji", '🚀'),
 ];
+
+/// Every emoji font has it.
+const AN_EMOJI: char = '🚀';
+/// The emoji that egui brings along, all in one colour.
+const BUILT_IN_EMOJI: [&str; 2] = ["NotoEmoji-Regular", "emoji-icon-font"];
 
 /// The system's fonts, as far as looked at.
 pub struct SystemFonts {
@@ -96,6 +101,22 @@ impl SystemFonts {
         self.with_library(|database, _| {
             let lacks = |c: &char| find_fallback(database, *c, Weight::NORMAL).is_none();
             SCRIPTS.iter().filter(|(_, c)| lacks(c)).map(|(script, _)| *script).collect()
+        })
+    }
+
+    /// Where emoji come from.
+    #[must_use]
+    pub fn emoji(&self) -> EmojiSource {
+        self.with_library(|database, _| {
+            let Some(face) = find_fallback(database, AN_EMOJI, Weight::NORMAL) else {
+                return EmojiSource::BuiltIn;
+            };
+            let name = face.families.first().map_or("?", |(name, _)| name.as_str()).to_owned();
+            if is_coloured(database, face) {
+                EmojiSource::Colour(name)
+            } else {
+                EmojiSource::Outline(name)
+            }
         })
     }
 
@@ -153,7 +174,12 @@ impl FontProvider for SystemFonts {
 #[must_use]
 pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
     let mut definitions = FontDefinitions::default();
-    let built_in = definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    let mut built_in =
+        definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    // They would stand before the system's, which comes in when the first emoji does.
+    if fonts.is_some_and(|fonts| fonts.emoji() != EmojiSource::BuiltIn) {
+        built_in.retain(|name| !BUILT_IN_EMOJI.contains(&name.as_str()));
+    }
     for (family, weight) in
         [(FontFamily::Proportional, Weight::NORMAL), (theme::strong_family(), Weight::SEMIBOLD)]
     {
@@ -204,6 +230,15 @@ fn has_glyph(database: &Database, face: &FaceInfo, wanted: char) -> bool {
         })
         .flatten()
         .is_some()
+}
+
+fn is_coloured(database: &Database, face: &FaceInfo) -> bool {
+    let look = |data: &[u8], index| {
+        let face = ttf_parser::Face::parse(data, index).ok()?;
+        let tables = face.tables();
+        Some(tables.colr.is_some() || tables.cbdt.is_some() || tables.sbix.is_some())
+    };
+    database.with_face_data(face.id, look).flatten().unwrap_or_default()
 }
 
 fn load(

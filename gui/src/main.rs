@@ -166,6 +166,7 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
     let Start { mut model, clock, profile, scene, signs_in } = start;
     ctx.set_fonts(fonts::definitions(Some(&fonts)));
     model.missing_scripts = fonts.missing_scripts();
+    model.emoji = fonts.emoji();
     ctx.add_font_provider(Arc::new(fonts));
     theme::install(ctx);
     theme::apply(ctx, &model.settings);

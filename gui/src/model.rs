@@ -50,7 +50,20 @@ pub struct Model {
     pub zone: TimeZone,
     /// What the fonts found on this system cannot show.
     pub missing_scripts: Vec<&'static str>,
+    /// Where emoji come from.
+    pub emoji: EmojiSource,
     profile: PathBuf,
+}
+
+/// Where emoji come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmojiSource {
+    /// In colour, from this font of the system.
+    Colour(String),
+    /// In the colour of the text, from this font of the system.
+    Outline(String),
+    /// In the colour of the text, from the font that comes with the program.
+    BuiltIn,
 }
 
 impl Model {
@@ -68,6 +81,7 @@ impl Model {
             now_ms,
             zone,
             missing_scripts: Vec::new(),
+            emoji: EmojiSource::BuiltIn,
             profile,
         }
     }

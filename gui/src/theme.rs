@@ -11,7 +11,7 @@ use eframe::egui::{
 use lanyard_protocol::ids::AccountId;
 
 use crate::settings::{Settings, ThemeChoice};
-use crate::text::RightToLeft;
+use crate::text::bidi::RightToLeft;
 
 /// The unit of all spacing.
 pub const GRID: f32 = 4.0;

@@ -1,16 +1,17 @@
 //! The composer: Enter sends, Shift+Enter breaks the line, and whatever is in the way is said.
 
-use eframe::egui::text::{CCursor, CCursorRange};
+use eframe::egui::text::{CCursor, CCursorRange, TextFormat};
 use eframe::egui::text_edit::TextEditState;
 use eframe::egui::{
     Align2, CornerRadius, Frame, Id, Key, KeyboardShortcut, Margin, Modifiers, RichText,
-    ScrollArea, Stroke, StrokeKind, TextEdit, Ui, pos2, vec2,
+    ScrollArea, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, pos2, vec2,
 };
 
 use crate::action::Action;
 use crate::model::Model;
 use crate::model::session::Chat;
 use crate::text;
+use crate::text::bidi;
 use crate::theme;
 use crate::view::{Focus, ViewState, take_plain_key, widgets};
 
@@ -107,6 +108,10 @@ fn field_ui(
             .min_scrolled_height(FIELD_ROW)
             .max_height(GROWS_TO)
             .show(ui, |ui| {
+                let mut layouter = |ui: &Ui, draft: &dyn TextBuffer, width: f32| {
+                    let format = TextFormat::simple(theme::body(), p.text);
+                    ui.painter().layout_job(widgets::draft_job(draft.as_str(), &format, width))
+                };
                 let edit = TextEdit::multiline(&mut value)
                     .id(id)
                     .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))
@@ -121,6 +126,8 @@ fn field_ui(
                         top: 5,
                         bottom: 5,
                     }));
+                let edit =
+                    if bidi::runs_to_the_left(draft) { edit.layouter(&mut layouter) } else { edit };
                 let response = ui.add(edit).accessible_name("Message");
                 if response.changed() {
                     actions.push(Action::EditDraft(value));

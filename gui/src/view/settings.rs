@@ -7,7 +7,7 @@ use eframe::egui::{
 };
 
 use crate::action::Action;
-use crate::model::Model;
+use crate::model::{EmojiSource, Model};
 use crate::settings::{Settings, ThemeChoice};
 use crate::theme;
 use crate::view::widgets;
@@ -49,16 +49,25 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
 }
 
 fn fonts_ui(ui: &mut Ui, model: &Model) {
+    let p = theme::palette(ui);
+    group_ui(ui, "Fonts");
+    let emoji = match &model.emoji {
+        EmojiSource::Colour(font) => format!("Emoji are in colour, from {font}."),
+        EmojiSource::Outline(font) => format!("Emoji are in one colour, from {font}."),
+        EmojiSource::BuiltIn => {
+            "Emoji are in one colour, from Lanyard's own font. Noto Color Emoji brings colours."
+                .to_owned()
+        }
+    };
+    widgets::paragraph(ui, &emoji, theme::body(), p.dim);
     if model.missing_scripts.is_empty() {
         return;
     }
-    let p = theme::palette(ui);
-    group_ui(ui, "Fonts");
     let words = format!(
         "No font on this computer can show: {}. Installing the Noto fonts helps.",
         model.missing_scripts.join(", ")
     );
-    ui.label(RichText::new(words).font(theme::body()).color(p.amber));
+    widgets::paragraph(ui, &words, theme::body(), p.amber);
 }
 
 fn group_ui(ui: &mut Ui, words: &str) {

@@ -4,7 +4,9 @@
 //! turns out to be higher than estimated above it, the line being read stays where it is.
 //! Rows are measured before they come into sight; egui keeps the laid-out text from frame to frame.
 
+pub mod body;
 pub mod heights;
+pub mod notices;
 pub mod row;
 
 use std::collections::HashMap;

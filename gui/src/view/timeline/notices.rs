@@ -3,9 +3,9 @@
 use eframe::egui::{Color32, Rect, Stroke, Ui, pos2};
 use lanyard_node::event::PresenceReason;
 
-use super::RowContext;
 use crate::model::timeline::PresenceNote;
 use crate::theme;
+use crate::view::timeline::row::RowContext;
 use crate::view::widgets;
 
 /// Names written out before "and 3 others".

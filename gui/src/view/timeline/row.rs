@@ -1,31 +1,26 @@
 //! One row of the timeline: laid out first, so that its height is known, then drawn.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
-use eframe::egui::text::{CCursor, LayoutJob, TextFormat};
 use eframe::egui::text_selection::LabelSelectionState;
 use eframe::egui::{
-    Align2, Color32, CornerRadius, CursorIcon, FontId, Galley, Id, Pos2, Rect, Response, Sense,
-    Stroke, Ui, Vec2, pos2, vec2,
+    Align2, CornerRadius, CursorIcon, Id, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2, pos2, vec2,
 };
 use lanyard_node::event::{ChatMessage, SendState};
 use lanyard_protocol::ids::{AccountId, MessageId};
 
 use crate::action::Action;
 use crate::model::Model;
-use crate::model::markup::{self, MyNames, Span, SpanKind};
+use crate::model::markup::{self, MyNames, SpanKind};
 use crate::model::rooms::Room;
 use crate::model::session::{Chat, role_badge};
 use crate::model::timeline::{Entry, Line, Row, RowKind, Timeline};
 use crate::text;
 use crate::theme::{self, Palette};
-use crate::view::timeline::row::notices::{divider_ui, presence_ui};
+use crate::view::timeline::body::{Body, lay_out_body};
+use crate::view::timeline::notices::{divider_ui, presence_ui};
 use crate::view::widgets;
-
-#[path = "notices.rs"]
-mod notices;
 
 /// Above a message with a header.
 pub const GROUP_GAP: f32 = 12.0;
@@ -46,10 +41,13 @@ pub struct RowContext<'m> {
     pub width: f32,
     /// The timeline of the room shown.
     pub timeline: &'m Timeline,
-    model: &'m Model,
+    /// What the window knows.
+    pub model: &'m Model,
     chat: &'m Chat,
-    my_names: &'m MyNames,
-    palette: Palette,
+    /// Who is spoken to.
+    pub my_names: &'m MyNames,
+    /// The colours.
+    pub palette: Palette,
     dark_mode: bool,
     last_own: Option<MessageId>,
 }
@@ -97,24 +95,16 @@ impl<'m> RowContext<'m> {
 
 /// A row with its text laid out.
 #[derive(Debug)]
-pub struct Laid {
+pub struct Laid<'t> {
     /// What it takes.
     pub height: f32,
-    body: Option<Body>,
-}
-
-#[derive(Debug)]
-struct Body {
-    galley: Arc<Galley>,
-    spans: Vec<Span>,
-    /// The send state, and where it stands from the body's corner.
-    state: Option<(Arc<Galley>, Vec2)>,
+    body: Option<Body<'t>>,
 }
 
 /// Lays a row out.
 #[must_use]
-pub fn lay_out(ui: &Ui, row: Row, context: &RowContext<'_>) -> Laid {
-    let timeline = context.timeline;
+pub fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
+    let timeline: &'m Timeline = context.timeline;
     let header = match row.kind {
         RowKind::Day(_) | RowKind::New => return Laid { height: DIVIDER_HEIGHT, body: None },
         RowKind::Presence { .. } => return Laid { height: PRESENCE_HEIGHT, body: None },
@@ -131,14 +121,14 @@ pub fn lay_out(ui: &Ui, row: Row, context: &RowContext<'_>) -> Laid {
     };
     let state_bottom = body.state.as_ref().map_or(0.0, |(galley, at)| at.y + galley.size().y);
     let above = if header { GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
-    Laid { height: above + body.galley.size().y.max(state_bottom), body: Some(body) }
+    Laid { height: above + body.galley().size().y.max(state_bottom), body: Some(body) }
 }
 
 /// Draws a row that was laid out.
 pub fn row_ui(
     ui: &mut Ui,
     rect: Rect,
-    laid: Laid,
+    laid: Laid<'_>,
     row: Row,
     context: &RowContext<'_>,
     actions: &mut Vec<Action>,
@@ -243,83 +233,31 @@ fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowCont
     widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), words, p.faint);
 }
 
-fn lay_out_body(ui: &Ui, text: &str, state: Option<String>, context: &RowContext<'_>) -> Body {
-    let p = context.palette;
-    let width = (context.width - theme::INDENT).max(80.0);
-    let spans = markup::spans(text, context.my_names);
-    let mut job = LayoutJob::default();
-    job.wrap.max_width = width;
-    let mut written = 0;
-    for span in &spans {
-        let (font, colour) = match span.kind {
-            SpanKind::Link { .. } => (theme::body(), p.ribbon),
-            SpanKind::MentionMe => (theme::strong(), p.amber),
-            SpanKind::Mention => (theme::strong(), p.text),
-        };
-        append(&mut job, text.get(written..span.range.start), theme::body(), p.text);
-        append(&mut job, text.get(span.range.clone()), font, colour);
-        written = span.range.end;
-    }
-    append(&mut job, text.get(written..), theme::body(), p.text);
-    let galley = ui.painter().layout_job(job);
-    let state = state.map(|words| {
-        let note = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
-        let (end, bottom) =
-            galley.rows.last().map_or((0.0, 0.0), |row| (row.rect().right(), row.rect().bottom()));
-        let fits = end + 5.0 + note.size().x <= width;
-        let offset = (theme::LINE_HEIGHT - note.size().y) / 2.0 + 0.5;
-        let at = if fits {
-            vec2(end + 5.0, bottom - theme::LINE_HEIGHT + offset)
-        } else {
-            vec2(0.0, bottom + offset)
-        };
-        (note, at)
-    });
-    Body { galley, spans, state }
-}
-
-fn append(job: &mut LayoutJob, text: Option<&str>, font: FontId, colour: Color32) {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-    let mut piece = |range: Range<usize>, font: FontId| {
-        let Some(text) = text.get(range).filter(|text| !text.is_empty()) else { return };
-        let mut format = TextFormat::simple(font, colour);
-        format.line_height = Some(theme::LINE_HEIGHT);
-        job.append(text, 0.0, format);
-    };
-    let mut written = 0;
-    for (run, script) in text::right_to_left_runs(text) {
-        piece(written..run.start, font.clone());
-        piece(run.clone(), FontId::new(font.size, theme::right_to_left_family(script)));
-        written = run.end;
-    }
-    piece(written..text.len(), font);
-}
-
 fn body_ui(
     ui: &Ui,
     (at, id): (Pos2, Id),
-    body: Body,
+    body: Body<'_>,
     author: &Author<'_>,
     context: &RowContext<'_>,
     actions: &mut Vec<Action>,
 ) {
     let p = context.palette;
-    let rect = Rect::from_min_size(at, body.galley.size());
+    let rect = Rect::from_min_size(at, body.galley().size());
     if author.mentions_me {
         let around = rect.expand2(vec2(8.0, 1.0));
         ui.painter().rect_filled(around, CornerRadius::same(6), p.amber_soft);
     }
     let response = ui.interact(rect, id, select_sense());
-    widgets::name(&response, AccessRole::Label, body.galley.text());
-    let galley = Arc::clone(&body.galley);
+    widgets::name(&response, AccessRole::Label, body.text);
+    let galley = Arc::clone(body.galley());
     LabelSelectionState::label_text_selection(ui, &response, at, galley, p.text, Stroke::NONE);
     for (number, span) in body.spans.iter().enumerate() {
         if let SpanKind::Link { url } = &span.kind {
-            let places = places_of(&body.galley, span.range.clone(), at);
+            let places = body.places_of(span.range.clone(), at);
             link_ui(ui, id.with(("link", number)), &places, url, actions);
         }
     }
-    message_menu_ui(&response, body.galley.text(), author, actions);
+    message_menu_ui(&response, body.text, author, actions);
     if let Some((note, offset)) = body.state {
         let place = Rect::from_min_size(at + offset, note.size());
         widgets::spoken(ui, place, id, note.text());
@@ -343,28 +281,6 @@ fn message_menu_ui(
             ui.close();
         }
     });
-}
-
-/// The rectangles, one a line, that a part of the text covers.
-fn places_of(galley: &Galley, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
-    let chars_before =
-        |byte: usize| galley.text().get(..byte).map_or(0, |head| head.chars().count());
-    let (first, last) = (chars_before(bytes.start), chars_before(bytes.end));
-    let begin = galley.pos_from_cursor(CCursor::new(first));
-    let end = galley.pos_from_cursor(CCursor { prefer_next_row: false, ..CCursor::new(last) });
-    let mut places = Vec::new();
-    for row in &galley.rows {
-        let line = row.rect();
-        if line.bottom() <= begin.top() + 1.0 || line.top() >= end.bottom() - 1.0 {
-            continue;
-        }
-        let holds = |y: f32| line.top() - 0.5 <= y && y < line.bottom();
-        let left = if holds(begin.center().y) { begin.left() } else { line.left() };
-        let right = if holds(end.center().y) { end.right() } else { line.right() };
-        let place = Rect::from_min_max(pos2(left, line.top()), pos2(right, line.bottom()));
-        places.push(place.translate(at.to_vec2()));
-    }
-    places
 }
 
 fn link_ui(ui: &Ui, id: Id, places: &[Rect], url: &str, actions: &mut Vec<Action>) {
