@@ -3,6 +3,7 @@
 //! The window never waits: [`Backend::dispatch`] and [`Backend::try_next`] return at once.
 //! Whoever has an event for the window asks it to draw again; without events it sleeps.
 
+pub mod acts;
 pub mod fake;
 pub mod node;
 
@@ -15,6 +16,8 @@ use lanyard_node::join::{JoinStep, Password};
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::link::JoinLink;
+
+use crate::bridge::acts::{Device, Moderation, PasswordChange, Sanction, Standing};
 
 /// Something that joins a realm and chats: a real node, or a script.
 pub trait Backend {
@@ -67,6 +70,16 @@ pub enum Command {
     },
     /// Look at the network interfaces of this computer.
     LookAtInterfaces,
+    /// Let the others know whether anybody sits at the computer.
+    SetAway(bool),
+    /// Give a moderator's order.
+    Moderate(Moderation),
+    /// Change the own password.
+    ChangePassword(Box<PasswordChange>),
+    /// List the own devices.
+    ListDevices,
+    /// Log one of the own devices out.
+    LogOutDevice(u64),
 }
 
 /// Everything needed to join.
@@ -133,6 +146,22 @@ pub enum BackendEvent {
     },
     /// The answer to [`Command::LookAtInterfaces`].
     Interfaces(Vec<Interface>),
+    /// How people stand to the rules, whenever that changed.
+    Standing(Standing),
+    /// Messages that came after the ban of their author had become known: told before they are.
+    Folded(Vec<MessageId>),
+    /// A sanction came into force or ended.
+    Sanction(Sanction),
+    /// Messages left the store's set or came back to it: what is shown has to be read again.
+    Reload,
+    /// The answer to [`Command::Moderate`]; the error is a sentence, here and below.
+    Moderated(Result<(), String>),
+    /// The answer to [`Command::ChangePassword`].
+    PasswordChanged(Result<(), String>),
+    /// The answer to [`Command::ListDevices`].
+    Devices(Result<Vec<Device>, String>),
+    /// The answer to [`Command::LogOutDevice`].
+    DeviceLoggedOut(Result<(), String>),
     /// The system asks the program to end.
     Terminate,
 }

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod app;
 pub mod bridge;
+pub mod drafts;
 pub mod fonts;
 pub mod model;
 pub mod notify;

@@ -15,6 +15,7 @@ use lanyard_gui::bridge::Backend;
 use lanyard_gui::bridge::fake::ScriptedBackend;
 use lanyard_gui::bridge::fake::demo::{self, Scene};
 use lanyard_gui::bridge::node::NodeBackend;
+use lanyard_gui::drafts::Drafts;
 use lanyard_gui::fonts::{self, SystemFonts};
 use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
@@ -138,6 +139,7 @@ fn prepare(arguments: Arguments) -> anyhow::Result<Start> {
     let profile = arguments.profile.unwrap_or_else(settings::default_profile);
     let clock: Clock = Box::new(wall_clock_ms);
     let mut model = Model::new(Settings::load(&profile), profile.clone(), zone, clock());
+    model.drafts = Drafts::load(&profile);
     model.prefill(arguments.join.as_deref(), arguments.username.as_deref());
     if arguments.password_stdin {
         model.login.password = read_password().context("Could not read the password")?;

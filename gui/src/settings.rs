@@ -115,7 +115,7 @@ pub fn default_profile() -> PathBuf {
 }
 
 /// The profile also holds the device key, so nobody else may look into it.
-fn create_private_dir(dir: &Path) -> std::io::Result<()> {
+pub(crate) fn create_private_dir(dir: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -1,11 +1,13 @@
 //! The views: they draw the model and queue what the user does. They perform nothing.
 
+pub mod account;
 pub mod alone;
 pub mod chat;
 pub mod composer;
 pub mod jump;
 pub mod keys;
 pub mod login;
+pub mod moderation;
 pub mod rooms;
 pub mod roster;
 pub mod settings;
@@ -31,6 +33,8 @@ pub struct ViewState {
     timelines: BTreeMap<String, TimelineView>,
     jump_choice: usize,
     newest_wanted: bool,
+    /// Whether an input method is putting a word together.
+    composing: bool,
 }
 
 /// Something that can have the keyboard.
@@ -82,6 +86,9 @@ fn dialog_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Ve
         Some(Dialog::Settings) => settings::settings_ui(ui, model, actions),
         Some(Dialog::Keys) => keys::keys_ui(ui, actions),
         Some(Dialog::Jump) => jump::jump_ui(ui, model, chat, state, actions),
+        Some(Dialog::Moderate) => moderation::moderation_ui(ui, chat, actions),
+        Some(Dialog::Devices) => account::devices_ui(ui, model, chat, actions),
+        Some(Dialog::Password) => account::password_ui(ui, chat, actions),
         None => {}
     }
 }

@@ -4,7 +4,7 @@
 
 pub mod demo;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanyard_node::event::{ChatMessage, NodeEvent, Refusal, SendState, Status, Via};
@@ -12,6 +12,7 @@ use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
 
+use crate::bridge::acts::Device;
 use crate::bridge::{Backend, BackendEvent, Command, Interface};
 use crate::model::session::PAGE_LEN;
 
@@ -42,6 +43,12 @@ pub struct Script {
     pub is_shut_down: bool,
     /// Texts taken so far.
     pub sent: u64,
+    /// Which messages came after the ban of their author.
+    pub folded: BTreeSet<MessageId>,
+    /// Devices of the own account.
+    pub devices: Vec<Device>,
+    /// How the next acts (orders, a new password, a logout) are answered; `Ok` beyond the list.
+    pub acts_fail: VecDeque<String>,
 }
 
 /// The window's end of a script.
@@ -67,8 +74,16 @@ impl ScriptedBackend {
         self.script().events.push_back(BackendEvent::Node(event));
     }
 
+    /// Lets something happen that the bridge itself tells.
+    pub fn push(&self, event: BackendEvent) {
+        self.script().events.push_back(event);
+    }
+
     /// Lets a message arrive.
     pub fn deliver(&self, message: ChatMessage) {
+        if self.script().folded.contains(&message.id) {
+            self.push(BackendEvent::Folded(vec![message.id]));
+        }
         self.tell(NodeEvent::Message(Arc::new(message)));
     }
 
@@ -115,7 +130,11 @@ impl Script {
             Command::Join(_) => self.join(),
             Command::Send { room, text, echo } => self.send(room, text, *echo),
             Command::Load { room, page } => {
-                let result = Ok(self.page(room, *page));
+                let history = self.page(room, *page);
+                let ids = history.messages.iter().map(|message| message.id);
+                let folded: Vec<_> = ids.filter(|id| self.folded.contains(id)).collect();
+                self.events.push_back(BackendEvent::Folded(folded));
+                let result = Ok(history);
                 self.events.push_back(BackendEvent::Loaded {
                     room: room.clone(),
                     page: *page,
@@ -130,8 +149,33 @@ impl Script {
             Command::LookAtInterfaces => {
                 self.events.push_back(BackendEvent::Interfaces(self.interfaces.clone()));
             }
-            Command::CancelJoin | Command::Leave | Command::MarkRead { .. } => {}
+            Command::Moderate(_) => {
+                let result = self.act();
+                self.events.push_back(BackendEvent::Moderated(result));
+            }
+            Command::ChangePassword(_) => {
+                let result = self.act();
+                self.events.push_back(BackendEvent::PasswordChanged(result));
+            }
+            Command::ListDevices => {
+                self.events.push_back(BackendEvent::Devices(Ok(self.devices.clone())));
+            }
+            Command::LogOutDevice(number) => {
+                let result = self.act();
+                if result.is_ok() {
+                    self.devices.retain(|device| device.number != *number);
+                }
+                self.events.push_back(BackendEvent::DeviceLoggedOut(result));
+            }
+            Command::CancelJoin
+            | Command::Leave
+            | Command::MarkRead { .. }
+            | Command::SetAway(_) => {}
         }
+    }
+
+    fn act(&mut self) -> Result<(), String> {
+        self.acts_fail.pop_front().map_or(Ok(()), Err)
     }
 
     fn join(&mut self) {

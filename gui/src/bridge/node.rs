@@ -5,17 +5,20 @@
 //! The event queue is bounded: a window that does not look lets the pump wait, and the node's
 //! broadcast then says "lagged", upon which the store is read again.
 
+mod acts;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_node::event::Refusal;
+use lanyard_node::event::{ChatMessage, NodeEvent, Refusal};
 use lanyard_node::join::{JoinRequest, Joined, join};
 use lanyard_node::node::{Node, NodeClosed, SendError};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::bridge::acts::Standing;
 use crate::bridge::{Backend, BackendEvent, Command, Interface, JoinOrder};
 use crate::model::session::PAGE_LEN;
 
@@ -250,12 +253,18 @@ async fn entered(joined: Option<Result<Joined, Refusal>>, outlet: &Outlet) -> Op
 async fn pump(node: Node, outlet: Outlet) {
     let mut events = node.events();
     let mut states = node.status();
+    let mut standing = Standing::default();
     // Between joining and subscribing something may have changed.
     states.mark_changed();
     loop {
         let event = tokio::select! {
             event = events.recv() => match event {
-                Ok(event) => BackendEvent::Node(event),
+                Ok(event) => {
+                    if let NodeEvent::Message(message) = &event {
+                        tell_folded(std::slice::from_ref(message), &outlet).await;
+                    }
+                    acts::translate(event)
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => BackendEvent::Lagged,
                 Err(broadcast::error::RecvError::Closed) => return,
             },
@@ -263,7 +272,13 @@ async fn pump(node: Node, outlet: Outlet) {
                 if changed.is_err() {
                     return;
                 }
-                BackendEvent::Status(Arc::clone(&states.borrow_and_update()))
+                let status = Arc::clone(&states.borrow_and_update());
+                let stands = acts::standing(&status);
+                if stands != standing {
+                    standing.clone_from(&stands);
+                    outlet.emit(BackendEvent::Standing(stands)).await;
+                }
+                BackendEvent::Status(status)
             }
         };
         outlet.emit(event).await;
@@ -280,6 +295,9 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
             }
             Command::Load { room, page } => {
                 let result = node.history(&room, page, PAGE_LEN).await;
+                if let Ok(history) = &result {
+                    tell_folded(&history.messages, &outlet).await;
+                }
                 outlet.emit(BackendEvent::Loaded { room, page, result }).await;
             }
             Command::CountUnread { room } => {
@@ -291,10 +309,39 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
                     tracing::warn!(%error, "Could not remember what was read");
                 }
             }
+            Command::SetAway(away) => acts::set_away(&node, away).await,
+            Command::Moderate(order) => {
+                outlet.emit(BackendEvent::Moderated(acts::moderate(&node, &order).await)).await;
+            }
+            // The login node may take seconds: no text shall wait behind these.
+            Command::ChangePassword(_) | Command::ListDevices | Command::LogOutDevice(_) => {
+                tokio::spawn(ask_login_node(node.clone(), command, outlet.clone()));
+            }
             // The supervisor keeps these for itself.
             Command::Join(_) | Command::CancelJoin | Command::Leave | Command::LookAtInterfaces => {
             }
         }
+    }
+}
+
+async fn ask_login_node(node: Node, command: Command, outlet: Outlet) {
+    let answer = match command {
+        Command::ChangePassword(change) => {
+            BackendEvent::PasswordChanged(acts::change_password(&node, &change).await)
+        }
+        Command::ListDevices => BackendEvent::Devices(acts::devices(&node).await),
+        Command::LogOutDevice(number) => {
+            BackendEvent::DeviceLoggedOut(acts::log_out_device(&node, number).await)
+        }
+        _ => return,
+    };
+    outlet.emit(answer).await;
+}
+
+async fn tell_folded(messages: &[Arc<ChatMessage>], outlet: &Outlet) {
+    let folded = acts::folded(messages);
+    if !folded.is_empty() {
+        outlet.emit(BackendEvent::Folded(folded)).await;
     }
 }
 

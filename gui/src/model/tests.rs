@@ -34,7 +34,7 @@ fn notifications(effects: &[Effect]) -> Vec<(&str, &str)> {
 fn the_desktop_is_told_when_one_looks_elsewhere() {
     let mut model = inside(&[0, 1]);
     assert!(notifications(&deliver(&mut model, demo::message(1, 1, "hi", NOW_MS))).is_empty());
-    model.tick(NOW_MS, Attention::Elsewhere);
+    model.tick(NOW_MS, Attention::Elsewhere, false);
     let effects = deliver(&mut model, demo::message(1, 2, "hi\nthere", NOW_MS));
     assert_eq!(notifications(&effects), [("陳 Chen", "hi there")]);
 }
@@ -42,7 +42,7 @@ fn the_desktop_is_told_when_one_looks_elsewhere() {
 #[test]
 fn backfill_and_own_texts_never_ring() {
     let mut model = inside(&[0, 1]);
-    model.tick(NOW_MS, Attention::Elsewhere);
+    model.tick(NOW_MS, Attention::Elsewhere, false);
     let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - 86_400_000);
     old.via = Via::Sync;
     assert!(notifications(&deliver(&mut model, old)).is_empty());

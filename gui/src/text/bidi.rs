@@ -211,11 +211,15 @@ fn mirror(c: char) -> Option<char> {
 mod tests {
     use super::*;
 
+    fn part(text: &str, range: Range<usize>) -> &str {
+        text.get(range).unwrap()
+    }
+
     /// One unit a character, as in a terminal.
     fn drawn(text: &str, width: f32) -> Vec<String> {
-        let measure = |range: Range<usize>| text[range].chars().count() as f32;
+        let measure = |range: Range<usize>| part(text, range).chars().count() as f32;
         let spell = |piece: &Piece| {
-            let part = &text[piece.range.clone()];
+            let part = part(text, piece.range.clone());
             match (piece.script, piece.mirrored) {
                 // What a shaper does to letters of such a script.
                 (Some(_), _) => part.chars().rev().collect(),
@@ -257,7 +261,7 @@ mod tests {
     fn no_letter_is_lost_or_doubled() {
         let text = "hi שלום (עולם) 12:30 عالم, ok? \u{05D0}\u{05B8}";
         for width in [1.0, 3.0, 8.0, 99.0] {
-            let measure = |range: Range<usize>| text[range].chars().count() as f32;
+            let measure = |range: Range<usize>| part(text, range).chars().count() as f32;
             let mut covered: Vec<Range<usize>> = lines(text, width, measure)
                 .into_iter()
                 .flat_map(|(pieces, _)| pieces)
@@ -266,7 +270,10 @@ mod tests {
             covered.sort_by_key(|range| range.start);
             let mut at = 0;
             for range in covered {
-                assert!(text[at..range.start].chars().all(char::is_whitespace), "width {width}");
+                assert!(
+                    part(text, at..range.start).chars().all(char::is_whitespace),
+                    "width {width}"
+                );
                 at = range.end;
             }
             assert_eq!(at, text.len());

@@ -3,8 +3,8 @@
 use eframe::egui::text::{CCursor, CCursorRange, TextFormat};
 use eframe::egui::text_edit::TextEditState;
 use eframe::egui::{
-    Align2, CornerRadius, Frame, Id, Key, KeyboardShortcut, Margin, Modifiers, RichText,
-    ScrollArea, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, pos2, vec2,
+    Align2, CornerRadius, Event, Frame, Id, ImeEvent, Key, KeyboardShortcut, Margin, Modifiers,
+    RichText, ScrollArea, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, pos2, vec2,
 };
 
 use crate::action::Action;
@@ -31,25 +31,26 @@ pub fn composer_ui(
 ) {
     let Some(room) = chat.room() else { return };
     let rules = chat.rules(model.now_ms);
-    let locked = room.composer.locked(rules);
-    let objection = room.composer.objection(rules);
+    let locked = room.composer.locked(&rules);
+    let objection = room.composer.objection(&rules);
     let id = Id::unique("composer");
     let p = theme::palette(ui);
     if let Some(objection) = &objection {
         let galley = widgets::wrapped(ui, objection, theme::note(), p.red, ui.available_width());
         ui.label(galley);
-    } else if let Some(counter) = room.composer.counter(rules) {
+    } else if let Some(counter) = room.composer.counter(&rules) {
         ui.label(RichText::new(counter).font(theme::note()).color(p.amber));
     }
     let has_focus = ui.memory(|memory| memory.has_focus(id)) && model.dialog.is_none();
-    if has_focus && take_plain_key(ui, Key::Enter) {
+    let composing = note_composing(ui, has_focus, state);
+    if has_focus && !composing && take_plain_key(ui, Key::Enter) {
         actions.push(Action::Send);
     }
     let draft = room.composer.draft.as_str();
-    if has_focus && draft.is_empty() && take_plain_key(ui, Key::ArrowUp) {
+    if has_focus && !composing && draft.is_empty() && take_plain_key(ui, Key::ArrowUp) {
         actions.push(Action::RecallLast);
     }
-    let can_send = room.composer.can_send(rules);
+    let can_send = room.composer.can_send(&rules);
     let line = if has_focus { p.ribbon } else { p.line };
     let frame = Frame::new()
         .fill(p.card)
@@ -76,6 +77,26 @@ pub fn composer_ui(
         let corner = CornerRadius::same(theme::CORNER + 1);
         ui.painter().rect_stroke(shown.response.rect, corner, soft, StrokeKind::Outside);
     }
+}
+
+/// Whether an input method is putting a word together, or was until this frame: what stands in the
+/// field is half a word then, and Enter belongs to the input method.
+fn note_composing(ui: &Ui, has_focus: bool, state: &mut ViewState) -> bool {
+    let before = state.composing;
+    let mut heard = false;
+    ui.input(|input| {
+        for event in &input.events {
+            let Event::Ime(event) = event else { continue };
+            heard = true;
+            state.composing = match event {
+                ImeEvent::Preedit { text, .. } => !text.is_empty(),
+                ImeEvent::Commit(_) => false,
+                _ => state.composing,
+            };
+        }
+    });
+    state.composing &= has_focus;
+    has_focus && (before || heard || state.composing)
 }
 
 fn field_ui(

@@ -237,7 +237,8 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
     const LETTER_WIDTH: f32 = 7.2;
     let letters = match (row.kind, timeline.entry(row)) {
         (RowKind::Day(_) | RowKind::New, _) => return row::DIVIDER_HEIGHT,
-        (RowKind::Presence { .. }, _) => return row::PRESENCE_HEIGHT,
+        (RowKind::Presence { .. } | RowKind::Folded { .. }, _) => return row::PRESENCE_HEIGHT,
+        (RowKind::News, _) => return row::NEWS_GAP + theme::NOTE_LINE_HEIGHT,
         (_, Some(Entry::Message(line))) => line.text().len(),
         (_, _) => timeline.echo(row).map_or(0, |echo| echo.text.len()),
     };

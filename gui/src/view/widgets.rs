@@ -58,7 +58,7 @@ pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) ->
 }
 
 /// A job for one line, in the order of drawing: names and topics may run from right to left.
-fn line_job(text: &str, format: TextFormat) -> LayoutJob {
+pub fn line_job(text: &str, format: TextFormat) -> LayoutJob {
     if !bidi::runs_to_the_left(text) {
         return LayoutJob::single_section(text.to_owned(), format);
     }
@@ -170,6 +170,11 @@ pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
 
 /// A quiet button with a line around it.
 pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
+    quiet_button_named(ui, word, word)
+}
+
+/// The same, where the word says too little without its surroundings.
+pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
     let p = theme::palette(ui);
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), p.text);
     let size = vec2(galley.size().x + 24.0, 32.0);
@@ -179,8 +184,42 @@ pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
     ui.painter().rect(rect, corner, fill, Stroke::new(1.0, p.line), StrokeKind::Inside);
     focus_ring(ui, &response, rect, p);
     paint_middle(ui.painter(), pos2(rect.left() + 12.0, rect.center().y), galley, p.text);
-    name(&response, AccessRole::Button, word);
+    name(&response, AccessRole::Button, spoken);
     response
+}
+
+/// One of several, of which one is chosen. True when it is clicked.
+pub fn choice(ui: &mut Ui, word: &str, chosen: bool) -> bool {
+    let p = theme::palette(ui);
+    let colour = if chosen { p.ribbon } else { p.text };
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), colour);
+    let size = vec2(galley.size().x + 20.0, 32.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let fill = if chosen { p.ribbon_soft } else { p.card };
+    let line = Stroke::new(1.0, if chosen { p.ribbon } else { p.line });
+    ui.painter().rect(rect, CornerRadius::same(theme::CORNER), fill, line, StrokeKind::Inside);
+    paint_middle(ui.painter(), pos2(rect.left() + 10.0, rect.center().y), galley, colour);
+    focus_ring(ui, &response, rect, p);
+    response.widget_info(|| WidgetInfo::selected(AccessRole::RadioButton, true, chosen, word));
+    response.on_hover_cursor(CursorIcon::PointingHand).clicked()
+}
+
+/// On or off, with a note below. True when it is clicked.
+pub fn switch(ui: &mut Ui, word: &str, note: &str, on: bool) -> bool {
+    let p = theme::palette(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 44.0), Sense::click());
+    let painter = ui.painter();
+    painter.text(rect.left_top() + vec2(0.0, 4.0), Align2::LEFT_TOP, word, theme::body(), p.text);
+    painter.text(rect.left_top() + vec2(0.0, 24.0), Align2::LEFT_TOP, note, theme::note(), p.faint);
+    let track =
+        Rect::from_center_size(pos2(rect.right() - 22.0, rect.center().y), vec2(36.0, 20.0));
+    let (fill, knob) =
+        if on { (p.ribbon, track.right() - 10.0) } else { (p.faint, track.left() + 10.0) };
+    painter.rect_filled(track, CornerRadius::same(10), fill);
+    painter.circle_filled(pos2(knob, track.center().y), 7.0, p.card);
+    focus_ring(ui, &response, track.expand(2.0), p);
+    response.widget_info(|| WidgetInfo::selected(AccessRole::Switch, true, on, word));
+    response.on_hover_cursor(CursorIcon::PointingHand).clicked()
 }
 
 /// A field with its label above. The label is the field's accessible name.

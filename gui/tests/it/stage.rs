@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use eframe::egui::{Key, Modifiers, OutputCommand, Vec2, ViewportId, vec2};
+use eframe::egui::{Event, ImeEvent, Key, Modifiers, OutputCommand, Vec2, ViewportId, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use jiff::tz::TimeZone;
 use lanyard_gui::app::Window;
 use lanyard_gui::bridge::fake::{Script, ScriptedBackend, demo};
+use lanyard_gui::drafts::Drafts;
 use lanyard_gui::fonts;
 use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
@@ -35,7 +36,7 @@ pub(crate) struct Stage<B = Scripted> {
 pub(crate) struct Scripted {
     pub(crate) backend: ScriptedBackend,
     clock: Rc<Cell<u64>>,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 /// So that a scripted stage's node is at hand.
@@ -79,11 +80,20 @@ impl Stage {
     }
 
     fn with_size(script: Script, settings: Settings, size: Vec2) -> Self {
-        let profile = tempfile::tempdir().unwrap();
+        Self::with_profile(script, settings, size, tempfile::tempdir().unwrap())
+    }
+
+    fn with_profile(
+        script: Script,
+        settings: Settings,
+        size: Vec2,
+        profile: tempfile::TempDir,
+    ) -> Self {
         let clock = Rc::new(Cell::new(NOW_MS));
         let backend = ScriptedBackend::new(script);
         let path: PathBuf = profile.path().to_owned();
-        let model = Model::new(settings, path.clone(), TimeZone::UTC, NOW_MS);
+        let mut model = Model::new(settings, path.clone(), TimeZone::UTC, NOW_MS);
+        model.drafts = Drafts::load(&path);
         let reading = Rc::clone(&clock);
         let window = Window::new(
             model,
@@ -93,7 +103,19 @@ impl Stage {
             path,
         );
         let harness = harness(window, size);
-        Self { harness, backstage: Scripted { backend, clock, _profile: profile } }
+        Self { harness, backstage: Scripted { backend, clock, profile } }
+    }
+
+    /// Closes the window and opens one again over the same profile, in a realm in this state.
+    pub(crate) fn restarted(mut self, status: Status) -> Self {
+        self.harness.state_mut().shut_down();
+        let script = Script { joins: Some(Ok(Arc::new(status))), ..script() };
+        let profile = self.backstage.profile;
+        let size = vec2(1120.0, 720.0);
+        let mut stage = Self::with_profile(script, demo::settings(), size, profile);
+        stage.type_into("Password", "secret");
+        stage.click("Sign in");
+        stage
     }
 
     /// Lets time pass.
@@ -120,6 +142,18 @@ impl<B> Stage<B> {
 
     pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
+        self.harness.run();
+    }
+
+    /// Clicks with the other mouse button.
+    pub(crate) fn click_secondary(&mut self, label: &str) {
+        self.harness.get_by_label(label).click_secondary();
+        self.harness.run();
+    }
+
+    /// Lets an input method say something.
+    pub(crate) fn ime(&mut self, event: ImeEvent) {
+        self.harness.event(Event::Ime(event));
         self.harness.run();
     }
 

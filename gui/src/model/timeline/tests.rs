@@ -1,7 +1,7 @@
 //! The timeline's rules: one order, shared headers, folded notices, echoes that become messages.
 
-use lanyard_node::event::Via;
-use lanyard_protocol::ids::Role;
+use lanyard_node::event::{PresenceReason, Via};
+use lanyard_protocol::ids::{PeerKey, Role};
 
 use super::*;
 
@@ -49,6 +49,8 @@ fn kinds(timeline: &Timeline) -> String {
         RowKind::Message { header: true } => 'M',
         RowKind::Message { header: false } => 'm',
         RowKind::Presence { .. } => 'p',
+        RowKind::Folded { .. } => 'f',
+        RowKind::News => 'n',
         RowKind::Echo { header: true } => 'E',
         RowKind::Echo { header: false } => 'e',
     };
@@ -188,4 +190,47 @@ fn hostile_text_is_cleaned_at_the_door() {
     hostile.text = "\u{202E}evil".into();
     timeline.insert(Arc::new(hostile), false);
     assert_eq!(timeline.newest().map(Line::text), Some("evil"));
+}
+
+#[test]
+fn what_came_after_a_ban_is_one_line_until_it_is_asked_for() {
+    let mut timeline = timeline();
+    for (author, number) in [(1, 1), (1, 2), (2, 3), (1, 4), (1, 5)] {
+        timeline.insert(message(author, number, START_MS + u64::from(number) * 1_000), false);
+    }
+    assert_eq!(kinds(&timeline), "DMmMMm");
+    timeline.fold(&[2, 4, 5].map(|number| message(1, number, 0).id));
+    assert_eq!(kinds(&timeline), "DMfMf");
+    assert_eq!(timeline.rows()[4].kind, RowKind::Folded { count: 2 });
+    timeline.unfold(message(1, 4, 0).id);
+    assert_eq!(kinds(&timeline), "DMfMMm");
+    timeline.unfold(message(1, 2, 0).id);
+    assert_eq!(kinds(&timeline), "DMmMMm");
+    assert!(timeline.is_folded(message(1, 2, 0).id), "it is still known for what it is");
+}
+
+#[test]
+fn folded_lines_do_not_lend_their_header() {
+    let mut timeline = timeline();
+    timeline.fold(&[message(1, 1, 0).id]);
+    timeline.insert(message(1, 1, START_MS), false);
+    timeline.insert(message(1, 2, START_MS + 1), false);
+    assert_eq!(kinds(&timeline), "DfM");
+}
+
+#[test]
+fn what_left_the_set_leaves_the_timeline() {
+    let mut timeline = timeline();
+    for number in 1..=4 {
+        timeline.insert(message(1, number, START_MS + u64::from(number)), false);
+    }
+    let news = News { number: 1, at: START_MS + 10, words: "x".into(), grave: true };
+    timeline.insert_news(news);
+    assert_eq!(kinds(&timeline), "DMmmmn");
+    let before = timeline.revision();
+    timeline.remove(&BTreeSet::from([message(1, 1, 0).id, message(1, 3, 0).id]));
+    assert_eq!(kinds(&timeline), "DMmn");
+    assert_eq!(timeline.message_count(), 2);
+    assert_eq!(timeline.rows_unchanged_since(before), 0);
+    assert!(timeline.insert(message(1, 3, START_MS + 3), false), "it may come back");
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::text_selection::LabelSelectionState;
 use eframe::egui::{
-    Align2, CornerRadius, CursorIcon, Id, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2, pos2, vec2,
+    Align2, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2,
+    pos2, vec2,
 };
 use lanyard_node::event::{ChatMessage, SendState};
-use lanyard_protocol::ids::{AccountId, MessageId};
+use lanyard_protocol::ids::{AccountId, MessageId, Role};
 
 use crate::action::Action;
 use crate::model::Model;
@@ -18,8 +19,9 @@ use crate::model::session::{Chat, role_badge};
 use crate::model::timeline::{Entry, Line, Row, RowKind, Timeline};
 use crate::text;
 use crate::theme::{self, Palette};
+use crate::view::moderation::{self, Subject};
 use crate::view::timeline::body::{Body, lay_out_body};
-use crate::view::timeline::notices::{divider_ui, presence_ui};
+use crate::view::timeline::notices::{divider_ui, folded_ui, lay_out_news, news_ui, presence_ui};
 use crate::view::widgets;
 
 /// Above a message with a header.
@@ -28,6 +30,8 @@ pub const GROUP_GAP: f32 = 12.0;
 pub const DIVIDER_HEIGHT: f32 = 34.0;
 /// Folded notices.
 pub const PRESENCE_HEIGHT: f32 = 32.0;
+/// Above and below a change of the rules.
+pub const NEWS_GAP: f32 = 14.0;
 /// Send states of own messages older than this are yesterday's news, unless nobody has them.
 const STATE_SHOWN_MS: u64 = 10 * 60_000;
 
@@ -62,7 +66,7 @@ impl<'m> RowContext<'m> {
         let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
         let last_own = rows.filter_map(|row| room.timeline.entry(*row)).find_map(|e| match e {
             Entry::Message(line) if line.message.account == me => Some(line.message.id),
-            Entry::Message(_) | Entry::Presence(_) => None,
+            Entry::Message(_) | Entry::Presence(_) | Entry::News(_) => None,
         });
         Self {
             width,
@@ -98,7 +102,14 @@ impl<'m> RowContext<'m> {
 pub struct Laid<'t> {
     /// What it takes.
     pub height: f32,
+    note: Option<Arc<Galley>>,
     body: Option<Body<'t>>,
+}
+
+impl Laid<'_> {
+    fn fixed(height: f32) -> Self {
+        Self { height, note: None, body: None }
+    }
 }
 
 /// Lays a row out.
@@ -106,22 +117,30 @@ pub struct Laid<'t> {
 pub fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
     let timeline: &'m Timeline = context.timeline;
     let header = match row.kind {
-        RowKind::Day(_) | RowKind::New => return Laid { height: DIVIDER_HEIGHT, body: None },
-        RowKind::Presence { .. } => return Laid { height: PRESENCE_HEIGHT, body: None },
+        RowKind::Day(_) | RowKind::New => return Laid::fixed(DIVIDER_HEIGHT),
+        RowKind::Presence { .. } | RowKind::Folded { .. } => return Laid::fixed(PRESENCE_HEIGHT),
+        RowKind::News => {
+            let note = match timeline.entry(row) {
+                Some(Entry::News(news)) => lay_out_news(ui, news, context),
+                _ => return Laid::fixed(PRESENCE_HEIGHT),
+            };
+            let height = note.size().y + NEWS_GAP;
+            return Laid { height, note: Some(note), body: None };
+        }
         RowKind::Message { header } | RowKind::Echo { header } => header,
     };
     let body = match timeline.entry(row) {
         Some(Entry::Message(line)) => {
             lay_out_body(ui, line.text(), context.state_text(line), context)
         }
-        Some(Entry::Presence(_)) | None => {
+        Some(Entry::Presence(_) | Entry::News(_)) | None => {
             let text = timeline.echo(row).map_or("", |echo| echo.text.as_str());
             lay_out_body(ui, text, Some("waiting…".to_owned()), context)
         }
     };
     let state_bottom = body.state.as_ref().map_or(0.0, |(galley, at)| at.y + galley.size().y);
     let above = if header { GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
-    Laid { height: above + body.galley().size().y.max(state_bottom), body: Some(body) }
+    Laid { note: None, height: above + body.galley().size().y.max(state_bottom), body: Some(body) }
 }
 
 /// Draws a row that was laid out.
@@ -143,6 +162,15 @@ pub fn row_ui(
         (RowKind::New, _) => return divider_ui(ui, rect, "New", p.red.gamma_multiply(0.6), p.red),
         (RowKind::Presence { count }, _) => {
             return presence_ui(ui, rect, timeline.presence(row, count), context);
+        }
+        (RowKind::Folded { count }, _) => {
+            return folded_ui(ui, rect, row, count, context, actions);
+        }
+        (RowKind::News, _) => {
+            if let (Some(note), Some(Entry::News(news))) = (laid.note, timeline.entry(row)) {
+                news_ui(ui, rect, note, news, context);
+            }
+            return;
         }
         (RowKind::Message { .. } | RowKind::Echo { .. }, Some(body)) => body,
         (RowKind::Message { .. } | RowKind::Echo { .. }, None) => return,
@@ -169,9 +197,10 @@ struct Author<'a> {
     account: AccountId,
     nickname: String,
     username: &'a str,
-    badge: Option<&'static str>,
+    role: Role,
     sent_at: u64,
     late: bool,
+    folded: bool,
     mentions_me: bool,
 }
 
@@ -179,16 +208,20 @@ impl<'a> Author<'a> {
     fn of(row: Row, context: &'a RowContext<'_>) -> Self {
         let timeline = context.timeline;
         match timeline.entry(row) {
-            Some(Entry::Message(line)) => Self::of_message(&line.message, line.mentions_me),
-            Some(Entry::Presence(_)) | None => {
+            Some(Entry::Message(line)) => Self {
+                folded: timeline.is_folded(line.message.id),
+                ..Self::of_message(&line.message, line.mentions_me)
+            },
+            Some(Entry::Presence(_) | Entry::News(_)) | None => {
                 let me = &context.chat.status.me;
                 Self {
                     account: me.account,
                     nickname: text::clean_name(&me.nickname),
                     username: &me.username,
-                    badge: role_badge(me.role),
+                    role: me.role,
                     sent_at: timeline.echo(row).map_or(0, |echo| echo.at),
                     late: false,
+                    folded: false,
                     mentions_me: false,
                 }
             }
@@ -200,9 +233,10 @@ impl<'a> Author<'a> {
             account: message.account,
             nickname: text::clean_name(&message.nickname),
             username: &message.username,
-            badge: role_badge(message.role),
+            role: message.role,
             sent_at: message.sent_at,
             late: message.late,
+            folded: false,
             mentions_me,
         }
     }
@@ -224,11 +258,15 @@ fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowCont
     LabelSelectionState::label_text_selection(ui, &response, place, name, colour, Stroke::NONE);
     response.on_hover_text(format!("@{}", text::clean_name(author.username)));
     let mut x = name_rect.right() + 5.0;
-    if let Some(badge) = author.badge {
+    if let Some(badge) = role_badge(author.role) {
         x += widgets::badge(ui.painter(), pos2(x, middle), badge, p) + 5.0;
     }
     let time = text::clock(author.sent_at, &context.model.zone);
-    let words = if author.late { format!("{time} · arrived late") } else { time };
+    let words = match (author.folded, author.late) {
+        (true, _) => format!("{time} · sent before the ban"),
+        (false, true) => format!("{time} · arrived late"),
+        (false, false) => time,
+    };
     let words = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
     widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), words, p.faint);
 }
@@ -257,7 +295,7 @@ fn body_ui(
             link_ui(ui, id.with(("link", number)), &places, url, actions);
         }
     }
-    message_menu_ui(&response, body.text, author, actions);
+    message_menu_ui(&response, body.text, author, context, actions);
     if let Some((note, offset)) = body.state {
         let place = Rect::from_min_size(at + offset, note.size());
         widgets::spoken(ui, place, id, note.text());
@@ -269,6 +307,7 @@ fn message_menu_ui(
     response: &Response,
     text: &str,
     author: &Author<'_>,
+    context: &RowContext<'_>,
     actions: &mut Vec<Action>,
 ) {
     response.context_menu(|ui| {
@@ -280,6 +319,13 @@ fn message_menu_ui(
             actions.push(Action::Mention(author.username.to_owned()));
             ui.close();
         }
+        let subject = Subject {
+            account: author.account,
+            username: author.username,
+            nickname: &author.nickname,
+            role: author.role,
+        };
+        moderation::menu_ui(ui, context.chat, subject, actions);
     });
 }
 

@@ -1,0 +1,106 @@
+//! One's own account: the list of devices, and a new password.
+
+use eframe::egui::Key;
+use lanyard_gui::bridge::Command;
+use lanyard_gui::bridge::acts::Device;
+use lanyard_gui::bridge::fake::demo;
+use lanyard_protocol::ids::PeerKey;
+
+use crate::stage::{NOW_MS, Stage};
+
+/// A device seen so long ago; the first is this one, and what was seen just now is online.
+fn device(number: u64, ago_ms: u64) -> Device {
+    let peer = PeerKey([u8::try_from(number).unwrap(); 32]);
+    let last_seen_ms = NOW_MS - ago_ms;
+    Device { number, peer, this: number == 1, online: ago_ms == 0, last_seen_ms }
+}
+
+fn with_devices() -> Stage {
+    let mut stage = Stage::inside_with(demo::status(NOW_MS, &[0, 1]), |script| {
+        script.devices = vec![device(1, 0), device(2, 0), device(3, 24 * 3_600_000)];
+    });
+    stage.click("Menu");
+    stage.click("My devices");
+    stage
+}
+
+fn logged_out(stage: &Stage) -> Vec<u64> {
+    let script = stage.backend.script();
+    let numbers = script.commands.iter().filter_map(|command| match command {
+        Command::LogOutDevice(number) => Some(*number),
+        _ => None,
+    });
+    numbers.collect()
+}
+
+#[test]
+fn the_own_devices_are_numbered_and_this_one_is_marked() {
+    let stage = with_devices();
+    assert!(stage.shows("Device 1 · this computer"));
+    assert!(stage.shows("Device 2"));
+    assert!(stage.shows("last seen 1 March 09:21"), "{:?}", stage.labels());
+    assert!(!stage.shows("Log device 1 out"), "this one signs out by the menu");
+}
+
+#[test]
+fn another_device_is_logged_out_after_a_question() {
+    let mut stage = with_devices();
+    stage.click("Log device 2 out");
+    assert!(stage.shows("Log device 2 out now?"));
+    stage.click("No");
+    assert!(logged_out(&stage).is_empty());
+    stage.click("Log device 3 out");
+    stage.click("Yes, log it out");
+    assert_eq!(logged_out(&stage), [3]);
+    assert!(!stage.shows("Device 3"), "the list is read again");
+    stage.backend.script().acts_fail.push_back("The login node does not answer.".into());
+    stage.click("Log device 2 out");
+    stage.click("Yes, log it out");
+    assert!(stage.shows("The login node does not answer."));
+    assert!(stage.shows("Device 2"));
+}
+
+#[test]
+fn a_new_password_needs_the_old_one_and_both_times_the_same() {
+    let mut stage = Stage::inside(&[0, 1]);
+    stage.click("Menu");
+    stage.click("Change password");
+    stage.type_into("Old password", "old secret");
+    stage.type_into("New password", "short");
+    stage.type_into("New password once more", "shart");
+    assert!(stage.shows("The new password is not the same both times."));
+    for _ in 0.."shart".len() {
+        stage.press(Key::Backspace);
+    }
+    stage.type_into("New password once more", "short");
+    assert!(stage.shows("Under 8 characters: easy to guess."));
+    stage.click("Log out my other devices");
+    stage.backend.script().acts_fail.push_back("The old password is wrong.".into());
+    stage.click("Set the new password");
+    assert!(stage.shows("The old password is wrong."));
+    stage.click("Set the new password");
+    assert!(stage.shows("Your password is changed."));
+    let script = stage.backend.script();
+    let changes: Vec<_> = script
+        .commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::ChangePassword(change) => Some(change),
+            _ => None,
+        })
+        .collect();
+    let [_, change] = changes.as_slice() else { panic!("{} changes", changes.len()) };
+    assert_eq!((change.old.as_str(), change.new.as_str()), ("old secret", "short"));
+    assert!(change.cut_others);
+}
+
+#[test]
+fn passwords_are_forgotten_when_the_dialog_closes() {
+    let mut stage = Stage::inside(&[0, 1]);
+    stage.click("Menu");
+    stage.click("Change password");
+    stage.type_into("Old password", "old secret");
+    stage.click("Close Change password");
+    let chat = stage.harness.state().model.chat().unwrap();
+    assert!(chat.password.old.is_empty());
+}
