@@ -45,10 +45,10 @@ unset WAYLAND_DISPLAY
 
 mkdir -p "$out"
 
-# picture NAME SCENE THEME
+# picture NAME SCENE THEME [SIZE]: a window smaller than the screen is cut out of it.
 picture() {
-    local name=$1 scene=$2 theme=$3 file="$out/$1.png"
-    "$binary" --scripted "$scene" --theme "$theme" 2>"$work/$name.log" &
+    local name=$1 scene=$2 theme=$3 window=${4:-$size} file="$out/$1.png"
+    "$binary" --scripted "$scene" --theme "$theme" --size "$window" 2>"$work/$name.log" &
     window_pid=$!
     local colours=0
     for _ in $(seq 100); do
@@ -68,7 +68,7 @@ picture() {
     # One more look, so that fonts found on demand are in the picture.
     sleep 1
     import -window root "$work/$name.png"
-    convert "$work/$name.png" -strip -define png:exclude-chunks=date,time "$file"
+    convert "$work/$name.png" -crop "$window+0+0" +repage -strip -define png:exclude-chunks=date,time "$file"
     kill "$window_pid" 2>/dev/null || true
     wait "$window_pid" 2>/dev/null || true
     window_pid=''

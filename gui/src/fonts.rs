@@ -120,10 +120,10 @@ impl SystemFonts {
         })
     }
 
-    fn face_with(&self, letter: char) -> Option<(String, FontData)> {
+    fn face_with(&self, letter: char, weight: Weight) -> Option<(String, FontData)> {
         self.with_library(|database, bytes| {
-            let face = find_fallback(database, letter, Weight::NORMAL)?;
-            load(face, Weight::NORMAL, bytes)
+            let face = find_fallback(database, letter, weight)?;
+            load(face, weight, bytes)
         })
     }
 
@@ -190,16 +190,37 @@ pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
         }
         definitions.families.insert(family, chain);
     }
+    let weights = [(false, Weight::NORMAL), (true, Weight::SEMIBOLD)];
     for (script, letter) in [(RightToLeft::Arabic, 'ع'), (RightToLeft::Hebrew, 'א')] {
-        let mut chain =
-            definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
-        if let Some((name, data)) = fonts.and_then(|fonts| fonts.face_with(letter)) {
-            definitions.font_data.insert(name.clone(), Arc::new(data));
-            chain.insert(0, name);
+        for (strong, weight) in weights {
+            let face = fonts.and_then(|fonts| fonts.face_with(letter, weight));
+            let family = theme::right_to_left_family(script, strong);
+            put_first(&mut definitions, family, face);
         }
-        definitions.families.insert(theme::right_to_left_family(script), chain);
+    }
+    let emoji = fonts.and_then(|fonts| fonts.face_with(AN_EMOJI, Weight::NORMAL));
+    put_first(&mut definitions, theme::emoji_family(), emoji);
+    if fonts.is_none_or(|fonts| fonts.emoji() == EmojiSource::BuiltIn)
+        && let Some(chain) = definitions.families.get_mut(&theme::emoji_family())
+    {
+        chain.sort_by_key(|name| !BUILT_IN_EMOJI.contains(&name.as_str()));
     }
     definitions
+}
+
+/// A family that begins with this face and goes on as the interface's does.
+fn put_first(
+    definitions: &mut FontDefinitions,
+    family: FontFamily,
+    face: Option<(String, FontData)>,
+) {
+    let mut chain =
+        definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    if let Some((name, data)) = face {
+        definitions.font_data.insert(name.clone(), Arc::new(data));
+        chain.insert(0, name);
+    }
+    definitions.families.insert(family, chain);
 }
 
 fn face_named<'d>(database: &'d Database, name: &str, weight: Weight) -> Option<&'d FaceInfo> {

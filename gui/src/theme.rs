@@ -193,11 +193,19 @@ pub fn strong_family() -> FontFamily {
 
 /// The family whose spaces are those of the script too, so that a whole run is shaped at once.
 #[must_use]
-pub fn right_to_left_family(script: RightToLeft) -> FontFamily {
-    FontFamily::Name(match script {
-        RightToLeft::Arabic => "arabic".into(),
-        RightToLeft::Hebrew => "hebrew".into(),
+pub fn right_to_left_family(script: RightToLeft, strong: bool) -> FontFamily {
+    FontFamily::Name(match (script, strong) {
+        (RightToLeft::Arabic, false) => "arabic".into(),
+        (RightToLeft::Arabic, true) => "arabic-strong".into(),
+        (RightToLeft::Hebrew, false) => "hebrew".into(),
+        (RightToLeft::Hebrew, true) => "hebrew-strong".into(),
     })
+}
+
+/// The family in which emoji come before letters.
+#[must_use]
+pub fn emoji_family() -> FontFamily {
+    FontFamily::Name("emoji".into())
 }
 
 /// An account's own colour, readable as text on the background and under white letters alike.
@@ -261,7 +269,7 @@ fn style(dark_mode: bool) -> Style {
         handle_min_length: 32.0,
         floating: true,
         foreground_color: true,
-        dormant_handle_opacity: 0.12,
+        dormant_handle_opacity: 0.0,
         active_handle_opacity: 0.25,
         interact_handle_opacity: 0.45,
         dormant_background_opacity: 0.0,

@@ -11,6 +11,7 @@ pub mod moderation;
 pub mod rooms;
 pub mod roster;
 pub mod settings;
+pub mod shaping;
 pub mod status_bar;
 pub mod timeline;
 pub mod widgets;

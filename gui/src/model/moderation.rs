@@ -55,7 +55,7 @@ impl ModerationForm {
     pub fn question(&self) -> String {
         let who = format!("{} (@{})", self.nickname, self.username);
         match self.kind {
-            OrderKind::Mute => format!("Mute {who}? He or she reads on, but cannot write."),
+            OrderKind::Mute => format!("Mute {who}? They read on, but cannot write."),
             OrderKind::Ban => format!("Ban {who}? Every peer closes the door at once."),
             OrderKind::Lift => format!("Lift what moderators ordered about {who}?"),
         }

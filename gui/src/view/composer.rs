@@ -13,7 +13,7 @@ use crate::model::session::Chat;
 use crate::text;
 use crate::text::bidi;
 use crate::theme;
-use crate::view::{Focus, ViewState, take_plain_key, widgets};
+use crate::view::{Focus, ViewState, shaping, take_plain_key, widgets};
 
 /// The composer grows up to this many points, then scrolls.
 const GROWS_TO: f32 = 140.0;
@@ -131,7 +131,7 @@ fn field_ui(
             .show(ui, |ui| {
                 let mut layouter = |ui: &Ui, draft: &dyn TextBuffer, width: f32| {
                     let format = TextFormat::simple(theme::body(), p.text);
-                    ui.painter().layout_job(widgets::draft_job(draft.as_str(), &format, width))
+                    ui.painter().layout_job(shaping::draft_job(draft.as_str(), &format, width))
                 };
                 let edit = TextEdit::multiline(&mut value)
                     .id(id)

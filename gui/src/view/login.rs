@@ -33,7 +33,10 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
     let top = ((full.height() - content) / 2.0).max(if is_low { LOW_GAP } else { 24.0 });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(top);
-        let width = theme::LOGIN_WIDTH.min(ui.available_width() - 48.0);
+        // In a low window, the loudest refusal must be seen whole: it gets a wider form.
+        let is_alarming = model.login.refused.as_ref().is_some_and(Explained::is_alarming);
+        let wanted = if is_low && is_alarming { theme::DIALOG_WIDTH } else { theme::LOGIN_WIDTH };
+        let width = wanted.min(ui.available_width() - 48.0);
         let left = ui.max_rect().center().x - width / 2.0;
         let column = Rect::from_min_size(pos2(left, ui.cursor().top()), vec2(width, f32::INFINITY));
         let drawn = ui.scope_builder(
@@ -105,7 +108,7 @@ fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions:
     let came_back = password_ui(ui, model, enabled, state, actions);
     ui.add_space(gap);
     if let Some(refused) = &model.login.refused {
-        let shown = refusal_ui(ui, refused, model.now_ms);
+        let shown = refusal_ui(ui, refused, model.now_ms, gap < GAP);
         if came_back {
             // In a low window the bad news may stand below the edge.
             ui.scroll_to_rect(shown, None);
@@ -294,7 +297,7 @@ fn password_ui(
 }
 
 /// Red, at once and unmistakable. A changed login node gets a louder form that looks like nothing else.
-fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) -> Rect {
+fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Rect {
     let p = theme::palette(ui);
     let loud = refused.is_alarming();
     let stroke = if loud { Stroke::new(2.0, p.red) } else { Stroke::NONE };
@@ -307,21 +310,14 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) -> Rect {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
         if loud {
-            ui.label(RichText::new("STOP").font(theme::headline()).color(p.red));
-            ui.add_space(2.0);
+            stop_ui(ui, refused, is_low, p);
+            return refusal_words_ui(ui, refused, now_ms, p);
         }
         ui.horizontal_top(|ui| {
             ui.label(RichText::new("!").font(theme::strong()).color(p.red));
             ui.vertical(|ui| {
                 widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
-                if let Some(detail) = &refused.detail {
-                    widgets::paragraph(ui, detail, theme::body(), p.text);
-                }
-                widgets::paragraph(ui, &refused.advice, theme::body(), p.text);
-                if let Some(wait) = refused.wait(now_ms) {
-                    let words = format!("Next try in {wait}.");
-                    ui.label(RichText::new(words).font(theme::strong()).color(p.text));
-                }
+                refusal_words_ui(ui, refused, now_ms, p);
             });
         });
     });
@@ -329,6 +325,31 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) -> Rect {
     let response = ui.interact(shown.response.rect, id, Sense::hover());
     widgets::name(&response, AccessRole::Alert, &format!("Refused: {}", refused.code.as_str()));
     shown.response.rect
+}
+
+/// In a low window the title stands beside the word.
+fn stop_ui(ui: &mut Ui, refused: &Explained, is_low: bool, p: Palette) {
+    if !is_low {
+        ui.label(RichText::new("STOP").font(theme::headline()).color(p.red));
+        ui.add_space(2.0);
+        widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
+        return;
+    }
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("STOP").font(theme::headline()).color(p.red));
+        ui.label(RichText::new(&refused.title).font(theme::strong()).color(p.red));
+    });
+}
+
+fn refusal_words_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, p: Palette) {
+    if let Some(detail) = &refused.detail {
+        widgets::paragraph(ui, detail, theme::body(), p.text);
+    }
+    widgets::paragraph(ui, &refused.advice, theme::body(), p.text);
+    if let Some(wait) = refused.wait(now_ms) {
+        let words = format!("Next try in {wait}.");
+        ui.label(RichText::new(words).font(theme::strong()).color(p.text));
+    }
 }
 
 fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Action>) {

@@ -27,7 +27,7 @@ pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Acti
     ui.spacing_mut().item_spacing = vec2(0.0, 0.0);
     let members = chat.members();
     let everybody = chat.status.roster.len();
-    ui.add_space(14.0);
+    ui.add_space(11.0);
     section_ui(ui, &format!("Online · {everybody}"));
     if everybody >= FILTER_FROM || !chat.roster.filter.is_empty() {
         filter_ui(ui, &chat.roster.filter, actions);

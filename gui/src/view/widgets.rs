@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
-use eframe::egui::text::{CCursor, CCursorRange, LayoutJob, TextFormat};
+use eframe::egui::text::{CCursor, CCursorRange, TextFormat};
 use eframe::egui::text_edit::TextEditState;
 use eframe::egui::{
     Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin,
@@ -14,8 +14,8 @@ use lanyard_protocol::ids::AccountId;
 
 use crate::action::Action;
 use crate::text;
-use crate::text::bidi::{self, Piece};
 use crate::theme::{self, Palette};
+use crate::view::shaping;
 
 /// An avatar: the first letter of a name on the account's colour.
 pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str, faded: bool) {
@@ -49,7 +49,7 @@ pub fn badge_width(ui: &Ui, word: &str) -> f32 {
 
 /// Text on one line, elided where the width ends.
 pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
-    let mut job = line_job(text, TextFormat::simple(font, colour));
+    let mut job = shaping::line_job(text, TextFormat::simple(font, colour));
     job.wrap.max_width = width.max(0.0);
     job.wrap.max_rows = 1;
     job.wrap.break_anywhere = true;
@@ -57,46 +57,11 @@ pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) ->
     ui.painter().layout_job(job)
 }
 
-/// A job for one line, in the order of drawing: names and topics may run from right to left.
-pub fn line_job(text: &str, format: TextFormat) -> LayoutJob {
-    if !bidi::runs_to_the_left(text) {
-        return LayoutJob::single_section(text.to_owned(), format);
-    }
-    let mut job = LayoutJob::default();
-    for piece in bidi::line(text) {
-        append_piece(&mut job, text, &piece, format.clone());
-    }
-    job
-}
-
-/// A job for a text that is being typed: in its own order, with the fonts of its scripts.
-pub fn draft_job(text: &str, format: &TextFormat, width: f32) -> LayoutJob {
-    let mut pieces = bidi::line(text);
-    pieces.sort_by_key(|piece| piece.range.start);
-    let mut job = LayoutJob::default();
-    for mut piece in pieces {
-        piece.mirrored = None;
-        append_piece(&mut job, text, &piece, format.clone());
-    }
-    job.wrap.max_width = width;
-    job
-}
-
-fn append_piece(job: &mut LayoutJob, text: &str, piece: &Piece, mut format: TextFormat) {
-    if let Some(script) = piece.script {
-        format.font_id.family = theme::right_to_left_family(script);
-    }
-    match piece.mirrored {
-        Some(mirrored) => job.append(mirrored.encode_utf8(&mut [0; 4]), 0.0, format),
-        None => job.append(text.get(piece.range.clone()).unwrap_or_default(), 0.0, format),
-    }
-}
-
 /// Text that wraps at the width.
 pub fn wrapped(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
     let mut format = TextFormat::simple(font, colour);
     format.line_height = Some(theme::LINE_HEIGHT);
-    let mut job = line_job(text, format);
+    let mut job = shaping::line_job(text, format);
     job.wrap.max_width = width;
     ui.painter().layout_job(job)
 }

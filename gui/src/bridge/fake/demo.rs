@@ -1,6 +1,6 @@
 //! A realm to look at: Hackathon HQ on a morning, with people, rooms and something to read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lanyard_node::event::{
@@ -9,6 +9,8 @@ use lanyard_node::event::{
 };
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
+use crate::action::Action;
+use crate::bridge::acts::{OrderKind, Standing};
 use crate::bridge::fake::{Script, ScriptedBackend};
 use crate::bridge::{BackendEvent, Interface};
 use crate::settings::{KnownRealm, Settings};
@@ -27,6 +29,10 @@ pub enum Scene {
     WrongRealm,
     /// The lobby with several people.
     Chat,
+    /// The same lobby before a moderator's order.
+    Moderate,
+    /// The lobby in which everything is hard to draw.
+    Hard,
     /// Nobody else is there.
     Alone,
 }
@@ -40,6 +46,8 @@ impl Scene {
             "login-refused" => Some(Self::Refused),
             "wrong-realm" => Some(Self::WrongRealm),
             "chat" => Some(Self::Chat),
+            "moderate" => Some(Self::Moderate),
+            "hard" => Some(Self::Hard),
             "alone" => Some(Self::Alone),
             _ => None,
         }
@@ -48,7 +56,7 @@ impl Scene {
     /// Whether the picture is of the inside.
     #[must_use]
     pub fn is_inside(self) -> bool {
-        matches!(self, Self::Chat | Self::Alone)
+        matches!(self, Self::Chat | Self::Moderate | Self::Hard | Self::Alone)
     }
 }
 
@@ -228,19 +236,40 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
         Scene::Login => Ok(Arc::new(status(now_ms, &[0, 1, 2]))),
         Scene::Refused => Err(refused(RefusalCode::BadCredentials, None)),
         Scene::WrongRealm => Err(refused(RefusalCode::WrongRealm, None)),
-        Scene::Chat => Ok(Arc::new(chat_status(now_ms))),
+        Scene::Chat | Scene::Hard => Ok(Arc::new(chat_status(now_ms))),
+        Scene::Moderate => {
+            let mut status = chat_status(now_ms);
+            status.me.role = Role::Moderator;
+            Ok(Arc::new(status))
+        }
         Scene::Alone => Ok(Arc::new(alone_status(now_ms))),
     });
-    if scene == Scene::Chat {
+    if scene == Scene::Hard {
+        script.history = hard_to_draw(now_ms);
+    }
+    if matches!(scene, Scene::Chat | Scene::Moderate) {
         script.history = conversation(now_ms);
         script.unread = (script.history.get(6).map(|message| message.id), 1);
     }
     script
 }
 
+/// What a moderator of the demo realm is about to do.
+#[must_use]
+pub fn order() -> Action {
+    let (username, nickname, _) =
+        PEOPLE.get(2).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    Action::Moderate {
+        kind: OrderKind::Mute,
+        account: account(2),
+        username: username.into(),
+        nickname: nickname.into(),
+    }
+}
+
 /// What happens after the window has joined.
 pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
-    if scene != Scene::Chat {
+    if !matches!(scene, Scene::Chat | Scene::Moderate) {
         return;
     }
     for (person, online) in [(1, true), (3, true), (4, true), (7, false)] {
@@ -255,8 +284,34 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
         message.via = Via::Sync;
         backend.deliver(message);
     }
+    let away = BTreeSet::from([account(4)]);
+    let standing = Standing { away, ..Standing::default() };
     let mut script = backend.script();
-    script.events.push_back(BackendEvent::Lagged);
+    script.events.extend([
+        BackendEvent::Standing(Standing::default()),
+        BackendEvent::Standing(standing),
+        BackendEvent::Lagged,
+    ]);
+}
+
+/// What a window must survive: marks in storms, walls of letters, two directions in one line.
+fn hard_to_draw(now_ms: u64) -> Vec<Arc<ChatMessage>> {
+    let storm: String = "Z".chars().chain(std::iter::repeat_n('\u{0351}', 300)).collect();
+    let texts = [
+        "مرحبا بكم في القاعة الكبيرة، يبدأ العرض الأول في الساعة 14:00 وبعده نلتقي جميعا قرب \
+         الطابعة (الطابق الثاني) ثم نكمل العمل على الشبكة حتى المساء إن شاء الله",
+        "שלום לכולם, ההדגמה מתחילה בשעה 14:00 באולם הגדול (קומה 2), ואחריה נפגשים ליד המדפסת \
+         כדי לסיים את העבודה על הרשת. פרטים: https://docs.example.org/mesh",
+        "English with שלום עולם and صباح الخير in the middle of a sentence that is long enough to wrap.",
+        &storm.repeat(5),
+        &"W".repeat(400),
+        "👍🏽 👩‍🚀 🏳️‍🌈 🇩🇪 🚀 ❤️ 한국어 ไทย हिन्दी ελληνικά",
+    ];
+    let line = |(n, text): (u32, &&str)| {
+        let at = now_ms.saturating_sub(u64::from(100 - n) * MINUTE_MS);
+        Arc::new(message(1 + n as usize, n, text, at))
+    };
+    (0..).zip(&texts).map(line).collect()
 }
 
 fn chat_status(now_ms: u64) -> Status {

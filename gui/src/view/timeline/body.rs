@@ -9,6 +9,7 @@ use eframe::egui::{Color32, FontId, Galley, Pos2, Rect, Ui, Vec2, pos2, vec2};
 use crate::model::markup::{self, Span, SpanKind};
 use crate::text::bidi::{self, LineEnd, Piece};
 use crate::theme;
+use crate::view::shaping;
 use crate::view::timeline::row::RowContext;
 
 /// A text laid out, with what is small behind it.
@@ -129,15 +130,10 @@ impl<'t> Styles<'t> {
         }
         let mut placed = Vec::with_capacity(common.len());
         for (part, font, colour) in common {
-            let family = script.map(theme::right_to_left_family);
-            let font = family.map_or_else(|| font.clone(), |family| FontId::new(font.size, family));
-            let mut format = TextFormat::simple(font, *colour);
+            let mut format = TextFormat::simple(font.clone(), *colour);
             format.line_height = Some(theme::LINE_HEIGHT);
             placed.push((part.clone(), job.text.len()));
-            match piece.and_then(|piece| piece.mirrored) {
-                Some(mirrored) => job.append(mirrored.encode_utf8(&mut [0; 4]), 0.0, format),
-                None => job.append(self.text.get(part).unwrap_or_default(), 0.0, format),
-            }
+            shaping::append(job, self.text.get(part).unwrap_or_default(), piece, format);
         }
         placed
     }
@@ -157,10 +153,17 @@ impl<'t> Styles<'t> {
         let mut job = LayoutJob::default();
         let mut order = Vec::new();
         let mut broken_at = Vec::new();
+        let mut letters = Vec::new();
         for (pieces, end) in lines {
+            let mut letters_of_line = Vec::new();
             for piece in pieces {
-                order.extend(self.append(&mut job, piece.range.clone(), Some(&piece)));
+                for (part, drawn) in self.append(&mut job, piece.range.clone(), Some(&piece)) {
+                    let count = self.text.get(part.clone()).map_or(0, |part| part.chars().count());
+                    letters_of_line.push((count, piece.script.is_some()));
+                    order.push((part, drawn));
+                }
             }
+            letters.push(letters_of_line);
             if end == LineEnd::Space {
                 broken_at.push(job.text.len());
             }
@@ -181,6 +184,7 @@ impl<'t> Styles<'t> {
             job.text.replace_range(*drawn..drawn + part.len(), typed);
         }
         galley.job = Arc::new(job);
+        shaping::even_out(&mut galley, &letters);
         (Arc::new(galley), order)
     }
 }

@@ -11,7 +11,7 @@ use crate::action::Action;
 use crate::model::timeline::{Entry, News, PresenceNote, Row};
 use crate::theme;
 use crate::view::timeline::row::RowContext;
-use crate::view::widgets;
+use crate::view::{shaping, widgets};
 
 /// Names written out before "and 3 others".
 const NAMES_MAX: usize = 3;
@@ -37,7 +37,7 @@ pub(super) fn lay_out_news(ui: &Ui, news: &News, context: &RowContext<'_>) -> Ar
     let width = (context.width - theme::INDENT).max(80.0);
     let mut format = TextFormat::simple(theme::note(), colour);
     format.line_height = Some(theme::NOTE_LINE_HEIGHT);
-    let mut job = widgets::line_job(&news.words, format);
+    let mut job = shaping::line_job(&news.words, format);
     job.wrap.max_width = width;
     ui.painter().layout_job(job)
 }
