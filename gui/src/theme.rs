@@ -47,6 +47,8 @@ pub const DIALOG_WIDTH: f32 = 460.0;
 pub const WINDOW_MIN: Vec2 = vec2(640.0, 420.0);
 /// The window at its first start.
 pub const WINDOW_FIRST: Vec2 = vec2(1120.0, 720.0);
+/// Lines of text are no longer than this, however wide the window is: the eye must find back.
+pub const MEASURE_MAX: f32 = 760.0;
 /// A line of body text.
 pub const LINE_HEIGHT: f32 = 20.0;
 /// A line of a note.

@@ -106,8 +106,15 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             let id = Id::unique(("password", label));
             let field = Field { label, id, hint: "", password: true, right: 0.0 };
             let mut typed = value.to_string();
-            if field.show(ui, &mut typed, !form.sending).changed() {
+            let response = field.show(ui, &mut typed, !form.sending);
+            if response.changed() {
                 actions.push(Action::EditPassword(which, typed));
+            }
+            if which == PasswordField::Old {
+                widgets::focus_if_none(ui, &response);
+            }
+            if widgets::entered(ui, &response) {
+                actions.push(Action::ChangePassword);
             }
             ui.add_space(6.0);
         }

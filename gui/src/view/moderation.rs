@@ -97,6 +97,10 @@ fn reason_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
     if response.changed() {
         actions.push(Action::EditReason(reason));
     }
+    widgets::focus_if_none(ui, &response);
+    if widgets::entered(ui, &response) {
+        actions.push(Action::GiveOrder);
+    }
 }
 
 fn buttons_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {

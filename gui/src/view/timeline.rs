@@ -244,7 +244,8 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
     };
     let header =
         matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
-    let lines = (letters as f32 * LETTER_WIDTH / (context.width - theme::INDENT)).ceil().max(1.0);
+    let width = (context.width - theme::INDENT).clamp(80.0, theme::MEASURE_MAX);
+    let lines = (letters as f32 * LETTER_WIDTH / width).ceil().max(1.0);
     let above = if header { row::GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
     above + lines * theme::LINE_HEIGHT
 }

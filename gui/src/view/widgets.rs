@@ -237,6 +237,18 @@ impl Field<'_> {
     }
 }
 
+/// Gives the keyboard to a dialog's first field when it opens.
+pub fn focus_if_none(ui: &Ui, response: &Response) {
+    if ui.memory(|memory| memory.focused().is_none()) {
+        response.request_focus();
+    }
+}
+
+/// Whether Enter was pressed in a field of one line.
+pub fn entered(ui: &Ui, response: &Response) -> bool {
+    response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
+}
+
 /// A soft ring around what has the keyboard.
 pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect, p: Palette) {
     if response.has_focus() {

@@ -1,6 +1,7 @@
 //! One's own account: the list of devices, and a new password.
 
 use eframe::egui::Key;
+use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::acts::Device;
 use lanyard_gui::bridge::fake::demo;
@@ -65,6 +66,7 @@ fn a_new_password_needs_the_old_one_and_both_times_the_same() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.click("Menu");
     stage.click("Change password");
+    assert!(stage.harness.get_by_label("Old password").is_focused());
     stage.type_into("Old password", "old secret");
     stage.type_into("New password", "short");
     stage.type_into("New password once more", "shart");
@@ -78,7 +80,9 @@ fn a_new_password_needs_the_old_one_and_both_times_the_same() {
     stage.backend.script().acts_fail.push_back("The old password is wrong.".into());
     stage.click("Set the new password");
     assert!(stage.shows("The old password is wrong."));
-    stage.click("Set the new password");
+    stage.harness.get_by_label("New password once more").focus();
+    stage.harness.run();
+    stage.press(Key::Enter);
     assert!(stage.shows("Your password is changed."));
     let script = stage.backend.script();
     let changes: Vec<_> = script

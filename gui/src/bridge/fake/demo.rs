@@ -10,7 +10,7 @@ use lanyard_node::event::{
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
 use crate::action::Action;
-use crate::bridge::acts::{OrderKind, Standing};
+use crate::bridge::acts::{Device, OrderKind, Standing};
 use crate::bridge::fake::{Script, ScriptedBackend};
 use crate::bridge::{BackendEvent, Interface};
 use crate::settings::{KnownRealm, Settings};
@@ -229,6 +229,7 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
             prefix: 24,
         }],
         now_ms,
+        devices: own_devices(now_ms),
         ..Script::default()
     };
     let refused = |code, retry_after_s| Refusal { code, reason: String::new(), retry_after_s };
@@ -312,6 +313,14 @@ fn hard_to_draw(now_ms: u64) -> Vec<Arc<ChatMessage>> {
         Arc::new(message(1 + n as usize, n, text, at))
     };
     (0..).zip(&texts).map(line).collect()
+}
+
+fn own_devices(now_ms: u64) -> Vec<Device> {
+    let own = |number: u64, this, last_seen_ms| {
+        let peer = device(usize::try_from(number).unwrap_or_default());
+        Device { number, peer, this, online: this, last_seen_ms }
+    };
+    vec![own(1, true, now_ms), own(2, false, now_ms.saturating_sub(26 * HOUR_MS))]
 }
 
 fn chat_status(now_ms: u64) -> Status {

@@ -57,7 +57,7 @@ pub fn lay_out_body<'t>(
     context: &RowContext<'_>,
 ) -> Body<'t> {
     let p = context.palette;
-    let width = (context.width - theme::INDENT).max(80.0);
+    let width = (context.width - theme::INDENT).clamp(80.0, theme::MEASURE_MAX);
     let spans = markup::spans(text, context.my_names);
     let styles = Styles::new(text, &spans, context);
     let (galley, order) = if bidi::runs_to_the_left(text) {

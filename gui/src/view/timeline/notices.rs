@@ -34,7 +34,7 @@ pub(super) fn divider_ui(ui: &Ui, rect: Rect, word: &str, line: Color32, colour:
 pub(super) fn lay_out_news(ui: &Ui, news: &News, context: &RowContext<'_>) -> Arc<Galley> {
     let p = context.palette;
     let colour = if news.grave { p.text } else { p.dim };
-    let width = (context.width - theme::INDENT).max(80.0);
+    let width = (context.width - theme::INDENT).clamp(80.0, theme::MEASURE_MAX);
     let mut format = TextFormat::simple(theme::note(), colour);
     format.line_height = Some(theme::NOTE_LINE_HEIGHT);
     let mut job = shaping::line_job(&news.words, format);
