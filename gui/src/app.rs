@@ -82,6 +82,7 @@ impl Window {
             }
         }
         self.perform(ctx, effects);
+        self.take_zoom(ctx);
         self.update_title(ctx);
         self.sleep_until_times_change(ctx);
     }
@@ -145,6 +146,14 @@ impl Window {
             }
             // An answer may lie ready already; without this it would wait for the next event.
             ctx.request_repaint();
+        }
+    }
+
+    /// Ctrl and plus or minus are egui's own keys; what they choose is kept like any other setting.
+    fn take_zoom(&mut self, ctx: &Context) {
+        let percent = theme::zoom_percent(ctx);
+        if percent != self.model.settings.zoom_percent {
+            self.act(ctx, Action::SetZoom(percent));
         }
     }
 

@@ -253,6 +253,14 @@ pub fn apply(ctx: &Context, settings: &Settings) {
     ctx.set_zoom_factor(f32::from(settings.zoom_percent) / 100.0);
 }
 
+/// The size in use, in percent.
+#[must_use]
+pub fn zoom_percent(ctx: &Context) -> u16 {
+    // Never negative, and far below the limit: a cast would do, if casts were allowed.
+    let percent = (ctx.zoom_factor() * 100.0).round();
+    (0..=500_u16).find(|whole| f32::from(*whole) >= percent).unwrap_or(500)
+}
+
 fn style(dark_mode: bool) -> Style {
     let text_styles = [
         (TextStyle::Body, body()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::Key;
+use eframe::egui::{Key, vec2};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::bridge::{BackendEvent, Command};
@@ -142,6 +142,19 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
         assert!(stage.shows_part(next), "{next}: {:?}", stage.labels());
         assert_eq!(stage.shows("STOP"), code == RefusalCode::WrongRealm);
         assert!(stage.harness.get_by_label("Password").is_focused());
+    }
+}
+
+#[test]
+fn the_loudest_refusal_is_seen_whole_in_the_smallest_window() {
+    let size = vec2(640.0, 420.0);
+    let script = refused(RefusalCode::WrongRealm, None);
+    let mut stage = Stage::at_login_sized(script, demo::settings(), size);
+    stage.type_into("Password", "secret");
+    stage.press(Key::Enter);
+    for label in ["STOP", "Refused: wrong-realm", "Sign in all the same", "Password"] {
+        let rect = stage.harness.get_by_label(label).rect();
+        assert!(rect.top() >= 0.0 && rect.bottom() <= size.y, "{label}: {rect:?}");
     }
 }
 

@@ -22,6 +22,8 @@ mod login;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod stage;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use eframe::egui::{Event, ImeEvent, Key, Modifiers, OutputCommand, Vec2, ViewportId, vec2};
+use eframe::egui::{
+    Event, ImeEvent, Key, Modifiers, OutputCommand, PointerButton, Pos2, Vec2, ViewportId, vec2,
+};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use jiff::tz::TimeZone;
@@ -52,6 +54,10 @@ impl Stage {
     /// At the login window.
     pub(crate) fn at_login(script: Script, settings: Settings) -> Self {
         Self::with_size(script, settings, vec2(1120.0, 720.0))
+    }
+
+    pub(crate) fn at_login_sized(script: Script, settings: Settings, size: Vec2) -> Self {
+        Self::with_size(script, settings, size)
     }
 
     /// In the demo realm, with these people, Ada being oneself.
@@ -118,6 +124,11 @@ impl Stage {
         stage
     }
 
+    /// The settings on disk.
+    pub(crate) fn saved_settings(&self) -> Settings {
+        Settings::load(self.backstage.profile.path())
+    }
+
     /// Lets time pass.
     pub(crate) fn pass_ms(&mut self, ms: u64) {
         self.clock.set(self.clock.get() + ms);
@@ -143,6 +154,48 @@ impl<B> Stage<B> {
     pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.harness.run();
+    }
+
+    /// Lets the mouse rest on something until a tooltip shows.
+    pub(crate) fn hover(&mut self, label: &str) {
+        self.harness.get_by_label(label).hover();
+        self.harness.run();
+        self.harness.run_steps(8);
+    }
+
+    /// Drags the mouse from one place to another.
+    pub(crate) fn drag(&mut self, from: Pos2, to: Pos2) {
+        let button = |pos, pressed| Event::PointerButton {
+            pos,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        for event in [Event::PointerMoved(from), button(from, true)] {
+            self.harness.event(event);
+        }
+        self.harness.step();
+        self.harness.event(Event::PointerMoved(from + (to - from) / 2.0));
+        self.harness.step();
+        self.harness.event(Event::PointerMoved(to));
+        self.harness.step();
+        self.harness.event(button(to, false));
+        self.harness.step();
+    }
+
+    /// What the copy key puts on the clipboard.
+    pub(crate) fn copied(&mut self) -> String {
+        self.harness.event(Event::Copy);
+        let mut copied = String::new();
+        for _ in 0..3 {
+            self.harness.step();
+            for command in self.commands() {
+                if let OutputCommand::CopyText(text) = command {
+                    copied = text;
+                }
+            }
+        }
+        copied
     }
 
     /// Clicks with the other mouse button.

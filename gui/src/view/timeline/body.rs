@@ -22,7 +22,7 @@ pub struct Body<'t> {
     /// The send state, and where it stands from the body's corner.
     pub state: Option<(Arc<Galley>, Vec2)>,
     galley: Arc<Galley>,
-    /// Where each part of the text stands in the galley; empty if both are the same.
+    /// At which letter of the galley each part of the text begins; empty if both are the same.
     order: Vec<(Range<usize>, usize)>,
 }
 
@@ -36,12 +36,17 @@ impl Body<'_> {
     /// The rectangles, at least one a line, that a part of the text covers.
     #[must_use]
     pub fn places_of(&self, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
+        let letters =
+            |range: Range<usize>| self.text.get(range).map_or(0, |part| part.chars().count());
         if self.order.is_empty() {
-            return places_in(&self.galley, bytes, at);
+            let first = letters(0..bytes.start);
+            let last = first + letters(bytes);
+            return places_in(&self.galley, first..last, at);
         }
         let common = |(part, drawn): &(Range<usize>, usize)| {
             let (start, end) = (part.start.max(bytes.start), part.end.min(bytes.end));
-            (start < end).then(|| drawn + start - part.start..drawn + end - part.start)
+            let first = drawn + letters(part.start..start);
+            (start < end).then(|| first..first + letters(start..end))
         };
         let parts = self.order.iter().filter_map(common);
         parts.flat_map(|part| places_in(&self.galley, part, at)).collect()
@@ -109,13 +114,13 @@ impl<'t> Styles<'t> {
         Self { text, parts }
     }
 
-    /// Appends a range of the text, drawn as `piece` says; says where each part of it went.
+    /// Appends a range of the text, drawn as `piece` says; names its parts in the order of drawing.
     fn append(
         &self,
         job: &mut LayoutJob,
         range: Range<usize>,
         piece: Option<&Piece>,
-    ) -> Vec<(Range<usize>, usize)> {
+    ) -> Vec<Range<usize>> {
         let mut common: Vec<_> = self
             .parts
             .iter()
@@ -124,77 +129,72 @@ impl<'t> Styles<'t> {
             })
             .filter(|(part, ..)| !part.is_empty())
             .collect();
-        let script = piece.and_then(|piece| piece.script);
-        if script.is_some() {
+        if piece.is_some_and(|piece| piece.script.is_some()) {
             common.reverse();
         }
-        let mut placed = Vec::with_capacity(common.len());
-        for (part, font, colour) in common {
-            let mut format = TextFormat::simple(font.clone(), *colour);
+        for (part, font, colour) in &common {
+            let mut format = TextFormat::simple((*font).clone(), **colour);
             format.line_height = Some(theme::LINE_HEIGHT);
-            placed.push((part.clone(), job.text.len()));
-            shaping::append(job, self.text.get(part).unwrap_or_default(), piece, format);
+            shaping::append(job, self.part(part.clone()), piece, format);
         }
-        placed
+        common.into_iter().map(|(part, ..)| part).collect()
+    }
+
+    fn part(&self, range: Range<usize>) -> &str {
+        self.text.get(range).unwrap_or_default()
+    }
+
+    fn width_of(&self, ui: &Ui, range: Range<usize>) -> f32 {
+        let mut job = LayoutJob::default();
+        for mut piece in bidi::line(self.part(range.clone())) {
+            piece.range = piece.range.start + range.start..piece.range.end + range.start;
+            self.append(&mut job, piece.range.clone(), Some(&piece));
+        }
+        ui.painter().layout_job(job).size().x
     }
 
     /// Breaks the lines in reading order, then draws each from left to right.
     fn lay_out_both_ways(&self, ui: &Ui, width: f32) -> (Arc<Galley>, Vec<(Range<usize>, usize)>) {
-        let lines = bidi::lines(self.text, width - 1.0, |range| {
-            let mut job = LayoutJob::default();
-            let word = self.text.get(range.clone()).unwrap_or_default();
-            for mut piece in bidi::line(word) {
-                let part = piece.range.start + range.start..piece.range.end + range.start;
-                piece.range = part.clone();
-                self.append(&mut job, part, Some(&piece));
-            }
-            ui.painter().layout_job(job).size().x
-        });
+        let lines = bidi::lines(self.text, width - 1.0, |range| self.width_of(ui, range));
         let mut job = LayoutJob::default();
-        let mut order = Vec::new();
-        let mut broken_at = Vec::new();
-        let mut letters = Vec::new();
+        let (mut order, mut letters, mut typed) = (Vec::new(), Vec::new(), String::new());
+        let mut drawn = 0;
         for (pieces, end) in lines {
             let mut letters_of_line = Vec::new();
-            for piece in pieces {
-                for (part, drawn) in self.append(&mut job, piece.range.clone(), Some(&piece)) {
-                    let count = self.text.get(part.clone()).map_or(0, |part| part.chars().count());
+            let starts = pieces.iter().map(|piece| piece.range.start).min();
+            let ends = pieces.iter().map(|piece| piece.range.end).max();
+            for piece in &pieces {
+                for part in self.append(&mut job, piece.range.clone(), Some(piece)) {
+                    let count = self.part(part.clone()).chars().count();
                     letters_of_line.push((count, piece.script.is_some()));
                     order.push((part, drawn));
+                    drawn += count;
                 }
             }
             letters.push(letters_of_line);
-            if end == LineEnd::Space {
-                broken_at.push(job.text.len());
-            }
+            typed.push_str(self.part(starts.unwrap_or(0)..ends.unwrap_or(0)));
             if end != LineEnd::Text {
                 let mut format = TextFormat::simple(theme::body(), Color32::PLACEHOLDER);
                 format.line_height = Some(theme::LINE_HEIGHT);
                 job.append("\n", 0.0, format);
+                typed.push(if end == LineEnd::Space { ' ' } else { '\n' });
+                drawn += 1;
             }
         }
         let mut galley = Arc::unwrap_or_clone(ui.painter().layout_job(job));
-        // Whoever copies the text gets the spaces and brackets that were typed.
-        let mut job = Arc::unwrap_or_clone(galley.job);
-        for at in broken_at {
-            job.text.replace_range(at..=at, " ");
-        }
-        for (part, drawn) in &order {
-            let typed = self.text.get(part.clone()).unwrap_or_default();
-            job.text.replace_range(*drawn..drawn + part.len(), typed);
-        }
-        galley.job = Arc::new(job);
+        // Whoever copies a line gets it as it was typed; a line has as many letters either way.
+        let job = Arc::unwrap_or_clone(galley.job);
+        galley.job = Arc::new(LayoutJob { text: typed, ..job });
         shaping::even_out(&mut galley, &letters);
         (Arc::new(galley), order)
     }
 }
 
-fn places_in(galley: &Galley, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
-    let chars_before =
-        |byte: usize| galley.text().get(..byte).map_or(0, |head| head.chars().count());
-    let (first, last) = (chars_before(bytes.start), chars_before(bytes.end));
-    let begin = galley.pos_from_cursor(CCursor::new(first));
-    let end = galley.pos_from_cursor(CCursor { prefer_next_row: false, ..CCursor::new(last) });
+/// The rectangles of a range of letters.
+fn places_in(galley: &Galley, letters: Range<usize>, at: Pos2) -> Vec<Rect> {
+    let begin = galley.pos_from_cursor(CCursor::new(letters.start));
+    let last = CCursor { prefer_next_row: false, ..CCursor::new(letters.end) };
+    let end = galley.pos_from_cursor(last);
     let mut places = Vec::new();
     for row in &galley.rows {
         let line = row.rect();

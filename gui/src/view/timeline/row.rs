@@ -267,8 +267,11 @@ fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowCont
         (false, true) => format!("{time} · arrived late"),
         (false, false) => time,
     };
-    let words = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
-    widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), words, p.faint);
+    let laid = ui.painter().layout_no_wrap(words.clone(), theme::note(), p.faint);
+    let place = Rect::from_min_size(pos2(x, middle - laid.size().y / 2.0), laid.size());
+    widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), laid, p.faint);
+    let badge = role_badge(author.role).map_or_else(String::new, |badge| format!("{badge}, "));
+    widgets::spoken(ui, place, id.with("when"), &format!("{badge}{words}"));
 }
 
 fn body_ui(
