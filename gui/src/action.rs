@@ -98,6 +98,8 @@ pub enum Action {
     SetNotifications(bool),
     /// Turns sounds on or off.
     SetSounds(bool),
+    /// Lets the system's keyring keep the password, or not.
+    KeepPassword(bool),
 }
 
 /// A field of the login window.

@@ -67,6 +67,12 @@ impl Window {
         }
     }
 
+    /// Does what a fresh window does first.
+    pub fn begin(&mut self, ctx: &Context) {
+        let effects = self.model.recall_password();
+        self.perform(ctx, effects);
+    }
+
     /// Takes what has happened since the last frame.
     pub fn logic(&mut self, ctx: &Context) {
         let attention =

@@ -5,6 +5,7 @@
 
 pub mod acts;
 pub mod fake;
+pub mod keyring;
 pub mod node;
 
 use std::net::IpAddr;
@@ -17,7 +18,9 @@ use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::link::JoinLink;
 
-use crate::bridge::acts::{Device, Moderation, PasswordChange, Sanction, Standing};
+use crate::bridge::acts::{
+    Device, Holder, KeyringOrder, Moderation, PasswordChange, Sanction, Standing,
+};
 
 /// Something that joins a realm and chats: a real node, or a script.
 pub trait Backend {
@@ -80,6 +83,8 @@ pub enum Command {
     ListDevices,
     /// Log one of the own devices out.
     LogOutDevice(u64),
+    /// Ask the system's keyring.
+    Keyring(KeyringOrder),
 }
 
 /// Everything needed to join.
@@ -162,6 +167,15 @@ pub enum BackendEvent {
     Devices(Result<Vec<Device>, String>),
     /// The answer to [`Command::LogOutDevice`].
     DeviceLoggedOut(Result<(), String>),
+    /// The answer to [`KeyringOrder::Recall`]; `None` if the keyring knows none.
+    PasswordRecalled {
+        /// Whose.
+        holder: Holder,
+        /// The password, or a sentence.
+        result: Result<Option<Password>, String>,
+    },
+    /// The answer to the keyring's other orders; the error is a sentence.
+    KeyringDone(Result<(), String>),
     /// The system asks the program to end.
     Terminate,
 }

@@ -198,6 +198,7 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
         }
     };
     let mut window = Window::new(model, backend, notifier, clock, profile);
+    window.begin(ctx);
     if signs_in {
         window.act(ctx, Action::SignIn);
     }

@@ -12,6 +12,7 @@ pub mod login;
 pub mod markup;
 pub mod moderation;
 pub mod news;
+pub mod passwords;
 pub mod refusal;
 pub mod rooms;
 pub mod roster;
@@ -190,6 +191,7 @@ impl Model {
                 }
                 self.session = Session::In(Box::new(chat));
                 (self.active_ms, self.away) = (self.now_ms, false);
+                effects.extend(self.keep_password());
                 self.login.password.clear();
                 self.login.password_shown = false;
                 self.login.refused = None;
@@ -203,6 +205,9 @@ impl Model {
                 vec![Effect::FocusPassword]
             }
             BackendEvent::Terminate => vec![Effect::Close],
+            event @ (BackendEvent::PasswordRecalled { .. } | BackendEvent::KeyringDone(_)) => {
+                self.keyring_answered(event)
+            }
             event => self.apply_inside(event),
         }
     }
@@ -215,7 +220,10 @@ impl Model {
                 if let Some(realm) = self.settings.realms.get(at) {
                     self.login.pick(realm.clone());
                 }
-                return vec![Effect::FocusPassword];
+                self.login.password.clear();
+                let mut effects = self.recall_password();
+                effects.push(Effect::FocusPassword);
+                return effects;
             }
             Action::UseJoinLink => {
                 self.login.realm = None;
@@ -240,12 +248,14 @@ impl Model {
                 self.dialog = None;
                 self.login = Login::remembered(&self.settings);
                 effects.push(Effect::Backend(Command::Leave));
+                effects.extend(self.recall_password());
                 return effects;
             }
             Action::Show(dialog) => return self.show(dialog),
             Action::Fold(panel, open) => self.unfolded = open.then_some(panel),
             Action::OpenLink(url) => return vec![Effect::OpenLink(url)],
             Action::Copy(text) => return vec![Effect::Copy(text)],
+            Action::KeepPassword(kept) => return self.use_keyring(kept),
             Action::SetTheme(_)
             | Action::SetZoom(_)
             | Action::SetNotifications(_)

@@ -70,6 +70,9 @@ pub fn root_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut 
             login::login_ui(ui, model, state, actions);
             if model.dialog == Some(Dialog::Settings) {
                 settings::settings_ui(ui, model, actions);
+                if ui.input(|input| input.key_pressed(Key::Escape)) {
+                    actions.push(Action::Show(None));
+                }
             }
         }
         Session::In(chat) => {

@@ -104,3 +104,23 @@ pub struct Device {
     /// When it was last seen, unix milliseconds; 0 if never.
     pub last_seen_ms: u64,
 }
+
+/// Whose password it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The realm.
+    pub realm: PeerKey,
+    /// The unique name there.
+    pub username: String,
+}
+
+/// What is asked of the system's keyring.
+#[derive(Debug)]
+pub enum KeyringOrder {
+    /// Look a password up.
+    Recall(Holder),
+    /// Keep it.
+    Keep(Holder, Password),
+    /// Forget it.
+    Forget(Holder),
+}

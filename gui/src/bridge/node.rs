@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::bridge::acts::Standing;
+use crate::bridge::keyring::Keyring;
 use crate::bridge::{Backend, BackendEvent, Command, Interface, JoinOrder};
 use crate::model::session::PAGE_LEN;
 
@@ -35,6 +36,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 pub struct NodeBackend {
     commands: mpsc::Sender<Order>,
     events: mpsc::Receiver<BackendEvent>,
+    keyring: Keyring,
     /// Answers to commands that could not even be handed over.
     returned: VecDeque<BackendEvent>,
     runtime: Option<Runtime>,
@@ -65,14 +67,21 @@ impl NodeBackend {
         let (commands, orders) = mpsc::channel(COMMANDS_MAX);
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let outlet = Outlet { events, wake: Arc::new(wake) };
+        let wake = Arc::clone(&outlet.wake);
+        let keyring = Keyring::start(move || wake())?;
         runtime.spawn(wait_for_signals(outlet.clone()));
         runtime.spawn(supervise(orders, outlet));
-        Ok(Self { commands, events: received, returned: VecDeque::new(), runtime: Some(runtime) })
+        let returned = VecDeque::new();
+        Ok(Self { commands, events: received, keyring, returned, runtime: Some(runtime) })
     }
 }
 
 impl Backend for NodeBackend {
     fn dispatch(&mut self, command: Command) {
+        let command = match command {
+            Command::Keyring(order) => return self.keyring.dispatch(order),
+            command => command,
+        };
         let Err(error) = self.commands.try_send(Order::Command(command)) else { return };
         tracing::warn!("The node does not keep up with the window's commands");
         let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) =
@@ -85,7 +94,8 @@ impl Backend for NodeBackend {
     }
 
     fn try_next(&mut self) -> Option<BackendEvent> {
-        self.returned.pop_front().or_else(|| self.events.try_recv().ok())
+        let returned = self.returned.pop_front();
+        returned.or_else(|| self.events.try_recv().ok()).or_else(|| self.keyring.try_next())
     }
 
     fn shut_down(&mut self) {
@@ -318,8 +328,11 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
                 tokio::spawn(ask_login_node(node.clone(), command, outlet.clone()));
             }
             // The supervisor keeps these for itself.
-            Command::Join(_) | Command::CancelJoin | Command::Leave | Command::LookAtInterfaces => {
-            }
+            Command::Join(_)
+            | Command::CancelJoin
+            | Command::Leave
+            | Command::LookAtInterfaces
+            | Command::Keyring(_) => {}
         }
     }
 }

@@ -40,8 +40,22 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         if widgets::switch(ui, "Sounds", "With each notification", settings.sounds) {
             actions.push(Action::SetSounds(!settings.sounds));
         }
+        keyring_ui(ui, model, actions);
         fonts_ui(ui, model);
     });
+}
+
+fn keyring_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    group_ui(ui, "Signing in");
+    let used = model.settings.keep_password;
+    let note = "Whoever can unlock this computer's keyring can sign in as you";
+    if widgets::switch(ui, "Keep my password in the keyring", note, used) {
+        actions.push(Action::KeepPassword(!used));
+    }
+    if let Some(trouble) = model.login.keyring_trouble.as_ref().filter(|_| used) {
+        let red = theme::palette(ui).red;
+        widgets::paragraph(ui, trouble, theme::note(), red);
+    }
 }
 
 fn fonts_ui(ui: &mut Ui, model: &Model) {

@@ -18,6 +18,8 @@ mod input;
 #[cfg(test)]
 mod keyboard;
 #[cfg(test)]
+mod keyring;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod programs;

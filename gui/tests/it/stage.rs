@@ -108,7 +108,10 @@ impl Stage {
             Box::new(move || reading.get()),
             path,
         );
-        let harness = harness(window, size);
+        let mut harness = harness(window, size);
+        let ctx = harness.ctx.clone();
+        harness.state_mut().begin(&ctx);
+        harness.run();
         Self { harness, backstage: Scripted { backend, clock, profile } }
     }
 
