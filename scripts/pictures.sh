@@ -80,3 +80,5 @@ picture login-refused-dark login-refused dark
 picture chat-light chat light
 picture chat-dark chat dark
 picture alone-light alone light
+picture order-dark moderate dark
+picture scripts-light scripts light

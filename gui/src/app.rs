@@ -71,6 +71,8 @@ impl Window {
     pub fn begin(&mut self, ctx: &Context) {
         let effects = self.model.recall_password();
         self.perform(ctx, effects);
+        let is_known = self.model.login.realm.is_some();
+        self.view.focus = Some(if is_known { Focus::Password } else { Focus::Link });
     }
 
     /// Takes what has happened since the last frame.

@@ -45,6 +45,8 @@ pub enum Focus {
     Composer,
     /// The password field.
     Password,
+    /// The field for the join link.
+    Link,
 }
 
 impl ViewState {

@@ -16,12 +16,13 @@ use crate::theme::{self, Palette};
 use crate::view::widgets::{self, Field};
 use crate::view::{Focus, ViewState};
 
-const GAP: f32 = 14.0;
+/// Between fields, beside the space that every label has above it.
+const GAP: f32 = 10.5;
 const EMBLEM_HEIGHT: f32 = 64.0;
 /// In a lower window the form needs the space.
 const EMBLEM_FROM: f32 = 560.0;
 /// What surrounds the form in such a window.
-const LOW_GAP: f32 = 10.0;
+const LOW_GAP: f32 = 8.0;
 
 /// Draws the login window.
 pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
@@ -67,7 +68,7 @@ fn emblem_ui(ui: &mut Ui, p: Palette) {
     ui.add_space(8.0);
     ui.vertical_centered(|ui| {
         ui.label(RichText::new("Lanyard").font(theme::headline()).color(p.text));
-        ui.add_space(6.0);
+        ui.add_space(10.0);
         ui.label(
             RichText::new("Sign in to a place on your network").font(theme::body()).color(p.dim),
         );
@@ -101,7 +102,7 @@ fn paint_emblem(ui: &Ui, top: Pos2, p: Palette) {
 fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions: &mut Vec<Action>) {
     let enabled = matches!(model.session, Session::Out);
     let submitted = enabled && enter_in_a_field(ui);
-    place_ui(ui, model, enabled, actions);
+    place_ui(ui, model, enabled, state, actions);
     ui.add_space(gap);
     names_ui(ui, model, enabled, actions);
     ui.add_space(gap);
@@ -148,7 +149,13 @@ fn edit(
     response
 }
 
-fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
+fn place_ui(
+    ui: &mut Ui,
+    model: &Model,
+    enabled: bool,
+    state: &mut ViewState,
+    actions: &mut Vec<Action>,
+) {
     if model.login.realm.is_some() {
         return known_place_ui(ui, model, enabled, actions);
     }
@@ -159,7 +166,10 @@ fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
         password: false,
         right: 0.0,
     };
-    edit(ui, &field, &model.login.link, LoginField::Link, enabled, actions);
+    let response = edit(ui, &field, &model.login.link, LoginField::Link, enabled, actions);
+    if enabled && state.take_focus(Focus::Link) {
+        response.request_focus();
+    }
     if let Some((name, host)) = model.login.place() {
         let p = theme::palette(ui);
         ui.add_space(theme::GRID);

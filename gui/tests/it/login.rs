@@ -59,6 +59,14 @@ fn enter_submits_and_the_password_is_forgotten() {
 }
 
 #[test]
+fn the_keyboard_is_where_typing_begins() {
+    let stage = Stage::at_login(script(), Settings::default());
+    assert!(stage.harness.get_by_label("Join link").is_focused());
+    let stage = Stage::at_login(script(), demo::settings());
+    assert!(stage.harness.get_by_label("Password").is_focused());
+}
+
+#[test]
 fn tab_goes_through_the_form_in_reading_order() {
     let mut stage = Stage::at_login(admitted(), Settings::default());
     stage.harness.get_by_label("Join link").focus();

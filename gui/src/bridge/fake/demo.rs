@@ -31,8 +31,8 @@ pub enum Scene {
     Chat,
     /// The same lobby before a moderator's order.
     Moderate,
-    /// The lobby in which everything is hard to draw.
-    Hard,
+    /// The lobby in many scripts.
+    Scripts,
     /// Nobody else is there.
     Alone,
 }
@@ -47,7 +47,7 @@ impl Scene {
             "wrong-realm" => Some(Self::WrongRealm),
             "chat" => Some(Self::Chat),
             "moderate" => Some(Self::Moderate),
-            "hard" => Some(Self::Hard),
+            "scripts" => Some(Self::Scripts),
             "alone" => Some(Self::Alone),
             _ => None,
         }
@@ -56,7 +56,7 @@ impl Scene {
     /// Whether the picture is of the inside.
     #[must_use]
     pub fn is_inside(self) -> bool {
-        matches!(self, Self::Chat | Self::Moderate | Self::Hard | Self::Alone)
+        matches!(self, Self::Chat | Self::Moderate | Self::Scripts | Self::Alone)
     }
 }
 
@@ -237,7 +237,7 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
         Scene::Login => Ok(Arc::new(status(now_ms, &[0, 1, 2]))),
         Scene::Refused => Err(refused(RefusalCode::BadCredentials, None)),
         Scene::WrongRealm => Err(refused(RefusalCode::WrongRealm, None)),
-        Scene::Chat | Scene::Hard => Ok(Arc::new(chat_status(now_ms))),
+        Scene::Chat | Scene::Scripts => Ok(Arc::new(chat_status(now_ms))),
         Scene::Moderate => {
             let mut status = chat_status(now_ms);
             status.me.role = Role::Moderator;
@@ -245,8 +245,8 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
         }
         Scene::Alone => Ok(Arc::new(alone_status(now_ms))),
     });
-    if scene == Scene::Hard {
-        script.history = hard_to_draw(now_ms);
+    if scene == Scene::Scripts {
+        script.history = in_many_scripts(now_ms);
     }
     if matches!(scene, Scene::Chat | Scene::Moderate) {
         script.history = conversation(now_ms);
@@ -295,22 +295,26 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
     ]);
 }
 
-/// What a window must survive: marks in storms, walls of letters, two directions in one line.
-fn hard_to_draw(now_ms: u64) -> Vec<Arc<ChatMessage>> {
-    let storm: String = "Z".chars().chain(std::iter::repeat_n('\u{0351}', 300)).collect();
+/// Both directions of writing, wrapped and within one line, and signs of all kinds.
+fn in_many_scripts(now_ms: u64) -> Vec<Arc<ChatMessage>> {
     let texts = [
-        "مرحبا بكم في القاعة الكبيرة، يبدأ العرض الأول في الساعة 14:00 وبعده نلتقي جميعا قرب \
-         الطابعة (الطابق الثاني) ثم نكمل العمل على الشبكة حتى المساء إن شاء الله",
-        "שלום לכולם, ההדגמה מתחילה בשעה 14:00 באולם הגדול (קומה 2), ואחריה נפגשים ליד המדפסת \
-         כדי לסיים את העבודה על הרשת. פרטים: https://docs.example.org/mesh",
-        "English with שלום עולם and صباح الخير in the middle of a sentence that is long enough to wrap.",
-        &storm.repeat(5),
-        &"W".repeat(400),
-        "👍🏽 👩‍🚀 🏳️‍🌈 🇩🇪 🚀 ❤️ 한국어 ไทย हिन्दी ελληνικά",
+        (
+            5,
+            "مرحبا بكم في القاعة الكبيرة، يبدأ العرض الأول في الساعة 14:00 وبعده نلتقي جميعا قرب \
+             الطابعة (الطابق الثاني) ثم نكمل العمل على الشبكة حتى المساء إن شاء الله",
+        ),
+        (
+            3,
+            "שלום לכולם, ההדגמה מתחילה בשעה 14:00 באולם הגדול (קומה 2), ואחריה נפגשים ליד המדפסת \
+             כדי לסיים את העבודה על הרשת. פרטים: https://docs.example.org/mesh",
+        ),
+        (2, "Both in one line: שלום עולם means hello world, and so does مرحبا بالعالم, I am told."),
+        (1, "大家早上好！会议在二楼举行。日本語も大丈夫です。한국어도 돼요. 🎉"),
+        (4, "Γειά σας, привет, नमस्ते, สวัสดี, שלום, xin chào 👋🏽 👩‍🚀 🏳️‍🌈 🇰🇪 ❤️"),
     ];
-    let line = |(n, text): (u32, &&str)| {
-        let at = now_ms.saturating_sub(u64::from(100 - n) * MINUTE_MS);
-        Arc::new(message(1 + n as usize, n, text, at))
+    let line = |(n, (person, text)): (u32, &(usize, &str))| {
+        let at = now_ms.saturating_sub(u64::from(25 - 4 * n) * MINUTE_MS);
+        Arc::new(message(*person, n, text, at))
     };
     (0..).zip(&texts).map(line).collect()
 }
