@@ -1,9 +1,11 @@
-//! The decision: name, password and device key in, ticket or denial out. Renewals and new passwords too.
+//! The decision: name, password and device key in, ticket or denial out. Renewals, new passwords and the owner's
+//! devices too.
 //!
 //! A denial is an outcome and not an error; an error is a fault of this machine, and the asker learns only
 //! that it should try again. Whoever has not shown the right password learns nothing about an account:
 //! a name that does not exist costs one Argon2 check, counts as a failure and gets the same reply.
 
+mod devices;
 mod grant;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use lanyard_protocol::login::{ChangePassword, Denial, DenialCode, Login, Reply, Request};
+use lanyard_protocol::login::{
+    ChangePassword, Denial, DenialCode, DevicesReply, Login, Reply, Request,
+};
 use zeroize::Zeroizing;
 
 use crate::member::Member;
@@ -21,7 +25,7 @@ use crate::password::{Check, Password, PasswordError};
 use crate::policy::PublishError;
 use crate::store::accounts::{self, Account};
 use crate::store::thread::StoreHandle;
-use crate::store::{Store, StoreError, devices};
+use crate::store::{Store, StoreError, devices as device_rows};
 use crate::throttle::{Gate, Passed, Throttle};
 use grant::{Act, Granted, SignIn, Signer, Visit};
 
@@ -56,6 +60,26 @@ pub struct Office {
     throttle: Mutex<Throttle>,
     realm_key: Arc<SigningKey>,
     member: Arc<dyn Member>,
+}
+
+/// What the desk answers: each request has its kind of reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// To who asks for a ticket.
+    Pass(Reply),
+    /// To who asks about devices.
+    Devices(DevicesReply),
+}
+
+impl Answer {
+    /// The bytes on the wire.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Pass(reply) => reply.to_bytes(),
+            Self::Devices(reply) => reply.to_bytes(),
+        }
+    }
 }
 
 /// What the first look at the database says.
@@ -95,23 +119,34 @@ impl Office {
         from: SocketAddr,
         request: Request,
         clock: impl Fn() -> u64,
-    ) -> Reply {
+    ) -> Answer {
         let clock_ms = clock();
         let visit = Visit { peer, from, nickname: None, device_label: None, clock_ms };
         let answered = match request {
-            Request::Login(login) => self.login(visit, login, clock).await,
-            Request::Renew(renew) => self.renew(visit, renew.account).await,
-            Request::ChangePassword(change) => self.change_password(visit, change, clock).await,
-            Request::Unknown(_op) => return denied(DenialCode::Unsupported, String::new(), None),
+            Request::Login(login) => self.login(visit, login, clock).await.map(Answer::Pass),
+            Request::Renew(renew) => self.renew(visit, renew.account).await.map(Answer::Pass),
+            Request::ChangePassword(change) => {
+                self.change_password(visit, change, clock).await.map(Answer::Pass)
+            }
+            Request::ListDevices(list) => {
+                self.list_devices(visit, list.account).await.map(Answer::Devices)
+            }
+            Request::LogOutDevice(out) => {
+                self.log_out(visit, out.account, out.device).await.map(Answer::Devices)
+            }
+            Request::Unknown(_op) => {
+                Ok(Answer::Pass(denied(DenialCode::Unsupported, String::new(), None)))
+            }
         };
         match answered {
-            Ok(reply) => reply,
-            Err(LoginError::Refused(denial)) => Reply::Denied(denial),
+            Ok(answer) => answer,
+            // A denial has the same bytes in every kind of reply.
+            Err(LoginError::Refused(denial)) => Answer::Pass(Reply::Denied(denial)),
             Err(error) => {
                 // Ends here: the asker can only come again, the operator must look.
                 let error = error_chain(&error);
-                tracing::error!(%error, "A sign-in failed on this machine's side");
-                denied(DenialCode::Busy, String::new(), Some(5))
+                tracing::error!(%error, "A request failed on this machine's side");
+                Answer::Pass(denied(DenialCode::Busy, String::new(), Some(5)))
             }
         }
     }
@@ -163,6 +198,32 @@ impl Office {
             store.write(|tx| grant::renew(tx, &signer, account, &visit))
         });
         Ok(granted.await?.into_reply())
+    }
+
+    async fn list_devices(
+        &self,
+        visit: Visit,
+        account: AccountId,
+    ) -> Result<DevicesReply, LoginError> {
+        Ok(self.store.run(move |store| devices::list(store.reader(), account, &visit)).await?)
+    }
+
+    async fn log_out(
+        &self,
+        visit: Visit,
+        account: AccountId,
+        number: u64,
+    ) -> Result<DevicesReply, LoginError> {
+        let signer = self.signer();
+        let replied = self.store.run(move |store| {
+            // Read only, so that a stranger costs no transaction.
+            let reply = devices::list(store.reader(), account, &visit)?;
+            if matches!(reply, DevicesReply::Denied(_)) {
+                return Ok(reply);
+            }
+            store.write(|tx| devices::log_out(tx, &signer, account, number, &visit))
+        });
+        replied.await
     }
 
     /// The one way in for a password: throttle, pool, throttle. With `new`, what to store comes along.
@@ -225,7 +286,7 @@ impl Office {
                 None => None,
             };
             let device = match &account {
-                Some(account) => devices::find(conn, account.id, peer)?,
+                Some(account) => device_rows::find(conn, account.id, peer)?,
                 None => None,
             };
             let is_known_device = device.is_some_and(|device| !device.logged_out);

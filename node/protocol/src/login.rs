@@ -1,7 +1,9 @@
 //! The login protocol `/lanyard/login/1`: one request and one reply on a Noise stream to the pinned realm key.
 //!
 //! A request is `[op, body]`, decoded in two steps, so that a desk answers an operation it does not know instead
-//! of failing to read it (PROTOCOL.md ).
+//! of failing to read it (PROTOCOL.md ).
+
+mod devices;
 
 use std::fmt;
 
@@ -16,6 +18,8 @@ use crate::limits::{
 };
 use crate::wire::{self, DecodeError};
 
+pub use devices::{DEVICES_MAX, DeviceInfo, DevicesReply, ListDevices, LogOutDevice};
+
 /// Name of the stream protocol.
 pub const LOGIN_PROTOCOL: &str = "/lanyard/login/1";
 /// Peers in a reply.
@@ -23,6 +27,8 @@ pub const PEERS_MAX: usize = 32;
 const OP_LOGIN: u16 = 1;
 const OP_RENEW: u16 = 2;
 const OP_CHANGE_PASSWORD: u16 = 3;
+const OP_LIST_DEVICES: u16 = 4;
+const OP_LOG_OUT_DEVICE: u16 = 5;
 
 /// What is asked of the desk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +39,10 @@ pub enum Request {
     Renew(Renew),
     /// A new password for the old one, and a ticket.
     ChangePassword(ChangePassword),
+    /// The devices of the own account. The answer is a [`DevicesReply`].
+    ListDevices(ListDevices),
+    /// A device of the own account is to be logged out. The answer is a [`DevicesReply`].
+    LogOutDevice(LogOutDevice),
     /// An operation of a later version; the answer is [`DenialCode::Unsupported`].
     Unknown(u16),
 }
@@ -96,6 +106,8 @@ impl Request {
             Self::Login(login) => (OP_LOGIN, wire::encode(login)),
             Self::Renew(renew) => (OP_RENEW, wire::encode(renew)),
             Self::ChangePassword(change) => (OP_CHANGE_PASSWORD, wire::encode(change)),
+            Self::ListDevices(list) => (OP_LIST_DEVICES, wire::encode(list)),
+            Self::LogOutDevice(out) => (OP_LOG_OUT_DEVICE, wire::encode(out)),
             Self::Unknown(op) => (*op, Vec::new()),
         };
         let mut body = ByteBuf::from(body);
@@ -115,6 +127,12 @@ impl Request {
             OP_LOGIN => parse_login(&body.0).map(Self::Login),
             OP_RENEW => wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX).map(Self::Renew),
             OP_CHANGE_PASSWORD => parse_change(&body.0).map(Self::ChangePassword),
+            OP_LIST_DEVICES => {
+                wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX).map(Self::ListDevices)
+            }
+            OP_LOG_OUT_DEVICE => {
+                wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX).map(Self::LogOutDevice)
+            }
             _ => Ok(Self::Unknown(op)),
         }
     }
@@ -163,7 +181,7 @@ impl zeroize::Zeroize for Bytes {
     }
 }
 
-/// The desk's answer. A denial is an outcome, not an error.
+/// The desk's answer to a request for a ticket. A denial is an outcome, not an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reply {

@@ -1,8 +1,10 @@
 //! The form for programs: one JSON object a line, text unchanged.
 
+use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
 
 use super::output::Answer;
+use super::words::RELOAD;
 use crate::event::{
     ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, SendState, Status, Via,
 };
@@ -65,9 +67,11 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
         NodeEvent::Presence(change) => presence(change),
         NodeEvent::Pass { expires_at } => json!({"event": "pass", "expires_at": expires_at}),
         NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
+        NodeEvent::Reload => notice("reload", RELOAD),
+        // Told with the names in it, by the session.
+        NodeEvent::Order(_) | NodeEvent::Ended(None) => return None,
         NodeEvent::Notice { code, text } => notice(code, text),
         NodeEvent::Ended(Some(refusal)) => refused(refusal),
-        NodeEvent::Ended(None) => return None,
     })
 }
 
@@ -107,6 +111,8 @@ fn message(message: &ChatMessage) -> Value {
         "received_at": message.received_at,
         "via": via,
         "late": message.late,
+        "folded": message.folded,
+        "forked": message.forked,
         "session": session(message.session),
         "seq": message.seq,
     })
@@ -138,7 +144,9 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         Answer::Roster(status) => json!({"people": people(status)}),
         Answer::Status(status) => self::status(status),
         Answer::Ticket(ticket) => json!({"ticket": hex::encode(ticket)}),
-        Answer::Help | Answer::Quit => json!({}),
+        Answer::Ordered(id) => json!({"id": id.to_string()}),
+        Answer::Devices(devices) => json!({"devices": self::devices(devices)}),
+        Answer::Done | Answer::Help | Answer::Quit => json!({}),
     };
     if let Some(fields) = value.as_object_mut() {
         fields.insert("event".into(), "answer".into());
@@ -148,6 +156,21 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         }
     }
     value
+}
+
+fn devices(devices: &[DeviceInfo]) -> Vec<Value> {
+    let device = |device: &DeviceInfo| {
+        json!({
+            "device": device.device,
+            "peer": device.peer.to_string(),
+            "label": device.label,
+            "first_seen": device.first_seen,
+            "last_login": device.last_login,
+            "expires_at": device.expires_at,
+            "logged_out": device.logged_out,
+        })
+    };
+    devices.iter().map(device).collect()
 }
 
 fn people(status: &Status) -> Vec<Value> {
@@ -163,6 +186,7 @@ fn people(status: &Status) -> Vec<Value> {
             "role": person.role,
             "online": true,
             "since": person.since,
+            "away": person.away,
             "devices": devices,
         })
     };
@@ -194,8 +218,7 @@ fn status(status: &Status) -> Value {
         "policy": status.policy,
         "messages": status.messages,
         "roster": status.roster.len(),
-        // Forwarding is the only way of sending so far.
-        "mode": "mesh",
+        "mode": status.mode.as_str(),
         "waiting": status.waiting,
         "clock_offset_ms": status.clock_offset_ms,
     })

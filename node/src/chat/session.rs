@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanyard_protocol::presence::{AWAY, HERE};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
-use super::command::{self, BadCommand, Command};
+use super::command::{self, BadCommand, Command, Moderation};
 use super::input::{BadLine, Lines};
 use super::output::{Answer, Output};
+use super::words;
 use crate::event::{NodeEvent, Status};
 use crate::join::{JoinRequest, Joined, join};
 use crate::node::{Node, Page, ReadError};
@@ -126,6 +128,11 @@ impl Session {
                 output.refused(&refusal);
                 Turn::Lost
             }
+            Ok(NodeEvent::Order(order)) => {
+                let text = words::order(&order, &self.status.borrow());
+                output.notice("order", &text);
+                Turn::Go
+            }
             Ok(event) => {
                 output.event(&event);
                 Turn::Go
@@ -198,8 +205,52 @@ impl Session {
             Command::Roster => output.answer(name, mark, &Answer::Roster(&status)),
             Command::Status => output.answer(name, mark, &Answer::Status(&status)),
             Command::Ticket => output.answer(name, mark, &Answer::Ticket(&status.ticket)),
+            Command::Moderate(moderation) => self.moderate(name, moderation, mark, output).await,
+            Command::Password { old, new, cut_others } => {
+                match self.node.change_password(old, new, cut_others).await {
+                    Ok(()) => output.answer(name, mark, &Answer::Done),
+                    Err(error) => output.desk_error(&error, mark),
+                }
+            }
+            Command::Devices => {
+                let devices = self.node.devices().await;
+                output.devices(name, devices, mark);
+            }
+            Command::Logout { device } => {
+                let devices = self.node.logout_device(device).await;
+                output.devices(name, devices, mark);
+            }
+            Command::Away { away } => {
+                let status = if away { AWAY } else { HERE };
+                match self.node.set_status(status).await {
+                    Ok(()) => output.answer(name, mark, &Answer::Done),
+                    Err(error) => output.error("read-only", &error.to_string(), mark),
+                }
+            }
             Command::Help => output.answer(name, mark, &Answer::Help),
             Command::Quit => {}
+        }
+    }
+
+    async fn moderate(
+        &self,
+        name: &str,
+        moderation: Moderation,
+        mark: Option<Value>,
+        output: &mut Output,
+    ) {
+        let Moderation { kind, username, for_ms, reason } = moderation;
+        let account = match self.node.account_of(&username).await {
+            Ok(Some(account)) => account,
+            Ok(None) => {
+                let text = "nobody of that name has been seen here";
+                return output.error("not-found", text, mark);
+            }
+            Err(error) => return output.bad_command(&read_error(&error), mark),
+        };
+        match self.node.moderate(kind, account, for_ms, &reason).await {
+            Ok(id) => output.answer(name, mark, &Answer::Ordered(id)),
+            Err(error) => output.order_error(&error, mark),
         }
     }
 

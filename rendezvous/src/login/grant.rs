@@ -8,9 +8,8 @@ use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::login::{Denial, DenialCode, Grant, PEERS_MAX, PeerAddresses, Reply};
 use rusqlite::Connection;
 
+use super::devices::log_out_others;
 use super::{LoginError, random_id};
-use crate::accounts::{Cut, cut_tickets};
-use crate::acts::{ActError, within_policy};
 use crate::issuer::{self, Bearer};
 use crate::member::Member;
 use crate::names::Nickname;
@@ -23,10 +22,6 @@ use crate::store::{StoreError, devices, meta, rules};
 
 /// So long after the end of its last ticket a device may renew without a password.
 const RENEW_WITHIN_MS: u64 = 30 * DAY_MS;
-/// Cuts stand in everybody's policy: so many may the owner of an account cause in a day.
-const OWN_CUTS_PER_DAY: usize = 16;
-/// Beyond so many other devices, one cut for the whole account does it.
-const CUTS_ONE_BY_ONE: usize = 8;
 const DAY_MS: u64 = 86_400_000;
 
 /// What signs and what the reply names.
@@ -155,59 +150,6 @@ fn refusal(conn: &Connection, account: &Account, now: u64) -> Result<Option<Deni
         let rest = ban.until.map(|until| until.saturating_sub(now).div_ceil(1_000));
         Denial { code: DenialCode::Banned, reason: ban.reason, retry_after_s: rest }
     }))
-}
-
-/// Logs the other devices of an account out, for its owner. The own device keeps its ticket if it can, so that
-/// nothing that is just being sent falls under a cut.
-fn log_out_others(
-    tx: &Connection,
-    account: &Account,
-    own: PeerKey,
-    now: u64,
-) -> Result<(), LoginError> {
-    let by = account.username.as_str();
-    let today = sanctions::list(tx)?;
-    let today = today.iter().filter(|row| {
-        row.kind == Kind::Cut
-            && row.account == account.id
-            && row.by == by
-            && row.made_at.saturating_add(DAY_MS) > now
-    });
-    let (made, oldest) = today.fold((0_usize, now), |(made, oldest), row| {
-        (made.saturating_add(1), oldest.min(row.made_at))
-    });
-    let others = devices::list(tx, account.id)?;
-    let living: Vec<PeerKey> = others
-        .into_iter()
-        .filter(|device| !device.logged_out && device.last_expiry > now && device.peer != own)
-        .map(|device| device.peer)
-        .collect();
-    let cuts: Vec<Option<PeerKey>> = if living.len() > CUTS_ONE_BY_ONE {
-        vec![None]
-    } else {
-        living.into_iter().map(Some).collect()
-    };
-    if !cuts.is_empty() && made.saturating_add(cuts.len()) > OWN_CUTS_PER_DAY {
-        let wait = oldest.saturating_add(DAY_MS).saturating_sub(now).div_ceil(1_000);
-        let reason = "too many devices were logged out today".to_owned();
-        let code = DenialCode::Locked;
-        return Err(LoginError::Refused(Denial { code, reason, retry_after_s: Some(wait) }));
-    }
-    devices::log_out_all(tx, account.id, Some(own))?;
-    let cut_all = |tx: &Connection| {
-        cuts.iter().try_for_each(|peer| {
-            let cut = Cut { peer: *peer, reason: "the password was changed", by };
-            cut_tickets(tx, account.id, &cut, now)
-        })
-    };
-    within_policy(tx, now, cut_all).map_err(|error| match error {
-        ActError::Store(error) => LoginError::Store(error),
-        other => LoginError::Refused(Denial {
-            code: DenialCode::Locked,
-            reason: other.to_string(),
-            retry_after_s: Some(DAY_MS / 1_000),
-        }),
-    })
 }
 
 /// On which grounds somebody is admitted.

@@ -9,6 +9,12 @@ mod golden;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod law;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod simulation;

@@ -10,27 +10,33 @@ const DAY: u64 = 86_400_000;
 const WEEK: u64 = 7 * DAY;
 
 impl Desk {
-    async fn renew(&self, account: AccountId, peer: PeerKey, now: u64) -> Reply {
+    pub(super) async fn renew(&self, account: AccountId, peer: PeerKey, now: u64) -> Reply {
         let request = Request::Renew(Renew { account });
-        self.office.answer(peer, "192.0.2.9:50000".parse().unwrap(), request, || now).await
+        pass(self.office.answer(peer, "192.0.2.9:50000".parse().unwrap(), request, || now).await)
     }
 
-    async fn change(&self, old: &str, new: &str, cut_others: bool, peer: PeerKey) -> Reply {
+    pub(super) async fn change(
+        &self,
+        old: &str,
+        new: &str,
+        cut_others: bool,
+        peer: PeerKey,
+    ) -> Reply {
         let request = Request::ChangePassword(ChangePassword {
             username: "Alice".to_owned(),
             old: Zeroizing::new(old.to_owned()),
             new: Zeroizing::new(new.to_owned()),
             cut_others,
         });
-        self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, || NOW).await
+        pass(self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, || NOW).await)
     }
 
     /// Signs alice in on a device.
-    async fn alice(&self, peer: PeerKey) -> Ticket {
+    pub(super) async fn alice(&self, peer: PeerKey) -> Ticket {
         self.ticket(self.try_in("alice", "alice-password", peer, NOW).await)
     }
 
-    async fn audit(&self) -> Vec<String> {
+    pub(super) async fn audit(&self) -> Vec<String> {
         let entries = self.office.store.run(|store| audit::last(store.reader(), 100));
         let all = entries.await.unwrap().into_iter();
         all.map(|entry| format!("{} {} {}", entry.who, entry.what, entry.detail)).collect()
