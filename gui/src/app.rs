@@ -184,7 +184,7 @@ impl Window {
                 let left = lifted.and_then(|until| until.checked_sub(rules.realm_now));
                 // A lock on the composer counts down by the second while it lasts.
                 let second = left.filter(|left| *left > 0).map(|_| 1_000);
-                let mute = rules.mute_ends().map(|until| until - rules.realm_now);
+                let mute = rules.mute_left();
                 let expiry = rules.expires_at.checked_sub(rules.realm_now).filter(|ms| *ms > 0);
                 let due = [second, mute, expiry, self.model.draft_due_ms()];
                 due.into_iter().flatten().fold(to_next_minute, u64::min)

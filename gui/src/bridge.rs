@@ -18,9 +18,7 @@ use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::link::JoinLink;
 
-use crate::bridge::acts::{
-    Device, Holder, KeyringOrder, Moderation, PasswordChange, Sanction, Standing,
-};
+use crate::bridge::acts::{DeviceInfo, Holder, KeyringOrder, Moderation, PasswordChange, Sanction};
 
 /// Something that joins a realm and chats: a real node, or a script.
 pub trait Backend {
@@ -151,22 +149,16 @@ pub enum BackendEvent {
     },
     /// The answer to [`Command::LookAtInterfaces`].
     Interfaces(Vec<Interface>),
-    /// How people stand to the rules, whenever that changed.
-    Standing(Standing),
-    /// Messages that came after the ban of their author had become known: told before they are.
-    Folded(Vec<MessageId>),
-    /// A sanction came into force or ended.
+    /// Somebody is kept quiet or out from now on, or no longer.
     Sanction(Sanction),
-    /// Messages left the store's set or came back to it: what is shown has to be read again.
-    Reload,
     /// The answer to [`Command::Moderate`]; the error is a sentence, here and below.
     Moderated(Result<(), String>),
     /// The answer to [`Command::ChangePassword`].
     PasswordChanged(Result<(), String>),
     /// The answer to [`Command::ListDevices`].
-    Devices(Result<Vec<Device>, String>),
-    /// The answer to [`Command::LogOutDevice`].
-    DeviceLoggedOut(Result<(), String>),
+    Devices(Result<Vec<DeviceInfo>, String>),
+    /// The answer to [`Command::LogOutDevice`]: the devices after that.
+    DeviceLoggedOut(Result<Vec<DeviceInfo>, String>),
     /// The answer to [`KeyringOrder::Recall`]; `None` if the keyring knows none.
     PasswordRecalled {
         /// Whose.

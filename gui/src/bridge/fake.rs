@@ -4,7 +4,7 @@
 
 pub mod demo;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanyard_node::event::{ChatMessage, NodeEvent, Refusal, SendState, Status, Via};
@@ -14,7 +14,7 @@ use lanyard_protocol::ids::MessageId;
 
 use zeroize::Zeroizing;
 
-use crate::bridge::acts::{Device, Holder, KeyringOrder};
+use crate::bridge::acts::{DeviceInfo, Holder, KeyringOrder};
 use crate::bridge::{Backend, BackendEvent, Command, Interface};
 use crate::model::session::PAGE_LEN;
 
@@ -45,10 +45,8 @@ pub struct Script {
     pub is_shut_down: bool,
     /// Texts taken so far.
     pub sent: u64,
-    /// Which messages came after the ban of their author.
-    pub folded: BTreeSet<MessageId>,
     /// Devices of the own account.
-    pub devices: Vec<Device>,
+    pub devices: Vec<DeviceInfo>,
     /// What the keyring holds; `Err`: why there is none.
     pub keyring: Result<Vec<(Holder, String)>, String>,
     /// How the next acts (orders, a new password, a logout) are answered; `Ok` beyond the list.
@@ -70,7 +68,6 @@ impl Default for Script {
             now_ms: 0,
             is_shut_down: false,
             sent: 0,
-            folded: BTreeSet::new(),
             devices: Vec::new(),
             keyring: Ok(Vec::new()),
             acts_fail: VecDeque::new(),
@@ -108,9 +105,6 @@ impl ScriptedBackend {
 
     /// Lets a message arrive.
     pub fn deliver(&self, message: ChatMessage) {
-        if self.script().folded.contains(&message.id) {
-            self.push(BackendEvent::Folded(vec![message.id]));
-        }
         self.tell(NodeEvent::Message(Arc::new(message)));
     }
 
@@ -157,11 +151,7 @@ impl Script {
             Command::Join(_) => self.join(),
             Command::Send { room, text, echo } => self.send(room, text, *echo),
             Command::Load { room, page } => {
-                let history = self.page(room, *page);
-                let ids = history.messages.iter().map(|message| message.id);
-                let folded: Vec<_> = ids.filter(|id| self.folded.contains(id)).collect();
-                self.events.push_back(BackendEvent::Folded(folded));
-                let result = Ok(history);
+                let result = Ok(self.page(room, *page));
                 self.events.push_back(BackendEvent::Loaded {
                     room: room.clone(),
                     page: *page,
@@ -188,10 +178,13 @@ impl Script {
                 self.events.push_back(BackendEvent::Devices(Ok(self.devices.clone())));
             }
             Command::LogOutDevice(number) => {
-                let result = self.act();
-                if result.is_ok() {
-                    self.devices.retain(|device| device.number != *number);
-                }
+                let result = self.act().map(|()| {
+                    let devices = self.devices.iter_mut();
+                    for device in devices.filter(|device| device.device == *number) {
+                        device.logged_out = true;
+                    }
+                    self.devices.clone()
+                });
                 self.events.push_back(BackendEvent::DeviceLoggedOut(result));
             }
             Command::Keyring(order) => {

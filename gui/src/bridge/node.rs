@@ -11,14 +11,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_node::event::{ChatMessage, NodeEvent, Refusal};
+use lanyard_node::event::Refusal;
 use lanyard_node::join::{JoinRequest, Joined, join};
 use lanyard_node::node::{Node, NodeClosed, SendError};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::bridge::acts::Standing;
 use crate::bridge::keyring::Keyring;
 use crate::bridge::{Backend, BackendEvent, Command, Interface, JoinOrder};
 use crate::model::session::PAGE_LEN;
@@ -263,18 +262,12 @@ async fn entered(joined: Option<Result<Joined, Refusal>>, outlet: &Outlet) -> Op
 async fn pump(node: Node, outlet: Outlet) {
     let mut events = node.events();
     let mut states = node.status();
-    let mut standing = Standing::default();
     // Between joining and subscribing something may have changed.
     states.mark_changed();
     loop {
         let event = tokio::select! {
             event = events.recv() => match event {
-                Ok(event) => {
-                    if let NodeEvent::Message(message) = &event {
-                        tell_folded(std::slice::from_ref(message), &outlet).await;
-                    }
-                    acts::translate(event)
-                }
+                Ok(event) => acts::translate(event),
                 Err(broadcast::error::RecvError::Lagged(_)) => BackendEvent::Lagged,
                 Err(broadcast::error::RecvError::Closed) => return,
             },
@@ -282,13 +275,7 @@ async fn pump(node: Node, outlet: Outlet) {
                 if changed.is_err() {
                     return;
                 }
-                let status = Arc::clone(&states.borrow_and_update());
-                let stands = acts::standing(&status);
-                if stands != standing {
-                    standing.clone_from(&stands);
-                    outlet.emit(BackendEvent::Standing(stands)).await;
-                }
-                BackendEvent::Status(status)
+                BackendEvent::Status(Arc::clone(&states.borrow_and_update()))
             }
         };
         outlet.emit(event).await;
@@ -305,9 +292,6 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
             }
             Command::Load { room, page } => {
                 let result = node.history(&room, page, PAGE_LEN).await;
-                if let Ok(history) = &result {
-                    tell_folded(&history.messages, &outlet).await;
-                }
                 outlet.emit(BackendEvent::Loaded { room, page, result }).await;
             }
             Command::CountUnread { room } => {
@@ -321,7 +305,7 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
             }
             Command::SetAway(away) => acts::set_away(&node, away).await,
             Command::Moderate(order) => {
-                outlet.emit(BackendEvent::Moderated(acts::moderate(&node, &order).await)).await;
+                outlet.emit(BackendEvent::Moderated(acts::moderate(&node, order).await)).await;
             }
             // The login node may take seconds: no text shall wait behind these.
             Command::ChangePassword(_) | Command::ListDevices | Command::LogOutDevice(_) => {
@@ -340,7 +324,7 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
 async fn ask_login_node(node: Node, command: Command, outlet: Outlet) {
     let answer = match command {
         Command::ChangePassword(change) => {
-            BackendEvent::PasswordChanged(acts::change_password(&node, &change).await)
+            BackendEvent::PasswordChanged(acts::change_password(&node, *change).await)
         }
         Command::ListDevices => BackendEvent::Devices(acts::devices(&node).await),
         Command::LogOutDevice(number) => {
@@ -349,13 +333,6 @@ async fn ask_login_node(node: Node, command: Command, outlet: Outlet) {
         _ => return,
     };
     outlet.emit(answer).await;
-}
-
-async fn tell_folded(messages: &[Arc<ChatMessage>], outlet: &Outlet) {
-    let folded = acts::folded(messages);
-    if !folded.is_empty() {
-        outlet.emit(BackendEvent::Folded(folded)).await;
-    }
 }
 
 fn interfaces() -> Vec<Interface> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::bridge::acts::{Device, PasswordChange};
+use crate::bridge::acts::{DeviceInfo, PasswordChange};
 
 /// Shorter passwords are taken, but warned of (design §10).
 const PASSWORD_LEN_ADVISED: usize = 8;
@@ -15,7 +15,7 @@ const PASSWORD_BYTES_MAX: usize = 1_024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Devices {
     /// The list; `None` while it is asked for.
-    pub list: Option<Result<Vec<Device>, String>>,
+    pub list: Option<Result<Vec<DeviceInfo>, String>>,
     /// The one that is to be logged out, once that is confirmed.
     pub asked: Option<u64>,
     /// Whether a logout is under way.

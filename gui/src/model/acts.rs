@@ -59,10 +59,7 @@ impl Model {
         let now_ms = self.now_ms;
         let Session::In(chat) = &mut self.session else { return Vec::new() };
         match event {
-            BackendEvent::Standing(standing) => chat.stands(standing, now_ms),
-            BackendEvent::Folded(ids) => chat.fold(&ids),
             BackendEvent::Sanction(sanction) => chat.sanctioned(&sanction, now_ms),
-            BackendEvent::Reload => return chat.refresh(),
             BackendEvent::Moderated(Ok(())) => {
                 chat.moderation = None;
                 if self.dialog == Some(Dialog::Moderate) {
@@ -79,8 +76,10 @@ impl Model {
             BackendEvent::Devices(list) => chat.devices.list = Some(list),
             BackendEvent::DeviceLoggedOut(result) => {
                 chat.devices.sending = false;
-                chat.devices.failed = result.err();
-                return vec![Effect::Backend(Command::ListDevices)];
+                match result {
+                    Ok(list) => chat.devices.list = Some(Ok(list)),
+                    Err(why) => chat.devices.failed = Some(why),
+                }
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! The composer: one draft per room, and why it cannot be sent right now.
 
 use jiff::tz::TimeZone;
+use lanyard_node::event::Mute;
 use lanyard_node::node::SendError;
 
 use crate::text;
@@ -42,19 +43,23 @@ pub struct Rules<'z> {
     pub may_post: bool,
     /// Whether the room takes no more messages.
     pub archived: bool,
-    /// End of the mute on the user, realm time in unix milliseconds.
-    pub muted_until: Option<u64>,
-    /// Whether the user is banned.
-    pub banned: bool,
+    /// The mute on the user.
+    pub mute: Option<&'z Mute>,
     /// For the words.
     pub zone: &'z TimeZone,
 }
 
 impl Rules<'_> {
-    /// The end of the mute, while it lasts.
+    /// The mute, while it lasts.
     #[must_use]
-    pub fn mute_ends(&self) -> Option<u64> {
-        self.muted_until.filter(|until| *until > self.realm_now)
+    pub fn muted(&self) -> Option<&Mute> {
+        self.mute.filter(|mute| mute.until.is_none_or(|until| until > self.realm_now))
+    }
+
+    /// In how many milliseconds the mute ends, if it lasts and ends by itself.
+    #[must_use]
+    pub fn mute_left(&self) -> Option<u64> {
+        self.muted()?.until.map(|until| until - self.realm_now)
     }
 }
 
@@ -66,9 +71,6 @@ impl Composer {
             return Some(
                 "Your pass has expired. Sign in again when the login node is back.".into(),
             );
-        }
-        if rules.banned {
-            return Some("You are banned here. What you have typed stays.".into());
         }
         if rules.archived {
             return Some("This room is archived. It can be read, but not written to.".into());
@@ -85,9 +87,8 @@ impl Composer {
         if let Some(locked) = self.locked(rules) {
             return Some(locked);
         }
-        if let Some(until) = rules.mute_ends() {
-            let until = text::moment(until, rules.realm_now, rules.zone);
-            return Some(format!("You are muted until {until}."));
+        if let Some(mute) = rules.muted() {
+            return Some(muted(mute, rules));
         }
         if let Some(refused) = &self.refused {
             match refused.until {
@@ -160,6 +161,15 @@ impl Composer {
     }
 }
 
+fn muted(mute: &Mute, rules: &Rules<'_>) -> String {
+    let until = mute.until.map_or_else(String::new, |until| {
+        format!(" until {}", text::moment(until, rules.realm_now, rules.zone))
+    });
+    let reason = text::clean_line(mute.reason.trim());
+    let reason = if reason.is_empty() { reason } else { format!(" Reason: {reason}") };
+    format!("You are muted{until}.{reason}")
+}
+
 fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
     let lasting = |why: &str, until| Refused { why: why.to_owned(), until };
     match error {
@@ -198,8 +208,7 @@ mod tests {
         realm_now: 500_000,
         may_post: true,
         archived: false,
-        muted_until: None,
-        banned: false,
+        mute: None,
         zone: &TimeZone::UTC,
     };
 
@@ -215,11 +224,14 @@ mod tests {
         assert!(says(&with("x"), &Rules { realm_now: 1_000_000, ..RULES }).contains("expired"));
         assert!(says(&with("x"), &Rules { archived: true, ..RULES }).contains("archived"));
         assert!(says(&with("x"), &Rules { may_post: false, ..RULES }).contains("role"));
-        assert!(says(&with("x"), &Rules { banned: true, ..RULES }).contains("banned"));
-        let muted = Rules { muted_until: Some(600_000), ..RULES };
-        assert_eq!(says(&with("x"), &muted), "You are muted until today 00:10.");
+        let mute = Mute { until: Some(600_000), reason: "loud".into(), moderator: None };
+        let muted = Rules { mute: Some(&mute), ..RULES };
+        assert_eq!(says(&with("x"), &muted), "You are muted until today 00:10. Reason: loud");
         assert_eq!(with("x").objection(&Rules { realm_now: 600_000, ..muted }), None);
         assert_eq!(with("x").locked(&muted), None, "one may go on typing");
+        let for_ever = Mute { until: None, reason: String::new(), moderator: None };
+        let muted = Rules { mute: Some(&for_ever), ..RULES };
+        assert_eq!(says(&with("x"), &muted), "You are muted.");
         let long = with(&"x".repeat(4_210));
         assert!(says(&long, &RULES).contains("4,210 of 4,096 bytes"));
         assert!(!long.can_send(&RULES));

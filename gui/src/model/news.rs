@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use lanyard_node::event::{Room, Status};
 use lanyard_protocol::ids::Role;
 
-use crate::bridge::acts::{By, Sanction, SanctionKind};
+use crate::bridge::acts::{By, OrderKind, Sanction};
 use crate::model::session::LOBBY;
 use crate::text;
 
@@ -17,36 +17,83 @@ pub enum Place {
     Room(String),
 }
 
-/// A sanction as a sentence: who, what, until when, by whom, why.
+/// Whom a sanction is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The user.
+    Me,
+    /// Somebody who has been seen here, as shown.
+    Named(String),
+    /// Somebody who has not.
+    Unknown,
+}
+
+impl Subject {
+    /// By both names, if they differ.
+    #[must_use]
+    pub fn named(username: &str, nickname: &str) -> Self {
+        let (username, nickname) = (text::clean_name(username), text::clean_name(nickname));
+        let same = nickname.to_lowercase() == username.to_lowercase();
+        Self::Named(if same { nickname } else { format!("{nickname} (@{username})") })
+    }
+}
+
+/// A sanction as a sentence: who, what, by whom, until when, why.
 #[must_use]
-pub fn sanction(sanction: &Sanction, me: &str, realm_now: u64, zone: &TimeZone) -> String {
+pub fn sanction(sanction: &Sanction, who: &Subject, realm_now: u64, zone: &TimeZone) -> String {
     let by = match &sanction.by {
         By::Operator => "the operator".to_owned(),
         By::Moderator(username) => format!("@{}", text::clean_name(username)),
     };
-    let nickname = text::clean_name(&sanction.nickname);
-    let username = text::clean_name(&sanction.username);
-    let (who, are, were) = if sanction.username == me {
-        ("You".to_owned(), "are", "were")
-    } else if nickname.to_lowercase() == username.to_lowercase() {
-        (nickname, "is", "was")
-    } else {
-        (format!("{nickname} (@{username})"), "is", "was")
+    let (name, were) = match who {
+        Subject::Me => ("You", "were"),
+        Subject::Named(name) => (name.as_str(), "was"),
+        Subject::Unknown => ("Somebody who is not here", "was"),
     };
-    let what = match sanction.kind {
-        SanctionKind::Mute => "muted",
-        SanctionKind::Ban => "banned",
+    let until = match sanction.until {
+        Some(until) => format!(" until {}", text::moment(until, realm_now, zone)),
+        None => " until further notice".to_owned(),
     };
-    let mut words = if sanction.lifted {
-        format!("{who} {are} no longer {what}: lifted by {by}")
-    } else {
-        let until = match sanction.until {
-            Some(until) => format!(" until {}", text::moment(until, realm_now, zone)),
-            None => " until further notice".to_owned(),
-        };
-        format!("{who} {were} {what} by {by}{until}")
+    let words = match sanction.kind {
+        OrderKind::Mute => format!("{name} {were} muted by {by}{until}"),
+        OrderKind::Ban => format!("{name} {were} banned by {by}{until}"),
+        OrderKind::Lift => format!("{name}: mutes and bans by moderators were lifted by {by}"),
     };
-    let reason = text::clean_line(sanction.reason.trim());
+    with_reason(words, &sanction.reason)
+}
+
+/// What became of the mute on the user between two states, where no moderator's order tells it.
+#[must_use]
+pub fn own_mute(
+    before: &Status,
+    after: &Status,
+    realm_now: u64,
+    zone: &TimeZone,
+) -> Option<String> {
+    match (&before.mute, &after.mute) {
+        (old, Some(new)) if old.as_ref() != Some(new) && new.moderator.is_none() => {
+            let told = Sanction {
+                kind: OrderKind::Mute,
+                account: after.me.account,
+                until: new.until,
+                reason: new.reason.clone(),
+                by: By::Operator,
+                at: realm_now,
+            };
+            Some(sanction(&told, &Subject::Me, realm_now, zone))
+        }
+        (Some(old), None) if old.until.is_some_and(|until| until <= realm_now) => {
+            Some("Your mute has ended: you may write again".to_owned())
+        }
+        (Some(old), None) if old.moderator.is_none() => {
+            Some("You are no longer muted: lifted by the operator".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn with_reason(mut words: String, reason: &str) -> String {
+    let reason = text::clean_line(reason.trim());
     if !reason.is_empty() {
         words.push_str(". Reason: ");
         words.push_str(&reason);
@@ -127,6 +174,8 @@ fn who_may(least: Role) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_node::event::Mute;
+
     use super::*;
     use crate::bridge::fake::demo;
 
@@ -134,29 +183,51 @@ mod tests {
 
     fn mute() -> Sanction {
         Sanction {
-            kind: SanctionKind::Mute,
-            username: "bob".into(),
-            nickname: "Bob B.".into(),
+            kind: OrderKind::Mute,
+            account: demo::account(2),
             until: Some(NOW_MS + 600_000),
             reason: "spam\u{202E}\nagain".into(),
             by: By::Moderator("chen".into()),
-            lifted: false,
             at: NOW_MS,
         }
     }
 
     #[test]
-    fn a_sanction_says_who_what_until_when_by_whom_and_why() {
-        let told = |s: &Sanction, me| sanction(s, me, NOW_MS, &TimeZone::UTC);
+    fn a_sanction_says_who_what_by_whom_until_when_and_why() {
+        let told = |s: &Sanction, who: &Subject| sanction(s, who, NOW_MS, &TimeZone::UTC);
         assert_eq!(
-            told(&mute(), "ada"),
+            told(&mute(), &Subject::named("bob", "Bob B.")),
             "Bob B. (@bob) was muted by @chen until today 09:31. Reason: spam again"
         );
-        let mut ban = Sanction { kind: SanctionKind::Ban, by: By::Operator, ..mute() };
+        let mut ban = Sanction { kind: OrderKind::Ban, by: By::Operator, ..mute() };
         (ban.until, ban.reason) = (None, String::new());
-        assert_eq!(told(&ban, "bob"), "You were banned by the operator until further notice");
-        ban.lifted = true;
-        assert_eq!(told(&ban, "ada"), "Bob B. (@bob) is no longer banned: lifted by the operator");
+        let words = "You were banned by the operator until further notice";
+        assert_eq!(told(&ban, &Subject::Me), words);
+        let lift = Sanction { kind: OrderKind::Lift, by: mute().by, ..ban };
+        assert_eq!(
+            told(&lift, &Subject::named("bob", "Bob")),
+            "Bob: mutes and bans by moderators were lifted by @chen"
+        );
+    }
+
+    #[test]
+    fn the_own_mute_is_told_once_by_whoever_knows_it() {
+        let mute = |until, moderator: Option<&str>| {
+            let mut status = demo::status(NOW_MS, &[0]);
+            let moderator = moderator.map(str::to_owned);
+            status.mute = Some(Mute { until, reason: "loud".into(), moderator });
+            status
+        };
+        let free = demo::status(NOW_MS, &[0]);
+        let told =
+            |before: &Status, after: &Status| own_mute(before, after, NOW_MS, &TimeZone::UTC);
+        let (by_operator, by_chen) = (mute(None, None), mute(Some(NOW_MS), Some("chen")));
+        let words = "You were muted by the operator until further notice. Reason: loud";
+        assert_eq!(told(&free, &by_operator).as_deref(), Some(words));
+        assert_eq!(told(&by_operator, &by_operator), None);
+        assert_eq!(told(&free, &by_chen), None, "the order tells it");
+        assert!(told(&by_operator, &free).is_some_and(|words| words.contains("by the operator")));
+        assert!(told(&by_chen, &free).is_some_and(|words| words.contains("has ended")));
     }
 
     #[test]

@@ -19,8 +19,6 @@ pub struct Roster {
     pub filter: String,
     /// Who is away, and since when, if that was seen: realm time in unix milliseconds.
     away: BTreeMap<AccountId, Option<u64>>,
-    /// Whether anybody's standing has been told yet.
-    away_known: bool,
     left: BTreeMap<AccountId, Gone>,
 }
 
@@ -85,15 +83,18 @@ impl Roster {
         }
     }
 
-    /// Notes who is away now.
-    pub fn note_away(&mut self, away: &BTreeSet<AccountId>, now: u64) {
+    /// Notes who is away; `now` is unknown for those who were so before us.
+    pub fn note_away(&mut self, away: &BTreeSet<AccountId>, now: Option<u64>) {
         self.away.retain(|account, _| away.contains(account));
-        // Who was away before us has been so for longer than we know.
-        let since = self.away_known.then_some(now);
         for account in away {
-            self.away.entry(*account).or_insert(since);
+            self.away.entry(*account).or_insert(now);
         }
-        self.away_known = true;
+    }
+
+    /// Somebody who left.
+    #[must_use]
+    pub fn gone(&self, account: AccountId) -> Option<&Gone> {
+        self.left.get(&account)
     }
 
     /// Everybody online who fits the filter: those who keep order first, then by name.
@@ -155,6 +156,7 @@ mod tests {
             role,
             since: 0,
             devices: (0..devices).map(|d| (PeerKey([d; 32]), u64::from(d))).collect(),
+            away: false,
         }
     }
 
@@ -189,14 +191,14 @@ mod tests {
     fn away_counts_from_when_it_was_seen() {
         let (first, later) = (AccountId([0; 16]), AccountId([1; 16]));
         let mut roster = Roster::default();
-        roster.note_away(&BTreeSet::from([first]), 5);
-        roster.note_away(&BTreeSet::from([first, later]), 9);
+        roster.note_away(&BTreeSet::from([first]), None);
+        roster.note_away(&BTreeSet::from([first, later]), Some(9));
         let away = |roster: &Roster| -> Vec<_> {
             let members = roster.members(&people(), AccountId([9; 16]));
             members.into_iter().map(|member| member.away.map(|away| away.since)).collect()
         };
         assert_eq!(away(&roster), [None, Some(Some(9)), Some(None)]);
-        roster.note_away(&BTreeSet::new(), 10);
+        roster.note_away(&BTreeSet::new(), Some(10));
         assert_eq!(away(&roster), [None, None, None]);
     }
 

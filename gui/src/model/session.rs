@@ -14,7 +14,6 @@ use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::{MessageId, Role};
 
 use crate::action::Effect;
-use crate::bridge::acts::Standing;
 use crate::bridge::{Command, Interface};
 use crate::model::account::{Devices, PasswordForm};
 use crate::model::composer::Rules;
@@ -86,8 +85,6 @@ pub struct Chat {
     pub ended: Option<Option<Refusal>>,
     /// The names the user is spoken to by.
     pub my_names: MyNames,
-    /// How people stand to the rules.
-    pub standing: Standing,
     /// The moderator's order being written.
     pub moderation: Option<ModerationForm>,
     /// The own devices.
@@ -118,7 +115,6 @@ impl Chat {
             notices: Vec::new(),
             interfaces: Vec::new(),
             ended: None,
-            standing: Standing::default(),
             moderation: None,
             devices: Devices::default(),
             password: PasswordForm::default(),
@@ -129,6 +125,8 @@ impl Chat {
         };
         let mut effects = vec![Effect::Backend(Command::LookAtInterfaces)];
         effects.extend(chat.open_new_rooms());
+        let away = chat.away();
+        chat.roster.note_away(&away, None);
         (chat, effects)
     }
 
@@ -140,6 +138,7 @@ impl Chat {
         self.my_names = MyNames::new(&me.username, &me.nickname);
         let mut effects = self.open_new_rooms();
         self.tell_changes(&before, now_ms);
+        self.note_away(now_ms);
         if lost_last_peer {
             effects.push(Effect::Backend(Command::LookAtInterfaces));
         }
@@ -189,8 +188,7 @@ impl Chat {
             realm_now: self.realm_now(now_ms),
             may_post: room.is_none_or(|room| self.status.me.role >= room.post),
             archived: room.is_some_and(|room| room.archived),
-            muted_until: self.standing.muted_until,
-            banned: self.standing.banned,
+            mute: self.status.mute.as_ref(),
             zone: &self.zone,
         }
     }
@@ -238,7 +236,7 @@ impl Chat {
                 self.notice(code, &text);
                 Vec::new()
             }
-            NodeEvent::Reload => self.reload(),
+            NodeEvent::Reload => self.refresh(),
             NodeEvent::Ended(why) => {
                 self.ended = Some(why);
                 Vec::new()
@@ -417,7 +415,7 @@ impl Chat {
         let shown = message.room == self.current;
         let many_rooms = self.rooms.len() > 1;
         let Some(room) = self.rooms.get_mut(&message.room) else { return Vec::new() };
-        if room.timeline.is_folded(message.id) {
+        if message.folded {
             room.timeline.insert(Arc::clone(message), false);
             return Vec::new();
         }

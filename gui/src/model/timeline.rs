@@ -34,9 +34,7 @@ pub struct Timeline {
     keys: BTreeMap<MessageId, OrderKey>,
     /// Everything up to here was read when the user looked away.
     read_up_to: Option<OrderKey>,
-    /// What came after the ban of its author had become known.
-    folded: BTreeSet<MessageId>,
-    /// What of it the user wants to see all the same.
+    /// What of the folded messages the user wants to see all the same.
     unfolded: BTreeSet<MessageId>,
     revision: u64,
     /// For each of the latest revisions, the first row that changed.
@@ -55,7 +53,6 @@ impl Timeline {
             rows: Vec::new(),
             keys: BTreeMap::new(),
             read_up_to: None,
-            folded: BTreeSet::new(),
             unfolded: BTreeSet::new(),
             revision: 0,
             changes: VecDeque::new(),
@@ -161,6 +158,7 @@ impl Timeline {
         let mut added = Vec::new();
         for message in messages {
             if self.keys.contains_key(&message.id) {
+                self.replace(message);
                 continue;
             }
             self.drop_echo_of(message);
@@ -191,18 +189,13 @@ impl Timeline {
         self.insert_notice(Entry::News(news));
     }
 
-    /// Folds these messages, whether they are here already or come yet.
-    pub fn fold(&mut self, ids: &[MessageId]) {
-        let first_new = ids.iter().filter(|id| !self.folded.contains(id));
-        let first = first_new.filter_map(|id| self.keys.get(id)).min().copied();
-        self.folded.extend(ids);
-        self.rebuild_from_key(first);
-    }
-
-    /// Whether a message was folded when it came.
+    /// The latest message of an account.
     #[must_use]
-    pub fn is_folded(&self, id: MessageId) -> bool {
-        self.folded.contains(&id)
+    pub fn latest_of(&self, account: AccountId) -> Option<&ChatMessage> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Message(line) => Some(&*line.message).filter(|m| m.account == account),
+            Entry::Presence(_) | Entry::News(_) => None,
+        })
     }
 
     /// Shows the folded messages that begin with this one.
@@ -210,7 +203,7 @@ impl Timeline {
         let Some(key) = self.keys.get(&first).copied() else { return };
         let at = self.entries.partition_point(|entry| entry.key() < key);
         let run = self.entries.iter().skip(at).map_while(|entry| match entry {
-            Entry::Message(line) => Some(line.message.id).filter(|id| self.is_hidden(*id)),
+            Entry::Message(line) => Some(line.message.id).filter(|_| self.is_hidden(line)),
             Entry::Presence(_) | Entry::News(_) => None,
         });
         self.unfolded.extend(run.collect::<Vec<_>>());
@@ -293,12 +286,24 @@ impl Timeline {
     }
 
     /// Folded, and not shown all the same.
-    fn is_hidden(&self, id: MessageId) -> bool {
-        self.folded.contains(&id) && !self.unfolded.contains(&id)
+    fn is_hidden(&self, line: &Line) -> bool {
+        line.message.folded && !self.unfolded.contains(&line.message.id)
     }
 
     fn is_hidden_entry(&self, entry: &Entry) -> bool {
-        matches!(entry, Entry::Message(line) if self.is_hidden(line.message.id))
+        matches!(entry, Entry::Message(line) if self.is_hidden(line))
+    }
+
+    /// A message that is held may have come again with another mark: folded, or no longer.
+    fn replace(&mut self, message: &Arc<ChatMessage>) {
+        let Some(key) = self.keys.get(&message.id).copied() else { return };
+        let at = self.entries.partition_point(|entry| entry.key() < key);
+        let Some(Entry::Message(line)) = self.entries.get_mut(at) else { return };
+        let (old, new) = (&line.message, message);
+        if (old.folded, old.forked) != (new.folded, new.forked) {
+            line.message = Arc::clone(message);
+            self.rebuild_from(at);
+        }
     }
 
     fn insert_notice(&mut self, notice: Entry) {

@@ -3,7 +3,7 @@
 use eframe::egui::{Align, Id, Layout, RichText, Sense, Ui, vec2};
 
 use crate::action::Action;
-use crate::bridge::acts::Device;
+use crate::bridge::acts::DeviceInfo;
 use crate::model::Model;
 use crate::model::account::{PasswordField, PasswordForm};
 use crate::model::session::Chat;
@@ -26,9 +26,9 @@ pub fn devices_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Act
             }
             Some(Ok(list)) => {
                 for device in list {
-                    device_ui(ui, model, device, actions);
-                    if devices.asked == Some(device.number) {
-                        confirm_ui(ui, device.number, actions);
+                    device_ui(ui, model, chat, device, actions);
+                    if devices.asked == Some(device.device) {
+                        confirm_ui(ui, device.device, actions);
                     }
                 }
                 let note = "A device that is logged out needs your password to come back.";
@@ -42,35 +42,51 @@ pub fn devices_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Act
     });
 }
 
-fn device_ui(ui: &mut Ui, model: &Model, device: &Device, actions: &mut Vec<Action>) {
+fn device_ui(
+    ui: &mut Ui,
+    model: &Model,
+    chat: &Chat,
+    device: &DeviceInfo,
+    actions: &mut Vec<Action>,
+) {
     let p = theme::palette(ui);
-    let name = if device.this {
-        format!("Device {} · this computer", device.number)
-    } else {
-        format!("Device {}", device.number)
-    };
-    let seen = match (device.online, device.last_seen_ms) {
-        (true, _) => "online".to_owned(),
-        (false, 0) => "never seen".to_owned(),
-        (false, at) => format!("last seen {}", text::moment(at, model.now_ms, &model.zone)),
+    let me = &chat.status.me;
+    let is_this = device.peer == me.peer;
+    let label = text::clean_line(device.label.trim());
+    let mut name = format!("Device {}", device.device);
+    if !label.is_empty() {
+        name = format!("{name} · {}", text::elide(&label, text::NAME_GRAPHEMES_MAX));
+    }
+    if is_this {
+        name.push_str(" · this computer");
+    }
+    let online = chat.status.roster.get(&me.account);
+    let is_online = online.is_some_and(|p| p.devices.iter().any(|(peer, _)| *peer == device.peer));
+    let seen = match (device.logged_out, is_online) {
+        (true, _) => "logged out".to_owned(),
+        (false, true) => "online".to_owned(),
+        (false, false) => {
+            let now = chat.realm_now(model.now_ms);
+            format!("signed in {}", text::moment(device.last_login, now, &model.zone))
+        }
     };
     ui.horizontal(|ui| {
         ui.set_min_height(44.0);
         let (dot, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
-        let colour = if device.online { p.online } else { p.line };
+        let colour = if is_online { p.online } else { p.line };
         ui.painter().circle_filled(dot.center(), 4.0, colour);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
             ui.label(RichText::new(name).font(theme::strong()).color(p.text));
             ui.label(RichText::new(seen).font(theme::note()).color(p.dim));
         });
-        if device.this {
+        if is_this || device.logged_out {
             return;
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let words = format!("Log device {} out", device.number);
+            let words = format!("Log device {} out", device.device);
             if widgets::quiet_button_named(ui, "Log out", &words).clicked() {
-                actions.push(Action::AskLogOut(Some(device.number)));
+                actions.push(Action::AskLogOut(Some(device.device)));
             }
         });
     });

@@ -1,15 +1,17 @@
 //! Away: told to the others after ten minutes without a touch, and shown where others are.
 
-use std::collections::BTreeSet;
-
 use eframe::egui::{Event, pos2};
-use lanyard_gui::bridge::acts::Standing;
+use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::demo;
-use lanyard_gui::bridge::{BackendEvent, Command};
+use lanyard_node::event::Status;
 
-use crate::stage::Stage;
+use crate::stage::{NOW_MS, Stage};
 
 const MINUTE_MS: u64 = 60_000;
+
+fn set_away(status: &mut Status, person: usize, away: bool) {
+    status.roster.get_mut(&demo::account(person)).unwrap().away = away;
+}
 
 fn told(stage: &Stage) -> Vec<bool> {
     let script = stage.backend.script();
@@ -60,17 +62,20 @@ fn waiting_to_be_away_costs_no_frames() {
 
 #[test]
 fn who_is_away_is_shown_so_and_since_when() {
-    let mut stage = Stage::inside(&[0, 1, 2, 4]);
-    let away = |people: &[usize]| {
-        let away: BTreeSet<_> = people.iter().map(|person| demo::account(*person)).collect();
-        BackendEvent::Standing(Standing { away, ..Standing::default() })
-    };
-    stage.node(|node| node.push(away(&[1])));
+    let mut status = demo::status(NOW_MS, &[0, 1, 2, 4]);
+    set_away(&mut status, 1, true);
+    let mut stage = Stage::inside_with(status, |_| {});
     assert!(stage.shows("陳 Chen, moderator, away"), "before us: who knows for how long");
-    stage.node(|node| node.push(away(&[1, 4])));
+    stage.node(|node| node.set_status(|status| set_away(status, 4, true)));
     stage.pass_ms(12 * MINUTE_MS);
     assert!(stage.shows("Emeka, away 12 min"), "{:?}", stage.labels());
-    stage.node(|node| node.push(away(&[])));
+    assert!(stage.shows("陳 Chen, moderator, away"));
+    stage.node(|node| {
+        node.set_status(|status| {
+            set_away(status, 1, false);
+            set_away(status, 4, false);
+        });
+    });
     assert!(stage.shows("Emeka"));
     assert!(stage.shows("陳 Chen, moderator"));
 }

@@ -1,6 +1,6 @@
 //! A realm to look at: Hackathon HQ on a morning, with people, rooms and something to read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanyard_node::event::{
@@ -10,7 +10,7 @@ use lanyard_node::event::{
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
 use crate::action::Action;
-use crate::bridge::acts::{Device, OrderKind, Standing};
+use crate::bridge::acts::{DeviceInfo, OrderKind};
 use crate::bridge::fake::{Script, ScriptedBackend};
 use crate::bridge::{BackendEvent, Interface};
 use crate::settings::{KnownRealm, Settings};
@@ -291,14 +291,12 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
         message.via = Via::Sync;
         backend.deliver(message);
     }
-    let away = BTreeSet::from([account(4)]);
-    let standing = Standing { away, ..Standing::default() };
-    let mut script = backend.script();
-    script.events.extend([
-        BackendEvent::Standing(Standing::default()),
-        BackendEvent::Standing(standing),
-        BackendEvent::Lagged,
-    ]);
+    backend.set_status(|status| {
+        if let Some(emeka) = status.roster.get_mut(&account(4)) {
+            emeka.away = true;
+        }
+    });
+    backend.push(BackendEvent::Lagged);
 }
 
 /// Both directions of writing, wrapped and within one line, and signs of all kinds.
@@ -325,12 +323,19 @@ fn in_many_scripts(now_ms: u64) -> Vec<Arc<ChatMessage>> {
     (0..).zip(&texts).map(line).collect()
 }
 
-fn own_devices(now_ms: u64) -> Vec<Device> {
-    let own = |number: u64, this, last_seen_ms| {
-        let peer = device(usize::try_from(number).unwrap_or_default());
-        Device { number, peer, this, online: this, last_seen_ms }
+/// Two devices of Ada's, the first being this one.
+#[must_use]
+pub fn own_devices(now_ms: u64) -> Vec<DeviceInfo> {
+    let own = |number: u64, label: &str, hours: u64| DeviceInfo {
+        device: number,
+        peer: if number == 1 { device(0) } else { PeerKey([0xd0; 32]) },
+        label: label.into(),
+        first_seen: now_ms.saturating_sub(400 * HOUR_MS),
+        last_login: now_ms.saturating_sub(hours * HOUR_MS),
+        expires_at: now_ms + 24 * HOUR_MS,
+        logged_out: false,
     };
-    vec![own(1, true, now_ms), own(2, false, now_ms.saturating_sub(26 * HOUR_MS))]
+    vec![own(1, "laptop", 1), own(2, "bench computer", 26)]
 }
 
 fn chat_status(now_ms: u64) -> Status {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use lanyard_node::event::Status;
 use lanyard_node::node::{History, Page};
-use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::ids::{AccountId, MessageId};
 
 use crate::action::Effect;
 use crate::bridge::Command;
-use crate::bridge::acts::{Sanction, Standing};
-use crate::model::news::{self, Place};
+use crate::bridge::acts::{OrderKind, Sanction};
+use crate::model::news::{self, Place, Subject};
 use crate::model::rooms::Refresh;
 use crate::model::session::{Chat, load};
 use crate::model::timeline::News;
@@ -20,25 +20,41 @@ use crate::model::timeline::News;
 const REFRESH_PAGES_MAX: usize = 5;
 
 impl Chat {
-    /// Takes how people stand to the rules.
-    pub fn stands(&mut self, standing: Standing, now_ms: u64) {
-        let now = self.realm_now(now_ms);
-        self.roster.note_away(&standing.away, now);
-        self.standing = standing;
-    }
-
     /// Tells a sanction in every room.
     pub fn sanctioned(&mut self, sanction: &Sanction, now_ms: u64) {
-        let me = self.status.me.username.clone();
-        let words = news::sanction(sanction, &me, self.realm_now(now_ms), &self.zone);
-        self.tell(&Place::Everywhere, &words, sanction.at, !sanction.lifted);
+        let who = self.subject(sanction.account);
+        let words = news::sanction(sanction, &who, self.realm_now(now_ms), &self.zone);
+        self.tell(&Place::Everywhere, &words, sanction.at, sanction.kind != OrderKind::Lift);
     }
 
-    /// Folds messages that came after the ban of their author had become known.
-    pub fn fold(&mut self, ids: &[MessageId]) {
-        for room in self.rooms.values_mut() {
-            room.timeline.fold(ids);
+    /// Who is online, but has not touched a computer for a while.
+    pub(super) fn away(&self) -> BTreeSet<AccountId> {
+        let people = self.status.roster.iter();
+        people.filter(|(_, person)| person.away).map(|(account, _)| *account).collect()
+    }
+
+    pub(super) fn note_away(&mut self, now_ms: u64) {
+        let (away, now) = (self.away(), self.realm_now(now_ms));
+        self.roster.note_away(&away, Some(now));
+    }
+
+    /// The names of an account, from wherever it has been seen.
+    fn subject(&self, account: AccountId) -> Subject {
+        if account == self.status.me.account {
+            return Subject::Me;
         }
+        let named = |username: &str, nickname: &str| Subject::named(username, nickname);
+        if let Some(person) = self.status.roster.get(&account) {
+            return named(&person.username, &person.nickname);
+        }
+        if let Some(gone) = self.roster.gone(account) {
+            return named(&gone.username, &gone.nickname);
+        }
+        let rooms = self.rooms.values();
+        let lines = rooms.filter_map(|room| room.timeline.latest_of(account));
+        lines
+            .max_by_key(|message| message.sent_at)
+            .map_or(Subject::Unknown, |message| named(&message.username, &message.nickname))
     }
 
     /// Messages left the set or came back: reads again what is held of each room.
@@ -85,6 +101,9 @@ impl Chat {
         let at = self.realm_now(now_ms);
         for (place, words) in news::changes(before, &self.status) {
             self.tell(&place, &words, at, false);
+        }
+        if let Some(words) = news::own_mute(before, &self.status, at, &self.zone) {
+            self.tell(&Place::Everywhere, &words, at, self.status.mute.is_some());
         }
     }
 

@@ -134,7 +134,7 @@ impl Timeline {
                 folding = None;
             }
             match entry {
-                Entry::Message(line) if self.is_hidden(line.message.id) => {
+                Entry::Message(line) if self.is_hidden(line) => {
                     match folding.and_then(|row| self.rows.get_mut(row)) {
                         Some(Row { kind: RowKind::Folded { count }, .. }) => *count += 1,
                         _ => {

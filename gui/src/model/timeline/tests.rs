@@ -194,30 +194,45 @@ fn hostile_text_is_cleaned_at_the_door() {
     assert_eq!(timeline.newest().map(Line::text), Some("evil"));
 }
 
+fn folded(author: u8, number: u8) -> Arc<ChatMessage> {
+    let mut message = (*message(author, number, START_MS + u64::from(number) * 1_000)).clone();
+    message.folded = true;
+    Arc::new(message)
+}
+
 #[test]
 fn what_came_after_a_ban_is_one_line_until_it_is_asked_for() {
     let mut timeline = timeline();
-    for (author, number) in [(1, 1), (1, 2), (2, 3), (1, 4), (1, 5)] {
-        timeline.insert(message(author, number, START_MS + u64::from(number) * 1_000), false);
+    timeline.insert(message(1, 1, START_MS + 1_000), false);
+    timeline.insert(message(2, 3, START_MS + 3_000), false);
+    assert_eq!(kinds(&timeline), "DMM");
+    for number in [2, 4, 5] {
+        timeline.insert(folded(1, number), false);
     }
-    assert_eq!(kinds(&timeline), "DMmMMm");
-    timeline.fold(&[2, 4, 5].map(|number| message(1, number, 0).id));
     assert_eq!(kinds(&timeline), "DMfMf");
     assert_eq!(timeline.rows()[4].kind, RowKind::Folded { count: 2 });
-    timeline.unfold(message(1, 4, 0).id);
+    timeline.unfold(folded(1, 4).id);
     assert_eq!(kinds(&timeline), "DMfMMm");
-    timeline.unfold(message(1, 2, 0).id);
+    timeline.unfold(folded(1, 2).id);
     assert_eq!(kinds(&timeline), "DMmMMm");
-    assert!(timeline.is_folded(message(1, 2, 0).id), "it is still known for what it is");
 }
 
 #[test]
 fn folded_lines_do_not_lend_their_header() {
     let mut timeline = timeline();
-    timeline.fold(&[message(1, 1, 0).id]);
-    timeline.insert(message(1, 1, START_MS), false);
-    timeline.insert(message(1, 2, START_MS + 1), false);
+    timeline.insert(folded(1, 1), false);
+    timeline.insert(message(1, 2, START_MS + 2_000), false);
     assert_eq!(kinds(&timeline), "DfM");
+}
+
+#[test]
+fn a_mark_may_come_and_go_with_the_store() {
+    let mut timeline = timeline();
+    timeline.insert(message(1, 1, START_MS + 1_000), false);
+    timeline.insert_page(&[folded(1, 1)], |_| false);
+    assert_eq!(kinds(&timeline), "Df");
+    timeline.insert_page(&[message(1, 1, START_MS + 1_000)], |_| false);
+    assert_eq!(kinds(&timeline), "DM");
 }
 
 #[test]

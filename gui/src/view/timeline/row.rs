@@ -81,6 +81,9 @@ impl<'m> RowContext<'m> {
     }
 
     fn state_text(&self, line: &Line) -> Option<String> {
+        if line.message.forked {
+            return Some("signed twice: its author said something else under this number".into());
+        }
         let state = line.state?;
         let is_last = self.last_own == Some(line.message.id);
         let age = self.chat.realm_now(self.model.now_ms).saturating_sub(line.message.sent_at);
@@ -208,10 +211,7 @@ impl<'a> Author<'a> {
     fn of(row: Row, context: &'a RowContext<'_>) -> Self {
         let timeline = context.timeline;
         match timeline.entry(row) {
-            Some(Entry::Message(line)) => Self {
-                folded: timeline.is_folded(line.message.id),
-                ..Self::of_message(&line.message, line.mentions_me)
-            },
+            Some(Entry::Message(line)) => Self::of_message(&line.message, line.mentions_me),
             Some(Entry::Presence(_) | Entry::News(_)) | None => {
                 let me = &context.chat.status.me;
                 Self {
@@ -236,7 +236,7 @@ impl<'a> Author<'a> {
             role: message.role,
             sent_at: message.sent_at,
             late: message.late,
-            folded: false,
+            folded: message.folded,
             mentions_me,
         }
     }
