@@ -160,7 +160,9 @@ fn the_loudest_refusal_is_seen_whole_in_the_smallest_window() {
     let mut stage = Stage::at_login_sized(script, demo::settings(), size);
     stage.type_into("Password", "secret");
     stage.press(Key::Enter);
-    for label in ["STOP", "Refused: wrong-realm", "Sign in all the same", "Password"] {
+    for label in
+        ["STOP", "Refused: wrong-realm", "Sign in all the same", "Password", "Paste a join link…"]
+    {
         let rect = stage.harness.get_by_label(label).rect();
         assert!(rect.top() >= 0.0 && rect.bottom() <= size.y, "{label}: {rect:?}");
     }

@@ -35,13 +35,29 @@ fn text_is_selected_and_copied_over_several_messages() {
 fn a_message_from_right_to_left_is_copied_as_it_was_typed() {
     let text = "שלום (עולם), זה משפט ארוך at 14:00 שנשבר לשתי שורות ".repeat(4);
     let text = text.trim();
-    let mut stage = with_lines(&["before", text, "after"]);
-    let rect = stage.harness.get_by_label(text).rect();
-    assert!(rect.height() > 30.0, "it wraps: {rect:?}");
-    drag_over(&mut stage, "before", "after");
-    let copied = stage.copied();
-    let lines: Vec<_> = copied.lines().collect();
-    assert_eq!(lines, ["before", text, "after"]);
+    let plain = with_lines(&["before", text, "after"]);
+    let shaped = with_lines(&["before", text, "after"]).with_system_fonts();
+    for mut stage in std::iter::once(plain).chain(shaped) {
+        let rect = stage.harness.get_by_label(text).rect();
+        assert!(rect.height() > 30.0, "it wraps: {rect:?}");
+        drag_over(&mut stage, "before", "after");
+        let copied = stage.copied();
+        let lines: Vec<_> = copied.lines().collect();
+        assert_eq!(lines, ["before", text, "after"]);
+    }
+}
+
+#[test]
+fn a_link_behind_text_from_right_to_left_is_where_it_is_drawn() {
+    use eframe::egui::accesskit::Role;
+    let text = "שלום עולם, זה משפט ארוך ".repeat(5) + "https://docs.example.org/a";
+    let Some(stage) = with_lines(&[&text]).with_system_fonts() else { return };
+    let row = stage.harness.get_by_label(&text).rect();
+    let link = stage.harness.get_by_role(Role::Link).rect();
+    assert!(row.height() > 30.0, "it wraps: {row:?}");
+    // The end of a sentence that runs to the left: at the left of the last line.
+    assert!((link.left() - row.left()).abs() < 2.0, "{link:?} in {row:?}");
+    assert!((link.bottom() - row.bottom()).abs() < 2.0, "{link:?} in {row:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use lanyard_gui::app::Window;
 use lanyard_gui::bridge::fake::{Script, ScriptedBackend, demo};
 use lanyard_gui::drafts::Drafts;
-use lanyard_gui::fonts;
+use lanyard_gui::fonts::{self, SystemFonts};
 use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::Settings;
@@ -125,6 +125,20 @@ impl Stage {
         stage.type_into("Password", "secret");
         stage.click("Sign in");
         stage
+    }
+
+    /// Takes the fonts of this computer into use, if they have Hebrew; in CI they must.
+    pub(crate) fn with_system_fonts(mut self) -> Option<Self> {
+        let system = SystemFonts::start().unwrap();
+        if system.missing_scripts().contains(&"Hebrew") {
+            assert!(std::env::var_os("CI").is_none(), "CI must have a font with Hebrew");
+            println!("SKIPPED: no font here has Hebrew");
+            return None;
+        }
+        self.harness.ctx.set_fonts(fonts::definitions(Some(&system)));
+        self.harness.ctx.add_font_provider(Arc::new(system));
+        self.harness.run();
+        Some(self)
     }
 
     /// The settings on disk.
