@@ -320,8 +320,7 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Re
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
         if loud {
-            stop_ui(ui, refused, is_low, p);
-            return refusal_words_ui(ui, refused, now_ms, p);
+            return stop_ui(ui, refused, is_low, p);
         }
         ui.horizontal_top(|ui| {
             ui.label(RichText::new("!").font(theme::strong()).color(p.red));
@@ -337,18 +336,23 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Re
     shown.response.rect
 }
 
-/// In a low window the title stands beside the word.
+/// In a low window the title stands beside the word, and all that follows is one paragraph.
 fn stop_ui(ui: &mut Ui, refused: &Explained, is_low: bool, p: Palette) {
-    if !is_low {
-        ui.label(RichText::new("STOP").font(theme::headline()).color(p.red));
-        ui.add_space(2.0);
-        widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
+    let stop = RichText::new("STOP").font(theme::headline()).color(p.red);
+    if is_low {
+        ui.horizontal(|ui| {
+            ui.label(stop);
+            ui.label(RichText::new(&refused.title).font(theme::strong()).color(p.red));
+        });
+        let detail = refused.detail.as_deref().unwrap_or_default();
+        let words = format!("{detail} {}", refused.advice);
+        widgets::paragraph(ui, words.trim(), theme::body(), p.text);
         return;
     }
-    ui.horizontal(|ui| {
-        ui.label(RichText::new("STOP").font(theme::headline()).color(p.red));
-        ui.label(RichText::new(&refused.title).font(theme::strong()).color(p.red));
-    });
+    ui.label(stop);
+    ui.add_space(2.0);
+    widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
+    refusal_words_ui(ui, refused, 0, p);
 }
 
 fn refusal_words_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, p: Palette) {

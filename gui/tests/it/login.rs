@@ -156,7 +156,10 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
 #[test]
 fn the_loudest_refusal_is_seen_whole_in_the_smallest_window() {
     let size = vec2(640.0, 420.0);
-    let script = refused(RefusalCode::WrongRealm, None);
+    let mut script = refused(RefusalCode::WrongRealm, None);
+    if let Some(Err(refusal)) = &mut script.joins {
+        refusal.reason.clear();
+    }
     let mut stage = Stage::at_login_sized(script, demo::settings(), size);
     stage.type_into("Password", "secret");
     stage.press(Key::Enter);
