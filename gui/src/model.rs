@@ -297,7 +297,8 @@ impl Model {
                 effects
             }
             BackendEvent::Node(event) => chat.apply(event, attention, now_ms),
-            BackendEvent::Lagged => chat.reload(),
+            // What was missed may have been that messages left the set.
+            BackendEvent::Lagged => chat.refresh(),
             BackendEvent::SendDone { room, echo, result } => chat.sent(&room, echo, result, now_ms),
             BackendEvent::Loaded { room, page, result } => {
                 let mut effects = chat.loaded(&room, page, result);

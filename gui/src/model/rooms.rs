@@ -27,6 +27,8 @@ pub struct Room {
     pub at_bottom: bool,
     /// Messages that came while the user read further up.
     pub below: u64,
+    /// Whether the next count of unread messages may be smaller than the one held.
+    pub recounts: bool,
     /// Reading again what is held, while that is under way.
     pub refresh: Option<Refresh>,
 }
@@ -55,6 +57,7 @@ impl Room {
             loading: false,
             at_bottom: true,
             below: 0,
+            recounts: false,
             refresh: None,
         }
     }

@@ -333,8 +333,10 @@ impl Chat {
     /// Takes what the store knows of a room's unread part.
     pub fn unread_known(&mut self, name: &str, read: Option<MessageId>, count: u64) {
         let Some(room) = self.rooms.get_mut(name) else { return };
-        // What arrived since the question was asked is in the count already, or on top of it.
-        room.unread = room.unread.max(count);
+        // What arrived since the question was asked is in the count already, or on top of it;
+        // after messages left the set, only the store knows.
+        let recounted = std::mem::take(&mut room.recounts);
+        room.unread = if recounted { count } else { room.unread.max(count) };
         if let Some(read) = read.filter(|_| count > 0) {
             room.timeline.mark_unread_after(read);
         }
@@ -350,12 +352,6 @@ impl Chat {
         };
         room.loading = true;
         vec![Effect::Backend(Command::Load { room: name, page: Page::Before(oldest) })]
-    }
-
-    /// Asks for the newest part of every room again: events were missed.
-    pub fn reload(&mut self) -> Vec<Effect> {
-        let rooms: Vec<String> = self.rooms.keys().cloned().collect();
-        rooms.into_iter().map(|room| load(room, Page::Newest)).collect()
     }
 
     /// Shows another room.

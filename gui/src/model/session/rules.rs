@@ -67,6 +67,7 @@ impl Chat {
                 unconfirmed: room.timeline.ids(),
                 pages_left: REFRESH_PAGES_MAX,
             });
+            room.recounts = true;
             effects.push(load(name.clone(), Page::Newest));
             effects.push(Effect::Backend(Command::CountUnread { room: name.clone() }));
         }
