@@ -30,8 +30,9 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# Xvfb finds a free display itself and writes its number.
-Xvfb -displayfd 3 -screen 0 "${size}x24" +extension GLX 3>"$work/display" 2>"$work/xvfb.log" &
+# Xvfb finds a free display itself and writes its number. Without -noreset it starts anew, deaf for a moment,
+# whenever the last window has gone.
+Xvfb -noreset -displayfd 3 -screen 0 "${size}x24" +extension GLX 3>"$work/display" 2>"$work/xvfb.log" &
 screen_pid=$!
 for _ in $(seq 100); do
     [[ -s $work/display ]] && break

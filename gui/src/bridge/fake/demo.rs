@@ -12,7 +12,7 @@ use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 use crate::action::Action;
 use crate::bridge::acts::{DeviceInfo, OrderKind};
 use crate::bridge::fake::{Script, ScriptedBackend};
-use crate::bridge::{BackendEvent, Interface};
+use crate::bridge::Interface;
 use crate::settings::{KnownRealm, Settings};
 
 const MINUTE_MS: u64 = 60_000;
@@ -296,7 +296,6 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
             emeka.away = true;
         }
     });
-    backend.push(BackendEvent::Lagged);
 }
 
 /// Both directions of writing, wrapped and within one line, and signs of all kinds.
