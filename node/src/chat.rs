@@ -8,6 +8,7 @@ mod json;
 mod output;
 mod plain;
 mod session;
+mod words;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;

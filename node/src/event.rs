@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
+use lanyard_protocol::order::SignedOrder;
 
 /// Something that happened once.
 #[derive(Debug, Clone)]
@@ -32,6 +33,10 @@ pub enum NodeEvent {
         /// Its number.
         number: u64,
     },
+    /// A moderator's order has become known; whom it hits and why stands in it.
+    Order(Box<SignedOrder>),
+    /// Messages have left the set or come back: what is shown is to be read again from the store.
+    Reload,
     /// Something the user should read, with a stable code for programs.
     Notice {
         /// A short stable word, such as `clock-off`.
@@ -70,6 +75,10 @@ pub struct ChatMessage {
     pub via: Via,
     /// True if it arrived more than two minutes after it was sent.
     pub late: bool,
+    /// True if its author was banned when it came, although it was sent before: shown folded, and nobody is notified.
+    pub folded: bool,
+    /// True if its author has signed another message under the same number (equivocation).
+    pub forked: bool,
     /// The author's program start.
     pub session: u64,
     /// Number within the session, from 0.
@@ -257,10 +266,45 @@ pub struct Status {
     pub messages: u64,
     /// Own messages that have reached nobody yet.
     pub waiting: u64,
+    /// How own messages leave now.
+    pub mode: Mode,
+    /// The mute on us that is in force, by whomever.
+    pub mute: Option<Mute>,
     /// Realm time less local clock, in milliseconds.
     pub clock_offset_ms: i64,
     /// The last dials that failed, newest first, for "why am I alone?".
     pub attempts: Vec<DialAttempt>,
+}
+
+/// How own messages leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Straight to everybody who is here.
+    Direct,
+    /// Forwarded by others, because not everybody is linked with us.
+    Mesh,
+}
+
+impl Mode {
+    /// The word for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Mesh => "mesh",
+        }
+    }
+}
+
+/// A mute on ourselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mute {
+    /// Its end, realm time in unix milliseconds; `None` until it is lifted.
+    pub until: Option<u64>,
+    /// Why, in the words of whoever gave it.
+    pub reason: String,
+    /// The username of the moderator who gave it; `None` for the operator.
+    pub moderator: Option<String>,
 }
 
 /// Who we are in this realm, as our ticket says.
@@ -308,6 +352,8 @@ pub struct Person {
     pub since: u64,
     /// The devices online: key and number.
     pub devices: Vec<(PeerKey, u64)>,
+    /// Whether nobody is at any of them.
+    pub away: bool,
 }
 
 /// A room of the policy.

@@ -2,6 +2,7 @@
 pub mod bench;
 pub mod chat;
 pub mod clock;
+pub mod desk;
 pub mod event;
 pub mod join;
 pub mod keyfile;

@@ -10,7 +10,11 @@ use ed25519_dalek::SigningKey;
 use futures::StreamExt as _;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{ChangePassword, LOGIN_PROTOCOL, Login, Renew, Reply, Request};
+use lanyard_protocol::login::{
+    ChangePassword, DevicesReply, LOGIN_PROTOCOL, ListDevices, LogOutDevice, Login, Renew, Reply,
+    Request,
+};
+use lanyard_protocol::wire::DecodeError;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::dial_opts::DialOpts;
@@ -80,12 +84,55 @@ pub async fn change_password(
     ask(link, key, &Request::ChangePassword(change), checking).await
 }
 
+/// Asks for the devices of `account`, with `key` as one of them (PROTOCOL.md R-69).
+///
+/// # Errors
+/// [`LoginError`] if there was no reply that can be read; a denial is a reply.
+pub async fn devices(
+    link: &JoinLink,
+    key: &SigningKey,
+    account: AccountId,
+) -> Result<DevicesReply, LoginError> {
+    let request = Request::ListDevices(ListDevices { account });
+    read(&ask_bytes(link, key, &request, || ()).await?, DevicesReply::parse)
+}
+
+/// Asks for a device of `account` to be logged out, with `key` as one of them (PROTOCOL.md R-75).
+///
+/// # Errors
+/// [`LoginError`] if there was no reply that can be read; a denial is a reply.
+pub async fn log_out_device(
+    link: &JoinLink,
+    key: &SigningKey,
+    account: AccountId,
+    device: u64,
+) -> Result<DevicesReply, LoginError> {
+    let request = Request::LogOutDevice(LogOutDevice { account, device });
+    read(&ask_bytes(link, key, &request, || ()).await?, DevicesReply::parse)
+}
+
 async fn ask(
     link: &JoinLink,
     key: &SigningKey,
     request: &Request,
     checking: impl FnOnce() + Send,
 ) -> Result<Reply, LoginError> {
+    read(&ask_bytes(link, key, request, checking).await?, Reply::parse)
+}
+
+fn read<T>(
+    bytes: &[u8],
+    parse: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+) -> Result<T, LoginError> {
+    parse(bytes).map_err(|error| unreachable(&format!("the reply cannot be read: {error}")))
+}
+
+async fn ask_bytes(
+    link: &JoinLink,
+    key: &SigningKey,
+    request: &Request,
+    checking: impl FnOnce() + Send,
+) -> Result<Vec<u8>, LoginError> {
     let realm = translate::peer_id(&link.realm).ok_or(LoginError::WrongRealm)?;
     let addresses = resolve(link).await?;
     let mut swarm = swarm(key)?;
@@ -94,8 +141,7 @@ async fn ask(
     checking();
     swarm.behaviour_mut().send_request(&realm, request.to_bytes());
     let reply = tokio::time::timeout(REPLY, reply(&mut swarm));
-    let bytes = reply.await.unwrap_or_else(|_late| Err(unreachable("no reply in time")))?;
-    Reply::parse(&bytes).map_err(|error| unreachable(&format!("the reply cannot be read: {error}")))
+    reply.await.unwrap_or_else(|_late| Err(unreachable("no reply in time")))
 }
 
 fn unreachable(reason: &str) -> LoginError {

@@ -4,12 +4,17 @@ mod start;
 
 use std::sync::Arc;
 
-use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::engine::{NewOrder, OrderRefused};
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
+use lanyard_protocol::login::{ChangePassword, DeviceInfo};
+use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::desk::{Desk, DeskError, Granted};
 use crate::event::{ChatMessage, NodeEvent, Status};
+use crate::join::Password;
 use crate::store::Reader;
 pub use start::{NodeConfig, StartError};
 
@@ -77,6 +82,17 @@ pub enum SendError {
     Closed(#[from] NodeClosed),
 }
 
+/// Why a moderator's order was not given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModerateError {
+    /// It may not be given, or would have no effect.
+    #[error(transparent)]
+    Refused(#[from] OrderRefused),
+    /// The node has ended.
+    #[error(transparent)]
+    Closed(#[from] NodeClosed),
+}
+
 /// Which part of a room's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
@@ -114,11 +130,31 @@ pub enum ReadError {
 /// What the handle asks of the event loop.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Send { room: String, text: String, reply: oneshot::Sender<Result<Sent, SendError>> },
-    MarkRead { room: String, id: MessageId },
-    PublishPolicy { policy: Box<SignedPolicy>, head: Vec<u8> },
+    Send {
+        room: String,
+        text: String,
+        reply: oneshot::Sender<Result<Sent, SendError>>,
+    },
+    Order { order: NewOrder, reply: oneshot::Sender<Result<MessageId, OrderRefused>> },
+    Status(String),
+    MarkRead {
+        room: String,
+        id: MessageId,
+    },
+    PublishPolicy {
+        policy: Box<SignedPolicy>,
+        head: Vec<u8>,
+    },
     Renew(Box<Ticket>),
-    Quit { reply: oneshot::Sender<()> },
+    /// The desk has granted a new ticket, and what comes with it.
+    Granted(Box<Granted>),
+    Notice {
+        code: &'static str,
+        text: String,
+    },
+    Quit {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// The most messages that one page of history has.
@@ -131,6 +167,8 @@ pub struct Node {
     events: broadcast::Sender<NodeEvent>,
     status: watch::Receiver<Arc<Status>>,
     reader: Reader,
+    realm: PeerKey,
+    desk: Option<Arc<Desk>>,
 }
 
 impl Node {
@@ -165,6 +203,92 @@ impl Node {
     ) -> Result<History, ReadError> {
         let (reader, room) = (self.reader.clone(), room.to_owned());
         read(move || reader.history(&room, page, limit.min(PAGE_MAX))).await
+    }
+
+    /// Gives a moderator's order on an account; without a time it holds as long as an order may, 24 hours. Returns when
+    /// it is in force here and on its way to the others.
+    ///
+    /// # Errors
+    /// [`ModerateError`] says why not; nothing was published then.
+    pub async fn moderate(
+        &self,
+        kind: OrderKind,
+        account: AccountId,
+        for_ms: Option<u64>,
+        reason: &str,
+    ) -> Result<MessageId, ModerateError> {
+        let (reply, answer) = oneshot::channel();
+        let order = NewOrder { kind, account, for_ms, reason: reason.to_owned() };
+        self.command(Command::Order { order, reply }).await?;
+        Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
+    }
+
+    /// What we say of ourselves to the others from now on: `here` or `away`.
+    ///
+    /// # Errors
+    /// [`NodeClosed`] if the node has ended.
+    pub async fn set_status(&self, status: &str) -> Result<(), NodeClosed> {
+        self.command(Command::Status(status.to_owned())).await
+    }
+
+    /// The account of a username that has been seen here, now or earlier.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`] if the store cannot be read.
+    pub async fn account_of(&self, username: &str) -> Result<Option<AccountId>, ReadError> {
+        let online = Arc::clone(&self.status.borrow());
+        let mut people = online.roster.iter();
+        let found = people.find(|(_account, person)| person.username == username);
+        if let Some((account, _person)) = found {
+            return Ok(Some(*account));
+        }
+        let (reader, realm, username) = (self.reader.clone(), self.realm, username.to_owned());
+        read(move || {
+            let found = reader.account_of(&realm, &username);
+            found.map_err(|error| ReadError::Store(error.to_string()))
+        })
+        .await
+    }
+
+    /// Changes the password of our account at the login node. With `cut_others`, all its other devices are
+    /// logged out. The new ticket that comes with it is taken into use.
+    ///
+    /// # Errors
+    /// [`DeskError`]. If the login node did not answer, nobody knows which of the two passwords holds.
+    pub async fn change_password(
+        &self,
+        old: Password,
+        new: Password,
+        cut_others: bool,
+    ) -> Result<(), DeskError> {
+        let desk = self.desk.as_ref().ok_or(DeskError::NoDesk)?;
+        let (account, username) = self.whoami();
+        let change = ChangePassword { username, old, new, cut_others };
+        let granted = desk.change_password(account, change).await?;
+        Ok(self.command(Command::Granted(Box::new(granted))).await?)
+    }
+
+    /// The devices of our account, as the login node knows them.
+    ///
+    /// # Errors
+    /// [`DeskError`] if it does not answer, or says no.
+    pub async fn devices(&self) -> Result<Vec<DeviceInfo>, DeskError> {
+        let desk = self.desk.as_ref().ok_or(DeskError::NoDesk)?;
+        desk.devices(self.whoami().0).await
+    }
+
+    /// Logs a device of our account out; the devices after that.
+    ///
+    /// # Errors
+    /// [`DeskError`], also if there is no such device.
+    pub async fn logout_device(&self, device: u64) -> Result<Vec<DeviceInfo>, DeskError> {
+        let desk = self.desk.as_ref().ok_or(DeskError::NoDesk)?;
+        desk.log_out(self.whoami().0, device).await
+    }
+
+    fn whoami(&self) -> (AccountId, String) {
+        let status = self.status.borrow();
+        (status.me.account, status.me.username.clone())
     }
 
     /// Remembers that everything in the room up to this message has been read.

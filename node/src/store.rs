@@ -5,6 +5,8 @@
 //!
 //! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is theirs.
 
+mod insert;
+mod loader;
 mod migrations;
 mod reader;
 mod row;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub use loader::Loader;
 pub use reader::Reader;
 pub use writer::{Opened, Stored, Write, Writer};
 

@@ -203,12 +203,13 @@ impl Chat {
                 self.notice(code, &text);
                 Vec::new()
             }
+            NodeEvent::Reload => self.reload(),
             NodeEvent::Ended(why) => {
                 self.ended = Some(why);
                 Vec::new()
             }
             // The status that comes with them says it all.
-            NodeEvent::Pass { .. } | NodeEvent::Policy { .. } => Vec::new(),
+            NodeEvent::Pass { .. } | NodeEvent::Policy { .. } | NodeEvent::Order(_) => Vec::new(),
         }
     }
 

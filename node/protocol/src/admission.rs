@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::ids::PeerKey;
+use crate::law::{Author, Rulebook};
 use crate::limits::{DIAL_IS_FRESH, LINK_GRACE_MS};
-use crate::policy::Policy;
 use crate::ticket::{Ticket, TicketError};
 use crate::time::{Now, RealmClock};
 
@@ -28,7 +28,7 @@ pub struct AdmissionView {
     /// Our Hello but for the time, which is set when it is sent.
     pub hello: Hello,
     /// Bans and cuts.
-    pub policy: Arc<Policy>,
+    pub rules: Arc<Rulebook>,
     /// Realm time.
     pub clock: RealmClock,
     /// The largest boot known of each peer, with the presence that proves it if there is one.
@@ -143,10 +143,10 @@ pub fn judge_claims(
     if realm_now_ms >= claims.expires_at_ms().saturating_add(LINK_GRACE_MS) {
         return Err(VerdictCode::Expired);
     }
-    if view.policy.ban_at(claims.account, realm_now_ms).is_some() {
+    if view.rules.ban_at(&Author::of(ticket), realm_now_ms).is_some() {
         return Err(VerdictCode::Banned);
     }
-    if view.policy.cut_of(claims.account, peer, claims.issued_at_ms()).is_some() {
+    if view.rules.policy().cut_of(claims.account, peer, claims.issued_at_ms()).is_some() {
         return Err(VerdictCode::Cut);
     }
     Ok(())
@@ -260,14 +260,14 @@ mod tests {
         let mut policy = testing::policy(&testing::key(1));
         let account = testing::account("alice");
         policy.sanctions = vec![testing::sanction(SanctionKind::Ban, account, T0, Some(T0 + 9))];
-        view.policy = Arc::new(policy.clone());
+        view.rules = Arc::new(Rulebook::new(Arc::new(policy.clone())));
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Banned);
         assert_eq!(
             code(&view, alice_key(), &hello_with(alice()), at(T0 + 9)),
             VerdictCode::Accepted
         );
         policy.sanctions = vec![testing::sanction(SanctionKind::Cut, account, T0 + 1_000, None)];
-        view.policy = Arc::new(policy);
+        view.rules = Arc::new(Rulebook::new(Arc::new(policy)));
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Cut);
         let renewed = Claims { issued_at_s: T0 / 1_000 + 1, ..alice() };
         assert_eq!(code(&view, alice_key(), &hello_with(renewed), at(T0)), VerdictCode::Accepted);

@@ -8,20 +8,29 @@
 //!   swarm, commands, store ──Input──▶ ┌──────────┐ ──Output──▶ swarm, store, user
 //!                            Now ───▶ │  Engine  │
 //!                                     └──────────┘
-//!   links.rs     who is linked, boots, duplicates        gossip.rs  verdicts on what arrives
-//!   sending.rs   own messages and the outbox             policy.rs  numbers, fetching, adopting
-//!   presence.rs  own presence, and what others say
+//!   links.rs     who is linked, boots, duplicates        gossip.rs    verdicts on what arrives
+//!   sending.rs   own messages and the outbox             policy.rs    numbers, fetching, adopting
+//!   presence.rs  own presence, and what others say       ordering.rs  moderators' orders
+//!   syncing.rs   when a round runs, with whom            serving.rs   what neighbours ask of us
+//!   receipts.rs  who holds what of running sessions      asking.rs    our requests and their answers
+//!   io.rs        inputs, outputs, events
 //! ```
 
+mod asking;
 mod gossip;
+mod io;
 mod links;
+mod ordering;
 mod policy;
 mod presence;
+mod receipts;
 mod sending;
+mod serving;
+mod syncing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,280 +41,32 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use crate::admission::{AdmissionView, KnownBoot};
 use crate::cose::public_key;
 use crate::dialing::AddressBook;
-use crate::hello::{Hello, Verdict};
-use crate::ids::{MessageId, PeerKey, Role};
+use crate::hello::Hello;
+use crate::ids::{PeerKey, Role};
+use crate::law::{Author, Law, Resettled, Rulebook};
 use crate::login::PeerAddresses;
-use crate::message::{Acceptance, AdmittedMessage};
 use crate::policy::{Policy, SignedPolicy};
+use crate::presence::HERE;
 use crate::roster::{Change, Observation, Roster};
 use crate::ticket::Ticket;
 use crate::time::{Now, RealmClock};
 
-use gossip::{Seen, TicketCache};
+use asking::Asks;
+use gossip::TicketCache;
+pub use io::{
+    AskId, Config, EndReason, Event, GossipId, Input, Output, Progress, RequestId, StoredIndex,
+    StoredPair, Topic,
+};
 pub use links::{Link, LinkId, NewLink};
+pub use ordering::{NewOrder, OrderRefused};
+use receipts::Receipts;
 use sending::Outbox;
 pub use sending::{SendRefused, SentReceipt, Unsent};
+use serving::{ItemSets, Serving};
+use syncing::Syncing;
 
 /// How often standing links are judged again for expiry.
 const LINK_CHECK_EVERY: Duration = Duration::from_secs(10);
-
-/// The gossipsub topics of a realm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Topic {
-    /// Messages, when the author reaches everybody itself.
-    Direct,
-    /// Messages that are forwarded.
-    Mesh,
-    /// Presence, policy heads and orders.
-    Control,
-}
-
-impl Topic {
-    /// All topics.
-    pub const ALL: [Self; 3] = [Self::Direct, Self::Mesh, Self::Control];
-
-    /// The topic's name on the wire.
-    #[must_use]
-    pub fn path(self, realm: &PeerKey) -> String {
-        let leaf = match self {
-            Self::Direct => "direct",
-            Self::Mesh => "mesh",
-            Self::Control => "control",
-        };
-        format!("/lanyard/1/{realm}/{leaf}")
-    }
-}
-
-/// What the engine starts from.
-#[derive(Debug)]
-pub struct Config {
-    /// The device key.
-    pub key: SigningKey,
-    /// Our ticket.
-    pub ticket: Ticket,
-    /// The newest policy we hold.
-    pub policy: SignedPolicy,
-    /// This program start: larger than every earlier one, stored before the first dial.
-    pub boot: u64,
-    /// Random, for the numbering of our messages.
-    pub session: u64,
-    /// Realm time.
-    pub clock: RealmClock,
-    /// Ids of the messages of the last 15 minutes, with their `sent_at`.
-    pub seen: Vec<(MessageId, u64)>,
-    /// The largest `sent_at` in the store.
-    pub largest_sent_at: u64,
-    /// Own messages that nobody has yet.
-    pub unsent: Vec<Unsent>,
-    /// Randomness.
-    pub seed: [u8; 32],
-}
-
-/// The driver's name for a gossip message, given back with the verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GossipId(pub u64);
-
-/// What happened.
-#[derive(Debug)]
-pub enum Input {
-    /// A link stands: both gates have accepted.
-    LinkUp(NewLink),
-    /// A link is gone.
-    LinkDown(LinkId),
-    /// A dial ended before the gate, or without a verdict.
-    DialFailed(PeerKey),
-    /// The gate of a peer that we dialled, or that dialled us, has refused us.
-    RefusedBy {
-        /// Who.
-        peer: PeerKey,
-        /// What it said. It proves nothing.
-        verdict: Verdict,
-    },
-    /// Our own gate has refused a peer with a good ticket because of its boot.
-    BusyFor {
-        /// Who.
-        peer: PeerKey,
-        /// The boot it claimed, on a link that Noise has proved to be its own.
-        boot: u64,
-    },
-    /// A linked peer has subscribed to a topic.
-    Subscribed {
-        /// Who.
-        peer: PeerKey,
-        /// To what.
-        topic: Topic,
-    },
-    /// A message has arrived on gossip. The verdict comes in the same turn.
-    Gossip {
-        /// For the verdict.
-        id: GossipId,
-        /// The neighbour it came from.
-        source: PeerKey,
-        /// Where.
-        topic: Topic,
-        /// What.
-        bytes: Vec<u8>,
-    },
-    /// The user wants to say something.
-    Send {
-        /// Given back with the answer.
-        request: u64,
-        /// The room.
-        room: String,
-        /// The text.
-        text: String,
-    },
-    /// Our message is on disk, or it could not be written.
-    OwnStored {
-        /// Of the request.
-        request: u64,
-        /// What the store said.
-        result: Result<(), String>,
-    },
-    /// What gossipsub made of a message of ours.
-    Published {
-        /// Which.
-        message: MessageId,
-        /// Whether it went to anybody.
-        reached: bool,
-    },
-    /// A peer's answer to a [`Output::FetchPolicy`]; `None` if it gave none.
-    PolicyFetched {
-        /// Who.
-        peer: PeerKey,
-        /// The document.
-        bytes: Option<Vec<u8>>,
-    },
-    /// The rendezvous' own node has a new policy and its head to publish.
-    PublishPolicy {
-        /// The document.
-        policy: SignedPolicy,
-        /// Its signed head.
-        head: Vec<u8>,
-    },
-    /// Our ticket was renewed.
-    Renewed(Ticket),
-    /// Where we listen now, without `/p2p/`.
-    Listening(Vec<String>),
-    /// Addresses from the login reply or the store.
-    Candidates(Vec<PeerAddresses>),
-    /// The network has changed: try everybody again.
-    NetworkChanged,
-    /// Say goodbye.
-    Quit,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Output {
-    /// Tell gossipsub about a message.
-    Verdict {
-        /// Which.
-        id: GossipId,
-        /// Where it came from.
-        source: PeerKey,
-        /// What to do with it.
-        acceptance: Acceptance,
-    },
-    /// Put a message of somebody else into the store, and show it.
-    Store(Box<AdmittedMessage>),
-    /// Put a message of our own on disk, and answer with [`Input::OwnStored`].
-    StoreOwn {
-        /// For the answer.
-        request: u64,
-        /// The message.
-        message: Box<AdmittedMessage>,
-    },
-    /// Publish on gossip; answer with [`Input::Published`] if there is a message id.
-    Publish {
-        /// Where.
-        topic: Topic,
-        /// What.
-        bytes: Vec<u8>,
-        /// Whose state hangs on it.
-        message: Option<MessageId>,
-    },
-    /// Keep a newer policy.
-    StorePolicy(Box<SignedPolicy>),
-    /// Remember where a peer may be found.
-    StorePeer(PeerAddresses),
-    /// Dial a peer.
-    Dial(PeerAddresses),
-    /// Close a link.
-    Close(LinkId),
-    /// Ask a linked peer for its policy.
-    FetchPolicy {
-        /// Whom.
-        peer: PeerKey,
-        /// At least this number.
-        number: u64,
-    },
-    /// The gate's snapshot has changed.
-    View(Box<AdmissionView>),
-    /// Tell the user.
-    Event(Event),
-}
-
-/// What the user is told.
-#[derive(Debug)]
-pub enum Event {
-    /// The answer to a [`Input::Send`].
-    Sent {
-        /// Of the request.
-        request: u64,
-        /// The receipt, or why not.
-        result: Result<SentReceipt, SendRefused>,
-    },
-    /// An own message has reached somebody, or nobody yet.
-    State {
-        /// Which.
-        id: MessageId,
-        /// Whether anybody has it.
-        sent: bool,
-    },
-    /// Somebody came or went.
-    Presence(Change),
-    /// A newer policy is in force.
-    Policy {
-        /// Its number.
-        number: u64,
-    },
-    /// Our pass is new.
-    Pass {
-        /// Its end, realm time in unix milliseconds.
-        expires_at: u64,
-    },
-    /// A sentence with a stable code.
-    Notice {
-        /// The code.
-        code: &'static str,
-        /// The sentence.
-        text: String,
-    },
-    /// Roster, links, rooms or pass have changed: read them again.
-    Changed,
-    /// Membership is lost. We have verified why ourselves.
-    Ended(EndReason),
-}
-
-/// Why membership is lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndReason {
-    /// A newer start of this very profile exists, on another computer.
-    Superseded,
-    /// The policy bans our account.
-    Banned {
-        /// In the operator's words.
-        reason: String,
-        /// Its end, realm time in unix milliseconds.
-        until: Option<u64>,
-    },
-    /// The policy has withdrawn our ticket.
-    Cut {
-        /// In the operator's words.
-        reason: String,
-    },
-}
 
 /// The engine of one peer in one realm.
 #[derive(Debug)]
@@ -318,9 +79,8 @@ pub struct Engine {
     seq: u64,
     ticket: Arc<Ticket>,
     signed_policy: SignedPolicy,
-    policy: Arc<Policy>,
+    law: Law,
     clock: RealmClock,
-    largest_sent_at: u64,
     listening: Vec<String>,
     roster: Roster,
     book: AddressBook,
@@ -330,11 +90,20 @@ pub struct Engine {
     denied: BTreeMap<PeerKey, Duration>,
     rejects: BTreeMap<PeerKey, VecDeque<Duration>>,
     fetching: BTreeMap<PeerKey, Duration>,
+    asks: Asks,
+    serving: Serving,
+    item_sets: ItemSets,
+    syncing: Syncing,
+    receipts: Receipts,
+    /// Neighbours that gossipsub does not publish to.
+    unpublished: BTreeSet<PeerKey>,
     behind: Option<policy::Behind>,
     clock_offsets: BTreeMap<crate::ids::AccountId, i64>,
     tickets: TicketCache,
-    seen: Seen,
     outbox: Outbox,
+    status: String,
+    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    refusals: BTreeMap<&'static str, u64>,
     presence_n: u64,
     presence_due: Option<Duration>,
     next_link_check: Duration,
@@ -357,10 +126,9 @@ impl Engine {
             session: config.session,
             seq: 0,
             ticket: Arc::new(config.ticket),
-            policy: Arc::new(config.policy.policy().clone()),
+            law: Law::new(Arc::new(config.policy.policy().clone())),
             signed_policy: config.policy,
             clock: config.clock,
-            largest_sent_at: config.largest_sent_at,
             listening: Vec::new(),
             roster: Roster::default(),
             book: AddressBook::new(me),
@@ -370,11 +138,18 @@ impl Engine {
             denied: BTreeMap::new(),
             rejects: BTreeMap::new(),
             fetching: BTreeMap::new(),
+            asks: Asks::default(),
+            serving: Serving::new(now),
+            item_sets: ItemSets::default(),
+            syncing: Syncing::default(),
+            receipts: Receipts::default(),
+            unpublished: BTreeSet::new(),
             behind: None,
             clock_offsets: BTreeMap::new(),
             tickets: TicketCache::default(),
-            seen: Seen::default(),
-            outbox: Outbox::new(config.unsent),
+            outbox: Outbox::new(config.unsent, now),
+            status: HERE.to_owned(),
+            refusals: BTreeMap::new(),
             presence_n: 0,
             presence_due: None,
             next_link_check: now.mono.saturating_add(LINK_CHECK_EVERY),
@@ -383,10 +158,10 @@ impl Engine {
             ended: false,
             rng: ChaCha8Rng::from_seed(config.seed),
         };
-        let realm_ms = engine.clock.now_ms(now);
-        for (id, sent_at) in config.seen {
-            engine.seen.insert_known(id, sent_at, realm_ms, now.mono);
-        }
+        engine.clock.now_ms(now);
+        engine.law.restore_orders(config.orders);
+        engine.index(config.stored);
+        engine.retain(now);
         engine.check_own_membership(now);
         engine.after_mutation(now);
         engine
@@ -412,9 +187,28 @@ impl Engine {
             Input::Send { request, room, text } => self.send(request, room, text, now),
             Input::OwnStored { request, result } => self.own_stored(request, result, now),
             Input::Published { message, reached } => self.published(message, reached),
-            Input::PolicyFetched { peer, bytes } => self.policy_fetched(peer, bytes, now),
+            Input::NotStored { sent_at, message } => self.law.was_not_stored(sent_at, message),
+            Input::Index { stored, done } => {
+                self.index(stored);
+                if done {
+                    self.index_is_whole(now);
+                }
+            }
+            Input::Answered { ask, bytes } => self.answered(ask, bytes, now),
+            Input::Asked { request, peer, bytes } => self.asked(request, peer, &bytes, now),
+            Input::Loaded { request, pairs } => self.loaded(request, &pairs),
+            Input::SlowPeer(peer) => self.sync_slow_peer(peer, now),
+            Input::Unpublished(peers) => self.unpublished = peers,
+            Input::Order { request, order } => self.order(request, order, now),
+            Input::Status(status) => self.set_status(status, now),
             Input::PublishPolicy { policy, head } => self.publish_policy(policy, head, now),
             Input::Renewed(ticket) => self.renewed(ticket, now),
+            Input::Policy(policy) => self.adopt(policy, now),
+            Input::RealmTime(realm_ms) => {
+                // As at a login: a wrong clock of before must not outlive it.
+                self.clock = RealmClock::learnt(realm_ms, now, 0);
+                self.view_is_stale = true;
+            }
             Input::Listening(addresses) => self.listening(addresses, now),
             Input::Candidates(peers) => self.candidates(&peers, now),
             Input::NetworkChanged => self.book.forget_failures(now.mono),
@@ -439,6 +233,9 @@ impl Engine {
             self.roster.next_expiry(),
             self.next_link_deadline(),
             self.behind.as_ref().map(|behind| behind.ask_at),
+            self.next_round_due(),
+            self.receipts.next_due(),
+            self.outbox.next_due(),
         ]
         .into_iter()
         .flatten()
@@ -451,19 +248,22 @@ impl Engine {
         self.clock.now_ms(now);
         self.link_deadlines(now);
         self.catch_up(now);
+        self.sync_due(now);
+        self.tell_receipts(now);
+        self.pace_outbox(now);
         if now.mono >= self.next_link_check {
             self.next_link_check = now.mono.saturating_add(LINK_CHECK_EVERY);
             self.denied.retain(|_peer, until| now.mono < *until);
             self.judge_links_again(now);
             self.check_own_membership(now);
-            self.seen.forget(now.mono);
+            self.retain(now);
             self.changed();
         }
         for change in self.roster.expire(now) {
             self.tell_presence(change);
         }
         if self.presence_due.is_some_and(|due| due <= now.mono) {
-            self.publish_presence(crate::presence::HERE, now);
+            self.publish_presence(&self.status.clone(), now);
         }
         self.after_mutation(now);
     }
@@ -493,15 +293,47 @@ impl Engine {
                 realm: self.realm,
                 time: 0,
                 boot: self.boot,
-                policy: self.policy.number,
+                policy: self.policy().number,
                 ticket: self.ticket.as_bytes().to_vec(),
             },
-            policy: Arc::clone(&self.policy),
-            clock: self.clock.clone().at_least(self.policy.issued_at),
+            rules: Arc::clone(self.law.rules()),
+            clock: self.clock.clone().at_least(self.policy().issued_at),
             boots: Arc::new(self.boots.clone()),
             links: Arc::new(self.links.values().map(boot_of).collect()),
             dialling: Arc::new(self.book.dialling().collect()),
             denied: Arc::new(self.denied.clone()),
+        }
+    }
+
+    /// Takes stored messages into the law's index.
+    fn index(&mut self, stored: StoredIndex) {
+        let authors: BTreeMap<_, _> =
+            stored.tickets.iter().map(|ticket| (ticket.hash(), ticket.claims().peer)).collect();
+        for ticket in &stored.tickets {
+            self.law.note_author(ticket);
+        }
+        for message in &stored.messages {
+            if let Some(author) = authors.get(&message.ticket) {
+                self.receipts.note(*author, message.session, message.seq, message.sent_at);
+            }
+        }
+        let resettled = self.law.index(stored.messages);
+        self.resettle(resettled);
+    }
+
+    /// Tells the store what the law has changed its mind about.
+    fn resettle(&mut self, resettled: Resettled) {
+        if !resettled.is_empty() {
+            self.outputs.push_back(Output::Resettle(resettled));
+            self.event(Event::Reload);
+        }
+    }
+
+    /// Forgets what is too old to be kept.
+    fn retain(&mut self, now: Now) {
+        if let Some(before) = self.law.retain(self.clock.peek_ms(now)) {
+            self.outputs.push_back(Output::Forget { before });
+            self.event(Event::Reload);
         }
     }
 
@@ -524,6 +356,14 @@ impl Engine {
         Observation { now, realm_ms: self.clock.peek_ms(now), my_boot: self.boot }
     }
 
+    fn is_authority(&self) -> bool {
+        self.ticket.claims().role == Role::Authority
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
     /// Up to 100 ms, so that many peers do not act in the same instant.
     fn jitter(&mut self) -> Duration {
         Duration::from_millis(self.rng.next_u64() % 100)
@@ -533,6 +373,27 @@ impl Engine {
     #[must_use]
     pub fn ticket(&self) -> &Arc<Ticket> {
         &self.ticket
+    }
+
+    /// The rules in force: the policy and the orders that count.
+    #[must_use]
+    pub fn rules(&self) -> &Rulebook {
+        self.law.rules()
+    }
+
+    /// The law and its set.
+    #[must_use]
+    pub fn law(&self) -> &Law {
+        &self.law
+    }
+
+    fn policy(&self) -> &Policy {
+        self.law.rules().policy()
+    }
+
+    /// What the rules look at of ourselves.
+    fn myself(&self) -> Author {
+        Author::of(&self.ticket)
     }
 
     /// The policy in force, with its exact bytes.
@@ -558,10 +419,21 @@ impl Engine {
         self.links.values()
     }
 
+    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
+        self.refusals.iter().map(|(code, count)| (*code, count))
+    }
+
     /// Own messages that have reached nobody yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// What we say of ourselves: `here`, `away`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        &self.status
     }
 
     /// This program start.

@@ -11,14 +11,18 @@ pub mod admission;
 pub mod dialing;
 pub mod engine;
 pub mod hello;
+pub mod law;
 pub mod link;
 pub mod login;
 pub mod message;
+pub mod order;
 pub mod policy;
 pub mod presence;
 pub mod roster;
 pub mod sync;
 pub mod ticket;
 
+#[cfg(any(test, feature = "test-utils"))]
+pub mod sim;
 #[cfg(any(test, feature = "test-utils"))]
 pub mod testing;

@@ -8,6 +8,8 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 pub const TICKET_BYTES_MAX: usize = 1_024;
 /// A presence: eight listen addresses fit.
 pub const PRESENCE_BYTES_MAX: usize = 2 * 1_024;
+/// A moderator's order: a reason of 200 bytes and fixed fields.
+pub const ORDER_BYTES_MAX: usize = 1_024;
 /// A policy document: thousands of sanctions.
 pub const POLICY_BYTES_MAX: usize = 256 * 1_024;
 /// A policy head: a number, a hash, a length.
@@ -20,8 +22,26 @@ pub const LOGIN_REQUEST_BYTES_MAX: usize = 8 * 1_024;
 pub const LOGIN_REPLY_BYTES_MAX: usize = POLICY_BYTES_MAX + 64 * 1_024;
 /// A request between peers.
 pub const SYNC_REQUEST_BYTES_MAX: usize = 64 * 1_024;
-/// An answer between peers; a policy document is the largest so far.
+/// An answer between peers; a policy document and a batch of messages are the largest.
 pub const SYNC_REPLY_BYTES_MAX: usize = POLICY_BYTES_MAX + 1_024;
+/// Windows in one `Reconcile`: 10 minutes, an hour, a day, a week, and the rest.
+pub const WINDOWS_MAX: usize = 5;
+/// One frame of negentropy, so that it fits into a request with room for what stands around it.
+pub const FRAME_BYTES_MAX: usize = 60_000;
+/// The least room in which a frame is answered: negentropy takes no smaller limit.
+pub const FRAME_BYTES_MIN: usize = 4_096;
+/// All frames of one answer: one full frame, or several that narrow.
+pub const FRAMES_BYTES_MAX: usize = 64 * 1_024;
+/// Ids in one `Get`: about as many short messages as fit into the answer.
+pub const GET_IDS_MAX: usize = 1_024;
+/// The body of an answer to `Get`: a few milliseconds of a LAN, and little memory on either side.
+pub const BATCH_BYTES_MAX: usize = 256 * 1_024;
+/// `Get`s of one round that wait for their answers: one is answered while the other is judged.
+pub const GETS_IN_FLIGHT_MAX: usize = 2;
+/// Ranges in one `Held`: a session has holes only where something is still on its way.
+pub const HELD_RANGES_MAX: usize = 64;
+/// Served to all peers together, so that many who return at once do not take the link away from those who talk.
+pub const SERVED_BYTES_PER_S: usize = 4 * 1_024 * 1_024;
 
 /// The longest password taken, so that hashing cannot be made expensive by length.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
@@ -33,6 +53,8 @@ pub const PRESENCE_ADDRESSES_MAX: usize = 8;
 pub const ADDRESS_BYTES_MAX: usize = 128;
 /// A free status text in a presence.
 pub const STATUS_BYTES_MAX: usize = 64;
+/// A moderator's reason, in bytes of UTF-8: a sentence.
+pub const ORDER_REASON_BYTES_MAX: usize = 200;
 /// A room name inside a message.
 pub const ROOM_BYTES_MAX: usize = 64;
 
@@ -44,16 +66,24 @@ pub const LINK_GRACE_MS: u64 = 300_000;
 pub const AHEAD_MS_MAX: u64 = 120_000;
 /// Gossip older than this is left to reconciliation; it bounds the memory for ids.
 pub const GOSSIP_AGE_MS_MAX: u64 = 600_000;
-/// How long ids of gossip are remembered: more than the age that is refused.
-pub const SEEN_MS: u64 = 900_000;
+/// The youngest stored messages, which an engine knows from its first moment: more than gossip could bring again.
+pub const RECENT_MS: u64 = 900_000;
 /// Own messages that nobody has are sent at the next `Subscribed` if they are younger than this.
 pub const RESEND_AGE_MS_MAX: u64 = GOSSIP_AGE_MS_MAX;
 /// `sent_at` follows the largest held one, but never further ahead of realm time than this.
 pub const ORDER_AHEAD_MS_MAX: u64 = 30_000;
 /// A message that arrives later than this after it was sent is marked so.
 pub const LATE_MS: u64 = 120_000;
+/// The longest time that a moderator's order is in force: whoever wants more asks the operator.
+pub const ORDER_MS_MAX: u64 = 24 * 3_600_000;
+/// Orders of one moderator that count in a minute: enough for a bad minute, too few for a purge.
+pub const ORDERS_PER_MINUTE: usize = 10;
+/// Orders that a peer tells the login node when it comes back.
+pub const REPUBLISHED_ORDERS_MAX: usize = 64;
 /// A clock that is off by more than this is worth a warning.
 pub const CLOCK_OFF_MS: u64 = 120_000;
+/// What is younger than this is still on its way by gossip: a round leaves it out, unless the link is fresh.
+pub const SETTLE_MS: u64 = 5_000;
 
 /// Rejects from one link within [`REJECT_WINDOW`] that close it.
 pub const REJECTS_MAX: usize = 3;
@@ -104,10 +134,59 @@ pub const ADDRESSES_PER_PEER_MAX: usize = 8;
 pub const ROSTER_MAX: usize = 10_000;
 /// Verified tickets kept, by hash.
 pub const TICKET_CACHE_MAX: usize = 4_096;
-/// Gossip ids remembered; the oldest go first.
-pub const SEEN_MAX: usize = 262_144;
+/// Ids that the law refused, or took lately, are not fetched again; the oldest go first.
+pub const REMEMBERED_IDS_MAX: usize = 65_536;
 /// Own messages that wait for the first listener.
 pub const OUTBOX_MAX: usize = 4_096;
+/// Ids that one window of a round may need: what lies beyond is left to the next round.
+pub const NEEDED_MAX: usize = 131_072;
+/// Frames of one window without any credit: the sets of a LAN are narrowed down in less than ten.
+pub const FRAMES_FREE: usize = 64;
+/// A window has one frame more for this many items in it; honest peers need less than one for 200 (see `sync::round`).
+pub const ITEMS_PER_FRAME: usize = 64;
+/// Frames of one window, whatever the credit: millions of ids.
+pub const FRAMES_MAX: usize = 10_000;
+/// Answers to `Get` in a row that bring nothing; the peer has promised what it does not have.
+pub const GETS_IN_VAIN_MAX: usize = 3;
+/// Answers "later" in a row after which a round gives up: another neighbour may have time.
+pub const LATERS_MAX: usize = 16;
+/// What may be served at once, before the rate holds: a newcomer's first batches.
+pub const SERVED_BURST_BYTES: usize = 2 * SERVED_BYTES_PER_S;
+/// Parts of the sets that are kept between two requests: five windows of some neighbours.
+pub const ITEM_SETS_MAX: usize = 16;
+/// Rounds that run at the same time.
+pub const ROUNDS_MAX: usize = 4;
+/// A round over all windows, with a neighbour drawn by lot.
+pub const ROUND_EVERY: Duration = Duration::from_secs(10);
+/// Shortest time between two rounds with one neighbour.
+pub const ROUND_GAP: Duration = Duration::from_secs(2);
+/// What is missing in a session may only be late: longer than a message takes through the mesh.
+pub const HOLE_WAIT: Duration = Duration::from_millis(500);
+/// Rounds in a row that brought, from a neighbour without gossip, what is younger than a minute: its link is deaf.
+pub const DEAF_ROUNDS_MAX: usize = 3;
+/// Missing messages that are worth telling the user how many have come.
+pub const BACKFILL_NOTICE_MIN: u64 = 256;
+/// Shortest time between two reports to an author of what is held of its session.
+pub const RECEIPTS_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time between two counts shown to the user.
+pub const STATES_EVERY: Duration = Duration::from_millis(200);
+/// Up to this many peers, "stored by n of m" counts all; beyond, the neighbours.
+pub const FULL_COUNT_MAX: usize = 64;
+/// Own messages of the running session whose receipts are counted; the oldest go first.
+pub const OWN_STATES_MAX: usize = 8_192;
+/// Own messages leave at this rate, so that no queue on the way overflows.
+pub const OWN_MESSAGES_PER_S: u64 = 500;
+/// What may leave at once, before the rate holds.
+pub const OWN_MESSAGES_BURST: u64 = 100;
+/// See [`OWN_MESSAGES_PER_S`]. A second's worth may leave at once.
+pub const OWN_BYTES_PER_S: u64 = 256 * 1_024;
+/// Who was told "later" asks again after this time.
+pub const LATER_RETRY: Duration = Duration::from_millis(500);
 
+const _: () = assert!(FRAME_BYTES_MAX + 1_024 <= SYNC_REQUEST_BYTES_MAX);
+const _: () = assert!(FRAME_BYTES_MAX + 1_024 <= FRAMES_BYTES_MAX);
+const _: () = assert!(GET_IDS_MAX * 32 + 1_024 <= SYNC_REQUEST_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX + 64 <= SYNC_REPLY_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX + TICKET_BYTES_MAX + 64 <= BATCH_BYTES_MAX);
 const _: () = assert!(TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 256 <= GATE_FRAME_BYTES_MAX);
-const _: () = assert!(SEEN_MS > GOSSIP_AGE_MS_MAX);
+const _: () = assert!(RECENT_MS > GOSSIP_AGE_MS_MAX);

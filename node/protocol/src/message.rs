@@ -1,12 +1,12 @@
 //! Messages, and the stages a message passes before it may be stored, shown or forwarded.
 //!
 //! ```text
-//! bytes ── parse ──▶ SignedMessage ── verify ──▶ VerifiedMessage ── admit ──▶ AdmittedMessage
+//! bytes ── parse ──▶ SignedMessage ── verify ──▶ VerifiedMessage ── the law ──▶ AdmittedMessage
 //!          Reject                     Reject                        Ignore
 //! ```
 //!
-//! The stages are types, so a skipped check does not compile: only [`VerifiedMessage::admit`] and
-//! [`AdmittedMessage::author`] make an [`AdmittedMessage`].
+//! The stages are types, so a skipped check does not compile: only [`crate::law::Law::take`] makes an
+//! [`AdmittedMessage`] of what somebody has signed.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 use crate::cose::{self, BadSignature, Envelope, Kind};
-use crate::ids::{MessageId, PeerKey, Role, TicketHash};
+use crate::ids::{MessageId, PeerKey, TicketHash};
+use crate::law::Held;
 use crate::limits::{AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX, MESSAGE_BYTES_MAX, ROOM_BYTES_MAX};
-use crate::policy::Policy;
-use crate::ticket::{self, Ticket, TicketError};
+use crate::ticket::{Ticket, TicketError};
 use crate::wire::{self, DecodeError, Pair};
 
 /// Keeps a message id from ever being the hash of something else (PROTOCOL.md R-40).
@@ -126,6 +126,41 @@ pub enum Refused {
     /// Blame: the author; a forwarder may know another policy.
     #[error("its author was sanctioned")]
     Sanctioned,
+    /// Its author has said enough in that minute or on that day.
+    ///
+    /// Blame: the author; a forwarder may not hold the same messages yet.
+    #[error("over the quota of its author")]
+    OverQuota,
+    /// Sent before the retention boundary.
+    ///
+    /// Blame: nobody.
+    #[error("sent before what is kept")]
+    Forgotten,
+}
+
+impl Refused {
+    /// A short stable word, for counting and for logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::WrongTopic => "wrong-topic",
+            Self::Unknown => "unknown",
+            Self::Authority => "authority",
+            Self::Held => "held",
+            Self::Ticket(_) => "ticket",
+            Self::OtherTicket => "other-ticket",
+            Self::Signature => "signature",
+            Self::OutsideTicket => "outside-ticket",
+            Self::Ahead => "ahead",
+            Self::Old => "old",
+            Self::TooLong => "too-long",
+            Self::MayNotPost => "may-not-post",
+            Self::Sanctioned => "sanctioned",
+            Self::OverQuota => "over-quota",
+            Self::Forgotten => "forgotten",
+        }
+    }
 }
 
 /// What gossipsub is told about a message.
@@ -157,7 +192,9 @@ impl Refused {
             | Self::Old
             | Self::TooLong
             | Self::MayNotPost
-            | Self::Sanctioned => Acceptance::Ignore,
+            | Self::Sanctioned
+            | Self::OverQuota
+            | Self::Forgotten => Acceptance::Ignore,
         }
     }
 }
@@ -214,6 +251,12 @@ impl<'a> SignedMessage<'a> {
         self.id
     }
 
+    /// What it says, if its signature is good.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
     /// The bytes of the ticket it came with, to look it up before verifying it again.
     #[must_use]
     pub fn ticket_bytes(&self) -> &'a [u8] {
@@ -249,56 +292,7 @@ pub struct VerifiedMessage {
 }
 
 impl VerifiedMessage {
-    /// Judges by the ticket's life, by realm time and by the policy in force when it was sent.
-    ///
-    /// # Errors
-    /// The first [`Refused`] of the table in PROTOCOL.md R-42.
-    pub fn admit(self, policy: &Policy, realm_now_ms: u64) -> Result<AdmittedMessage, Refused> {
-        let sent_at = self.content.sent_at;
-        let claims = self.ticket.claims();
-        if claims.role == Role::Authority {
-            return Err(Refused::Authority);
-        }
-        if !claims.covers(sent_at) {
-            return Err(Refused::OutsideTicket);
-        }
-        if sent_at > realm_now_ms.saturating_add(AHEAD_MS_MAX) {
-            return Err(Refused::Ahead);
-        }
-        if sent_at.saturating_add(GOSSIP_AGE_MS_MAX) < realm_now_ms {
-            return Err(Refused::Old);
-        }
-        if self.content.text.len() as u64 > policy.rules_at(sent_at).max_text_bytes {
-            return Err(Refused::TooLong);
-        }
-        let room = policy.room(&self.content.room);
-        if !room.is_some_and(|room| room.may_post(claims.role, sent_at)) {
-            return Err(Refused::MayNotPost);
-        }
-        let account = claims.account;
-        if policy.ban_at(account, sent_at).is_some()
-            || policy.mute_at(account, sent_at).is_some()
-            || is_cut_at(policy, claims, sent_at)
-        {
-            return Err(Refused::Sanctioned);
-        }
-        Ok(AdmittedMessage(self))
-    }
-}
-
-/// A cut ends a ticket; what was sent under it before the cut stays valid.
-fn is_cut_at(policy: &Policy, claims: &ticket::Claims, sent_at: u64) -> bool {
-    policy
-        .cut_of(claims.account, claims.peer, claims.issued_at_ms())
-        .is_some_and(|cut| cut.from <= sent_at)
-}
-
-/// A message that may be stored, shown and forwarded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdmittedMessage(VerifiedMessage);
-
-impl AdmittedMessage {
-    /// Signs a message of our own. The engine has asked the rules before.
+    /// Signs a message of our own. The law is still to be asked.
     ///
     /// # Errors
     /// [`Refused::Malformed`] if the text does not fit into a message.
@@ -318,7 +312,7 @@ impl AdmittedMessage {
         let bytes = cose::sign(Kind::Message, key, &wire::encode(&payload));
         let envelope = Envelope::parse(&bytes, MESSAGE_BYTES_MAX)?;
         let id = message_id(&envelope.to_be_signed());
-        let message = Self(VerifiedMessage { id, bytes, content, ticket });
+        let message = Self { id, bytes, content, ticket };
         if message.to_gossip().len() > MESSAGE_BYTES_MAX {
             return Err(Refused::Malformed(DecodeError::TooLong { max: MESSAGE_BYTES_MAX }));
         }
@@ -328,39 +322,80 @@ impl AdmittedMessage {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> MessageId {
-        self.0.id
-    }
-
-    /// The exact signed bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0.bytes
+        self.id
     }
 
     /// What it says.
     #[must_use]
     pub fn content(&self) -> &Content {
-        &self.0.content
+        &self.content
     }
 
     /// The ticket it was sent under.
     #[must_use]
     pub fn ticket(&self) -> &Arc<Ticket> {
-        &self.0.ticket
+        &self.ticket
+    }
+
+    /// The exact signed bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The order in which every peer shows messages (PROTOCOL.md R-45).
     #[must_use]
     pub fn order_key(&self) -> (u64, PeerKey, u64, u64, MessageId) {
-        let content = self.content();
-        let author = self.0.ticket.claims().peer;
-        (content.sent_at, author, content.session, content.seq, self.0.id)
+        let Content { session, seq, sent_at, .. } = self.content;
+        (sent_at, self.ticket.claims().peer, session, seq, self.id)
     }
 
     /// The pair that goes on gossip.
     #[must_use]
     pub fn to_gossip(&self) -> Vec<u8> {
-        Pair { ticket: self.0.ticket.as_bytes(), object: &self.0.bytes }.to_bytes()
+        Pair { ticket: self.ticket.as_bytes(), object: &self.bytes }.to_bytes()
+    }
+
+    /// Judges its time by ours. This may delay a message, and never decides about it: it can come again.
+    ///
+    /// # Errors
+    /// [`Refused::Ahead`], and on gossip [`Refused::Old`].
+    pub fn check_arrival(&self, arrival: Arrival, realm_now_ms: u64) -> Result<(), Refused> {
+        let sent_at = self.content.sent_at;
+        if sent_at > realm_now_ms.saturating_add(AHEAD_MS_MAX) {
+            return Err(Refused::Ahead);
+        }
+        let is_old = sent_at.saturating_add(GOSSIP_AGE_MS_MAX) < realm_now_ms;
+        if is_old && arrival == Arrival::Gossip {
+            return Err(Refused::Old);
+        }
+        Ok(())
+    }
+
+    /// The law has taken it in.
+    pub(crate) fn into_admitted(self, _held: Held) -> AdmittedMessage {
+        AdmittedMessage(self)
+    }
+}
+
+/// How a message of somebody else has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// On a gossip topic.
+    Gossip,
+    /// From a neighbour that was asked for it.
+    Sync,
+}
+
+/// A message that may be stored, shown and forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmittedMessage(VerifiedMessage);
+
+impl std::ops::Deref for AdmittedMessage {
+    type Target = VerifiedMessage;
+
+    fn deref(&self) -> &VerifiedMessage {
+        &self.0
     }
 }
 
@@ -394,28 +429,23 @@ mod tests {
 
     use super::*;
     use crate::cose::public_key;
-    use crate::policy::SanctionKind;
     use crate::testing::{self, T0};
 
     fn message(text: &str) -> AdmittedMessage {
         testing::message(&testing::key(1), &testing::key(2), "alice", text, T0)
     }
 
-    fn take(bytes: &[u8], policy: &Policy, now: u64) -> Result<AdmittedMessage, Refused> {
+    fn verify(bytes: &[u8]) -> Result<VerifiedMessage, Refused> {
         let signed = SignedMessage::parse(bytes)?;
         let realm = public_key(&testing::key(1));
         let ticket = Ticket::verify(signed.ticket_bytes(), &realm).map_err(Refused::Ticket)?;
-        signed.verify(Arc::new(ticket))?.admit(policy, now)
-    }
-
-    fn policy() -> Policy {
-        testing::policy(&testing::key(1))
+        signed.verify(Arc::new(ticket))
     }
 
     #[test]
     fn r40_what_was_sent_arrives_unchanged() {
         let sent = message("NICK {quit}\nسلام 👋🏽");
-        assert_eq!(take(&sent.to_gossip(), &policy(), T0), Ok(sent));
+        assert_eq!(verify(&sent.to_gossip()), Ok(VerifiedMessage::clone(&sent)));
     }
 
     #[test]
@@ -424,58 +454,35 @@ mod tests {
         let sent = message("hi");
         let other = testing::ticket(&realm, &testing::key(3), "bob");
         let swapped = Pair { ticket: other.as_bytes(), object: sent.as_bytes() }.to_bytes();
-        assert_eq!(take(&swapped, &policy(), T0), Err(Refused::OtherTicket));
+        assert_eq!(verify(&swapped), Err(Refused::OtherTicket));
         let stolen = Arc::new(testing::ticket(&realm, &testing::key(2), "alice"));
         let content = sent.content().clone();
-        let forged = AdmittedMessage::author(content, stolen, &testing::key(3)).unwrap();
-        assert_eq!(take(&forged.to_gossip(), &policy(), T0), Err(Refused::Signature));
+        let forged = VerifiedMessage::author(content, stolen, &testing::key(3)).unwrap();
+        assert_eq!(verify(&forged.to_gossip()), Err(Refused::Signature));
     }
 
     #[test]
     fn r42_time_is_judged_and_only_ignored() {
-        let bytes = message("hi").to_gossip();
-        assert_eq!(take(&bytes, &policy(), T0 - AHEAD_MS_MAX - 1), Err(Refused::Ahead));
-        assert!(take(&bytes, &policy(), T0 - AHEAD_MS_MAX).is_ok());
-        assert!(take(&bytes, &policy(), T0 + GOSSIP_AGE_MS_MAX).is_ok());
-        assert_eq!(take(&bytes, &policy(), T0 + GOSSIP_AGE_MS_MAX + 1), Err(Refused::Old));
-        let early = T0 - 300_001;
-        let early = testing::message(&testing::key(1), &testing::key(2), "alice", "hi", early);
-        assert_eq!(take(&early.to_gossip(), &policy(), T0), Err(Refused::OutsideTicket));
-        assert_eq!(Refused::OutsideTicket.acceptance(), Acceptance::Ignore);
+        let message = message("hi");
+        let gossip = |now| message.check_arrival(Arrival::Gossip, now);
+        assert_eq!(gossip(T0 - AHEAD_MS_MAX - 1), Err(Refused::Ahead));
+        assert_eq!(gossip(T0 - AHEAD_MS_MAX), Ok(()));
+        assert_eq!(gossip(T0 + GOSSIP_AGE_MS_MAX), Ok(()));
+        assert_eq!(gossip(T0 + GOSSIP_AGE_MS_MAX + 1), Err(Refused::Old));
+        assert_eq!(message.check_arrival(Arrival::Sync, T0 + 10 * GOSSIP_AGE_MS_MAX), Ok(()));
+        assert_eq!(
+            message.check_arrival(Arrival::Sync, T0 - AHEAD_MS_MAX - 1),
+            Err(Refused::Ahead)
+        );
     }
 
     #[test]
-    fn r43_the_policy_of_its_time_judges_it() {
-        let mut policy = policy();
-        policy.rules[0].max_text_bytes = 2;
-        assert_eq!(take(&message("abc").to_gossip(), &policy, T0), Err(Refused::TooLong));
-        assert!(take(&message("ab").to_gossip(), &policy, T0).is_ok());
-        policy.rooms[0].archived_from = Some(T0);
-        assert_eq!(take(&message("ab").to_gossip(), &policy, T0), Err(Refused::MayNotPost));
-        policy.rooms[0].archived_from = Some(T0 + 1);
-        let alice = testing::account("alice");
-        for kind in [SanctionKind::Ban, SanctionKind::Mute] {
-            policy.sanctions = vec![testing::sanction(kind, alice, T0, None)];
-            assert_eq!(take(&message("ab").to_gossip(), &policy, T0), Err(Refused::Sanctioned));
-        }
-        policy.sanctions = vec![testing::sanction(SanctionKind::Cut, alice, T0 + 1_000, None)];
-        assert!(take(&message("ab").to_gossip(), &policy, T0).is_ok());
-    }
-
-    #[test]
-    fn r44_other_kinds_and_the_authority_are_told_apart() {
+    fn r44_another_kind_of_object_is_told_apart() {
         let realm = testing::key(1);
         let ticket = testing::ticket(&realm, &testing::key(2), "alice");
         let policy_object = cose::sign(Kind::Policy, &realm, b"x");
         let pair = Pair { ticket: ticket.as_bytes(), object: &policy_object }.to_bytes();
-        assert_eq!(take(&pair, &policy(), T0), Err(Refused::WrongTopic));
-
-        let mut claims = testing::claims(&realm, &testing::key(2), "rendezvous");
-        claims.role = Role::Authority;
-        let ticket = Arc::new(Ticket::issue(claims, &realm));
-        let content = message("hi").content().clone();
-        let text = AdmittedMessage::author(content, ticket, &testing::key(2)).unwrap();
-        assert_eq!(take(&text.to_gossip(), &policy(), T0), Err(Refused::Authority));
+        assert_eq!(verify(&pair), Err(Refused::WrongTopic));
     }
 
     #[test]
@@ -492,14 +499,14 @@ mod tests {
             let mut bytes = message("hello").to_gossip();
             let bit = bit % (bytes.len() * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let refused = take(&bytes, &policy(), T0).unwrap_err();
+            let refused = verify(&bytes).unwrap_err();
             prop_assert!(matches!(refused.acceptance(), Acceptance::Reject | Acceptance::Ignore));
         }
 
         #[test]
         fn any_text_arrives_unchanged(text in "\\PC{0,400}") {
             let sent = message(&text);
-            prop_assert_eq!(take(&sent.to_gossip(), &policy(), T0).unwrap().content().text.clone(), text);
+            prop_assert_eq!(verify(&sent.to_gossip()).unwrap().content().text.clone(), text);
         }
 
         #[test]

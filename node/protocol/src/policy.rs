@@ -197,7 +197,28 @@ impl Policy {
         peer: PeerKey,
         issued_at_ms: u64,
     ) -> Option<&Sanction> {
-        self.sanctions.iter().find(|sanction| {
+        self.cuts_of(account, peer, issued_at_ms).next()
+    }
+
+    /// The cut by which a ticket had ended at a realm time. What was said under it before stays valid.
+    #[must_use]
+    pub fn cut_at(
+        &self,
+        account: AccountId,
+        peer: PeerKey,
+        issued_at_ms: u64,
+        realm_ms: u64,
+    ) -> Option<&Sanction> {
+        self.cuts_of(account, peer, issued_at_ms).find(|cut| cut.from <= realm_ms)
+    }
+
+    fn cuts_of(
+        &self,
+        account: AccountId,
+        peer: PeerKey,
+        issued_at_ms: u64,
+    ) -> impl Iterator<Item = &Sanction> {
+        self.sanctions.iter().filter(move |sanction| {
             sanction.kind == SanctionKind::Cut
                 && sanction.sub == account
                 && sanction.peer.is_none_or(|only| only == peer)

@@ -18,6 +18,8 @@ use crate::wire::{self, DecodeError, Pair};
 pub const BYE: &str = "bye";
 /// The ordinary status.
 pub const HERE: &str = "here";
+/// The status of somebody whose program runs while nobody looks at it.
+pub const AWAY: &str = "away";
 /// Heads of the pair and its two byte strings.
 const PAIR_BYTES_MAX: usize = TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 7;
 
@@ -30,7 +32,7 @@ pub struct Presence {
     pub n: u64,
     /// Realm time of signing, unix milliseconds.
     pub at: u64,
-    /// `here`, `bye`, or a word of a later version.
+    /// `here`, `away`, `bye`, or a word of a later version.
     pub status: String,
     /// Where it listens: multiaddrs without `/p2p/`. Candidates to dial, nothing more.
     pub listen: Vec<String>,

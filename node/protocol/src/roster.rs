@@ -12,7 +12,7 @@ use crate::limits::{
     AHEAD_MS_MAX, LOST_AFTER, PRESENCE_LEASE_REFRESHES, PRESENCE_REFRESH_MIN,
     PRESENCE_REFRESH_PER_PEER, ROSTER_MAX,
 };
-use crate::presence::{BYE, SignedPresence};
+use crate::presence::{BYE, HERE, SignedPresence};
 use crate::ticket::Ticket;
 use crate::time::Now;
 
@@ -33,12 +33,16 @@ pub struct Device {
     pub since_ms: u64,
     /// Where it said it listens.
     pub listen: Vec<String>,
+    /// What it says of itself: `here`, `away`, or a word of a later version.
+    pub status: String,
     boot: u64,
     /// Number of the newest presence of this boot; `None` before the first.
     n: Option<u64>,
     /// The boot that has said goodbye: nothing more is to come of it.
     left: Option<u64>,
     linked: bool,
+    /// We have lost its link, and nobody has seen it since.
+    doubtful: bool,
     /// When it is gone unless something newer comes, on the monotonic clock.
     gone_at: Option<Duration>,
     /// Realm time at which we lost its link: older presence proves nothing.
@@ -90,6 +94,7 @@ impl Roster {
         let reason = arrival(self.devices.get(&peer), boot, at.my_boot);
         let device = self.device_mut(peer, ticket, boot)?;
         device.linked = true;
+        device.doubtful = false;
         device.gone_at = None;
         device.renew(ticket, boot);
         // A program that is ending still answers for a moment; its goodbye may come by way of others before the link.
@@ -103,6 +108,7 @@ impl Roster {
     pub fn link_down(&mut self, peer: PeerKey, at: Observation) {
         if let Some(device) = self.devices.get_mut(&peer) {
             device.linked = false;
+            device.doubtful = true;
             device.lost_link_at_ms = at.realm_ms;
             if device.online {
                 device.gone_at = Some(at.now.mono.saturating_add(LOST_AFTER));
@@ -130,6 +136,7 @@ impl Roster {
         device.renew(&signed.ticket, presence.boot);
         device.n = Some(presence.n);
         device.listen.clone_from(&presence.listen);
+        device.status.clone_from(&presence.status);
         if presence.status == BYE {
             device.left = Some(presence.boot);
             return Observed::Taken(device.leave(peer, Reason::Left));
@@ -141,6 +148,7 @@ impl Roster {
         if presence.at <= device.lost_link_at_ms {
             return Observed::Taken(None);
         }
+        device.doubtful = false;
         device.gone_at = Some(gone_at);
         Observed::Taken(device.arrive(peer, reason, at.realm_ms))
     }
@@ -164,9 +172,21 @@ impl Roster {
         self.devices.iter().filter(|(_peer, device)| device.online)
     }
 
+    /// What a device says of itself.
+    #[must_use]
+    pub fn status_of(&self, peer: PeerKey) -> Option<&str> {
+        self.devices.get(&peer).map(|device| device.status.as_str())
+    }
+
     /// The devices of people that are there: all but the rendezvous' own node.
     pub fn people(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
         self.online().filter(|(_peer, device)| device.ticket.claims().role != Role::Authority)
+    }
+
+    /// The devices that a message is for: those of people, but for one whose link is lost and whom nobody has seen
+    /// since.
+    pub fn audience(&self) -> impl Iterator<Item = &PeerKey> {
+        self.people().filter(|(_peer, device)| !device.doubtful).map(|(peer, _device)| peer)
     }
 
     /// How often presence is refreshed: rarer in a large realm.
@@ -219,10 +239,12 @@ impl Device {
             online: false,
             since_ms: 0,
             listen: Vec::new(),
+            status: HERE.to_owned(),
             boot,
             n: None,
             left: None,
             linked: false,
+            doubtful: false,
             gone_at: None,
             lost_link_at_ms: 0,
         }

@@ -7,9 +7,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::admission::AdmissionView;
 use crate::cose::public_key;
+use crate::engine::StoredIndex;
 use crate::hello::Hello;
 use crate::ids::{AccountId, Role};
-use crate::message::{AdmittedMessage, Content};
+use crate::law::{Held, Indexed, Rulebook};
+use crate::message::{AdmittedMessage, Content, VerifiedMessage};
+use crate::order::{Order, OrderKind, SignedOrder};
 use crate::policy::{LOBBY, Policy, RoomRules, Rules, Sanction, SanctionKind};
 use crate::presence::{HERE, Presence, SignedPresence};
 use crate::ticket::{Claims, Ticket};
@@ -98,7 +101,59 @@ pub fn message(
     let content =
         Content { room: LOBBY.to_owned(), session: 7, seq: 0, sent_at, text: text.to_owned() };
     let ticket = Arc::new(ticket(realm, peer, username));
-    AdmittedMessage::author(content, ticket, peer).expect("the text fits into a message")
+    admitted(VerifiedMessage::author(content, ticket, peer).expect("the text fits into a message"))
+}
+
+/// A message as if the law had taken it in.
+#[must_use]
+pub fn admitted(message: VerifiedMessage) -> AdmittedMessage {
+    message.into_admitted(Held::for_a_test())
+}
+
+/// An order by a moderator `mod` with the key 2, for a made-up reason.
+///
+/// # Panics
+/// If it is out of bounds.
+#[must_use]
+#[expect(clippy::expect_used, reason = "test support: an order out of bounds is the test's defect")]
+pub fn order(kind: OrderKind, username: &str, from: u64, until: u64) -> SignedOrder {
+    let (realm, signer) = (key(1), key(2));
+    let mut claims = claims(&realm, &signer, "mod");
+    claims.role = Role::Moderator;
+    let ticket = Arc::new(Ticket::issue(claims, &realm));
+    let digest: [u8; 32] = Sha256::digest(format!("{kind:?} {username} {from} {until}")).into();
+    let order = Order {
+        realm: public_key(&realm),
+        ticket: ticket.hash(),
+        order: *digest.first_chunk().expect("32 bytes begin with 16"),
+        kind,
+        sub: account(username),
+        from,
+        until,
+        reason: "a test".to_owned(),
+        policy: 1,
+    };
+    SignedOrder::author(order, ticket, &signer).expect("the order is in bounds")
+}
+
+/// Messages as the store gives them to an engine that starts.
+#[must_use]
+pub fn stored(messages: &[AdmittedMessage]) -> StoredIndex {
+    let indexed = |message: &AdmittedMessage| {
+        let content = message.content();
+        Indexed {
+            id: message.id(),
+            sent_at: content.sent_at,
+            ticket: message.ticket().hash(),
+            session: content.session,
+            seq: content.seq,
+            room: content.room.clone(),
+            text_bytes: content.text.len(),
+            held: true,
+        }
+    };
+    let tickets = messages.iter().map(|message| Ticket::clone(message.ticket())).collect();
+    StoredIndex { tickets, messages: messages.iter().map(indexed).collect() }
 }
 
 /// A presence without addresses.
@@ -130,7 +185,7 @@ pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
         realm: public_key(realm),
         me: public_key(me),
         hello,
-        policy: Arc::new(policy(realm)),
+        rules: Arc::new(Rulebook::new(Arc::new(policy(realm)))),
         clock: RealmClock::restored(0, 0),
         boots: Arc::default(),
         links: Arc::default(),

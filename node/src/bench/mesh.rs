@@ -106,6 +106,7 @@ impl Mesh {
             database: self.folder.join(format!("{number}.db")),
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)],
             candidates,
+            desk: None,
             profile: None,
         };
         Ok(Node::start(config)?)

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::output::Answer;
+use super::words::RELOAD;
 use crate::event::{
     ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, SendState, Status, Via,
 };
@@ -65,9 +66,11 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
         NodeEvent::Presence(change) => presence(change),
         NodeEvent::Pass { expires_at } => json!({"event": "pass", "expires_at": expires_at}),
         NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
+        NodeEvent::Reload => notice("reload", RELOAD),
+        // Told with the names in it, by the session.
+        NodeEvent::Order(_) | NodeEvent::Ended(None) => return None,
         NodeEvent::Notice { code, text } => notice(code, text),
         NodeEvent::Ended(Some(refusal)) => refused(refusal),
-        NodeEvent::Ended(None) => return None,
     })
 }
 
@@ -107,6 +110,8 @@ fn message(message: &ChatMessage) -> Value {
         "received_at": message.received_at,
         "via": via,
         "late": message.late,
+        "folded": message.folded,
+        "forked": message.forked,
         "session": session(message.session),
         "seq": message.seq,
     })
@@ -163,6 +168,7 @@ fn people(status: &Status) -> Vec<Value> {
             "role": person.role,
             "online": true,
             "since": person.since,
+            "away": person.away,
             "devices": devices,
         })
     };
@@ -194,8 +200,7 @@ fn status(status: &Status) -> Value {
         "policy": status.policy,
         "messages": status.messages,
         "roster": status.roster.len(),
-        // Forwarding is the only way of sending so far.
-        "mode": "mesh",
+        "mode": status.mode.as_str(),
         "waiting": status.waiting,
         "clock_offset_ms": status.clock_offset_ms,
     })

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::output::Answer;
+use super::words::RELOAD;
 use crate::event::{ChatMessage, NodeEvent, PresenceChange, PresenceReason, SendState, Status};
 
 const HELP: &str = "\
@@ -51,9 +52,12 @@ pub(super) fn event(event: &NodeEvent) -> Option<String> {
         NodeEvent::Pass { expires_at } => {
             format!("* Your pass is good until {}.", utc(*expires_at))
         }
+        NodeEvent::Reload => format!("* {RELOAD}"),
         NodeEvent::Notice { text, .. } => format!("* {}", escape(text)),
         NodeEvent::Ended(Some(refusal)) => format!("! {}", escape(&refusal.reason)),
+        // Orders are told with the names in them, by the session.
         NodeEvent::State { state: SendState::Sent | SendState::Stored { .. }, .. }
+        | NodeEvent::Order(_)
         | NodeEvent::Policy { .. }
         | NodeEvent::Ended(None) => return None,
     })
@@ -83,7 +87,11 @@ pub(super) fn answer(answer: &Answer<'_>) -> Option<String> {
 fn message(message: &ChatMessage) -> String {
     let (time, name) = (utc_time(message.sent_at), escape(&message.nickname));
     let late = if message.late { " (late)" } else { "" };
-    format!("[{time}] {name}{late}: {}", escape(&message.text))
+    let forked = if message.forked { " (said two things at once)" } else { "" };
+    if message.folded {
+        return format!("[{time}] {name}{late}: (banned meanwhile; not shown)");
+    }
+    format!("[{time}] {name}{late}{forked}: {}", escape(&message.text))
 }
 
 fn presence(change: &PresenceChange) -> String {

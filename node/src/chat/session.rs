@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, watch};
 use super::command::{self, BadCommand, Command};
 use super::input::{BadLine, Lines};
 use super::output::{Answer, Output};
+use super::words;
 use crate::event::{NodeEvent, Status};
 use crate::join::{JoinRequest, Joined, join};
 use crate::node::{Node, Page, ReadError};
@@ -125,6 +126,11 @@ impl Session {
             Ok(NodeEvent::Ended(Some(refusal))) => {
                 output.refused(&refusal);
                 Turn::Lost
+            }
+            Ok(NodeEvent::Order(order)) => {
+                let text = words::order(&order, &self.status.borrow());
+                output.notice("order", &text);
+                Turn::Go
             }
             Ok(event) => {
                 output.event(&event);

@@ -9,7 +9,8 @@ use lanyard_protocol::sync::SYNC_PROTOCOL;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{
     self, ConfigBuilder, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity,
-    MessageId, ValidationMode, WhitelistSubscriptionFilter,
+    MessageId, PeerScoreParams, PeerScoreThresholds, TopicScoreParams, ValidationMode,
+    WhitelistSubscriptionFilter,
 };
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
@@ -35,7 +36,13 @@ const ESTABLISHED_MAX: u32 = 256;
 const AUTHORITY_ESTABLISHED_MAX: u32 = 2_048;
 /// Eight times the largest message: gossipsub compares this with its whole read buffer, not with one message.
 const TRANSMIT_BYTES_MAX: usize = 128 * 1_024;
-/// A policy document is read and sent within this time.
+/// Below this score nothing is published to a neighbour: two messages that it should have rejected.
+pub(crate) const PUBLISH_THRESHOLD: f64 = -200.0;
+/// The same for the lazy gossip of ids: one such message and a little.
+const GOSSIP_THRESHOLD: f64 = -100.0;
+/// Below this score nothing of a neighbour is heard: three such messages, at which the link is closed as well.
+const GRAYLIST_THRESHOLD: f64 = -400.0;
+/// A policy document or 256 KiB of messages are read and sent within this time.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a node does on its links. The limits stand first: a connection that they refuse must never reach gossipsub,
@@ -117,7 +124,56 @@ fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
     };
     // Authors sign inside the payload, so that a message can be proved later; gossipsub need not sign again.
     let authenticity = MessageAuthenticity::Anonymous;
-    Gossipsub::new_with_subscription_filter(authenticity, config, filter).map_err(str::to_owned)
+    let mut gossipsub = Gossipsub::new_with_subscription_filter(authenticity, config, filter)?;
+    gossipsub.with_peer_score(scores(realm), thresholds())?;
+    Ok(gossipsub)
+}
+
+/// What a neighbour can win is far below what one rejected message costs, so that nobody can buy himself the right to
+/// send some. Chat comes in bursts, so there is no penalty for quiet; and no penalty for many peers at one address,
+/// which a LAN behind one router is.
+fn scores(realm: &PeerKey) -> PeerScoreParams {
+    let of_topic = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.02,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 300.0,
+        first_message_deliveries_weight: 1.0,
+        first_message_deliveries_decay: 0.9,
+        first_message_deliveries_cap: 10.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -60.0,
+        // Half of it is forgiven in 203 seconds.
+        invalid_message_deliveries_decay: 0.9966,
+        ..TopicScoreParams::default()
+    };
+    let topics = Topic::ALL.iter().map(|t| (topic(*t, realm).hash(), of_topic.clone()));
+    PeerScoreParams {
+        topics: topics.collect(),
+        topic_score_cap: 20.0,
+        app_specific_weight: 1.0,
+        ip_colocation_factor_weight: 0.0,
+        behaviour_penalty_weight: -10.0,
+        behaviour_penalty_threshold: 6.0,
+        behaviour_penalty_decay: 0.986,
+        // A peer that cannot keep up has done nothing wrong.
+        slow_peer_weight: 0.0,
+        decay_interval: Duration::from_secs(1),
+        decay_to_zero: 0.01,
+        retain_score: Duration::from_secs(3_600),
+        ..PeerScoreParams::default()
+    }
+}
+
+fn thresholds() -> PeerScoreThresholds {
+    PeerScoreThresholds {
+        gossip_threshold: GOSSIP_THRESHOLD,
+        publish_threshold: PUBLISH_THRESHOLD,
+        graylist_threshold: GRAYLIST_THRESHOLD,
+        accept_px_threshold: 1_000.0,
+        opportunistic_graft_threshold: 2.0,
+    }
 }
 
 /// The first 20 bytes of SHA-256(topic ‖ 0 ‖ payload). Short, or the lazy gossip of a lively room exceeds what

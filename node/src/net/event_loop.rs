@@ -3,8 +3,11 @@
 //! Local work comes first: commands, the store, timers; then the gate's reports, then the network. So whoever floods
 //! us from outside cannot keep the user waiting.
 
+mod arrivals;
 mod carry_out;
 mod network;
+mod requests;
+mod writes;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,15 +15,14 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use lanyard_protocol::admission::AdmissionView;
-use lanyard_protocol::engine::{Engine, Input, LinkId};
+use lanyard_protocol::engine::{Engine, Input, LinkId, OrderRefused, StoredIndex};
 use lanyard_protocol::hello::Hello;
-use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::ids::{MessageId, PeerKey};
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::Now;
 use libp2p::core::ConnectedPoint;
-use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Swarm, gossipsub};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -29,14 +31,21 @@ use super::behaviour::Behaviour;
 use super::gate::Report;
 use super::status::{self, Surroundings};
 use crate::clock::Clock;
+use crate::desk::Granted;
 use crate::event::{ChatMessage, NodeEvent, Refusal, Status};
 use crate::node::{Command, SendError, Sent};
 use crate::store::{Stored, Write, Writer};
+use arrivals::Arrivals;
+pub(crate) use requests::Loads;
+use requests::{Loaded, Requests};
 
 /// How long "bye" is given to leave.
 const FAREWELL: Duration = Duration::from_millis(400);
 /// How often the clock's high-water mark is written.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// Between two requests to read again what is shown: who makes the set change often must not keep the user's window
+/// reading.
+const RELOAD_EVERY: Duration = Duration::from_millis(500);
 /// Wall time that runs ahead of monotonic time by this much means that the machine has slept.
 const SLEPT_MS: u64 = 15_000;
 /// Hellos whose connection has not come up yet. More would be connections that were denied later.
@@ -53,6 +62,10 @@ pub(crate) struct EventLoop {
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) stored: mpsc::Receiver<Stored>,
+    /// Older messages for the law's index, and whether these were the last.
+    pub(crate) index: mpsc::Receiver<(StoredIndex, bool)>,
+    pub(crate) loads: Loads,
+    pub(crate) loaded: mpsc::Receiver<Loaded>,
     pub(crate) events: broadcast::Sender<NodeEvent>,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) around: Surroundings,
@@ -67,10 +80,19 @@ pub(crate) struct State {
     links: HashMap<ConnectionId, LinkId>,
     connections: BTreeMap<LinkId, ConnectionId>,
     next_link: u64,
-    requests: BTreeMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
+    sends: BTreeMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
+    orders: BTreeMap<u64, oneshot::Sender<Result<MessageId, OrderRefused>>>,
     next_request: u64,
     own_stored: Option<Arc<ChatMessage>>,
-    fetches: HashMap<OutboundRequestId, PeerKey>,
+    requests: Requests,
+    arrivals: Arrivals,
+    /// Writes that the store's queue had no room for.
+    backlog: VecDeque<Write>,
+    /// The last turn has filled the index: the network comes first now.
+    has_indexed: bool,
+    /// What is shown is to be read again, but not over and over.
+    reload: bool,
+    next_reload: Duration,
     refused_dials: Vec<PeerKey>,
     gossip: Option<gossipsub::MessageId>,
     changed: bool,
@@ -95,14 +117,23 @@ impl EventLoop {
         self.drain();
         while self.state.ended.is_none() {
             let wake = self.engine.poll_timeout().unwrap_or(CLOCK_EVERY);
-            let wake = self.clock.instant(wake.min(self.state.next_clock_write));
+            let wake = wake.min(self.state.next_clock_write).min(self.state.arrivals.next_look());
+            let wake = if self.state.reload { wake.min(self.state.next_reload) } else { wake };
+            let wake = self.clock.instant(wake);
+            let may_index = !std::mem::take(&mut self.state.has_indexed);
             tokio::select! {
                 biased;
                 command = self.commands.recv() => self.command(command),
                 Some(stored) = self.stored.recv() => self.stored(stored),
                 () = tokio::time::sleep_until(wake) => self.timeout(),
+                Some(loaded) = self.loaded.recv() => self.loaded(loaded),
                 Some(report) = self.reports.recv() => self.report(report),
+                Some((stored, done)) = self.index.recv(), if may_index => {
+                    self.state.has_indexed = true;
+                    self.feed(Input::Index { stored, done });
+                }
                 event = self.swarm.select_next_some() => self.swarm_event(event),
+                () = tokio::task::yield_now(), if !may_index => {}
             }
             self.publish_news();
         }
@@ -112,14 +143,21 @@ impl EventLoop {
     fn command(&mut self, command: Option<Command>) {
         match command {
             Some(Command::Send { room, text, reply }) => {
-                let request = self.state.next_request;
-                self.state.next_request = request.wrapping_add(1);
-                self.state.requests.insert(request, reply);
+                let request = self.next_request();
+                self.state.sends.insert(request, reply);
                 self.feed(Input::Send { request, room, text });
             }
+            Some(Command::Order { order, reply }) => {
+                let request = self.next_request();
+                self.state.orders.insert(request, reply);
+                self.feed(Input::Order { request, order });
+            }
+            Some(Command::Status(status)) => self.feed(Input::Status(status)),
             Some(Command::MarkRead { room, id }) => self.write(Write::ReadMark(room, id)),
             Some(Command::PublishPolicy { policy, head }) => self.publish_policy(*policy, head),
-            Some(Command::Renew(ticket)) => self.renew(*ticket),
+            Some(Command::Renew(ticket)) => self.renew(*ticket, None),
+            Some(Command::Granted(granted)) => self.granted(*granted),
+            Some(Command::Notice { code, text }) => self.tell(NodeEvent::Notice { code, text }),
             Some(Command::Quit { reply }) => {
                 self.state.quit = Some(reply);
                 self.state.ended = Some(None);
@@ -129,12 +167,32 @@ impl EventLoop {
         }
     }
 
+    fn next_request(&mut self) -> u64 {
+        let request = self.state.next_request;
+        self.state.next_request = request.wrapping_add(1);
+        request
+    }
+
     fn publish_policy(&mut self, policy: SignedPolicy, head: Vec<u8>) {
         self.feed(Input::PublishPolicy { policy, head });
     }
 
-    fn renew(&mut self, ticket: Ticket) {
+    fn renew(&mut self, ticket: Ticket, member: Option<PeerAddresses>) {
+        let (account, bytes) = (ticket.claims().account, ticket.as_bytes().to_vec());
+        self.write(Write::Pass { account, ticket: bytes, member });
         self.feed(Input::Renewed(ticket));
+    }
+
+    /// What the desk says is newer than what we had: its clock, its policy, a ticket, and where everybody is.
+    fn granted(&mut self, granted: Granted) {
+        let Granted { ticket, policy, realm_ms, member, peers } = granted;
+        self.feed(Input::RealmTime(realm_ms));
+        self.feed(Input::Policy(policy));
+        self.renew(ticket, Some(member.clone()));
+        self.feed(Input::Candidates([vec![member], peers].concat()));
+        // Who had refused us for an expired pass lets us in now.
+        self.feed(Input::NetworkChanged);
+        self.write(Write::Clock(self.engine.clock().clone()));
     }
 
     fn stored(&mut self, stored: Stored) {
@@ -144,6 +202,14 @@ impl EventLoop {
                 self.state.changed = true;
                 self.tell(NodeEvent::Message(message));
             }
+            Stored::Resettled(change) => {
+                self.around.messages = self.around.messages.saturating_add_signed(change);
+                self.state.changed = true;
+                self.state.reload = true;
+            }
+            Stored::NotStored { sent_at, message } => {
+                self.feed(Input::NotStored { sent_at, message });
+            }
             Stored::Own { request, result } => {
                 let result = result.map(|message| {
                     self.around.messages = self.around.messages.saturating_add(1);
@@ -152,6 +218,7 @@ impl EventLoop {
                 self.feed(Input::OwnStored { request, result });
             }
         }
+        self.write_backlog();
     }
 
     fn timeout(&mut self) {
@@ -164,6 +231,8 @@ impl EventLoop {
             let clock = self.engine.clock().clone();
             self.write(Write::Clock(clock));
         }
+        self.look_at_arrivals(now);
+        self.write_backlog();
         self.engine.handle_timeout(self.clock.now());
         self.drain();
     }
@@ -184,12 +253,6 @@ impl EventLoop {
         }
     }
 
-    fn write(&self, write: Write) {
-        if !self.writer.try_write(write) {
-            tracing::warn!("The store cannot keep up; a write was left out");
-        }
-    }
-
     fn tell(&mut self, event: NodeEvent) {
         self.state.untold.push(event);
     }
@@ -199,6 +262,12 @@ impl EventLoop {
         if std::mem::take(&mut self.state.changed) {
             let status = status::build(&self.engine, &self.around, self.clock.now());
             self.status.send_replace(Arc::new(status));
+        }
+        let now = self.clock.now().mono;
+        if self.state.reload && now >= self.state.next_reload {
+            self.state.reload = false;
+            self.state.next_reload = now + RELOAD_EVERY;
+            self.tell(NodeEvent::Reload);
         }
         for event in self.state.untold.drain(..) {
             // Nobody listens: that is allowed, the store has everything.
@@ -221,13 +290,10 @@ impl EventLoop {
         tokio::time::timeout(FAREWELL, farewell).await.unwrap_or(());
         drop(self.swarm);
         let clock = Write::Clock(self.engine.clock().clone());
+        let mut last = std::mem::take(&mut self.state.backlog);
+        last.push_back(clock);
         let mut writer = self.writer;
-        let close = move || {
-            if !writer.try_write(clock) {
-                tracing::warn!("The store cannot keep up; the clock was left out");
-            }
-            writer.close();
-        };
+        let close = move || writer.close(last);
         // What was still told by the store is read away, so that its thread can end.
         let mut stored = self.stored;
         let drain = async { while stored.recv().await.is_some() {} };

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use lanyard_protocol::engine::{Engine, Link, Topic};
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
+use lanyard_protocol::law::{Author, Maker};
+use lanyard_protocol::presence::AWAY;
 use lanyard_protocol::time::Now;
 
-use crate::event::{DialAttempt, Me, Neighbour, Person, Room, Status};
+use crate::event::{DialAttempt, Me, Mode, Mute, Neighbour, Person, Room, Status};
 
 /// What the engine does not know.
 #[derive(Debug, Default, Clone)]
@@ -53,9 +55,28 @@ pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status 
         listen: around.listen.iter().map(|at| format!("{at}/p2p/{}", claims.peer)).collect(),
         messages: around.messages,
         waiting: engine.waiting() as u64,
+        mode: mode(engine),
+        mute: mute(engine, realm_ms),
         clock_offset_ms: engine.clock().offset_ms(),
         attempts: around.attempts.clone(),
     }
+}
+
+fn mode(engine: &Engine) -> Mode {
+    match engine.topic_for_messages() {
+        Topic::Direct => Mode::Direct,
+        Topic::Mesh | Topic::Control => Mode::Mesh,
+    }
+}
+
+fn mute(engine: &Engine, realm_ms: u64) -> Option<Mute> {
+    let me = Author::of(engine.ticket());
+    let mute = engine.rules().mute_at(&me, realm_ms)?;
+    let moderator = match mute.by {
+        Maker::Operator(_account_name) => None,
+        Maker::Moderator(name) => Some(name),
+    };
+    Some(Mute { until: mute.until, reason: mute.reason, moderator })
 }
 
 fn is_rendezvous(link: &Link) -> bool {
@@ -81,12 +102,16 @@ fn neighbours(engine: &Engine) -> Vec<Neighbour> {
 
 /// Everybody online with all devices, ourselves included (unless we are the rendezvous' own node).
 fn roster(engine: &Engine, realm_ms: u64) -> BTreeMap<AccountId, Person> {
-    let mine = std::iter::once((engine.ticket(), realm_ms.min(engine.boot())))
-        .filter(|(ticket, _since)| ticket.claims().role != Role::Authority);
-    let others = engine.roster().people().map(|(_peer, device)| (&device.ticket, device.since_ms));
+    let me = (engine.ticket(), realm_ms.min(engine.boot()), engine.status() == AWAY);
+    let mine = std::iter::once(me)
+        .filter(|(ticket, _since, _away)| ticket.claims().role != Role::Authority);
+    let others = engine
+        .roster()
+        .people()
+        .map(|(_peer, device)| (&device.ticket, device.since_ms, device.status == AWAY));
     let mut people: BTreeMap<AccountId, Person> = BTreeMap::new();
     let mut newest: BTreeMap<AccountId, u64> = BTreeMap::new();
-    for (ticket, since) in mine.chain(others) {
+    for (ticket, since, away) in mine.chain(others) {
         let claims = ticket.claims();
         let person = people.entry(claims.account).or_insert_with(|| Person {
             username: claims.username.clone(),
@@ -94,7 +119,9 @@ fn roster(engine: &Engine, realm_ms: u64) -> BTreeMap<AccountId, Person> {
             role: claims.role,
             since,
             devices: Vec::new(),
+            away,
         });
+        person.away &= away;
         person.devices.push((claims.peer, claims.device));
         person.since = person.since.min(since);
         // Two devices may hold tickets of different days: the newest one has today's names.

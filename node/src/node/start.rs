@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use lanyard_protocol::engine::{self, Engine, Topic};
+use lanyard_protocol::engine::{self, Engine, StoredIndex, Topic};
 use lanyard_protocol::ids::{PeerKey, Role};
-use lanyard_protocol::limits::{RESEND_AGE_MS_MAX, SEEN_MS};
+use lanyard_protocol::limits::{RECENT_MS, RESEND_AGE_MS_MAX};
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
@@ -19,14 +19,16 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use super::Node;
 use crate::clock::Clock;
+use crate::desk::Desk;
+use crate::desk::renewal::Renewal;
 use crate::net::behaviour::Behaviour;
-use crate::net::event_loop::{EventLoop, State};
+use crate::net::event_loop::{EventLoop, Loads, State};
 use crate::net::gate::GateConfig;
 use crate::net::ports::{self, PortError};
 use crate::net::status::{self, Surroundings};
 use crate::net::{translate, transport};
 use crate::profile::Profile;
-use crate::store::{Opened, Reader, StoreError, Writer};
+use crate::store::{Loader, Opened, Reader, StoreError, Writer};
 
 /// Commands that wait for the loop: more than a person types, fewer than a script can pile up.
 const COMMANDS: usize = 256;
@@ -36,6 +38,12 @@ const EVENTS: usize = 4_096;
 const REPORTS: usize = 2_048;
 /// What the store has written and the loop has not told yet.
 const STORED: usize = 4_096;
+/// Messages that the law's index takes in at a time: a few milliseconds of the loop.
+const INDEX_PART: usize = 2_048;
+/// Parts of the index that wait for the loop; the loader waits for it.
+const INDEX_PARTS: usize = 2;
+/// Pairs read for others that wait for the loop. There are never more than requests that have no answer.
+const LOADS: usize = 64;
 /// Links stand until somebody closes them: gossipsub alone would not keep one open.
 const IDLE: Duration = Duration::from_secs(365 * 86_400);
 /// What a node starts from.
@@ -55,6 +63,8 @@ pub struct NodeConfig {
     pub listen: Vec<SocketAddr>,
     /// Peers to begin with, besides those in the store.
     pub candidates: Vec<PeerAddresses>,
+    /// Where tickets are renewed; without it the node lives as long as its ticket.
+    pub desk: Option<Desk>,
     /// Held as long as the node runs: the profile's lock.
     pub profile: Option<Profile>,
 }
@@ -84,13 +94,16 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
     let listen = choose_ports(&config, &opened)?;
     let candidates = [config.candidates.clone(), reader.peers()?].concat();
     let around = Surroundings { messages: reader.count()?, ..Surroundings::default() };
-    let engine = engine(&config, boot, &reader, now)?;
+    let mut loader = Loader::open(&config.database, &realm)?;
+    let engine = engine(&config, boot, &reader, &mut loader, now)?;
 
     let (view, view_seen) = watch::channel(Arc::new(engine.view()));
     let (report, reports) = mpsc::channel(REPORTS);
     let gate = GateConfig { view: view_seen, reports: report, clock };
     let swarm = swarm(&config, gate, &realm, &listen)?;
     let (told, stored) = mpsc::channel(STORED);
+    let (load, loaded) = mpsc::channel(LOADS);
+    let (fill, index) = mpsc::channel(INDEX_PARTS);
     let (commands, commanded) = mpsc::channel(COMMANDS);
     let (events, _first) = broadcast::channel(EVENTS);
     let (status, status_seen) = watch::channel(Arc::new(status::build(&engine, &around, now)));
@@ -104,17 +117,26 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
         reports,
         commands: commanded,
         stored,
+        index,
+        loads: Loads { reader: Reader::open(&config.database, &realm)?, load },
+        loaded,
         events: events.clone(),
         status,
         around,
         state: State::starting_with(candidates),
     };
     let profile = config.profile;
+    tokio::task::spawn_blocking(move || fill_index(loader, &fill));
     tokio::spawn(async move {
         Box::pin(event_loop.run()).await;
         drop(profile);
     });
-    Ok(Node { commands, events, status: status_seen, reader })
+    if let Some(desk) = config.desk.clone() {
+        let (status, commands) = (status_seen.clone(), commands.downgrade());
+        tokio::spawn(Renewal { desk, clock, status, commands }.run());
+    }
+    let desk = config.desk.map(Arc::new);
+    Ok(Node { commands, events, status: status_seen, reader, desk, realm })
 }
 
 fn system(error: impl Display) -> StartError {
@@ -130,9 +152,29 @@ fn choose_ports(config: &NodeConfig, opened: &Opened) -> Result<Vec<SocketAddr>,
     Ok(listen)
 }
 
-fn engine(config: &NodeConfig, boot: u64, reader: &Reader, now: Now) -> Result<Engine, StartError> {
+/// Reads the older messages into the law's index, newest first, as fast as the loop takes them.
+fn fill_index(mut loader: Loader, fill: &mpsc::Sender<(StoredIndex, bool)>) {
+    loop {
+        let part = loader.next(INDEX_PART).unwrap_or_else(|error| {
+            tracing::error!(%error, "The store cannot be read; what is older is not reconciled");
+            StoredIndex::default()
+        });
+        let done = part.messages.is_empty();
+        if fill.blocking_send((part, done)).is_err() || done {
+            return;
+        }
+    }
+}
+
+fn engine(
+    config: &NodeConfig,
+    boot: u64,
+    reader: &Reader,
+    loader: &mut Loader,
+    now: Now,
+) -> Result<Engine, StartError> {
     let realm_ms = config.clock.peek_ms(now);
-    let (seen, largest_sent_at) = reader.recent(realm_ms.saturating_sub(SEEN_MS))?;
+    let realm = config.ticket.claims().realm;
     let config = engine::Config {
         key: config.key.clone(),
         ticket: config.ticket.clone(),
@@ -140,8 +182,8 @@ fn engine(config: &NodeConfig, boot: u64, reader: &Reader, now: Now) -> Result<E
         boot,
         session: u64::from_le_bytes(random()?),
         clock: config.clock.clone(),
-        seen,
-        largest_sent_at,
+        stored: loader.since(realm_ms.saturating_sub(RECENT_MS))?,
+        orders: reader.orders(&realm)?,
         unsent: reader.unsent(realm_ms.saturating_sub(RESEND_AGE_MS_MAX))?,
         seed: random()?,
     };

@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use super::{StoreError, sqlite_error};
 
 /// Step `n` brings version `n` to `n + 1`.
-pub(super) const STEPS: [&str; 1] = [r"
+pub(super) const STEPS: [&str; 2] = [
+    r"
 CREATE TABLE realms (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key BLOB NOT NULL UNIQUE,
@@ -75,7 +76,47 @@ CREATE TABLE numbers (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT;
-"];
+",
+    // Read marks name a row without referring to it: the row may leave the set, and ids are never given again.
+    r"
+ALTER TABLE messages ADD COLUMN held INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN text_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN stored_by INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN stored_of INTEGER NOT NULL DEFAULT 0;
+UPDATE messages SET text_bytes = octet_length(text);
+
+DROP INDEX messages_in_order;
+CREATE INDEX messages_in_order
+    ON messages (realm, room, sent_at, author, session, seq, message_id) WHERE held = 1;
+DROP INDEX messages_by_time;
+CREATE INDEX messages_for_the_law
+    ON messages (realm, sent_at, message_id, ticket, session, seq, room, text_bytes, held);
+
+CREATE TABLE marks (
+    realm INTEGER NOT NULL REFERENCES realms (id),
+    room TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY (realm, room)
+) STRICT;
+INSERT INTO marks (realm, room, message) SELECT realm, room, message FROM read_marks;
+DROP TABLE read_marks;
+ALTER TABLE marks RENAME TO read_marks;
+
+CREATE TABLE orders (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    realm INTEGER NOT NULL REFERENCES realms (id),
+    order_id BLOB NOT NULL,
+    ticket INTEGER NOT NULL REFERENCES tickets (id),
+    kind TEXT NOT NULL,
+    account BLOB NOT NULL,
+    begins_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    UNIQUE (realm, order_id)
+) STRICT;
+",
+];
 
 /// Takes the missing steps, each in a transaction of its own.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -1,12 +1,16 @@
 //! Reading: pages of history, and what a node needs at its start. A clone shares one read-only connection.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lanyard_protocol::engine::Unsent;
-use lanyard_protocol::ids::{MessageId, PeerKey};
+use lanyard_protocol::engine::{StoredPair, Unsent};
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::limits::{ADDRESS_BOOK_MAX, LOGIN_REPLY_BYTES_MAX};
 use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::message::Refused;
+use lanyard_protocol::order::SignedOrder;
+use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
 use lanyard_protocol::wire::{self, Pair};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -15,6 +19,9 @@ use super::row::{self, COLUMNS, TABLES};
 use super::{Membership, StoreError, open_for_reading, sqlite_error, time};
 use crate::event::ChatMessage;
 use crate::node::{History, Page, ReadError};
+
+/// Unread messages are counted so far: more say no more, and counting a million takes a while.
+const UNREAD_MAX: i64 = 10_000;
 
 /// A read-only view of one realm in the store.
 #[derive(Debug, Clone)]
@@ -79,59 +86,128 @@ impl Reader {
         Ok(History { messages: messages.into_iter().map(Arc::new).collect(), more })
     }
 
-    /// The message up to which a room has been read, and how many of others stand after it.
+    /// The message up to which a room has been read, and how many of others stand after it, at most ten thousand.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub fn unread(&self, room: &str) -> Result<(Option<MessageId>, u64), StoreError> {
         self.read(|connection, realm| {
-            let mark: Option<(i64, [u8; 32])> = connection
+            // By arrival, not by time of sending: what arrives late is unread too.
+            let mark: i64 = connection
                 .query_row(
-                    "SELECT m.id, m.message_id FROM read_marks r JOIN messages m ON m.id = r.message
-                     WHERE r.realm = ?1 AND r.room = ?2",
+                    "SELECT message FROM read_marks WHERE realm = ?1 AND room = ?2",
                     params![realm, room],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
+                    |row| row.get(0),
+                )
+                .optional()?
+                .unwrap_or(0);
+            let sql = "SELECT count(*) FROM (
+                           SELECT 1 FROM messages NOT INDEXED
+                           WHERE realm = ?1 AND room = ?2 AND id > ?3 AND held = 1
+                                 AND via <> 'own' AND folded = 0 LIMIT ?4)";
+            let count: i64 =
+                connection
+                    .query_row(sql, params![realm, room, mark, UNREAD_MAX], |row| row.get(0))?;
+            // The marked message itself may have left the set; what stands before it takes its place.
+            let shown = connection
+                .query_row(
+                    "SELECT message_id FROM messages NOT INDEXED
+                     WHERE realm = ?1 AND room = ?2 AND id <= ?3 AND held = 1
+                     ORDER BY id DESC LIMIT 1",
+                    params![realm, room, mark],
+                    |row| row.get(0),
                 )
                 .optional()?;
-            // By arrival, not by time of sending: what arrives late is unread too.
-            let after = mark.as_ref().map_or(0, |(row, _id)| *row);
-            let count = connection.query_row(
-                "SELECT count(*) FROM messages
-                 WHERE realm = ?1 AND room = ?2 AND id > ?3 AND via <> 'own'",
-                params![realm, room, after],
-                |row| row.get::<_, i64>(0),
-            )?;
-            Ok((mark.map(|(_row, id)| MessageId(id)), count.unsigned_abs()))
+            Ok((shown.map(MessageId), count.unsigned_abs()))
         })
     }
 
-    /// How many messages there are.
+    /// How many messages are held.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub fn count(&self) -> Result<u64, StoreError> {
         self.read(|connection, realm| {
-            let sql = "SELECT count(*) FROM messages WHERE realm = ?1";
+            let sql = "SELECT count(*) FROM messages INDEXED BY messages_in_order
+                       WHERE realm = ?1 AND held = 1";
             connection.query_row(sql, [realm], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
         })
     }
 
-    /// Ids of the messages sent since a realm time, with that time; and the largest of all times.
+    /// The orders that are kept, verified again.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
-    pub fn recent(&self, since: u64) -> Result<(Vec<(MessageId, u64)>, u64), StoreError> {
+    pub fn orders(&self, key: &PeerKey) -> Result<Vec<SignedOrder>, StoreError> {
+        let stored = self.read(|connection, realm| {
+            let mut statement = connection.prepare(
+                "SELECT t.bytes, o.bytes FROM orders o JOIN tickets t ON t.id = o.ticket
+                 WHERE o.realm = ?1",
+            )?;
+            let rows = statement.query_map([realm], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(Vec<u8>, Vec<u8>)>>>()
+        })?;
+        let verify = |(ticket, object): &(Vec<u8>, Vec<u8>)| {
+            SignedOrder::from_pair(Pair { ticket, object }, key, |bytes| {
+                Ticket::verify(bytes, key).map(Arc::new).map_err(Refused::Ticket)
+            })
+        };
+        Ok(stored.iter().filter_map(|pair| verify(pair).ok()).collect())
+    }
+
+    /// The account of a username, by the newest ticket of this realm that has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn account_of(
+        &self,
+        key: &PeerKey,
+        username: &str,
+    ) -> Result<Option<AccountId>, StoreError> {
+        let tickets = self.read(|connection, _realm| {
+            let sql = "SELECT bytes FROM tickets WHERE username = ?1 ORDER BY id DESC";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([username], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<Vec<u8>>>>()
+        })?;
+        // Another realm in the same profile may have the same name.
+        let of_realm = tickets.iter().find_map(|bytes| Ticket::verify(bytes, key).ok());
+        Ok(of_realm.map(|ticket| ticket.claims().account))
+    }
+
+    /// The bytes of held messages, in the order asked for, as long as they take at most `bytes_max` in all.
+    /// A ticket counts where it appears first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn pairs(
+        &self,
+        ids: &[MessageId],
+        bytes_max: usize,
+    ) -> Result<Vec<(MessageId, StoredPair)>, StoreError> {
         self.read(|connection, realm| {
-            let sql = "SELECT message_id, sent_at FROM messages WHERE realm = ?1 AND sent_at >= ?2";
-            let mut statement = connection.prepare(sql)?;
-            let ids = statement
-                .query_map(params![realm, time(since)], |row| {
-                    Ok((MessageId(row.get(0)?), row.get::<_, i64>(1)?.unsigned_abs()))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            let sql = "SELECT coalesce(max(sent_at), 0) FROM messages WHERE realm = ?1";
-            let largest: i64 = connection.query_row(sql, [realm], |row| row.get(0))?;
-            Ok((ids, largest.unsigned_abs()))
+            let mut statement = connection.prepare_cached(
+                "SELECT t.id, t.bytes, m.bytes FROM messages m JOIN tickets t ON t.id = m.ticket
+                 WHERE m.realm = ?1 AND m.message_id = ?2 AND m.held = 1",
+            )?;
+            let mut pairs = Vec::new();
+            let (mut bytes, mut tickets) = (0_usize, BTreeSet::new());
+            for id in ids {
+                let found = statement
+                    .query_row(params![realm, id.0], |row| {
+                        let pair = StoredPair { ticket: row.get(1)?, object: row.get(2)? };
+                        Ok((row.get::<_, i64>(0)?, pair))
+                    })
+                    .optional()?;
+                let Some((ticket, pair)) = found else { continue };
+                let new_ticket = if tickets.insert(ticket) { pair.ticket.len() } else { 0 };
+                bytes = bytes.saturating_add(pair.object.len()).saturating_add(new_ticket);
+                if bytes > bytes_max {
+                    break;
+                }
+                pairs.push((*id, pair));
+            }
+            Ok(pairs)
         })
     }
 
@@ -144,7 +220,8 @@ impl Reader {
             let mut statement = connection.prepare(
                 "SELECT m.message_id, m.sent_at, t.bytes, m.bytes
                  FROM messages m JOIN tickets t ON t.id = m.ticket
-                 WHERE m.realm = ?1 AND m.via = 'own' AND m.sent = 0 AND m.sent_at >= ?2",
+                 WHERE m.realm = ?1 AND m.via = 'own' AND m.sent = 0 AND m.sent_at >= ?2
+                       AND m.held = 1",
             )?;
             let rows = statement.query_map(params![realm, time(since)], |row| {
                 let (ticket, object): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(3)?);
@@ -245,7 +322,7 @@ fn select(
     };
     let order = ORDER.map(|column| format!("{column} {direction}")).join(", ");
     let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE m.realm = ?1 AND m.room = ?2 {beyond}
+        "SELECT {COLUMNS} FROM {TABLES} WHERE m.realm = ?1 AND m.room = ?2 AND m.held = 1 {beyond}
          ORDER BY {order} LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;

@@ -1,12 +1,15 @@
 //! Tests of the store: order, idempotence, restarts, foreign and newer files.
 
+mod law;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use lanyard_protocol::cose::public_key;
-use lanyard_protocol::message::{AdmittedMessage, Content};
+use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
 use lanyard_protocol::testing::{self, T0};
 use proptest::prelude::*;
+use rusqlite::params;
 use tokio::sync::mpsc;
 
 use super::writer::Opened;
@@ -23,7 +26,7 @@ fn message(seq: u64, session: u64, sent_at: u64) -> AdmittedMessage {
     let ticket = Arc::new(testing::ticket(&testing::key(1), &key, "alice"));
     let text = format!("{session}/{seq}");
     let content = Content { room: "lobby".into(), session, seq, sent_at, text };
-    AdmittedMessage::author(content, ticket, &key).unwrap()
+    testing::admitted(VerifiedMessage::author(content, ticket, &key).unwrap())
 }
 
 /// Stores messages through the real thread and closes it.
@@ -37,10 +40,11 @@ fn store(path: &Path, messages: &[AdmittedMessage]) -> Vec<Stored> {
             message: Box::new(message.clone()),
             via: Via::Gossip,
             received_at: T0,
+            folded: false,
         };
-        assert!(writer.try_write(write));
+        writer.try_write(write).unwrap();
     }
-    writer.close();
+    writer.close([]);
     std::iter::from_fn(|| heard.try_recv().ok()).collect()
 }
 
@@ -92,12 +96,12 @@ fn own_messages_wait_until_they_are_marked_sent() {
     let mut writer = Writer::start(Opened::open(&path, &realm()).unwrap(), told).unwrap();
     for (request, seq) in [(1, 0), (2, 1)] {
         let message = Box::new(message(seq, 1, T0));
-        let write =
-            Write::Message { request: Some(request), message, via: Via::Own, received_at: T0 };
-        assert!(writer.try_write(write));
+        let (request, via) = (Some(request), Via::Own);
+        let write = Write::Message { request, message, via, received_at: T0, folded: false };
+        writer.try_write(write).unwrap();
     }
-    assert!(writer.try_write(Write::Sent(message(0, 1, T0).id())));
-    writer.close();
+    writer.try_write(Write::Sent(message(0, 1, T0).id())).unwrap();
+    writer.close([]);
     assert!(matches!(heard.try_recv(), Ok(Stored::Own { request: 1, result: Ok(_) })));
     let unsent = Reader::open(&path, &realm()).unwrap().unsent(0).unwrap();
     assert_eq!(unsent.len(), 1);
@@ -129,8 +133,7 @@ fn unread_counts_what_others_said_after_the_mark() {
     let (told, _heard) = mpsc::channel(10);
     let mut writer = Writer::start(Opened::open(&path, &realm()).unwrap(), told).unwrap();
     let first = message(0, 1, T0).id();
-    assert!(writer.try_write(Write::ReadMark("lobby".into(), first)));
-    writer.close();
+    writer.close([Write::ReadMark("lobby".into(), first)]);
     assert_eq!(reader.unread("lobby").unwrap(), (Some(first), 1));
 }
 
@@ -147,8 +150,40 @@ fn a_file_that_is_no_store_or_a_newer_one_is_refused_and_left_alone() {
     assert!(matches!(Opened::open(&path, &realm()), Err(StoreError::Newer { .. })));
 }
 
+/// Puts a message and a read mark into a file of version 1, in that version's own words.
+fn fill_old(connection: &Connection, message: &AdmittedMessage) {
+    let (content, ticket) = (message.content(), message.ticket());
+    let claims = ticket.claims();
+    connection.execute("INSERT INTO realms (key) VALUES (?1)", [realm().0]).unwrap();
+    connection
+        .execute(
+            "INSERT INTO tickets (hash, bytes, account, peer, username, nickname, role)
+             VALUES (?1, ?2, ?3, ?4, 'alice', 'alice', 'member')",
+            params![ticket.hash().0, ticket.as_bytes(), claims.account.0, claims.peer.0],
+        )
+        .unwrap();
+    connection
+        .execute(
+            "INSERT INTO messages (realm, message_id, ticket, room, sent_at, author, session, seq,
+                                   text, bytes, received_at, via)
+             VALUES (1, ?1, 1, 'lobby', ?2, ?3, ?4, ?5, ?6, ?7, ?2, 'gossip')",
+            params![
+                message.id().0,
+                time(content.sent_at),
+                claims.peer.0,
+                ordered(content.session),
+                ordered(content.seq),
+                content.text,
+                message.as_bytes()
+            ],
+        )
+        .unwrap();
+    let mark = "INSERT INTO read_marks (realm, room, message) VALUES (1, 'lobby', 1)";
+    connection.execute(mark, []).unwrap();
+}
+
 #[test]
-fn every_older_schema_is_brought_forward() {
+fn every_older_schema_is_brought_forward_with_what_is_in_it() {
     for version in 0..=migrations::STEPS.len() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("chat.db");
@@ -157,9 +192,20 @@ fn every_older_schema_is_brought_forward() {
             connection.execute_batch(step).unwrap();
         }
         connection.pragma_update(None, "user_version", version.to_string()).unwrap();
+        let old = message(0, 1, T0);
+        if version == 1 {
+            fill_old(&connection, &old);
+        }
         drop(connection);
-        store(&path, &[message(0, 1, T0)]);
-        assert_eq!(Reader::open(&path, &realm()).unwrap().count().unwrap(), 1);
+        store(&path, &[old.clone(), message(1, 1, T0 + 1)]);
+        let reader = Reader::open(&path, &realm()).unwrap();
+        assert_eq!(texts(&reader.history("lobby", Page::Newest, 9).unwrap()), ["1/0", "1/1"]);
+        assert_eq!(reader.count().unwrap(), 2);
+        let mark = if version == 1 { (Some(old.id()), 1) } else { (None, 2) };
+        assert_eq!(reader.unread("lobby").unwrap(), mark, "version {version}");
+        let mut loader = Loader::open(&path, &realm()).unwrap();
+        let loaded = loader.next(9).unwrap().messages;
+        assert_eq!(loaded.iter().map(|m| m.text_bytes).collect::<Vec<_>>(), [3, 3]);
     }
 }
 

@@ -2,26 +2,28 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use lanyard_protocol::ids::{MessageId, PeerKey};
-use lanyard_protocol::limits::LATE_MS;
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
+use lanyard_protocol::law::Resettled;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::AdmittedMessage;
-use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::order::SignedOrder;
 use lanyard_protocol::time::RealmClock;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::mpsc;
 
-use super::row::via_name;
-use super::{Membership, StoreError, open_for_writing, ordered, sqlite_error, time};
-use crate::event::{ChatMessage, SendState, Via};
+use super::insert::{apply, forget_orders, forget_some, keep_clock, keep_policy};
+use super::{Membership, StoreError, open_for_writing, sqlite_error, time};
+use crate::event::{ChatMessage, Via};
 
-/// Writes that wait for the thread. Gossip beyond this is dropped and comes again by reconciliation.
+/// Writes that wait for the thread. Messages beyond this are given back, and come again by reconciliation.
 const QUEUE: usize = 4_096;
 /// Writes in one transaction: enough to pay one commit, few enough to be quick.
 const BATCH: usize = 256;
+/// Rows deleted at a time when a day has run out, so that messages of today do not wait for it.
+const FORGET: usize = 1_024;
 
 /// Something to write.
 #[derive(Debug)]
@@ -36,9 +38,38 @@ pub enum Write {
         via: Via,
         /// Realm time of arrival, unix milliseconds.
         received_at: u64,
+        /// Whether its author was banned by then.
+        folded: bool,
     },
+    /// Messages have left the set or come back, or the quota has displaced them.
+    Resettle(Resettled),
+    /// All that was sent before a realm time is to go, and all orders that ended before it.
+    Forget {
+        /// The retention boundary, unix milliseconds.
+        before: u64,
+    },
+    /// A moderator's order.
+    Order(Box<SignedOrder>),
     /// An own message has reached somebody.
     Sent(MessageId),
+    /// An own message is in the stores of others.
+    StoredBy {
+        /// Which.
+        id: MessageId,
+        /// How many have said so.
+        by: u32,
+        /// How many there were when it was sent.
+        of: u32,
+    },
+    /// The ticket of an account was renewed.
+    Pass {
+        /// Whose.
+        account: AccountId,
+        /// Its exact bytes.
+        ticket: Vec<u8>,
+        /// Where the rendezvous' node is now, if that was said.
+        member: Option<PeerAddresses>,
+    },
     /// The newest policy.
     Policy(Vec<u8>),
     /// Where a peer was found, at a realm time.
@@ -63,6 +94,15 @@ pub enum Stored {
         /// Whether it is on disk.
         result: Result<Arc<ChatMessage>, String>,
     },
+    /// A message of somebody else that could not be written.
+    NotStored {
+        /// Its time of sending.
+        sent_at: u64,
+        /// Which.
+        message: MessageId,
+    },
+    /// Messages have left the set, or come back: by how much the number of held messages has changed.
+    Resettled(i64),
 }
 
 /// The handle of the thread.
@@ -79,24 +119,27 @@ impl Writer {
     /// [`StoreError`] if the system gives no thread.
     pub fn start(opened: Opened, told: mpsc::Sender<Stored>) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let run = move || Thread { opened, told, full_sync: true }.run(&jobs);
+        let run = move || Thread { opened, told, full_sync: true, forget: None }.run(&jobs);
         let thread = std::thread::Builder::new().name("lanyard-store".into()).spawn(run)?;
         Ok(Self { queue, thread: Some(thread) })
     }
 
-    /// Queues a write without waiting. `false` if the queue is full or the thread is gone.
-    #[must_use]
-    pub fn try_write(&self, write: Write) -> bool {
-        match self.queue.try_send(write) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
+    /// Queues a write without waiting.
+    ///
+    /// # Errors
+    /// The write itself, if the queue is full or the thread is gone.
+    pub fn try_write(&self, write: Write) -> Result<(), Box<Write>> {
+        self.queue.try_send(write).map_err(|refused| match refused {
+            TrySendError::Full(write) | TrySendError::Disconnected(write) => Box::new(write),
+        })
     }
 
-    /// Writes what is queued and ends the thread. Blocks: call it where that is allowed.
-    pub fn close(&mut self) {
-        // A thread that is gone already has nothing left to write.
-        self.queue.send(Write::Close).ok();
+    /// Writes what is queued, and the last writes, and ends the thread. Blocks: call it where that is allowed.
+    pub fn close(&mut self, last: impl IntoIterator<Item = Write>) {
+        for write in last.into_iter().chain([Write::Close]) {
+            // A thread that is gone already has nothing left to write.
+            self.queue.send(write).ok();
+        }
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
@@ -197,24 +240,46 @@ struct Thread {
     opened: Opened,
     told: mpsc::Sender<Stored>,
     full_sync: bool,
+    /// What was sent before this realm time is still to be deleted.
+    forget: Option<u64>,
 }
 
 impl Thread {
     fn run(mut self, jobs: &Receiver<Write>) {
-        while let Ok(first) = jobs.recv() {
-            let mut batch = vec![first];
-            batch.extend(std::iter::from_fn(|| jobs.try_recv().ok()).take(BATCH - 1));
+        while let Some(mut batch) = self.next_batch(jobs) {
             let close = batch.iter().position(|write| matches!(write, Write::Close));
             batch.truncate(close.unwrap_or(batch.len()));
             for told in self.write(&batch) {
-                // Nobody left to tell: the node is ending, and the store has what matters.
-                self.told.blocking_send(told).ok();
+                self.tell(told);
             }
             if close.is_some() {
                 break;
             }
+            self.forget_a_part();
         }
         self.gather();
+    }
+
+    /// Waits for the next write, unless there is something to forget meanwhile. `None` when nobody writes any more.
+    fn next_batch(&self, jobs: &Receiver<Write>) -> Option<Vec<Write>> {
+        let mut batch = Vec::new();
+        if self.forget.is_none() {
+            batch.push(jobs.recv().ok()?);
+        }
+        while batch.len() < BATCH {
+            match jobs.try_recv() {
+                Ok(write) => batch.push(write),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) if batch.is_empty() => return None,
+                Err(TryRecvError::Disconnected) => break,
+            }
+        }
+        Some(batch)
+    }
+
+    /// Nobody left to tell: the node is ending, and the store has what matters.
+    fn tell(&self, told: Stored) {
+        self.told.blocking_send(told).ok();
     }
 
     /// Brings the write-ahead log into the file, so that after a clean end one file holds everything, also for
@@ -227,20 +292,30 @@ impl Thread {
     }
 
     fn write(&mut self, batch: &[Write]) -> Vec<Stored> {
-        match self.write_batch(batch) {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let told = match self.write_batch(batch) {
             Ok(told) => told,
             Err(error) => {
                 tracing::error!(%error, writes = batch.len(), "Cannot write to the store");
-                let reason = error.to_string();
-                let failed = |write: &Write| match write {
-                    Write::Message { request: Some(request), .. } => {
-                        Some(Stored::Own { request: *request, result: Err(reason.clone()) })
-                    }
-                    _nobody_waits => None,
-                };
-                batch.iter().filter_map(failed).collect()
+                // One write that cannot be done must not take the others with it.
+                batch.iter().flat_map(|write| self.write_one(write)).collect()
+            }
+        };
+        for write in batch {
+            if let Write::Forget { before } = write {
+                self.forget = self.forget.max(Some(*before));
             }
         }
+        told
+    }
+
+    fn write_one(&mut self, write: &Write) -> Vec<Stored> {
+        self.write_batch(std::slice::from_ref(write)).unwrap_or_else(|error| {
+            let reason = error.to_string();
+            failed(write, &reason).into_iter().collect()
+        })
     }
 
     fn write_batch(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Stored>> {
@@ -264,155 +339,41 @@ impl Thread {
         }
         Ok(())
     }
+
+    /// Deletes a part of what is too old.
+    fn forget_a_part(&mut self) {
+        let Some(before) = self.forget else { return };
+        let (connection, realm) = (&self.opened.connection, self.opened.realm);
+        match forget_some(connection, realm, before, FORGET) {
+            Ok((FORGET, held)) => self.tell(Stored::Resettled(-held)),
+            Ok((_the_rest, held)) => {
+                self.forget = None;
+                if let Err(error) = forget_orders(connection, realm, before) {
+                    tracing::warn!(%error, "Old orders stay in the store");
+                }
+                self.tell(Stored::Resettled(-held));
+            }
+            Err(error) => {
+                // The boundary moves on within the hour, and brings the next try.
+                self.forget = None;
+                tracing::warn!(%error, "Old messages stay in the store");
+            }
+        }
+    }
 }
 
-fn apply(
-    transaction: &Transaction<'_>,
-    realm: i64,
-    write: &Write,
-) -> rusqlite::Result<Option<Stored>> {
+/// What is told of a write that could not be done. What the law has decided is decided again at the next start.
+fn failed(write: &Write, reason: &str) -> Option<Stored> {
     match write {
-        Write::Message { request, message, via, received_at } => {
-            let stored = insert_message(transaction, realm, message, *via, *received_at)?;
-            return Ok(told(*request, stored));
+        Write::Message { request: Some(request), .. } => {
+            Some(Stored::Own { request: *request, result: Err(reason.to_owned()) })
         }
-        Write::Sent(id) => {
-            transaction
-                .prepare_cached("UPDATE messages SET sent = 1 WHERE message_id = ?1")?
-                .execute([id.0])?;
+        Write::Message { request: None, message, .. } => {
+            Some(Stored::NotStored { sent_at: message.content().sent_at, message: message.id() })
         }
-        Write::Policy(bytes) => keep_policy(transaction, realm, bytes)?,
-        Write::Peer(peer, seen_at) => keep_peer(transaction, realm, peer, *seen_at)?,
-        Write::Clock(clock) => keep_clock(transaction, realm, clock)?,
-        Write::ReadMark(room, id) => {
-            transaction.execute(
-                "INSERT INTO read_marks (realm, room, message)
-                 SELECT ?1, ?2, id FROM messages WHERE message_id = ?3
-                 ON CONFLICT (realm, room) DO UPDATE SET message = excluded.message",
-                params![realm, room, id.0],
-            )?;
+        _nobody_waits => {
+            tracing::error!(reason, "A write was left out");
+            None
         }
-        Write::Close => {}
     }
-    Ok(None)
-}
-
-fn told(request: Option<u64>, stored: Option<ChatMessage>) -> Option<Stored> {
-    let message = Arc::new(stored?);
-    Some(match request {
-        Some(request) => Stored::Own { request, result: Ok(message) },
-        None => Stored::Message(message),
-    })
-}
-
-/// Inserts a message; `None` if it is there already.
-fn insert_message(
-    transaction: &Transaction<'_>,
-    realm: i64,
-    message: &AdmittedMessage,
-    via: Via,
-    received_at: u64,
-) -> rusqlite::Result<Option<ChatMessage>> {
-    let ticket = ticket_row(transaction, message.ticket())?;
-    let (content, claims) = (message.content(), message.ticket().claims());
-    let inserted = transaction
-        .prepare_cached(
-            "INSERT INTO messages (realm, message_id, ticket, room, sent_at, author, session, seq,
-                                   text, bytes, received_at, via)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             ON CONFLICT (message_id) DO NOTHING",
-        )?
-        .execute(params![
-            realm,
-            message.id().0,
-            ticket,
-            content.room,
-            time(content.sent_at),
-            claims.peer.0,
-            ordered(content.session),
-            ordered(content.seq),
-            content.text,
-            message.as_bytes(),
-            time(received_at),
-            via_name(via),
-        ])?;
-    Ok((inserted == 1).then(|| shown(message, via, received_at)))
-}
-
-fn shown(message: &AdmittedMessage, via: Via, received_at: u64) -> ChatMessage {
-    let (content, claims) = (message.content(), message.ticket().claims());
-    ChatMessage {
-        id: message.id(),
-        room: content.room.clone(),
-        account: claims.account,
-        username: claims.username.clone(),
-        nickname: claims.nickname.clone(),
-        peer: claims.peer,
-        role: claims.role,
-        text: content.text.clone(),
-        sent_at: content.sent_at,
-        received_at,
-        via,
-        late: received_at.saturating_sub(content.sent_at) > LATE_MS,
-        session: content.session,
-        seq: content.seq,
-        state: (via == Via::Own).then_some(SendState::Waiting),
-    }
-}
-
-fn ticket_row(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<i64> {
-    let known = transaction
-        .prepare_cached("SELECT id FROM tickets WHERE hash = ?1")?
-        .query_row([ticket.hash().0], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = known {
-        return Ok(id);
-    }
-    let claims = ticket.claims();
-    transaction.execute(
-        "INSERT INTO tickets (hash, bytes, account, peer, username, nickname, role)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![
-            ticket.hash().0,
-            ticket.as_bytes(),
-            claims.account.0,
-            claims.peer.0,
-            claims.username,
-            claims.nickname,
-            claims.role.as_str()
-        ],
-    )?;
-    Ok(transaction.last_insert_rowid())
-}
-
-fn keep_policy(transaction: &Transaction<'_>, realm: i64, bytes: &[u8]) -> rusqlite::Result<()> {
-    transaction.execute("UPDATE realms SET policy = ?2 WHERE id = ?1", params![realm, bytes])?;
-    Ok(())
-}
-
-fn keep_clock(
-    transaction: &Transaction<'_>,
-    realm: i64,
-    clock: &RealmClock,
-) -> rusqlite::Result<()> {
-    transaction.execute(
-        "UPDATE realms SET clock_offset_ms = ?2, clock_high_water_ms = ?3 WHERE id = ?1",
-        params![realm, clock.offset_ms(), time(clock.high_water_ms())],
-    )?;
-    Ok(())
-}
-
-fn keep_peer(
-    transaction: &Transaction<'_>,
-    realm: i64,
-    peer: &PeerAddresses,
-    seen_at: u64,
-) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT INTO peers (realm, key, addresses, seen_at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (realm, key)
-         DO UPDATE SET addresses = excluded.addresses, seen_at = excluded.seen_at",
-        params![realm, peer.peer.0, lanyard_protocol::wire::encode(&peer.addresses), time(seen_at)],
-    )?;
-    Ok(())
 }

@@ -145,6 +145,7 @@ impl Setup {
             database: dir.path().join("chat.db"),
             listen: vec![self.listen],
             candidates: self.knows,
+            desk: None,
             profile: None,
         };
         let node = Node::start(config).unwrap();

@@ -8,8 +8,9 @@ use futures::future::{BoxFuture, ready};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::hello::{GATE_PROTOCOL, HEAD_LEN, Verdict, VerdictCode};
-use lanyard_protocol::message::{AdmittedMessage, Content};
+use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
 use lanyard_protocol::policy::LOBBY;
+use lanyard_protocol::testing;
 use lanyard_protocol::ticket::Ticket;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -260,5 +261,5 @@ pub(crate) fn message_with(
         text: "something".to_owned(),
     };
     change(&mut content);
-    AdmittedMessage::author(content, Arc::new(ticket), &key(signer)).unwrap()
+    testing::admitted(VerifiedMessage::author(content, Arc::new(ticket), &key(signer)).unwrap())
 }

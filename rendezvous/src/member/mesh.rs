@@ -43,6 +43,7 @@ impl MeshMember {
             database: data_dir.join(DATABASE),
             listen: vec![config.listen],
             candidates: Vec::new(),
+            desk: None,
             profile: None,
         })?;
         Ok(Arc::new(Self { node, me }))

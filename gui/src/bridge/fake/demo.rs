@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanyard_node::event::{
-    ChatMessage, DialAttempt, Me, Neighbour, NodeEvent, Person, PresenceChange, PresenceReason,
-    Refusal, RefusalCode, Room, SendState, Status, Via,
+    ChatMessage, DialAttempt, Me, Mode, Neighbour, NodeEvent, Person, PresenceChange,
+    PresenceReason, Refusal, RefusalCode, Room, SendState, Status, Via,
 };
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
@@ -135,6 +135,8 @@ pub fn status(now_ms: u64, people: &[usize]) -> Status {
         max_text_bytes: 4_096,
         listen: vec![format!("/ip4/192.168.1.20/tcp/4003/p2p/{}", device(0))],
         messages: 0,
+        mode: Mode::Direct,
+        mute: None,
         waiting: 0,
         clock_offset_ms: 0,
         addresses: BTreeMap::new(),
@@ -167,6 +169,8 @@ pub fn message(person: usize, number: u32, text: &str, sent_at: u64) -> ChatMess
         received_at: sent_at,
         via: Via::Gossip,
         late: false,
+        folded: false,
+        forked: false,
         session: 1,
         seq: u64::from(number),
         state: None,
@@ -189,6 +193,8 @@ pub fn own_message(me: &Me, room: &str, text: &str, seq: u64, sent_at: u64) -> C
         received_at: sent_at,
         via: Via::Own,
         late: false,
+        folded: false,
+        forked: false,
         session: 2,
         seq,
         state: Some(SendState::Waiting),
@@ -318,6 +324,7 @@ fn person(at: usize, now_ms: u64) -> Person {
         role,
         since: now_ms.saturating_sub(HOUR_MS),
         devices: std::iter::once((device(at), 1)).chain(second).collect(),
+        away: false,
     }
 }
 

@@ -25,6 +25,8 @@ fn message(author: u8, number: u8, sent_at: u64) -> Arc<ChatMessage> {
         received_at: sent_at,
         via: Via::Gossip,
         late: false,
+        folded: false,
+        forked: false,
         session: 1,
         seq: u64::from(number),
         state: None,

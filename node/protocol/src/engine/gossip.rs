@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cose::{Envelope, Kind};
-use crate::ids::{MessageId, PeerKey, TicketHash};
-use crate::limits::{POLICY_HEAD_BYTES_MAX, SEEN_MAX, SEEN_MS, TICKET_CACHE_MAX};
-use crate::message::{Acceptance, Refused, SignedMessage};
+use crate::ids::{PeerKey, TicketHash};
+use crate::law::{Resettled, Taken};
+use crate::limits::{POLICY_HEAD_BYTES_MAX, TICKET_CACHE_MAX};
+use crate::message::{Acceptance, Arrival, Refused, SignedMessage, VerifiedMessage};
 use crate::policy::{PolicyError, PolicyHead};
 use crate::presence::SignedPresence;
 use crate::ticket::{self, Ticket};
@@ -29,12 +29,16 @@ impl Engine {
         now: Now,
     ) {
         let judged = match topic {
-            Topic::Direct | Topic::Mesh => self.judge_message(bytes, now),
+            Topic::Direct | Topic::Mesh => self.judge_message(source, bytes, now),
             Topic::Control if bytes.first() == Some(&BARE_ENVELOPE) => {
                 self.judge_policy_head(source, bytes, now)
             }
-            Topic::Control => self.judge_presence(bytes, now),
+            Topic::Control => self.judge_pair(bytes, now),
         };
+        if let Err(refused) = judged {
+            let count = self.refusals.entry(refused.code()).or_default();
+            *count = count.saturating_add(1);
+        }
         let acceptance = judged.map_or_else(Refused::acceptance, |()| Acceptance::Accept);
         self.outputs.push_back(Output::Verdict { id, source, acceptance });
         if acceptance == Acceptance::Reject {
@@ -43,19 +47,35 @@ impl Engine {
     }
 
     /// Cheapest check first; a signature is checked only for ids that are not held.
-    fn judge_message(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+    fn judge_message(&mut self, source: PeerKey, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        self.note_gossip(source);
         let signed = SignedMessage::parse(bytes)?;
-        let id = signed.id();
-        if self.seen.contains(id) {
+        if self.law.set().contains(signed.content().sent_at, signed.id()) {
             return Err(Refused::Held);
         }
         let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
-        let realm_ms = self.clock.peek_ms(now);
-        let message = signed.verify(ticket)?.admit(&self.policy, realm_ms)?;
-        self.seen.insert(id, now.mono);
-        self.largest_sent_at = self.largest_sent_at.max(message.content().sent_at);
-        self.outputs.push_back(Output::Store(Box::new(message)));
+        let author = ticket.claims().peer;
+        if self.take_message(signed.verify(ticket)?, Arrival::Gossip, now)? {
+            self.sync_hole(source, author, now);
+        }
         Ok(())
+    }
+
+    /// Time, then the law; what both let pass goes to the store. Whether it has opened a hole in its session.
+    pub(super) fn take_message(
+        &mut self,
+        message: VerifiedMessage,
+        arrival: Arrival,
+        now: Now,
+    ) -> Result<bool, Refused> {
+        let realm_ms = self.clock.peek_ms(now);
+        message.check_arrival(arrival, realm_ms)?;
+        let Taken { message, displaced, folded } = self.law.take(message, realm_ms)?;
+        let opens_hole = self.note_receipt(&message, now);
+        let message = Box::new(message);
+        self.outputs.push_back(Output::Store { message, arrival, folded });
+        self.resettle(Resettled { displaced, ..Resettled::default() });
+        Ok(opens_hole)
     }
 
     fn judge_policy_head(
@@ -82,16 +102,13 @@ impl Engine {
         Ok(())
     }
 
-    fn judge_presence(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        let tickets = &mut self.tickets;
-        let realm = &self.realm;
-        let signed = match SignedPresence::verify(bytes, |ticket| tickets.verify(ticket, realm)) {
-            // Orders belong here too; until they are built they are left to later versions.
-            Err(Refused::WrongTopic) if kind_in_pair(bytes) == Some(Kind::Order) => {
-                return Err(Refused::Unknown);
-            }
-            other => other?,
-        };
+    /// Presence and orders travel on `control` as pairs.
+    fn judge_pair(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        if kind_in_pair(bytes) == Some(Kind::Order) {
+            return self.judge_order(bytes, now);
+        }
+        let (tickets, realm) = (&mut self.tickets, &self.realm);
+        let signed = SignedPresence::verify(bytes, |ticket| tickets.verify(ticket, realm))?;
         self.observe_presence(&signed, now)
     }
 }
@@ -132,52 +149,5 @@ impl TicketCache {
             self.by_hash.remove(&oldest);
         }
         Ok(ticket)
-    }
-}
-
-/// Ids of the last 15 minutes. Gossip refuses what is older than ten, so nothing comes twice.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    until: BTreeMap<MessageId, Duration>,
-    order: VecDeque<(Duration, MessageId)>,
-}
-
-impl Seen {
-    pub(super) fn contains(&self, id: MessageId) -> bool {
-        self.until.contains_key(&id)
-    }
-
-    pub(super) fn insert(&mut self, id: MessageId, mono: Duration) {
-        let until = mono.saturating_add(Duration::from_millis(SEEN_MS));
-        if self.until.insert(id, until).is_none() {
-            self.order.push_back((until, id));
-        }
-        if self.order.len() > SEEN_MAX
-            && let Some((_until, oldest)) = self.order.pop_front()
-        {
-            self.until.remove(&oldest);
-        }
-    }
-
-    /// An id from the store: only those that gossip could still bring matter.
-    pub(super) fn insert_known(
-        &mut self,
-        id: MessageId,
-        sent_at: u64,
-        realm_ms: u64,
-        mono: Duration,
-    ) {
-        if sent_at.saturating_add(SEEN_MS) > realm_ms {
-            self.insert(id, mono);
-        }
-    }
-
-    pub(super) fn forget(&mut self, mono: Duration) {
-        while let Some((until, id)) = self.order.front().copied()
-            && until <= mono
-        {
-            self.order.pop_front();
-            self.until.remove(&id);
-        }
     }
 }

@@ -125,6 +125,8 @@ impl Engine {
             let jitter = self.jitter();
             self.book.unlinked(link.peer, now.mono, jitter);
             self.roster.link_down(link.peer, self.observation(now));
+            self.sync_link_down(link.peer);
+            self.receipts.forget(link.peer);
         }
         self.changed();
     }
@@ -248,8 +250,14 @@ impl Engine {
         }
         topics.push(topic);
         match topic {
-            Topic::Control => self.presence_soon(now),
-            Topic::Mesh => self.resend(now),
+            Topic::Control => {
+                self.presence_soon(now);
+                self.tell_orders(peer);
+            }
+            Topic::Mesh => {
+                self.resend(now);
+                self.sync_fresh_link(peer, now);
+            }
             Topic::Direct => {}
         }
         self.changed();
@@ -302,7 +310,7 @@ impl Engine {
         let mut close = Vec::new();
         for link in self.links.values() {
             let deaf = !self.has_subscribed(link.peer) && over(Some(link.subscribe_by));
-            let hides = over(link.policy_by) && link.ticket.claims().policy > self.policy.number;
+            let hides = over(link.policy_by) && link.ticket.claims().policy > self.policy().number;
             if over(link.close_at) || deaf || hides {
                 close.push((link.id, link.peer, hides));
             }

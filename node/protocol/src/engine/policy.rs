@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{PeerKey, Role};
+use crate::law::Sentence;
 use crate::limits::{POLICY_DEADLINE, POLICY_RETRY};
 use crate::policy::SignedPolicy;
+use crate::sync::SyncRequest;
 use crate::time::Now;
 
+use super::asking::Asking;
 use super::{EndReason, Engine, Event, Link, LinkId, Output, Topic};
 
 /// A signed head has shown a policy that nobody has given us yet.
@@ -23,7 +26,7 @@ pub(super) struct Behind {
 impl Engine {
     /// A number above ours, in a Hello, a ticket or a head, proves that we are behind.
     pub(super) fn see_policy_number(&mut self, peer: PeerKey, number: u64, now: Now) {
-        if number > self.policy.number {
+        if number > self.policy().number {
             self.fetch_policy(peer, number, now);
         }
     }
@@ -34,7 +37,7 @@ impl Engine {
             return;
         }
         self.fetching.insert(peer, now.mono.saturating_add(POLICY_DEADLINE));
-        self.outputs.push_back(Output::FetchPolicy { peer, number });
+        self.ask(peer, &SyncRequest::PolicyGet(number), Asking::Policy);
     }
 
     /// The neighbour that forwarded a head has been asked, but it may not have the document itself yet, and gossip
@@ -69,7 +72,7 @@ impl Engine {
 
     /// A ticket names a policy that its bearer must be able to show.
     pub(super) fn demand_policy(&mut self, link: LinkId, number: u64, now: Now) {
-        let behind = number > self.policy.number;
+        let behind = number > self.policy().number;
         if let Some(link) = self.link_mut(link).filter(|_link| behind) {
             link.policy_by = Some(now.mono.saturating_add(POLICY_DEADLINE));
         }
@@ -94,16 +97,17 @@ impl Engine {
         });
     }
 
-    fn adopt(&mut self, policy: SignedPolicy, now: Now) {
+    pub(super) fn adopt(&mut self, policy: SignedPolicy, now: Now) {
         if policy.rank() <= self.signed_policy.rank() {
             return;
         }
-        self.policy = Arc::new(policy.policy().clone());
+        let resettled = self.law.adopt_policy(Arc::new(policy.policy().clone()));
         self.signed_policy = policy.clone();
         self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
         self.view_is_stale = true;
         self.outputs.push_back(Output::StorePolicy(Box::new(policy)));
-        self.event(Event::Policy { number: self.policy.number });
+        self.event(Event::Policy { number: self.policy().number });
+        self.resettle(resettled);
         self.changed();
         self.judge_links_again(now);
         self.check_own_membership(now);
@@ -111,25 +115,18 @@ impl Engine {
 
     /// Membership is lost only by what we have verified ourselves: a signed policy does.
     pub(super) fn check_own_membership(&mut self, now: Now) {
-        let claims = self.ticket.claims();
-        if claims.role == Role::Authority {
+        let (me, policy) = (self.myself(), self.policy());
+        if me.role == Role::Authority {
             return;
         }
         // A clock that is a little slow must not hide a ban that begins when the policy was signed.
-        let realm_ms = self.clock.peek_ms(now).max(self.policy.issued_at);
-        if let Some(ban) = self.policy.ban_at(claims.account, realm_ms) {
-            let (reason, until) = (ban.reason.clone(), ban.until);
-            self.end(EndReason::Banned { reason, until });
-        } else if let Some(cut) = self.policy.cut_of(claims.account, self.me, claims.issued_at_ms())
-        {
+        let realm_ms = self.clock.peek_ms(now).max(policy.issued_at);
+        if let Some(ban) = self.rules().ban_at(&me, realm_ms) {
+            let Sentence { reason, by, until, .. } = ban;
+            self.end(EndReason::Banned { reason, by, until });
+        } else if let Some(cut) = policy.cut_of(me.account, me.peer, me.issued_at) {
             let reason = cut.reason.clone();
             self.end(EndReason::Cut { reason });
         }
-    }
-
-    /// How long to wait for an answer to [`Output::FetchPolicy`].
-    #[must_use]
-    pub fn policy_fetch_timeout() -> Duration {
-        POLICY_DEADLINE
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::limits::PRESENCE_ADDRESSES_MAX;
+use crate::law::Author;
+use crate::limits::{PRESENCE_ADDRESSES_MAX, STATUS_BYTES_MAX};
 use crate::login::PeerAddresses;
 use crate::message::Refused;
 use crate::presence::{BYE, Presence, SignedPresence};
@@ -33,18 +34,22 @@ impl Engine {
         }
         let realm_ms = self.clock.peek_ms(now);
         let claims = signed.ticket.claims();
-        let (account, issued_at) = (claims.account, claims.issued_at_ms());
-        if self.policy.ban_at(account, realm_ms).is_some()
-            || self.policy.cut_of(account, peer, issued_at).is_some()
+        let author = Author::of(&signed.ticket);
+        if self.rules().ban_at(&author, realm_ms).is_some()
+            || self.policy().cut_of(author.account, peer, author.issued_at).is_some()
         {
             return Err(Refused::Sanctioned);
         }
         if !claims.covers(realm_ms) {
             return Err(Refused::OutsideTicket);
         }
+        let before = self.roster.status_of(peer).map(str::to_owned);
         let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
             return Err(Refused::Held);
         };
+        if self.roster.status_of(peer) != before.as_deref() {
+            self.changed();
+        }
         if let Some(change) = change {
             self.tell_presence(change);
         }
@@ -99,6 +104,15 @@ impl Engine {
         let signed = SignedPresence::author(presence, Arc::clone(&self.ticket), &self.key);
         let bytes = signed.pair.to_vec();
         self.outputs.push_back(Output::Publish { topic: Topic::Control, bytes, message: None });
+    }
+
+    /// What we say of ourselves from now on.
+    pub(super) fn set_status(&mut self, status: String, now: Now) {
+        if status.len() <= STATUS_BYTES_MAX && status != self.status {
+            self.status = status;
+            self.presence_soon(now);
+            self.changed();
+        }
     }
 
     pub(super) fn say_goodbye(&mut self, now: Now) {

@@ -1,14 +1,20 @@
 //! Sending: the rules asked before the network does, then disk, then gossip; and the outbox of what nobody has yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::ids::MessageId;
-use crate::limits::{ORDER_AHEAD_MS_MAX, OUTBOX_MAX, RESEND_AGE_MS_MAX};
-use crate::message::{AdmittedMessage, Content};
+use crate::ids::{MessageId, PeerKey};
+use crate::law::Resettled;
+use crate::limits::{
+    ORDER_AHEAD_MS_MAX, OUTBOX_MAX, OWN_BYTES_PER_S, OWN_MESSAGES_BURST, OWN_MESSAGES_PER_S,
+    RESEND_AGE_MS_MAX,
+};
+use crate::message::{AdmittedMessage, Content, VerifiedMessage};
+use crate::sync::TokenBucket;
 use crate::time::Now;
 
-use super::{Engine, Event, Output, Topic};
+use super::{Engine, Event, Output, Progress, Topic};
 
 /// What a text got when it was accepted: it is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,12 @@ pub enum SendRefused {
         /// Its end, realm time in unix milliseconds.
         until: Option<u64>,
     },
+    /// The quota of this minute or day is used up.
+    #[error("slow down")]
+    SlowDown {
+        /// When there is room again, in milliseconds.
+        retry_after_ms: u64,
+    },
     /// Membership is lost.
     #[error("no longer a member")]
     NotAMember,
@@ -65,28 +77,65 @@ pub enum SendRefused {
 pub struct Unsent {
     /// Its id.
     pub id: MessageId,
-    /// When it was written; after ten minutes gossip does not take it any more.
+    /// When it was written. After ten minutes gossip does not take it any more; then it is only counted.
     pub sent_at: u64,
     /// The pair that goes on gossip.
     pub gossip: Vec<u8>,
 }
 
 /// Own messages on their way: first to disk, then until somebody has them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outbox {
     storing: BTreeMap<u64, Box<AdmittedMessage>>,
-    unsent: BTreeMap<(u64, MessageId), Vec<u8>>,
+    /// When those that nobody has were sent.
+    waiting: BTreeMap<MessageId, u64>,
+    /// Those of them that gossip would still take, in order. The others are fetched by whoever reconciles with us.
+    young: BTreeMap<(u64, MessageId), Vec<u8>>,
+    /// What leaves next. Gossipsub loses what comes too fast, and says so too late.
+    queue: VecDeque<(MessageId, Vec<u8>)>,
+    messages: TokenBucket,
+    bytes: TokenBucket,
+    next_due: Option<Duration>,
 }
 
 impl Outbox {
-    pub(super) fn new(unsent: Vec<Unsent>) -> Self {
-        let unsent =
+    pub(super) fn new(unsent: Vec<Unsent>, now: Now) -> Self {
+        let waiting = unsent.iter().map(|Unsent { id, sent_at, .. }| (*id, *sent_at)).collect();
+        let young =
             unsent.into_iter().map(|Unsent { id, sent_at, gossip }| ((sent_at, id), gossip));
-        Self { storing: BTreeMap::new(), unsent: unsent.collect() }
+        Self {
+            storing: BTreeMap::new(),
+            waiting,
+            young: young.collect(),
+            queue: VecDeque::new(),
+            messages: TokenBucket::new(OWN_MESSAGES_PER_S, OWN_MESSAGES_BURST, now.mono),
+            bytes: TokenBucket::new(OWN_BYTES_PER_S, OWN_BYTES_PER_S, now.mono),
+            next_due: None,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.unsent.len()
+        self.waiting.len()
+    }
+
+    /// When the next message may leave.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.next_due
+    }
+
+    fn wait(&mut self, id: MessageId, sent_at: u64, gossip: Vec<u8>) {
+        if self.waiting.len() < OUTBOX_MAX {
+            self.waiting.insert(id, sent_at);
+            self.young.insert((sent_at, id), gossip.clone());
+        }
+        self.queue.push_back((id, gossip));
+    }
+
+    /// Somebody has a message. Whether nobody had before.
+    fn reached(&mut self, id: MessageId) -> bool {
+        let Some(sent_at) = self.waiting.remove(&id) else { return false };
+        self.young.remove(&(sent_at, id));
+        true
     }
 }
 
@@ -109,43 +158,46 @@ impl Engine {
         now: Now,
     ) -> Result<AdmittedMessage, SendRefused> {
         let realm_ms = self.clock.peek_ms(now);
-        let sent_at = realm_ms.max(
-            self.largest_sent_at.saturating_add(1).min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)),
-        );
+        let follows =
+            self.law.set().largest_sent_at().map_or(0, |largest| largest.saturating_add(1));
+        let sent_at = realm_ms.max(follows.min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)));
         self.may_say(&room, &text, sent_at)?;
         let content = Content { room, session: self.session, seq: self.seq, sent_at, text };
-        let ticket = Arc::clone(&self.ticket);
         let bytes = content.text.len() as u64;
-        let message = AdmittedMessage::author(content, ticket, &self.key)
+        let message = VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key)
             .map_err(|_too_large| SendRefused::TooLong { bytes, max: bytes.saturating_sub(1) })?;
+        // Every other peer asks the same law; what it says no to must not leave.
+        let taken = self.law.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
         self.seq = self.seq.saturating_add(1);
-        self.largest_sent_at = self.largest_sent_at.max(sent_at);
-        self.seen.insert(message.id(), now.mono);
-        Ok(message)
+        self.resettle(Resettled { displaced: taken.displaced, ..Resettled::default() });
+        Ok(taken.message)
     }
 
     /// What every peer would ask, asked here first, so that the user learns why at once.
     fn may_say(&self, room: &str, text: &str, sent_at: u64) -> Result<(), SendRefused> {
-        let claims = self.ticket.claims();
-        if self.ended || self.policy.ban_at(claims.account, sent_at).is_some() {
+        let (me, rules, policy) = (self.myself(), self.rules(), self.policy());
+        if self.ended || rules.ban_at(&me, sent_at).is_some() {
             return Err(SendRefused::NotAMember);
         }
-        if !claims.covers(sent_at) {
+        if !me.covers(sent_at) {
             return Err(SendRefused::Expired);
         }
         if text.trim().is_empty() {
             return Err(SendRefused::Empty);
         }
-        let (bytes, max) = (text.len() as u64, self.policy.rules_at(sent_at).max_text_bytes);
+        let (bytes, max) = (text.len() as u64, policy.rules_at(sent_at).max_text_bytes);
         if bytes > max {
             return Err(SendRefused::TooLong { bytes, max });
         }
-        let rules = self.policy.room(room).ok_or(SendRefused::NoSuchRoom)?;
-        if !rules.may_post(claims.role, sent_at) {
+        let room = policy.room(room).ok_or(SendRefused::NoSuchRoom)?;
+        if !room.may_post(me.role, sent_at) {
             return Err(SendRefused::MayNotPost);
         }
-        if let Some(mute) = self.policy.mute_at(claims.account, sent_at) {
+        if let Some(mute) = rules.mute_at(&me, sent_at) {
             return Err(SendRefused::Muted { until: mute.until });
+        }
+        if let Some(until) = self.law.full_until(&me, sent_at) {
+            return Err(SendRefused::SlowDown { retry_after_ms: until.saturating_sub(sent_at) });
         }
         Ok(())
     }
@@ -153,6 +205,7 @@ impl Engine {
     pub(super) fn own_stored(&mut self, request: u64, result: Result<(), String>, now: Now) {
         let Some(message) = self.outbox.storing.remove(&request) else { return };
         if let Err(error) = result {
+            self.law.was_not_stored(message.content().sent_at, message.id());
             self.event(Event::Sent { request, result: Err(SendRefused::Store(error)) });
             return;
         }
@@ -164,28 +217,61 @@ impl Engine {
             sent_at: content.sent_at,
         };
         self.event(Event::Sent { request, result: Ok(receipt) });
-        let unsent =
-            Unsent { id: message.id(), sent_at: content.sent_at, gossip: message.to_gossip() };
-        if self.outbox.unsent.len() < OUTBOX_MAX {
-            self.outbox.unsent.insert((unsent.sent_at, unsent.id), unsent.gossip.clone());
-        }
-        self.publish(unsent);
-        self.forget_old_unsent(now);
+        self.receipts.sent(receipt.seq, receipt.id, self.potential_holders());
+        self.outbox.wait(receipt.id, receipt.sent_at, message.to_gossip());
+        self.age_outbox(now);
+        self.pace_outbox(now);
         self.changed();
     }
 
-    fn publish(&mut self, unsent: Unsent) {
-        let Unsent { id, gossip: bytes, .. } = unsent;
-        self.outputs.push_back(Output::Publish { topic: Topic::Mesh, bytes, message: Some(id) });
+    /// Lets leave what may leave now.
+    pub(super) fn pace_outbox(&mut self, now: Now) {
+        self.outbox.next_due = None;
+        while let Some((_id, gossip)) = self.outbox.queue.front() {
+            let bytes = (gossip.len() as u64).min(OWN_BYTES_PER_S);
+            let Outbox { messages, bytes: volume, .. } = &mut self.outbox;
+            let ready = messages.ready_at(1, now.mono).max(volume.ready_at(bytes, now.mono));
+            if ready > now.mono {
+                self.outbox.next_due = Some(ready);
+                return;
+            }
+            // Both were asked before, so neither refuses.
+            if messages.take(1, now.mono).is_err() || volume.take(bytes, now.mono).is_err() {
+                return;
+            }
+            let Some((id, bytes)) = self.outbox.queue.pop_front() else { return };
+            let topic = self.topic_for_messages();
+            self.outputs.push_back(Output::Publish { topic, bytes, message: Some(id) });
+        }
+    }
+
+    /// Direct when we can: every device that a message is for is a neighbour that hears `direct`, and gossipsub
+    /// publishes to it. Mesh when we must.
+    #[must_use]
+    pub fn topic_for_messages(&self) -> Topic {
+        let mut audience = self.roster.audience().filter(|peer| **peer != self.me).peekable();
+        let reaches = |peer: &PeerKey| {
+            self.is_linked(*peer)
+                && self.hears(*peer, Topic::Direct)
+                && !self.unpublished.contains(peer)
+        };
+        let direct = audience.peek().is_some() && audience.all(reaches);
+        if direct { Topic::Direct } else { Topic::Mesh }
     }
 
     pub(super) fn published(&mut self, id: MessageId, reached: bool) {
-        let waiting = self.outbox.unsent.keys().any(|(_sent_at, known)| *known == id);
-        if reached && waiting {
-            self.outbox.unsent.retain(|(_sent_at, known), _gossip| *known != id);
+        if reached {
+            self.outbox_reached(id);
+        } else if self.outbox.waiting.contains_key(&id) {
+            self.event(Event::State { id, state: Progress::Waiting });
+            self.changed();
         }
-        if waiting || reached {
-            self.event(Event::State { id, sent: reached });
+    }
+
+    /// Somebody has a message of ours, by whatever way.
+    pub(super) fn outbox_reached(&mut self, id: MessageId) {
+        if self.outbox.reached(id) {
+            self.event(Event::State { id, state: Progress::Sent });
             self.changed();
         }
     }
@@ -195,25 +281,15 @@ impl Engine {
         if self.ended {
             return;
         }
-        self.forget_old_unsent(now);
-        let unsent: Vec<Unsent> = self
-            .outbox
-            .unsent
-            .iter()
-            .map(|((sent_at, id), gossip)| Unsent {
-                id: *id,
-                sent_at: *sent_at,
-                gossip: gossip.clone(),
-            })
-            .collect();
-        for unsent in unsent {
-            self.publish(unsent);
-        }
+        self.age_outbox(now);
+        let young = self.outbox.young.iter();
+        self.outbox.queue = young.map(|((_sent_at, id), gossip)| (*id, gossip.clone())).collect();
+        self.pace_outbox(now);
     }
 
-    /// Gossip refuses what is over ten minutes old; it stays in the store for reconciliation.
-    fn forget_old_unsent(&mut self, now: Now) {
+    /// Gossip refuses what is over ten minutes old; it is in the store for reconciliation.
+    fn age_outbox(&mut self, now: Now) {
         let oldest = self.clock.peek_ms(now).saturating_sub(RESEND_AGE_MS_MAX);
-        self.outbox.unsent.retain(|(sent_at, _id), _gossip| *sent_at >= oldest);
+        self.outbox.young = self.outbox.young.split_off(&(oldest, MessageId([0; 32])));
     }
 }

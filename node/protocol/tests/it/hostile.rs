@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ed25519_dalek::Signer as _;
 use lanyard_protocol::cose::{self, Kind, public_key};
-use lanyard_protocol::engine::{Config, Engine, GossipId, Input, Output, Topic};
+use lanyard_protocol::engine::{Config, Engine, GossipId, Input, Output, StoredIndex, Topic};
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::message::{Acceptance, Refused, SignedMessage};
 use lanyard_protocol::policy::SignedPolicy;
@@ -49,8 +49,8 @@ impl Judge {
             boot: 1,
             session: 1,
             clock: RealmClock::restored(0, 0),
-            seen: Vec::new(),
-            largest_sent_at: 0,
+            stored: StoredIndex::default(),
+            orders: Vec::new(),
             unsent: Vec::new(),
             seed: [0; 32],
         };
@@ -77,7 +77,7 @@ impl Judge {
                     verdicts += 1;
                     taken |= acceptance == Acceptance::Accept;
                 }
-                Output::Store(_) | Output::StorePeer(_) | Output::Event(_) => taken = true,
+                Output::Store { .. } | Output::StorePeer(_) | Output::Event(_) => taken = true,
                 _view_or_close => {}
             }
         }

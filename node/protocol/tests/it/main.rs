@@ -9,6 +9,10 @@ mod golden;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod law;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod rules;

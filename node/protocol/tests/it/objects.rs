@@ -10,7 +10,7 @@ use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::login::{
     ChangePassword, Denial, DenialCode, Grant, Login, PeerAddresses, Renew, Reply, Request,
 };
-use lanyard_protocol::message::{AdmittedMessage, Content};
+use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
 use lanyard_protocol::policy::{
     LOBBY, Policy, PostRule, RoomRules, SanctionKind, Settlement, SettlementVerdict, SignedPolicy,
 };
@@ -69,7 +69,7 @@ pub(crate) fn message() -> AdmittedMessage {
         sent_at: T0 + 1,
         text: "hello, سلام".to_owned(),
     };
-    AdmittedMessage::author(content, Arc::new(ticket()), &alice()).unwrap()
+    testing::admitted(VerifiedMessage::author(content, Arc::new(ticket()), &alice()).unwrap())
 }
 
 pub(crate) fn presence() -> SignedPresence {

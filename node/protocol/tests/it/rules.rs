@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_protocol::limits;
-use lanyard_protocol::sync::{SyncReply, SyncRequest};
+use lanyard_protocol::sync::{
+    ItemSet, SetName, SyncReply, SyncRequest, Window, answer_windows, frames_to_bytes,
+};
 
 use crate::objects::{self, unhex};
 
@@ -102,18 +105,22 @@ fn limits() -> Vec<(&'static str, u64)> {
     let mut all = named!(size;
         MESSAGE_BYTES_MAX TICKET_BYTES_MAX PRESENCE_BYTES_MAX POLICY_BYTES_MAX
         POLICY_HEAD_BYTES_MAX GATE_FRAME_BYTES_MAX LOGIN_REQUEST_BYTES_MAX LOGIN_REPLY_BYTES_MAX
-        SYNC_REQUEST_BYTES_MAX SYNC_REPLY_BYTES_MAX PASSWORD_BYTES_MAX NAME_BYTES_MAX
+        SYNC_REQUEST_BYTES_MAX SYNC_REPLY_BYTES_MAX WINDOWS_MAX FRAME_BYTES_MAX FRAME_BYTES_MIN
+        FRAMES_BYTES_MAX GET_IDS_MAX BATCH_BYTES_MAX GETS_IN_FLIGHT_MAX HELD_RANGES_MAX
+        SERVED_BYTES_PER_S NEEDED_MAX FRAMES_FREE ITEMS_PER_FRAME FRAMES_MAX GETS_IN_VAIN_MAX
+        LATERS_MAX PASSWORD_BYTES_MAX NAME_BYTES_MAX
         PRESENCE_ADDRESSES_MAX ADDRESS_BYTES_MAX STATUS_BYTES_MAX ROOM_BYTES_MAX REJECTS_MAX
         DIALS_PENDING_MAX LINKS_FULL_MAX ADDRESS_BOOK_MAX ADDRESSES_PER_PEER_MAX ROSTER_MAX
-        TICKET_CACHE_MAX SEEN_MAX OUTBOX_MAX);
+        TICKET_CACHE_MAX OUTBOX_MAX ORDER_BYTES_MAX ORDER_REASON_BYTES_MAX
+        ORDERS_PER_MINUTE REMEMBERED_IDS_MAX REPUBLISHED_ORDERS_MAX);
     all.extend(named!(u64::from;
-        NOT_BEFORE_LEEWAY_MS LINK_GRACE_MS AHEAD_MS_MAX GOSSIP_AGE_MS_MAX SEEN_MS
-        RESEND_AGE_MS_MAX ORDER_AHEAD_MS_MAX LATE_MS CLOCK_OFF_MS PRESENCE_LEASE_REFRESHES));
+        NOT_BEFORE_LEEWAY_MS LINK_GRACE_MS AHEAD_MS_MAX GOSSIP_AGE_MS_MAX RECENT_MS SETTLE_MS
+        RESEND_AGE_MS_MAX ORDER_MS_MAX ORDER_AHEAD_MS_MAX LATE_MS CLOCK_OFF_MS PRESENCE_LEASE_REFRESHES));
     all.extend(named!(ms;
         REJECT_WINDOW DENY_FOR LARGER_DIALS_AFTER BUSY_REDIAL DUPLICATE_CLOSE LINK_LASTS
         DIAL_IS_FRESH LINK_IS_OLD SUBSCRIBE_DEADLINE
         LOST_AFTER POLICY_DEADLINE POLICY_RETRY PRESENCE_REFRESH_MIN PRESENCE_REFRESH_PER_PEER REDIAL_MIN
-        REDIAL_MAX));
+        REDIAL_MAX LATER_RETRY));
     all
 }
 
@@ -138,6 +145,21 @@ fn r97_the_examples_of_requests_between_peers_are_what_the_codec_writes() {
     assert_eq!(hex::encode(SyncReply::NotFound.to_bytes()), "820240");
     let page = protocol();
     assert!(page.contains("`82 01 41 05`") && page.contains("`82 02 40`"));
+}
+
+#[test]
+fn r100_and_r108_the_examples_of_reconciliation_are_what_the_codec_writes() {
+    let page = protocol();
+    let shown = |bytes: Vec<u8>| {
+        let spaced: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(page.contains(&format!("`{}`", spaced.join(" "))), "{spaced:?}");
+    };
+    let none = Arc::new(ItemSet::new([]));
+    let windows = vec![Window { since: 0, until: 1_000, frame: none.fingerprint_frame() }];
+    let frames = answer_windows(&windows, |_window| Arc::clone(&none)).unwrap();
+    shown(SyncRequest::Reconcile { set: SetName::Messages, windows }.to_bytes());
+    shown(SyncReply::Ok(frames_to_bytes(&frames)).to_bytes());
+    shown(SyncRequest::Held { session: 7, ranges: vec![(0, 4)] }.to_bytes());
 }
 
 #[test]

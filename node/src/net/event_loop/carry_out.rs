@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use lanyard_protocol::engine::{EndReason, Event, Input, LinkId, Output, SendRefused, Topic};
+use lanyard_protocol::engine::{
+    EndReason, Event, Input, LinkId, Output, Progress, SendRefused, Topic,
+};
 use lanyard_protocol::ids::{MessageId, PeerKey};
+use lanyard_protocol::law::Maker;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::Acceptance;
 use lanyard_protocol::roster::{Change, Reason};
-use lanyard_protocol::sync::SyncRequest;
 use libp2p::Multiaddr;
 use libp2p::gossipsub::PublishError;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::EventLoop;
-use crate::event::{
-    NodeEvent, PresenceChange, PresenceReason, Refusal, RefusalCode, SendState, Via,
-};
+use crate::event::{NodeEvent, PresenceChange, PresenceReason, Refusal, RefusalCode, SendState};
 use crate::net::translate::{acceptance, dialable, peer_id, topic};
 use crate::node::{SendError, Sent};
 use crate::store::Write;
@@ -25,24 +25,12 @@ impl EventLoop {
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Verdict { source, acceptance, .. } => self.give_verdict(&source, acceptance),
-            Output::Store(message) => {
-                let received_at = self.realm_ms();
-                self.write(Write::Message {
-                    request: None,
-                    message,
-                    via: Via::Gossip,
-                    received_at,
-                });
-            }
-            Output::StoreOwn { request, message } => {
-                let received_at = self.realm_ms();
-                let asked = Some(request);
-                let write = Write::Message { request: asked, message, via: Via::Own, received_at };
-                if !self.writer.try_write(write) {
-                    let result = Err("the store cannot keep up".to_owned());
-                    self.state.follow_ups.push_back(Input::OwnStored { request, result });
-                }
-            }
+            Output::Store { message, arrival, folded } => self.store(message, arrival, folded),
+            Output::StoreOwn { request, message } => self.store_own(message, request),
+            Output::Resettle(resettled) => self.write(Write::Resettle(resettled)),
+            Output::Forget { before } => self.write(Write::Forget { before }),
+            Output::StoreOrder(order) => self.write(Write::Order(order)),
+            Output::Load { request, ids, bytes_max } => self.load(request, ids, bytes_max),
             Output::Publish { topic, bytes, message } => self.publish(topic, bytes, message),
             Output::StorePolicy(policy) => self.write(Write::Policy(policy.as_bytes().to_vec())),
             Output::StorePeer(peer) => {
@@ -51,7 +39,8 @@ impl EventLoop {
             }
             Output::Dial(peer) => self.dial(&peer),
             Output::Close(link) => self.close(link),
-            Output::FetchPolicy { peer, number } => self.fetch_policy(&peer, number),
+            Output::Ask { peer, ask, bytes } => self.ask(&peer, ask, bytes),
+            Output::Answer { request, bytes } => self.answer_request(request, bytes),
             Output::View(view) => {
                 self.view.send_replace(Arc::new(*view));
             }
@@ -59,11 +48,11 @@ impl EventLoop {
         }
     }
 
-    fn realm_ms(&self) -> u64 {
+    pub(super) fn realm_ms(&self) -> u64 {
         self.engine.clock().peek_ms(self.clock.now())
     }
 
-    fn give_verdict(&mut self, source: &PeerKey, verdict: Acceptance) {
+    pub(super) fn give_verdict(&mut self, source: &PeerKey, verdict: Acceptance) {
         let (Some(id), Some(source)) = (self.state.gossip.take(), peer_id(source)) else { return };
         let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
         gossipsub.report_message_validation_result(&id, &source, acceptance(verdict));
@@ -112,30 +101,43 @@ impl EventLoop {
         }
     }
 
-    fn fetch_policy(&mut self, peer: &PeerKey, number: u64) {
-        let Some(id) = peer_id(peer) else { return };
-        let request = SyncRequest::PolicyGet(number).to_bytes();
-        let request = self.swarm.behaviour_mut().sync.send_request(&id, request.into());
-        self.state.fetches.insert(request, *peer);
-    }
-
     fn engine_event(&mut self, event: Event) {
         match event {
             Event::Sent { request, result } => self.answer(request, result),
-            Event::State { id, sent } => {
-                if sent {
-                    self.write(Write::Sent(id));
+            Event::State { id, state } => self.state_changed(id, state),
+            Event::Ordered { request, result } => {
+                if let Some(reply) = self.state.orders.remove(&request) {
+                    // Who asked may have gone; the order is given all the same.
+                    reply.send(result).ok();
                 }
-                let state = if sent { SendState::Sent } else { SendState::Waiting };
-                self.tell(NodeEvent::State { id, state });
             }
+            Event::Order(order) => self.tell(NodeEvent::Order(order)),
+            // Told when the store has done it: who reads earlier reads the old.
+            Event::Reload => {}
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
             Event::Policy { number } => self.tell(NodeEvent::Policy { number }),
             Event::Pass { expires_at } => self.tell(NodeEvent::Pass { expires_at }),
             Event::Notice { code, text } => self.tell(NodeEvent::Notice { code, text }),
             Event::Changed => self.state.changed = true,
-            Event::Ended(reason) => self.state.ended = Some(Some(refusal(reason))),
+            Event::Ended(reason) => {
+                self.state.ended = Some(Some(refusal(reason, self.realm_ms())));
+            }
         }
+    }
+
+    fn state_changed(&mut self, id: MessageId, state: Progress) {
+        let state = match state {
+            Progress::Waiting => SendState::Waiting,
+            Progress::Sent => {
+                self.write(Write::Sent(id));
+                SendState::Sent
+            }
+            Progress::Stored { by, of } => {
+                self.write(Write::StoredBy { id, by, of });
+                SendState::Stored { by, of }
+            }
+        };
+        self.tell(NodeEvent::State { id, state });
     }
 
     /// The answer first, then the message itself, then its state.
@@ -150,7 +152,7 @@ impl EventLoop {
             seq: receipt.seq,
             sent_at: receipt.sent_at,
         });
-        if let Some(reply) = self.state.requests.remove(&request) {
+        if let Some(reply) = self.state.sends.remove(&request) {
             // Who asked may have gone; the message is on disk all the same.
             reply.send(result).ok();
         }
@@ -168,6 +170,9 @@ fn send_error(refused: SendRefused) -> SendError {
         SendRefused::NoSuchRoom => SendError::NoSuchRoom,
         SendRefused::MayNotPost => SendError::MayNotPost,
         SendRefused::Muted { until } => SendError::Muted { until },
+        SendRefused::SlowDown { retry_after_ms } => {
+            SendError::SlowDown { retry_after_s: retry_after_ms.div_ceil(1_000) }
+        }
         SendRefused::NotAMember => SendError::Banned,
         SendRefused::Store(reason) => SendError::Store(reason),
     }
@@ -192,7 +197,7 @@ fn presence(change: &Change) -> PresenceChange {
     }
 }
 
-fn refusal(reason: EndReason) -> Refusal {
+fn refusal(reason: EndReason, realm_ms: u64) -> Refusal {
     let because = |reason: String| if reason.is_empty() { reason } else { format!(" ({reason})") };
     let (code, reason) = match reason {
         EndReason::Superseded => (
@@ -201,10 +206,21 @@ fn refusal(reason: EndReason) -> Refusal {
              Use one of the two, or sign in here with a profile folder of its own."
                 .to_owned(),
         ),
-        EndReason::Banned { reason, .. } => (
-            RefusalCode::Banned,
-            format!("This account is banned{}. Ask the operator.", because(reason)),
-        ),
+        EndReason::Banned { reason, by, until } => {
+            let by = match by {
+                Maker::Operator(_account_name) => "the operator".to_owned(),
+                Maker::Moderator(name) => format!("the moderator {name}"),
+            };
+            let until = until.map_or(String::new(), |until| {
+                let left = until.saturating_sub(realm_ms).div_ceil(60_000);
+                format!(" for another {left} minutes")
+            });
+            let reason = format!(
+                "This account is banned by {by}{until}{}. Ask the operator.",
+                because(reason)
+            );
+            (RefusalCode::Banned, reason)
+        }
         EndReason::Cut { reason } => (
             RefusalCode::Disabled,
             format!(

@@ -3,23 +3,20 @@
 use lanyard_protocol::engine::{GossipId, Input, LinkId, NewLink};
 use lanyard_protocol::hello::{Hello, Verdict, VerdictCode};
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::sync::{SyncReply, SyncRequest};
+use lanyard_protocol::message::Acceptance;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{PeerId, gossipsub, request_response};
+use libp2p::{PeerId, gossipsub};
 
 use super::{ADMITTED_MAX, EventLoop};
 use crate::event::DialAttempt;
 use crate::login::root_cause;
 use crate::net::behaviour::BehaviourEvent;
-use crate::net::codec::SecretBytes;
 use crate::net::gate::{Outcome, Report};
 use crate::net::translate::{bare, peer_key, topic_of};
 
 /// Failed dials kept for "why am I alone?".
 const ATTEMPTS_MAX: usize = 32;
-
-type SyncEvent = request_response::Event<SecretBytes, Vec<u8>>;
 
 impl EventLoop {
     pub(super) fn swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -60,10 +57,14 @@ impl EventLoop {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
                 let source = peer_key(&propagation_source);
                 let topic = topic_of(&message.topic, &self.realm);
-                if let (Some(source), Some(topic)) = (source, topic) {
-                    self.state.gossip = Some(message_id);
+                let (Some(source), Some(topic)) = (source, topic) else { return };
+                self.state.gossip = Some(message_id);
+                let now = self.clock.now();
+                if self.state.arrivals.may_read(source, message.data.len(), now) {
                     let (id, bytes) = (GossipId(0), message.data);
                     self.feed(Input::Gossip { id, source, topic, bytes });
+                } else {
+                    self.give_verdict(&source, Acceptance::Ignore);
                 }
             }
             gossipsub::Event::Subscribed { peer_id, topic, .. } => {
@@ -74,48 +75,11 @@ impl EventLoop {
             }
             gossipsub::Event::SlowPeer { peer_id, .. } => {
                 tracing::debug!(peer = %peer_id, "A slow peer has lost messages");
+                if let Some(peer) = peer_key(&peer_id) {
+                    self.feed(Input::SlowPeer(peer));
+                }
             }
             _of_no_consequence => {}
-        }
-    }
-
-    fn sync_event(&mut self, event: SyncEvent) {
-        match event {
-            request_response::Event::Message { message, .. } => match message {
-                request_response::Message::Request { request, channel, .. } => {
-                    let reply = self.serve(&request).to_bytes();
-                    // The link may be gone meanwhile.
-                    self.swarm.behaviour_mut().sync.send_response(channel, reply).ok();
-                }
-                request_response::Message::Response { request_id, response } => {
-                    if let Some(peer) = self.state.fetches.remove(&request_id) {
-                        let bytes = match SyncReply::parse(&response) {
-                            Ok(SyncReply::Ok(bytes)) => Some(bytes),
-                            Ok(SyncReply::Unsupported | SyncReply::NotFound | SyncReply::Later)
-                            | Err(_) => None,
-                        };
-                        self.feed(Input::PolicyFetched { peer, bytes });
-                    }
-                }
-            },
-            request_response::Event::OutboundFailure { request_id, .. } => {
-                if let Some(peer) = self.state.fetches.remove(&request_id) {
-                    self.feed(Input::PolicyFetched { peer, bytes: None });
-                }
-            }
-            request_response::Event::InboundFailure { .. }
-            | request_response::Event::ResponseSent { .. } => {}
-        }
-    }
-
-    fn serve(&self, request: &[u8]) -> SyncReply {
-        let policy = self.engine.signed_policy();
-        match SyncRequest::parse(request) {
-            Ok(SyncRequest::PolicyGet(number)) if policy.policy().number >= number => {
-                SyncReply::Ok(policy.as_bytes().to_vec())
-            }
-            Ok(SyncRequest::PolicyGet(_)) => SyncReply::NotFound,
-            Ok(SyncRequest::Unknown(_)) | Err(_) => SyncReply::Unsupported,
         }
     }
 

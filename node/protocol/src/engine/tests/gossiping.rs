@@ -1,5 +1,7 @@
 //! What arrives on gossip: one verdict each, and who is to blame.
 
+use std::sync::Arc;
+
 use super::harness::{
     Peer, closed, hello_of, key_of, link_input, policy, presence_by, published, realm, seconds,
     stored_texts, text_by, verdict,
@@ -7,6 +9,7 @@ use super::harness::{
 use crate::engine::{Input, LinkId, Topic};
 use crate::limits::{DENY_FOR, REJECTS_MAX};
 use crate::message::Acceptance;
+use crate::order::{Order, OrderKind, SignedOrder};
 use crate::testing::{self, T0};
 
 /// Pairs with the first bit of the signature flipped, each of another message.
@@ -42,7 +45,7 @@ fn r42_a_message_from_a_arrives_at_b_once_and_is_stored() {
 fn r42_what_the_store_knew_at_the_start_is_ignored() {
     let message = testing::message(&realm(), &testing::key(3), "user3", "hello", T0);
     let mut config = super::harness::config_of(2);
-    config.seen = vec![(message.id(), T0)];
+    config.stored = testing::stored(std::slice::from_ref(&message));
     let (mut peer, _outputs) = Peer::start(config);
     peer.link(1, 3);
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &message.to_gossip())), Acceptance::Ignore);
@@ -123,17 +126,18 @@ fn r32_an_honest_forwarder_is_never_counted() {
         policy.sanctions.push(testing::sanction(mute, bob, T0, None));
     });
     peer.link(1, 3);
-    peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: Some(strict.as_bytes().to_vec()) });
-    let unknown_kind = crate::cose::sign(crate::cose::Kind::Order, &testing::key(3), b"x");
-    let ticket = super::harness::ticket_of(3, |_claims| {});
-    let order = crate::wire::Pair { ticket: ticket.as_bytes(), object: &unknown_kind }.to_bytes();
+    peer.answer_policy(3, Some(strict.as_bytes().to_vec()));
+    let ticket = Arc::new(super::harness::ticket_of(3, |_claims| {}));
+    let order = testing::order(OrderKind::Mute, "user4", T0, T0 + 1).order().clone();
+    let order = Order { ticket: ticket.hash(), ..order };
+    let no_moderator = SignedOrder::author(order, ticket, &testing::key(3)).unwrap();
     for _round in 0..3 {
         for (topic, bytes) in [
             (Topic::Mesh, text_by(3, "old", T0 - 600_001)),
             (Topic::Mesh, text_by(3, "new", T0 + 130_000)),
             (Topic::Mesh, text_by(3, "long", T0)),
             (Topic::Mesh, text_by(4, "mut", T0)),
-            (Topic::Control, order.clone()),
+            (Topic::Control, no_moderator.to_gossip()),
             (Topic::Control, presence_by(5, BOOT_OLD, 0, T0 - 86_400_000).to_vec()),
         ] {
             let outputs = peer.gossip(3, topic, &bytes);

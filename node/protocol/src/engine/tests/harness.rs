@@ -1,5 +1,6 @@
 //! One engine with its time, and what tests ask of its outputs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,15 @@ use ed25519_dalek::SigningKey;
 use crate::admission::AdmissionView;
 use crate::cose::public_key;
 use crate::engine::{
-    Config, EndReason, Engine, Event, GossipId, Input, Link, LinkId, Output, Topic, links::NewLink,
+    AskId, Config, EndReason, Engine, Event, GossipId, Input, Link, LinkId, Output, StoredIndex,
+    Topic, links::NewLink,
 };
 use crate::hello::Hello;
 use crate::ids::PeerKey;
 use crate::message::Acceptance;
 use crate::policy::{Policy, SignedPolicy};
 use crate::roster::Reason;
+use crate::sync::{SyncReply, SyncRequest};
 use crate::testing::{self, T0};
 use crate::ticket::{Claims, Ticket};
 use crate::time::{Now, RealmClock};
@@ -66,8 +69,8 @@ pub(super) fn config_of(number: u8) -> Config {
         boot: BOOT,
         session: u64::from(number),
         clock: RealmClock::restored(0, 0),
-        seen: Vec::new(),
-        largest_sent_at: 0,
+        stored: StoredIndex::default(),
+        orders: Vec::new(),
         unsent: Vec::new(),
         seed: [number; 32],
     }
@@ -80,6 +83,9 @@ pub(super) struct Peer {
     /// The newest view that the engine has given to its gate.
     pub(super) view: Option<AdmissionView>,
     next_gossip: u64,
+    heads: u64,
+    /// The newest request to each peer that has no answer yet.
+    asks: BTreeMap<PeerKey, AskId>,
 }
 
 impl Peer {
@@ -91,7 +97,8 @@ impl Peer {
     pub(super) fn start(config: Config) -> (Self, Vec<Output>) {
         let now = Now { mono: Duration::ZERO, wall_ms: T0 };
         let engine = Engine::new(config, now);
-        let mut peer = Self { engine, now, view: None, next_gossip: 0 };
+        let mut peer =
+            Self { engine, now, view: None, next_gossip: 0, heads: 0, asks: BTreeMap::new() };
         let outputs = peer.drain();
         (peer, outputs)
     }
@@ -99,8 +106,12 @@ impl Peer {
     fn drain(&mut self) -> Vec<Output> {
         let outputs: Vec<_> = std::iter::from_fn(|| self.engine.poll_output()).collect();
         for output in &outputs {
-            if let Output::View(view) = output {
-                self.view = Some((**view).clone());
+            match output {
+                Output::View(view) => self.view = Some((**view).clone()),
+                Output::Ask { peer, ask, .. } => {
+                    self.asks.insert(*peer, *ask);
+                }
+                _other => {}
             }
         }
         outputs
@@ -156,6 +167,23 @@ impl Peer {
         self.feed(Input::Gossip { id, source: key_of(source), topic, bytes: bytes.to_vec() })
     }
 
+    /// The answer of a peer to the newest request to it: a policy, or none. If there was no request, the head of a
+    /// newer policy makes one.
+    pub(super) fn answer_policy(&mut self, number: u8, document: Option<Vec<u8>>) -> Vec<Output> {
+        if !self.asks.contains_key(&key_of(number)) {
+            if !self.engine.links().any(|link| link.peer == key_of(number)) {
+                self.link(900 + u64::from(number), number);
+            }
+            self.heads += 1;
+            let newer = 1_000_000 + self.heads;
+            let head = policy(newer, |_policy| {}).sign_head(&realm());
+            self.gossip(number, Topic::Control, &head);
+        }
+        let reply = document.map_or(SyncReply::NotFound, SyncReply::Ok);
+        let ask = self.asks.remove(&key_of(number)).expect("something was asked");
+        self.feed(Input::Answered { ask, bytes: Some(reply.to_bytes()) })
+    }
+
     pub(super) fn send(&mut self, request: u64, text: &str) -> Vec<Output> {
         let (room, text) = ("lobby".to_owned(), text.to_owned());
         self.feed(Input::Send { request, room, text })
@@ -165,7 +193,7 @@ impl Peer {
     pub(super) fn say(&mut self, request: u64, text: &str) -> (Vec<u8>, Vec<Output>) {
         let mut outputs = self.send(request, text);
         outputs.extend(self.feed(Input::OwnStored { request, result: Ok(()) }));
-        let bytes = published(&outputs, Topic::Mesh).pop().unwrap();
+        let bytes = said(&outputs).pop().unwrap();
         (bytes, outputs)
     }
 
@@ -206,9 +234,16 @@ pub(super) fn published(outputs: &[Output], on: Topic) -> Vec<Vec<u8>> {
     outputs.iter().filter_map(bytes_of).collect()
 }
 
+/// The messages that went out, on whichever topic.
+pub(super) fn said(outputs: &[Output]) -> Vec<Vec<u8>> {
+    let mut said = published(outputs, Topic::Direct);
+    said.extend(published(outputs, Topic::Mesh));
+    said
+}
+
 pub(super) fn stored_texts(outputs: &[Output]) -> Vec<String> {
     let text_of = |output: &Output| match output {
-        Output::Store(message) => Some(message.content().text.clone()),
+        Output::Store { message, .. } => Some(message.content().text.clone()),
         _other => None,
     };
     outputs.iter().filter_map(text_of).collect()
@@ -224,7 +259,10 @@ pub(super) fn closed(outputs: &[Output]) -> Vec<u64> {
 
 pub(super) fn fetched(outputs: &[Output]) -> Vec<(PeerKey, u64)> {
     let fetch_of = |output: &Output| match output {
-        Output::FetchPolicy { peer, number } => Some((*peer, *number)),
+        Output::Ask { peer, bytes, .. } => match SyncRequest::parse(bytes) {
+            Ok(SyncRequest::PolicyGet(number)) => Some((*peer, number)),
+            _other => None,
+        },
         _other => None,
     };
     outputs.iter().filter_map(fetch_of).collect()

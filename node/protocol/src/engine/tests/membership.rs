@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::harness::{
-    BOOT, Peer, closed, config_of, dialled, ended, key_of, policy, presence_by, published, realm,
+    BOOT, Peer, closed, config_of, dialled, ended, key_of, policy, presence_by, realm, said,
     seconds,
 };
 use crate::engine::{EndReason, Input, Output, Topic};
 use crate::hello::{Verdict, VerdictCode};
+use crate::law::Maker;
 use crate::login::PeerAddresses;
 use crate::policy::SanctionKind;
 use crate::presence::SignedPresence;
@@ -65,7 +66,7 @@ fn r90_lying_verdicts_end_nothing() {
         assert!(ended(&peer.feed(refused(verdict))).is_empty(), "verdict {number}");
     }
     peer.link(1, 4);
-    assert!(!published(&peer.say(1, "still here").1, Topic::Mesh).is_empty());
+    assert!(!said(&peer.say(1, "still here").1).is_empty());
 }
 
 #[test]
@@ -105,14 +106,18 @@ fn sanctioned(number: u64, kind: SanctionKind, from: u64) -> crate::policy::Sign
 
 fn fetched(peer: &mut Peer, policy: &crate::policy::SignedPolicy) -> Vec<Output> {
     let bytes = Some(policy.as_bytes().to_vec());
-    peer.feed(Input::PolicyFetched { peer: key_of(3), bytes })
+    peer.answer_policy(3, bytes)
 }
 
 #[test]
 fn r56_a_verified_policy_that_bans_or_cuts_us_ends() {
     let reason = || "a test".to_owned();
+    let operator = || Maker::Operator("operator".to_owned());
     for (kind, expected) in [
-        (SanctionKind::Ban, vec![EndReason::Banned { reason: reason(), until: None }]),
+        (
+            SanctionKind::Ban,
+            vec![EndReason::Banned { reason: reason(), by: operator(), until: None }],
+        ),
         (SanctionKind::Cut, vec![EndReason::Cut { reason: reason() }]),
         (SanctionKind::Mute, vec![]),
     ] {

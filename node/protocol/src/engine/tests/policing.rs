@@ -13,7 +13,7 @@ use crate::testing::{self, T0};
 
 fn answer(peer: &mut Peer, from: u8, policy: &SignedPolicy) -> Vec<Output> {
     let bytes = Some(policy.as_bytes().to_vec());
-    peer.feed(Input::PolicyFetched { peer: key_of(from), bytes })
+    peer.answer_policy(from, bytes)
 }
 
 fn adopted(outputs: &[Output]) -> Vec<u64> {
@@ -58,7 +58,7 @@ fn r56_a_neighbour_is_asked_once_until_it_answers() {
     let head = |number| policy(number, |_policy| {}).sign_head(&realm());
     assert_eq!(fetched(&peer.gossip(3, Topic::Control, &head(5))).len(), 1);
     assert!(fetched(&peer.gossip(3, Topic::Control, &head(6))).is_empty());
-    peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: None });
+    peer.answer_policy(3, None);
     assert_eq!(fetched(&peer.gossip(3, Topic::Control, &head(7))), [(key_of(3), 7)]);
 }
 
@@ -70,7 +70,7 @@ fn r56_who_forwards_a_head_without_the_document_does_not_leave_us_behind() {
     let newer = policy(5, |_policy| {});
     let head = newer.sign_head(&realm());
     assert_eq!(fetched(&peer.gossip(3, Topic::Control, &head)), [(key_of(3), 5)]);
-    assert!(fetched(&peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: None })).is_empty());
+    assert!(fetched(&peer.answer_policy(3, None)).is_empty());
     let mut asked: Vec<_> = fetched(&peer.advance(POLICY_RETRY));
     asked.extend(fetched(&peer.advance(POLICY_RETRY)));
     asked.sort_unstable();
@@ -78,9 +78,9 @@ fn r56_who_forwards_a_head_without_the_document_does_not_leave_us_behind() {
     everybody.sort_unstable();
     assert_eq!(asked, everybody);
     let bytes = Some(newer.as_bytes().to_vec());
-    peer.feed(Input::PolicyFetched { peer: key_of(4), bytes });
+    peer.answer_policy(4, bytes);
     assert_eq!(peer.engine.signed_policy().policy().number, 5);
-    peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: None });
+    peer.answer_policy(3, None);
     assert!(fetched(&peer.advance(POLICY_RETRY * 3)).is_empty());
 }
 
@@ -165,7 +165,7 @@ fn r56_who_cannot_show_the_policy_that_its_ticket_names_is_closed() {
     peer.feed(Input::Candidates(vec![known]));
     peer.link_with(1, 3, naming(3, 5));
     peer.subscribe(3);
-    peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: None });
+    peer.answer_policy(3, None);
     assert!(closed(&peer.advance(POLICY_DEADLINE - millis(1))).is_empty());
     assert_eq!(closed(&peer.advance(millis(1))), [1]);
     peer.feed(Input::LinkDown(LinkId(1)));

@@ -130,7 +130,7 @@ fn r71_a_forged_presence_is_rejected_and_a_banned_one_ignored() {
         let him = testing::account("user4");
         policy.sanctions.push(testing::sanction(SanctionKind::Ban, him, T0, None));
     });
-    peer.feed(Input::PolicyFetched { peer: key_of(3), bytes: Some(ban.as_bytes().to_vec()) });
+    peer.answer_policy(3, Some(ban.as_bytes().to_vec()));
     let banned = peer.gossip(3, Topic::Control, &presence_by(4, BOOT, 0, T0));
     assert_eq!(verdict(&banned), Acceptance::Ignore);
     assert!(presences(&banned).is_empty());

@@ -1,7 +1,7 @@
 //! Own messages: refused with a reason, stored before they are sent, and sent again while that makes sense.
 
-use super::harness::{Peer, config_of, hello_of, policy, published, seconds, text_by, ticket_of};
-use crate::engine::{Event, Input, LinkId, Output, SendRefused, Topic};
+use super::harness::{Peer, config_of, hello_of, policy, said, seconds, text_by, ticket_of};
+use crate::engine::{Event, Input, LinkId, Output, Progress, SendRefused, Topic};
 use crate::limits::{LINK_GRACE_MS, ORDER_AHEAD_MS_MAX, RESEND_AGE_MS_MAX};
 use crate::message::{AdmittedMessage, SignedMessage};
 use crate::policy::{PostRule, RoomRules, SanctionKind};
@@ -24,7 +24,7 @@ fn own(outputs: &[Output]) -> AdmittedMessage {
 
 fn states(outputs: &[Output]) -> Vec<bool> {
     let sent = |output: &Output| match output {
-        Output::Event(Event::State { sent, .. }) => Some(*sent),
+        Output::Event(Event::State { state, .. }) => Some(*state == Progress::Sent),
         _other => None,
     };
     outputs.iter().filter_map(sent).collect()
@@ -38,7 +38,7 @@ fn r46_nothing_is_said_or_published_before_the_message_is_on_disk() {
     assert!(matches!(outputs[..], [Output::StoreOwn { request: 7, .. }]), "{outputs:?}");
     let failed = peer.feed(Input::OwnStored { request: 7, result: Err("disk full".into()) });
     assert_eq!(refusal(&failed), Some(SendRefused::Store("disk full".into())));
-    assert!(published(&failed, Topic::Mesh).is_empty());
+    assert!(said(&failed).is_empty());
     assert_eq!(peer.engine.waiting(), 0);
 }
 
@@ -70,8 +70,8 @@ fn r46_what_nobody_has_goes_out_when_somebody_subscribes_and_only_then() {
     }
     assert_eq!(peer.engine.waiting(), 2);
     let linked = peer.link_with(1, 3, hello_of(3));
-    assert!(published(&linked, Topic::Mesh).is_empty());
-    assert_eq!(published(&peer.subscribe(3), Topic::Mesh), [first.clone(), second]);
+    assert!(said(&linked).is_empty());
+    assert_eq!(said(&peer.subscribe(3)), [first.clone(), second]);
     let message = SignedMessage::parse(&first).unwrap().id();
     assert_eq!(states(&peer.feed(Input::Published { message, reached: true })), [true]);
     assert_eq!(peer.engine.waiting(), 1);
@@ -84,7 +84,7 @@ fn r46_what_is_over_ten_minutes_old_is_not_sent_again() {
         peer.say(1, "waiting");
         peer.advance(super::harness::millis(age_ms));
         peer.link_with(1, 3, hello_of(3));
-        assert_eq!(published(&peer.subscribe(3), Topic::Mesh).len(), resent, "{age_ms}");
+        assert_eq!(said(&peer.subscribe(3)).len(), resent, "{age_ms}");
     }
 }
 
@@ -96,7 +96,7 @@ fn r46_unsent_messages_of_the_last_run_go_out_too() {
     config.unsent =
         vec![crate::engine::Unsent { id, sent_at: T0 - 60_000, gossip: gossip.clone() }];
     let (mut peer, _outputs) = Peer::start(config);
-    assert_eq!(published(&peer.link(1, 3), Topic::Mesh), [gossip]);
+    assert_eq!(said(&peer.link(1, 3)), [gossip]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn r46_who_has_left_sends_nothing_again() {
     peer.say(1, "waiting");
     peer.link_with(1, 3, hello_of(3));
     peer.feed(Input::Quit);
-    assert!(published(&peer.subscribe(3), Topic::Mesh).is_empty());
+    assert!(said(&peer.subscribe(3)).is_empty());
     assert_eq!(refusal(&peer.send(2, "more")), Some(SendRefused::NotAMember));
     peer.feed(Input::LinkDown(LinkId(1)));
 }

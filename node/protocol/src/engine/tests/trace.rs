@@ -35,7 +35,7 @@ fn trace(seed: u8) -> String {
     note(peer.feed(link_input(20, 3, true, hello_of(3))));
     note(peer.say(1, "hello all").1);
     let newer = policy(7, |_policy| {}).as_bytes().to_vec();
-    note(peer.feed(Input::PolicyFetched { peer: key_of(4), bytes: Some(newer) }));
+    note(peer.answer_policy(4, Some(newer)));
     for number in 10..20 {
         note(peer.feed(Input::DialFailed(key_of(number))));
         note(peer.advance(seconds(3)));

@@ -1,0 +1,73 @@
+//! Requests between neighbours on `/lanyard/sync/1`: what ours are for, and what their answers are (PROTOCOL.md R-96).
+//!
+//! The driver carries bytes; what they mean is said here.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{MessageId, PeerKey};
+use crate::sync::{AskTag, SyncReply, SyncRequest};
+use crate::time::Now;
+
+use super::{AskId, Engine, Output};
+
+/// What a request of ours was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// A newer policy.
+    Policy,
+    /// A step of a round with that peer.
+    Round {
+        /// The round's name for it.
+        tag: AskTag,
+        /// The ids that were asked for; none for frames.
+        ids: Vec<MessageId>,
+    },
+    /// Nothing: we have told something.
+    Nothing,
+}
+
+/// Our requests that have no answer yet.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    open: BTreeMap<AskId, (PeerKey, Asking)>,
+    next: u64,
+}
+
+impl Asks {
+    /// The ids that are on their way from a peer.
+    pub(super) fn ids_asked_of(&self, peer: PeerKey) -> Vec<MessageId> {
+        let of_peer = self.open.values().filter(|(of, _asking)| *of == peer);
+        let ids = of_peer.filter_map(|(_peer, asking)| match asking {
+            Asking::Round { ids, .. } => Some(ids.clone()),
+            Asking::Policy | Asking::Nothing => None,
+        });
+        ids.flatten().collect()
+    }
+}
+
+impl Engine {
+    pub(super) fn ask(&mut self, peer: PeerKey, request: &SyncRequest, asking: Asking) {
+        let ask = AskId(self.asks.next);
+        self.asks.next = self.asks.next.wrapping_add(1);
+        self.asks.open.insert(ask, (peer, asking));
+        self.outputs.push_back(Output::Ask { peer, ask, bytes: request.to_bytes() });
+    }
+
+    pub(super) fn answered(&mut self, ask: AskId, bytes: Option<Vec<u8>>, now: Now) {
+        let Some((peer, asking)) = self.asks.open.remove(&ask) else { return };
+        // A reply that cannot be read is none.
+        let reply = bytes.and_then(|bytes| SyncReply::parse(&bytes).ok());
+        match asking {
+            Asking::Policy => {
+                let document = match reply {
+                    Some(SyncReply::Ok(document)) => Some(document),
+                    Some(SyncReply::Unsupported | SyncReply::NotFound | SyncReply::Later)
+                    | None => None,
+                };
+                self.policy_fetched(peer, document, now);
+            }
+            Asking::Round { tag, ids } => self.round_answered(peer, tag, &ids, reply, now),
+            Asking::Nothing => {}
+        }
+    }
+}

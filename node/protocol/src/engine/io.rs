@@ -1,0 +1,415 @@
+//! What goes into the engine and what comes out of it.
+
+use std::collections::BTreeSet;
+
+use ed25519_dalek::SigningKey;
+
+use crate::admission::AdmissionView;
+use crate::hello::Verdict;
+use crate::ids::{MessageId, PeerKey};
+use crate::law::{Indexed, Maker, Resettled};
+use crate::login::PeerAddresses;
+use crate::message::{Acceptance, AdmittedMessage, Arrival};
+use crate::order::SignedOrder;
+use crate::policy::SignedPolicy;
+use crate::roster::Change;
+use crate::ticket::Ticket;
+use crate::time::RealmClock;
+
+use super::ordering::{NewOrder, OrderRefused};
+use super::{LinkId, NewLink, SendRefused, SentReceipt, Unsent};
+
+/// The gossipsub topics of a realm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Messages, when the author reaches everybody itself.
+    Direct,
+    /// Messages that are forwarded.
+    Mesh,
+    /// Presence, policy heads and orders.
+    Control,
+}
+
+impl Topic {
+    /// All topics.
+    pub const ALL: [Self; 3] = [Self::Direct, Self::Mesh, Self::Control];
+
+    /// The topic's name on the wire.
+    #[must_use]
+    pub fn path(self, realm: &PeerKey) -> String {
+        let leaf = match self {
+            Self::Direct => "direct",
+            Self::Mesh => "mesh",
+            Self::Control => "control",
+        };
+        format!("/lanyard/1/{realm}/{leaf}")
+    }
+}
+
+/// What the engine starts from.
+#[derive(Debug)]
+pub struct Config {
+    /// The device key.
+    pub key: SigningKey,
+    /// Our ticket.
+    pub ticket: Ticket,
+    /// The newest policy we hold.
+    pub policy: SignedPolicy,
+    /// This program start: larger than every earlier one, stored before the first dial.
+    pub boot: u64,
+    /// Random, for the numbering of our messages.
+    pub session: u64,
+    /// Realm time.
+    pub clock: RealmClock,
+    /// The newest stored messages: at least all that gossip could bring again. The rest follows with
+    /// [`Input::Index`].
+    pub stored: StoredIndex,
+    /// The stored orders.
+    pub orders: Vec<SignedOrder>,
+    /// Own messages that nobody has yet.
+    pub unsent: Vec<Unsent>,
+    /// Randomness.
+    pub seed: [u8; 32],
+}
+
+/// Stored messages as the law's index needs them, and the tickets they were sent under.
+#[derive(Debug, Default)]
+pub struct StoredIndex {
+    /// Those not given before.
+    pub tickets: Vec<Ticket>,
+    /// The messages.
+    pub messages: Vec<Indexed>,
+}
+
+/// Our name for a request of ours to a peer, given back with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+/// The driver's name for a request of a peer, given back with our answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// The bytes of a stored message or order, and of its ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPair {
+    /// The exact bytes of the ticket.
+    pub ticket: Vec<u8>,
+    /// The exact bytes of the object.
+    pub object: Vec<u8>,
+}
+
+/// The driver's name for a gossip message, given back with the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GossipId(pub u64);
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A link stands: both gates have accepted.
+    LinkUp(NewLink),
+    /// A link is gone.
+    LinkDown(LinkId),
+    /// A dial ended before the gate, or without a verdict.
+    DialFailed(PeerKey),
+    /// The gate of a peer that we dialled, or that dialled us, has refused us.
+    RefusedBy {
+        /// Who.
+        peer: PeerKey,
+        /// What it said. It proves nothing.
+        verdict: Verdict,
+    },
+    /// Our own gate has refused a peer with a good ticket because of its boot.
+    BusyFor {
+        /// Who.
+        peer: PeerKey,
+        /// The boot it claimed, on a link that Noise has proved to be its own.
+        boot: u64,
+    },
+    /// A linked peer has subscribed to a topic.
+    Subscribed {
+        /// Who.
+        peer: PeerKey,
+        /// To what.
+        topic: Topic,
+    },
+    /// A message has arrived on gossip. The verdict comes in the same turn.
+    Gossip {
+        /// For the verdict.
+        id: GossipId,
+        /// The neighbour it came from.
+        source: PeerKey,
+        /// Where.
+        topic: Topic,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// The user wants to say something.
+    Send {
+        /// Given back with the answer.
+        request: u64,
+        /// The room.
+        room: String,
+        /// The text.
+        text: String,
+    },
+    /// Our message is on disk, or it could not be written.
+    OwnStored {
+        /// Of the request.
+        request: u64,
+        /// What the store said.
+        result: Result<(), String>,
+    },
+    /// What gossipsub made of a message of ours.
+    Published {
+        /// Which.
+        message: MessageId,
+        /// Whether it went to anybody.
+        reached: bool,
+    },
+    /// The store could not take a message of somebody else: it is not held after all.
+    NotStored {
+        /// Its time of sending.
+        sent_at: u64,
+        /// Which.
+        message: MessageId,
+    },
+    /// More of what is stored, newest first.
+    Index {
+        /// The messages.
+        stored: StoredIndex,
+        /// Whether this was the last part.
+        done: bool,
+    },
+    /// A peer's answer to an [`Output::Ask`]; `None` if it gave none.
+    Answered {
+        /// Of the request.
+        ask: AskId,
+        /// The reply as it came.
+        bytes: Option<Vec<u8>>,
+    },
+    /// A linked peer asks us; answer with [`Output::Answer`].
+    Asked {
+        /// For the answer.
+        request: RequestId,
+        /// Who.
+        peer: PeerKey,
+        /// The request as it came.
+        bytes: Vec<u8>,
+    },
+    /// What an [`Output::Load`] has found; what is missing is not held any more.
+    Loaded {
+        /// Of the load.
+        request: RequestId,
+        /// The pairs, in the order asked for.
+        pairs: Vec<(MessageId, StoredPair)>,
+    },
+    /// Gossipsub could not get rid of messages for this peer: it may have missed some.
+    SlowPeer(PeerKey),
+    /// The neighbours that gossipsub does not publish to, because of what they did.
+    Unpublished(BTreeSet<PeerKey>),
+    /// A moderator acts.
+    Order {
+        /// Given back with the answer.
+        request: u64,
+        /// What.
+        order: NewOrder,
+    },
+    /// What we say of ourselves from now on: `here`, `away`.
+    Status(String),
+    /// The rendezvous' own node has a new policy and its head to publish.
+    PublishPolicy {
+        /// The document.
+        policy: SignedPolicy,
+        /// Its signed head.
+        head: Vec<u8>,
+    },
+    /// Our ticket was renewed.
+    Renewed(Ticket),
+    /// The policy that came with a renewal.
+    Policy(SignedPolicy),
+    /// What the rendezvous' clock says now, unix milliseconds.
+    RealmTime(u64),
+    /// Where we listen now, without `/p2p/`.
+    Listening(Vec<String>),
+    /// Addresses from the login reply or the store.
+    Candidates(Vec<PeerAddresses>),
+    /// The network has changed: try everybody again.
+    NetworkChanged,
+    /// Say goodbye.
+    Quit,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Output {
+    /// Tell gossipsub about a message.
+    Verdict {
+        /// Which.
+        id: GossipId,
+        /// Where it came from.
+        source: PeerKey,
+        /// What to do with it.
+        acceptance: Acceptance,
+    },
+    /// Put a message of somebody else into the store, and show it.
+    Store {
+        /// The message.
+        message: Box<AdmittedMessage>,
+        /// How it came.
+        arrival: Arrival,
+        /// Whether its author is banned now, so that it is shown folded and tells nobody.
+        folded: bool,
+    },
+    /// The rules have changed, or the quota has bitten: mark, unmark and delete stored messages.
+    Resettle(Resettled),
+    /// Delete all that was sent before a realm time.
+    Forget {
+        /// The retention boundary, unix milliseconds.
+        before: u64,
+    },
+    /// Keep a moderator's order.
+    StoreOrder(Box<SignedOrder>),
+    /// Read stored messages; answer with [`Input::Loaded`].
+    Load {
+        /// For the answer.
+        request: RequestId,
+        /// Which; only held ones count.
+        ids: Vec<MessageId>,
+        /// Stop before the pairs take more than so many bytes, each ticket counted once.
+        bytes_max: usize,
+    },
+    /// Put a message of our own on disk, and answer with [`Input::OwnStored`].
+    StoreOwn {
+        /// For the answer.
+        request: u64,
+        /// The message.
+        message: Box<AdmittedMessage>,
+    },
+    /// Publish on gossip; answer with [`Input::Published`] if there is a message id.
+    Publish {
+        /// Where.
+        topic: Topic,
+        /// What.
+        bytes: Vec<u8>,
+        /// Whose state hangs on it.
+        message: Option<MessageId>,
+    },
+    /// Keep a newer policy.
+    StorePolicy(Box<SignedPolicy>),
+    /// Remember where a peer may be found.
+    StorePeer(PeerAddresses),
+    /// Dial a peer.
+    Dial(PeerAddresses),
+    /// Close a link.
+    Close(LinkId),
+    /// Ask a linked peer on `/lanyard/sync/1`; answer with [`Input::Answered`].
+    Ask {
+        /// Whom.
+        peer: PeerKey,
+        /// For the answer.
+        ask: AskId,
+        /// The request.
+        bytes: Vec<u8>,
+    },
+    /// Answer a peer's request.
+    Answer {
+        /// Of the request.
+        request: RequestId,
+        /// The reply.
+        bytes: Vec<u8>,
+    },
+    /// The gate's snapshot has changed.
+    View(Box<AdmissionView>),
+    /// Tell the user.
+    Event(Event),
+}
+
+/// What the user is told.
+#[derive(Debug)]
+pub enum Event {
+    /// The answer to a [`Input::Send`].
+    Sent {
+        /// Of the request.
+        request: u64,
+        /// The receipt, or why not.
+        result: Result<SentReceipt, SendRefused>,
+    },
+    /// An own message has come further, or nobody has it yet.
+    State {
+        /// Which.
+        id: MessageId,
+        /// How far.
+        state: Progress,
+    },
+    /// The answer to an [`Input::Order`].
+    Ordered {
+        /// Of the request.
+        request: u64,
+        /// The order's id, or why not.
+        result: Result<MessageId, OrderRefused>,
+    },
+    /// A moderator's order has become known.
+    Order(Box<SignedOrder>),
+    /// Messages have left the set or come back: what is shown is to be read again.
+    Reload,
+    /// Somebody came or went.
+    Presence(Change),
+    /// A newer policy is in force.
+    Policy {
+        /// Its number.
+        number: u64,
+    },
+    /// Our pass is new.
+    Pass {
+        /// Its end, realm time in unix milliseconds.
+        expires_at: u64,
+    },
+    /// A sentence with a stable code.
+    Notice {
+        /// The code.
+        code: &'static str,
+        /// The sentence.
+        text: String,
+    },
+    /// Roster, links, rooms or pass have changed: read them again.
+    Changed,
+    /// Membership is lost. We have verified why ourselves.
+    Ended(EndReason),
+}
+
+/// How far an own message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nobody has it yet.
+    Waiting,
+    /// Handed to at least one neighbour.
+    Sent,
+    /// In the stores of others.
+    Stored {
+        /// How many peers have said so.
+        by: u32,
+        /// How many there were when it was sent.
+        of: u32,
+    },
+}
+
+/// Why membership is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReason {
+    /// A newer start of this very profile exists, on another computer.
+    Superseded,
+    /// The policy, or a moderator's order, bans our account.
+    Banned {
+        /// In the words of whoever did it.
+        reason: String,
+        /// Who.
+        by: Maker,
+        /// Its end, realm time in unix milliseconds.
+        until: Option<u64>,
+    },
+    /// The policy has withdrawn our ticket.
+    Cut {
+        /// In the operator's words.
+        reason: String,
+    },
+}

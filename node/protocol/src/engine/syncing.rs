@@ -1,0 +1,484 @@
+//! The one repair: when a round of reconciliation runs, with whom, and what becomes of what it brings (design §7).
+//!
+//! ```text
+//!   fresh link · heal · hole in a session · slow peer · somebody who has more ──▶ the last 10 minutes, with that one
+//!   every 10 s ──▶ all windows, with a neighbour drawn by lot
+//! ```
+//!
+//! Each round begins with the orders, because they decide what becomes of the messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::{MessageId, PeerKey, Role};
+use crate::law::Law;
+use crate::limits::{
+    AHEAD_MS_MAX, BACKFILL_NOTICE_MIN, DEAF_ROUNDS_MAX, HOLE_WAIT, LATER_RETRY, MESSAGE_BYTES_MAX,
+    ROUND_EVERY, ROUND_GAP, ROUNDS_MAX,
+};
+use crate::message::{Acceptance, Arrival, Refused, SignedMessage};
+use crate::order::SignedOrder;
+use crate::sync::{
+    Ask, AskTag, Batch, ItemSet, OPEN_END, Outcome, Round, SetName, Source, Span, SyncReply,
+    SyncRequest, Window, parse_frames, spans,
+};
+use crate::time::Now;
+use crate::wire::{DecodeError, Pair};
+
+use super::asking::Asking;
+use super::serving::ItemSets;
+use super::{Engine, Event};
+
+const MINUTE_MS: u64 = 60_000;
+
+/// How far back a round goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// The last 10 minutes.
+    Recent,
+    /// All windows.
+    Full,
+}
+
+/// A round that is wanted.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    at: Duration,
+    reach: Reach,
+    /// Up to this moment: on a fresh link, or when something is known to be missing.
+    open: bool,
+    /// Only if something of this author is still missing by then.
+    hole_of: Option<PeerKey>,
+}
+
+/// A round that runs.
+#[derive(Debug)]
+struct Running {
+    round: Round,
+    set: SetName,
+    reach: Reach,
+    open: bool,
+    /// The peer has no time before.
+    wait_until: Option<Duration>,
+    brought_recent: bool,
+    told_at: Duration,
+}
+
+/// What is known of a neighbour from earlier rounds.
+#[derive(Debug, Default)]
+struct Past {
+    ended: Duration,
+    /// It differed, and brought nothing: the two of us may know different rules.
+    in_vain: bool,
+    /// Rounds in a row that brought what gossip should have brought.
+    deaf: usize,
+    gossip_since: bool,
+}
+
+/// All rounds.
+#[derive(Debug, Default)]
+pub(super) struct Syncing {
+    running: BTreeMap<PeerKey, Running>,
+    due: BTreeMap<PeerKey, Due>,
+    past: BTreeMap<PeerKey, Past>,
+    /// Ids that are on their way, by whatever round.
+    fetching: BTreeSet<MessageId>,
+    routine: Duration,
+    /// Whether the law's index holds everything that is stored.
+    pub(super) indexed: bool,
+    /// Whether a round over all windows has been completed since the start.
+    caught_up: bool,
+}
+
+/// What a round reads of us.
+struct Own<'a> {
+    law: &'a Law,
+    sets: &'a ItemSets,
+    fetching: &'a BTreeSet<MessageId>,
+}
+
+impl Source for Own<'_> {
+    fn items(&self, set: SetName, since: u64, until: u64) -> Arc<ItemSet> {
+        self.sets.get(self.law, set, since, until).0
+    }
+
+    fn wants(&self, set: SetName, id: MessageId) -> bool {
+        let new = match set {
+            SetName::Messages => self.law.wants(id),
+            SetName::Orders => self.law.rules().orders().get(id).is_none(),
+        };
+        new && !self.fetching.contains(&id)
+    }
+}
+
+impl Engine {
+    /// The linked peers that hold messages: all but the rendezvous' own node.
+    pub(super) fn neighbours(&self) -> impl Iterator<Item = PeerKey> {
+        let people =
+            self.links.values().filter(|link| link.ticket.claims().role != Role::Authority);
+        people.map(|link| link.peer).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// A link is fresh: what was said while there was none, and what is being said just now.
+    pub(super) fn sync_fresh_link(&mut self, peer: PeerKey, now: Now) {
+        self.want_round(peer, Reach::Recent, true, now.mono);
+    }
+
+    /// Gossip has opened a hole in somebody's session. What is only late closes it by itself.
+    pub(super) fn sync_hole(&mut self, source: PeerKey, author: PeerKey, now: Now) {
+        let at = now.mono.saturating_add(HOLE_WAIT);
+        self.want(source, Due { at, reach: Reach::Recent, open: true, hole_of: Some(author) });
+    }
+
+    /// A neighbour may have missed something of ours. A round shows it, and then it asks us.
+    pub(super) fn sync_slow_peer(&mut self, peer: PeerKey, now: Now) {
+        self.want_round(peer, Reach::Recent, true, now.mono);
+    }
+
+    fn want_round(&mut self, peer: PeerKey, reach: Reach, open: bool, at: Duration) {
+        self.want(peer, Due { at, reach, open, hole_of: None });
+    }
+
+    fn want(&mut self, peer: PeerKey, wanted: Due) {
+        if self.ended || self.is_authority() || !self.neighbours().any(|known| known == peer) {
+            return;
+        }
+        let past = self.syncing.past.get(&peer);
+        let gap = past.map_or(Duration::ZERO, |past| {
+            let gap = if past.in_vain { ROUND_EVERY } else { ROUND_GAP };
+            past.ended.saturating_add(gap)
+        });
+        let wanted = Due { at: wanted.at.max(gap), ..wanted };
+        let due = self.syncing.due.entry(peer).or_insert(wanted);
+        *due = Due {
+            at: due.at.min(wanted.at),
+            reach: due.reach.max(wanted.reach),
+            open: due.open || wanted.open,
+            hole_of: due.hole_of.filter(|of| wanted.hole_of == Some(*of)),
+        };
+    }
+
+    /// A neighbour's fingerprints differ from ours: it may have what we lack.
+    pub(super) fn learn_from(
+        &mut self,
+        peer: PeerKey,
+        set: SetName,
+        windows: &[Window],
+        frames: &[Vec<u8>],
+        now: Now,
+    ) {
+        let differs = |frame: &&Vec<u8>| !frame.is_empty() && !ItemSet::agrees(frame);
+        if !frames.iter().any(|frame| differs(&frame)) {
+            return;
+        }
+        let recent = self.clock.peek_ms(now).saturating_sub(11 * MINUTE_MS);
+        let only_recent = set == SetName::Orders
+            || windows
+                .iter()
+                .zip(frames)
+                .filter(|(_window, frame)| differs(frame))
+                .all(|(window, _frame)| window.since >= recent);
+        let reach = if only_recent { Reach::Recent } else { Reach::Full };
+        let open = windows.iter().any(|window| window.until == OPEN_END);
+        self.want_round(peer, reach, open, now.mono);
+    }
+
+    pub(super) fn next_round_due(&self) -> Option<Duration> {
+        if self.ended || self.is_authority() || self.links.is_empty() {
+            return None;
+        }
+        let room = self.syncing.running.len() < ROUNDS_MAX;
+        let running = &self.syncing.running;
+        let due =
+            self.syncing.due.iter().filter(|(peer, _due)| room && !running.contains_key(peer));
+        let waits = running.values().filter_map(|running| running.wait_until);
+        due.map(|(_peer, due)| due.at).chain(waits).chain([self.syncing.routine]).min()
+    }
+
+    /// Begins the rounds that are due, and goes on with those that were told to wait.
+    pub(super) fn sync_due(&mut self, now: Now) {
+        if self.ended || self.is_authority() {
+            return;
+        }
+        if self.syncing.routine <= now.mono {
+            self.syncing.routine = now.mono.saturating_add(ROUND_EVERY + self.jitter() * 10);
+            self.routine_round(now);
+        }
+        let ready: Vec<PeerKey> = self
+            .syncing
+            .due
+            .iter()
+            .filter(|(peer, due)| due.at <= now.mono && !self.syncing.running.contains_key(peer))
+            .map(|(peer, _due)| *peer)
+            .collect();
+        for peer in ready {
+            if self.syncing.running.len() >= ROUNDS_MAX {
+                break;
+            }
+            let Some(due) = self.syncing.due.remove(&peer) else { continue };
+            if due.hole_of.is_none_or(|author| self.receipts.has_hole(author)) {
+                self.begin_round(peer, due, now);
+            }
+        }
+        let waiting: Vec<PeerKey> =
+            self.syncing.running.iter_mut().fold(Vec::new(), |mut ready, (peer, running)| {
+                if running.wait_until.is_some_and(|until| until <= now.mono) {
+                    running.wait_until = None;
+                    ready.push(*peer);
+                }
+                ready
+            });
+        for peer in waiting {
+            self.go_on(peer, now);
+        }
+    }
+
+    fn routine_round(&mut self, now: Now) {
+        let idle: Vec<PeerKey> =
+            self.neighbours().filter(|peer| !self.syncing.running.contains_key(peer)).collect();
+        let drawn = usize::try_from(self.draw()).unwrap_or_default().checked_rem(idle.len());
+        if let Some(peer) = drawn.and_then(|drawn| idle.get(drawn)) {
+            self.want_round(*peer, Reach::Full, false, now.mono);
+        }
+    }
+
+    fn begin_round(&mut self, peer: PeerKey, due: Due, now: Now) {
+        // Before the index is whole, everything old would look as if it were missing.
+        let reach = if self.syncing.indexed { due.reach } else { Reach::Recent };
+        let all = Span { since: 0, until: OPEN_END };
+        let running = Running {
+            round: Round::new(SetName::Orders, vec![all]),
+            set: SetName::Orders,
+            reach,
+            open: due.open,
+            wait_until: None,
+            brought_recent: false,
+            told_at: now.mono,
+        };
+        self.syncing.running.insert(peer, running);
+        self.go_on(peer, now);
+    }
+
+    fn windows(&self, reach: Reach, open: bool, now: Now) -> Vec<Span> {
+        let mut windows = spans(self.clock.peek_ms(now), open, self.law.boundary());
+        if reach == Reach::Recent {
+            windows.truncate(1);
+        }
+        windows
+    }
+
+    /// Asks what there is to ask, and ends the round when there is nothing more.
+    fn go_on(&mut self, peer: PeerKey, now: Now) {
+        loop {
+            let source =
+                Own { law: &self.law, sets: &self.item_sets, fetching: &self.syncing.fetching };
+            let Some(running) = self.syncing.running.get_mut(&peer) else { return };
+            if running.wait_until.is_some() {
+                return;
+            }
+            let Some(Ask { tag, request }) = running.round.next_request(&source) else { break };
+            let ids = match &request {
+                SyncRequest::Get { ids, .. } => ids.clone(),
+                _frames => Vec::new(),
+            };
+            self.syncing.fetching.extend(ids.iter().copied());
+            self.ask(peer, &request, Asking::Round { tag, ids });
+        }
+        let Some(running) = self.syncing.running.get_mut(&peer) else { return };
+        let Some(outcome) = running.round.outcome() else { return };
+        if running.set == SetName::Orders {
+            // A peer that does not answer about orders will not about messages.
+            if outcome.complete || outcome.agreed {
+                let (reach, open) = (running.reach, running.open);
+                let windows = self.windows(reach, open, now);
+                if let Some(running) = self.syncing.running.get_mut(&peer) {
+                    running.set = SetName::Messages;
+                    running.round = Round::new(SetName::Messages, windows);
+                }
+                return self.go_on(peer, now);
+            }
+        }
+        self.end_round(peer, outcome, now);
+    }
+
+    fn end_round(&mut self, peer: PeerKey, outcome: Outcome, now: Now) {
+        let Some(running) = self.syncing.running.remove(&peer) else { return };
+        self.tell_backfill(&running, true);
+        let past = self.syncing.past.entry(peer).or_default();
+        past.ended = now.mono;
+        past.in_vain = !outcome.agreed && outcome.brought == 0;
+        let deaf = running.brought_recent && !past.gossip_since;
+        past.deaf = if deaf { past.deaf.saturating_add(1) } else { 0 };
+        past.gossip_since = false;
+        if past.deaf >= DEAF_ROUNDS_MAX {
+            // It answers, and what gossip should bring does not come: there is no other sign of a deaf link.
+            past.deaf = 0;
+            self.close_all(peer);
+            return;
+        }
+        let whole = outcome.complete || outcome.agreed;
+        if running.set == SetName::Messages && running.reach == Reach::Full && whole {
+            self.syncing.caught_up = true;
+        }
+        let cut_short = !outcome.complete && outcome.brought > 0;
+        if (!self.syncing.caught_up && whole) || cut_short {
+            self.want_round(peer, Reach::Full, false, now.mono);
+        }
+    }
+
+    /// An answer to a request of a round.
+    pub(super) fn round_answered(
+        &mut self,
+        peer: PeerKey,
+        tag: AskTag,
+        asked: &[MessageId],
+        reply: Option<SyncReply>,
+        now: Now,
+    ) {
+        for id in asked {
+            self.syncing.fetching.remove(id);
+        }
+        let body = match reply {
+            Some(SyncReply::Ok(body)) => Some(body),
+            Some(SyncReply::Later) => {
+                if let Some(running) = self.syncing.running.get_mut(&peer) {
+                    running.round.on_later(tag);
+                    running.wait_until = Some(now.mono.saturating_add(LATER_RETRY));
+                }
+                return;
+            }
+            Some(SyncReply::Unsupported | SyncReply::NotFound) | None => None,
+        };
+        let understood = match body {
+            Some(body) if asked.is_empty() => self.take_frames(peer, tag, &body),
+            Some(body) => self.take_batch(peer, tag, &body, now),
+            None => false,
+        };
+        if !understood && let Some(running) = self.syncing.running.get_mut(&peer) {
+            running.round.on_failure(tag);
+        }
+        self.go_on(peer, now);
+    }
+
+    fn take_frames(&mut self, peer: PeerKey, tag: AskTag, body: &[u8]) -> bool {
+        let Ok(frames) = parse_frames(body) else { return false };
+        let source =
+            Own { law: &self.law, sets: &self.item_sets, fetching: &self.syncing.fetching };
+        if let Some(running) = self.syncing.running.get_mut(&peer) {
+            running.round.on_frames(tag, frames, &source);
+        }
+        true
+    }
+
+    /// Judges what a peer has sent as if it came from a stranger: the same law as for gossip.
+    fn take_batch(&mut self, peer: PeerKey, tag: AskTag, body: &[u8], now: Now) -> bool {
+        let Ok(batch) = Batch::parse(body) else { return false };
+        let Some(set) = self.syncing.running.get(&peer).map(|running| running.set) else {
+            return true;
+        };
+        let recent = self.clock.peek_ms(now).saturating_sub(MINUTE_MS);
+        let mut received = Vec::with_capacity(batch.len());
+        let mut brought_recent = false;
+        for pair in batch.pairs() {
+            let judged = match set {
+                SetName::Messages => self.take_synced_message(pair, recent, now),
+                SetName::Orders => self.take_synced_order(pair, now).map(|id| (id, false)),
+            };
+            match judged {
+                Ok((id, is_recent)) => {
+                    received.push(id);
+                    brought_recent |= is_recent;
+                }
+                Err(forged) => {
+                    if forged.acceptance() == Acceptance::Reject {
+                        self.count_reject(peer, now);
+                    }
+                }
+            }
+        }
+        if let Some(mut running) = self.syncing.running.remove(&peer) {
+            running.brought_recent |= brought_recent;
+            running.round.on_batch(tag, &received);
+            if now.mono >= running.told_at {
+                running.told_at = now.mono.saturating_add(Duration::from_secs(1));
+                self.tell_backfill(&running, false);
+            }
+            self.syncing.running.insert(peer, running);
+        }
+        true
+    }
+
+    /// The id of an authentic message, whatever the law says of it, and whether gossip should have brought it.
+    fn take_synced_message(
+        &mut self,
+        pair: Pair<'_>,
+        recent: u64,
+        now: Now,
+    ) -> Result<(MessageId, bool), Refused> {
+        if pair.ticket.len() + pair.object.len() > MESSAGE_BYTES_MAX {
+            return Err(DecodeError::TooLong { max: MESSAGE_BYTES_MAX }.into());
+        }
+        let signed = SignedMessage::from_pair(pair)?;
+        let (id, sent_at) = (signed.id(), signed.content().sent_at);
+        if self.law.set().contains(sent_at, id) {
+            return Ok((id, false));
+        }
+        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
+        let message = signed.verify(ticket)?;
+        let taken = self.take_message(message, Arrival::Sync, now);
+        Ok((id, taken.is_ok() && sent_at >= recent))
+    }
+
+    fn take_synced_order(&mut self, pair: Pair<'_>, now: Now) -> Result<MessageId, Refused> {
+        let (tickets, realm) = (&mut self.tickets, &self.realm);
+        let order = SignedOrder::from_pair(pair, realm, |ticket| tickets.verify(ticket, realm))?;
+        let id = order.id();
+        if order.order().from <= self.clock.peek_ms(now).saturating_add(AHEAD_MS_MAX) {
+            // One that has no effect is none of the forwarder's guilt.
+            self.take_order(order, now).ok();
+        }
+        Ok(id)
+    }
+
+    /// A newcomer is told how far the backfill is; a few missing lines are not worth a word.
+    fn tell_backfill(&mut self, running: &Running, ended: bool) {
+        let (brought, needed) = (running.round.brought(), running.round.needed());
+        if running.set == SetName::Messages && needed >= BACKFILL_NOTICE_MIN {
+            let text = if ended {
+                format!("{brought} earlier messages have arrived.")
+            } else {
+                format!("Fetching earlier messages: {brought} of {needed}.")
+            };
+            self.event(Event::Notice { code: "backfill", text });
+        }
+    }
+
+    /// Gossip has come from a neighbour: its link is not deaf.
+    pub(super) fn note_gossip(&mut self, source: PeerKey) {
+        if let Some(past) = self.syncing.past.get_mut(&source) {
+            past.gossip_since = true;
+        }
+    }
+
+    /// The last link to a peer is gone, and with it the round.
+    pub(super) fn sync_link_down(&mut self, peer: PeerKey) {
+        self.syncing.due.remove(&peer);
+        self.syncing.past.remove(&peer);
+        if self.syncing.running.remove(&peer).is_some() {
+            let open = self.asks.ids_asked_of(peer);
+            for id in open {
+                self.syncing.fetching.remove(&id);
+            }
+        }
+    }
+
+    /// The store has given everything.
+    pub(super) fn index_is_whole(&mut self, now: Now) {
+        self.syncing.indexed = true;
+        let neighbours: Vec<_> = self.neighbours().take(1).collect();
+        for peer in neighbours {
+            self.want_round(peer, Reach::Full, false, now.mono);
+        }
+    }
+}

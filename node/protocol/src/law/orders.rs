@@ -1,0 +1,213 @@
+//! Which orders count, and which of them speaks last (PROTOCOL.md ).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{AccountId, MessageId, Role};
+use crate::limits::ORDERS_PER_MINUTE;
+use crate::order::{OrderKind, SignedOrder};
+use crate::policy::Policy;
+
+use super::book::Author;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// Why an authentic order has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoEffect {
+    /// It is known already.
+    #[error("this order is known already")]
+    Known,
+    /// Its maker is no moderator.
+    #[error("only moderators and admins give orders")]
+    NotAModerator,
+    /// Given outside the life of its maker's ticket.
+    #[error("the order was given outside the life of its maker's pass")]
+    OutsideTicket,
+    /// Its maker was banned, or logged out, when it was given.
+    #[error("its maker was no longer a member")]
+    Sanctioned,
+    /// There are ten smaller ones of this maker in that minute.
+    #[error("no more than {ORDERS_PER_MINUTE} orders in a minute")]
+    TooMany,
+}
+
+/// An order that counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Counted {
+    pub(super) from: u64,
+    number: [u8; 16],
+    id: MessageId,
+    pub(super) until: u64,
+    pub(super) kind: OrderKind,
+    pub(super) reason: String,
+    pub(super) by: String,
+}
+
+/// The orders that are kept.
+#[derive(Debug, Clone, Default)]
+pub struct OrderBook {
+    orders: BTreeMap<MessageId, SignedOrder>,
+    /// Those whose makers may give them, under the present policy: the set that is reconciled.
+    allowed: BTreeSet<(u64, MessageId)>,
+    /// Grows with every count, so that whoever keeps the items knows when they are stale.
+    version: u64,
+    /// Those that are not settled either, in order.
+    counted: BTreeMap<AccountId, Vec<Counted>>,
+}
+
+impl OrderBook {
+    /// The orders that are kept, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &SignedOrder> {
+        self.orders.values()
+    }
+
+    /// Begin and id of the orders that peers reconcile, in that order.
+    pub fn items(&self) -> impl Iterator<Item = (u64, MessageId)> {
+        self.allowed.iter().copied()
+    }
+
+    /// A number that is another whenever the items have changed. It may also change without that.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The order of that id.
+    #[must_use]
+    pub fn get(&self, id: MessageId) -> Option<&SignedOrder> {
+        self.orders.get(&id)
+    }
+
+    /// Whether an order counts under the policy that it was counted with last.
+    #[must_use]
+    pub fn counts(&self, order: &SignedOrder) -> bool {
+        let of_account = self.counted.get(&order.order().sub);
+        of_account.is_some_and(|counted| counted.iter().any(|counted| counted.id == order.id()))
+    }
+
+    /// Whether moderators have banned or muted an account at a time.
+    #[must_use]
+    pub fn is_ordered(&self, account: AccountId, at: u64) -> bool {
+        self.last_word(account, at).is_some_and(|counted| counted.kind != OrderKind::Lift)
+    }
+
+    /// The newest order on an account that is in force at a time decides, whoever gave it: two moderators who
+    /// contradict each other are settled alike everywhere.
+    pub(super) fn last_word(&self, account: AccountId, at: u64) -> Option<&Counted> {
+        let in_force = |counted: &&Counted| counted.from <= at && at < counted.until;
+        // Sorted, so the last that is in force is the newest.
+        self.counted.get(&account)?.iter().rev().find(in_force)
+    }
+
+    /// Keeps an order. The earliest time for which the book now says something else.
+    pub(super) fn insert(
+        &mut self,
+        order: SignedOrder,
+        policy: &Policy,
+    ) -> Result<Option<u64>, NoEffect> {
+        if self.orders.contains_key(&order.id()) {
+            return Err(NoEffect::Known);
+        }
+        may_order(&order, policy)?;
+        let allowed = |known: &&SignedOrder| may_order(known, policy).is_ok();
+        let minute: Vec<_> = self.same_minute(&order).filter(allowed).map(place).collect();
+        let smaller = minute.iter().filter(|other| **other < place(&order)).count();
+        if smaller >= ORDERS_PER_MINUTE {
+            return Err(NoEffect::TooMany);
+        }
+        if minute.len() >= ORDERS_PER_MINUTE
+            && let Some((_from, _number, largest)) = minute.into_iter().max()
+        {
+            // As with the quota of messages: the smallest stay, so that all peers keep the same ones.
+            self.orders.remove(&largest);
+        }
+        self.orders.insert(order.id(), order);
+        Ok(self.recount(policy))
+    }
+
+    fn same_minute<'a>(&'a self, order: &'a SignedOrder) -> impl Iterator<Item = &'a SignedOrder> {
+        let minute = |of: &SignedOrder| of.order().from / MINUTE_MS;
+        let account = |of: &SignedOrder| of.ticket().claims().account;
+        self.orders
+            .values()
+            .filter(move |known| minute(known) == minute(order) && account(known) == account(order))
+    }
+
+    /// Counts again under a policy. The earliest time for which the book now says something else.
+    pub(super) fn recount(&mut self, policy: &Policy) -> Option<u64> {
+        self.allowed.clear();
+        self.version = self.version.wrapping_add(1);
+        let mut counted: BTreeMap<AccountId, Vec<Counted>> = BTreeMap::new();
+        for order in self.orders.values().filter(|order| may_order(order, policy).is_ok()) {
+            self.allowed.insert((order.order().from, order.id()));
+            if !is_settled(order, policy) {
+                counted.entry(order.order().sub).or_default().push(count(order));
+            }
+        }
+        counted.values_mut().for_each(|orders| orders.sort_unstable());
+        let before = std::mem::replace(&mut self.counted, counted);
+        earliest_change(&before, &self.counted)
+    }
+
+    /// Whether an order has ended before the retention boundary.
+    pub(super) fn has_ended_before(&self, boundary: u64) -> bool {
+        self.orders.values().any(|order| order.order().until < boundary)
+    }
+
+    pub(super) fn forget_before(&mut self, boundary: u64, policy: &Policy) {
+        self.orders.retain(|_id, order| order.order().until >= boundary);
+        self.recount(policy);
+    }
+}
+
+/// Who may give an order: a moderator, under a living ticket, who was a member then.
+fn may_order(signed: &SignedOrder, policy: &Policy) -> Result<(), NoEffect> {
+    let author = Author::of(signed.ticket());
+    let from = signed.order().from;
+    if !matches!(author.role, Role::Moderator | Role::Admin) {
+        return Err(NoEffect::NotAModerator);
+    }
+    if !author.covers(from) {
+        return Err(NoEffect::OutsideTicket);
+    }
+    let Author { account, peer, issued_at, .. } = author;
+    if policy.cut_at(account, peer, issued_at, from).is_some()
+        || policy.ban_at(account, from).is_some()
+    {
+        return Err(NoEffect::Sanctioned);
+    }
+    Ok(())
+}
+
+/// Whether the operator has decided about an order: ratified or refused, the order itself is over.
+fn is_settled(signed: &SignedOrder, policy: &Policy) -> bool {
+    policy.settled.iter().any(|settled| settled.order == signed.order().order)
+}
+
+fn place(order: &SignedOrder) -> (u64, [u8; 16], MessageId) {
+    (order.order().from, order.order().order, order.id())
+}
+
+fn count(signed: &SignedOrder) -> Counted {
+    let (from, number, id) = place(signed);
+    let order = signed.order();
+    Counted {
+        from,
+        number,
+        id,
+        until: order.until,
+        kind: order.kind,
+        reason: order.reason.clone(),
+        by: signed.ticket().claims().username.clone(),
+    }
+}
+
+fn earliest_change(
+    old: &BTreeMap<AccountId, Vec<Counted>>,
+    new: &BTreeMap<AccountId, Vec<Counted>>,
+) -> Option<u64> {
+    let flat = |book: &BTreeMap<AccountId, Vec<Counted>>| -> BTreeSet<(u64, MessageId)> {
+        book.values().flatten().map(|counted| (counted.from, counted.id)).collect()
+    };
+    flat(old).symmetric_difference(&flat(new)).map(|(from, _id)| *from).min()
+}

@@ -1,0 +1,371 @@
+//! A simulated realm: many engines, one clock, one network, one seed (feature `test-utils`).
+//!
+//! ```text
+//!   Sim ── what is next, by time ──▶ Peer ── Input ──▶ Engine ── Output ──▶ Peer ── bytes ──▶ Network
+//!    ▲                                │ store.rs: what is on its disk                             │
+//!    └────────────── arrives later, twice, or not at all: network.rs ◀────────────────────────────┘
+//! ```
+//!
+//! Everything random comes from the seed, so a run that fails is run again by its number. The trace hash is over all
+//! that the engines have put out: equal seeds give equal hashes.
+
+mod network;
+mod peer;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::{GossipId, Input, LinkId, NewLink, RequestId, StoredPair, Topic};
+use crate::ids::{MessageId, PeerKey};
+use crate::message::VerifiedMessage;
+use crate::order::SignedOrder;
+use crate::policy::SignedPolicy;
+use crate::testing::{self, T0};
+use crate::time::Now;
+
+pub use network::Faults;
+use network::Wire;
+use peer::Peer;
+
+/// What a simulation is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// How many engines.
+    pub peers: usize,
+    /// Neighbours of each, about.
+    pub degree: usize,
+    /// Decides everything that is random.
+    pub seed: u64,
+    /// What the network does.
+    pub faults: Faults,
+    /// Clocks are off by up to this, either way; milliseconds.
+    pub skew_ms: u64,
+    /// The policy at the start.
+    pub policy: SignedPolicy,
+}
+
+/// What will happen.
+#[derive(Debug)]
+enum Event {
+    Arrive { to: usize, from: usize, wire: Wire },
+    Wake { peer: usize },
+    Link { a: usize, b: usize },
+    Subscribe { at: usize, to: PeerKey },
+}
+
+/// A realm in a box.
+#[derive(Debug)]
+pub struct Sim {
+    setup: Setup,
+    rng: ChaCha8Rng,
+    now: Duration,
+    queue: BTreeMap<(Duration, u64), Event>,
+    next_event: u64,
+    next_link: u64,
+    peers: Vec<Peer>,
+    index_of: BTreeMap<PeerKey, usize>,
+    /// The links that the realm would have without partitions.
+    topology: BTreeSet<(usize, usize)>,
+    /// The part of the network that each peer is in.
+    part: Vec<usize>,
+    trace: Sha256,
+}
+
+impl Sim {
+    /// Engines that know each other by name, and links between them that come up at once.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let rng = ChaCha8Rng::seed_from_u64(setup.seed);
+        let part = vec![0; setup.peers];
+        let mut sim = Self {
+            rng,
+            now: Duration::ZERO,
+            queue: BTreeMap::new(),
+            next_event: 0,
+            next_link: 0,
+            peers: Vec::new(),
+            index_of: BTreeMap::new(),
+            topology: BTreeSet::new(),
+            part,
+            trace: Sha256::new(),
+            setup,
+        };
+        for number in 0..sim.setup.peers {
+            let skew = sim.below(2 * sim.setup.skew_ms + 1).cast_signed()
+                - sim.setup.skew_ms.cast_signed();
+            let seed = sim.rng.next_u64();
+            let peer = Peer::new(number, skew, seed, &sim.setup.policy);
+            sim.index_of.insert(peer.key(), number);
+            sim.peers.push(peer);
+        }
+        sim.wire_up();
+        for number in 0..sim.setup.peers {
+            sim.start(number);
+        }
+        sim
+    }
+
+    /// Rings over shuffled peers: connected, and of small diameter.
+    fn wire_up(&mut self) {
+        let mut order: Vec<usize> = (0..self.setup.peers).collect();
+        for _ring in 0..self.setup.degree.div_ceil(2).max(1) {
+            for at in (1..order.len()).rev() {
+                let other = usize::try_from(self.below(at as u64 + 1)).unwrap_or_default();
+                order.swap(at, other);
+            }
+            for (a, b) in order.iter().zip(order.iter().cycle().skip(1)) {
+                if a != b {
+                    self.topology.insert((*a.min(b), *a.max(b)));
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, number: usize) {
+        let now = self.now_of(number);
+        if let Some(peer) = self.peers.get_mut(number) {
+            peer.start(now);
+        }
+        self.after(number);
+        let links: Vec<_> =
+            self.topology.iter().filter(|(a, b)| *a == number || *b == number).copied().collect();
+        for (a, b) in links {
+            let wait = Duration::from_millis(50 + self.below(200));
+            self.schedule(wait, Event::Link { a, b });
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= end) {
+            let ((at, _number), event) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.happen(event);
+        }
+        self.now = end;
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Wake { peer } => self.wake(peer),
+            Event::Link { a, b } => self.link(a, b),
+            Event::Subscribe { at, to } => {
+                for topic in [Topic::Control, Topic::Direct, Topic::Mesh] {
+                    self.feed(at, Input::Subscribed { peer: to, topic });
+                }
+            }
+            Event::Arrive { to, from, wire } => self.arrive(to, from, wire),
+        }
+    }
+
+    fn wake(&mut self, number: usize) {
+        let now = self.now_of(number);
+        let Some(peer) = self.peers.get_mut(number).filter(|peer| peer.wakes_at(now.mono)) else {
+            return;
+        };
+        peer.timeout(now);
+        self.after(number);
+    }
+
+    fn feed(&mut self, number: usize, input: Input) {
+        let now = self.now_of(number);
+        if let Some(peer) = self.peers.get_mut(number) {
+            peer.feed(input, now);
+        }
+        self.after(number);
+    }
+
+    /// What an engine has put out goes on its way, and its next wake-up is noted.
+    fn after(&mut self, number: usize) {
+        let Some(peer) = self.peers.get_mut(number) else { return };
+        let sent = peer.take_sent();
+        for line in peer.take_trace() {
+            self.trace.update(number.to_be_bytes());
+            self.trace.update(line.as_bytes());
+        }
+        let wake = peer.next_wake();
+        for (to, wire) in sent {
+            let wires = match to {
+                Some(key) => self.index_of.get(&key).map(|to| vec![*to]).unwrap_or_default(),
+                None => self.neighbours(number),
+            };
+            for to in wires {
+                self.send(number, to, wire.clone());
+            }
+        }
+        if let Some(at) = wake {
+            self.schedule_at(at, Event::Wake { peer: number });
+        }
+        for (a, b) in self.peers.get_mut(number).map(Peer::take_closed).unwrap_or_default() {
+            self.unlink(a, b, true);
+        }
+    }
+
+    fn neighbours(&self, number: usize) -> Vec<usize> {
+        let peer = self.peers.get(number);
+        let keys = peer.map(Peer::linked).unwrap_or_default();
+        keys.iter().filter_map(|key| self.index_of.get(key)).copied().collect()
+    }
+
+    fn schedule(&mut self, wait: Duration, event: Event) {
+        self.schedule_at(self.now + wait, event);
+    }
+
+    fn schedule_at(&mut self, at: Duration, event: Event) {
+        self.next_event += 1;
+        self.queue.insert((at.max(self.now), self.next_event), event);
+    }
+
+    fn now_of(&self, number: usize) -> Now {
+        let skew = self.peers.get(number).map_or(0, Peer::skew_ms);
+        let ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
+        Now { mono: self.now, wall_ms: (T0 + ms).saturating_add_signed(skew) }
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.rng.next_u64() % limit.max(1)
+    }
+}
+
+/// What a test does to it, and asks of it.
+impl Sim {
+    /// Somebody writes a text.
+    pub fn say(&mut self, number: usize, text: &str) {
+        let Some(request) = self.peers.get_mut(number).map(Peer::next_request) else { return };
+        let (room, text) = (crate::policy::LOBBY.to_owned(), text.to_owned());
+        self.feed(number, Input::Send { request, room, text });
+    }
+
+    /// Somebody gives bytes of its own making to all its neighbours: what a modified program could do.
+    pub fn inject(&mut self, number: usize, topic: Topic, bytes: &[u8]) {
+        for to in self.neighbours(number) {
+            let wire = Wire::Gossip { topic, bytes: Arc::from(bytes) };
+            self.send(number, to, wire);
+        }
+    }
+
+    /// A policy becomes known to one peer, and spreads from there.
+    pub fn publish(&mut self, number: usize, policy: &SignedPolicy) {
+        let head = policy.sign_head(&testing::key(1));
+        self.feed(number, Input::PublishPolicy { policy: policy.clone(), head });
+    }
+
+    /// A moderator's order becomes known to one peer's neighbours.
+    pub fn order(&mut self, number: usize, order: &SignedOrder) {
+        self.inject(number, Topic::Control, &order.to_gossip());
+    }
+
+    /// A message signed by the device of a peer, with whatever content the test makes up.
+    #[must_use]
+    pub fn forge(
+        &self,
+        number: usize,
+        change: impl FnOnce(&mut crate::message::Content),
+    ) -> Option<VerifiedMessage> {
+        self.peers.get(number)?.forge(self.now_of(number), change)
+    }
+
+    /// The network falls into parts: peer `n` is in part `part_of(n)`. All in one part heals it.
+    pub fn partition(&mut self, part_of: impl Fn(usize) -> usize) {
+        self.part = (0..self.setup.peers).map(part_of).collect();
+        for (a, b) in self.topology.clone() {
+            if self.part.get(a) == self.part.get(b) {
+                let wait = Duration::from_millis(100 + self.below(900));
+                self.schedule(wait, Event::Link { a, b });
+            } else {
+                self.unlink(a, b, false);
+            }
+        }
+    }
+
+    /// A program is killed and started again on the same disk.
+    pub fn restart(&mut self, number: usize) {
+        for other in self.neighbours(number) {
+            self.unlink(number.min(other), number.max(other), false);
+        }
+        self.start(number);
+    }
+
+    /// Changes what the network does.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.setup.faults = faults;
+    }
+
+    /// What a peer holds: time and id, in order.
+    #[must_use]
+    pub fn held(&self, number: usize) -> Vec<(u64, MessageId)> {
+        self.peers.get(number).map(Peer::held).unwrap_or_default()
+    }
+
+    /// What a peer's disk shows: time and id, in order. It must be what the engine holds.
+    #[must_use]
+    pub fn shown(&self, number: usize) -> Vec<(u64, MessageId)> {
+        self.peers.get(number).map(Peer::shown).unwrap_or_default()
+    }
+
+    /// The peers whose set is not the one of peer 0, or not what their disk shows.
+    #[must_use]
+    pub fn different(&self) -> Vec<usize> {
+        let first = self.held(0);
+        let differs = |number: &usize| {
+            let held = self.held(*number);
+            held != first || held != self.shown(*number)
+        };
+        (0..self.setup.peers).filter(differs).collect()
+    }
+
+    /// How often each refusal was said, over all engines.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        let mut all = BTreeMap::new();
+        for (code, count) in self.peers.iter().flat_map(Peer::refusals) {
+            *all.entry(code).or_default() += count;
+        }
+        all
+    }
+
+    /// Bytes that peers have sent each other on `/lanyard/sync/1`.
+    #[must_use]
+    pub fn sync_bytes(&self) -> u64 {
+        self.peers.iter().map(Peer::sync_bytes).sum()
+    }
+
+    /// The hash of all that the engines have put out.
+    #[must_use]
+    pub fn trace_hash(&self) -> String {
+        hex::encode(self.trace.clone().finalize())
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.now
+    }
+}
+
+/// Input of an engine made from what arrived.
+fn gossip(id: u64, source: PeerKey, topic: Topic, bytes: &[u8]) -> Input {
+    Input::Gossip { id: GossipId(id), source, topic, bytes: bytes.to_vec() }
+}
+
+/// The two ends of a link see each other's Hello.
+fn link_input(id: u64, of: &Peer, dialled: bool, now: Now) -> Option<Input> {
+    Some(Input::LinkUp(NewLink {
+        id: LinkId(id),
+        peer: of.key(),
+        dialled,
+        relayed: false,
+        address: String::new(),
+        hello: of.hello(now)?,
+    }))
+}
+
+/// What [`crate::engine::Output::Load`] is answered with.
+type Pairs = (RequestId, Vec<(MessageId, StoredPair)>);

@@ -1,0 +1,330 @@
+//! A simulated peer: an engine, its disk, and gossip's memory of what it has seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use sha2::{Digest as _, Sha256};
+
+use crate::cose::public_key;
+use crate::engine::{
+    AskId, Config, Engine, Event, Input, LinkId, Output, Progress, RequestId, Topic,
+};
+use crate::hello::Hello;
+use crate::ids::{MessageId, PeerKey, Role};
+use crate::message::{Acceptance, Content, VerifiedMessage};
+use crate::policy::{LOBBY, SignedPolicy};
+use crate::testing;
+use crate::ticket::Ticket;
+use crate::time::{Now, RealmClock};
+
+use super::network::Wire;
+use super::store::Disk;
+
+/// Of twenty peers one is a moderator, one a guest.
+const ROLES_EVERY: usize = 20;
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    number: usize,
+    key: SigningKey,
+    ticket: Arc<Ticket>,
+    skew_ms: i64,
+    seed: u64,
+    engine: Option<Engine>,
+    disk: Disk,
+    /// To whom, by which link; the link's name and its two ends.
+    pub(super) links: BTreeMap<PeerKey, (u64, usize, usize)>,
+    /// What gossip has heard, by topic and bytes.
+    seen: BTreeSet<[u8; 32]>,
+    /// The message that waits for its verdict.
+    judged: Option<(u64, Topic, Arc<[u8]>, PeerKey)>,
+    next_gossip: u64,
+    next_request: u64,
+    asked: BTreeMap<RequestId, (PeerKey, AskId)>,
+    open_asks: BTreeSet<AskId>,
+    /// `None` stands for all neighbours.
+    sent: Vec<(Option<PeerKey>, Wire)>,
+    closed: Vec<(usize, usize)>,
+    trace: Vec<String>,
+    woken_at: Option<Duration>,
+    sync_bytes: u64,
+}
+
+impl Peer {
+    pub(super) fn new(number: usize, skew_ms: i64, seed: u64, policy: &SignedPolicy) -> Self {
+        let digest: [u8; 32] = Sha256::digest(format!("simulated peer {number}")).into();
+        let key = SigningKey::from_bytes(&digest);
+        let mut claims = testing::claims(&testing::key(1), &key, &format!("user{number}"));
+        claims.role = match number % ROLES_EVERY {
+            1 => Role::Moderator,
+            2 => Role::Guest,
+            _ => Role::Member,
+        };
+        Self {
+            number,
+            ticket: Arc::new(Ticket::issue(claims, &testing::key(1))),
+            key,
+            skew_ms,
+            seed,
+            engine: None,
+            disk: Disk::new(policy.clone()),
+            links: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            judged: None,
+            next_gossip: 0,
+            next_request: 0,
+            asked: BTreeMap::new(),
+            open_asks: BTreeSet::new(),
+            sent: Vec::new(),
+            closed: Vec::new(),
+            trace: Vec::new(),
+            woken_at: None,
+            sync_bytes: 0,
+        }
+    }
+
+    /// A new start of the program, on the same disk.
+    pub(super) fn start(&mut self, now: Now) {
+        self.disk.boot = (self.disk.boot + 1).max(now.wall_ms);
+        self.links.clear();
+        self.seen.clear();
+        self.asked.clear();
+        self.open_asks.clear();
+        let (recent, rest) = self.disk.index(now.wall_ms);
+        let mut seed = [0; 32];
+        for (place, byte) in seed.iter_mut().zip(self.seed.to_be_bytes()) {
+            *place = byte;
+        }
+        let config = Config {
+            key: self.key.clone(),
+            ticket: (*self.ticket).clone(),
+            policy: self.disk.policy.clone(),
+            boot: self.disk.boot,
+            session: self.disk.boot ^ self.seed,
+            clock: RealmClock::restored(0, 0),
+            stored: recent,
+            orders: self.disk.orders.clone(),
+            unsent: self.disk.unsent(),
+            seed,
+        };
+        self.engine = Some(Engine::new(config, now));
+        self.drain(now);
+        self.feed(Input::Index { stored: rest, done: true }, now);
+    }
+
+    pub(super) fn feed(&mut self, input: Input, now: Now) {
+        if let Some(engine) = &mut self.engine {
+            engine.handle_input(input, now);
+        }
+        self.drain(now);
+    }
+
+    pub(super) fn timeout(&mut self, now: Now) {
+        self.woken_at = None;
+        if let Some(engine) = &mut self.engine {
+            engine.handle_timeout(now);
+        }
+        self.drain(now);
+    }
+
+    fn drain(&mut self, now: Now) {
+        loop {
+            let mut follow_ups = Vec::new();
+            while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
+                if !matches!(output, Output::View(_)) {
+                    self.trace.push(format!("{output:?}"));
+                }
+                follow_ups.extend(self.carry_out(output));
+            }
+            if follow_ups.is_empty() {
+                return;
+            }
+            for input in follow_ups {
+                if let Some(engine) = &mut self.engine {
+                    engine.handle_input(input, now);
+                }
+                // Drained before the next.
+                while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
+                    self.carry_out(output);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Verdict { acceptance, .. } => self.verdict(acceptance),
+            Output::Store { message, .. } => self.disk.store(&message, false),
+            Output::StoreOwn { request, message } => {
+                self.disk.store(&message, true);
+                return Some(Input::OwnStored { request, result: Ok(()) });
+            }
+            Output::Resettle(resettled) => self.disk.resettle(&resettled),
+            Output::Forget { before } => self.disk.forget(before),
+            Output::StoreOrder(order) => self.disk.orders.push(*order),
+            Output::StorePolicy(policy) => self.disk.policy = *policy,
+            Output::Load { request, ids, .. } => {
+                return Some(Input::Loaded { request, pairs: self.disk.load(&ids) });
+            }
+            Output::Ask { peer, ask, bytes } => {
+                self.open_asks.insert(ask);
+                self.sync_bytes += bytes.len() as u64;
+                self.sent.push((Some(peer), Wire::Ask { ask, bytes: bytes.into() }));
+            }
+            Output::Answer { request, bytes } => {
+                self.sync_bytes += bytes.len() as u64;
+                if let Some((peer, ask)) = self.asked.remove(&request) {
+                    let wire = Wire::Reply { ask, bytes: Some(bytes.into()) };
+                    self.sent.push((Some(peer), wire));
+                }
+            }
+            Output::Publish { topic, bytes, message } => return self.publish(topic, bytes, message),
+            Output::Close(LinkId(id)) => {
+                let ends = self.links.values().find(|(link, _a, _b)| *link == id);
+                self.closed.extend(ends.map(|(_id, a, b)| (*a, *b)));
+            }
+            Output::Event(Event::State { id, state: Progress::Sent }) => self.disk.mark_sent(id),
+            Output::Event(_) | Output::View(_) | Output::StorePeer(_) | Output::Dial(_) => {}
+        }
+        None
+    }
+
+    fn publish(
+        &mut self,
+        topic: Topic,
+        bytes: Vec<u8>,
+        message: Option<MessageId>,
+    ) -> Option<Input> {
+        let reached = !self.links.is_empty();
+        let bytes: Arc<[u8]> = bytes.into();
+        if reached && self.seen.insert(fingerprint(topic, &bytes)) {
+            self.sent.push((None, Wire::Gossip { topic, bytes }));
+        }
+        message.map(|message| Input::Published { message, reached })
+    }
+
+    /// Gossip forwards what was accepted, but not on `direct`, where the author sends to everybody itself.
+    fn verdict(&mut self, acceptance: Acceptance) {
+        let Some((_id, topic, bytes, source)) = self.judged.take() else { return };
+        if acceptance != Acceptance::Accept || topic == Topic::Direct {
+            return;
+        }
+        for peer in self.links.keys().filter(|peer| **peer != source) {
+            let wire = Wire::Gossip { topic, bytes: Arc::clone(&bytes) };
+            self.sent.push((Some(*peer), wire));
+        }
+    }
+
+    /// Gossip gives each message to the engine once.
+    pub(super) fn hears(
+        &mut self,
+        topic: Topic,
+        source: PeerKey,
+        bytes: &Arc<[u8]>,
+    ) -> Option<u64> {
+        if !self.seen.insert(fingerprint(topic, bytes)) {
+            return None;
+        }
+        self.next_gossip += 1;
+        self.judged = Some((self.next_gossip, topic, Arc::clone(bytes), source));
+        Some(self.next_gossip)
+    }
+
+    pub(super) fn is_asked(&mut self, request: RequestId, peer: PeerKey, ask: AskId) {
+        self.asked.insert(request, (peer, ask));
+    }
+
+    pub(super) fn is_answered(&mut self, ask: AskId) -> bool {
+        self.open_asks.remove(&ask)
+    }
+
+    pub(super) fn next_request(&mut self) -> u64 {
+        self.next_request += 1;
+        self.next_request
+    }
+
+    pub(super) fn wakes_at(&self, mono: Duration) -> bool {
+        self.woken_at.is_some_and(|at| at <= mono)
+    }
+
+    /// The engine's next deadline, if it is another than the one that is noted already.
+    pub(super) fn next_wake(&mut self) -> Option<Duration> {
+        let due = self.engine.as_ref()?.poll_timeout()?;
+        if self.woken_at.is_some_and(|noted| noted <= due) {
+            return None;
+        }
+        self.woken_at = Some(due);
+        Some(due)
+    }
+
+    pub(super) fn forge(
+        &self,
+        now: Now,
+        change: impl FnOnce(&mut Content),
+    ) -> Option<VerifiedMessage> {
+        let mut content = Content {
+            room: LOBBY.to_owned(),
+            session: 1,
+            seq: 0,
+            sent_at: now.wall_ms,
+            text: "made up".to_owned(),
+        };
+        change(&mut content);
+        VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key).ok()
+    }
+
+    pub(super) fn hello(&self, now: Now) -> Option<Hello> {
+        Some(self.engine.as_ref()?.view().hello_at(now))
+    }
+
+    pub(super) fn key(&self) -> PeerKey {
+        public_key(&self.key)
+    }
+
+    pub(super) fn skew_ms(&self) -> i64 {
+        self.skew_ms
+    }
+
+    pub(super) fn linked(&self) -> BTreeSet<PeerKey> {
+        self.links.keys().copied().collect()
+    }
+
+    pub(super) fn take_sent(&mut self) -> Vec<(Option<PeerKey>, Wire)> {
+        std::mem::take(&mut self.sent)
+    }
+
+    pub(super) fn take_closed(&mut self) -> Vec<(usize, usize)> {
+        std::mem::take(&mut self.closed)
+    }
+
+    pub(super) fn take_trace(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.trace)
+    }
+
+    pub(super) fn held(&self) -> Vec<(u64, MessageId)> {
+        let held = |engine: &Engine| engine.law().set().items(0, u64::MAX).collect();
+        self.engine.as_ref().map(held).unwrap_or_default()
+    }
+
+    pub(super) fn shown(&self) -> Vec<(u64, MessageId)> {
+        self.disk.shown()
+    }
+
+    pub(super) fn refusals(&self) -> Vec<(&'static str, u64)> {
+        let engines = self.engine.iter();
+        engines.flat_map(Engine::refusals).map(|(code, count)| (code, *count)).collect()
+    }
+
+    pub(super) fn sync_bytes(&self) -> u64 {
+        self.sync_bytes
+    }
+}
+
+fn fingerprint(topic: Topic, bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update([topic as u8]);
+    hasher.update(bytes);
+    hasher.finalize().into()
+}

@@ -1,0 +1,288 @@
+//! The law of the set as properties: one set, whatever came first, and the same as a naive model of it.
+
+use std::sync::{Arc, LazyLock};
+
+use lanyard_protocol::ids::{MessageId, Role};
+use lanyard_protocol::law::Law;
+use lanyard_protocol::message::{Content, VerifiedMessage};
+use lanyard_protocol::order::{Order, OrderKind, SignedOrder};
+use lanyard_protocol::policy::{
+    LOBBY, Policy, RoomRules, Rules, SanctionKind, Settlement, SettlementVerdict,
+};
+use lanyard_protocol::testing::{self, T0};
+use lanyard_protocol::ticket::Ticket;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::model::{Model, place};
+
+/// A day's begin shortly before which and after which the messages are sent.
+const MIDNIGHT: u64 = T0 - T0 % 86_400_000 + 86_400_000;
+const LATER: u64 = MIDNIGHT + 3_600_000;
+
+fn cases() -> u32 {
+    // Ten thousand take a minute in a build without optimisation; the soak takes them all.
+    if std::env::var_os("LANYARD_SOAK").is_some() { 10_000 } else { 1_000 }
+}
+
+fn ticket(name: &str, device: u8, role: Role) -> Arc<Ticket> {
+    let key = testing::key(device);
+    let mut claims = testing::claims(&testing::key(1), &key, name);
+    claims.role = role;
+    Arc::new(Ticket::issue(claims, &testing::key(1)))
+}
+
+/// Messages of five devices around midnight, some at the same instant, one pair with the same number.
+static MESSAGES: LazyLock<Vec<VerifiedMessage>> = LazyLock::new(|| {
+    let authors = [
+        ("alice", 10, Role::Member),
+        ("alice", 11, Role::Member),
+        ("bob", 12, Role::Guest),
+        ("bob", 12, Role::Member),
+        ("mod", 13, Role::Moderator),
+    ];
+    let mut messages = Vec::new();
+    for (name, device, role) in authors {
+        let ticket = ticket(name, device, role);
+        for n in 0..40u64 {
+            let content = Content {
+                room: if n % 7 == 0 { "den" } else { LOBBY }.to_owned(),
+                session: n % 3,
+                seq: n / 2,
+                sent_at: MIDNIGHT - 120_000 + n * 5_500 - n % 2,
+                text: "x".repeat(usize::try_from(n % 12).unwrap() + 1),
+            };
+            let author =
+                VerifiedMessage::author(content, Arc::clone(&ticket), &testing::key(device));
+            messages.push(author.unwrap());
+        }
+    }
+    messages
+});
+
+/// Orders of two moderators on everybody, some of them contradicting each other, some by somebody who is none.
+static ORDERS: LazyLock<Vec<SignedOrder>> = LazyLock::new(|| {
+    let makers =
+        [("mod", 13, Role::Moderator), ("eve", 14, Role::Moderator), ("bob", 12, Role::Member)];
+    let kinds = [OrderKind::Mute, OrderKind::Ban, OrderKind::Lift];
+    let orders = (0..36u8).map(|n| {
+        let (name, device, role) = makers[usize::from(n) % makers.len()];
+        let ticket = ticket(name, device, role);
+        let from = MIDNIGHT - 100_000 + u64::from(n) * 4_000;
+        let order = Order {
+            realm: ticket.claims().realm,
+            ticket: ticket.hash(),
+            order: [n; 16],
+            kind: kinds[usize::from(n / 3) % kinds.len()],
+            sub: testing::account(["alice", "bob", "mod"][usize::from(n / 2) % 3]),
+            from,
+            until: from + 30_000 + u64::from(n) * 1_000,
+            reason: String::new(),
+            policy: 1,
+        };
+        SignedOrder::author(order, ticket, &testing::key(device)).unwrap()
+    });
+    orders.collect()
+});
+
+fn base() -> Policy {
+    let mut policy = testing::policy(&testing::key(1));
+    let rules =
+        Rules { per_minute: 6, guest_per_minute: 4, per_day: 14, ..Rules::default_from(T0) };
+    policy.rules = vec![Rules { max_text_bytes: 10, ..rules }];
+    policy.rooms.push(RoomRules { name: "den".into(), ..RoomRules::lobby() });
+    policy
+}
+
+/// Policies as an operator makes them: sanctions that begin or end, limits that change, orders settled.
+fn policies() -> impl Strategy<Value = Policy> {
+    let time = || (MIDNIGHT - 130_000)..(MIDNIGHT + 110_000);
+    let sanction = (0..4usize, 0..3usize, time(), prop::option::of(1_000..90_000u64));
+    let sanctions = prop::collection::vec(sanction, 0..3);
+    let rules = prop::option::of((time(), 1..9u64, 1..9u64, 3..20u64, 1..12u64));
+    let archived = prop::option::of(time());
+    let settled = prop::collection::vec((0..36u8, any::<bool>()), 0..3);
+    (sanctions, rules, archived, settled).prop_map(|(sanctions, rules, archived, settled)| {
+        let mut policy = base();
+        for (id, (kind, whom, from, lasts)) in (1..).zip(sanctions) {
+            let kinds =
+                [SanctionKind::Ban, SanctionKind::Mute, SanctionKind::Cut, SanctionKind::Mute];
+            let whom = testing::account(["alice", "bob", "mod"][whom]);
+            let until = lasts.map(|lasts| from + lasts);
+            policy.sanctions.push(lanyard_protocol::policy::Sanction {
+                id,
+                ..testing::sanction(kinds[kind], whom, from, until)
+            });
+        }
+        if let Some((from, per_minute, guest_per_minute, per_day, max_text_bytes)) = rules {
+            let first = policy.rules[0];
+            policy.rules.push(Rules {
+                from,
+                per_minute,
+                guest_per_minute,
+                per_day,
+                max_text_bytes,
+                ..first
+            });
+        }
+        policy.rooms[1].archived_from = archived;
+        let verdicts = [SettlementVerdict::Ratified, SettlementVerdict::Refused];
+        policy.settled = settled
+            .into_iter()
+            .map(|(n, ratified)| Settlement {
+                order: [n; 16],
+                verdict: verdicts[usize::from(ratified)],
+            })
+            .collect();
+        policy
+    })
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Message(Index),
+    Order(Index),
+    Policy(Box<Policy>),
+}
+
+fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        20 => any::<Index>().prop_map(Step::Message),
+        2 => any::<Index>().prop_map(Step::Order),
+        1 => policies().prop_map(|policy| Step::Policy(Box::new(policy))),
+    ];
+    prop::collection::vec(step, 1..length)
+}
+
+fn apply(law: &mut Law, step: &Step) {
+    match step {
+        Step::Message(index) => {
+            law.take(index.get(&MESSAGES).clone(), LATER).ok();
+        }
+        Step::Order(index) => {
+            law.take_order(index.get(&ORDERS).clone()).ok();
+        }
+        Step::Policy(policy) => {
+            law.adopt_policy(Arc::new((**policy).clone()));
+        }
+    }
+}
+
+fn held(law: &Law) -> Vec<(u64, MessageId)> {
+    law.set().items(0, u64::MAX).collect()
+}
+
+/// Each gives the others what it holds, until nobody takes anything any more.
+fn reconcile(laws: &mut [Law]) {
+    for _round in 0..50 {
+        let before: Vec<_> = laws.iter().map(held).collect();
+        let everything: Vec<_> = before.iter().flatten().copied().collect();
+        for law in laws.iter_mut() {
+            let missing = everything
+                .iter()
+                .filter(|(at, id)| !law.set().contains(*at, *id))
+                .collect::<Vec<_>>();
+            for (at, id) in missing {
+                if law.wants(*id) {
+                    let message = MESSAGES.iter().find(|message| place(message) == (*at, *id));
+                    law.take(message.unwrap().clone(), LATER).ok();
+                }
+            }
+        }
+        if laws.iter().map(held).collect::<Vec<_>>() == before {
+            return;
+        }
+    }
+    panic!("the peers do not come to rest");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn r46_the_index_is_what_a_naive_model_computes(steps in steps(160)) {
+        let mut law = Law::new(Arc::new(base()));
+        let mut model = Model::new(base());
+        for step in &steps {
+            apply(&mut law, step);
+            match step {
+                Step::Message(index) => model.take(index.get(&MESSAGES)),
+                Step::Order(index) => model.order(index.get(&ORDERS).clone()),
+                Step::Policy(policy) => model.adopt((**policy).clone()),
+            }
+            prop_assert_eq!(held(&law), model.held());
+            prop_assert_eq!(law.set().len(), model.held().len() as u64);
+        }
+    }
+
+    #[test]
+    fn r48_peers_that_reconcile_come_to_one_set(
+        lives in prop::collection::vec(steps(120), 2..5),
+        last in policies(),
+    ) {
+        let mut laws: Vec<_> = lives.iter().map(|_life| Law::new(Arc::new(base()))).collect();
+        for (law, life) in laws.iter_mut().zip(&lives) {
+            for step in life {
+                apply(law, step);
+            }
+        }
+        let orders: Vec<_> = ORDERS
+            .iter()
+            .filter(|order| laws.iter().any(|law| law.rules().orders().get(order.id()).is_some()))
+            .cloned()
+            .collect();
+        for law in &mut laws {
+            law.adopt_policy(Arc::new(last.clone()));
+            for order in &orders {
+                law.take_order(order.clone()).ok();
+            }
+        }
+        reconcile(&mut laws);
+        for law in &laws {
+            prop_assert_eq!(held(law), held(&laws[0]));
+        }
+    }
+
+    #[test]
+    fn r47_without_new_rules_the_order_of_arrival_and_doubles_change_nothing(
+        arrivals in prop::collection::vec(any::<Index>(), 1..200),
+        order in any::<prop::sample::Selector>(),
+        policy in policies(),
+    ) {
+        let mut one = Law::new(Arc::new(policy.clone()));
+        let mut other = Law::new(Arc::new(policy));
+        for index in &arrivals {
+            one.take(index.get(&MESSAGES).clone(), LATER).ok();
+        }
+        let mut shuffled: Vec<_> = arrivals.iter().map(|index| index.index(MESSAGES.len())).collect();
+        shuffled.extend(shuffled.clone());
+        shuffled.sort_by_key(|index| order.select([index.wrapping_mul(7919) % 211]).wrapping_add(index * 31 % 17));
+        for index in shuffled {
+            other.take(MESSAGES[index].clone(), LATER).ok();
+        }
+        prop_assert_eq!(held(&one), held(&other));
+    }
+
+    #[test]
+    fn r49_an_index_loaded_from_disk_is_the_index_that_was(steps in steps(120), chunk in 1..20usize) {
+        let mut law = Law::new(Arc::new(base()));
+        for step in &steps {
+            apply(&mut law, step);
+        }
+        let kept: Vec<_> = MESSAGES
+            .iter()
+            .filter(|message| law.set().contains(message.content().sent_at, message.id()))
+            .map(|message| testing::admitted(message.clone()))
+            .collect();
+        let mut restarted = Law::new(Arc::clone(law.rules().policy()));
+        restarted.restore_orders(law.rules().orders().iter().cloned().collect());
+        let mut newest_first = kept;
+        newest_first.sort_by_key(|message| std::cmp::Reverse(message.order_key()));
+        for part in newest_first.chunks(chunk) {
+            let stored = testing::stored(part);
+            stored.tickets.iter().for_each(|ticket| restarted.note_author(ticket));
+            restarted.index(stored.messages);
+        }
+        prop_assert_eq!(held(&restarted), held(&law));
+    }
+}

@@ -1,0 +1,150 @@
+//! The law written down a second time, as naively as can be: everything is computed anew from all that is kept.
+
+use std::collections::BTreeMap;
+
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
+use lanyard_protocol::message::VerifiedMessage;
+use lanyard_protocol::order::{Order, OrderKind, SignedOrder};
+use lanyard_protocol::policy::{Policy, SanctionKind};
+use lanyard_protocol::ticket::Claims;
+
+type OrderKey = (u64, PeerKey, u64, u64, MessageId);
+
+/// What one peer keeps, and the rules it knows.
+pub(crate) struct Model {
+    policy: Policy,
+    orders: Vec<SignedOrder>,
+    kept: BTreeMap<OrderKey, VerifiedMessage>,
+}
+
+impl Model {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self { policy, orders: Vec::new(), kept: BTreeMap::new() }
+    }
+
+    /// Keeps a message if the law takes it.
+    pub(crate) fn take(&mut self, message: &VerifiedMessage) {
+        if self.is_lawful(message) {
+            self.kept.insert(message.order_key(), message.clone());
+            self.displace();
+        }
+    }
+
+    pub(crate) fn adopt(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.displace();
+    }
+
+    pub(crate) fn order(&mut self, order: SignedOrder) {
+        if self.may_order(&order) {
+            self.orders.push(order);
+            self.displace();
+        }
+    }
+
+    pub(crate) fn held(&self) -> Vec<(u64, MessageId)> {
+        let mut held: Vec<_> = self.lawful().map(place).collect();
+        held.sort_unstable();
+        held
+    }
+
+    fn lawful(&self) -> impl Iterator<Item = &VerifiedMessage> {
+        self.kept.values().filter(|message| self.is_lawful(message))
+    }
+
+    fn is_lawful(&self, message: &VerifiedMessage) -> bool {
+        let (content, claims, at) =
+            (message.content(), message.ticket().claims(), message.content().sent_at);
+        let policy = &self.policy;
+        claims.role != Role::Authority
+            && claims.covers(at)
+            && content.text.len() as u64 <= policy.rules_at(at).max_text_bytes
+            && policy.room(&content.room).is_some_and(|room| room.may_post(claims.role, at))
+            && policy.ban_at(claims.account, at).is_none()
+            && policy.mute_at(claims.account, at).is_none()
+            && !self.is_cut(claims, at)
+            && !(claims.role <= Role::Member && self.is_ordered(claims.account, at))
+    }
+
+    fn is_cut(&self, claims: &Claims, at: u64) -> bool {
+        self.policy.sanctions.iter().any(|sanction| {
+            sanction.kind == SanctionKind::Cut
+                && sanction.sub == claims.account
+                && sanction.peer.is_none_or(|peer| peer == claims.peer)
+                && claims.issued_at_ms() < sanction.from
+                && sanction.from <= at
+        })
+    }
+
+    fn may_order(&self, signed: &SignedOrder) -> bool {
+        let (from, claims) = (signed.order().from, signed.ticket().claims());
+        claims.role >= Role::Moderator
+            && claims.covers(from)
+            && self.policy.ban_at(claims.account, from).is_none()
+            && !self.is_cut(claims, from)
+    }
+
+    fn is_ordered(&self, account: AccountId, at: u64) -> bool {
+        let newest = self
+            .counted()
+            .into_iter()
+            .filter(|order| order.sub == account && order.from <= at && at < order.until)
+            .max_by_key(|order| (order.from, order.order));
+        newest.is_some_and(|order| order.kind != OrderKind::Lift)
+    }
+
+    fn counted(&self) -> Vec<Order> {
+        let mut by_minute: BTreeMap<_, Vec<&SignedOrder>> = BTreeMap::new();
+        for signed in &self.orders {
+            let minute = (signed.ticket().claims().account, signed.order().from / 60_000);
+            if self.may_order(signed) {
+                by_minute.entry(minute).or_default().push(signed);
+            }
+        }
+        let smallest = by_minute.into_values().flat_map(|mut orders| {
+            orders.sort_by_key(|signed| (signed.order().from, signed.order().order, signed.id()));
+            orders.dedup_by_key(|signed| signed.id());
+            orders.into_iter().take(10)
+        });
+        let settled =
+            |order: &Order| self.policy.settled.iter().any(|settled| settled.order == order.order);
+        smallest.map(|signed| signed.order().clone()).filter(|order| !settled(order)).collect()
+    }
+
+    /// Deletes what is over the quota of its minute, then of its day.
+    fn displace(&mut self) {
+        let per_minute = |policy: &Policy, message: &VerifiedMessage| {
+            let rules = policy.rules_at(message.content().sent_at);
+            match message.ticket().claims().role {
+                Role::Guest => rules.guest_per_minute,
+                _other => rules.per_minute,
+            }
+        };
+        let per_day = |policy: &Policy, message: &VerifiedMessage| {
+            policy.rules_at(message.content().sent_at).per_day
+        };
+        self.walk(60_000, per_minute);
+        self.walk(86_400_000, per_day);
+    }
+
+    fn walk(&mut self, span: u64, limit: impl Fn(&Policy, &VerifiedMessage) -> u64) {
+        let mut taken: BTreeMap<(AccountId, u64), u64> = BTreeMap::new();
+        let mut over = Vec::new();
+        for message in self.lawful() {
+            let bucket = (message.ticket().claims().account, message.content().sent_at / span);
+            let (taken, limit) = (taken.entry(bucket).or_default(), limit(&self.policy, message));
+            if limit > 0 && *taken >= limit {
+                over.push(message.order_key());
+            } else {
+                *taken += 1;
+            }
+        }
+        for key in over {
+            self.kept.remove(&key);
+        }
+    }
+}
+
+pub(crate) fn place(message: &VerifiedMessage) -> (u64, MessageId) {
+    (message.content().sent_at, message.id())
+}

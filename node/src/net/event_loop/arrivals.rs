@@ -1,0 +1,168 @@
+//! How much gossip each link may bring, and what the scores say of each neighbour.
+//!
+//! What is over the budget is ignored unread: it may come later by reconciliation, so this delays a message and never
+//! decides about it. Whoever keeps flooding loses score: first nothing is published to it, then nothing of it is heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lanyard_protocol::engine::Input;
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::time::Now;
+
+use super::EventLoop;
+use crate::net::behaviour::PUBLISH_THRESHOLD;
+use crate::net::translate::{peer_id, peer_key};
+
+/// Messages a second that one link may bring for a long time. An author sends at most 500 a second; a neighbour in
+/// the mesh forwards for others, and 2,000 a second are as many people who all talk as fast as the default quota
+/// lets them. Reading that much keeps a fifth of a core busy, so a flood at the limit still leaves the rest usable.
+const MESSAGES_PER_S: f64 = 2_000.0;
+/// Bytes a second, with the same reason: an author sends at most 256 KiB a second.
+const BYTES_PER_S: f64 = 4.0 * 1_024.0 * 1_024.0;
+/// Budget that is saved up, in seconds: what a neighbour had in its queues while we were slow comes all at once.
+const SAVED_S: f64 = 5.0;
+/// How often scores are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What a second over the budget costs: ten such seconds, and nothing is published to that neighbour.
+const FLOOD_PENALTY: f64 = 20.0;
+/// What a second within the budget gives back.
+const FORGIVEN: f64 = 2.0;
+/// The lowest score for flooding: below the threshold at which gossipsub no longer listens, and forgiven in minutes.
+const FLOOD_SCORE_MIN: f64 = -500.0;
+
+/// What one link may still bring.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    messages: f64,
+    bytes: f64,
+    filled_at: Duration,
+    /// Whether something was over the budget since the last look.
+    over: bool,
+    /// The score for flooding, 0 or less.
+    score: f64,
+}
+
+impl Budget {
+    fn full(now: Duration) -> Self {
+        Self {
+            messages: MESSAGES_PER_S * SAVED_S,
+            bytes: BYTES_PER_S * SAVED_S,
+            filled_at: now,
+            over: false,
+            score: 0.0,
+        }
+    }
+
+    /// Takes a message from the budget, if there is room for it.
+    fn take(&mut self, bytes: usize, now: Duration) -> bool {
+        let passed = now.saturating_sub(self.filled_at).as_secs_f64();
+        self.filled_at = now;
+        self.messages = (self.messages + passed * MESSAGES_PER_S).min(MESSAGES_PER_S * SAVED_S);
+        self.bytes = (self.bytes + passed * BYTES_PER_S).min(BYTES_PER_S * SAVED_S);
+        let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let fits = self.messages >= 1.0 && self.bytes >= bytes;
+        if fits {
+            self.messages -= 1.0;
+            self.bytes -= bytes;
+        }
+        self.over |= !fits;
+        fits
+    }
+
+    /// The score after a second. `None` if it has not changed.
+    fn score_again(&mut self) -> Option<f64> {
+        let change = if std::mem::take(&mut self.over) { -FLOOD_PENALTY } else { FORGIVEN };
+        let score = (self.score + change).clamp(FLOOD_SCORE_MIN, 0.0);
+        let before = std::mem::replace(&mut self.score, score);
+        (before < score || score < before).then_some(score)
+    }
+}
+
+/// The budgets of all links, and whom gossipsub does not publish to.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    budgets: BTreeMap<PeerKey, Budget>,
+    unpublished: BTreeSet<PeerKey>,
+    next_look: Duration,
+}
+
+impl Arrivals {
+    /// When the scores are looked at next, on the monotonic clock.
+    pub(super) fn next_look(&self) -> Duration {
+        self.next_look
+    }
+
+    /// Whether a gossip message of this neighbour is read.
+    pub(super) fn may_read(&mut self, source: PeerKey, bytes: usize, now: Now) -> bool {
+        let budget = self.budgets.entry(source).or_insert_with(|| Budget::full(now.mono));
+        budget.take(bytes, now.mono)
+    }
+}
+
+impl EventLoop {
+    /// Once a second: who floods loses score, and the engine hears whom gossipsub leaves out.
+    pub(super) fn look_at_arrivals(&mut self, now: Now) {
+        let arrivals = &mut self.state.arrivals;
+        if now.mono < arrivals.next_look {
+            return;
+        }
+        arrivals.next_look = now.mono.saturating_add(LOOK_EVERY);
+        let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
+        let peers: BTreeMap<_, _> =
+            connected.iter().filter_map(|id| Some((peer_key(id)?, *id))).collect();
+        let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+        // Whoever comes back within the same flood does not start with a clean slate.
+        arrivals.budgets.retain(|peer, budget| peers.contains_key(peer) || budget.score < 0.0);
+        for (peer, budget) in &mut arrivals.budgets {
+            if let (Some(score), Some(id)) = (budget.score_again(), peer_id(peer)) {
+                gossipsub.set_application_score(&id, score);
+            }
+        }
+        let below = |id| gossipsub.peer_score(id).is_some_and(|score| score < PUBLISH_THRESHOLD);
+        let unpublished: BTreeSet<_> =
+            peers.iter().filter(|(_peer, id)| below(id)).map(|(peer, _id)| *peer).collect();
+        if unpublished != arrivals.unpublished {
+            arrivals.unpublished.clone_from(&unpublished);
+            self.feed(Input::Unpublished(unpublished));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_author_at_full_pace_and_a_burst_are_within_the_budget() {
+        let mut budget = Budget::full(Duration::ZERO);
+        assert!((0..5_000).all(|_one| budget.take(500, Duration::ZERO)), "a burst");
+        let sent = (0..60_000_u32).all(|n| budget.take(500, SECOND * 2 + SECOND * n / 500));
+        assert!(sent, "500 a second for two minutes");
+        assert_eq!(budget.score_again(), None);
+    }
+
+    #[test]
+    fn a_flood_is_cut_to_the_budget_and_costs_score_until_it_ends() {
+        let mut budget = Budget::full(Duration::ZERO);
+        let mut score = 0.0;
+        for second in 0..60 {
+            let at = |n: u32| SECOND * second + SECOND * n / 20_000;
+            let read = (0..20_000).filter(|n| budget.take(500, at(*n))).count();
+            assert!(second == 0 || read <= 2_001, "{read} in second {second}");
+            score = budget.score_again().unwrap_or(score);
+        }
+        assert!(score <= FLOOD_SCORE_MIN, "{score}");
+        assert!((0..250).all(|_quiet_second| budget.score_again().is_some()));
+        assert_eq!(budget.score_again(), None, "all is forgiven");
+    }
+
+    #[test]
+    fn large_messages_count_by_their_bytes() {
+        let mut budget = Budget::full(Duration::ZERO);
+        let read = (0..10_000).filter(|_one| budget.take(16_384, Duration::ZERO)).count();
+        assert_eq!(read, 1_280);
+    }
+}

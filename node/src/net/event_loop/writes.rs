@@ -1,0 +1,73 @@
+//! What goes to the store. Its queue is bounded and the loop never waits for it: a message that finds no room is
+//! given back to the engine and comes again; everything else waits here.
+
+use lanyard_protocol::engine::Input;
+use lanyard_protocol::message::{AdmittedMessage, Arrival};
+
+use super::EventLoop;
+use crate::event::Via;
+use crate::store::Write;
+
+/// Writes that wait for room. No message is taken while there are any, so they are few.
+const BACKLOG_MAX: usize = 4_096;
+
+impl EventLoop {
+    /// Writes something that must not be left out, and is no message.
+    pub(super) fn write(&mut self, write: Write) {
+        self.write_backlog();
+        if self.state.backlog.is_empty() {
+            if let Err(write) = self.writer.try_write(write) {
+                self.state.backlog.push_back(*write);
+            }
+        } else if self.state.backlog.len() < BACKLOG_MAX {
+            self.state.backlog.push_back(write);
+        } else {
+            tracing::error!("The store cannot keep up; a write was left out");
+        }
+    }
+
+    /// Writes what has waited, in its order.
+    pub(super) fn write_backlog(&mut self) {
+        while let Some(write) = self.state.backlog.pop_front() {
+            if let Err(write) = self.writer.try_write(write) {
+                self.state.backlog.push_front(*write);
+                break;
+            }
+        }
+    }
+
+    /// Stores a message of somebody else, or says that it was not.
+    pub(super) fn store(&mut self, message: Box<AdmittedMessage>, arrival: Arrival, folded: bool) {
+        let via = match arrival {
+            Arrival::Gossip => Via::Gossip,
+            Arrival::Sync => Via::Sync,
+        };
+        let (sent_at, id) = (message.content().sent_at, message.id());
+        if !self.try_store(message, via, folded, None) {
+            let given_back = Input::NotStored { sent_at, message: id };
+            self.state.follow_ups.push_back(given_back);
+        }
+    }
+
+    /// Stores a message of our own; the answer comes when it is on disk.
+    pub(super) fn store_own(&mut self, message: Box<AdmittedMessage>, request: u64) {
+        if !self.try_store(message, Via::Own, false, Some(request)) {
+            let result = Err("the store cannot keep up".to_owned());
+            self.state.follow_ups.push_back(Input::OwnStored { request, result });
+        }
+    }
+
+    fn try_store(
+        &mut self,
+        message: Box<AdmittedMessage>,
+        via: Via,
+        folded: bool,
+        request: Option<u64>,
+    ) -> bool {
+        self.write_backlog();
+        let received_at = self.realm_ms();
+        let write = Write::Message { request, message, via, received_at, folded };
+        // In the order of the engine's words: what waits comes first.
+        self.state.backlog.is_empty() && self.writer.try_write(write).is_ok()
+    }
+}

@@ -1,0 +1,324 @@
+//! One write after the other, as SQL.
+
+use std::sync::Arc;
+
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
+use lanyard_protocol::law::Resettled;
+use lanyard_protocol::limits::LATE_MS;
+use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::message::AdmittedMessage;
+use lanyard_protocol::order::SignedOrder;
+use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::time::RealmClock;
+use lanyard_protocol::wire;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use super::row::via_name;
+use super::writer::{Stored, Write};
+use super::{ordered, time};
+use crate::event::{ChatMessage, SendState, Via};
+
+/// Carries out one write inside the transaction of its batch.
+pub(super) fn apply(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    write: &Write,
+) -> rusqlite::Result<Option<Stored>> {
+    match write {
+        Write::Message { request, message, via, received_at, folded } => {
+            let arrived = Arrived { via: *via, received_at: *received_at, folded: *folded };
+            return message_row(transaction, realm, message, &arrived, *request);
+        }
+        Write::Resettle(resettled) => {
+            return Ok(Some(Stored::Resettled(resettle(transaction, resettled)?)));
+        }
+        Write::Sent(id) => {
+            transaction
+                .prepare_cached("UPDATE messages SET sent = 1 WHERE message_id = ?1")?
+                .execute([id.0])?;
+        }
+        Write::StoredBy { id, by, of } => {
+            let sql = "UPDATE messages SET sent = 1, stored_by = ?2, stored_of = ?3
+                       WHERE message_id = ?1";
+            transaction.prepare_cached(sql)?.execute(params![id.0, by, of])?;
+        }
+        Write::Order(order) => order_row(transaction, realm, order)?,
+        Write::Policy(bytes) => keep_policy(transaction, realm, bytes)?,
+        Write::Pass { account, ticket, member } => {
+            keep_pass(transaction, realm, *account, ticket, member.as_ref())?;
+        }
+        Write::Peer(peer, seen_at) => keep_peer(transaction, realm, peer, *seen_at)?,
+        Write::Clock(clock) => keep_clock(transaction, realm, clock)?,
+        Write::ReadMark(room, id) => {
+            transaction.execute(
+                "INSERT INTO read_marks (realm, room, message)
+                 SELECT ?1, ?2, id FROM messages WHERE message_id = ?3
+                 ON CONFLICT (realm, room) DO UPDATE SET message = excluded.message",
+                params![realm, room, id.0],
+            )?;
+        }
+        // Done by the thread, a part at a time.
+        Write::Forget { .. } | Write::Close => {}
+    }
+    Ok(None)
+}
+
+/// How a message has come.
+struct Arrived {
+    via: Via,
+    received_at: u64,
+    folded: bool,
+}
+
+/// Inserts a message. Others' messages that are there already are not told again.
+fn message_row(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    message: &AdmittedMessage,
+    arrived: &Arrived,
+    request: Option<u64>,
+) -> rusqlite::Result<Option<Stored>> {
+    if !insert_message(transaction, realm, message, arrived)? {
+        // The law has taken it in, so whatever it was before, it is held now.
+        let sql = "UPDATE messages SET held = 1 WHERE message_id = ?1 AND held = 0";
+        let restored = transaction.prepare_cached(sql)?.execute([message.id().0])?;
+        return Ok((restored == 1).then_some(Stored::Resettled(1)));
+    }
+    let message = Arc::new(shown(message, arrived, is_forked(transaction, message)?));
+    Ok(Some(match request {
+        Some(request) => Stored::Own { request, result: Ok(message) },
+        None => Stored::Message(message),
+    }))
+}
+
+fn insert_message(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    message: &AdmittedMessage,
+    arrived: &Arrived,
+) -> rusqlite::Result<bool> {
+    let ticket = ticket_row(transaction, message.ticket())?;
+    let (content, claims) = (message.content(), message.ticket().claims());
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT INTO messages (realm, message_id, ticket, room, sent_at, author, session, seq,
+                                   text, bytes, received_at, via, folded, text_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             ON CONFLICT (message_id) DO NOTHING",
+        )?
+        .execute(params![
+            realm,
+            message.id().0,
+            ticket,
+            content.room,
+            time(content.sent_at),
+            claims.peer.0,
+            ordered(content.session),
+            ordered(content.seq),
+            content.text,
+            message.as_bytes(),
+            time(arrived.received_at),
+            via_name(arrived.via),
+            arrived.folded,
+            i64::try_from(content.text.len()).unwrap_or(i64::MAX),
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// Whether the author has signed something else under the same number.
+fn is_forked(transaction: &Transaction<'_>, message: &AdmittedMessage) -> rusqlite::Result<bool> {
+    let content = message.content();
+    let sql = "SELECT EXISTS (SELECT 1 FROM messages
+               WHERE author = ?1 AND session = ?2 AND seq = ?3 AND message_id <> ?4)";
+    transaction.prepare_cached(sql)?.query_row(
+        params![
+            message.ticket().claims().peer.0,
+            ordered(content.session),
+            ordered(content.seq),
+            message.id().0
+        ],
+        |row| row.get(0),
+    )
+}
+
+fn shown(message: &AdmittedMessage, arrived: &Arrived, forked: bool) -> ChatMessage {
+    let (content, claims) = (message.content(), message.ticket().claims());
+    ChatMessage {
+        id: message.id(),
+        room: content.room.clone(),
+        account: claims.account,
+        username: claims.username.clone(),
+        nickname: claims.nickname.clone(),
+        peer: claims.peer,
+        role: claims.role,
+        text: content.text.clone(),
+        sent_at: content.sent_at,
+        received_at: arrived.received_at,
+        via: arrived.via,
+        late: arrived.received_at.saturating_sub(content.sent_at) > LATE_MS,
+        folded: arrived.folded,
+        forked,
+        session: content.session,
+        seq: content.seq,
+        state: (arrived.via == Via::Own).then_some(SendState::Waiting),
+    }
+}
+
+/// Marks, unmarks and deletes. By how much the number of held messages has changed.
+fn resettle(transaction: &Transaction<'_>, resettled: &Resettled) -> rusqlite::Result<i64> {
+    let condemn = "UPDATE messages SET held = 0 WHERE message_id = ?1 AND held = 1";
+    let condemned = each(transaction, condemn, &resettled.condemned)?;
+    let restore = "UPDATE messages SET held = 1 WHERE message_id = ?1 AND held = 0";
+    let restored = each(transaction, restore, &resettled.restored)?;
+    let condemn_first = each(transaction, condemn, &resettled.displaced)?;
+    each(transaction, "DELETE FROM messages WHERE message_id = ?1", &resettled.displaced)?;
+    Ok(restored - condemned - condemn_first)
+}
+
+fn each(transaction: &Transaction<'_>, sql: &str, ids: &[MessageId]) -> rusqlite::Result<i64> {
+    let mut statement = transaction.prepare_cached(sql)?;
+    let mut changed = 0;
+    for id in ids {
+        changed += i64::try_from(statement.execute([id.0])?).unwrap_or(i64::MAX);
+    }
+    Ok(changed)
+}
+
+/// Deletes a part of what was sent before a realm time. How many rows, and how many of them were held.
+pub(super) fn forget_some(
+    connection: &Connection,
+    realm: i64,
+    before: u64,
+    most: usize,
+) -> rusqlite::Result<(usize, i64)> {
+    let sql = "DELETE FROM messages WHERE id IN (
+                   SELECT id FROM messages WHERE realm = ?1 AND sent_at < ?2 LIMIT ?3
+               ) RETURNING held";
+    let mut statement = connection.prepare_cached(sql)?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let deleted = statement.query_map(params![realm, time(before), most], |row| row.get(0))?;
+    let held: Vec<i64> = deleted.collect::<rusqlite::Result<_>>()?;
+    Ok((held.len(), held.iter().sum()))
+}
+
+/// Deletes the orders that have ended before a realm time.
+pub(super) fn forget_orders(
+    connection: &Connection,
+    realm: i64,
+    before: u64,
+) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM orders WHERE realm = ?1 AND ends_at < ?2";
+    connection.execute(sql, params![realm, time(before)])?;
+    Ok(())
+}
+
+fn order_row(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    signed: &SignedOrder,
+) -> rusqlite::Result<()> {
+    let ticket = ticket_row(transaction, signed.ticket())?;
+    let order = signed.order();
+    transaction.execute(
+        "INSERT INTO orders (realm, order_id, ticket, kind, account, begins_at, ends_at, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (realm, order_id) DO NOTHING",
+        params![
+            realm,
+            signed.id().0,
+            ticket,
+            order.kind.as_str(),
+            order.sub.0,
+            time(order.from),
+            time(order.until),
+            signed.as_bytes(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn ticket_row(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<i64> {
+    let known = transaction
+        .prepare_cached("SELECT id FROM tickets WHERE hash = ?1")?
+        .query_row([ticket.hash().0], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    let claims = ticket.claims();
+    transaction.execute(
+        "INSERT INTO tickets (hash, bytes, account, peer, username, nickname, role)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            ticket.hash().0,
+            ticket.as_bytes(),
+            claims.account.0,
+            claims.peer.0,
+            claims.username,
+            claims.nickname,
+            claims.role.as_str()
+        ],
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
+
+pub(super) fn keep_policy(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    bytes: &[u8],
+) -> rusqlite::Result<()> {
+    transaction.execute("UPDATE realms SET policy = ?2 WHERE id = ?1", params![realm, bytes])?;
+    Ok(())
+}
+
+/// Puts a renewed ticket in the place of the old one of the same account.
+fn keep_pass(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    account: AccountId,
+    ticket: &[u8],
+    member: Option<&PeerAddresses>,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT key FROM realms WHERE id = ?1";
+    let key = PeerKey(transaction.query_row(sql, [realm], |row| row.get(0))?);
+    let mut statement =
+        transaction.prepare("SELECT login_name, ticket FROM memberships WHERE realm = ?1")?;
+    let kept: Vec<(String, Vec<u8>)> = statement
+        .query_map([realm], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let is_same = |old: &[u8]| Ticket::verify(old, &key).is_ok_and(|old| old.claims().account == account);
+    for (login_name, _old) in kept.iter().filter(|(_login_name, old)| is_same(old)) {
+        transaction.execute(
+            "UPDATE memberships SET ticket = ?3, member = coalesce(?4, member)
+             WHERE realm = ?1 AND login_name = ?2",
+            params![realm, login_name, ticket, member.map(wire::encode)],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn keep_clock(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    clock: &RealmClock,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE realms SET clock_offset_ms = ?2, clock_high_water_ms = ?3 WHERE id = ?1",
+        params![realm, clock.offset_ms(), time(clock.high_water_ms())],
+    )?;
+    Ok(())
+}
+
+fn keep_peer(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    peer: &PeerAddresses,
+    seen_at: u64,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO peers (realm, key, addresses, seen_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (realm, key)
+         DO UPDATE SET addresses = excluded.addresses, seen_at = excluded.seen_at",
+        params![realm, peer.peer.0, wire::encode(&peer.addresses), time(seen_at)],
+    )?;
+    Ok(())
+}
