@@ -13,7 +13,7 @@ use crate::names::{NameError, Nickname, Username};
 use crate::store::accounts::{self, Account, NewAccount, State};
 use crate::store::audit::{self, OPERATOR};
 use crate::store::sanctions::{self, Kind, SanctionRow};
-use crate::store::{StoreError, devices, meta};
+use crate::store::{StoreError, devices};
 
 /// Reads a role that an operator can give; `authority` is none.
 ///
@@ -205,8 +205,10 @@ pub fn cut_tickets(
     cut: &Cut<'_>,
     now: u64,
 ) -> Result<(), ActError> {
-    let newest = accounts::by_id(conn, account)?.map_or(0, |account| account.newest_cut);
-    let from = cut_from(now).max(newest);
+    let (newest_cut, newest_issue) = accounts::by_id(conn, account)?
+        .map_or((0, 0), |account| (account.newest_cut, account.newest_issue));
+    // After every ticket that was issued, also in this very second after an earlier cut.
+    let from = cut_from(now).max(cut_from(newest_issue)).max(newest_cut);
     let row = SanctionRow {
         id: 0,
         kind: Kind::Cut,
@@ -219,9 +221,7 @@ pub fn cut_tickets(
         made_at: now,
     };
     sanctions::insert(conn, &row)?;
-    accounts::raise_newest_cut(conn, account, from)?;
-    // The next ticket carries at least this time; the clock must never show less again.
-    Ok(meta::raise_time_mark(conn, from)?)
+    Ok(accounts::raise_newest_cut(conn, account, from)?)
 }
 
 /// Refuses what would leave a realm that has admins without one who can act.
