@@ -135,7 +135,10 @@ pub(crate) enum Command {
         text: String,
         reply: oneshot::Sender<Result<Sent, SendError>>,
     },
-    Order { order: NewOrder, reply: oneshot::Sender<Result<MessageId, OrderRefused>> },
+    Order {
+        order: NewOrder,
+        reply: oneshot::Sender<Result<MessageId, OrderRefused>>,
+    },
     Status(String),
     MarkRead {
         room: String,

@@ -436,6 +436,12 @@ impl Engine {
         &self.status
     }
 
+    /// Whether membership is lost, or goodbye was said.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// This program start.
     #[must_use]
     pub fn boot(&self) -> u64 {

@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::{GossipId, Input, LinkId, NewLink, RequestId, StoredPair, Topic};
+use crate::engine::{GossipId, Input, LinkId, NewLink, Topic};
 use crate::ids::{MessageId, PeerKey};
 use crate::message::VerifiedMessage;
 use crate::order::SignedOrder;
@@ -197,7 +197,7 @@ impl Sim {
                 None => self.neighbours(number),
             };
             for to in wires {
-                self.send(number, to, wire.clone());
+                self.send(number, to, &wire);
             }
         }
         if let Some(at) = wake {
@@ -247,7 +247,7 @@ impl Sim {
     pub fn inject(&mut self, number: usize, topic: Topic, bytes: &[u8]) {
         for to in self.neighbours(number) {
             let wire = Wire::Gossip { topic, bytes: Arc::from(bytes) };
-            self.send(number, to, wire);
+            self.send(number, to, &wire);
         }
     }
 
@@ -310,15 +310,34 @@ impl Sim {
         self.peers.get(number).map(Peer::shown).unwrap_or_default()
     }
 
-    /// The peers whose set is not the one of peer 0, or not what their disk shows.
+    /// The members whose set is not the one of peer 0, or not what their disk shows. Whom peer 0 knows to be banned
+    /// is given nothing, and may not even hear why.
     #[must_use]
     pub fn different(&self) -> Vec<usize> {
         let first = self.held(0);
         let differs = |number: &usize| {
             let held = self.held(*number);
-            held != first || held != self.shown(*number)
+            let is_member = self
+                .peers
+                .get(*number)
+                .zip(self.peers.first())
+                .is_some_and(|(peer, first)| first.admits(peer, self.now_of(0)));
+            is_member && (held != first || held != self.shown(*number))
         };
         (0..self.setup.peers).filter(differs).collect()
+    }
+
+    /// A line about a peer, for whoever looks into a failure.
+    #[must_use]
+    pub fn describe(&self, number: usize) -> String {
+        let (first, held) = (self.held(0), self.held(number));
+        let lacks = first.iter().filter(|item| !held.contains(item)).count();
+        let alone = held.iter().filter(|item| !first.contains(item)).count();
+        let links = self.neighbours(number);
+        format!(
+            "peer {number}: {} held, {lacks} lacking, {alone} of its own, links {links:?}",
+            held.len()
+        )
     }
 
     /// How often each refusal was said, over all engines.
@@ -366,6 +385,3 @@ fn link_input(id: u64, of: &Peer, dialled: bool, now: Now) -> Option<Input> {
         hello: of.hello(now)?,
     }))
 }
-
-/// What [`crate::engine::Output::Load`] is answered with.
-type Pairs = (RequestId, Vec<(MessageId, StoredPair)>);

@@ -37,4 +37,7 @@ pub use items::{ItemSet, Step, SyncError};
 pub use ranges::{SeqRanges, numbers};
 pub use round::{Ask, AskTag, Outcome, Round, Source};
 pub use windows::{OPEN_END, Span, spans};
-pub use wire::{SYNC_PROTOCOL, SetName, SyncReply, SyncRequest, Window};
+pub use wire::{
+    SYNC_PROTOCOL, SetName, SyncReply, SyncRequest, Window, parse_policy_number,
+    policy_number_reply,
+};

@@ -1,22 +1,40 @@
 //! What can be asked for on a line of input, in either form.
 
 use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::LOBBY;
 use serde_json::Value;
+
+use crate::join::Password;
 
 /// Messages of a page when nothing is said.
 const HISTORY_DEFAULT: usize = 50;
 
 /// A command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Send { room: String, text: String },
     History { room: String, limit: usize, before: Option<MessageId> },
     Roster,
     Status,
     Ticket,
+    Moderate(Moderation),
+    Password { old: Password, new: Password, cut_others: bool },
+    Devices,
+    Logout { device: u64 },
+    Away { away: bool },
     Help,
     Quit,
+}
+
+/// What a moderator wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Moderation {
+    pub(super) kind: OrderKind,
+    pub(super) username: String,
+    /// Milliseconds; `None` for as long as an order may hold.
+    pub(super) for_ms: Option<u64>,
+    pub(super) reason: String,
 }
 
 impl Command {
@@ -28,9 +46,21 @@ impl Command {
             Self::Roster => "roster",
             Self::Status => "status",
             Self::Ticket => "ticket",
+            Self::Moderate(moderation) => moderation.kind.as_str(),
+            Self::Password { .. } => "password",
+            Self::Devices => "devices",
+            Self::Logout { .. } => "logout",
+            Self::Away { .. } => "away",
             Self::Help => "help",
             Self::Quit => "quit",
         }
+    }
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A command may hold a password.
+        f.write_str(self.name())
     }
 }
 
@@ -59,20 +89,71 @@ fn command(fields: &Fields) -> Result<Command, BadCommand> {
     let name = text_field(fields, "cmd")?.ok_or_else(|| bad("bad-field", "cmd is missing"))?;
     let room = || Ok(text_field(fields, "room")?.unwrap_or(LOBBY).to_owned());
     match name {
-        "send" => {
-            let text = text_field(fields, "text")?;
-            let text = text.ok_or_else(|| bad("bad-field", "text is missing"))?.to_owned();
-            Ok(Command::Send { room: room()?, text })
-        }
+        "send" => Ok(Command::Send { room: room()?, text: required(fields, "text")?.to_owned() }),
         "history" => {
             Ok(Command::History { room: room()?, limit: limit(fields)?, before: before(fields)? })
         }
         "roster" => Ok(Command::Roster),
         "status" => Ok(Command::Status),
         "ticket" => Ok(Command::Ticket),
+        "mute" => moderation(OrderKind::Mute, fields),
+        "ban" => moderation(OrderKind::Ban, fields),
+        "lift" => moderation(OrderKind::Lift, fields),
+        "password" => Ok(Command::Password {
+            old: password(fields, "old")?,
+            new: password(fields, "new")?,
+            cut_others: flag(fields, "cut_others")?.unwrap_or(false),
+        }),
+        "devices" => Ok(Command::Devices),
+        "logout" => {
+            let device = fields.get("device").and_then(Value::as_u64);
+            let device = device.ok_or_else(|| bad("bad-field", "device must be a number"))?;
+            Ok(Command::Logout { device })
+        }
+        "away" => Ok(Command::Away { away: flag(fields, "away")?.unwrap_or(true) }),
         "quit" => Ok(Command::Quit),
         unknown => Err(bad("unknown-command", &format!("there is no command {unknown:?}"))),
     }
+}
+
+fn moderation(kind: OrderKind, fields: &Fields) -> Result<Command, BadCommand> {
+    let username = required(fields, "username")?.to_owned();
+    let for_ms = text_field(fields, "for")?.map(duration_ms).transpose()?;
+    let reason = text_field(fields, "reason")?.unwrap_or_default().to_owned();
+    Ok(Command::Moderate(Moderation { kind, username, for_ms, reason }))
+}
+
+fn password(fields: &Fields, name: &str) -> Result<Password, BadCommand> {
+    required(fields, name).map(|text| Password::new(text.to_owned()))
+}
+
+fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, BadCommand> {
+    text_field(fields, name)?.ok_or_else(|| bad("bad-field", &format!("{name} is missing")))
+}
+
+fn flag(fields: &Fields, name: &str) -> Result<Option<bool>, BadCommand> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_other) => Err(bad("bad-field", &format!("{name} must be true or false"))),
+    }
+}
+
+/// Milliseconds of `90s`, `10m`, `24h`, `7d`.
+fn duration_ms(text: &str) -> Result<u64, BadCommand> {
+    let parsed = || {
+        let unit = text.chars().next_back()?;
+        let ms: u64 = match unit {
+            's' => 1_000,
+            'm' => 60_000,
+            'h' => 3_600_000,
+            'd' => 86_400_000,
+            _unknown => return None,
+        };
+        let number = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?;
+        number.parse::<u64>().ok()?.checked_mul(ms).filter(|ms| *ms > 0)
+    };
+    parsed().ok_or_else(|| bad("bad-field", "a time is a number and s, m, h or d, such as 10m"))
 }
 
 fn text_field<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, BadCommand> {
@@ -105,7 +186,22 @@ pub(super) fn from_plain(line: &str) -> Result<Command, BadCommand> {
     let Some(word) = line.strip_prefix('/') else {
         return Ok(Command::Send { room: LOBBY.to_owned(), text: line.to_owned() });
     };
+    let (first, rest) = word.trim().split_once(' ').unwrap_or((word.trim(), ""));
+    match first {
+        "mute" => return plain_moderation(OrderKind::Mute, rest),
+        "ban" => return plain_moderation(OrderKind::Ban, rest),
+        "lift" => return plain_moderation(OrderKind::Lift, rest),
+        "logout" => {
+            let device = rest.trim().parse();
+            let device = device.map_err(|_no_number| bad("bad-field", "/logout NUMBER"))?;
+            return Ok(Command::Logout { device });
+        }
+        _other => {}
+    }
     match word.trim() {
+        "devices" => Ok(Command::Devices),
+        "away" => Ok(Command::Away { away: true }),
+        "here" => Ok(Command::Away { away: false }),
         "who" | "roster" => Ok(Command::Roster),
         "history" => {
             Ok(Command::History { room: LOBBY.to_owned(), limit: HISTORY_DEFAULT, before: None })
@@ -122,6 +218,21 @@ pub(super) fn from_plain(line: &str) -> Result<Command, BadCommand> {
             "no such command; /help lists them, // begins a text with /",
         )),
     }
+}
+
+/// `NAME [TIME] [REASON …]`.
+fn plain_moderation(kind: OrderKind, rest: &str) -> Result<Command, BadCommand> {
+    let (username, rest) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+    if username.is_empty() {
+        return Err(bad("bad-field", "say whom: /mute NAME 10m REASON"));
+    }
+    let (first, after) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+    let (for_ms, reason) = match duration_ms(first) {
+        Ok(for_ms) => (Some(for_ms), after.trim()),
+        Err(_a_reason) => (None, rest.trim()),
+    };
+    let (username, reason) = (username.to_owned(), reason.to_owned());
+    Ok(Command::Moderate(Moderation { kind, username, for_ms, reason }))
 }
 
 fn bad(code: &'static str, message: &str) -> BadCommand {
@@ -149,6 +260,42 @@ mod tests {
         assert_eq!(code(r#"{"cmd":"dance"}"#), "unknown-command");
         assert_eq!(code(r#"{"cmd":"history","limit":501}"#), "bad-field");
         assert_eq!(code(r#"{"cmd":"history","before":"xyz"}"#), "bad-field");
+    }
+
+    fn moderation(kind: OrderKind, for_ms: Option<u64>, reason: &str) -> Command {
+        let (username, reason) = ("bob".to_owned(), reason.to_owned());
+        Command::Moderate(Moderation { kind, username, for_ms, reason })
+    }
+
+    #[test]
+    fn moderators_commands_are_read_in_both_forms() {
+        let json = |line: &str| from_json(line).0.unwrap();
+        let mute = json(r#"{"cmd":"mute","username":"bob","for":"10m","reason":"too loud"}"#);
+        assert_eq!(mute, moderation(OrderKind::Mute, Some(600_000), "too loud"));
+        let lift = json(r#"{"cmd":"lift","username":"bob"}"#);
+        assert_eq!(lift, moderation(OrderKind::Lift, None, ""));
+        let plain = |line: &str| from_plain(line).unwrap();
+        assert_eq!(plain("/mute bob 10m too loud"), mute);
+        let ban = moderation(OrderKind::Ban, None, "for 10m");
+        assert_eq!(plain("/ban bob for 10m"), ban, "what is no time is a reason");
+        assert_eq!(plain("/lift bob"), lift);
+        assert!(from_plain("/mute").is_err());
+        for time in ["10", "m", "", "-1m", "0s", "1.5h", "10 m", "99999999999999999999d"] {
+            let line = format!(r#"{{"cmd":"ban","username":"bob","for":"{time}"}}"#);
+            assert_eq!(code(&line), "bad-field", "{time}");
+        }
+        assert_eq!(code(r#"{"cmd":"ban"}"#), "bad-field");
+    }
+
+    #[test]
+    fn passwords_are_read_and_never_shown() {
+        let line = r#"{"cmd":"password","old":"correct horse","new":"battery","cut_others":true}"#;
+        let command = from_json(line).0.unwrap();
+        assert!(matches!(&command, Command::Password { cut_others: true, .. }));
+        assert!(!format!("{command:?}").contains("horse"));
+        assert_eq!(code(r#"{"cmd":"password","old":"x"}"#), "bad-field");
+        assert_eq!(code(r#"{"cmd":"password","old":"x","new":"y","cut_others":1}"#), "bad-field");
+        assert_eq!(code(r#"{"cmd":"logout","device":"1"}"#), "bad-field");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The form for programs: one JSON object a line, text unchanged.
 
+use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
 
 use super::output::Answer;
@@ -143,7 +144,9 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         Answer::Roster(status) => json!({"people": people(status)}),
         Answer::Status(status) => self::status(status),
         Answer::Ticket(ticket) => json!({"ticket": hex::encode(ticket)}),
-        Answer::Help | Answer::Quit => json!({}),
+        Answer::Ordered(id) => json!({"id": id.to_string()}),
+        Answer::Devices(devices) => json!({"devices": self::devices(devices)}),
+        Answer::Done | Answer::Help | Answer::Quit => json!({}),
     };
     if let Some(fields) = value.as_object_mut() {
         fields.insert("event".into(), "answer".into());
@@ -153,6 +156,21 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         }
     }
     value
+}
+
+fn devices(devices: &[DeviceInfo]) -> Vec<Value> {
+    let device = |device: &DeviceInfo| {
+        json!({
+            "device": device.device,
+            "peer": device.peer.to_string(),
+            "label": device.label,
+            "first_seen": device.first_seen,
+            "last_login": device.last_login,
+            "expires_at": device.expires_at,
+            "logged_out": device.logged_out,
+        })
+    };
+    devices.iter().map(device).collect()
 }
 
 fn people(status: &Status) -> Vec<Value> {

@@ -4,13 +4,17 @@
 
 use std::io::{self, Write as _};
 
+use lanyard_protocol::engine::OrderRefused;
+use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::login::DeviceInfo;
 use serde_json::Value;
 
 use super::command::BadCommand;
 use super::{json, plain};
+use crate::desk::DeskError;
 use crate::event::{NodeEvent, Refusal, Status};
 use crate::join::Joined;
-use crate::node::{History, SendError, Sent};
+use crate::node::{History, ModerateError, SendError, Sent};
 
 /// An answer to a command.
 #[derive(Debug)]
@@ -20,6 +24,11 @@ pub(super) enum Answer<'a> {
     Roster(&'a Status),
     Status(&'a Status),
     Ticket(&'a [u8]),
+    /// The id of an order.
+    Ordered(MessageId),
+    Devices(&'a [DeviceInfo]),
+    /// Done, and there is nothing to say.
+    Done,
     Help,
     Quit,
 }
@@ -101,6 +110,20 @@ impl Output {
         }
     }
 
+    /// What the login node has answered: the devices, if they were asked for.
+    pub(super) fn desk(
+        &mut self,
+        cmd: &str,
+        answer: Result<Option<Vec<DeviceInfo>>, DeskError>,
+        mark: Option<Value>,
+    ) {
+        match answer {
+            Ok(Some(devices)) => self.answer(cmd, mark, &Answer::Devices(&devices)),
+            Ok(None) => self.answer(cmd, mark, &Answer::Done),
+            Err(error) => self.desk_error(&error, mark),
+        }
+    }
+
     pub(super) fn bad_command(&mut self, bad: &BadCommand, mark: Option<Value>) {
         self.error(bad.code, &bad.message, mark);
     }
@@ -116,6 +139,31 @@ impl Output {
             SendError::SlowDown { .. } => "slow-down",
             SendError::Expired => "expired",
             SendError::Store(_) | SendError::Closed(_) => "read-only",
+        };
+        self.error(code, &error.to_string(), mark);
+    }
+
+    pub(super) fn order_error(&mut self, error: &ModerateError, mark: Option<Value>) {
+        let code = match error {
+            ModerateError::Refused(refused) => match refused {
+                OrderRefused::NotAModerator | OrderRefused::AboveOrders => "may-not-post",
+                OrderRefused::Oneself | OrderRefused::TooLong => "bad-field",
+                OrderRefused::Reason { .. } => "too-long",
+                OrderRefused::Expired => "expired",
+                OrderRefused::TooMany => "slow-down",
+                OrderRefused::NothingToLift => "not-found",
+                OrderRefused::NotAMember => "banned",
+            },
+            ModerateError::Closed(_) => "read-only",
+        };
+        self.error(code, &error.to_string(), mark);
+    }
+
+    pub(super) fn desk_error(&mut self, error: &DeskError, mark: Option<Value>) {
+        let code = match error {
+            DeskError::Refused(refusal) => refusal.code.as_str(),
+            DeskError::NoSuchDevice(_) => "not-found",
+            DeskError::NoDesk | DeskError::Closed(_) => "unreachable",
         };
         self.error(code, &error.to_string(), mark);
     }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use super::output::Answer;
 use super::words::RELOAD;
+use lanyard_protocol::login::DeviceInfo;
+
 use crate::event::{ChatMessage, NodeEvent, PresenceChange, PresenceReason, SendState, Status};
 
 const HELP: &str = "\
@@ -11,7 +13,10 @@ Type a line and press Enter to say it.
 /who      who is here
 /history  the last 50 messages
 /status   links, login node, pass
+/away     nobody is here; /here  somebody is again
+/devices  your devices; /logout NUMBER  signs one out
 /quit     leave
+Moderators: /mute NAME 10m REASON, /ban NAME 24h REASON, /lift NAME
 //text    say a text that begins with /";
 
 pub(super) fn ready(offline: bool, status: &Status) -> String {
@@ -65,7 +70,18 @@ pub(super) fn event(event: &NodeEvent) -> Option<String> {
 
 pub(super) fn answer(answer: &Answer<'_>) -> Option<String> {
     match answer {
-        Answer::Sent(_) | Answer::Quit => None,
+        // An order comes back as a line of its own.
+        Answer::Sent(_) | Answer::Ordered(_) | Answer::Quit => None,
+        Answer::Done => Some("* Done.".to_owned()),
+        Answer::Devices(devices) => {
+            let line = |device: &DeviceInfo| {
+                let state = if device.logged_out { ", signed out" } else { "" };
+                let label = escape(&device.label);
+                let last = utc(device.last_login);
+                format!("* device {} {label}, last signed in {last}{state}", device.device)
+            };
+            Some(devices.iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
         Answer::History(history) if history.messages.is_empty() => Some("* Nothing yet.".into()),
         Answer::History(history) => {
             let lines: Vec<String> = history.messages.iter().map(|m| message(m)).collect();
@@ -74,7 +90,8 @@ pub(super) fn answer(answer: &Answer<'_>) -> Option<String> {
         Answer::Roster(status) => {
             let line = |person: &crate::event::Person| {
                 let (nickname, username) = (escape(&person.nickname), escape(&person.username));
-                format!("* {nickname} ({username}), {}", person.role)
+                let away = if person.away { ", away" } else { "" };
+                format!("* {nickname} ({username}), {}{away}", person.role)
             };
             Some(status.roster.values().map(line).collect::<Vec<_>>().join("\n"))
         }

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanyard_protocol::login::DeviceInfo;
+use lanyard_protocol::presence::{AWAY, HERE};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 
-use super::command::{self, BadCommand, Command};
+use super::command::{self, BadCommand, Command, Moderation};
 use super::input::{BadLine, Lines};
 use super::output::{Answer, Output};
 use super::words;
+use crate::desk::DeskError;
 use crate::event::{NodeEvent, Status};
 use crate::join::{JoinRequest, Joined, join};
 use crate::node::{Node, Page, ReadError};
@@ -54,6 +58,15 @@ struct Session {
     status: watch::Receiver<Arc<Status>>,
     /// What the last `link` line said.
     link: (bool, usize),
+    /// Questions to the login node, which may take a while: the conversation goes on meanwhile.
+    at_desk: JoinSet<AtDesk>,
+}
+
+/// A command that the login node has answered.
+struct AtDesk {
+    name: &'static str,
+    mark: Option<Value>,
+    answer: Result<Option<Vec<DeviceInfo>>, DeskError>,
 }
 
 /// What to do after a turn.
@@ -75,7 +88,7 @@ impl Session {
             output.notice(code, text);
         }
         let link = (now.rendezvous_online, now.neighbours.len());
-        Self { node: joined.node, events, status, link }
+        Self { node: joined.node, events, status, link, at_desk: JoinSet::new() }
     }
 
     async fn run(
@@ -99,6 +112,10 @@ impl Session {
                 () = &mut stop => Turn::Quit(None),
                 event = self.events.recv() => self.event(event, output),
                 Ok(()) = self.status.changed() => self.status_changed(output),
+                Some(Ok(done)) = self.at_desk.join_next() => {
+                    output.desk(done.name, done.answer, done.mark);
+                    Turn::Go
+                }
                 () = finish => Turn::Quit(None),
                 line = lines.next(), if reading => match line {
                     Some(line) => self.line(line, output).await,
@@ -115,7 +132,8 @@ impl Session {
                 Turn::Quit(mark) => return self.quit(mark, output).await,
                 Turn::Lost => return Ended::Refused,
             }
-            if deadline.is_some() && self.status.borrow().waiting == 0 && self.events.is_empty() {
+            let idle = self.events.is_empty() && self.at_desk.is_empty();
+            if deadline.is_some() && self.status.borrow().waiting == 0 && idle {
                 return self.quit(None, output).await;
             }
         }
@@ -181,7 +199,7 @@ impl Session {
         }
     }
 
-    async fn obey(&self, command: Command, mark: Option<Value>, output: &mut Output) {
+    async fn obey(&mut self, command: Command, mark: Option<Value>, output: &mut Output) {
         let name = command.name();
         let status = Arc::clone(&self.status.borrow());
         match command {
@@ -204,8 +222,61 @@ impl Session {
             Command::Roster => output.answer(name, mark, &Answer::Roster(&status)),
             Command::Status => output.answer(name, mark, &Answer::Status(&status)),
             Command::Ticket => output.answer(name, mark, &Answer::Ticket(&status.ticket)),
+            Command::Moderate(moderation) => self.moderate(name, moderation, mark, output).await,
+            Command::Password { old, new, cut_others } => {
+                let node = self.node.clone();
+                let change = async move { node.change_password(old, new, cut_others).await };
+                self.ask_desk(name, mark, async { change.await.map(|()| None) });
+            }
+            Command::Devices => {
+                let node = self.node.clone();
+                self.ask_desk(name, mark, async move { node.devices().await.map(Some) });
+            }
+            Command::Logout { device } => {
+                let node = self.node.clone();
+                let log_out = async move { node.logout_device(device).await.map(Some) };
+                self.ask_desk(name, mark, log_out);
+            }
+            Command::Away { away } => {
+                let status = if away { AWAY } else { HERE };
+                match self.node.set_status(status).await {
+                    Ok(()) => output.answer(name, mark, &Answer::Done),
+                    Err(error) => output.error("read-only", &error.to_string(), mark),
+                }
+            }
             Command::Help => output.answer(name, mark, &Answer::Help),
             Command::Quit => {}
+        }
+    }
+
+    fn ask_desk(
+        &mut self,
+        name: &'static str,
+        mark: Option<Value>,
+        ask: impl Future<Output = Result<Option<Vec<DeviceInfo>>, DeskError>> + Send + 'static,
+    ) {
+        self.at_desk.spawn(async move { AtDesk { name, mark, answer: ask.await } });
+    }
+
+    async fn moderate(
+        &self,
+        name: &str,
+        moderation: Moderation,
+        mark: Option<Value>,
+        output: &mut Output,
+    ) {
+        let Moderation { kind, username, for_ms, reason } = moderation;
+        let account = match self.node.account_of(&username).await {
+            Ok(Some(account)) => account,
+            Ok(None) => {
+                let text = "nobody of that name has been seen here";
+                return output.error("not-found", text, mark);
+            }
+            Err(error) => return output.bad_command(&read_error(&error), mark),
+        };
+        match self.node.moderate(kind, account, for_ms, &reason).await {
+            Ok(id) => output.answer(name, mark, &Answer::Ordered(id)),
+            Err(error) => output.order_error(&error, mark),
         }
     }
 

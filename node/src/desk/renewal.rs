@@ -89,9 +89,11 @@ impl Renewal {
                 }
                 Err(NotGranted::Denied(denial)) => {
                     if let (DenialCode::Busy, Some(seconds)) = (denial.code, denial.retry_after_s) {
-                        next_try = next_try.min(now.mono + Duration::from_secs(seconds) + retry / 10);
+                        next_try =
+                            next_try.min(now.mono + Duration::from_secs(seconds) + retry / 10);
                     }
-                    let news = denial.code != DenialCode::Busy && told.replace(denial.code) != Some(denial.code);
+                    let news = denial.code != DenialCode::Busy
+                        && told.replace(denial.code) != Some(denial.code);
                     let text = denied_device(&denial).reason;
                     news.then_some(Command::Notice { code: "renewal-refused", text })
                 }
@@ -163,12 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn while_the_login_node_is_away_tries_are_minutes_apart_and_half_a_minute_once_the_pass_is_over() {
+    fn while_the_login_node_is_away_tries_are_minutes_apart_and_half_a_minute_once_the_pass_is_over()
+     {
         let pass = pass();
-        let tries = |at: u64| (0..200).map(move |_try| pass.retry_in(testing::T0 + at)).collect::<Vec<_>>();
+        let tries =
+            |at: u64| (0..200).map(move |_try| pass.retry_in(testing::T0 + at)).collect::<Vec<_>>();
         let in_time = tries(WEEK_MS / 2);
         assert!(in_time.iter().all(|wait| (RETRY_MIN..RETRY_MAX).contains(wait)));
-        assert!(in_time.iter().max() > in_time.iter().min().map(|least| *least + RETRY_MIN).as_ref());
+        assert!(
+            in_time.iter().max() > in_time.iter().min().map(|least| *least + RETRY_MIN).as_ref()
+        );
     }
 
     #[test]

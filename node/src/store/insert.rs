@@ -285,7 +285,8 @@ fn keep_pass(
     let kept: Vec<(String, Vec<u8>)> = statement
         .query_map([realm], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let is_same = |old: &[u8]| Ticket::verify(old, &key).is_ok_and(|old| old.claims().account == account);
+    let is_same =
+        |old: &[u8]| Ticket::verify(old, &key).is_ok_and(|old| old.claims().account == account);
     for (login_name, _old) in kept.iter().filter(|(_login_name, old)| is_same(old)) {
         transaction.execute(
             "UPDATE memberships SET ticket = ?3, member = coalesce(?4, member)

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use lanyard_node::clock::Clock;
+use lanyard_node::desk::Desk;
 use lanyard_node::event::{ChatMessage, NodeEvent, PresenceReason, Status};
 use lanyard_node::node::{Node, NodeConfig, Page};
 use lanyard_protocol::cose::public_key;
@@ -105,16 +107,24 @@ pub(crate) struct Setup {
     pub(crate) policy: SignedPolicy,
     pub(crate) listen: SocketAddr,
     pub(crate) knows: Vec<PeerAddresses>,
+    pub(crate) desk: Option<Desk>,
+    /// What an earlier start has left.
+    pub(crate) dir: Option<TempDir>,
 }
 
 impl Setup {
     pub(crate) fn of(name: &str) -> Self {
         let policy = policy(|_policy| {});
-        Self { claims: claims(name), policy, listen: LOOPBACK, knows: Vec::new() }
+        let (claims, listen, knows) = (claims(name), LOOPBACK, Vec::new());
+        Self { claims, policy, listen, knows, desk: None, dir: None }
     }
 
-    pub(crate) fn authority(mut self) -> Self {
-        self.claims.role = Role::Authority;
+    pub(crate) fn authority(self) -> Self {
+        self.role(Role::Authority)
+    }
+
+    pub(crate) fn role(mut self, role: Role) -> Self {
+        self.claims.role = role;
         self
     }
 
@@ -135,7 +145,7 @@ impl Setup {
 
     /// Starts the node, and waits until it listens.
     pub(crate) async fn start(self) -> Honest {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = self.dir.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let peer = self.claims.peer;
         let config = NodeConfig {
             key: key(&self.claims.username),
@@ -145,15 +155,14 @@ impl Setup {
             database: dir.path().join("chat.db"),
             listen: vec![self.listen],
             candidates: self.knows,
-            desk: None,
+            desk: self.desk,
             profile: None,
         };
         let node = Node::start(config).unwrap();
         let events = node.events();
-        let mut honest =
-            Honest { node, peer, address: LOOPBACK, events, heard: Vec::new(), _dir: dir };
+        let mut honest = Honest { node, peer, address: LOOPBACK, events, heard: Vec::new(), dir };
         let listening = honest.sees("a listener", |status| !status.listen.is_empty()).await;
-        honest.address = socket_address(&listening.listen[0]);
+        honest.address = socket_address(&listening.listen[0].parse().unwrap());
         honest
     }
 }
@@ -163,8 +172,7 @@ pub(crate) async fn honest(name: &str) -> Honest {
     Setup::of(name).start().await
 }
 
-fn socket_address(multiaddr: &str) -> SocketAddr {
-    let address: Multiaddr = multiaddr.parse().unwrap();
+pub(crate) fn socket_address(address: &Multiaddr) -> SocketAddr {
     let mut parts = address.iter();
     match (parts.next(), parts.next()) {
         (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) => (ip, port).into(),
@@ -180,10 +188,21 @@ pub(crate) struct Honest {
     events: broadcast::Receiver<NodeEvent>,
     /// Every message event so far, own ones included.
     pub(crate) heard: Vec<ChatMessage>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Honest {
+    /// Its database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.path().join("chat.db")
+    }
+
+    /// Ends it, and leaves what it has stored.
+    pub(crate) async fn leave(self) -> TempDir {
+        self.node.quit().await;
+        self.dir
+    }
+
     pub(crate) fn status(&self) -> Status {
         Status::clone(&self.node.status().borrow())
     }

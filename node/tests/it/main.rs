@@ -8,6 +8,8 @@ mod cast;
 #[cfg(test)]
 mod crossing;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod forgery;
 #[cfg(test)]
 mod ghosts;
@@ -20,11 +22,19 @@ mod lying;
 #[cfg(test)]
 mod member;
 #[cfg(test)]
+mod million;
+#[cfg(test)]
+mod moderation;
+#[cfg(test)]
 mod outsider;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod rejects;
+#[cfg(test)]
+mod renewal;
+#[cfg(test)]
+mod repair;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{MessageId, PeerKey};
-use crate::sync::{AskTag, SyncReply, SyncRequest};
+use crate::sync::{AskTag, SyncReply, SyncRequest, parse_policy_number};
 use crate::time::Now;
 
 use super::{AskId, Engine, Output};
@@ -15,6 +15,8 @@ use super::{AskId, Engine, Output};
 pub(super) enum Asking {
     /// A newer policy.
     Policy,
+    /// The number of its policy.
+    PolicyNumber,
     /// A step of a round with that peer.
     Round {
         /// The round's name for it.
@@ -39,7 +41,7 @@ impl Asks {
         let of_peer = self.open.values().filter(|(of, _asking)| *of == peer);
         let ids = of_peer.filter_map(|(_peer, asking)| match asking {
             Asking::Round { ids, .. } => Some(ids.clone()),
-            Asking::Policy | Asking::Nothing => None,
+            Asking::Policy | Asking::PolicyNumber | Asking::Nothing => None,
         });
         ids.flatten().collect()
     }
@@ -65,6 +67,13 @@ impl Engine {
                     | None => None,
                 };
                 self.policy_fetched(peer, document, now);
+            }
+            Asking::PolicyNumber => {
+                if let Some(SyncReply::Ok(body)) = reply
+                    && let Ok(number) = parse_policy_number(&body)
+                {
+                    self.see_policy_number(peer, number, now);
+                }
             }
             Asking::Round { tag, ids } => self.round_answered(peer, tag, &ids, reply, now),
             Asking::Nothing => {}

@@ -101,6 +101,7 @@ impl Engine {
         if policy.rank() <= self.signed_policy.rank() {
             return;
         }
+        let announced = self.behind.as_ref().is_some_and(|behind| behind.rank >= policy.rank());
         let resettled = self.law.adopt_policy(Arc::new(policy.policy().clone()));
         self.signed_policy = policy.clone();
         self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
@@ -111,6 +112,19 @@ impl Engine {
         self.changed();
         self.judge_links_again(now);
         self.check_own_membership(now);
+        if !announced {
+            self.tell_policy_number();
+        }
+    }
+
+    /// Only the realm signs heads. Where gossip has brought none, as after a partition, the number goes from neighbour
+    /// to neighbour.
+    fn tell_policy_number(&mut self) {
+        let number = self.policy().number;
+        let neighbours: Vec<PeerKey> = self.neighbours().collect();
+        for peer in neighbours {
+            self.ask(peer, &SyncRequest::PolicyNumber(number), Asking::PolicyNumber);
+        }
     }
 
     /// Membership is lost only by what we have verified ourselves: a signed policy does.

@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::sync::{
     BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, TokenBucket, Window, answer_windows,
-    frames_to_bytes,
+    frames_to_bytes, policy_number_reply,
 };
 use crate::time::Now;
 
@@ -94,6 +94,10 @@ impl Engine {
     pub(super) fn asked(&mut self, request: RequestId, peer: PeerKey, bytes: &[u8], now: Now) {
         let reply = match SyncRequest::parse(bytes) {
             Ok(SyncRequest::PolicyGet(number)) => self.serve_policy(number),
+            Ok(SyncRequest::PolicyNumber(number)) => {
+                self.see_policy_number(peer, number, now);
+                policy_number_reply(self.policy().number)
+            }
             // The rendezvous' own node serves policies and nothing else: it holds no messages.
             Ok(_any) if self.is_authority() => SyncReply::Unsupported,
             Ok(SyncRequest::Reconcile { set, windows }) => {

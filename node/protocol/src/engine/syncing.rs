@@ -1,11 +1,11 @@
-//! The one repair: when a round of reconciliation runs, with whom, and what becomes of what it brings (design §7).
+//! The one repair: when a round of reconciliation runs, with whom, and what becomes of what it brings (R-111).
 //!
 //! ```text
 //!   fresh link · heal · hole in a session · slow peer · somebody who has more ──▶ the last 10 minutes, with that one
 //!   every 10 s ──▶ all windows, with a neighbour drawn by lot
 //! ```
 //!
-//! Each round begins with the orders, because they decide what becomes of the messages.
+//! Each round begins with the policy's number and the orders, because they decide what becomes of the messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -257,6 +257,8 @@ impl Engine {
             told_at: now.mono,
         };
         self.syncing.running.insert(peer, running);
+        let number = SyncRequest::PolicyNumber(self.policy().number);
+        self.ask(peer, &number, Asking::PolicyNumber);
         self.go_on(peer, now);
     }
 
@@ -322,7 +324,8 @@ impl Engine {
             self.syncing.caught_up = true;
         }
         let cut_short = !outcome.complete && outcome.brought > 0;
-        if (!self.syncing.caught_up && whole) || cut_short {
+        let behind = self.syncing.indexed && !self.syncing.caught_up;
+        if (behind && whole) || cut_short {
             self.want_round(peer, Reach::Full, false, now.mono);
         }
     }

@@ -3,10 +3,12 @@
 //! Nothing here has a socket or a clock: a [`harness::Peer`] is one engine and the time that the test gives it, and
 //! the test itself carries outputs from one to the other.
 
+mod delivering;
 mod gossiping;
 mod harness;
 mod linking;
 mod membership;
+mod ordering;
 mod policing;
 mod presence;
 mod sending;

@@ -1,4 +1,5 @@
-//! Which orders count, and which of them speaks last (PROTOCOL.md ).
+//! Which orders count (PROTOCOL.md R-122), which of them speaks last, which are settled, and which are
+//! reconciled.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,13 +32,13 @@ pub(super) enum Wire {
 }
 
 impl Sim {
-    pub(super) fn send(&mut self, from: usize, to: usize, wire: Wire) {
+    pub(super) fn send(&mut self, from: usize, to: usize, wire: &Wire) {
         let faults = self.setup.faults;
         let is_gossip = matches!(wire, Wire::Gossip { .. });
         if is_gossip && self.below(1_000) < faults.loss_permille {
             return;
         }
-        if let Wire::Ask { ask, .. } = &wire {
+        if let Wire::Ask { ask, .. } = wire {
             let none = Wire::Reply { ask: *ask, bytes: None };
             let failed = Event::Arrive { to: from, from: to, wire: none };
             self.schedule(ASK_TIMEOUT, failed);

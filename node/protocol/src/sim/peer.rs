@@ -13,6 +13,7 @@ use crate::engine::{
 };
 use crate::hello::Hello;
 use crate::ids::{MessageId, PeerKey, Role};
+use crate::law::Author;
 use crate::message::{Acceptance, Content, VerifiedMessage};
 use crate::policy::{LOBBY, SignedPolicy};
 use crate::testing;
@@ -27,7 +28,6 @@ const ROLES_EVERY: usize = 20;
 
 #[derive(Debug)]
 pub(super) struct Peer {
-    number: usize,
     key: SigningKey,
     ticket: Arc<Ticket>,
     skew_ms: i64,
@@ -63,7 +63,6 @@ impl Peer {
             _ => Role::Member,
         };
         Self {
-            number,
             ticket: Arc::new(Ticket::issue(claims, &testing::key(1))),
             key,
             skew_ms,
@@ -180,7 +179,9 @@ impl Peer {
                     self.sent.push((Some(peer), wire));
                 }
             }
-            Output::Publish { topic, bytes, message } => return self.publish(topic, bytes, message),
+            Output::Publish { topic, bytes, message } => {
+                return self.publish(topic, bytes, message);
+            }
             Output::Close(LinkId(id)) => {
                 let ends = self.links.values().find(|(link, _a, _b)| *link == id);
                 self.closed.extend(ends.map(|(_id, a, b)| (*a, *b)));
@@ -277,6 +278,13 @@ impl Peer {
 
     pub(super) fn hello(&self, now: Now) -> Option<Hello> {
         Some(self.engine.as_ref()?.view().hello_at(now))
+    }
+
+    /// Whether another peer is a member, as far as this one knows.
+    pub(super) fn admits(&self, other: &Self, now: Now) -> bool {
+        let author = Author::of(&other.ticket);
+        let banned = |engine: &Engine| engine.rules().ban_at(&author, now.wall_ms).is_some();
+        !self.engine.as_ref().is_some_and(banned)
     }
 
     pub(super) fn key(&self) -> PeerKey {

@@ -1,4 +1,4 @@
-//! Requests `[op, body]` and replies `[code, body]` (PROTOCOL.md ).
+//! Requests `[op, body]` and replies `[code, body]` (PROTOCOL.md ).
 
 use serde_bytes::{ByteBuf, Bytes};
 
@@ -17,6 +17,7 @@ const OP_POLICY_GET: u16 = 1;
 const OP_RECONCILE: u16 = 2;
 const OP_GET: u16 = 3;
 const OP_HELD: u16 = 4;
+const OP_POLICY_NUMBER: u16 = 5;
 const OK: u16 = 0;
 const UNSUPPORTED: u16 = 1;
 const NOT_FOUND: u16 = 2;
@@ -86,6 +87,8 @@ pub enum SyncRequest {
         /// First and last number of each range, ascending and disjoint; at most 64.
         ranges: Vec<(u64, u64)>,
     },
+    /// The number of the asker's policy; answered with that of the asked one's, as [`policy_number_reply`] writes it.
+    PolicyNumber(u64),
     /// An operation of a later version.
     Unknown(u16),
 }
@@ -121,6 +124,7 @@ impl SyncRequest {
                 (OP_GET, wire::encode(&(set.number(), Bytes::new(&ids))))
             }
             Self::Held { session, ranges } => (OP_HELD, wire::encode(&(session, ranges))),
+            Self::PolicyNumber(number) => (OP_POLICY_NUMBER, wire::encode(number)),
             Self::Unknown(op) => (*op, Vec::new()),
         };
         wire::encode(&(op, ByteBuf::from(body)))
@@ -137,9 +141,26 @@ impl SyncRequest {
             OP_RECONCILE => parse_reconcile(&body),
             OP_GET => parse_get(&body),
             OP_HELD => parse_held(&body),
+            OP_POLICY_NUMBER => {
+                Ok(Self::PolicyNumber(wire::decode(&body, SYNC_REQUEST_BYTES_MAX)?))
+            }
             unknown => Ok(Self::Unknown(unknown)),
         }
     }
+}
+
+/// The answer to [`SyncRequest::PolicyNumber`].
+#[must_use]
+pub fn policy_number_reply(number: u64) -> SyncReply {
+    SyncReply::Ok(wire::encode(&number))
+}
+
+/// Reads the body of the answer to [`SyncRequest::PolicyNumber`].
+///
+/// # Errors
+/// [`DecodeError`] if it is no number.
+pub fn parse_policy_number(body: &[u8]) -> Result<u64, DecodeError> {
+    wire::decode(body, SYNC_REQUEST_BYTES_MAX)
 }
 
 fn parse_reconcile(body: &[u8]) -> Result<SyncRequest, DecodeError> {

@@ -16,3 +16,5 @@ mod model;
 mod objects;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod simulation;

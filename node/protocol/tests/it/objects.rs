@@ -11,6 +11,7 @@ use lanyard_protocol::login::{
     ChangePassword, Denial, DenialCode, Grant, Login, PeerAddresses, Renew, Reply, Request,
 };
 use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
+use lanyard_protocol::order::{OrderKind, SignedOrder};
 use lanyard_protocol::policy::{
     LOBBY, Policy, PostRule, RoomRules, SanctionKind, Settlement, SettlementVerdict, SignedPolicy,
 };
@@ -70,6 +71,10 @@ pub(crate) fn message() -> AdmittedMessage {
         text: "hello, سلام".to_owned(),
     };
     testing::admitted(VerifiedMessage::author(content, Arc::new(ticket()), &alice()).unwrap())
+}
+
+pub(crate) fn order() -> SignedOrder {
+    testing::order(OrderKind::Mute, "bob", T0 + 5, T0 + 600_005)
 }
 
 pub(crate) fn presence() -> SignedPresence {
@@ -146,6 +151,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("policy-head", "R-55: the head of that policy", signed_policy().sign_head(&realm())),
         ("message", "R-40: a text, as the pair on gossip", message().to_gossip()),
         ("presence", "R-70: a presence, as the pair on gossip", presence().pair.to_vec()),
+        ("order", "R-120: a moderator's order, as the pair on gossip", order().to_gossip()),
         ("hello", "R-80: a Hello frame", hello().to_frame()),
         ("verdict-accepted", "R-82: the verdict Accepted", plain(VerdictCode::Accepted)),
         ("verdict-superseded", "R-88: Superseded with its proof", superseded().to_frame()),

@@ -1,0 +1,258 @@
+//! What becomes of messages after gossip: direct or mesh, pace, receipts, holes, and what neighbours are asked for.
+
+use super::harness::{
+    Peer, config_of, hello_of, key_of, millis, published, said, seconds, stored_texts, text_by,
+    verdict,
+};
+use crate::engine::{AskId, Event, Input, LinkId, Output, Progress, RequestId, StoredPair, Topic};
+use crate::ids::{MessageId, PeerKey};
+use crate::limits::{OWN_MESSAGES_BURST, RECEIPTS_EVERY, ROUND_EVERY, STATES_EVERY};
+use crate::message::{Acceptance, Content, SignedMessage, VerifiedMessage};
+use crate::sync::{Batch, BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, frames_to_bytes};
+use crate::testing::{self, T0};
+use crate::wire::Pair;
+
+fn asked(outputs: &[Output]) -> Vec<(PeerKey, AskId, SyncRequest)> {
+    let ask_of = |output: &Output| match output {
+        Output::Ask { peer, ask, bytes } => Some((*peer, *ask, SyncRequest::parse(bytes).unwrap())),
+        _other => None,
+    };
+    outputs.iter().filter_map(ask_of).collect()
+}
+
+fn reply(peer: &mut Peer, ask: AskId, body: Vec<u8>) -> Vec<Output> {
+    let bytes = Some(SyncReply::Ok(body).to_bytes());
+    peer.feed(Input::Answered { ask, bytes })
+}
+
+/// A peer that answers rounds from this set: everything that is asked of it is answered until nothing is asked.
+fn serve(peer: &mut Peer, mut outputs: Vec<Output>, messages: &[VerifiedMessage]) -> Vec<Output> {
+    let mut all = Vec::new();
+    loop {
+        let requests = asked(&outputs);
+        all.append(&mut outputs);
+        if requests.is_empty() {
+            return all;
+        }
+        for (_peer, ask, request) in requests {
+            let body = match request {
+                SyncRequest::Reconcile { set, windows } => {
+                    let frames: Vec<_> = windows
+                        .iter()
+                        .map(|window| {
+                            let inside = messages.iter().filter(|message| {
+                                set == SetName::Messages
+                                    && (window.since..window.until)
+                                        .contains(&message.content().sent_at)
+                            });
+                            let items = ItemSet::new(
+                                inside.map(|message| (message.content().sent_at, message.id())),
+                            );
+                            items.respond(&window.frame, 60_000).unwrap()
+                        })
+                        .collect();
+                    frames_to_bytes(&frames)
+                }
+                SyncRequest::Get { ids, .. } => {
+                    let mut batch = BatchBuilder::default();
+                    for message in messages.iter().filter(|message| ids.contains(&message.id())) {
+                        assert!(batch.push(message.ticket().as_bytes(), message.as_bytes()));
+                    }
+                    batch.finish().to_bytes()
+                }
+                _other => crate::wire::encode(&0u64),
+            };
+            outputs.extend(reply(peer, ask, body));
+        }
+    }
+}
+
+fn message(number: u8, seq: u64, sent_at: u64) -> VerifiedMessage {
+    let content =
+        Content { room: "lobby".into(), session: 7, seq, sent_at, text: format!("number {seq}") };
+    let ticket = super::harness::ticket_of(number, |_claims| {});
+    VerifiedMessage::author(content, std::sync::Arc::new(ticket), &testing::key(number)).unwrap()
+}
+
+#[test]
+fn r31_direct_when_everybody_is_a_neighbour_and_mesh_when_not() {
+    let mut peer = Peer::new(2);
+    assert_eq!(peer.engine.topic_for_messages(), Topic::Mesh, "nobody is there");
+    peer.link(1, 3);
+    assert_eq!(peer.engine.topic_for_messages(), Topic::Direct);
+    peer.link_with(2, 4, hello_of(4));
+    assert_eq!(peer.engine.topic_for_messages(), Topic::Mesh, "one has not subscribed yet");
+    peer.subscribe(4);
+    assert_eq!(peer.engine.topic_for_messages(), Topic::Direct);
+    peer.feed(Input::Unpublished([key_of(4)].into()));
+    assert_eq!(peer.engine.topic_for_messages(), Topic::Mesh, "gossipsub skips one");
+    peer.feed(Input::Unpublished(std::collections::BTreeSet::new()));
+    peer.feed(Input::LinkDown(LinkId(2)));
+    assert_eq!(peer.engine.topic_for_messages(), Topic::Direct, "who is gone is not waited for");
+    let elsewhere = super::harness::presence_by(4, super::harness::BOOT, 9, T0 + 1_000);
+    peer.advance(seconds(1));
+    peer.gossip(3, Topic::Control, &elsewhere);
+    assert_eq!(peer.engine.topic_for_messages(), Topic::Mesh, "others still see it");
+}
+
+#[test]
+fn r46_own_messages_leave_at_a_pace() {
+    let mut config = config_of(2);
+    let mut free = testing::policy(&testing::key(1));
+    free.rules[0].per_minute = 0;
+    config.policy = crate::policy::SignedPolicy::sign(free, &testing::key(1)).unwrap();
+    let (mut peer, _outputs) = Peer::start(config);
+    peer.link(1, 3);
+    let mut left = 0;
+    for request in 0..OWN_MESSAGES_BURST + 50 {
+        let mut outputs = peer.send(request, "x");
+        outputs.extend(peer.feed(Input::OwnStored { request, result: Ok(()) }));
+        left += said(&outputs).len() as u64;
+    }
+    assert_eq!(left, OWN_MESSAGES_BURST);
+    let later = said(&peer.advance(millis(50))).len() as u64;
+    assert!((20..=26).contains(&later), "500 a second are {later} in 50 ms");
+    assert_eq!(
+        left + later + said(&peer.advance(seconds(1))).len() as u64,
+        OWN_MESSAGES_BURST + 50
+    );
+}
+
+#[test]
+fn r108_authors_are_told_what_is_held_and_count_who_holds_it() {
+    let mut reader = Peer::new(2);
+    reader.link(1, 3);
+    for seq in [0, 1, 3] {
+        let bytes = message(3, seq, T0 + seq).to_gossip();
+        assert_eq!(verdict(&reader.gossip(3, Topic::Direct, &bytes)), Acceptance::Accept);
+    }
+    let told = asked(&reader.advance(RECEIPTS_EVERY));
+    let held = SyncRequest::Held { session: 7, ranges: vec![(0, 1), (3, 3)] };
+    assert!(told.iter().any(|(peer, _ask, request)| *peer == key_of(3) && *request == held));
+
+    let mut author = Peer::new(2);
+    author.link(1, 3);
+    author.link(2, 4);
+    let (first, _outputs) = author.say(1, "one");
+    author.say(2, "two");
+    let held = SyncRequest::Held { session: 2, ranges: vec![(0, u64::MAX)] };
+    let mut outputs = Vec::new();
+    for number in [3, 3, 4] {
+        let (request, peer) = (RequestId(u64::from(number)), key_of(number));
+        outputs.extend(author.feed(Input::Asked { request, peer, bytes: held.to_bytes() }));
+    }
+    outputs.extend(author.advance(STATES_EVERY));
+    let id = SignedMessage::parse(&first).unwrap().id();
+    let states: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Event(Event::State { id: of, state }) if *of == id => Some(*state),
+            _other => None,
+        })
+        .collect();
+    // Whoever says it twice counts once, and what a peer claims beyond the session does not count.
+    assert_eq!(states.last(), Some(&Progress::Stored { by: 2, of: 2 }), "{states:?}");
+}
+
+#[test]
+fn r111_a_fresh_link_brings_what_was_missed_and_the_law_judges_it() {
+    let mut peer = Peer::new(2);
+    let theirs = [message(3, 0, T0 - 5_000), message(3, 1, T0 - 4_000), message(4, 0, T0 - 3_000)];
+    peer.link(1, 3);
+    let outputs = peer.advance(millis(1));
+    let outputs = serve(&mut peer, outputs, &theirs);
+    assert_eq!(stored_texts(&outputs).len(), 3);
+    assert_eq!(peer.engine.law().set().len(), 3);
+    // Gossip may bring them again: they are held.
+    assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &theirs[0].to_gossip())), Acceptance::Ignore);
+}
+
+#[test]
+fn r111_a_hole_in_a_session_is_filled_and_what_is_only_late_is_not_asked_for() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 3);
+    for _turn in 0..3 {
+        let outputs = peer.advance(seconds(1));
+        serve(&mut peer, outputs, &[]);
+    }
+    let now = T0 + 3_000;
+    let theirs: Vec<_> = (0..3).map(|seq| message(3, seq, now + seq)).collect();
+    peer.gossip(3, Topic::Mesh, &theirs[0].to_gossip());
+    peer.gossip(3, Topic::Mesh, &theirs[2].to_gossip());
+    peer.gossip(3, Topic::Mesh, &theirs[1].to_gossip());
+    let reconciles = |outputs: &[Output]| {
+        asked(outputs)
+            .iter()
+            .any(|(_, _, request)| matches!(request, SyncRequest::Reconcile { .. }))
+    };
+    assert!(!reconciles(&peer.advance(seconds(2))), "it was only late");
+    let missed = message(3, 3, now + 3);
+    let after = message(3, 4, now + 4);
+    peer.gossip(3, Topic::Mesh, &after.to_gossip());
+    let outputs = peer.advance(seconds(2));
+    assert!(reconciles(&outputs));
+    let all = [theirs, vec![missed.clone(), after]].concat();
+    let outputs = serve(&mut peer, outputs, &all);
+    assert_eq!(stored_texts(&outputs), [missed.content().text.clone()]);
+}
+
+#[test]
+fn r109_gets_are_served_from_the_store_within_a_budget() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 3);
+    let (ours, _outputs) = peer.say(1, "kept");
+    let id = SignedMessage::parse(&ours).unwrap().id();
+    let get = SyncRequest::Get { set: SetName::Messages, ids: vec![id, MessageId([9; 32])] };
+    let (request, bytes) = (RequestId(5), get.to_bytes());
+    let outputs = peer.feed(Input::Asked { request, peer: key_of(3), bytes: bytes.clone() });
+    assert!(
+        outputs.iter().any(|output| matches!(output, Output::Load { ids, .. } if ids.len() == 2))
+    );
+    let Pair { ticket, object } = Pair::parse(&ours, 16_384).unwrap();
+    let stored = StoredPair { ticket: ticket.to_vec(), object: object.to_vec() };
+    let outputs = peer.feed(Input::Loaded { request, pairs: vec![(id, stored)] });
+    let [
+        Output::Event(Event::State { state: Progress::Sent, .. }),
+        ..,
+        Output::Answer { bytes: answer, .. },
+    ] = &outputs[..]
+    else {
+        panic!("fetched is sent, and answered: {outputs:?}");
+    };
+    let Ok(SyncReply::Ok(body)) = SyncReply::parse(answer) else { panic!("no batch") };
+    assert_eq!(Batch::parse(&body).unwrap().len(), 1);
+
+    // Who asks without end is told "later".
+    let mut later = 0;
+    for n in 0..100 {
+        let request = RequestId(100 + n);
+        let outputs = peer.feed(Input::Asked { request, peer: key_of(3), bytes: bytes.clone() });
+        let told = |output: &Output| matches!(output, Output::Answer { bytes, .. } if SyncReply::parse(bytes) == Ok(SyncReply::Later));
+        later += usize::from(outputs.iter().any(told));
+    }
+    assert_eq!(later, 98, "two are on their way, and the rest waits");
+}
+
+#[test]
+fn r110_a_higher_policy_number_is_fetched_from_who_tells_it() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 3);
+    let bytes = SyncRequest::PolicyNumber(5).to_bytes();
+    let outputs = peer.feed(Input::Asked { request: RequestId(1), peer: key_of(3), bytes });
+    assert_eq!(super::harness::fetched(&outputs), [(key_of(3), 5)]);
+    let routine = peer.advance(ROUND_EVERY * 2);
+    assert!(asked(&routine).iter().any(|(_, _, request)| *request == SyncRequest::PolicyNumber(1)));
+    assert!(published(&routine, Topic::Mesh).is_empty());
+}
+
+#[test]
+fn r48_a_message_that_could_not_be_stored_is_taken_again() {
+    let mut peer = Peer::new(2);
+    peer.link(1, 3);
+    let bytes = text_by(3, "again", T0);
+    let id = SignedMessage::parse(&bytes).unwrap().id();
+    assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &bytes)), Acceptance::Accept);
+    peer.feed(Input::NotStored { sent_at: T0, message: id });
+    assert_eq!(peer.engine.law().set().len(), 0);
+    assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &bytes)), Acceptance::Accept);
+}

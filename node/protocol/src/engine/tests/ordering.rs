@@ -1,0 +1,189 @@
+//! Moderators' orders: given, refused with a reason, obeyed, contradicted, lifted and settled.
+
+use super::harness::{
+    Peer, closed, config_of, ended, key_of, policy, published, seconds, text_by, ticket_of, verdict,
+};
+use crate::engine::{EndReason, Event, Input, NewOrder, OrderRefused, Output, Topic};
+use crate::ids::{AccountId, Role};
+use crate::law::Maker;
+use crate::limits::{ORDER_MS_MAX, ORDERS_PER_MINUTE};
+use crate::message::Acceptance;
+use crate::order::{OrderKind, SignedOrder};
+use crate::policy::{Settlement, SettlementVerdict};
+use crate::testing::{self, T0, WEEK_S};
+
+fn account(number: u8) -> AccountId {
+    testing::account(&format!("user{number}"))
+}
+
+fn moderator(number: u8) -> Peer {
+    let mut config = config_of(number);
+    config.ticket = ticket_of(number, |claims| claims.role = Role::Moderator);
+    let (mut peer, _outputs) = Peer::start(config);
+    peer.link(1, 3);
+    peer.link(2, 4);
+    peer
+}
+
+fn give(peer: &mut Peer, kind: OrderKind, on: u8, for_ms: Option<u64>) -> Vec<Output> {
+    let order = NewOrder { kind, account: account(on), for_ms, reason: "loud".into() };
+    peer.feed(Input::Order { request: 9, order })
+}
+
+fn refusal(outputs: &[Output]) -> Option<OrderRefused> {
+    outputs.iter().find_map(|output| match output {
+        Output::Event(Event::Ordered { request: 9, result: Err(refused) }) => Some(refused.clone()),
+        _other => None,
+    })
+}
+
+fn ordered(outputs: &[Output]) -> Vec<SignedOrder> {
+    let order_of = |output: &Output| match output {
+        Output::StoreOrder(order) => Some((**order).clone()),
+        _other => None,
+    };
+    outputs.iter().filter_map(order_of).collect()
+}
+
+#[test]
+fn r122_a_mute_by_a_moderator_is_kept_published_and_obeyed() {
+    let mut judge = moderator(2);
+    let outputs = give(&mut judge, OrderKind::Mute, 4, Some(600_000));
+    assert_eq!(refusal(&outputs), None);
+    assert_eq!(ordered(&outputs).len(), 1);
+    let bytes = published(&outputs, Topic::Control).pop().unwrap();
+
+    let mut other = Peer::new(5);
+    other.link(1, 2);
+    assert_eq!(verdict(&other.gossip(2, Topic::Control, &bytes)), Acceptance::Accept);
+    assert_eq!(verdict(&other.gossip(2, Topic::Control, &bytes)), Acceptance::Ignore);
+    let said = text_by(4, "still here", T0);
+    assert_eq!(verdict(&other.gossip(2, Topic::Mesh, &said)), Acceptance::Ignore);
+    assert_eq!(verdict(&other.gossip(2, Topic::Mesh, &text_by(3, "hi", T0))), Acceptance::Accept);
+}
+
+#[test]
+fn r122_a_ban_closes_links_and_ends_the_banned() {
+    let mut judge = moderator(2);
+    let outputs = give(&mut judge, OrderKind::Ban, 4, None);
+    let bytes = published(&outputs, Topic::Control).pop().unwrap();
+    assert_eq!(closed(&judge.advance(seconds(1))), [2]);
+    let mut banned = Peer::new(4);
+    banned.link(1, 2);
+    let reason = EndReason::Banned {
+        reason: "loud".into(),
+        by: Maker::Moderator("user2".into()),
+        until: Some(T0 + ORDER_MS_MAX),
+    };
+    assert_eq!(ended(&banned.gossip(2, Topic::Control, &bytes)), [reason]);
+}
+
+#[test]
+fn r122_what_may_not_be_ordered_is_refused_with_its_reason_and_leaves_no_trace() {
+    let mut member = Peer::new(2);
+    let refused = give(&mut member, OrderKind::Mute, 4, None);
+    assert_eq!(refusal(&refused), Some(OrderRefused::NotAModerator));
+
+    let mut judge = moderator(2);
+    let day_and_more = give(&mut judge, OrderKind::Ban, 4, Some(ORDER_MS_MAX + 1));
+    assert_eq!(refusal(&day_and_more), Some(OrderRefused::TooLong));
+    let oneself = give(&mut judge, OrderKind::Ban, 2, None);
+    assert_eq!(refusal(&oneself), Some(OrderRefused::Oneself));
+    let nothing = give(&mut judge, OrderKind::Lift, 4, None);
+    assert_eq!(refusal(&nothing), Some(OrderRefused::NothingToLift));
+    let hello = crate::hello::Hello {
+        ticket: ticket_of(6, |claims| claims.role = Role::Admin).as_bytes().to_vec(),
+        ..super::harness::hello_of(6)
+    };
+    judge.link_with(6, 6, hello);
+    let above = give(&mut judge, OrderKind::Mute, 6, None);
+    assert_eq!(refusal(&above), Some(OrderRefused::AboveOrders));
+    let order = NewOrder {
+        kind: OrderKind::Mute,
+        account: account(4),
+        for_ms: None,
+        reason: "x".repeat(201),
+    };
+    let wordy = judge.feed(Input::Order { request: 9, order });
+    assert_eq!(refusal(&wordy), Some(OrderRefused::Reason { bytes: 201, max: 200 }));
+    for outputs in [refused, day_and_more, oneself, nothing, above, wordy] {
+        assert!(ordered(&outputs).is_empty() && published(&outputs, Topic::Control).is_empty());
+    }
+    judge.advance(seconds(WEEK_S));
+    let late = give(&mut judge, OrderKind::Mute, 4, None);
+    assert_eq!(refusal(&late), Some(OrderRefused::Expired));
+}
+
+#[test]
+fn r122_the_eleventh_order_in_a_minute_has_no_effect() {
+    let mut judge = moderator(2);
+    for number in 0..ORDERS_PER_MINUTE {
+        judge.advance(seconds(1));
+        let outputs = give(&mut judge, OrderKind::Mute, 4, Some(1_000));
+        assert_eq!(refusal(&outputs), None, "{number}");
+    }
+    judge.advance(seconds(1));
+    let outputs = give(&mut judge, OrderKind::Mute, 4, Some(1_000));
+    assert_eq!(refusal(&outputs), Some(OrderRefused::TooMany));
+    judge.advance(seconds(60));
+    assert_eq!(refusal(&give(&mut judge, OrderKind::Mute, 4, Some(1_000))), None);
+}
+
+#[test]
+fn r123_two_moderators_who_contradict_each_other_are_settled_alike_everywhere() {
+    let order = |kind, from| testing::order(kind, "user4", from, from + 60_000).to_gossip();
+    let mute = order(OrderKind::Mute, T0);
+    let lift = order(OrderKind::Lift, T0 + 1);
+    for orders in [[&mute, &lift], [&lift, &mute]] {
+        let mut peer = Peer::new(5);
+        peer.link(1, 3);
+        for bytes in orders {
+            assert_eq!(verdict(&peer.gossip(3, Topic::Control, bytes)), Acceptance::Accept);
+        }
+        let said = peer.gossip(3, Topic::Mesh, &text_by(4, "lifted", T0 + 2));
+        assert_eq!(verdict(&said), Acceptance::Accept);
+    }
+}
+
+#[test]
+fn r124_a_refused_order_is_as_if_it_had_never_been() {
+    let mut peer = Peer::new(5);
+    peer.link(1, 3);
+    assert_eq!(
+        verdict(&peer.gossip(3, Topic::Mesh, &text_by(4, "before", T0 + 5))),
+        Acceptance::Accept
+    );
+    let order = testing::order(OrderKind::Mute, "user4", T0, T0 + 60_000);
+    let condemned = peer.gossip(3, Topic::Control, &order.to_gossip());
+    let resettled = |outputs: &[Output]| {
+        outputs.iter().find_map(|output| match output {
+            Output::Resettle(resettled) => {
+                Some((resettled.condemned.len(), resettled.restored.len()))
+            }
+            _other => None,
+        })
+    };
+    assert_eq!(resettled(&condemned), Some((1, 0)));
+    assert_eq!(peer.engine.law().set().len(), 0);
+    let settled = policy(2, |policy| {
+        let verdict = SettlementVerdict::Refused;
+        policy.settled = vec![Settlement { order: order.order().order, verdict }];
+    });
+    let restored = peer.answer_policy(3, Some(settled.as_bytes().to_vec()));
+    assert_eq!(resettled(&restored), Some((0, 1)));
+    assert_eq!(peer.engine.law().set().len(), 1);
+}
+
+#[test]
+fn r126_the_login_node_hears_of_orders_when_it_comes_back() {
+    let mut peer = Peer::new(5);
+    peer.link(1, 3);
+    let order = testing::order(OrderKind::Mute, "user4", T0, T0 + 60_000).to_gossip();
+    peer.gossip(3, Topic::Control, &order);
+    let ticket = ticket_of(7, |claims| claims.role = Role::Authority);
+    let hello =
+        crate::hello::Hello { ticket: ticket.as_bytes().to_vec(), ..super::harness::hello_of(7) };
+    peer.link_with(7, 7, hello);
+    assert!(published(&peer.subscribe(7), Topic::Control).contains(&order));
+    assert!(peer.engine.hears(key_of(7), Topic::Control));
+}

@@ -1,0 +1,242 @@
+//! Whole realms in a box: loss, doubles, overtaking, partitions, restarts, liars; and one set at the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanyard_protocol::engine::Topic;
+use lanyard_protocol::ids::Role;
+use lanyard_protocol::message::{Content, VerifiedMessage};
+use lanyard_protocol::order::{Order, OrderKind, SignedOrder};
+use lanyard_protocol::policy::{Policy, Rules, SanctionKind, SignedPolicy};
+use lanyard_protocol::sim::{Faults, Setup, Sim};
+use lanyard_protocol::testing::{self, T0};
+use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::wire::Pair;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+const FAULTS: Faults =
+    Faults { loss_permille: 50, duplicate_permille: 50, latency_min_ms: 1, latency_spread_ms: 80 };
+
+/// A hundred in the suite, a thousand in the soak; any number to look into something.
+fn peers() -> usize {
+    let soak = std::env::var_os("LANYARD_SOAK").map_or(60, |_set| 1_000);
+    std::env::var("LANYARD_SIM_PEERS").map_or(soak, |peers| peers.parse().unwrap())
+}
+
+/// The seed of a run that failed is given back to see it fail again.
+fn seed(default: u64) -> u64 {
+    let seed = std::env::var("LANYARD_SIM_SEED").map_or(default, |seed| seed.parse().unwrap());
+    println!("LANYARD_SIM_SEED={seed}");
+    seed
+}
+
+fn signed(number: u64, change: impl FnOnce(&mut Policy)) -> SignedPolicy {
+    let mut policy = testing::policy(&testing::key(1));
+    policy.number = number;
+    policy.rules[0] = Rules { per_minute: 12, guest_per_minute: 6, ..policy.rules[0] };
+    policy.rules[0].max_text_bytes = 200;
+    change(&mut policy);
+    SignedPolicy::sign(policy, &testing::key(1)).unwrap()
+}
+
+fn setup(peers: usize, seed: u64) -> Setup {
+    Setup {
+        peers,
+        degree: 8,
+        seed,
+        faults: FAULTS,
+        skew_ms: 15_000,
+        policy: signed(1, |_policy| {}),
+    }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Texts by peers drawn by lot, a little apart.
+fn chatter(sim: &mut Sim, lots: &mut ChaCha8Rng, peers: usize, texts: usize) {
+    for n in 0..texts {
+        let who = usize::try_from(lots.next_u64() % peers as u64).unwrap();
+        sim.say(who, &format!("text {n}"));
+        sim.run(Duration::from_millis(20 + lots.next_u64() % 300));
+    }
+}
+
+fn settle(sim: &mut Sim, within: Duration) {
+    let end = sim.elapsed() + within;
+    while sim.elapsed() < end && !sim.different().is_empty() {
+        sim.run(seconds(5));
+    }
+    let different: Vec<_> = sim.different().into_iter().map(|peer| sim.describe(peer)).collect();
+    assert!(different.is_empty(), "{different:#?}");
+}
+
+/// Everything that a modified program can put on gossip, from peer 3 to its neighbours.
+fn lie(sim: &mut Sim) {
+    let say = |sim: &mut Sim, change: &dyn Fn(&mut Content)| {
+        let message = sim.forge(3, |content| change(content)).unwrap();
+        sim.inject(3, Topic::Mesh, &message.to_gossip());
+        // The same on the other topic is another message to gossip.
+        sim.inject(3, Topic::Direct, &message.to_gossip());
+    };
+    say(sim, &|content| content.sent_at -= 700_000);
+    say(sim, &|content| content.sent_at += 200_000);
+    say(sim, &|content| content.sent_at = T0 - 400_000);
+    say(sim, &|content| content.room = "nowhere".into());
+    say(sim, &|content| content.text = "x".repeat(201));
+    for n in 0..20 {
+        say(sim, &|content| content.seq = n);
+    }
+    // The same number, another text: both stay.
+    say(sim, &|content| content.text = "one".into());
+    say(sim, &|content| content.text = "other".into());
+    // What a forwarder must have seen. Three of these and a link is closed, so each liar tells two.
+    let fresh =
+        |sim: &Sim, text: &str| sim.forge(10, |content| content.text = text.into()).unwrap();
+    let pair =
+        |ticket: &Ticket, object: &[u8]| Pair { ticket: ticket.as_bytes(), object }.to_bytes();
+    let ticket = testing::ticket(&testing::key(1), &testing::key(77), "somebody");
+    let foreign = testing::ticket(&testing::key(9), &testing::key(77), "somebody");
+    sim.inject(10, Topic::Mesh, b"rubbish");
+    sim.inject(10, Topic::Control, &fresh(sim, "misplaced").to_gossip());
+    sim.inject(11, Topic::Mesh, &pair(&ticket, fresh(sim, "stolen").as_bytes()));
+    let mut flipped = fresh(sim, "flipped").to_gossip();
+    *flipped.last_mut().unwrap() ^= 1;
+    sim.inject(11, Topic::Mesh, &flipped);
+    let mut claims = testing::claims(&testing::key(1), &testing::key(77), "rendezvous");
+    claims.role = Role::Authority;
+    let authority = Arc::new(Ticket::issue(claims, &testing::key(1)));
+    let content = fresh(sim, "spoken by the login node").content().clone();
+    let spoken = VerifiedMessage::author(content, authority, &testing::key(77)).unwrap();
+    sim.inject(12, Topic::Mesh, &spoken.to_gossip());
+    sim.inject(12, Topic::Mesh, &of_a_later_version(&fresh(sim, "later").to_gossip()));
+    sim.inject(12, Topic::Mesh, &pair(&foreign, fresh(sim, "foreign").as_bytes()));
+    sim.run(seconds(5));
+}
+
+/// The same bytes with a `typ` that nobody knows yet.
+fn of_a_later_version(bytes: &[u8]) -> Vec<u8> {
+    let known = b"lanyard-message+cose";
+    let at = bytes.windows(known.len()).position(|part| part == known).unwrap();
+    let mut later = bytes.to_vec();
+    later[at..at + known.len()].copy_from_slice(b"lanyard-massage+cose");
+    later
+}
+
+fn order(kind: OrderKind, on: usize, number: u8, from: u64) -> SignedOrder {
+    let key = testing::key(42);
+    let mut claims = testing::claims(&testing::key(1), &key, "judge");
+    claims.role = Role::Moderator;
+    let ticket = Arc::new(Ticket::issue(claims, &testing::key(1)));
+    let order = Order {
+        realm: ticket.claims().realm,
+        ticket: ticket.hash(),
+        order: [number; 16],
+        kind,
+        sub: testing::account(&format!("user{on}")),
+        from,
+        until: from + 3_600_000,
+        reason: "loud".into(),
+        policy: 1,
+    };
+    SignedOrder::author(order, ticket, &key).unwrap()
+}
+
+/// A lively day: chatter through loss, liars, a partition with contradicting orders, policies, restarts.
+fn a_day(peers: usize, seed: u64) -> Sim {
+    let mut lots = ChaCha8Rng::seed_from_u64(seed ^ 1);
+    let mut sim = Sim::new(setup(peers, seed));
+    sim.run(seconds(10));
+    chatter(&mut sim, &mut lots, peers, 60);
+    lie(&mut sim);
+    sim.partition(|number| number % 2);
+    let now = T0 + u64::try_from(sim.elapsed().as_millis()).unwrap();
+    sim.order(0, &order(OrderKind::Mute, 5, 1, now - 20_000));
+    sim.order(1, &order(OrderKind::Lift, 5, 2, now - 10_000));
+    sim.order(1, &order(OrderKind::Ban, 6, 3, now - 30_000));
+    chatter(&mut sim, &mut lots, peers, 60);
+    let banned = testing::account("user7");
+    let ban = signed(2, |policy| {
+        policy.sanctions.push(testing::sanction(SanctionKind::Mute, banned, now - 40_000, None));
+    });
+    sim.publish(0, &ban);
+    chatter(&mut sim, &mut lots, peers, 20);
+    // The muted one has a program that does not care.
+    let muted = sim.forge(7, |_content| {}).unwrap();
+    sim.inject(7, Topic::Mesh, &muted.to_gossip());
+    sim.partition(|_number| 0);
+    for number in [4, 8, 9] {
+        sim.restart(number);
+    }
+    chatter(&mut sim, &mut lots, peers, 40);
+    sim
+}
+
+#[test]
+fn r48_a_hundred_engines_come_to_one_set_through_loss_partition_liars_and_restarts() {
+    let mut sim = a_day(peers(), seed(1));
+    settle(&mut sim, seconds(240));
+    let refused = sim.refusals();
+    for code in [
+        "malformed",
+        "wrong-topic",
+        "held",
+        "ticket",
+        "other-ticket",
+        "signature",
+        "outside-ticket",
+        "ahead",
+        "old",
+        "too-long",
+        "may-not-post",
+        "sanctioned",
+        "authority",
+        "unknown",
+        "over-quota",
+    ] {
+        assert!(refused.contains_key(code), "no engine has said {code}: {refused:?}");
+    }
+    assert!(sim.held(0).len() > 150, "{}", sim.held(0).len());
+}
+
+#[test]
+fn r48_equal_seeds_give_equal_runs() {
+    let hash = |seed| a_day(20, seed).trace_hash();
+    let first = hash(7);
+    assert_eq!(first, hash(7));
+    assert_ne!(first, hash(8));
+}
+
+#[test]
+fn r103_when_nothing_differs_a_round_costs_less_than_a_kilobyte() {
+    let mut sim = Sim::new(Setup { faults: Faults::default(), ..setup(2, seed(3)) });
+    sim.run(seconds(5));
+    let mut lots = ChaCha8Rng::seed_from_u64(3);
+    chatter(&mut sim, &mut lots, 2, 30);
+    settle(&mut sim, seconds(60));
+    sim.run(seconds(60));
+    let before = sim.sync_bytes();
+    sim.run(seconds(600));
+    // Both begin a round every ten seconds.
+    let rounds = 2 * 60;
+    let bytes = (sim.sync_bytes() - before) / rounds;
+    println!("a round where nothing differs: {bytes} bytes");
+    assert!(bytes < 1_000, "{bytes}");
+}
+
+#[test]
+fn r104_a_newcomer_gets_everything_although_gossip_brings_it_nothing() {
+    let mut sim = Sim::new(Setup { faults: Faults::default(), ..setup(3, seed(4)) });
+    sim.partition(|number| usize::from(number == 2));
+    let mut lots = ChaCha8Rng::seed_from_u64(4);
+    for _hour in 0..4 {
+        chatter(&mut sim, &mut lots, 2, 40);
+        sim.run(seconds(3_600));
+    }
+    assert!(sim.held(2).is_empty());
+    sim.partition(|_number| 0);
+    settle(&mut sim, seconds(30));
+    assert_eq!(sim.held(2), sim.held(0));
+}

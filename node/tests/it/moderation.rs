@@ -1,0 +1,187 @@
+//! Moderators' orders and the operator's policy, as running peers feel them.
+
+use lanyard_node::event::{NodeEvent, RefusalCode};
+use lanyard_node::node::{ModerateError, SendError};
+use lanyard_protocol::cose::public_key;
+use lanyard_protocol::engine::{OrderRefused, Topic};
+use lanyard_protocol::ids::Role;
+use lanyard_protocol::order::OrderKind;
+use lanyard_protocol::policy::{LOBBY, Policy, Sanction, SanctionKind, SignedPolicy};
+use lanyard_protocol::testing::{account, sanction};
+
+use crate::cast::{
+    Honest, Setup, honest, in_company, key, now_ms, peer, policy, they_chat, ticket,
+};
+use crate::member::{Renegade, message_with};
+
+const MINUTE_MS: u64 = 60_000;
+
+/// A moderator, and two members who know each other.
+async fn three() -> (Honest, Honest, Honest) {
+    let moderator = Setup::of("mod").role(Role::Moderator).start().await;
+    let alice = Setup::of("alice").knowing_node(&moderator).start().await;
+    let bob = Setup::of("bob").knowing_node(&moderator).knowing_node(&alice).start().await;
+    for (one, other) in [(&moderator, "alice"), (&moderator, "bob"), (&alice, "bob")] {
+        one.linked_with(peer(other)).await;
+    }
+    (moderator, alice, bob)
+}
+
+async fn hears_order(honest: &mut Honest, kind: OrderKind) -> (String, String) {
+    let order = honest.event("an order", |event| match event {
+        NodeEvent::Order(order) if order.order().kind == kind => Some(order.clone()),
+        _other => None,
+    });
+    let order = order.await;
+    assert_eq!(order.order().sub, account("bob"));
+    (order.ticket().claims().username.clone(), order.order().reason.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moderator_mutes_and_lifts_and_all_peers_hear_of_it() {
+    let _lock = in_company();
+    let (mut moderator, mut alice, mut bob) = three().await;
+    let target = moderator.node.account_of("bob").await.unwrap().unwrap();
+    assert_eq!(target, account("bob"));
+    let mute = moderator.node.moderate(OrderKind::Mute, target, Some(10 * MINUTE_MS), "too loud");
+    mute.await.unwrap();
+    for honest in [&mut moderator, &mut alice, &mut bob] {
+        assert_eq!(hears_order(honest, OrderKind::Mute).await, ("mod".into(), "too loud".into()));
+    }
+    let muted = bob.sees("the mute", |status| status.mute.is_some()).await.mute.unwrap();
+    assert_eq!((muted.moderator.as_deref(), muted.reason.as_str()), (Some("mod"), "too loud"));
+    assert!(muted.until.is_some_and(|until| until > now_ms() + 9 * MINUTE_MS));
+    let said = bob.node.send(LOBBY, "hear me").await;
+    assert!(matches!(said, Err(SendError::Muted { until: Some(_) })), "{said:?}");
+    they_chat(&mut alice, &mut moderator, "meanwhile").await;
+
+    moderator.node.moderate(OrderKind::Lift, target, None, "").await.unwrap();
+    hears_order(&mut bob, OrderKind::Lift).await;
+    bob.sees("the end of the mute", |status| status.mute.is_none()).await;
+    they_chat(&mut bob, &mut alice, "after the mute").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moderator_bans_and_the_banned_is_told_by_whom_and_why() {
+    let _lock = in_company();
+    let (mut moderator, mut alice, mut bob) = three().await;
+    bob.says("before the ban").await;
+    alice.hears("before the ban").await;
+    moderator.hears("before the ban").await;
+    let ban = moderator.node.moderate(OrderKind::Ban, account("bob"), None, "spam");
+    ban.await.unwrap();
+    let refusal = bob.event("the end", |event| match event {
+        NodeEvent::Ended(refusal) => Some(refusal.clone()),
+        _other => None,
+    });
+    let refusal = refusal.await.unwrap();
+    assert_eq!(refusal.code, RefusalCode::Banned);
+    assert!(refusal.reason.contains("the moderator mod"), "{}", refusal.reason);
+    assert!(refusal.reason.contains("spam"), "{}", refusal.reason);
+    alice.unlinked_from(peer("bob")).await;
+    assert_eq!(alice.stored().await, ["before the ban"], "what was lawful stays");
+
+    // What he said before, and what comes only now, is held and folded.
+    let late = message_with(ticket("bob"), "bob", |content| {
+        content.sent_at = now_ms() - MINUTE_MS;
+        content.text = "said before, heard now".to_owned();
+    });
+    let after = message_with(ticket("bob"), "bob", |content| content.text = "a ghost".to_owned());
+    let renegade = Renegade::join("mallory", &alice, Topic::Mesh).await;
+    renegade.publishes(Topic::Mesh, after.to_gossip()).await;
+    renegade.publishes(Topic::Mesh, late.to_gossip()).await;
+    assert!(alice.hears("said before, heard now").await.folded);
+    let mine = alice.node.unread(LOBBY).await.unwrap().1;
+    assert_eq!(mine, 1, "a folded line is not unread");
+    assert_eq!(alice.stored().await, ["said before, heard now", "before the ban"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_without_effect_is_refused_with_its_reason() {
+    let _lock = in_company();
+    let (moderator, alice, _bob) = three().await;
+    let refused = async |honest: &Honest, kind, whom, for_ms, reason: &str| match honest
+        .node
+        .moderate(kind, account(whom), for_ms, reason)
+        .await
+    {
+        Err(ModerateError::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    };
+    let ban = OrderKind::Ban;
+    let hour = Some(60 * MINUTE_MS);
+    assert_eq!(refused(&alice, ban, "bob", hour, "").await, OrderRefused::NotAModerator);
+    assert_eq!(refused(&moderator, ban, "mod", hour, "").await, OrderRefused::Oneself);
+    let too_long = Some(25 * 60 * MINUTE_MS);
+    assert_eq!(refused(&moderator, ban, "bob", too_long, "").await, OrderRefused::TooLong);
+    let lift = refused(&moderator, OrderKind::Lift, "bob", None, "").await;
+    assert_eq!(lift, OrderRefused::NothingToLift);
+    let wordy = refused(&moderator, ban, "bob", hour, &"x".repeat(201)).await;
+    assert!(matches!(wordy, OrderRefused::Reason { bytes: 201, max: 200 }), "{wordy:?}");
+    assert_eq!(alice.node.account_of("nobody").await.unwrap(), None);
+}
+
+/// The next policy and its head.
+fn next(number: u64, change: impl FnOnce(&mut Policy)) -> (SignedPolicy, Vec<u8>) {
+    let signed = policy(|policy| {
+        policy.number = number;
+        change(policy);
+    });
+    let head = signed.sign_head(&key("realm"));
+    (signed, head)
+}
+
+async fn reloads(honest: &mut Honest) {
+    honest.event("a reload", |event| matches!(event, NodeEvent::Reload).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_ban_since_an_hour_removes_comes_back_when_it_is_lifted() {
+    let _lock = in_company();
+    let mut alice = honest("alice").await;
+    let mut carol = Setup::of("carol").knowing_node(&alice).start().await;
+    carol.linked_with(peer("alice")).await;
+    let spam = message_with(ticket("bob"), "bob", |content| content.text = "spam".to_owned());
+    let renegade = Renegade::join("mallory", &alice, Topic::Mesh).await;
+    renegade.publishes(Topic::Mesh, spam.to_gossip()).await;
+    alice.hears("spam").await;
+    carol.hears("spam").await;
+    they_chat(&mut alice, &mut carol, "talk").await;
+    let talk = ["talk, there", "talk, back"].map(str::to_owned).to_vec();
+
+    let since = Sanction {
+        reason: "spam".into(),
+        ..sanction(SanctionKind::Ban, account("bob"), now_ms() - 60 * MINUTE_MS, None)
+    };
+    let (banned, head) = next(2, |policy| policy.sanctions = vec![since]);
+    alice.node.publish_policy(banned, head).await.unwrap();
+    for honest in [&mut alice, &mut carol] {
+        reloads(honest).await;
+        assert_eq!(honest.stored().await, talk);
+        honest.sees("two messages", |status| status.messages == 2).await;
+    }
+    let (lifted, head) = next(3, |_policy| {});
+    alice.node.publish_policy(lifted, head).await.unwrap();
+    for honest in [&mut alice, &mut carol] {
+        reloads(honest).await;
+        assert_eq!(honest.stored().await, [&["spam".to_owned()][..], &talk].concat());
+        honest.sees("three messages", |status| status.messages == 3).await;
+    }
+    assert_eq!(public_key(&key("bob")), peer("bob"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_away_is_shown_so_until_somebody_is_at_the_device_again() {
+    let _lock = in_company();
+    let alice = honest("alice").await;
+    let bob = Setup::of("bob").knowing_node(&alice).start().await;
+    bob.linked_with(peer("alice")).await;
+    let away = |status: &lanyard_node::event::Status| {
+        status.roster.get(&account("bob")).is_some_and(|person| person.away)
+    };
+    bob.node.set_status("away").await.unwrap();
+    alice.sees("away", away).await;
+    bob.sees("itself away", away).await;
+    bob.node.set_status("here").await.unwrap();
+    alice.sees("here again", |status| !away(status)).await;
+}
