@@ -92,7 +92,7 @@ fn sign_in_and_order(realm: &Realm) {
     assert_eq!(realm.json(&["device", "logout", "bob", "2"]).code, 0);
 }
 
-/// Every row of every table.
+/// Every row of every table, but the mark of the clock: that goes on with every look at it.
 fn rows(realm: &Realm) -> BTreeMap<String, Vec<String>> {
     let store = Store::open(realm.path()).unwrap();
     let conn = store.reader();
@@ -109,7 +109,8 @@ fn rows(realm: &Realm) -> BTreeMap<String, Vec<String>> {
                 (0..columns).map(|column| row.get(column)).collect();
             cells.map(|cells| format!("{cells:?}"))
         };
-        let rows = statement.query_map([], read).unwrap().map(Result::unwrap).collect();
+        let rows = statement.query_map([], read).unwrap().map(Result::unwrap);
+        let rows = rows.filter(|row| !row.contains("time_mark")).collect();
         all.insert(name, rows);
     }
     assert!(all.contains_key("audit") && all.len() > 8, "{:?}", all.keys());
@@ -257,6 +258,13 @@ const WITH_PASSWORD: [(&[&str], &[u8], &str); 12] = [
     (&["user", "passwd", "bob"], b"\xff\xfe\n", "bad-field"),
 ];
 
+/// The tables that are not as they were.
+fn changed(realm: &Realm, before: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let mut after = rows(realm);
+    after.retain(|table, rows| before.get(table) != Some(rows));
+    after.into_keys().collect()
+}
+
 fn check(said: &Said, comes: Comes, what: &str) {
     match comes {
         To(code) => assert_eq!(said.error(), code, "{what}"),
@@ -281,12 +289,12 @@ fn every_wrong_use_of_every_act_is_refused_with_its_reason_and_changes_nothing()
             To(_) | ToNothing => realm.json(args),
         };
         check(&said, *comes, &format!("{args:?}"));
-        assert_eq!(rows(&realm), before, "{args:?} changed something");
+        assert!(changed(&realm, &before).is_empty(), "{args:?}: {:?}", changed(&realm, &before));
     }
     for (args, stdin, code) in WITH_PASSWORD {
         let said = realm.with_password(args, stdin);
         check(&said, To(code), &format!("{args:?}"));
-        assert_eq!(rows(&realm), before, "{args:?} changed something");
+        assert!(changed(&realm, &before).is_empty(), "{args:?}: {:?}", changed(&realm, &before));
     }
     let long = [b"x".repeat(1_025), b"\n".to_vec()].concat();
     let said = realm.with_password(&["user", "passwd", "bob"], &long);
@@ -299,7 +307,7 @@ fn every_wrong_use_of_every_act_is_refused_with_its_reason_and_changes_nothing()
     ] {
         check(&realm.json(&args), To(code), &format!("{args:?}"));
     }
-    assert_eq!(rows(&realm), before);
+    assert!(changed(&realm, &before).is_empty(), "{:?}", changed(&realm, &before));
 }
 
 #[test]
