@@ -1,7 +1,7 @@
 //! The member on the real mesh: a node with a key of its own and a ticket of role `authority`.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
@@ -25,6 +25,7 @@ const DATABASE: &str = "member.db";
 pub struct MeshMember {
     node: Node,
     me: PeerAddresses,
+    orders: Mutex<Option<mpsc::Receiver<ReceivedOrder>>>,
 }
 
 impl MeshMember {
@@ -34,19 +35,23 @@ impl MeshMember {
     /// [`StartError`] if its port or its store is not to be had.
     pub fn start(config: MemberConfig, data_dir: &Path) -> Result<Arc<dyn Member>, StartError> {
         let me = PeerAddresses { peer: config.ticket.claims().peer, addresses: config.addresses };
+        let database = data_dir.join(DATABASE);
+        let kept = orders::Kept { database: database.clone(), realm: config.policy.policy().realm };
         let node = Node::start(NodeConfig {
             key: SigningKey::from_bytes(&config.seed),
             ticket: config.ticket,
             policy: config.policy,
             // Realm time is this machine's clock, but never behind what it has signed.
             clock: RealmClock::restored(0, config.realm_now_ms),
-            database: data_dir.join(DATABASE),
+            database,
             listen: vec![config.listen],
             candidates: Vec::new(),
             desk: None,
             profile: None,
         })?;
-        Ok(Arc::new(Self { node, me }))
+        let (register, orders) = orders::channel();
+        tokio::spawn(orders::listen(node.events(), kept, register));
+        Ok(Arc::new(Self { node, me, orders: Mutex::new(Some(orders)) }))
     }
 
     /// A wish that the node's loop takes when it comes to it. A node that has ended wants nothing more.
@@ -81,8 +86,8 @@ impl Member for MeshMember {
     }
 
     fn orders(&self) -> mpsc::Receiver<ReceivedOrder> {
-        // The node tells of no orders yet, so its end of the channel is closed at once.
-        orders::channel().1
+        let mut waiting = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.take().unwrap_or_else(|| orders::channel().1)
     }
 
     fn renew(&self, ticket: Ticket) {

@@ -22,6 +22,8 @@ mod login_node_gone;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod reach;
 #[cfg(test)]
 mod refusals;

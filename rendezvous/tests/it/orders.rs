@@ -1,16 +1,24 @@
 //! Orders that a member hears, from the mesh to the operator and back into the policy.
 //!
-//! The member here is a double: what it hears is said by the test, and what it is told is handed to the test.
+//! In the first test the member is a double: what it hears is said by the test, and what it is told is handed to the
+//! test. In the second the mesh is real.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use lanyard_node::clock::Clock;
+use lanyard_node::login::login;
+use lanyard_node::node::{Node, NodeConfig};
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
-use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::link::JoinLink;
+use lanyard_protocol::login::{Login, PeerAddresses, Reply};
+use lanyard_protocol::order;
 use lanyard_protocol::policy::{Settlement, SettlementVerdict, SignedPolicy};
 use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::time::RealmClock;
 use lanyard_rendezvous::member::Member;
 use lanyard_rendezvous::member::orders::{self, ReceivedOrder};
 use lanyard_rendezvous::serve::{Options, serve};
@@ -177,4 +185,63 @@ async fn orders_are_listed_and_what_the_operator_decides_reaches_everybody() {
         }
     }
     serving.stop().await;
+}
+
+/// A moderator's node, signed in and linked with the login node.
+async fn moderator(realm: &Realm, link: &JoinLink, name: &str) -> Node {
+    let key = SigningKey::from_bytes(&[91; 32]);
+    let request = Login {
+        username: name.to_owned(),
+        password: format!("{name}-password").into(),
+        nickname: None,
+        device_label: None,
+    };
+    let reply = login(link, &key, request, || ()).await.unwrap();
+    let Reply::Granted(grant) = reply else { panic!("{reply:?}") };
+    let node = Node::start(NodeConfig {
+        key,
+        ticket: Ticket::verify(&grant.ticket, &link.realm).unwrap(),
+        policy: SignedPolicy::verify(&grant.policy, &link.realm).unwrap(),
+        clock: RealmClock::learnt(grant.realm_time, Clock::new().now(), 0),
+        database: realm.file("mona.db"),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        candidates: vec![grant.member.clone()],
+        desk: None,
+        profile: None,
+    });
+    node.unwrap()
+}
+
+async fn linked(node: &Node, is_online: bool) {
+    let mut status = node.status();
+    let seen = status.wait_for(|status| status.rendezvous_online == is_online);
+    tokio::time::timeout(DEADLINE, seen).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_reaches_the_register_also_if_the_login_node_was_away_when_it_was_given() {
+    let realm = Realm::fresh();
+    let serving = realm.serve();
+    realm.add("mona");
+    realm.add("bob");
+    assert_eq!(realm.json(&["user", "role", "mona", "moderator"]).code, 0);
+    let (bob, link) = (account(&realm, "bob"), serving.link().parse().unwrap());
+    let mona = moderator(&realm, &link, "mona").await;
+    linked(&mona, true).await;
+    mona.moderate(order::OrderKind::Mute, bob, Some(3_600_000), "loud").await.unwrap();
+    let lines = listed(&realm, 1);
+    assert_eq!((&lines[0]["kind"], &lines[0]["by"]), (&json!("mute"), &json!("mona")));
+    assert_eq!((&lines[0]["username"], &lines[0]["reason"]), (&json!("bob"), &json!("loud")));
+
+    drop(serving);
+    linked(&mona, false).await;
+    mona.moderate(order::OrderKind::Ban, bob, None, "louder").await.unwrap();
+    let _serving = realm.serve();
+    linked(&mona, true).await;
+    let lines = listed(&realm, 2);
+    let ban = lines.iter().find(|line| line["kind"] == "ban").unwrap();
+    assert_eq!((&ban["reason"], &ban["state"]), (&json!("louder"), &json!("open")));
+    let said = realm.json(&["order", "refuse", ban["id"].as_str().unwrap()]);
+    assert!(said.object()["policy"].is_u64(), "{said:?}");
+    mona.quit().await;
 }
