@@ -42,6 +42,8 @@ pub struct Refresh {
     pub unconfirmed: BTreeSet<MessageId>,
     /// Pages that may still be asked for.
     pub pages_left: usize,
+    /// Whether something changed meanwhile: then it begins anew at its end.
+    pub again: bool,
 }
 
 impl Room {

@@ -324,6 +324,7 @@ impl Chat {
                 self.refreshed(name, &history)
             }
             Err(error) => {
+                room.refresh = None;
                 self.notice("history", &format!("Older messages could not be read: {error}"));
                 Vec::new()
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_node::event::{ChatMessage, Via};
+use lanyard_node::node::{History, Page};
 
 use super::*;
 use crate::bridge::fake::demo;
@@ -72,6 +73,22 @@ fn missed_events_are_read_again_from_the_store() {
     else {
         panic!("{effects:?}")
     };
+}
+
+#[test]
+fn many_changes_at_once_are_read_again_twice_at_most() {
+    let mut model = inside(&[0, 1]);
+    let reload = || BackendEvent::Node(NodeEvent::Reload);
+    assert_eq!(model.apply(reload()).len(), 2);
+    for _ in 0..10 {
+        assert!(model.apply(reload()).is_empty(), "the one under way is not done");
+    }
+    let page = || {
+        let (room, result) = ("lobby".into(), Ok(History::default()));
+        BackendEvent::Loaded { room, page: Page::Newest, result }
+    };
+    assert_eq!(model.apply(page()).len(), 2, "once more, for all ten");
+    assert!(model.apply(page()).is_empty());
 }
 
 #[test]

@@ -10,9 +10,9 @@ use lanyard_node::event::{
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
 use crate::action::Action;
+use crate::bridge::Interface;
 use crate::bridge::acts::{DeviceInfo, OrderKind};
 use crate::bridge::fake::{Script, ScriptedBackend};
-use crate::bridge::Interface;
 use crate::settings::{KnownRealm, Settings};
 
 const MINUTE_MS: u64 = 60_000;

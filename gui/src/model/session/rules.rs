@@ -17,7 +17,7 @@ use crate::model::session::{Chat, load};
 use crate::model::timeline::News;
 
 /// Pages read again for one room; what was loaded beyond them is paged in anew.
-const REFRESH_PAGES_MAX: usize = 5;
+const REFRESH_PAGES_MAX: usize = 50;
 
 impl Chat {
     /// Tells a sanction in every room.
@@ -59,19 +59,26 @@ impl Chat {
 
     /// Messages left the set or came back: reads again what is held of each room.
     pub fn refresh(&mut self) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for (name, room) in &mut self.rooms {
-            let oldest = room.timeline.messages().next().map(|line| line.message.order_key());
-            room.refresh = Some(Refresh {
-                oldest,
-                unconfirmed: room.timeline.ids(),
-                pages_left: REFRESH_PAGES_MAX,
-            });
-            room.recounts = true;
-            effects.push(load(name.clone(), Page::Newest));
-            effects.push(Effect::Backend(Command::CountUnread { room: name.clone() }));
+        let names: Vec<String> = self.rooms.keys().cloned().collect();
+        names.iter().flat_map(|name| self.refresh_room(name)).collect()
+    }
+
+    fn refresh_room(&mut self, name: &str) -> Vec<Effect> {
+        let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
+        if let Some(refresh) = &mut room.refresh {
+            refresh.again = true;
+            return Vec::new();
         }
-        effects
+        let oldest = room.timeline.messages().next().map(|line| line.message.order_key());
+        room.refresh = Some(Refresh {
+            oldest,
+            unconfirmed: room.timeline.ids(),
+            pages_left: REFRESH_PAGES_MAX,
+            again: false,
+        });
+        room.recounts = true;
+        let count = Effect::Backend(Command::CountUnread { room: name.to_owned() });
+        vec![load(name.to_owned(), Page::Newest), count]
     }
 
     /// Takes a page into the refresh of its room, if there is one under way.
@@ -92,9 +99,10 @@ impl Chat {
             return vec![load(name.to_owned(), Page::Before(first.id))];
         }
         let gone: BTreeSet<MessageId> = std::mem::take(&mut refresh.unconfirmed);
+        let again = refresh.again;
         room.refresh = None;
         room.timeline.remove(&gone);
-        Vec::new()
+        if again { self.refresh_room(name) } else { Vec::new() }
     }
 
     /// Tells what the operator changed.
