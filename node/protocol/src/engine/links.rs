@@ -250,10 +250,7 @@ impl Engine {
         }
         topics.push(topic);
         match topic {
-            Topic::Control => {
-                self.presence_soon(now);
-                self.tell_orders(peer);
-            }
+            Topic::Control => self.presence_soon(now),
             Topic::Mesh => {
                 self.resend(now);
                 self.sync_fresh_link(peer, now);

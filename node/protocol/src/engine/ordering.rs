@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng as _;
 
-use crate::ids::{AccountId, MessageId, PeerKey, Role};
+use crate::ids::{AccountId, MessageId, Role};
 use crate::law::NoEffect;
-use crate::limits::{AHEAD_MS_MAX, ORDER_MS_MAX, ORDER_REASON_BYTES_MAX, REPUBLISHED_ORDERS_MAX};
+use crate::limits::{AHEAD_MS_MAX, ORDER_MS_MAX, ORDER_REASON_BYTES_MAX};
 use crate::message::Refused;
 use crate::order::{Order, OrderKind, SignedOrder};
 use crate::time::Now;
@@ -170,21 +170,5 @@ impl Engine {
         self.judge_links_again(now);
         self.check_own_membership(now);
         Ok(())
-    }
-
-    /// The login node is here again: its operator is to hear of the orders given meanwhile. Gossip knows the bytes,
-    /// so it makes nothing of it when many peers do the same.
-    pub(super) fn tell_orders(&mut self, peer: PeerKey) {
-        let is_authority = |link: &super::Link| link.ticket.claims().role == Role::Authority;
-        if self.ended || !self.links_to(peer).any(is_authority) {
-            return;
-        }
-        let orders = self.rules().orders();
-        let unsettled = orders.iter().filter(|order| orders.counts(order));
-        let publish: Vec<_> =
-            unsettled.take(REPUBLISHED_ORDERS_MAX).map(SignedOrder::to_gossip).collect();
-        for bytes in publish {
-            self.outputs.push_back(Output::Publish { topic: Topic::Control, bytes, message: None });
-        }
     }
 }

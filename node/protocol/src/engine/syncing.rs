@@ -141,7 +141,7 @@ impl Engine {
     }
 
     fn want(&mut self, peer: PeerKey, wanted: Due) {
-        if self.ended || self.is_authority() || !self.neighbours().any(|known| known == peer) {
+        if self.ended || !self.neighbours().any(|known| known == peer) {
             return;
         }
         let past = self.syncing.past.get(&peer);
@@ -185,7 +185,7 @@ impl Engine {
     }
 
     pub(super) fn next_round_due(&self) -> Option<Duration> {
-        if self.ended || self.is_authority() || self.links.is_empty() {
+        if self.ended || self.links.is_empty() {
             return None;
         }
         let room = self.syncing.running.len() < ROUNDS_MAX;
@@ -198,7 +198,7 @@ impl Engine {
 
     /// Begins the rounds that are due, and goes on with those that were told to wait.
     pub(super) fn sync_due(&mut self, now: Now) {
-        if self.ended || self.is_authority() {
+        if self.ended {
             return;
         }
         if self.syncing.routine <= now.mono {
@@ -287,9 +287,10 @@ impl Engine {
             self.syncing.fetching.extend(ids.iter().copied());
             self.ask(peer, &request, Asking::Round { tag, ids });
         }
-        let Some(running) = self.syncing.running.get_mut(&peer) else { return };
+        let Some(running) = self.syncing.running.get(&peer) else { return };
         let Some(outcome) = running.round.outcome() else { return };
-        if running.set == SetName::Orders {
+        // The login node's own member keeps orders for its operator, and never a message.
+        if running.set == SetName::Orders && !self.is_authority() {
             // A peer that does not answer about orders will not about messages.
             if outcome.complete || outcome.agreed {
                 let (reach, open) = (running.reach, running.open);

@@ -1,15 +1,16 @@
 //! Moderators' orders: given, refused with a reason, obeyed, contradicted, lifted and settled.
 
 use super::harness::{
-    Peer, closed, config_of, ended, key_of, policy, published, seconds, text_by, ticket_of, verdict,
+    Peer, closed, config_of, ended, policy, published, seconds, text_by, ticket_of, verdict,
 };
-use crate::engine::{EndReason, Event, Input, NewOrder, OrderRefused, Output, Topic};
+use crate::engine::{AskId, EndReason, Event, Input, NewOrder, OrderRefused, Output, Topic};
 use crate::ids::{AccountId, Role};
 use crate::law::Maker;
 use crate::limits::{ORDER_MS_MAX, ORDERS_PER_MINUTE};
 use crate::message::Acceptance;
 use crate::order::{OrderKind, SignedOrder};
 use crate::policy::{Settlement, SettlementVerdict};
+use crate::sync::{BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, frames_to_bytes};
 use crate::testing::{self, T0, WEEK_S};
 
 fn account(number: u8) -> AccountId {
@@ -175,15 +176,40 @@ fn r124_a_refused_order_is_as_if_it_had_never_been() {
 }
 
 #[test]
-fn r126_the_login_node_hears_of_orders_when_it_comes_back() {
-    let mut peer = Peer::new(5);
-    peer.link(1, 3);
-    let order = testing::order(OrderKind::Mute, "user4", T0, T0 + 60_000).to_gossip();
-    peer.gossip(3, Topic::Control, &order);
-    let ticket = ticket_of(7, |claims| claims.role = Role::Authority);
-    let hello =
-        crate::hello::Hello { ticket: ticket.as_bytes().to_vec(), ..super::harness::hello_of(7) };
-    peer.link_with(7, 7, hello);
-    assert!(published(&peer.subscribe(7), Topic::Control).contains(&order));
-    assert!(peer.engine.hears(key_of(7), Topic::Control));
+fn r126_the_login_node_asks_its_neighbours_for_orders_and_for_nothing_else() {
+    let mut config = config_of(7);
+    config.ticket = ticket_of(7, |claims| claims.role = Role::Authority);
+    let (mut member, _outputs) = Peer::start(config);
+    member.link(1, 3);
+    let asked = |outputs: &[Output]| -> Vec<(AskId, SyncRequest)> {
+        let ask_of = |output: &Output| match output {
+            Output::Ask { ask, bytes, .. } => Some((*ask, SyncRequest::parse(bytes).unwrap())),
+            _other => None,
+        };
+        outputs.iter().filter_map(ask_of).collect()
+    };
+    let order = testing::order(OrderKind::Mute, "user4", T0, T0 + 60_000);
+    let items = ItemSet::new([(T0, order.id())]);
+    let mut outputs = member.advance(seconds(1));
+    let mut heard = Vec::new();
+    while let Some((ask, request)) = asked(&outputs)
+        .into_iter()
+        .find(|(_ask, request)| !matches!(request, SyncRequest::PolicyNumber(_)))
+    {
+        let body = match request {
+            SyncRequest::Reconcile { set: SetName::Orders, windows } => {
+                frames_to_bytes(&[items.respond(&windows[0].frame, 60_000).unwrap()])
+            }
+            SyncRequest::Get { set: SetName::Orders, .. } => {
+                let mut batch = BatchBuilder::default();
+                batch.push(order.ticket().as_bytes(), order.as_bytes());
+                batch.finish().to_bytes()
+            }
+            other => panic!("the member asks for {other:?}"),
+        };
+        let bytes = Some(SyncReply::Ok(body).to_bytes());
+        outputs = member.feed(Input::Answered { ask, bytes });
+        heard.extend(ordered(&outputs));
+    }
+    assert_eq!(heard, [order]);
 }
