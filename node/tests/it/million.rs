@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use lanyard_node::clock::Clock;
-use lanyard_node::store::{Loader, Opened};
+use lanyard_node::event::Via;
+use lanyard_node::store::{Loader, Opened, Write, Writer};
 use lanyard_protocol::law::Law;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use rusqlite::{Connection, params};
 
 use crate::cast::{Setup, alone, claims, honest, key, now_ms, peer, policy, they_chat};
+use crate::member::message_with;
 
 const MESSAGES: u64 = 1_000_000;
 const READY: Duration = Duration::from_secs(1);
@@ -88,4 +90,36 @@ async fn a_node_with_a_million_messages_is_ready_within_a_second() {
     );
     assert_eq!(alice.status().messages, MESSAGES + 2);
     assert!(ready < READY, "{ready:?}");
+}
+
+const INSERTS: u64 = 30_000;
+
+#[test]
+#[ignore = "a measurement; scripts/soak.sh runs it"]
+fn messages_are_written_by_the_thousand() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("chat.db");
+    let (told, mut heard) = tokio::sync::mpsc::channel(40_000);
+    let ticket = crate::cast::ticket("bob");
+    let text = "a line of some length, as people write them";
+    let write = |n: u64| {
+        let message = message_with(ticket.clone(), "bob", |content| {
+            content.sent_at = now_ms() + n;
+            content.text = text.to_owned();
+        });
+        let (message, received_at) = (Box::new(message), now_ms());
+        Write::Message { request: None, message, via: Via::Gossip, received_at, folded: false }
+    };
+    let writes: Vec<Write> = (0..INSERTS).map(write).collect();
+    let opened = Opened::open(&path, &peer("realm")).unwrap();
+    let mut writer = Writer::start(opened, told).unwrap();
+    let clock = Clock::new();
+    writer.close(writes);
+    let took = clock.now().mono;
+    let stored = std::iter::from_fn(|| heard.try_recv().ok()).count() as u64;
+    assert_eq!(stored, INSERTS);
+    println!(
+        "{INSERTS} messages written in {took:?}: {:.0} a second",
+        30_000.0 / took.as_secs_f64()
+    );
 }

@@ -97,7 +97,7 @@ async fn before_half_its_life_nobody_asks() {
 
 /// Says things until the pass is over.
 async fn until_expired(honest: &Honest) {
-    let mut patience = tokio::time::interval(Duration::from_millis(100));
+    let mut patience = tokio::time::interval(Duration::from_millis(500));
     let expired = async {
         loop {
             patience.tick().await;
@@ -115,7 +115,7 @@ async fn a_login_node_that_is_away_until_the_pass_is_over_renews_it_when_it_is_b
     let _lock = in_company();
     let address = closed_address();
     let mut bob = honest("bob").await;
-    let mut setup = with_pass("alice", 5, 10).knowing_node(&bob);
+    let mut setup = with_pass("alice", 10, 25).knowing_node(&bob);
     setup.desk = Some(desk_at(address, "alice"));
     let mut alice = setup.start().await;
     alice.linked_with(peer("bob")).await;
