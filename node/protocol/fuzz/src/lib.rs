@@ -194,7 +194,7 @@ fn one_set_under(policy: &Policy) {
     }
     late.adopt_policy(Arc::new(policy.clone()));
     assert_eq!(held(&late), held(&early));
-    assert_eq!(late.set().len() as usize, held(&late).len());
+    assert_eq!(late.set().len(), held(&late).len() as u64);
 }
 
 /// The gate: heads, Hellos, verdicts, and the judgement of a Hello.
@@ -247,8 +247,7 @@ pub fn order(bytes: &[u8]) {
         let ticket = Ticket::verify(bytes, &CAST.realm);
         ticket.map(Arc::new).map_err(lanyard_protocol::message::Refused::Ticket)
     };
-    let presence =
-        if sign { signed_by_member(Kind::Presence, rest) } else { rest.to_vec() };
+    let presence = if sign { signed_by_member(Kind::Presence, rest) } else { rest.to_vec() };
     if let Ok(signed) = SignedPresence::verify(&presence, ticket_of) {
         assert_eq!(&*signed.pair, presence);
     }

@@ -20,8 +20,10 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::{objects, targets};
 
+type Body = fn(&[u8]);
+
 /// Name and body of every target.
-const TARGETS: [(&str, fn(&[u8])); 8] = [
+const TARGETS: [(&str, Body); 8] = [
     ("ticket", targets::ticket),
     ("message", targets::message),
     ("policy", targets::policy),
@@ -103,9 +105,8 @@ fn sync_seeds() -> Vec<(String, Vec<u8>)> {
     ] {
         seeds.push((name.to_owned(), led(1, &answer)));
     }
-    let piece = |bytes: &[u8]| {
-        [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
-    };
+    let piece =
+        |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
     let lies = [piece(&ranges), piece(&lists), piece(&[]), piece(&[9])].concat();
     seeds.push(("liar".to_owned(), led(2, &lies)));
     seeds.push(("liar-of-ids".to_owned(), led(2, &piece(&lists))));
