@@ -201,8 +201,12 @@ impl State {
         match event {
             Event::Message { message: Message::Request { request, channel, .. }, .. } => {
                 self.counts.lies.fetch_add(1, Ordering::Relaxed);
-                let request = SyncRequest::parse(&request).unwrap();
-                let reply = (self.lie)(&request).to_bytes();
+                let asked = SyncRequest::parse(&request);
+                if asked.is_err() {
+                    println!("cut off: {} bytes", request.len());
+                }
+                let reply = asked.map_or(SyncReply::Unsupported, |asked| (self.lie)(&asked));
+                let reply = reply.to_bytes();
                 // The host may have gone meanwhile.
                 swarm.behaviour_mut().sync.send_response(channel, reply).ok();
             }
