@@ -14,7 +14,7 @@ window_program=${CARGO_TARGET_DIR:-$ROOT/target}/release/lanyard
 start_workspace
 
 # Xvfb finds a free display itself and writes its number.
-Xvfb -displayfd 3 -screen 0 1120x720x24 +extension GLX 3>"$WORK/display" 2>"$WORK/xvfb.err" &
+Xvfb -noreset -displayfd 3 -screen 0 1120x720x24 +extension GLX 3>"$WORK/display" 2>"$WORK/xvfb.err" &
 PIDS+=($!)
 wait_until 20 test -s "$WORK/display" || { cat "$WORK/xvfb.err" >&2; die "Xvfb does not start"; }
 DISPLAY=":$(cat "$WORK/display")"

@@ -30,8 +30,9 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# Xvfb finds a free display itself and writes its number.
-Xvfb -displayfd 3 -screen 0 "${size}x24" +extension GLX 3>"$work/display" 2>"$work/xvfb.log" &
+# Xvfb finds a free display itself and writes its number. Without -noreset it starts anew, deaf for a moment,
+# whenever the last window has gone.
+Xvfb -noreset -displayfd 3 -screen 0 "${size}x24" +extension GLX 3>"$work/display" 2>"$work/xvfb.log" &
 screen_pid=$!
 for _ in $(seq 100); do
     [[ -s $work/display ]] && break
@@ -45,10 +46,10 @@ unset WAYLAND_DISPLAY
 
 mkdir -p "$out"
 
-# picture NAME SCENE THEME
+# picture NAME SCENE THEME [SIZE]: a window smaller than the screen is cut out of it.
 picture() {
-    local name=$1 scene=$2 theme=$3 file="$out/$1.png"
-    "$binary" --scripted "$scene" --theme "$theme" 2>"$work/$name.log" &
+    local name=$1 scene=$2 theme=$3 window=${4:-$size} file="$out/$1.png"
+    "$binary" --scripted "$scene" --theme "$theme" --size "$window" 2>"$work/$name.log" &
     window_pid=$!
     local colours=0
     for _ in $(seq 100); do
@@ -68,7 +69,7 @@ picture() {
     # One more look, so that fonts found on demand are in the picture.
     sleep 1
     import -window root "$work/$name.png"
-    convert "$work/$name.png" -strip -define png:exclude-chunks=date,time "$file"
+    convert "$work/$name.png" -crop "$window+0+0" +repage -strip -define png:exclude-chunks=date,time "$file"
     kill "$window_pid" 2>/dev/null || true
     wait "$window_pid" 2>/dev/null || true
     window_pid=''
@@ -80,3 +81,5 @@ picture login-refused-dark login-refused dark
 picture chat-light chat light
 picture chat-dark chat dark
 picture alone-light alone light
+picture order-dark moderate dark
+picture scripts-light scripts light

@@ -3,9 +3,11 @@
 //! Views push [`Action`]s while they draw. After drawing, the model answers each with [`Effect`]s,
 //! and only the application performs those.
 
-use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::ids::{AccountId, MessageId};
 
 use crate::bridge::Command;
+use crate::bridge::acts::OrderKind;
+use crate::model::account::PasswordField;
 use crate::settings::ThemeChoice;
 
 /// Something the user did.
@@ -59,6 +61,35 @@ pub enum Action {
     OpenLink(String),
     /// Puts a text on the clipboard.
     Copy(String),
+    /// Begins a moderator's order about somebody.
+    Moderate {
+        /// What is ordered.
+        kind: OrderKind,
+        /// Whom it is about.
+        account: AccountId,
+        /// The unique name.
+        username: String,
+        /// The display name.
+        nickname: String,
+    },
+    /// Chose how long the order lasts, in milliseconds.
+    SetOrderLength(u64),
+    /// Changed the order's reason.
+    EditReason(String),
+    /// Gives the order.
+    GiveOrder,
+    /// Typed into a field of the password dialog.
+    EditPassword(PasswordField, String),
+    /// Wants the other devices logged out with the change, or not.
+    CutOthers(bool),
+    /// Changes the password.
+    ChangePassword,
+    /// Wants one of the own devices logged out, or thought better of it.
+    AskLogOut(Option<u64>),
+    /// Confirms that.
+    LogOutDevice,
+    /// Shows the folded messages that begin with this one.
+    ShowFolded(MessageId),
     /// Chose colours.
     SetTheme(ThemeChoice),
     /// Chose a size, in percent.
@@ -67,6 +98,8 @@ pub enum Action {
     SetNotifications(bool),
     /// Turns sounds on or off.
     SetSounds(bool),
+    /// Lets the system's keyring keep the password, or not.
+    KeepPassword(bool),
 }
 
 /// A field of the login window.
@@ -93,6 +126,12 @@ pub enum Dialog {
     Keys,
     /// Jump to a room or a person.
     Jump,
+    /// A moderator's order.
+    Moderate,
+    /// The own devices.
+    Devices,
+    /// A new password.
+    Password,
 }
 
 /// A side panel.
@@ -111,6 +150,8 @@ pub enum Effect {
     Backend(Command),
     /// Write the settings to disk.
     SaveSettings,
+    /// Write the drafts to disk.
+    SaveDrafts,
     /// Apply theme and zoom.
     ApplySettings,
     /// Open a link.

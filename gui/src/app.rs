@@ -67,11 +67,20 @@ impl Window {
         }
     }
 
+    /// Does what a fresh window does first.
+    pub fn begin(&mut self, ctx: &Context) {
+        let effects = self.model.recall_password();
+        self.perform(ctx, effects);
+        let is_known = self.model.login.realm.is_some();
+        self.view.focus = Some(if is_known { Focus::Password } else { Focus::Link });
+    }
+
     /// Takes what has happened since the last frame.
     pub fn logic(&mut self, ctx: &Context) {
         let attention =
             if ctx.input(|input| input.focused) { Attention::Here } else { Attention::Elsewhere };
-        let mut effects = self.model.tick((self.clock)(), attention);
+        let active = ctx.input(|input| !input.raw.events.is_empty());
+        let mut effects = self.model.tick((self.clock)(), attention, active);
         for taken in 0.. {
             let Some(event) = self.backend.try_next() else { break };
             effects.extend(self.model.apply(event));
@@ -81,6 +90,7 @@ impl Window {
             }
         }
         self.perform(ctx, effects);
+        self.take_zoom(ctx);
         self.update_title(ctx);
         self.sleep_until_times_change(ctx);
     }
@@ -104,7 +114,16 @@ impl Window {
 
     /// Says goodbye to the mesh.
     pub fn shut_down(&mut self) {
+        if !self.model.keep_drafts().is_empty() {
+            self.save_drafts();
+        }
         self.backend.shut_down();
+    }
+
+    fn save_drafts(&self) {
+        if let Err(error) = self.model.drafts.save(&self.profile) {
+            tracing::warn!(%error, "Could not save the drafts");
+        }
     }
 
     fn perform(&mut self, ctx: &Context, effects: Vec<Effect>) {
@@ -119,6 +138,7 @@ impl Window {
                         tracing::warn!(%error, "Could not save the settings");
                     }
                 }
+                Effect::SaveDrafts => self.save_drafts(),
                 Effect::ApplySettings => theme::apply(ctx, &self.model.settings),
                 Effect::OpenLink(url) => ctx.open_url(OpenUrl::new_tab(url)),
                 Effect::Copy(text) => ctx.copy_text(text),
@@ -134,6 +154,14 @@ impl Window {
             }
             // An answer may lie ready already; without this it would wait for the next event.
             ctx.request_repaint();
+        }
+    }
+
+    /// Ctrl and plus or minus are egui's own keys; what they choose is kept like any other setting.
+    fn take_zoom(&mut self, ctx: &Context) {
+        let percent = theme::zoom_percent(ctx);
+        if percent != self.model.settings.zoom_percent {
+            self.act(ctx, Action::SetZoom(percent));
         }
     }
 
@@ -155,7 +183,11 @@ impl Window {
                 let lifted = refused.and_then(|refused| refused.until);
                 let left = lifted.and_then(|until| until.checked_sub(rules.realm_now));
                 // A lock on the composer counts down by the second while it lasts.
-                if left.is_some_and(|left| left > 0) { 1_000 } else { to_next_minute }
+                let second = left.filter(|left| *left > 0).map(|_| 1_000);
+                let mute = rules.mute_left();
+                let expiry = rules.expires_at.checked_sub(rules.realm_now).filter(|ms| *ms > 0);
+                let due = [second, mute, expiry, self.model.draft_due_ms()];
+                due.into_iter().flatten().fold(to_next_minute, u64::min)
             }
             Session::Out => {
                 let counts_down =

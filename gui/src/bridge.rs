@@ -3,7 +3,9 @@
 //! The window never waits: [`Backend::dispatch`] and [`Backend::try_next`] return at once.
 //! Whoever has an event for the window asks it to draw again; without events it sleeps.
 
+pub mod acts;
 pub mod fake;
+pub mod keyring;
 pub mod node;
 
 use std::net::IpAddr;
@@ -15,6 +17,8 @@ use lanyard_node::join::{JoinStep, Password};
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::link::JoinLink;
+
+use crate::bridge::acts::{DeviceInfo, Holder, KeyringOrder, Moderation, PasswordChange, Sanction};
 
 /// Something that joins a realm and chats: a real node, or a script.
 pub trait Backend {
@@ -67,6 +71,18 @@ pub enum Command {
     },
     /// Look at the network interfaces of this computer.
     LookAtInterfaces,
+    /// Let the others know whether anybody sits at the computer.
+    SetAway(bool),
+    /// Give a moderator's order.
+    Moderate(Moderation),
+    /// Change the own password.
+    ChangePassword(Box<PasswordChange>),
+    /// List the own devices.
+    ListDevices,
+    /// Log one of the own devices out.
+    LogOutDevice(u64),
+    /// Ask the system's keyring.
+    Keyring(KeyringOrder),
 }
 
 /// Everything needed to join.
@@ -133,6 +149,25 @@ pub enum BackendEvent {
     },
     /// The answer to [`Command::LookAtInterfaces`].
     Interfaces(Vec<Interface>),
+    /// Somebody is kept quiet or out from now on, or no longer.
+    Sanction(Sanction),
+    /// The answer to [`Command::Moderate`]; the error is a sentence, here and below.
+    Moderated(Result<(), String>),
+    /// The answer to [`Command::ChangePassword`].
+    PasswordChanged(Result<(), String>),
+    /// The answer to [`Command::ListDevices`].
+    Devices(Result<Vec<DeviceInfo>, String>),
+    /// The answer to [`Command::LogOutDevice`]: the devices after that.
+    DeviceLoggedOut(Result<Vec<DeviceInfo>, String>),
+    /// The answer to [`KeyringOrder::Recall`]; `None` if the keyring knows none.
+    PasswordRecalled {
+        /// Whose.
+        holder: Holder,
+        /// The password, or a sentence.
+        result: Result<Option<Password>, String>,
+    },
+    /// The answer to the keyring's other orders; the error is a sentence.
+    KeyringDone(Result<(), String>),
     /// The system asks the program to end.
     Terminate,
 }

@@ -2,7 +2,7 @@
 //!
 //! The font folders of the platform are read once, on a thread, while the window opens.
 //! Fallbacks are found on demand, when a character turns up that no loaded font has.
-//! Emoji come in colour from the system's emoji font; without one, they are missing and we say so.
+//! Emoji come in colour from the system's emoji font; without one, egui's own outlines serve.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ use eframe::egui::{FontData, FontDefinitions, FontFamily, FontTweak};
 use epaint::text::{FallbackRequest, FontInsert, FontPriority, FontProvider, InsertFontFamily};
 use fontdb::{Database, FaceInfo, Query, Source, Style, Weight};
 
-use crate::text::RightToLeft;
+use crate::model::EmojiSource;
+use crate::text::bidi::RightToLeft;
 use crate::theme;
 
 /// Faces for the interface, the best first.
@@ -50,15 +51,19 @@ const PREFERRED: [&str; 16] = [
 ];
 
 /// A letter of each script that we promise to say something about.
-const SCRIPTS: [(&str, char); 7] = [
+const SCRIPTS: [(&str, char); 6] = [
     ("Chinese", '早'),
     ("Japanese", 'あ'),
     ("Korean", '한'),
     ("Arabic", 'ع'),
     ("Hebrew", 'א'),
     ("Thai", 'ก'),
-    ("emoji", '🚀'),
 ];
+
+/// Every emoji font has it.
+const AN_EMOJI: char = '🚀';
+/// The emoji that egui brings along, all in one colour.
+const BUILT_IN_EMOJI: [&str; 2] = ["NotoEmoji-Regular", "emoji-icon-font"];
 
 /// The system's fonts, as far as looked at.
 pub struct SystemFonts {
@@ -99,10 +104,26 @@ impl SystemFonts {
         })
     }
 
-    fn face_with(&self, letter: char) -> Option<(String, FontData)> {
+    /// Where emoji come from.
+    #[must_use]
+    pub fn emoji(&self) -> EmojiSource {
+        self.with_library(|database, _| {
+            let Some(face) = find_fallback(database, AN_EMOJI, Weight::NORMAL) else {
+                return EmojiSource::BuiltIn;
+            };
+            let name = face.families.first().map_or("?", |(name, _)| name.as_str()).to_owned();
+            if is_coloured(database, face) {
+                EmojiSource::Colour(name)
+            } else {
+                EmojiSource::Outline(name)
+            }
+        })
+    }
+
+    fn face_with(&self, letter: char, weight: Weight) -> Option<(String, FontData)> {
         self.with_library(|database, bytes| {
-            let face = find_fallback(database, letter, Weight::NORMAL)?;
-            load(face, Weight::NORMAL, bytes)
+            let face = find_fallback(database, letter, weight)?;
+            load(face, weight, bytes)
         })
     }
 
@@ -153,7 +174,12 @@ impl FontProvider for SystemFonts {
 #[must_use]
 pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
     let mut definitions = FontDefinitions::default();
-    let built_in = definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    let mut built_in =
+        definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    // They would stand before the system's, which comes in when the first emoji does.
+    if fonts.is_some_and(|fonts| fonts.emoji() != EmojiSource::BuiltIn) {
+        built_in.retain(|name| !BUILT_IN_EMOJI.contains(&name.as_str()));
+    }
     for (family, weight) in
         [(FontFamily::Proportional, Weight::NORMAL), (theme::strong_family(), Weight::SEMIBOLD)]
     {
@@ -164,16 +190,37 @@ pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
         }
         definitions.families.insert(family, chain);
     }
+    let weights = [(false, Weight::NORMAL), (true, Weight::SEMIBOLD)];
     for (script, letter) in [(RightToLeft::Arabic, 'ع'), (RightToLeft::Hebrew, 'א')] {
-        let mut chain =
-            definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
-        if let Some((name, data)) = fonts.and_then(|fonts| fonts.face_with(letter)) {
-            definitions.font_data.insert(name.clone(), Arc::new(data));
-            chain.insert(0, name);
+        for (strong, weight) in weights {
+            let face = fonts.and_then(|fonts| fonts.face_with(letter, weight));
+            let family = theme::right_to_left_family(script, strong);
+            put_first(&mut definitions, family, face);
         }
-        definitions.families.insert(theme::right_to_left_family(script), chain);
+    }
+    let emoji = fonts.and_then(|fonts| fonts.face_with(AN_EMOJI, Weight::NORMAL));
+    put_first(&mut definitions, theme::emoji_family(), emoji);
+    if fonts.is_none_or(|fonts| fonts.emoji() == EmojiSource::BuiltIn)
+        && let Some(chain) = definitions.families.get_mut(&theme::emoji_family())
+    {
+        chain.sort_by_key(|name| !BUILT_IN_EMOJI.contains(&name.as_str()));
     }
     definitions
+}
+
+/// A family that begins with this face and goes on as the interface's does.
+fn put_first(
+    definitions: &mut FontDefinitions,
+    family: FontFamily,
+    face: Option<(String, FontData)>,
+) {
+    let mut chain =
+        definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    if let Some((name, data)) = face {
+        definitions.font_data.insert(name.clone(), Arc::new(data));
+        chain.insert(0, name);
+    }
+    definitions.families.insert(family, chain);
 }
 
 fn face_named<'d>(database: &'d Database, name: &str, weight: Weight) -> Option<&'d FaceInfo> {
@@ -204,6 +251,15 @@ fn has_glyph(database: &Database, face: &FaceInfo, wanted: char) -> bool {
         })
         .flatten()
         .is_some()
+}
+
+fn is_coloured(database: &Database, face: &FaceInfo) -> bool {
+    let look = |data: &[u8], index| {
+        let face = ttf_parser::Face::parse(data, index).ok()?;
+        let tables = face.tables();
+        Some(tables.colr.is_some() || tables.cbdt.is_some() || tables.sbix.is_some())
+    };
+    database.with_face_data(face.id, look).flatten().unwrap_or_default()
 }
 
 fn load(

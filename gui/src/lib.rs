@@ -2,10 +2,22 @@
 //!
 //! Arrows go one way: `app -> view -> model` and `app -> bridge -> lanyard-node`.
 //! The model knows no window, the view performs nothing, and neither knows the network.
+//!
+//! | to find out … | look into |
+//! |---|---|
+//! | what happens in a frame | [`app`]: `logic` drains and applies, `ui` draws and dispatches |
+//! | what the user can do, and what comes of it | [`action`]: `Action` in, `Effect` out |
+//! | what the window knows and decides | [`model`] and its modules, without a window |
+//! | how something looks | [`view`], a module for each part; all literals are in [`theme`] |
+//! | what the node is asked and tells | [`bridge`]: `Command` out, `BackendEvent` in |
+//! | how the real node is reached | [`bridge::node`]; its `acts` has one function for each call about rules |
+//! | what stands in for it in tests and pictures | [`bridge::fake`] |
+//! | how text from others becomes safe, and runs from right to left | [`text`] |
 
 pub mod action;
 pub mod app;
 pub mod bridge;
+pub mod drafts;
 pub mod fonts;
 pub mod model;
 pub mod notify;

@@ -15,6 +15,7 @@ use lanyard_gui::bridge::Backend;
 use lanyard_gui::bridge::fake::ScriptedBackend;
 use lanyard_gui::bridge::fake::demo::{self, Scene};
 use lanyard_gui::bridge::node::NodeBackend;
+use lanyard_gui::drafts::Drafts;
 use lanyard_gui::fonts::{self, SystemFonts};
 use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
@@ -45,6 +46,9 @@ struct Arguments {
     /// The theme of a scene: light or dark
     #[arg(long, hide = true, value_name = "THEME", requires = "scripted")]
     theme: Option<String>,
+    /// The size of a scene's window: 640x420
+    #[arg(long, hide = true, value_name = "SIZE", requires = "scripted")]
+    size: Option<String>,
 }
 
 /// What the window starts with, whatever is behind it.
@@ -64,13 +68,14 @@ fn main() -> anyhow::Result<()> {
     }
     start_logging();
     let fonts = SystemFonts::start().context("Could not start a thread")?;
+    let size = arguments.size.as_deref().and_then(size).unwrap_or(theme::WINDOW_FIRST);
     let start = prepare(arguments)?;
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Lanyard")
             .with_app_id("lanyard")
             .with_icon(egui::IconData::default())
-            .with_inner_size(theme::WINDOW_FIRST)
+            .with_inner_size(size)
             .with_min_inner_size(theme::WINDOW_MIN),
         // Ours looks into the font folders itself.
         system_font_fallback: false,
@@ -104,6 +109,11 @@ fn tell_first_frame(ctx: &egui::Context, clock: NodeClock, asked_for_window: Dur
     ctx.on_end_pass("first-frame", Arc::new(tell));
 }
 
+fn size(text: &str) -> Option<egui::Vec2> {
+    let (width, height) = text.split_once('x')?;
+    Some(egui::vec2(width.parse().ok()?, height.parse().ok()?))
+}
+
 /// What clap cannot see.
 fn check(arguments: &Arguments) -> Result<(), String> {
     if let Some(link) = &arguments.join {
@@ -112,6 +122,9 @@ fn check(arguments: &Arguments) -> Result<(), String> {
     }
     if let Some(scene) = &arguments.scripted {
         Scene::named(scene).ok_or_else(|| format!("--scripted: there is no scene '{scene}'"))?;
+    }
+    if let Some(text) = &arguments.size {
+        size(text).ok_or_else(|| format!("--size: '{text}' is not a size such as 640x420"))?;
     }
     Ok(())
 }
@@ -138,6 +151,7 @@ fn prepare(arguments: Arguments) -> anyhow::Result<Start> {
     let profile = arguments.profile.unwrap_or_else(settings::default_profile);
     let clock: Clock = Box::new(wall_clock_ms);
     let mut model = Model::new(Settings::load(&profile), profile.clone(), zone, clock());
+    model.drafts = Drafts::load(&profile);
     model.prefill(arguments.join.as_deref(), arguments.username.as_deref());
     if arguments.password_stdin {
         model.login.password = read_password().context("Could not read the password")?;
@@ -166,6 +180,7 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
     let Start { mut model, clock, profile, scene, signs_in } = start;
     ctx.set_fonts(fonts::definitions(Some(&fonts)));
     model.missing_scripts = fonts.missing_scripts();
+    model.emoji = fonts.emoji();
     ctx.add_font_provider(Arc::new(fonts));
     theme::install(ctx);
     theme::apply(ctx, &model.settings);
@@ -183,6 +198,7 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
         }
     };
     let mut window = Window::new(model, backend, notifier, clock, profile);
+    window.begin(ctx);
     if signs_in {
         window.act(ctx, Action::SignIn);
     }
@@ -191,6 +207,10 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
         window.logic(ctx);
         if scene == Scene::Alone {
             window.act(ctx, Action::Show(Some(Dialog::Alone)));
+        }
+        if scene == Scene::Moderate {
+            window.act(ctx, demo::order());
+            window.act(ctx, Action::EditReason("Sells tickets in every room".to_owned()));
         }
         if scene == Scene::Refused {
             window.act(ctx, Action::EditLogin(LoginField::Nickname, "Ada L.".to_owned()));

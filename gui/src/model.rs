@@ -3,11 +3,16 @@
 //! [`Model::apply`] takes what the backend tells, [`Model::handle`] what the user does; both change
 //! the model and return [`Effect`]s. Time comes in as `now_ms`. Nothing here draws or waits.
 
+pub mod account;
+pub mod acts;
 pub mod alone;
 pub mod composer;
 pub mod jump;
 pub mod login;
 pub mod markup;
+pub mod moderation;
+pub mod news;
+pub mod passwords;
 pub mod refusal;
 pub mod rooms;
 pub mod roster;
@@ -21,6 +26,7 @@ use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
 
 use crate::action::{Action, Dialog, Effect, LoginField, Panel};
 use crate::bridge::{BackendEvent, Command, JoinOrder};
+use crate::drafts::Drafts;
 use crate::model::jump::Target;
 use crate::model::login::Login;
 use crate::model::session::{Attention, Chat, Session};
@@ -50,8 +56,33 @@ pub struct Model {
     pub zone: TimeZone,
     /// What the fonts found on this system cannot show.
     pub missing_scripts: Vec<&'static str>,
+    /// Where emoji come from.
+    pub emoji: EmojiSource,
+    /// What was being typed, as far as it is on disk.
+    pub drafts: Drafts,
     profile: PathBuf,
+    /// When the user last did anything here, unix milliseconds.
+    active_ms: u64,
+    away: bool,
+    /// Since when a draft differs from what is on disk, unix milliseconds.
+    draft_changed_ms: Option<u64>,
 }
+
+/// Where emoji come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmojiSource {
+    /// In colour, from this font of the system.
+    Colour(String),
+    /// In the colour of the text, from this font of the system.
+    Outline(String),
+    /// In the colour of the text, from the font that comes with the program.
+    BuiltIn,
+}
+
+/// Without a touch for so long, the others see one as away.
+const AWAY_AFTER_MS: u64 = 10 * 60_000;
+/// A draft is on disk so long after the first change.
+const DRAFT_KEPT_AFTER_MS: u64 = 5_000;
 
 impl Model {
     /// A window at its start.
@@ -68,7 +99,12 @@ impl Model {
             now_ms,
             zone,
             missing_scripts: Vec::new(),
+            emoji: EmojiSource::BuiltIn,
+            drafts: Drafts::default(),
             profile,
+            active_ms: now_ms,
+            away: false,
+            draft_changed_ms: None,
         }
     }
 
@@ -92,15 +128,49 @@ impl Model {
         }
     }
 
-    /// Time has passed, or the user looks elsewhere.
-    pub fn tick(&mut self, now_ms: u64, attention: Attention) -> Vec<Effect> {
+    /// Time has passed, or the user looks elsewhere. `active`: something was typed or pointed at.
+    pub fn tick(&mut self, now_ms: u64, attention: Attention, active: bool) -> Vec<Effect> {
         self.now_ms = now_ms;
         let came_back = self.attention == Attention::Elsewhere && attention == Attention::Here;
+        let left = self.attention == Attention::Here && attention == Attention::Elsewhere;
         self.attention = attention;
-        match &mut self.session {
-            Session::In(chat) if came_back => chat.seen(attention),
-            Session::In(_) | Session::Out | Session::Joining(_) => Vec::new(),
+        if came_back || (active && attention == Attention::Here) {
+            self.active_ms = now_ms;
         }
+        let mut effects = self.note_away();
+        let waits_for = self.draft_changed_ms.map(|since| now_ms.saturating_sub(since));
+        if left || waits_for.is_some_and(|ms| ms >= DRAFT_KEPT_AFTER_MS) {
+            effects.extend(self.keep_drafts());
+        }
+        match &mut self.session {
+            Session::In(chat) if came_back => effects.extend(chat.seen(attention)),
+            Session::In(_) | Session::Out | Session::Joining(_) => {}
+        }
+        effects
+    }
+
+    /// How long a change of a draft may still wait to be written, in milliseconds.
+    #[must_use]
+    pub fn draft_due_ms(&self) -> Option<u64> {
+        let since = self.draft_changed_ms?;
+        Some((since + DRAFT_KEPT_AFTER_MS).saturating_sub(self.now_ms))
+    }
+
+    /// Takes the drafts as they are; the effects write them, if they differ from what is on disk.
+    pub fn keep_drafts(&mut self) -> Vec<Effect> {
+        self.draft_changed_ms = None;
+        let Session::In(chat) = &self.session else { return Vec::new() };
+        let changed = self.drafts.keep(&chat.status, chat.drafts());
+        if changed { vec![Effect::SaveDrafts] } else { Vec::new() }
+    }
+
+    fn note_away(&mut self) -> Vec<Effect> {
+        let away = self.now_ms.saturating_sub(self.active_ms) >= AWAY_AFTER_MS;
+        if away == self.away || self.chat().is_none() {
+            return Vec::new();
+        }
+        self.away = away;
+        vec![Effect::Backend(Command::SetAway(away))]
     }
 
     /// Takes what the backend tells.
@@ -113,11 +183,15 @@ impl Model {
                 Vec::new()
             }
             BackendEvent::Joined { status, offline, notices } => {
-                let (mut chat, mut effects) = Chat::enter(status, offline, self.zone.clone());
+                let drafts = self.drafts.of(&status);
+                let (mut chat, mut effects) =
+                    Chat::enter(status, offline, self.zone.clone(), drafts);
                 for (code, sentence) in &notices {
                     chat.notice(code, sentence);
                 }
                 self.session = Session::In(Box::new(chat));
+                (self.active_ms, self.away) = (self.now_ms, false);
+                effects.extend(self.keep_password());
                 self.login.password.clear();
                 self.login.password_shown = false;
                 self.login.refused = None;
@@ -131,6 +205,9 @@ impl Model {
                 vec![Effect::FocusPassword]
             }
             BackendEvent::Terminate => vec![Effect::Close],
+            event @ (BackendEvent::PasswordRecalled { .. } | BackendEvent::KeyringDone(_)) => {
+                self.keyring_answered(event)
+            }
             event => self.apply_inside(event),
         }
     }
@@ -143,7 +220,10 @@ impl Model {
                 if let Some(realm) = self.settings.realms.get(at) {
                     self.login.pick(realm.clone());
                 }
-                return vec![Effect::FocusPassword];
+                self.login.password.clear();
+                let mut effects = self.recall_password();
+                effects.push(Effect::FocusPassword);
+                return effects;
             }
             Action::UseJoinLink => {
                 self.login.realm = None;
@@ -163,15 +243,19 @@ impl Model {
                 return vec![Effect::Backend(Command::CancelJoin), Effect::FocusPassword];
             }
             Action::SignOut => {
+                let mut effects = self.keep_drafts();
                 self.session = Session::Out;
                 self.dialog = None;
                 self.login = Login::remembered(&self.settings);
-                return vec![Effect::Backend(Command::Leave)];
+                effects.push(Effect::Backend(Command::Leave));
+                effects.extend(self.recall_password());
+                return effects;
             }
             Action::Show(dialog) => return self.show(dialog),
             Action::Fold(panel, open) => self.unfolded = open.then_some(panel),
             Action::OpenLink(url) => return vec![Effect::OpenLink(url)],
             Action::Copy(text) => return vec![Effect::Copy(text)],
+            Action::KeepPassword(kept) => return self.use_keyring(kept),
             Action::SetTheme(_)
             | Action::SetZoom(_)
             | Action::SetNotifications(_)
@@ -197,7 +281,7 @@ impl Model {
         match event {
             BackendEvent::Status(status) => {
                 let pass_changed = status.expires_at != chat.status.expires_at;
-                let mut effects = chat.update_status(status);
+                let mut effects = chat.update_status(status, now_ms);
                 if pass_changed {
                     self.remember_realm();
                     effects.push(Effect::SaveSettings);
@@ -205,13 +289,16 @@ impl Model {
                 effects
             }
             BackendEvent::Node(NodeEvent::Ended(Some(refusal))) => {
+                let mut effects = self.keep_drafts();
                 self.session = Session::Out;
                 self.dialog = None;
                 self.refuse(&refusal);
-                vec![Effect::Backend(Command::Leave)]
+                effects.push(Effect::Backend(Command::Leave));
+                effects
             }
             BackendEvent::Node(event) => chat.apply(event, attention, now_ms),
-            BackendEvent::Lagged => chat.reload(),
+            // What was missed may have been that messages left the set.
+            BackendEvent::Lagged => chat.refresh(),
             BackendEvent::SendDone { room, echo, result } => chat.sent(&room, echo, result, now_ms),
             BackendEvent::Loaded { room, page, result } => {
                 let mut effects = chat.loaded(&room, page, result);
@@ -228,10 +315,7 @@ impl Model {
                 chat.interfaces = interfaces;
                 Vec::new()
             }
-            BackendEvent::Step(_)
-            | BackendEvent::Joined { .. }
-            | BackendEvent::Refused(_)
-            | BackendEvent::Terminate => Vec::new(),
+            event => self.apply_act(event),
         }
     }
 
@@ -243,8 +327,12 @@ impl Model {
                 if let Some(room) = chat.room_mut() {
                     room.composer.edit(draft);
                 }
+                self.draft_changed_ms = self.draft_changed_ms.or(Some(now_ms));
             }
-            Action::Send => return chat.send(now_ms),
+            Action::Send => {
+                self.draft_changed_ms = self.draft_changed_ms.or(Some(now_ms));
+                return chat.send(now_ms);
+            }
             Action::RecallLast => {
                 if let Some(room) = chat.room_mut()
                     && room.composer.draft.is_empty()
@@ -285,7 +373,7 @@ impl Model {
             Action::EditJump(text) => self.jump = text,
             Action::Jump(at) => return self.jump_to(at),
             Action::DismissNotice(number) => chat.notices.retain(|n| n.number != number),
-            _ => {}
+            action => return self.handle_act(action),
         }
         Vec::new()
     }
@@ -306,11 +394,14 @@ impl Model {
         let closing = dialog.is_none() && self.dialog.is_some();
         self.dialog = dialog;
         self.jump.clear();
-        match dialog {
-            Some(Dialog::Alone) => vec![Effect::Backend(Command::LookAtInterfaces)],
-            None if closing && self.chat().is_some() => vec![Effect::FocusComposer],
-            None | Some(Dialog::Settings | Dialog::Keys | Dialog::Jump) => Vec::new(),
+        let mut effects = self.prepare_dialog(dialog);
+        if dialog == Some(Dialog::Alone) {
+            effects.push(Effect::Backend(Command::LookAtInterfaces));
         }
+        if closing && self.chat().is_some() {
+            effects.push(Effect::FocusComposer);
+        }
+        effects
     }
 
     fn set(&mut self, action: &Action) -> Vec<Effect> {

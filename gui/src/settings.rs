@@ -23,6 +23,8 @@ pub struct Settings {
     pub notifications: bool,
     /// Whether they make a sound.
     pub sounds: bool,
+    /// Whether the system's keyring keeps the password.
+    pub keep_password: bool,
     /// Realms joined before, the latest first.
     pub realms: Vec<KnownRealm>,
 }
@@ -34,6 +36,7 @@ impl Default for Settings {
             zoom_percent: 100,
             notifications: true,
             sounds: false,
+            keep_password: false,
             realms: Vec::new(),
         }
     }
@@ -115,7 +118,7 @@ pub fn default_profile() -> PathBuf {
 }
 
 /// The profile also holds the device key, so nobody else may look into it.
-fn create_private_dir(dir: &Path) -> std::io::Result<()> {
+pub(crate) fn create_private_dir(dir: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -142,7 +145,7 @@ mod tests {
         settings.save(dir.path()).unwrap();
         assert_eq!(Settings::load(dir.path()), settings);
         let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
-        assert!(!text.contains("password"));
+        assert!(!text.replace("keep_password", "").contains("password"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! After that it can neither reverse its surroundings (bidi controls), nor grow over its row
 //! (stacked combining marks), nor break a line where only one is meant.
 
-use std::ops::Range;
+pub mod bidi;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -65,48 +65,6 @@ pub fn first_grapheme(name: &str) -> String {
     let upper = first.to_uppercase();
     // "ß" becomes two letters and "ŉ" a strange pair: keep those as they are.
     if upper.graphemes(true).count() == 1 { upper } else { first.to_owned() }
-}
-
-/// A script written from right to left that has a font family of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RightToLeft {
-    /// Arabic, Persian, Urdu and their like.
-    Arabic,
-    /// Hebrew and Yiddish.
-    Hebrew,
-}
-
-/// Where a text runs from right to left: from the first to the last such letter of one script,
-/// with the spaces and marks between them. Drawn in one font, such a run keeps its word order.
-#[must_use]
-pub fn right_to_left_runs(text: &str) -> Vec<(Range<usize>, RightToLeft)> {
-    let mut runs: Vec<(Range<usize>, RightToLeft)> = Vec::new();
-    let mut broken = true;
-    for (at, c) in text.char_indices() {
-        let end = at + c.len_utf8();
-        match (right_to_left(c), runs.last_mut()) {
-            (Some(script), Some((run, last))) if *last == script && !broken => run.end = end,
-            (Some(script), _) => {
-                runs.push((at..end, script));
-                broken = false;
-            }
-            // A letter of another script, or a new line, ends the run before it.
-            (None, _) => broken |= c.is_alphanumeric() || c == '\n',
-        }
-    }
-    runs
-}
-
-fn right_to_left(c: char) -> Option<RightToLeft> {
-    match c {
-        '\u{0590}'..='\u{05FF}' | '\u{FB1D}'..='\u{FB4F}' => Some(RightToLeft::Hebrew),
-        '\u{0600}'..='\u{06FF}'
-        | '\u{0750}'..='\u{077F}'
-        | '\u{08A0}'..='\u{08FF}'
-        | '\u{FB50}'..='\u{FDFF}'
-        | '\u{FE70}'..='\u{FEFC}' => Some(RightToLeft::Arabic),
-        _ => None,
-    }
 }
 
 /// The time of day: `09:12`.
@@ -309,18 +267,6 @@ mod tests {
         assert_eq!(first_grapheme("陳 Chen"), "陳");
         assert_eq!(first_grapheme("ßeta"), "ß");
         assert_eq!(first_grapheme(""), "?");
-    }
-
-    #[test]
-    fn a_right_to_left_run_holds_its_words_together() {
-        let found = |text: &str| -> Vec<String> {
-            let runs = right_to_left_runs(text);
-            runs.into_iter().filter_map(|(run, _)| text.get(run).map(str::to_owned)).collect()
-        };
-        assert_eq!(found("hi صباح الخير, all"), ["صباح الخير"]);
-        assert_eq!(found("שלום عالم"), ["שלום", "عالم"]);
-        assert_eq!(found("صباح\nالخير"), ["صباح", "الخير"]);
-        assert!(found("plain").is_empty());
     }
 
     #[test]

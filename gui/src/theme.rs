@@ -11,7 +11,7 @@ use eframe::egui::{
 use lanyard_protocol::ids::AccountId;
 
 use crate::settings::{Settings, ThemeChoice};
-use crate::text::RightToLeft;
+use crate::text::bidi::RightToLeft;
 
 /// The unit of all spacing.
 pub const GRID: f32 = 4.0;
@@ -47,6 +47,8 @@ pub const DIALOG_WIDTH: f32 = 460.0;
 pub const WINDOW_MIN: Vec2 = vec2(640.0, 420.0);
 /// The window at its first start.
 pub const WINDOW_FIRST: Vec2 = vec2(1120.0, 720.0);
+/// Lines of text are no longer than this, however wide the window is: the eye must find back.
+pub const MEASURE_MAX: f32 = 760.0;
 /// A line of body text.
 pub const LINE_HEIGHT: f32 = 20.0;
 /// A line of a note.
@@ -193,11 +195,19 @@ pub fn strong_family() -> FontFamily {
 
 /// The family whose spaces are those of the script too, so that a whole run is shaped at once.
 #[must_use]
-pub fn right_to_left_family(script: RightToLeft) -> FontFamily {
-    FontFamily::Name(match script {
-        RightToLeft::Arabic => "arabic".into(),
-        RightToLeft::Hebrew => "hebrew".into(),
+pub fn right_to_left_family(script: RightToLeft, strong: bool) -> FontFamily {
+    FontFamily::Name(match (script, strong) {
+        (RightToLeft::Arabic, false) => "arabic".into(),
+        (RightToLeft::Arabic, true) => "arabic-strong".into(),
+        (RightToLeft::Hebrew, false) => "hebrew".into(),
+        (RightToLeft::Hebrew, true) => "hebrew-strong".into(),
     })
+}
+
+/// The family in which emoji come before letters.
+#[must_use]
+pub fn emoji_family() -> FontFamily {
+    FontFamily::Name("emoji".into())
 }
 
 /// An account's own colour, readable as text on the background and under white letters alike.
@@ -243,6 +253,14 @@ pub fn apply(ctx: &Context, settings: &Settings) {
     ctx.set_zoom_factor(f32::from(settings.zoom_percent) / 100.0);
 }
 
+/// The size in use, in percent.
+#[must_use]
+pub fn zoom_percent(ctx: &Context) -> u16 {
+    // Never negative, and far below the limit: a cast would do, if casts were allowed.
+    let percent = (ctx.zoom_factor() * 100.0).round();
+    (0..=500_u16).find(|whole| f32::from(*whole) >= percent).unwrap_or(500)
+}
+
 fn style(dark_mode: bool) -> Style {
     let text_styles = [
         (TextStyle::Body, body()),
@@ -261,7 +279,7 @@ fn style(dark_mode: bool) -> Style {
         handle_min_length: 32.0,
         floating: true,
         foreground_color: true,
-        dormant_handle_opacity: 0.12,
+        dormant_handle_opacity: 0.0,
         active_handle_opacity: 0.25,
         interact_handle_opacity: 0.45,
         dormant_background_opacity: 0.0,

@@ -1,14 +1,17 @@
 //! The views: they draw the model and queue what the user does. They perform nothing.
 
+pub mod account;
 pub mod alone;
 pub mod chat;
 pub mod composer;
 pub mod jump;
 pub mod keys;
 pub mod login;
+pub mod moderation;
 pub mod rooms;
 pub mod roster;
 pub mod settings;
+pub mod shaping;
 pub mod status_bar;
 pub mod timeline;
 pub mod widgets;
@@ -31,6 +34,8 @@ pub struct ViewState {
     timelines: BTreeMap<String, TimelineView>,
     jump_choice: usize,
     newest_wanted: bool,
+    /// Whether an input method is putting a word together.
+    composing: bool,
 }
 
 /// Something that can have the keyboard.
@@ -40,6 +45,8 @@ pub enum Focus {
     Composer,
     /// The password field.
     Password,
+    /// The field for the join link.
+    Link,
 }
 
 impl ViewState {
@@ -65,6 +72,9 @@ pub fn root_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut 
             login::login_ui(ui, model, state, actions);
             if model.dialog == Some(Dialog::Settings) {
                 settings::settings_ui(ui, model, actions);
+                if ui.input(|input| input.key_pressed(Key::Escape)) {
+                    actions.push(Action::Show(None));
+                }
             }
         }
         Session::In(chat) => {
@@ -82,6 +92,9 @@ fn dialog_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Ve
         Some(Dialog::Settings) => settings::settings_ui(ui, model, actions),
         Some(Dialog::Keys) => keys::keys_ui(ui, actions),
         Some(Dialog::Jump) => jump::jump_ui(ui, model, chat, state, actions),
+        Some(Dialog::Moderate) => moderation::moderation_ui(ui, chat, actions),
+        Some(Dialog::Devices) => account::devices_ui(ui, model, chat, actions),
+        Some(Dialog::Password) => account::password_ui(ui, chat, actions),
         None => {}
     }
 }

@@ -12,11 +12,14 @@ use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
 
+use zeroize::Zeroizing;
+
+use crate::bridge::acts::{DeviceInfo, Holder, KeyringOrder};
 use crate::bridge::{Backend, BackendEvent, Command, Interface};
 use crate::model::session::PAGE_LEN;
 
 /// What the scripted node knows and how it answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Script {
     /// Events not yet taken.
     pub events: VecDeque<BackendEvent>,
@@ -42,6 +45,34 @@ pub struct Script {
     pub is_shut_down: bool,
     /// Texts taken so far.
     pub sent: u64,
+    /// Devices of the own account.
+    pub devices: Vec<DeviceInfo>,
+    /// What the keyring holds; `Err`: why there is none.
+    pub keyring: Result<Vec<(Holder, String)>, String>,
+    /// How the next acts (orders, a new password, a logout) are answered; `Ok` beyond the list.
+    pub acts_fail: VecDeque<String>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            events: VecDeque::new(),
+            commands: Vec::new(),
+            joins: None,
+            offline: false,
+            notices: Vec::new(),
+            history: Vec::new(),
+            unread: (None, 0),
+            refuses: VecDeque::new(),
+            interfaces: Vec::new(),
+            now_ms: 0,
+            is_shut_down: false,
+            sent: 0,
+            devices: Vec::new(),
+            keyring: Ok(Vec::new()),
+            acts_fail: VecDeque::new(),
+        }
+    }
 }
 
 /// The window's end of a script.
@@ -65,6 +96,11 @@ impl ScriptedBackend {
     /// Lets something happen in the node.
     pub fn tell(&self, event: NodeEvent) {
         self.script().events.push_back(BackendEvent::Node(event));
+    }
+
+    /// Lets something happen that the bridge itself tells.
+    pub fn push(&self, event: BackendEvent) {
+        self.script().events.push_back(event);
     }
 
     /// Lets a message arrive.
@@ -130,8 +166,65 @@ impl Script {
             Command::LookAtInterfaces => {
                 self.events.push_back(BackendEvent::Interfaces(self.interfaces.clone()));
             }
-            Command::CancelJoin | Command::Leave | Command::MarkRead { .. } => {}
+            Command::Moderate(_) => {
+                let result = self.act();
+                self.events.push_back(BackendEvent::Moderated(result));
+            }
+            Command::ChangePassword(_) => {
+                let result = self.act();
+                self.events.push_back(BackendEvent::PasswordChanged(result));
+            }
+            Command::ListDevices => {
+                self.events.push_back(BackendEvent::Devices(Ok(self.devices.clone())));
+            }
+            Command::LogOutDevice(number) => {
+                let result = self.act().map(|()| {
+                    let devices = self.devices.iter_mut();
+                    for device in devices.filter(|device| device.device == *number) {
+                        device.logged_out = true;
+                    }
+                    self.devices.clone()
+                });
+                self.events.push_back(BackendEvent::DeviceLoggedOut(result));
+            }
+            Command::Keyring(order) => {
+                let answer = self.ask_keyring(order);
+                self.events.push_back(answer);
+            }
+            Command::CancelJoin
+            | Command::Leave
+            | Command::MarkRead { .. }
+            | Command::SetAway(_) => {}
         }
+    }
+
+    fn ask_keyring(&mut self, order: &KeyringOrder) -> BackendEvent {
+        let held = match (&mut self.keyring, order) {
+            (Ok(held), _) => held,
+            (Err(why), KeyringOrder::Recall(holder)) => {
+                let (holder, result) = (holder.clone(), Err(why.clone()));
+                return BackendEvent::PasswordRecalled { holder, result };
+            }
+            (Err(why), _) => return BackendEvent::KeyringDone(Err(why.clone())),
+        };
+        match order {
+            KeyringOrder::Recall(holder) => {
+                let found = held.iter().find(|(whose, _)| whose == holder);
+                let password = found.map(|(_, password)| Zeroizing::new(password.clone()));
+                let holder = holder.clone();
+                return BackendEvent::PasswordRecalled { holder, result: Ok(password) };
+            }
+            KeyringOrder::Keep(holder, password) => {
+                held.retain(|(whose, _)| whose != holder);
+                held.push((holder.clone(), password.to_string()));
+            }
+            KeyringOrder::Forget(holder) => held.retain(|(whose, _)| whose != holder),
+        }
+        BackendEvent::KeyringDone(Ok(()))
+    }
+
+    fn act(&mut self) -> Result<(), String> {
+        self.acts_fail.pop_front().map_or(Ok(()), Err)
     }
 
     fn join(&mut self) {

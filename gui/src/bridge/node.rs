@@ -5,6 +5,8 @@
 //! The event queue is bounded: a window that does not look lets the pump wait, and the node's
 //! broadcast then says "lagged", upon which the store is read again.
 
+mod acts;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::bridge::keyring::Keyring;
 use crate::bridge::{Backend, BackendEvent, Command, Interface, JoinOrder};
 use crate::model::session::PAGE_LEN;
 
@@ -32,6 +35,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 pub struct NodeBackend {
     commands: mpsc::Sender<Order>,
     events: mpsc::Receiver<BackendEvent>,
+    keyring: Keyring,
     /// Answers to commands that could not even be handed over.
     returned: VecDeque<BackendEvent>,
     runtime: Option<Runtime>,
@@ -62,14 +66,21 @@ impl NodeBackend {
         let (commands, orders) = mpsc::channel(COMMANDS_MAX);
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let outlet = Outlet { events, wake: Arc::new(wake) };
+        let wake = Arc::clone(&outlet.wake);
+        let keyring = Keyring::start(move || wake())?;
         runtime.spawn(wait_for_signals(outlet.clone()));
         runtime.spawn(supervise(orders, outlet));
-        Ok(Self { commands, events: received, returned: VecDeque::new(), runtime: Some(runtime) })
+        let returned = VecDeque::new();
+        Ok(Self { commands, events: received, keyring, returned, runtime: Some(runtime) })
     }
 }
 
 impl Backend for NodeBackend {
     fn dispatch(&mut self, command: Command) {
+        let command = match command {
+            Command::Keyring(order) => return self.keyring.dispatch(order),
+            command => command,
+        };
         let Err(error) = self.commands.try_send(Order::Command(command)) else { return };
         tracing::warn!("The node does not keep up with the window's commands");
         let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) =
@@ -82,7 +93,8 @@ impl Backend for NodeBackend {
     }
 
     fn try_next(&mut self) -> Option<BackendEvent> {
-        self.returned.pop_front().or_else(|| self.events.try_recv().ok())
+        let returned = self.returned.pop_front();
+        returned.or_else(|| self.events.try_recv().ok()).or_else(|| self.keyring.try_next())
     }
 
     fn shut_down(&mut self) {
@@ -255,7 +267,7 @@ async fn pump(node: Node, outlet: Outlet) {
     loop {
         let event = tokio::select! {
             event = events.recv() => match event {
-                Ok(event) => BackendEvent::Node(event),
+                Ok(event) => acts::translate(event),
                 Err(broadcast::error::RecvError::Lagged(_)) => BackendEvent::Lagged,
                 Err(broadcast::error::RecvError::Closed) => return,
             },
@@ -291,11 +303,36 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
                     tracing::warn!(%error, "Could not remember what was read");
                 }
             }
-            // The supervisor keeps these for itself.
-            Command::Join(_) | Command::CancelJoin | Command::Leave | Command::LookAtInterfaces => {
+            Command::SetAway(away) => acts::set_away(&node, away).await,
+            Command::Moderate(order) => {
+                outlet.emit(BackendEvent::Moderated(acts::moderate(&node, order).await)).await;
             }
+            // The login node may take seconds: no text shall wait behind these.
+            Command::ChangePassword(_) | Command::ListDevices | Command::LogOutDevice(_) => {
+                tokio::spawn(ask_login_node(node.clone(), command, outlet.clone()));
+            }
+            // The supervisor keeps these for itself.
+            Command::Join(_)
+            | Command::CancelJoin
+            | Command::Leave
+            | Command::LookAtInterfaces
+            | Command::Keyring(_) => {}
         }
     }
+}
+
+async fn ask_login_node(node: Node, command: Command, outlet: Outlet) {
+    let answer = match command {
+        Command::ChangePassword(change) => {
+            BackendEvent::PasswordChanged(acts::change_password(&node, *change).await)
+        }
+        Command::ListDevices => BackendEvent::Devices(acts::devices(&node).await),
+        Command::LogOutDevice(number) => {
+            BackendEvent::DeviceLoggedOut(acts::log_out_device(&node, number).await)
+        }
+        _ => return,
+    };
+    outlet.emit(answer).await;
 }
 
 fn interfaces() -> Vec<Interface> {

@@ -1,5 +1,7 @@
 //! The composer: one draft per room, and why it cannot be sent right now.
 
+use jiff::tz::TimeZone;
+use lanyard_node::event::Mute;
 use lanyard_node::node::SendError;
 
 use crate::text;
@@ -30,7 +32,7 @@ pub struct Refused {
 
 /// What the composer needs to know of the realm to judge a draft.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct Rules<'z> {
     /// Longest text, in bytes.
     pub max_text_bytes: u64,
     /// End of the pass, realm time in unix milliseconds.
@@ -41,12 +43,30 @@ pub struct Rules {
     pub may_post: bool,
     /// Whether the room takes no more messages.
     pub archived: bool,
+    /// The mute on the user.
+    pub mute: Option<&'z Mute>,
+    /// For the words.
+    pub zone: &'z TimeZone,
+}
+
+impl Rules<'_> {
+    /// The mute, while it lasts.
+    #[must_use]
+    pub fn muted(&self) -> Option<&Mute> {
+        self.mute.filter(|mute| mute.until.is_none_or(|until| until > self.realm_now))
+    }
+
+    /// In how many milliseconds the mute ends, if it lasts and ends by itself.
+    #[must_use]
+    pub fn mute_left(&self) -> Option<u64> {
+        self.muted()?.until.map(|until| until - self.realm_now)
+    }
 }
 
 impl Composer {
     /// Why nothing can be sent in this room now, whatever the text.
     #[must_use]
-    pub fn locked(&self, rules: Rules) -> Option<String> {
+    pub fn locked(&self, rules: &Rules<'_>) -> Option<String> {
         if rules.realm_now >= rules.expires_at {
             return Some(
                 "Your pass has expired. Sign in again when the login node is back.".into(),
@@ -63,9 +83,12 @@ impl Composer {
 
     /// Why the draft cannot be sent now. `None` for an empty one too: nothing is wrong with it.
     #[must_use]
-    pub fn objection(&self, rules: Rules) -> Option<String> {
+    pub fn objection(&self, rules: &Rules<'_>) -> Option<String> {
         if let Some(locked) = self.locked(rules) {
             return Some(locked);
+        }
+        if let Some(mute) = rules.muted() {
+            return Some(muted(mute, rules));
         }
         if let Some(refused) = &self.refused {
             match refused.until {
@@ -86,7 +109,7 @@ impl Composer {
 
     /// `3,900 of 4,096 bytes`, near the limit only.
     #[must_use]
-    pub fn counter(&self, rules: Rules) -> Option<String> {
+    pub fn counter(&self, rules: &Rules<'_>) -> Option<String> {
         let near = self.bytes() * 100 >= rules.max_text_bytes * COUNTER_FROM_PERCENT;
         near.then(|| {
             let (bytes, max) = (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
@@ -96,7 +119,7 @@ impl Composer {
 
     /// Whether there is anything to send and nothing against it.
     #[must_use]
-    pub fn can_send(&self, rules: Rules) -> bool {
+    pub fn can_send(&self, rules: &Rules<'_>) -> bool {
         !self.draft.trim().is_empty() && self.objection(rules).is_none()
     }
 
@@ -138,6 +161,15 @@ impl Composer {
     }
 }
 
+fn muted(mute: &Mute, rules: &Rules<'_>) -> String {
+    let until = mute.until.map_or_else(String::new, |until| {
+        format!(" until {}", text::moment(until, rules.realm_now, rules.zone))
+    });
+    let reason = text::clean_line(mute.reason.trim());
+    let reason = if reason.is_empty() { reason } else { format!(" Reason: {reason}") };
+    format!("You are muted{until}.{reason}")
+}
+
 fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
     let lasting = |why: &str, until| Refused { why: why.to_owned(), until };
     match error {
@@ -170,12 +202,14 @@ fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules {
+    const RULES: Rules<'_> = Rules {
         max_text_bytes: 4_096,
         expires_at: 1_000_000,
         realm_now: 500_000,
         may_post: true,
         archived: false,
+        mute: None,
+        zone: &TimeZone::UTC,
     };
 
     fn with(draft: &str) -> Composer {
@@ -184,20 +218,29 @@ mod tests {
 
     #[test]
     fn each_reason_has_its_sentence() {
-        let says = |composer: &Composer, rules| composer.objection(rules).unwrap_or_default();
-        assert_eq!(with("x").objection(RULES), None);
-        assert!(says(&with("x"), Rules { realm_now: 1_000_000, ..RULES }).contains("expired"));
-        assert!(says(&with("x"), Rules { archived: true, ..RULES }).contains("archived"));
-        assert!(says(&with("x"), Rules { may_post: false, ..RULES }).contains("role"));
+        let says =
+            |composer: &Composer, rules: &Rules<'_>| composer.objection(rules).unwrap_or_default();
+        assert_eq!(with("x").objection(&RULES), None);
+        assert!(says(&with("x"), &Rules { realm_now: 1_000_000, ..RULES }).contains("expired"));
+        assert!(says(&with("x"), &Rules { archived: true, ..RULES }).contains("archived"));
+        assert!(says(&with("x"), &Rules { may_post: false, ..RULES }).contains("role"));
+        let mute = Mute { until: Some(600_000), reason: "loud".into(), moderator: None };
+        let muted = Rules { mute: Some(&mute), ..RULES };
+        assert_eq!(says(&with("x"), &muted), "You are muted until today 00:10. Reason: loud");
+        assert_eq!(with("x").objection(&Rules { realm_now: 600_000, ..muted }), None);
+        assert_eq!(with("x").locked(&muted), None, "one may go on typing");
+        let for_ever = Mute { until: None, reason: String::new(), moderator: None };
+        let muted = Rules { mute: Some(&for_ever), ..RULES };
+        assert_eq!(says(&with("x"), &muted), "You are muted.");
         let long = with(&"x".repeat(4_210));
-        assert!(says(&long, RULES).contains("4,210 of 4,096 bytes"));
-        assert!(!long.can_send(RULES));
+        assert!(says(&long, &RULES).contains("4,210 of 4,096 bytes"));
+        assert!(!long.can_send(&RULES));
     }
 
     #[test]
     fn the_counter_shows_only_near_the_limit() {
-        assert_eq!(with(&"x".repeat(3_000)).counter(RULES), None);
-        let near = with(&"x".repeat(3_900)).counter(RULES);
+        assert_eq!(with(&"x".repeat(3_000)).counter(&RULES), None);
+        let near = with(&"x".repeat(3_900)).counter(&RULES);
         assert_eq!(near.as_deref(), Some("3,900 of 4,096 bytes"));
     }
 
@@ -208,10 +251,10 @@ mod tests {
         composer.edit("more".into());
         composer.give_back(text, &SendError::SlowDown { retry_after_s: 3 }, 500_000, "");
         assert_eq!(composer.draft, "hello\nmore");
-        assert!(composer.objection(RULES).is_some_and(|why| why.contains("3 s")));
+        assert!(composer.objection(&RULES).is_some_and(|why| why.contains("3 s")));
         composer.edit("hello".into());
-        assert!(!composer.can_send(RULES), "time has not passed");
-        assert!(composer.can_send(Rules { realm_now: 503_000, ..RULES }));
+        assert!(!composer.can_send(&RULES), "time has not passed");
+        assert!(composer.can_send(&Rules { realm_now: 503_000, ..RULES }));
     }
 
     #[test]
@@ -219,9 +262,9 @@ mod tests {
         let mut composer = with("hello");
         let text = composer.take();
         composer.give_back(text, &SendError::MayNotPost, 0, "");
-        assert!(!composer.can_send(RULES));
+        assert!(!composer.can_send(&RULES));
         composer.edit("hello!".into());
-        assert!(composer.can_send(RULES));
+        assert!(composer.can_send(&RULES));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::link::JoinLink;
 use zeroize::Zeroizing;
 
+use crate::bridge::acts::Holder;
 use crate::model::refusal::Explained;
 use crate::settings::{KnownRealm, Settings};
 use crate::text;
@@ -25,6 +26,8 @@ pub struct Login {
     pub password: Zeroizing<String>,
     /// Whether the password can be read.
     pub password_shown: bool,
+    /// Why the keyring did not do what was asked of it.
+    pub keyring_trouble: Option<String>,
     /// Why the last try failed.
     pub refused: Option<Explained>,
 }
@@ -105,6 +108,14 @@ impl Login {
             return Err(Missing::Place);
         }
         text.parse().map_err(|error| Missing::Link(format!("{error}")))
+    }
+
+    /// Whose password is typed here.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        let username = self.username.trim().to_owned();
+        let link = self.join_link().ok()?;
+        (!username.is_empty()).then_some(Holder { realm: link.realm, username })
     }
 
     /// What keeps the form from being submitted.

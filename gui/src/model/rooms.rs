@@ -1,10 +1,12 @@
 //! The rooms: a timeline, a draft and an unread count for each.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
-use lanyard_protocol::ids::AccountId;
+use lanyard_protocol::ids::{AccountId, MessageId};
 
 use crate::model::composer::Composer;
-use crate::model::timeline::Timeline;
+use crate::model::timeline::{OrderKey, Timeline};
 
 /// What the window knows of one room.
 #[derive(Debug)]
@@ -25,6 +27,21 @@ pub struct Room {
     pub at_bottom: bool,
     /// Messages that came while the user read further up.
     pub below: u64,
+    /// Whether the next count of unread messages may be smaller than the one held.
+    pub recounts: bool,
+    /// Reading again what is held, while that is under way.
+    pub refresh: Option<Refresh>,
+}
+
+/// Messages may have left the set: what is held is compared with the store, page by page.
+#[derive(Debug)]
+pub struct Refresh {
+    /// The oldest message held when it began.
+    pub oldest: Option<OrderKey>,
+    /// Held when it began, and not met in the store since.
+    pub unconfirmed: BTreeSet<MessageId>,
+    /// Pages that may still be asked for.
+    pub pages_left: usize,
 }
 
 impl Room {
@@ -40,6 +57,8 @@ impl Room {
             loading: false,
             at_bottom: true,
             below: 0,
+            recounts: false,
+            refresh: None,
         }
     }
 

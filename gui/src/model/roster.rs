@@ -1,6 +1,6 @@
 //! The roster: who is here, one line a person, and who was here earlier today.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_node::event::{Person, PresenceChange};
 use lanyard_protocol::ids::{AccountId, Role};
@@ -17,6 +17,8 @@ const LEFT_MAX: usize = 200;
 pub struct Roster {
     /// What is looked for.
     pub filter: String,
+    /// Who is away, and since when, if that was seen: realm time in unix milliseconds.
+    away: BTreeMap<AccountId, Option<u64>>,
     left: BTreeMap<AccountId, Gone>,
 }
 
@@ -50,6 +52,15 @@ pub struct Member {
     pub devices: usize,
     /// Whether it is the user.
     pub is_me: bool,
+    /// Whether nobody has touched the person's computers for a while.
+    pub away: Option<Away>,
+}
+
+/// Somebody is online, but away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Away {
+    /// Since when, if that was seen: realm time in unix milliseconds.
+    pub since: Option<u64>,
 }
 
 impl Roster {
@@ -72,6 +83,20 @@ impl Roster {
         }
     }
 
+    /// Notes who is away; `now` is unknown for those who were so before us.
+    pub fn note_away(&mut self, away: &BTreeSet<AccountId>, now: Option<u64>) {
+        self.away.retain(|account, _| away.contains(account));
+        for account in away {
+            self.away.entry(*account).or_insert(now);
+        }
+    }
+
+    /// Somebody who left.
+    #[must_use]
+    pub fn gone(&self, account: AccountId) -> Option<&Gone> {
+        self.left.get(&account)
+    }
+
     /// Everybody online who fits the filter: those who keep order first, then by name.
     #[must_use]
     pub fn members(&self, people: &BTreeMap<AccountId, Person>, me: AccountId) -> Vec<Member> {
@@ -86,6 +111,7 @@ impl Roster {
                 since: person.since,
                 devices: person.devices.len(),
                 is_me: *account == me,
+                away: self.away.get(account).map(|since| Away { since: *since }),
             })
             .collect();
         members.sort_by_cached_key(|member| {
@@ -130,6 +156,7 @@ mod tests {
             role,
             since: 0,
             devices: (0..devices).map(|d| (PeerKey([d; 32]), u64::from(d))).collect(),
+            away: false,
         }
     }
 
@@ -158,6 +185,21 @@ mod tests {
     fn the_filter_looks_at_both_names() {
         let roster = Roster { filter: " AD".into(), ..Roster::default() };
         assert_eq!(names(&roster.members(&people(), AccountId([9; 16]))), ["Ada"]);
+    }
+
+    #[test]
+    fn away_counts_from_when_it_was_seen() {
+        let (first, later) = (AccountId([0; 16]), AccountId([1; 16]));
+        let mut roster = Roster::default();
+        roster.note_away(&BTreeSet::from([first]), None);
+        roster.note_away(&BTreeSet::from([first, later]), Some(9));
+        let away = |roster: &Roster| -> Vec<_> {
+            let members = roster.members(&people(), AccountId([9; 16]));
+            members.into_iter().map(|member| member.away.map(|away| away.since)).collect()
+        };
+        assert_eq!(away(&roster), [None, Some(Some(9)), Some(None)]);
+        roster.note_away(&BTreeSet::new(), Some(10));
+        assert_eq!(away(&roster), [None, None, None]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Being in a realm: rooms, people, notices, and how the window's user stands to them.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,8 +15,10 @@ use lanyard_protocol::ids::{MessageId, Role};
 
 use crate::action::Effect;
 use crate::bridge::{Command, Interface};
+use crate::model::account::{Devices, PasswordForm};
 use crate::model::composer::Rules;
 use crate::model::markup::MyNames;
+use crate::model::moderation::ModerationForm;
 use crate::model::rooms::Room;
 use crate::model::roster::{Member, Roster};
 use crate::model::timeline::{Echo, PresenceNote};
@@ -81,8 +85,16 @@ pub struct Chat {
     pub ended: Option<Option<Refusal>>,
     /// The names the user is spoken to by.
     pub my_names: MyNames,
+    /// The moderator's order being written.
+    pub moderation: Option<ModerationForm>,
+    /// The own devices.
+    pub devices: Devices,
+    /// The password dialog.
+    pub password: PasswordForm,
     zone: TimeZone,
     counter: u64,
+    /// Drafts of the last run whose rooms have not been seen yet.
+    kept_drafts: BTreeMap<String, String>,
 }
 
 impl Chat {
@@ -92,6 +104,7 @@ impl Chat {
         status: Arc<Status>,
         entered_offline: bool,
         zone: TimeZone,
+        drafts: BTreeMap<String, String>,
     ) -> (Self, Vec<Effect>) {
         let mut chat = Self {
             my_names: MyNames::new(&status.me.username, &status.me.nickname),
@@ -102,26 +115,44 @@ impl Chat {
             notices: Vec::new(),
             interfaces: Vec::new(),
             ended: None,
+            moderation: None,
+            devices: Devices::default(),
+            password: PasswordForm::default(),
             zone,
             counter: 0,
+            kept_drafts: drafts,
             status,
         };
         let mut effects = vec![Effect::Backend(Command::LookAtInterfaces)];
         effects.extend(chat.open_new_rooms());
+        let away = chat.away();
+        chat.roster.note_away(&away, None);
         (chat, effects)
     }
 
     /// Takes the node's newest state.
-    pub fn update_status(&mut self, status: Arc<Status>) -> Vec<Effect> {
+    pub fn update_status(&mut self, status: Arc<Status>, now_ms: u64) -> Vec<Effect> {
         let lost_last_peer = status.neighbours.is_empty() && !self.status.neighbours.is_empty();
-        self.status = status;
+        let before = std::mem::replace(&mut self.status, status);
         let me = &self.status.me;
         self.my_names = MyNames::new(&me.username, &me.nickname);
         let mut effects = self.open_new_rooms();
+        self.tell_changes(&before, now_ms);
+        self.note_away(now_ms);
         if lost_last_peer {
             effects.push(Effect::Backend(Command::LookAtInterfaces));
         }
         effects
+    }
+
+    /// What is being typed, by room.
+    #[must_use]
+    pub fn drafts(&self) -> BTreeMap<String, String> {
+        let rooms = self.rooms.iter().map(|(name, room)| (name.clone(), &room.composer.draft));
+        let typed = rooms.filter(|(_, draft)| !draft.is_empty());
+        // A room that the policy does not have right now may come back.
+        let kept = self.kept_drafts.clone().into_iter();
+        kept.chain(typed.map(|(name, draft)| (name, draft.clone()))).collect()
     }
 
     /// The room shown.
@@ -149,7 +180,7 @@ impl Chat {
 
     /// What a text in the room shown has to obey.
     #[must_use]
-    pub fn rules(&self, now_ms: u64) -> Rules {
+    pub fn rules(&self, now_ms: u64) -> Rules<'_> {
         let room = self.room_policy();
         Rules {
             max_text_bytes: self.status.max_text_bytes,
@@ -157,6 +188,8 @@ impl Chat {
             realm_now: self.realm_now(now_ms),
             may_post: room.is_none_or(|room| self.status.me.role >= room.post),
             archived: room.is_some_and(|room| room.archived),
+            mute: self.status.mute.as_ref(),
+            zone: &self.zone,
         }
     }
 
@@ -203,7 +236,7 @@ impl Chat {
                 self.notice(code, &text);
                 Vec::new()
             }
-            NodeEvent::Reload => self.reload(),
+            NodeEvent::Reload => self.refresh(),
             NodeEvent::Ended(why) => {
                 self.ended = Some(why);
                 Vec::new()
@@ -227,13 +260,13 @@ impl Chat {
     /// Sends the draft of the room shown.
     pub fn send(&mut self, now_ms: u64) -> Vec<Effect> {
         let rules = self.rules(now_ms);
+        if !self.room().is_some_and(|room| room.composer.can_send(&rules)) {
+            return Vec::new();
+        }
         let (realm_now, name) = (self.realm_now(now_ms), self.current.clone());
         self.counter += 1;
         let echo = self.counter;
         let Some(room) = self.room_mut() else { return Vec::new() };
-        if !room.composer.can_send(rules) {
-            return Vec::new();
-        }
         let text = room.composer.take();
         room.timeline.clear_unread_line();
         let shown = text::clean_text(&text);
@@ -288,7 +321,7 @@ impl Chat {
                 if !matches!(page, Page::After(_)) {
                     room.has_older = history.more;
                 }
-                Vec::new()
+                self.refreshed(name, &history)
             }
             Err(error) => {
                 self.notice("history", &format!("Older messages could not be read: {error}"));
@@ -300,8 +333,10 @@ impl Chat {
     /// Takes what the store knows of a room's unread part.
     pub fn unread_known(&mut self, name: &str, read: Option<MessageId>, count: u64) {
         let Some(room) = self.rooms.get_mut(name) else { return };
-        // What arrived since the question was asked is in the count already, or on top of it.
-        room.unread = room.unread.max(count);
+        // What arrived since the question was asked is in the count already, or on top of it;
+        // after messages left the set, only the store knows.
+        let recounted = std::mem::take(&mut room.recounts);
+        room.unread = if recounted { count } else { room.unread.max(count) };
         if let Some(read) = read.filter(|_| count > 0) {
             room.timeline.mark_unread_after(read);
         }
@@ -317,12 +352,6 @@ impl Chat {
         };
         room.loading = true;
         vec![Effect::Backend(Command::Load { room: name, page: Page::Before(oldest) })]
-    }
-
-    /// Asks for the newest part of every room again: events were missed.
-    pub fn reload(&mut self) -> Vec<Effect> {
-        let rooms: Vec<String> = self.rooms.keys().cloned().collect();
-        rooms.into_iter().map(|room| load(room, Page::Newest)).collect()
     }
 
     /// Shows another room.
@@ -365,6 +394,7 @@ impl Chat {
             }
             let mut room = Room::new(self.zone.clone(), self.status.me.account);
             room.loading = true;
+            room.composer.draft = self.kept_drafts.remove(name).unwrap_or_default();
             self.rooms.insert(name.clone(), room);
             effects.push(load(name.clone(), Page::Newest));
             effects.push(Effect::Backend(Command::CountUnread { room: name.clone() }));
@@ -381,6 +411,10 @@ impl Chat {
         let shown = message.room == self.current;
         let many_rooms = self.rooms.len() > 1;
         let Some(room) = self.rooms.get_mut(&message.room) else { return Vec::new() };
+        if message.folded {
+            room.timeline.insert(Arc::clone(message), false);
+            return Vec::new();
+        }
         let seen = shown && room.at_bottom && attention == Attention::Here;
         if !seen && !is_mine && room.unread == 0 {
             room.timeline.mark_unread_from_now();

@@ -34,7 +34,7 @@ fn notifications(effects: &[Effect]) -> Vec<(&str, &str)> {
 fn the_desktop_is_told_when_one_looks_elsewhere() {
     let mut model = inside(&[0, 1]);
     assert!(notifications(&deliver(&mut model, demo::message(1, 1, "hi", NOW_MS))).is_empty());
-    model.tick(NOW_MS, Attention::Elsewhere);
+    model.tick(NOW_MS, Attention::Elsewhere, false);
     let effects = deliver(&mut model, demo::message(1, 2, "hi\nthere", NOW_MS));
     assert_eq!(notifications(&effects), [("陳 Chen", "hi there")]);
 }
@@ -42,7 +42,7 @@ fn the_desktop_is_told_when_one_looks_elsewhere() {
 #[test]
 fn backfill_and_own_texts_never_ring() {
     let mut model = inside(&[0, 1]);
-    model.tick(NOW_MS, Attention::Elsewhere);
+    model.tick(NOW_MS, Attention::Elsewhere, false);
     let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - 86_400_000);
     old.via = Via::Sync;
     assert!(notifications(&deliver(&mut model, old)).is_empty());
@@ -67,7 +67,26 @@ fn a_mention_rings_while_one_reads_another_room_or_further_up() {
 fn missed_events_are_read_again_from_the_store() {
     let mut model = inside(&[0, 1]);
     let effects = model.apply(BackendEvent::Lagged);
-    assert!(matches!(effects.as_slice(), [Effect::Backend(Command::Load { .. })]));
+    let [Effect::Backend(Command::Load { .. }), Effect::Backend(Command::CountUnread { .. })] =
+        effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+}
+
+#[test]
+fn what_a_ban_takes_away_is_no_longer_unread() {
+    let mut model = inside(&[0, 1]);
+    model.tick(NOW_MS, Attention::Elsewhere, false);
+    for number in 1..=3 {
+        deliver(&mut model, demo::message(1, number, "spam", NOW_MS));
+    }
+    assert_eq!(model.chat().map(Chat::unread), Some(3));
+    model.apply(BackendEvent::Node(NodeEvent::Reload));
+    model.apply(BackendEvent::Unread { room: "lobby".into(), result: Ok((None, 1)) });
+    assert_eq!(model.chat().map(Chat::unread), Some(1));
+    model.apply(BackendEvent::Unread { room: "lobby".into(), result: Ok((None, 0)) });
+    assert_eq!(model.chat().map(Chat::unread), Some(1), "a late answer takes nothing away");
 }
 
 #[test]

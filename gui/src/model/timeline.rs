@@ -4,129 +4,23 @@
 //! Invariant: an echo is always behind every entry, and leaves when its message enters.
 //! Rows are derived from entries: a change rebuilds them from the touched entry on, never before it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod entry;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use lanyard_node::event::{ChatMessage, PresenceReason, SendState};
-use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
+use lanyard_node::event::{ChatMessage, SendState};
+use lanyard_protocol::ids::{AccountId, MessageId};
 
-use crate::text;
+pub use entry::{Echo, Entry, Line, News, OrderKey, PresenceNote};
+pub use rows::{Row, RowKey, RowKind};
 
 /// Lines by one author closer than this share a header.
 const GROUP_GAP_MS: u64 = 5 * 60_000;
 /// Changes remembered for the view; a view that is further behind starts anew.
 const CHANGES_MAX: usize = 64;
-/// Sorts notices behind messages of the same millisecond.
-const AFTER_ALL_PEERS: PeerKey = PeerKey([0xff; 32]);
-
-/// The order of the timeline (PROTOCOL.md R-45).
-pub type OrderKey = (u64, PeerKey, u64, u64, MessageId);
-
-/// Something that has its place in the order.
-#[derive(Debug, Clone)]
-pub enum Entry {
-    /// A message.
-    Message(Line),
-    /// Somebody came or went.
-    Presence(PresenceNote),
-}
-
-/// A message, ready to be drawn.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// The message as the node gave it.
-    pub message: Arc<ChatMessage>,
-    /// Its text made safe, if that changed anything.
-    cleaned: Option<Box<str>>,
-    /// How far it came, for own messages.
-    pub state: Option<SendState>,
-    /// Whether it speaks to the user.
-    pub mentions_me: bool,
-}
-
-impl Line {
-    /// The text to draw.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        self.cleaned.as_deref().unwrap_or(&self.message.text)
-    }
-}
-
-/// Somebody came or went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresenceNote {
-    /// Number within this run of the program.
-    pub number: u64,
-    /// Realm time, unix milliseconds.
-    pub at: u64,
-    /// Who, as shown.
-    pub nickname: String,
-    /// What happened.
-    pub reason: PresenceReason,
-}
-
-/// A text of ours that the node has not given back as a message yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Echo {
-    /// Number within this run of the program.
-    pub number: u64,
-    /// The text as typed.
-    pub text: String,
-    /// Realm time of typing, unix milliseconds.
-    pub at: u64,
-    /// The message it has become, once the node has stored it.
-    pub id: Option<MessageId>,
-}
-
-/// What is drawn under one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
-    /// The entry it belongs to; echoes count on from the last entry.
-    pub entry: usize,
-    /// What it shows.
-    pub kind: RowKind,
-}
-
-/// What a row shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowKind {
-    /// A divider with the day.
-    Day(Date),
-    /// The line above which everything was read.
-    New,
-    /// A message, with its author's name and avatar if `header`.
-    Message {
-        /// Whether it begins a group.
-        header: bool,
-    },
-    /// This many notices of people who came or went, folded into one.
-    Presence {
-        /// How many.
-        count: usize,
-    },
-    /// A local echo.
-    Echo {
-        /// Whether it begins a group.
-        header: bool,
-    },
-}
-
-/// Which row it is, whatever stands before it: heights measured once are kept under this name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RowKey {
-    /// A day divider.
-    Day(i32),
-    /// The unread line.
-    New,
-    /// A message, without and with header.
-    Message(MessageId, bool),
-    /// Notices that begin with this one.
-    Presence(u64, usize),
-    /// A local echo, without and with header.
-    Echo(u64, bool),
-}
 
 /// The timeline of one room.
 #[derive(Debug)]
@@ -140,6 +34,8 @@ pub struct Timeline {
     keys: BTreeMap<MessageId, OrderKey>,
     /// Everything up to here was read when the user looked away.
     read_up_to: Option<OrderKey>,
+    /// What of the folded messages the user wants to see all the same.
+    unfolded: BTreeSet<MessageId>,
     revision: u64,
     /// For each of the latest revisions, the first row that changed.
     changes: VecDeque<(u64, usize)>,
@@ -157,6 +53,7 @@ impl Timeline {
             rows: Vec::new(),
             keys: BTreeMap::new(),
             read_up_to: None,
+            unfolded: BTreeSet::new(),
             revision: 0,
             changes: VecDeque::new(),
         }
@@ -178,7 +75,7 @@ impl Timeline {
     pub fn presence(&self, row: Row, count: usize) -> impl Iterator<Item = &PresenceNote> {
         self.entries.iter().skip(row.entry).take(count).filter_map(|entry| match entry {
             Entry::Presence(note) => Some(note),
-            Entry::Message(_) => None,
+            Entry::Message(_) | Entry::News(_) => None,
         })
     }
 
@@ -186,26 +83,6 @@ impl Timeline {
     #[must_use]
     pub fn echo(&self, row: Row) -> Option<&Echo> {
         self.echoes.get(row.entry.checked_sub(self.entries.len())?)
-    }
-
-    /// A name for the row that survives changes before it.
-    #[must_use]
-    pub fn row_key(&self, row: Row) -> RowKey {
-        match (row.kind, self.entry(row)) {
-            (RowKind::Message { header }, Some(Entry::Message(line))) => {
-                RowKey::Message(line.message.id, header)
-            }
-            (RowKind::Presence { count }, Some(Entry::Presence(note))) => {
-                RowKey::Presence(note.number, count)
-            }
-            (RowKind::Echo { header }, _) => {
-                RowKey::Echo(self.echo(row).map_or(0, |echo| echo.number), header)
-            }
-            (RowKind::Day(date), _) => {
-                RowKey::Day(i32::from(date.year()) * 512 + i32::from(date.day_of_year()))
-            }
-            (RowKind::New | RowKind::Message { .. } | RowKind::Presence { .. }, _) => RowKey::New,
-        }
     }
 
     /// Grows with every change.
@@ -236,7 +113,7 @@ impl Timeline {
     pub fn newest(&self) -> Option<&Line> {
         self.entries.iter().rev().find_map(|entry| match entry {
             Entry::Message(line) => Some(line),
-            Entry::Presence(_) => None,
+            Entry::Presence(_) | Entry::News(_) => None,
         })
     }
 
@@ -244,7 +121,7 @@ impl Timeline {
     pub fn messages(&self) -> impl Iterator<Item = &Line> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Message(line) => Some(line),
-            Entry::Presence(_) => None,
+            Entry::Presence(_) | Entry::News(_) => None,
         })
     }
 
@@ -281,32 +158,73 @@ impl Timeline {
         let mut added = Vec::new();
         for message in messages {
             if self.keys.contains_key(&message.id) {
+                self.replace(message);
                 continue;
             }
             self.drop_echo_of(message);
             self.keys.insert(message.id, message.order_key());
-            let line = new_line(Arc::clone(message), mentions_me(message));
+            let line = Line::new(Arc::clone(message), mentions_me(message));
             added.push(Entry::Message(line));
         }
         if added.is_empty() {
             return;
         }
-        if let Some(first) = added.iter().map(entry_key).min() {
-            let at = self.entries.partition_point(|entry| entry_key(entry) < first);
+        if let Some(first) = added.iter().map(Entry::key).min() {
+            let at = self.entries.partition_point(|entry| entry.key() < first);
             first_touched = Some(at);
         }
         self.entries.extend(added);
         // Two sorted runs: the standard library's stable sort merges them in one pass.
-        self.entries.sort_by_key(entry_key);
+        self.entries.sort_by_key(Entry::key);
         self.rebuild_from(first_touched.unwrap_or(0));
     }
 
     /// Takes a notice.
     pub fn insert_presence(&mut self, note: PresenceNote) {
-        let key = (note.at, AFTER_ALL_PEERS, note.number, 0, MessageId([0; 32]));
-        let at = self.entries.partition_point(|entry| entry_key(entry) < key);
-        self.entries.insert(at, Entry::Presence(note));
+        self.insert_notice(Entry::Presence(note));
+    }
+
+    /// Takes a change of the rules.
+    pub fn insert_news(&mut self, news: News) {
+        self.insert_notice(Entry::News(news));
+    }
+
+    /// The latest message of an account.
+    #[must_use]
+    pub fn latest_of(&self, account: AccountId) -> Option<&ChatMessage> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Message(line) => Some(&*line.message).filter(|m| m.account == account),
+            Entry::Presence(_) | Entry::News(_) => None,
+        })
+    }
+
+    /// Shows the folded messages that begin with this one.
+    pub fn unfold(&mut self, first: MessageId) {
+        let Some(key) = self.keys.get(&first).copied() else { return };
+        let at = self.entries.partition_point(|entry| entry.key() < key);
+        let run = self.entries.iter().skip(at).map_while(|entry| match entry {
+            Entry::Message(line) => Some(line.message.id).filter(|_| self.is_hidden(line)),
+            Entry::Presence(_) | Entry::News(_) => None,
+        });
+        self.unfolded.extend(run.collect::<Vec<_>>());
         self.rebuild_from(at);
+    }
+
+    /// All messages held, by id.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<MessageId> {
+        self.keys.keys().copied().collect()
+    }
+
+    /// Takes messages out that left the set.
+    pub fn remove(&mut self, ids: &BTreeSet<MessageId>) {
+        let first = ids.iter().filter_map(|id| self.keys.get(id)).min().copied();
+        self.keys.retain(|id, _| !ids.contains(id));
+        self.entries.retain(|entry| match entry {
+            Entry::Message(line) => !ids.contains(&line.message.id),
+            Entry::Presence(_) | Entry::News(_) => true,
+        });
+        self.rebuild_from_key(first);
     }
 
     /// Shows a text before the node has it.
@@ -336,7 +254,7 @@ impl Timeline {
     /// An own message came further.
     pub fn set_state(&mut self, id: MessageId, state: SendState) {
         let Some(key) = self.keys.get(&id).copied() else { return };
-        let at = self.entries.partition_point(|entry| entry_key(entry) < key);
+        let at = self.entries.partition_point(|entry| entry.key() < key);
         if let Some(Entry::Message(line)) = self.entries.get_mut(at) {
             line.state = Some(state);
             self.rebuild_from(at);
@@ -367,6 +285,41 @@ impl Timeline {
         self.rows.iter().rev().any(|row| row.kind == RowKind::New)
     }
 
+    /// Folded, and not shown all the same.
+    fn is_hidden(&self, line: &Line) -> bool {
+        line.message.folded && !self.unfolded.contains(&line.message.id)
+    }
+
+    fn is_hidden_entry(&self, entry: &Entry) -> bool {
+        matches!(entry, Entry::Message(line) if self.is_hidden(line))
+    }
+
+    /// A message that is held may have come again with another mark: folded, or no longer.
+    fn replace(&mut self, message: &Arc<ChatMessage>) {
+        let Some(key) = self.keys.get(&message.id).copied() else { return };
+        let at = self.entries.partition_point(|entry| entry.key() < key);
+        let Some(Entry::Message(line)) = self.entries.get_mut(at) else { return };
+        let (old, new) = (&line.message, message);
+        if (old.folded, old.forked) != (new.folded, new.forked) {
+            line.message = Arc::clone(message);
+            self.rebuild_from(at);
+        }
+    }
+
+    fn insert_notice(&mut self, notice: Entry) {
+        let key = notice.key();
+        let at = self.entries.partition_point(|entry| entry.key() < key);
+        self.entries.insert(at, notice);
+        self.rebuild_from(at);
+    }
+
+    /// Rebuilds from the entry at this place in the order on, if there is such a place.
+    fn rebuild_from_key(&mut self, key: Option<OrderKey>) {
+        if let Some(key) = key {
+            self.rebuild_from(self.entries.partition_point(|entry| entry.key() < key));
+        }
+    }
+
     fn set_read_up_to(&mut self, key: Option<OrderKey>) {
         let positions = [self.read_up_to, key];
         if self.read_up_to == key {
@@ -374,15 +327,15 @@ impl Timeline {
         }
         self.read_up_to = key;
         let first = positions.into_iter().flatten().min();
-        let at = first.map_or(0, |key| self.entries.partition_point(|e| entry_key(e) < key));
+        let at = first.map_or(0, |key| self.entries.partition_point(|e| e.key() < key));
         self.rebuild_from(at);
     }
 
     fn put(&mut self, message: Arc<ChatMessage>, mentions_me: bool) -> usize {
         let key = message.order_key();
         self.keys.insert(message.id, key);
-        let at = self.entries.partition_point(|entry| entry_key(entry) < key);
-        self.entries.insert(at, Entry::Message(new_line(message, mentions_me)));
+        let at = self.entries.partition_point(|entry| entry.key() < key);
+        self.entries.insert(at, Entry::Message(Line::new(message, mentions_me)));
         at
     }
 
@@ -398,104 +351,6 @@ impl Timeline {
             self.echoes.remove(at);
         }
     }
-
-    /// Builds the rows anew from those of the entry before `entry` on: a header, a folded notice
-    /// or a divider may depend on the neighbour, and on nothing further away.
-    fn rebuild_from(&mut self, entry: usize) {
-        let before = entry.min(self.entries.len()).saturating_sub(1);
-        let holder = self.rows.partition_point(|row| row.entry <= before).saturating_sub(1);
-        let mut start_entry = self.rows.get(holder).map_or(0, |row| row.entry);
-        if self.rows.is_empty() || start_entry >= self.entries.len() {
-            start_entry = 0;
-        }
-        let keep = self.rows.partition_point(|row| row.entry < start_entry);
-        self.rows.truncate(keep);
-        self.push_entry_rows(start_entry);
-        self.push_echo_rows();
-        self.revision += 1;
-        self.changes.push_back((self.revision, keep));
-        if self.changes.len() > CHANGES_MAX {
-            self.changes.pop_front();
-        }
-    }
-
-    fn push_entry_rows(&mut self, start: usize) {
-        let mut previous = start.checked_sub(1).and_then(|at| self.entries.get(at));
-        let mut folding: Option<usize> = None;
-        for (at, entry) in self.entries.iter().enumerate().skip(start) {
-            let date = text::day(entry_key(entry).0, &self.zone);
-            let day_changed =
-                previous.is_none_or(|p| text::day(entry_key(p).0, &self.zone) != date);
-            if day_changed {
-                self.rows.push(Row { entry: at, kind: RowKind::Day(date) });
-                folding = None;
-            }
-            let first_unread = is_first_unread(self.read_up_to, previous, entry);
-            if first_unread {
-                self.rows.push(Row { entry: at, kind: RowKind::New });
-                folding = None;
-            }
-            match entry {
-                Entry::Message(line) => {
-                    let starts_group = day_changed || first_unread || !continues(previous, line);
-                    let kind = RowKind::Message { header: starts_group };
-                    self.rows.push(Row { entry: at, kind });
-                    folding = None;
-                }
-                Entry::Presence(_) => match folding.and_then(|row| self.rows.get_mut(row)) {
-                    Some(Row { kind: RowKind::Presence { count }, .. }) => *count += 1,
-                    _ => {
-                        folding = Some(self.rows.len());
-                        self.rows.push(Row { entry: at, kind: RowKind::Presence { count: 1 } });
-                    }
-                },
-            }
-            previous = Some(entry);
-        }
-    }
-
-    fn push_echo_rows(&mut self) {
-        let mut previous_at = match self.entries.last() {
-            Some(Entry::Message(line)) if Some(line.message.account) == self.me => {
-                Some(line.message.sent_at)
-            }
-            _ => None,
-        };
-        for (number, echo) in self.echoes.iter().enumerate() {
-            let header = previous_at.is_none_or(|at| echo.at.saturating_sub(at) >= GROUP_GAP_MS);
-            let entry = self.entries.len() + number;
-            self.rows.push(Row { entry, kind: RowKind::Echo { header } });
-            previous_at = Some(echo.at);
-        }
-    }
-}
-
-fn new_line(message: Arc<ChatMessage>, mentions_me: bool) -> Line {
-    let cleaned = text::clean_text(&message.text);
-    let cleaned = (cleaned != message.text).then(|| cleaned.into_boxed_str());
-    Line { cleaned, state: message.state, mentions_me, message }
-}
-
-fn entry_key(entry: &Entry) -> OrderKey {
-    match entry {
-        Entry::Message(line) => line.message.order_key(),
-        Entry::Presence(note) => (note.at, AFTER_ALL_PEERS, note.number, 0, MessageId([0; 32])),
-    }
-}
-
-/// The unread line stands before the first message, and notices, behind what was read.
-fn is_first_unread(read: Option<OrderKey>, previous: Option<&Entry>, entry: &Entry) -> bool {
-    let Some(read) = read else { return false };
-    entry_key(entry) > read && previous.is_none_or(|previous| entry_key(previous) <= read)
-}
-
-fn continues(previous: Option<&Entry>, line: &Line) -> bool {
-    let Some(Entry::Message(before)) = previous else { return false };
-    let (before, line) = (&before.message, &line.message);
-    before.account == line.account
-        && before.nickname == line.nickname
-        && before.late == line.late
-        && line.sent_at.saturating_sub(before.sent_at) < GROUP_GAP_MS
 }
 
 #[cfg(test)]

@@ -88,6 +88,8 @@ pub fn menu_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
         let alone = if chat.is_alone() { "Why am I alone?" } else { "Connection details" };
         item(ui, alone, "", Action::Show(Some(Dialog::Alone)));
         ui.separator();
+        item(ui, "My devices", "", Action::Show(Some(Dialog::Devices)));
+        item(ui, "Change password", "", Action::Show(Some(Dialog::Password)));
         item(ui, "Sign out", "", Action::SignOut);
     });
 }

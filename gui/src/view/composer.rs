@@ -1,18 +1,19 @@
 //! The composer: Enter sends, Shift+Enter breaks the line, and whatever is in the way is said.
 
-use eframe::egui::text::{CCursor, CCursorRange};
+use eframe::egui::text::{CCursor, CCursorRange, TextFormat};
 use eframe::egui::text_edit::TextEditState;
 use eframe::egui::{
-    Align2, CornerRadius, Frame, Id, Key, KeyboardShortcut, Margin, Modifiers, RichText,
-    ScrollArea, Stroke, StrokeKind, TextEdit, Ui, pos2, vec2,
+    Align2, CornerRadius, Event, Frame, Id, ImeEvent, Key, KeyboardShortcut, Margin, Modifiers,
+    RichText, ScrollArea, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, pos2, vec2,
 };
 
 use crate::action::Action;
 use crate::model::Model;
 use crate::model::session::Chat;
 use crate::text;
+use crate::text::bidi;
 use crate::theme;
-use crate::view::{Focus, ViewState, take_plain_key, widgets};
+use crate::view::{Focus, ViewState, shaping, take_plain_key, widgets};
 
 /// The composer grows up to this many points, then scrolls.
 const GROWS_TO: f32 = 140.0;
@@ -30,25 +31,26 @@ pub fn composer_ui(
 ) {
     let Some(room) = chat.room() else { return };
     let rules = chat.rules(model.now_ms);
-    let locked = room.composer.locked(rules);
-    let objection = room.composer.objection(rules);
+    let locked = room.composer.locked(&rules);
+    let objection = room.composer.objection(&rules);
     let id = Id::unique("composer");
     let p = theme::palette(ui);
     if let Some(objection) = &objection {
         let galley = widgets::wrapped(ui, objection, theme::note(), p.red, ui.available_width());
         ui.label(galley);
-    } else if let Some(counter) = room.composer.counter(rules) {
+    } else if let Some(counter) = room.composer.counter(&rules) {
         ui.label(RichText::new(counter).font(theme::note()).color(p.amber));
     }
     let has_focus = ui.memory(|memory| memory.has_focus(id)) && model.dialog.is_none();
-    if has_focus && take_plain_key(ui, Key::Enter) {
+    let composing = note_composing(ui, has_focus, state);
+    if has_focus && !composing && take_plain_key(ui, Key::Enter) {
         actions.push(Action::Send);
     }
     let draft = room.composer.draft.as_str();
-    if has_focus && draft.is_empty() && take_plain_key(ui, Key::ArrowUp) {
+    if has_focus && !composing && draft.is_empty() && take_plain_key(ui, Key::ArrowUp) {
         actions.push(Action::RecallLast);
     }
-    let can_send = room.composer.can_send(rules);
+    let can_send = room.composer.can_send(&rules);
     let line = if has_focus { p.ribbon } else { p.line };
     let frame = Frame::new()
         .fill(p.card)
@@ -75,6 +77,26 @@ pub fn composer_ui(
         let corner = CornerRadius::same(theme::CORNER + 1);
         ui.painter().rect_stroke(shown.response.rect, corner, soft, StrokeKind::Outside);
     }
+}
+
+/// Whether an input method is putting a word together, or was until this frame: what stands in the
+/// field is half a word then, and Enter belongs to the input method.
+fn note_composing(ui: &Ui, has_focus: bool, state: &mut ViewState) -> bool {
+    let before = state.composing;
+    let mut heard = false;
+    ui.input(|input| {
+        for event in &input.events {
+            let Event::Ime(event) = event else { continue };
+            heard = true;
+            state.composing = match event {
+                ImeEvent::Preedit { text, .. } => !text.is_empty(),
+                ImeEvent::Commit(_) => false,
+                _ => state.composing,
+            };
+        }
+    });
+    state.composing &= has_focus;
+    has_focus && (before || heard || state.composing)
 }
 
 fn field_ui(
@@ -107,6 +129,10 @@ fn field_ui(
             .min_scrolled_height(FIELD_ROW)
             .max_height(GROWS_TO)
             .show(ui, |ui| {
+                let mut layouter = |ui: &Ui, draft: &dyn TextBuffer, width: f32| {
+                    let format = TextFormat::simple(theme::body(), p.text);
+                    ui.painter().layout_job(shaping::draft_job(draft.as_str(), &format, width))
+                };
                 let edit = TextEdit::multiline(&mut value)
                     .id(id)
                     .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))
@@ -121,6 +147,8 @@ fn field_ui(
                         top: 5,
                         bottom: 5,
                     }));
+                let edit =
+                    if bidi::runs_to_the_left(draft) { edit.layouter(&mut layouter) } else { edit };
                 let response = ui.add(edit).accessible_name("Message");
                 if response.changed() {
                     actions.push(Action::EditDraft(value));

@@ -16,12 +16,13 @@ use crate::theme::{self, Palette};
 use crate::view::widgets::{self, Field};
 use crate::view::{Focus, ViewState};
 
-const GAP: f32 = 14.0;
+/// Between fields, beside the space that every label has above it.
+const GAP: f32 = 10.5;
 const EMBLEM_HEIGHT: f32 = 64.0;
 /// In a lower window the form needs the space.
 const EMBLEM_FROM: f32 = 560.0;
 /// What surrounds the form in such a window.
-const LOW_GAP: f32 = 10.0;
+const LOW_GAP: f32 = 8.0;
 
 /// Draws the login window.
 pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
@@ -33,7 +34,10 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
     let top = ((full.height() - content) / 2.0).max(if is_low { LOW_GAP } else { 24.0 });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(top);
-        let width = theme::LOGIN_WIDTH.min(ui.available_width() - 48.0);
+        // In a low window, the loudest refusal must be seen whole: it gets a wider form.
+        let is_alarming = model.login.refused.as_ref().is_some_and(Explained::is_alarming);
+        let wanted = if is_low && is_alarming { theme::DIALOG_WIDTH } else { theme::LOGIN_WIDTH };
+        let width = wanted.min(ui.available_width() - 48.0);
         let left = ui.max_rect().center().x - width / 2.0;
         let column = Rect::from_min_size(pos2(left, ui.cursor().top()), vec2(width, f32::INFINITY));
         let drawn = ui.scope_builder(
@@ -64,7 +68,7 @@ fn emblem_ui(ui: &mut Ui, p: Palette) {
     ui.add_space(8.0);
     ui.vertical_centered(|ui| {
         ui.label(RichText::new("Lanyard").font(theme::headline()).color(p.text));
-        ui.add_space(6.0);
+        ui.add_space(10.0);
         ui.label(
             RichText::new("Sign in to a place on your network").font(theme::body()).color(p.dim),
         );
@@ -98,14 +102,14 @@ fn paint_emblem(ui: &Ui, top: Pos2, p: Palette) {
 fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions: &mut Vec<Action>) {
     let enabled = matches!(model.session, Session::Out);
     let submitted = enabled && enter_in_a_field(ui);
-    place_ui(ui, model, enabled, actions);
+    place_ui(ui, model, enabled, state, actions);
     ui.add_space(gap);
     names_ui(ui, model, enabled, actions);
     ui.add_space(gap);
     let came_back = password_ui(ui, model, enabled, state, actions);
     ui.add_space(gap);
     if let Some(refused) = &model.login.refused {
-        let shown = refusal_ui(ui, refused, model.now_ms);
+        let shown = refusal_ui(ui, refused, model.now_ms, gap < GAP);
         if came_back {
             // In a low window the bad news may stand below the edge.
             ui.scroll_to_rect(shown, None);
@@ -145,7 +149,13 @@ fn edit(
     response
 }
 
-fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
+fn place_ui(
+    ui: &mut Ui,
+    model: &Model,
+    enabled: bool,
+    state: &mut ViewState,
+    actions: &mut Vec<Action>,
+) {
     if model.login.realm.is_some() {
         return known_place_ui(ui, model, enabled, actions);
     }
@@ -156,7 +166,10 @@ fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
         password: false,
         right: 0.0,
     };
-    edit(ui, &field, &model.login.link, LoginField::Link, enabled, actions);
+    let response = edit(ui, &field, &model.login.link, LoginField::Link, enabled, actions);
+    if enabled && state.take_focus(Focus::Link) {
+        response.request_focus();
+    }
     if let Some((name, host)) = model.login.place() {
         let p = theme::palette(ui);
         ui.add_space(theme::GRID);
@@ -294,7 +307,7 @@ fn password_ui(
 }
 
 /// Red, at once and unmistakable. A changed login node gets a louder form that looks like nothing else.
-fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) -> Rect {
+fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Rect {
     let p = theme::palette(ui);
     let loud = refused.is_alarming();
     let stroke = if loud { Stroke::new(2.0, p.red) } else { Stroke::NONE };
@@ -307,21 +320,13 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) -> Rect {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
         if loud {
-            ui.label(RichText::new("STOP").font(theme::headline()).color(p.red));
-            ui.add_space(2.0);
+            return stop_ui(ui, refused, is_low, p);
         }
         ui.horizontal_top(|ui| {
             ui.label(RichText::new("!").font(theme::strong()).color(p.red));
             ui.vertical(|ui| {
                 widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
-                if let Some(detail) = &refused.detail {
-                    widgets::paragraph(ui, detail, theme::body(), p.text);
-                }
-                widgets::paragraph(ui, &refused.advice, theme::body(), p.text);
-                if let Some(wait) = refused.wait(now_ms) {
-                    let words = format!("Next try in {wait}.");
-                    ui.label(RichText::new(words).font(theme::strong()).color(p.text));
-                }
+                refusal_words_ui(ui, refused, now_ms, p);
             });
         });
     });
@@ -329,6 +334,36 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64) -> Rect {
     let response = ui.interact(shown.response.rect, id, Sense::hover());
     widgets::name(&response, AccessRole::Alert, &format!("Refused: {}", refused.code.as_str()));
     shown.response.rect
+}
+
+/// In a low window the title stands beside the word, and all that follows is one paragraph.
+fn stop_ui(ui: &mut Ui, refused: &Explained, is_low: bool, p: Palette) {
+    let stop = RichText::new("STOP").font(theme::headline()).color(p.red);
+    if is_low {
+        ui.horizontal(|ui| {
+            ui.label(stop);
+            ui.label(RichText::new(&refused.title).font(theme::strong()).color(p.red));
+        });
+        let detail = refused.detail.as_deref().unwrap_or_default();
+        let words = format!("{detail} {}", refused.advice);
+        widgets::paragraph(ui, words.trim(), theme::body(), p.text);
+        return;
+    }
+    ui.label(stop);
+    ui.add_space(2.0);
+    widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
+    refusal_words_ui(ui, refused, 0, p);
+}
+
+fn refusal_words_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, p: Palette) {
+    if let Some(detail) = &refused.detail {
+        widgets::paragraph(ui, detail, theme::body(), p.text);
+    }
+    widgets::paragraph(ui, &refused.advice, theme::body(), p.text);
+    if let Some(wait) = refused.wait(now_ms) {
+        let words = format!("Next try in {wait}.");
+        ui.label(RichText::new(words).font(theme::strong()).color(p.text));
+    }
 }
 
 fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Action>) {

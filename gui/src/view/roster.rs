@@ -2,21 +2,24 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    CornerRadius, CursorIcon, Frame, Id, Rect, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui,
-    Vec2, pos2, vec2,
+    CornerRadius, CursorIcon, Frame, Id, Popup, Rect, Response, RichText, ScrollArea, Sense,
+    Stroke, TextEdit, Ui, Vec2, pos2, vec2,
 };
 
 use crate::action::Action;
 use crate::model::Model;
-use crate::model::roster::{FILTER_FROM, Gone, Member};
+use crate::model::roster::{Away, FILTER_FROM, Gone, Member};
 use crate::model::session::{Chat, role_badge};
 use crate::text;
 use crate::theme;
+use crate::view::moderation::{self, Subject};
 use crate::view::widgets;
 
 const EDGE: f32 = 14.0;
 const LINE: f32 = 40.0;
 const TALL_LINE: f32 = 48.0;
+const DOTS_SIDE: f32 = 24.0;
+const MINUTE_MS: u64 = 60_000;
 
 /// Draws the roster.
 pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
@@ -24,7 +27,7 @@ pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Acti
     ui.spacing_mut().item_spacing = vec2(0.0, 0.0);
     let members = chat.members();
     let everybody = chat.status.roster.len();
-    ui.add_space(14.0);
+    ui.add_space(11.0);
     section_ui(ui, &format!("Online · {everybody}"));
     if everybody >= FILTER_FROM || !chat.roster.filter.is_empty() {
         filter_ui(ui, &chat.roster.filter, actions);
@@ -34,7 +37,7 @@ pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Acti
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         // Rows of two heights: those out of sight take their space and nothing more.
         for member in &members {
-            member_ui(ui, model, member, actions);
+            member_ui(ui, model, chat, member, actions);
         }
         if members.is_empty() {
             ui.horizontal(|ui| {
@@ -85,9 +88,14 @@ fn filter_ui(ui: &mut Ui, filter: &str, actions: &mut Vec<Action>) {
     });
 }
 
-fn member_ui(ui: &mut Ui, model: &Model, member: &Member, actions: &mut Vec<Action>) {
+fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
-    let note = (member.devices > 1).then(|| format!("{} devices", member.devices));
+    let now = chat.realm_now(model.now_ms);
+    let note = match member.away {
+        Some(away) => Some(away_words(away, now)),
+        None if member.devices > 1 => Some(format!("{} devices", member.devices)),
+        None => None,
+    };
     let height = if note.is_some() { TALL_LINE } else { LINE };
     let (rect, response) =
         ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
@@ -116,23 +124,81 @@ fn member_ui(ui: &mut Ui, model: &Model, member: &Member, actions: &mut Vec<Acti
     if let Some(word) = badge {
         widgets::badge(ui.painter(), pos2(after, name_middle), word, p);
     }
-    if let Some(note) = note {
-        let galley = ui.painter().layout_no_wrap(note, theme::note(), p.faint);
+    if let Some(note) = &note {
+        let galley = ui.painter().layout_no_wrap(note.clone(), theme::note(), p.faint);
         widgets::paint_middle(ui.painter(), pos2(left, middle + 9.5), galley, p.faint);
     }
-    ui.painter().circle_filled(pos2(rect.right() - 16.0, middle), 4.0, p.online);
+    let dot = if member.away.is_some() { p.amber } else { p.online };
+    ui.painter().circle_filled(pos2(rect.right() - 16.0, middle), 4.0, dot);
     widgets::focus_ring(ui, &response, rect.shrink2(vec2(6.0, 2.0)), p);
-    widgets::name(&response, AccessRole::Button, &spoken(&name, badge));
-    let since = text::moment(member.since, model.now_ms, &model.zone);
+    let away = note.as_deref().filter(|_| member.away.is_some());
+    widgets::name(&response, AccessRole::Button, &spoken(&name, badge, away));
+    let since = text::moment(member.since, now, &model.zone);
     let hover = format!("@{}\n{}, here since {since}", member.username, member.role.as_str());
     let response = response.on_hover_text(hover).on_hover_cursor(CursorIcon::PointingHand);
     if response.clicked() {
         actions.push(Action::Mention(member.username.clone()));
     }
+    person_menus_ui(ui, chat, rect, &response, member, actions);
 }
 
-fn spoken(name: &str, badge: Option<&str>) -> String {
-    badge.map_or_else(|| name.to_owned(), |badge| format!("{name}, {badge}"))
+fn away_words(away: Away, now: u64) -> String {
+    match away.since {
+        Some(since) if now.saturating_sub(since) >= MINUTE_MS => {
+            format!("away {}", text::duration(now.saturating_sub(since)))
+        }
+        Some(_) | None => "away".to_owned(),
+    }
+}
+
+fn spoken(name: &str, badge: Option<&str>, away: Option<&str>) -> String {
+    let words = [Some(name), badge, away];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// The same menu by the other mouse button and, for moderators, by a button that the keyboard reaches.
+fn person_menus_ui(
+    ui: &Ui,
+    chat: &Chat,
+    rect: Rect,
+    row: &Response,
+    member: &Member,
+    actions: &mut Vec<Action>,
+) {
+    let subject = Subject {
+        account: member.account,
+        username: &member.username,
+        nickname: &member.nickname,
+        role: member.role,
+    };
+    let mut menu = |ui: &mut Ui| {
+        if ui.button(format!("Mention @{}", member.username)).clicked() {
+            actions.push(Action::Mention(member.username.clone()));
+            ui.close();
+        }
+        if ui.button("Copy username").clicked() {
+            actions.push(Action::Copy(member.username.clone()));
+            ui.close();
+        }
+        moderation::menu_ui(ui, chat, subject, actions);
+    };
+    row.context_menu(&mut menu);
+    if !moderation::may_act_on(chat, subject) {
+        return;
+    }
+    let p = theme::palette(ui);
+    let place =
+        Rect::from_center_size(pos2(rect.right() - 38.0, rect.center().y), Vec2::splat(DOTS_SIDE));
+    let id = ui.scope_id().with(("acts", member.account.0));
+    let button = ui.interact(place, id, Sense::click());
+    if row.hovered() || button.hovered() || button.has_focus() {
+        for step in [-5.0, 0.0, 5.0] {
+            ui.painter().circle_filled(place.center() + vec2(step, 0.0), 1.4, p.dim);
+        }
+    }
+    widgets::focus_ring(ui, &button, place, p);
+    widgets::name(&button, AccessRole::Button, &format!("Actions for {}", member.nickname));
+    Popup::menu(&button).show(menu);
 }
 
 fn gone_ui(ui: &mut Ui, model: &Model, gone: &Gone) {

@@ -4,7 +4,9 @@
 //! turns out to be higher than estimated above it, the line being read stays where it is.
 //! Rows are measured before they come into sight; egui keeps the laid-out text from frame to frame.
 
+pub mod body;
 pub mod heights;
+pub mod notices;
 pub mod row;
 
 use std::collections::HashMap;
@@ -235,13 +237,15 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
     const LETTER_WIDTH: f32 = 7.2;
     let letters = match (row.kind, timeline.entry(row)) {
         (RowKind::Day(_) | RowKind::New, _) => return row::DIVIDER_HEIGHT,
-        (RowKind::Presence { .. }, _) => return row::PRESENCE_HEIGHT,
+        (RowKind::Presence { .. } | RowKind::Folded { .. }, _) => return row::PRESENCE_HEIGHT,
+        (RowKind::News, _) => return row::NEWS_GAP + theme::NOTE_LINE_HEIGHT,
         (_, Some(Entry::Message(line))) => line.text().len(),
         (_, _) => timeline.echo(row).map_or(0, |echo| echo.text.len()),
     };
     let header =
         matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
-    let lines = (letters as f32 * LETTER_WIDTH / (context.width - theme::INDENT)).ceil().max(1.0);
+    let width = (context.width - theme::INDENT).clamp(80.0, theme::MEASURE_MAX);
+    let lines = (letters as f32 * LETTER_WIDTH / width).ceil().max(1.0);
     let above = if header { row::GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
     above + lines * theme::LINE_HEIGHT
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
-use eframe::egui::text::{CCursor, CCursorRange, LayoutJob, TextFormat};
+use eframe::egui::text::{CCursor, CCursorRange, TextFormat};
 use eframe::egui::text_edit::TextEditState;
 use eframe::egui::{
     Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin,
@@ -15,6 +15,7 @@ use lanyard_protocol::ids::AccountId;
 use crate::action::Action;
 use crate::text;
 use crate::theme::{self, Palette};
+use crate::view::shaping;
 
 /// An avatar: the first letter of a name on the account's colour.
 pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str, faded: bool) {
@@ -48,7 +49,7 @@ pub fn badge_width(ui: &Ui, word: &str) -> f32 {
 
 /// Text on one line, elided where the width ends.
 pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
-    let mut job = LayoutJob::single_section(text.to_owned(), TextFormat::simple(font, colour));
+    let mut job = shaping::line_job(text, TextFormat::simple(font, colour));
     job.wrap.max_width = width.max(0.0);
     job.wrap.max_rows = 1;
     job.wrap.break_anywhere = true;
@@ -60,7 +61,7 @@ pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) ->
 pub fn wrapped(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
     let mut format = TextFormat::simple(font, colour);
     format.line_height = Some(theme::LINE_HEIGHT);
-    let mut job = LayoutJob::single_section(text.to_owned(), format);
+    let mut job = shaping::line_job(text, format);
     job.wrap.max_width = width;
     ui.painter().layout_job(job)
 }
@@ -134,6 +135,11 @@ pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
 
 /// A quiet button with a line around it.
 pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
+    quiet_button_named(ui, word, word)
+}
+
+/// The same, where the word says too little without its surroundings.
+pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
     let p = theme::palette(ui);
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), p.text);
     let size = vec2(galley.size().x + 24.0, 32.0);
@@ -143,8 +149,42 @@ pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
     ui.painter().rect(rect, corner, fill, Stroke::new(1.0, p.line), StrokeKind::Inside);
     focus_ring(ui, &response, rect, p);
     paint_middle(ui.painter(), pos2(rect.left() + 12.0, rect.center().y), galley, p.text);
-    name(&response, AccessRole::Button, word);
+    name(&response, AccessRole::Button, spoken);
     response
+}
+
+/// One of several, of which one is chosen. True when it is clicked.
+pub fn choice(ui: &mut Ui, word: &str, chosen: bool) -> bool {
+    let p = theme::palette(ui);
+    let colour = if chosen { p.ribbon } else { p.text };
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), colour);
+    let size = vec2(galley.size().x + 20.0, 32.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let fill = if chosen { p.ribbon_soft } else { p.card };
+    let line = Stroke::new(1.0, if chosen { p.ribbon } else { p.line });
+    ui.painter().rect(rect, CornerRadius::same(theme::CORNER), fill, line, StrokeKind::Inside);
+    paint_middle(ui.painter(), pos2(rect.left() + 10.0, rect.center().y), galley, colour);
+    focus_ring(ui, &response, rect, p);
+    response.widget_info(|| WidgetInfo::selected(AccessRole::RadioButton, true, chosen, word));
+    response.on_hover_cursor(CursorIcon::PointingHand).clicked()
+}
+
+/// On or off, with a note below. True when it is clicked.
+pub fn switch(ui: &mut Ui, word: &str, note: &str, on: bool) -> bool {
+    let p = theme::palette(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 44.0), Sense::click());
+    let painter = ui.painter();
+    painter.text(rect.left_top() + vec2(0.0, 4.0), Align2::LEFT_TOP, word, theme::body(), p.text);
+    painter.text(rect.left_top() + vec2(0.0, 24.0), Align2::LEFT_TOP, note, theme::note(), p.faint);
+    let track =
+        Rect::from_center_size(pos2(rect.right() - 22.0, rect.center().y), vec2(36.0, 20.0));
+    let (fill, knob) =
+        if on { (p.ribbon, track.right() - 10.0) } else { (p.faint, track.left() + 10.0) };
+    painter.rect_filled(track, CornerRadius::same(10), fill);
+    painter.circle_filled(pos2(knob, track.center().y), 7.0, p.card);
+    focus_ring(ui, &response, track.expand(2.0), p);
+    response.widget_info(|| WidgetInfo::selected(AccessRole::Switch, true, on, word));
+    response.on_hover_cursor(CursorIcon::PointingHand).clicked()
 }
 
 /// A field with its label above. The label is the field's accessible name.
@@ -195,6 +235,18 @@ impl Field<'_> {
         }
         framed.inner.labelled_by(label.id)
     }
+}
+
+/// Gives the keyboard to a dialog's first field when it opens.
+pub fn focus_if_none(ui: &Ui, response: &Response) {
+    if ui.memory(|memory| memory.focused().is_none()) {
+        response.request_focus();
+    }
+}
+
+/// Whether Enter was pressed in a field of one line.
+pub fn entered(ui: &Ui, response: &Response) -> bool {
+    response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
 }
 
 /// A soft ring around what has the keyboard.

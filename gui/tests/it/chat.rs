@@ -254,6 +254,7 @@ fn a_narrow_window_folds_its_sides() {
 fn nothing_moves_while_nothing_happens() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.type_into("Message", "a draft with the cursor in it");
+    stage.pass_ms(5_000);
     assert!(stage.sleeps_ms() >= 30_000, "sleeps {} ms", stage.sleeps_ms());
 }
 

@@ -143,3 +143,63 @@ fn the_window_signs_in_chats_outlives_the_login_node_and_says_goodbye() {
     });
     assert!(left.is_ok(), "goodbye reaches bob within {TWO_SECONDS:?}");
 }
+
+/// Ada, a moderator, gives an order about bob from the roster's menu.
+fn order(window: &mut Stage<Live>, entry: &str, verb: &str) {
+    window.click("Actions for bob");
+    window.click(entry);
+    window.type_into("Reason", "end to end");
+    window.click(verb);
+}
+
+fn may_bob_write(bob: &mut Program, text: &str) -> bool {
+    bob.say(text);
+    let answer = bob.expect("an answer", |line| {
+        line["event"] == "error" || (line["event"] == "answer" && line["cmd"] == "send")
+    });
+    assert!(answer["event"] == "answer" || answer["code"] == "muted", "{answer}");
+    answer["event"] == "answer"
+}
+
+#[test]
+fn the_window_moderates_is_moderated_and_keeps_its_account() {
+    let realm = Realm::with(&["ada", "bob"]);
+    realm.operate(&["user", "role", "ada", "moderator"]);
+    let mut bob = realm.join("bob");
+    let mut window = Stage::live(&realm, "ada");
+    sign_in(&mut window, &realm.link, "ada");
+    window.expect("1 peer", PATIENCE);
+
+    order(&mut window, "Mute…", "Mute");
+    window.expect("bob was muted by @ada until", PATIENCE);
+    bob.expect("the order", |line| line["event"] == "notice" || line["event"] == "order");
+    assert!(!may_bob_write(&mut bob, "muted?"));
+    order(&mut window, "Lift mute or ban…", "Lift");
+    window.expect("bob: mutes and bans by moderators were lifted by @ada", PATIENCE);
+    assert!((0..TRIES).any(|_| may_bob_write(&mut bob, "free again")));
+    window.expect("free again", PATIENCE);
+
+    bob.command(&serde_json::json!({"cmd": "away", "away": true}));
+    window.expect("bob, away", PATIENCE);
+
+    realm.operate(&["room", "add", "hardware", "--topic", "Benches"]);
+    window.expect("There is a new room: # hardware – Benches", PATIENCE);
+    realm.operate(&["mute", "ada", "--for", "10m", "--reason", "quiet"]);
+    window.expect("You are muted until", PATIENCE);
+    realm.operate(&["unmute", "ada"]);
+    let free = window.becomes(PATIENCE, |stage| !stage.shows_part("You are muted until"));
+    assert!(free, "{:?}", window.labels());
+
+    window.click("Menu");
+    window.click("Change password");
+    window.type_into("Old password", &password("ada"));
+    window.type_into("New password", "battery staple");
+    window.type_into("New password once more", "battery staple");
+    window.click("Set the new password");
+    window.expect("Your password is changed.", PATIENCE);
+    window.click("Close Change password");
+    window.click("Menu");
+    window.click("My devices");
+    window.expect("this computer", PATIENCE);
+    window.close();
+}

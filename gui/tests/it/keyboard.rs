@@ -66,6 +66,25 @@ fn f1_lists_the_keys_and_escape_closes_and_gives_the_keyboard_back() {
 }
 
 #[test]
+fn a_key_for_what_is_not_built_yet_does_nothing() {
+    let mut stage = Stage::inside(&[0, 1]);
+    let before = stage.labels();
+    stage.press_with(Modifiers::COMMAND, Key::F);
+    assert_eq!(stage.labels(), before);
+    stage.press(Key::F1);
+    assert!(!stage.shows_part("Ctrl+F"));
+}
+
+#[test]
+fn the_size_chosen_by_keys_is_kept() {
+    let mut stage = Stage::inside(&[0, 1]);
+    stage.press_with(Modifiers::COMMAND, Key::Plus);
+    let percent = stage.harness.state().model.settings.zoom_percent;
+    assert_eq!(percent, 110);
+    assert_eq!(stage.saved_settings().zoom_percent, 110);
+}
+
+#[test]
 fn every_control_has_a_name() {
     use eframe::egui::accesskit::Role;
     use egui_kittest::kittest::NodeT as _;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::Key;
+use eframe::egui::{Key, vec2};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::bridge::{BackendEvent, Command};
@@ -56,6 +56,14 @@ fn enter_submits_and_the_password_is_forgotten() {
     assert!(stage.harness.state().model.login.password.is_empty());
     let remembered = &stage.harness.state().model.settings.realms;
     assert_eq!(remembered.first().map(|realm| realm.username.as_str()), Some("ada"));
+}
+
+#[test]
+fn the_keyboard_is_where_typing_begins() {
+    let stage = Stage::at_login(script(), Settings::default());
+    assert!(stage.harness.get_by_label("Join link").is_focused());
+    let stage = Stage::at_login(script(), demo::settings());
+    assert!(stage.harness.get_by_label("Password").is_focused());
 }
 
 #[test]
@@ -142,6 +150,24 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
         assert!(stage.shows_part(next), "{next}: {:?}", stage.labels());
         assert_eq!(stage.shows("STOP"), code == RefusalCode::WrongRealm);
         assert!(stage.harness.get_by_label("Password").is_focused());
+    }
+}
+
+#[test]
+fn the_loudest_refusal_is_seen_whole_in_the_smallest_window() {
+    let size = vec2(640.0, 420.0);
+    let mut script = refused(RefusalCode::WrongRealm, None);
+    if let Some(Err(refusal)) = &mut script.joins {
+        refusal.reason.clear();
+    }
+    let mut stage = Stage::at_login_sized(script, demo::settings(), size);
+    stage.type_into("Password", "secret");
+    stage.press(Key::Enter);
+    for label in
+        ["STOP", "Refused: wrong-realm", "Sign in all the same", "Password", "Paste a join link…"]
+    {
+        let rect = stage.harness.get_by_label(label).rect();
+        assert!(rect.top() >= 0.0 && rect.bottom() <= size.y, "{label}: {rect:?}");
     }
 }
 

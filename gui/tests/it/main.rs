@@ -2,7 +2,11 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod architecture;
+#[cfg(test)]
+mod away;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
@@ -10,11 +14,19 @@ mod end_to_end;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod input;
+#[cfg(test)]
 mod keyboard;
+#[cfg(test)]
+mod keyring;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
 mod programs;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

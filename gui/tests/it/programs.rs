@@ -59,6 +59,14 @@ impl Realm {
         Self { serving, link, dir, _alone: alone }
     }
 
+    /// Lets the operator do something while the login node serves.
+    pub(crate) fn operate(&self, act: &[&str]) {
+        let mut command = rendezvous(&self.dir.path().join("rendezvous"));
+        command.args(act).arg("--json");
+        let mut acting = Program::spawn(&act.join("-"), command, self.dir.path());
+        acting.expect("that it is done", |line| line["done"] == true);
+    }
+
     /// The profile folder of an account.
     pub(crate) fn profile(&self, name: &str) -> PathBuf {
         self.dir.path().join("profiles").join(name)
@@ -155,6 +163,11 @@ impl Program {
     /// Sends a text to the lobby.
     pub(crate) fn say(&mut self, text: &str) {
         self.write(&json!({"cmd": "send", "text": text}).to_string());
+    }
+
+    /// Gives a command.
+    pub(crate) fn command(&mut self, command: &Value) {
+        self.write(&command.to_string());
     }
 
     /// Writes a line to its standard input; a program that is gone does not read it.

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use eframe::egui::{Key, Modifiers, OutputCommand, Vec2, ViewportId, vec2};
+use eframe::egui::{
+    Event, ImeEvent, Key, Modifiers, OutputCommand, PointerButton, Pos2, Vec2, ViewportId, vec2,
+};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use jiff::tz::TimeZone;
 use lanyard_gui::app::Window;
 use lanyard_gui::bridge::fake::{Script, ScriptedBackend, demo};
-use lanyard_gui::fonts;
+use lanyard_gui::drafts::Drafts;
+use lanyard_gui::fonts::{self, SystemFonts};
 use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::Settings;
@@ -35,7 +38,7 @@ pub(crate) struct Stage<B = Scripted> {
 pub(crate) struct Scripted {
     pub(crate) backend: ScriptedBackend,
     clock: Rc<Cell<u64>>,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 /// So that a scripted stage's node is at hand.
@@ -51,6 +54,10 @@ impl Stage {
     /// At the login window.
     pub(crate) fn at_login(script: Script, settings: Settings) -> Self {
         Self::with_size(script, settings, vec2(1120.0, 720.0))
+    }
+
+    pub(crate) fn at_login_sized(script: Script, settings: Settings, size: Vec2) -> Self {
+        Self::with_size(script, settings, size)
     }
 
     /// In the demo realm, with these people, Ada being oneself.
@@ -79,11 +86,20 @@ impl Stage {
     }
 
     fn with_size(script: Script, settings: Settings, size: Vec2) -> Self {
-        let profile = tempfile::tempdir().unwrap();
+        Self::with_profile(script, settings, size, tempfile::tempdir().unwrap())
+    }
+
+    fn with_profile(
+        script: Script,
+        settings: Settings,
+        size: Vec2,
+        profile: tempfile::TempDir,
+    ) -> Self {
         let clock = Rc::new(Cell::new(NOW_MS));
         let backend = ScriptedBackend::new(script);
         let path: PathBuf = profile.path().to_owned();
-        let model = Model::new(settings, path.clone(), TimeZone::UTC, NOW_MS);
+        let mut model = Model::new(settings, path.clone(), TimeZone::UTC, NOW_MS);
+        model.drafts = Drafts::load(&path);
         let reading = Rc::clone(&clock);
         let window = Window::new(
             model,
@@ -92,8 +108,42 @@ impl Stage {
             Box::new(move || reading.get()),
             path,
         );
-        let harness = harness(window, size);
-        Self { harness, backstage: Scripted { backend, clock, _profile: profile } }
+        let mut harness = harness(window, size);
+        let ctx = harness.ctx.clone();
+        harness.state_mut().begin(&ctx);
+        harness.run();
+        Self { harness, backstage: Scripted { backend, clock, profile } }
+    }
+
+    /// Closes the window and opens one again over the same profile, in a realm in this state.
+    pub(crate) fn restarted(mut self, status: Status) -> Self {
+        self.harness.state_mut().shut_down();
+        let script = Script { joins: Some(Ok(Arc::new(status))), ..script() };
+        let profile = self.backstage.profile;
+        let size = vec2(1120.0, 720.0);
+        let mut stage = Self::with_profile(script, demo::settings(), size, profile);
+        stage.type_into("Password", "secret");
+        stage.click("Sign in");
+        stage
+    }
+
+    /// Takes the fonts of this computer into use, if they have Hebrew; in CI they must.
+    pub(crate) fn with_system_fonts(mut self) -> Option<Self> {
+        let system = SystemFonts::start().unwrap();
+        if system.missing_scripts().contains(&"Hebrew") {
+            assert!(std::env::var_os("CI").is_none(), "CI must have a font with Hebrew");
+            println!("SKIPPED: no font here has Hebrew");
+            return None;
+        }
+        self.harness.ctx.set_fonts(fonts::definitions(Some(&system)));
+        self.harness.ctx.add_font_provider(Arc::new(system));
+        self.harness.run();
+        Some(self)
+    }
+
+    /// The settings on disk.
+    pub(crate) fn saved_settings(&self) -> Settings {
+        Settings::load(self.backstage.profile.path())
     }
 
     /// Lets time pass.
@@ -120,6 +170,60 @@ impl<B> Stage<B> {
 
     pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
+        self.harness.run();
+    }
+
+    /// Lets the mouse rest on something until a tooltip shows.
+    pub(crate) fn hover(&mut self, label: &str) {
+        self.harness.get_by_label(label).hover();
+        self.harness.run();
+        self.harness.run_steps(8);
+    }
+
+    /// Drags the mouse from one place to another.
+    pub(crate) fn drag(&mut self, from: Pos2, to: Pos2) {
+        let button = |pos, pressed| Event::PointerButton {
+            pos,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        for event in [Event::PointerMoved(from), button(from, true)] {
+            self.harness.event(event);
+        }
+        self.harness.step();
+        self.harness.event(Event::PointerMoved(from + (to - from) / 2.0));
+        self.harness.step();
+        self.harness.event(Event::PointerMoved(to));
+        self.harness.step();
+        self.harness.event(button(to, false));
+        self.harness.step();
+    }
+
+    /// What the copy key puts on the clipboard.
+    pub(crate) fn copied(&mut self) -> String {
+        self.harness.event(Event::Copy);
+        let mut copied = String::new();
+        for _ in 0..3 {
+            self.harness.step();
+            for command in self.commands() {
+                if let OutputCommand::CopyText(text) = command {
+                    copied = text;
+                }
+            }
+        }
+        copied
+    }
+
+    /// Clicks with the other mouse button.
+    pub(crate) fn click_secondary(&mut self, label: &str) {
+        self.harness.get_by_label(label).click_secondary();
+        self.harness.run();
+    }
+
+    /// Lets an input method say something.
+    pub(crate) fn ime(&mut self, event: ImeEvent) {
+        self.harness.event(Event::Ime(event));
         self.harness.run();
     }
 

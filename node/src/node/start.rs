@@ -26,7 +26,8 @@ use crate::net::event_loop::{EventLoop, Loads, State};
 use crate::net::gate::GateConfig;
 use crate::net::ports::{self, PortError};
 use crate::net::status::{self, Surroundings};
-use crate::net::{translate, transport};
+use crate::net::translate::{self, Topics};
+use crate::net::transport;
 use crate::profile::Profile;
 use crate::store::{Loader, Opened, Reader, StoreError, Writer};
 
@@ -39,7 +40,7 @@ const REPORTS: usize = 2_048;
 /// What the store has written and the loop has not told yet.
 const STORED: usize = 4_096;
 /// Messages that the law's index takes in at a time: a few milliseconds of the loop.
-const INDEX_PART: usize = 2_048;
+const INDEX_PART: usize = 1_024;
 /// Parts of the index that wait for the loop; the loader waits for it.
 const INDEX_PARTS: usize = 2;
 /// Pairs read for others that wait for the loop. There are never more than requests that have no answer.
@@ -109,7 +110,7 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
     let (status, status_seen) = watch::channel(Arc::new(status::build(&engine, &around, now)));
     let event_loop = EventLoop {
         clock,
-        realm,
+        topics: Topics::of(&realm),
         engine,
         swarm,
         writer: Writer::start(opened, told).map_err(system)?,

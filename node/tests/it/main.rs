@@ -26,6 +26,8 @@ mod lying;
 #[cfg(test)]
 mod member;
 #[cfg(test)]
+mod million;
+#[cfg(test)]
 mod moderation;
 #[cfg(test)]
 mod outsider;

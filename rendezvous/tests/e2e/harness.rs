@@ -23,6 +23,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How soon programs end after SIGTERM, SIGINT or `quit`, and rules reach everybody (design §9).
 pub(crate) const TWO_SECONDS: Duration = Duration::from_secs(2);
 
+/// Whether the tests are to run at the full figures of the issues (`scripts/soak.sh`).
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("LANYARD_SOAK").is_some_and(|value| value == "1")
+}
+
 /// A data directory with cheap Argon2, and `serve` on it.
 pub(crate) struct Realm {
     serving: Option<Program>,
@@ -127,6 +132,14 @@ impl Realm {
         let mut serving = self.serving.take().unwrap();
         serving.signal(signal);
         serving.end(TWO_SECONDS)
+    }
+
+    /// The most memory that `serve` has used since its start, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let pid = self.serving.as_ref().unwrap().pid();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
     /// The join link.

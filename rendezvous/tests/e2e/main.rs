@@ -2,6 +2,8 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod chatting;
@@ -12,11 +14,15 @@ mod damage;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod flood;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod login_node_gone;
 #[cfg(test)]
 mod operator;
+#[cfg(test)]
+mod reach;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

@@ -9,8 +9,10 @@ use lanyard_node::event::{
 };
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
+use crate::action::Action;
+use crate::bridge::acts::{DeviceInfo, OrderKind};
 use crate::bridge::fake::{Script, ScriptedBackend};
-use crate::bridge::{BackendEvent, Interface};
+use crate::bridge::Interface;
 use crate::settings::{KnownRealm, Settings};
 
 const MINUTE_MS: u64 = 60_000;
@@ -27,6 +29,10 @@ pub enum Scene {
     WrongRealm,
     /// The lobby with several people.
     Chat,
+    /// The same lobby before a moderator's order.
+    Moderate,
+    /// The lobby in many scripts.
+    Scripts,
     /// Nobody else is there.
     Alone,
 }
@@ -40,6 +46,8 @@ impl Scene {
             "login-refused" => Some(Self::Refused),
             "wrong-realm" => Some(Self::WrongRealm),
             "chat" => Some(Self::Chat),
+            "moderate" => Some(Self::Moderate),
+            "scripts" => Some(Self::Scripts),
             "alone" => Some(Self::Alone),
             _ => None,
         }
@@ -48,7 +56,7 @@ impl Scene {
     /// Whether the picture is of the inside.
     #[must_use]
     pub fn is_inside(self) -> bool {
-        matches!(self, Self::Chat | Self::Alone)
+        matches!(self, Self::Chat | Self::Moderate | Self::Scripts | Self::Alone)
     }
 }
 
@@ -227,6 +235,7 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
             prefix: 24,
         }],
         now_ms,
+        devices: own_devices(now_ms),
         ..Script::default()
     };
     let refused = |code, retry_after_s| Refusal { code, reason: String::new(), retry_after_s };
@@ -234,19 +243,40 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
         Scene::Login => Ok(Arc::new(status(now_ms, &[0, 1, 2]))),
         Scene::Refused => Err(refused(RefusalCode::BadCredentials, None)),
         Scene::WrongRealm => Err(refused(RefusalCode::WrongRealm, None)),
-        Scene::Chat => Ok(Arc::new(chat_status(now_ms))),
+        Scene::Chat | Scene::Scripts => Ok(Arc::new(chat_status(now_ms))),
+        Scene::Moderate => {
+            let mut status = chat_status(now_ms);
+            status.me.role = Role::Moderator;
+            Ok(Arc::new(status))
+        }
         Scene::Alone => Ok(Arc::new(alone_status(now_ms))),
     });
-    if scene == Scene::Chat {
+    if scene == Scene::Scripts {
+        script.history = in_many_scripts(now_ms);
+    }
+    if matches!(scene, Scene::Chat | Scene::Moderate) {
         script.history = conversation(now_ms);
         script.unread = (script.history.get(6).map(|message| message.id), 1);
     }
     script
 }
 
+/// What a moderator of the demo realm is about to do.
+#[must_use]
+pub fn order() -> Action {
+    let (username, nickname, _) =
+        PEOPLE.get(2).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    Action::Moderate {
+        kind: OrderKind::Mute,
+        account: account(2),
+        username: username.into(),
+        nickname: nickname.into(),
+    }
+}
+
 /// What happens after the window has joined.
 pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
-    if scene != Scene::Chat {
+    if !matches!(scene, Scene::Chat | Scene::Moderate) {
         return;
     }
     for (person, online) in [(1, true), (3, true), (4, true), (7, false)] {
@@ -261,8 +291,50 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
         message.via = Via::Sync;
         backend.deliver(message);
     }
-    let mut script = backend.script();
-    script.events.push_back(BackendEvent::Lagged);
+    backend.set_status(|status| {
+        if let Some(emeka) = status.roster.get_mut(&account(4)) {
+            emeka.away = true;
+        }
+    });
+}
+
+/// Both directions of writing, wrapped and within one line, and signs of all kinds.
+fn in_many_scripts(now_ms: u64) -> Vec<Arc<ChatMessage>> {
+    let texts = [
+        (
+            5,
+            "مرحبا بكم في القاعة الكبيرة، يبدأ العرض الأول في الساعة 14:00 وبعده نلتقي جميعا قرب \
+             الطابعة (الطابق الثاني) ثم نكمل العمل على الشبكة حتى المساء إن شاء الله",
+        ),
+        (
+            3,
+            "שלום לכולם, ההדגמה מתחילה בשעה 14:00 באולם הגדול (קומה 2), ואחריה נפגשים ליד המדפסת \
+             כדי לסיים את העבודה על הרשת. פרטים: https://docs.example.org/mesh",
+        ),
+        (2, "Both in one line: שלום עולם means hello world, and so does مرحبا بالعالم, I am told."),
+        (1, "大家早上好！会议在二楼举行。日本語も大丈夫です。한국어도 돼요. 🎉"),
+        (4, "Γειά σας, привет, नमस्ते, สวัสดี, שלום, xin chào 👋🏽 👩‍🚀 🏳️‍🌈 🇰🇪 ❤️"),
+    ];
+    let line = |(n, (person, text)): (u32, &(usize, &str))| {
+        let at = now_ms.saturating_sub(u64::from(25 - 4 * n) * MINUTE_MS);
+        Arc::new(message(*person, n, text, at))
+    };
+    (0..).zip(&texts).map(line).collect()
+}
+
+/// Two devices of Ada's, the first being this one.
+#[must_use]
+pub fn own_devices(now_ms: u64) -> Vec<DeviceInfo> {
+    let own = |number: u64, label: &str, hours: u64| DeviceInfo {
+        device: number,
+        peer: if number == 1 { device(0) } else { PeerKey([0xd0; 32]) },
+        label: label.into(),
+        first_seen: now_ms.saturating_sub(400 * HOUR_MS),
+        last_login: now_ms.saturating_sub(hours * HOUR_MS),
+        expires_at: now_ms + 24 * HOUR_MS,
+        logged_out: false,
+    };
+    vec![own(1, "laptop", 1), own(2, "bench computer", 26)]
 }
 
 fn chat_status(now_ms: u64) -> Status {

@@ -1,7 +1,7 @@
 //! The timeline's rules: one order, shared headers, folded notices, echoes that become messages.
 
-use lanyard_node::event::Via;
-use lanyard_protocol::ids::Role;
+use lanyard_node::event::{PresenceReason, Via};
+use lanyard_protocol::ids::{PeerKey, Role};
 
 use super::*;
 
@@ -51,6 +51,8 @@ fn kinds(timeline: &Timeline) -> String {
         RowKind::Message { header: true } => 'M',
         RowKind::Message { header: false } => 'm',
         RowKind::Presence { .. } => 'p',
+        RowKind::Folded { .. } => 'f',
+        RowKind::News => 'n',
         RowKind::Echo { header: true } => 'E',
         RowKind::Echo { header: false } => 'e',
     };
@@ -190,4 +192,62 @@ fn hostile_text_is_cleaned_at_the_door() {
     hostile.text = "\u{202E}evil".into();
     timeline.insert(Arc::new(hostile), false);
     assert_eq!(timeline.newest().map(Line::text), Some("evil"));
+}
+
+fn folded(author: u8, number: u8) -> Arc<ChatMessage> {
+    let mut message = (*message(author, number, START_MS + u64::from(number) * 1_000)).clone();
+    message.folded = true;
+    Arc::new(message)
+}
+
+#[test]
+fn what_came_after_a_ban_is_one_line_until_it_is_asked_for() {
+    let mut timeline = timeline();
+    timeline.insert(message(1, 1, START_MS + 1_000), false);
+    timeline.insert(message(2, 3, START_MS + 3_000), false);
+    assert_eq!(kinds(&timeline), "DMM");
+    for number in [2, 4, 5] {
+        timeline.insert(folded(1, number), false);
+    }
+    assert_eq!(kinds(&timeline), "DMfMf");
+    assert_eq!(timeline.rows()[4].kind, RowKind::Folded { count: 2 });
+    timeline.unfold(folded(1, 4).id);
+    assert_eq!(kinds(&timeline), "DMfMMm");
+    timeline.unfold(folded(1, 2).id);
+    assert_eq!(kinds(&timeline), "DMmMMm");
+}
+
+#[test]
+fn folded_lines_do_not_lend_their_header() {
+    let mut timeline = timeline();
+    timeline.insert(folded(1, 1), false);
+    timeline.insert(message(1, 2, START_MS + 2_000), false);
+    assert_eq!(kinds(&timeline), "DfM");
+}
+
+#[test]
+fn a_mark_may_come_and_go_with_the_store() {
+    let mut timeline = timeline();
+    timeline.insert(message(1, 1, START_MS + 1_000), false);
+    timeline.insert_page(&[folded(1, 1)], |_| false);
+    assert_eq!(kinds(&timeline), "Df");
+    timeline.insert_page(&[message(1, 1, START_MS + 1_000)], |_| false);
+    assert_eq!(kinds(&timeline), "DM");
+}
+
+#[test]
+fn what_left_the_set_leaves_the_timeline() {
+    let mut timeline = timeline();
+    for number in 1..=4 {
+        timeline.insert(message(1, number, START_MS + u64::from(number)), false);
+    }
+    let news = News { number: 1, at: START_MS + 10, words: "x".into(), grave: true };
+    timeline.insert_news(news);
+    assert_eq!(kinds(&timeline), "DMmmmn");
+    let before = timeline.revision();
+    timeline.remove(&BTreeSet::from([message(1, 1, 0).id, message(1, 3, 0).id]));
+    assert_eq!(kinds(&timeline), "DMmn");
+    assert_eq!(timeline.message_count(), 2);
+    assert_eq!(timeline.rows_unchanged_since(before), 0);
+    assert!(timeline.insert(message(1, 3, START_MS + 3), false), "it may come back");
 }

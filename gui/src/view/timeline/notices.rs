@@ -1,12 +1,17 @@
 //! Rows that nobody said: dividers, and who came or went.
 
-use eframe::egui::{Color32, Rect, Stroke, Ui, pos2};
+use std::sync::Arc;
+
+use eframe::egui::accesskit::Role as AccessRole;
+use eframe::egui::text::TextFormat;
+use eframe::egui::{Color32, CursorIcon, Galley, Rect, Sense, Stroke, Ui, pos2, vec2};
 use lanyard_node::event::PresenceReason;
 
-use super::RowContext;
-use crate::model::timeline::PresenceNote;
+use crate::action::Action;
+use crate::model::timeline::{Entry, News, PresenceNote, Row};
 use crate::theme;
-use crate::view::widgets;
+use crate::view::timeline::row::RowContext;
+use crate::view::{shaping, widgets};
 
 /// Names written out before "and 3 others".
 const NAMES_MAX: usize = 3;
@@ -23,6 +28,72 @@ pub(super) fn divider_ui(ui: &Ui, rect: Rect, word: &str, line: Color32, colour:
     ui.painter().hline(middle.x + half..=rect.right(), middle.y, stroke);
     widgets::paint_middle(ui.painter(), pos2(middle.x - half + 10.0, middle.y), galley, colour);
     widgets::spoken(ui, rect, word, word);
+}
+
+/// The words of a change of the rules, wrapped.
+pub(super) fn lay_out_news(ui: &Ui, news: &News, context: &RowContext<'_>) -> Arc<Galley> {
+    let p = context.palette;
+    let colour = if news.grave { p.text } else { p.dim };
+    let width = (context.width - theme::INDENT).clamp(80.0, theme::MEASURE_MAX);
+    let mut format = TextFormat::simple(theme::note(), colour);
+    format.line_height = Some(theme::NOTE_LINE_HEIGHT);
+    let mut job = shaping::line_job(&news.words, format);
+    job.wrap.max_width = width;
+    ui.painter().layout_job(job)
+}
+
+/// A change of the rules, with a sign in the avatars' column.
+pub(super) fn news_ui(
+    ui: &Ui,
+    rect: Rect,
+    words: Arc<Galley>,
+    news: &News,
+    context: &RowContext<'_>,
+) {
+    let p = context.palette;
+    let at = pos2(rect.left() + theme::INDENT, rect.bottom() - words.size().y - 4.0);
+    let sign = pos2(rect.left() + theme::AVATAR / 2.0, at.y + theme::NOTE_LINE_HEIGHT / 2.0);
+    if news.grave {
+        let stroke = Stroke::new(1.5, p.dim);
+        ui.painter().circle_stroke(sign, 6.0, stroke);
+        ui.painter().line_segment([sign - vec2(3.0, 0.0), sign + vec2(3.0, 0.0)], stroke);
+    } else {
+        ui.painter().circle_filled(sign, 2.5, p.faint);
+    }
+    ui.painter().galley(at, words, p.text);
+    widgets::spoken(ui, rect, ("news", news.number), &news.words);
+}
+
+/// `1 line from a banned person, sent before the ban · Show`.
+pub(super) fn folded_ui(
+    ui: &Ui,
+    rect: Rect,
+    row: Row,
+    count: usize,
+    context: &RowContext<'_>,
+    actions: &mut Vec<Action>,
+) {
+    let p = context.palette;
+    let Some(Entry::Message(first)) = context.timeline.entry(row) else { return };
+    let lines = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+    let words = format!("{lines} from a banned person, sent before the ban");
+    let left = rect.left() + theme::INDENT;
+    let middle = rect.bottom() - UNDER_MIDDLE;
+    let told = ui.painter().layout_no_wrap(format!("{words} · "), theme::note(), p.faint);
+    let show = ui.painter().layout_no_wrap("Show".to_owned(), theme::note(), p.ribbon);
+    let width = told.size().x + show.size().x;
+    let height = told.size().y;
+    let place = Rect::from_min_size(pos2(left, middle - height / 2.0), vec2(width, height));
+    let show_at = pos2(left + told.size().x, middle);
+    widgets::paint_middle(ui.painter(), pos2(left, middle), told, p.faint);
+    widgets::paint_middle(ui.painter(), show_at, show, p.ribbon);
+    let id = ui.scope_id().with(("folded", first.message.id.0));
+    let response = ui.interact(place.expand2(vec2(4.0, 4.0)), id, Sense::click());
+    widgets::name(&response, AccessRole::Button, &format!("{words}: show"));
+    widgets::focus_ring(ui, &response, place.expand(3.0), p);
+    if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
+        actions.push(Action::ShowFolded(first.message.id));
+    }
 }
 
 /// `Chen, Dina and 3 others joined`.

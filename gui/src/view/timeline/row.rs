@@ -1,31 +1,28 @@
 //! One row of the timeline: laid out first, so that its height is known, then drawn.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
-use eframe::egui::text::{CCursor, LayoutJob, TextFormat};
 use eframe::egui::text_selection::LabelSelectionState;
 use eframe::egui::{
-    Align2, Color32, CornerRadius, CursorIcon, FontId, Galley, Id, Pos2, Rect, Response, Sense,
-    Stroke, Ui, Vec2, pos2, vec2,
+    Align2, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2,
+    pos2, vec2,
 };
 use lanyard_node::event::{ChatMessage, SendState};
-use lanyard_protocol::ids::{AccountId, MessageId};
+use lanyard_protocol::ids::{AccountId, MessageId, Role};
 
 use crate::action::Action;
 use crate::model::Model;
-use crate::model::markup::{self, MyNames, Span, SpanKind};
+use crate::model::markup::{self, MyNames, SpanKind};
 use crate::model::rooms::Room;
 use crate::model::session::{Chat, role_badge};
 use crate::model::timeline::{Entry, Line, Row, RowKind, Timeline};
 use crate::text;
 use crate::theme::{self, Palette};
-use crate::view::timeline::row::notices::{divider_ui, presence_ui};
+use crate::view::moderation::{self, Subject};
+use crate::view::timeline::body::{Body, lay_out_body};
+use crate::view::timeline::notices::{divider_ui, folded_ui, lay_out_news, news_ui, presence_ui};
 use crate::view::widgets;
-
-#[path = "notices.rs"]
-mod notices;
 
 /// Above a message with a header.
 pub const GROUP_GAP: f32 = 12.0;
@@ -33,6 +30,8 @@ pub const GROUP_GAP: f32 = 12.0;
 pub const DIVIDER_HEIGHT: f32 = 34.0;
 /// Folded notices.
 pub const PRESENCE_HEIGHT: f32 = 32.0;
+/// Above and below a change of the rules.
+pub const NEWS_GAP: f32 = 14.0;
 /// Send states of own messages older than this are yesterday's news, unless nobody has them.
 const STATE_SHOWN_MS: u64 = 10 * 60_000;
 
@@ -46,10 +45,13 @@ pub struct RowContext<'m> {
     pub width: f32,
     /// The timeline of the room shown.
     pub timeline: &'m Timeline,
-    model: &'m Model,
+    /// What the window knows.
+    pub model: &'m Model,
     chat: &'m Chat,
-    my_names: &'m MyNames,
-    palette: Palette,
+    /// Who is spoken to.
+    pub my_names: &'m MyNames,
+    /// The colours.
+    pub palette: Palette,
     dark_mode: bool,
     last_own: Option<MessageId>,
 }
@@ -64,7 +66,7 @@ impl<'m> RowContext<'m> {
         let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
         let last_own = rows.filter_map(|row| room.timeline.entry(*row)).find_map(|e| match e {
             Entry::Message(line) if line.message.account == me => Some(line.message.id),
-            Entry::Message(_) | Entry::Presence(_) => None,
+            Entry::Message(_) | Entry::Presence(_) | Entry::News(_) => None,
         });
         Self {
             width,
@@ -79,6 +81,9 @@ impl<'m> RowContext<'m> {
     }
 
     fn state_text(&self, line: &Line) -> Option<String> {
+        if line.message.forked {
+            return Some("signed twice: its author said something else under this number".into());
+        }
         let state = line.state?;
         let is_last = self.last_own == Some(line.message.id);
         let age = self.chat.realm_now(self.model.now_ms).saturating_sub(line.message.sent_at);
@@ -97,48 +102,55 @@ impl<'m> RowContext<'m> {
 
 /// A row with its text laid out.
 #[derive(Debug)]
-pub struct Laid {
+pub struct Laid<'t> {
     /// What it takes.
     pub height: f32,
-    body: Option<Body>,
+    note: Option<Arc<Galley>>,
+    body: Option<Body<'t>>,
 }
 
-#[derive(Debug)]
-struct Body {
-    galley: Arc<Galley>,
-    spans: Vec<Span>,
-    /// The send state, and where it stands from the body's corner.
-    state: Option<(Arc<Galley>, Vec2)>,
+impl Laid<'_> {
+    fn fixed(height: f32) -> Self {
+        Self { height, note: None, body: None }
+    }
 }
 
 /// Lays a row out.
 #[must_use]
-pub fn lay_out(ui: &Ui, row: Row, context: &RowContext<'_>) -> Laid {
-    let timeline = context.timeline;
+pub fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
+    let timeline: &'m Timeline = context.timeline;
     let header = match row.kind {
-        RowKind::Day(_) | RowKind::New => return Laid { height: DIVIDER_HEIGHT, body: None },
-        RowKind::Presence { .. } => return Laid { height: PRESENCE_HEIGHT, body: None },
+        RowKind::Day(_) | RowKind::New => return Laid::fixed(DIVIDER_HEIGHT),
+        RowKind::Presence { .. } | RowKind::Folded { .. } => return Laid::fixed(PRESENCE_HEIGHT),
+        RowKind::News => {
+            let note = match timeline.entry(row) {
+                Some(Entry::News(news)) => lay_out_news(ui, news, context),
+                _ => return Laid::fixed(PRESENCE_HEIGHT),
+            };
+            let height = note.size().y + NEWS_GAP;
+            return Laid { height, note: Some(note), body: None };
+        }
         RowKind::Message { header } | RowKind::Echo { header } => header,
     };
     let body = match timeline.entry(row) {
         Some(Entry::Message(line)) => {
             lay_out_body(ui, line.text(), context.state_text(line), context)
         }
-        Some(Entry::Presence(_)) | None => {
+        Some(Entry::Presence(_) | Entry::News(_)) | None => {
             let text = timeline.echo(row).map_or("", |echo| echo.text.as_str());
             lay_out_body(ui, text, Some("waiting…".to_owned()), context)
         }
     };
     let state_bottom = body.state.as_ref().map_or(0.0, |(galley, at)| at.y + galley.size().y);
     let above = if header { GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
-    Laid { height: above + body.galley.size().y.max(state_bottom), body: Some(body) }
+    Laid { note: None, height: above + body.galley().size().y.max(state_bottom), body: Some(body) }
 }
 
 /// Draws a row that was laid out.
 pub fn row_ui(
     ui: &mut Ui,
     rect: Rect,
-    laid: Laid,
+    laid: Laid<'_>,
     row: Row,
     context: &RowContext<'_>,
     actions: &mut Vec<Action>,
@@ -153,6 +165,15 @@ pub fn row_ui(
         (RowKind::New, _) => return divider_ui(ui, rect, "New", p.red.gamma_multiply(0.6), p.red),
         (RowKind::Presence { count }, _) => {
             return presence_ui(ui, rect, timeline.presence(row, count), context);
+        }
+        (RowKind::Folded { count }, _) => {
+            return folded_ui(ui, rect, row, count, context, actions);
+        }
+        (RowKind::News, _) => {
+            if let (Some(note), Some(Entry::News(news))) = (laid.note, timeline.entry(row)) {
+                news_ui(ui, rect, note, news, context);
+            }
+            return;
         }
         (RowKind::Message { .. } | RowKind::Echo { .. }, Some(body)) => body,
         (RowKind::Message { .. } | RowKind::Echo { .. }, None) => return,
@@ -179,9 +200,10 @@ struct Author<'a> {
     account: AccountId,
     nickname: String,
     username: &'a str,
-    badge: Option<&'static str>,
+    role: Role,
     sent_at: u64,
     late: bool,
+    folded: bool,
     mentions_me: bool,
 }
 
@@ -190,15 +212,16 @@ impl<'a> Author<'a> {
         let timeline = context.timeline;
         match timeline.entry(row) {
             Some(Entry::Message(line)) => Self::of_message(&line.message, line.mentions_me),
-            Some(Entry::Presence(_)) | None => {
+            Some(Entry::Presence(_) | Entry::News(_)) | None => {
                 let me = &context.chat.status.me;
                 Self {
                     account: me.account,
                     nickname: text::clean_name(&me.nickname),
                     username: &me.username,
-                    badge: role_badge(me.role),
+                    role: me.role,
                     sent_at: timeline.echo(row).map_or(0, |echo| echo.at),
                     late: false,
+                    folded: false,
                     mentions_me: false,
                 }
             }
@@ -210,9 +233,10 @@ impl<'a> Author<'a> {
             account: message.account,
             nickname: text::clean_name(&message.nickname),
             username: &message.username,
-            badge: role_badge(message.role),
+            role: message.role,
             sent_at: message.sent_at,
             late: message.late,
+            folded: message.folded,
             mentions_me,
         }
     }
@@ -234,92 +258,47 @@ fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowCont
     LabelSelectionState::label_text_selection(ui, &response, place, name, colour, Stroke::NONE);
     response.on_hover_text(format!("@{}", text::clean_name(author.username)));
     let mut x = name_rect.right() + 5.0;
-    if let Some(badge) = author.badge {
+    if let Some(badge) = role_badge(author.role) {
         x += widgets::badge(ui.painter(), pos2(x, middle), badge, p) + 5.0;
     }
     let time = text::clock(author.sent_at, &context.model.zone);
-    let words = if author.late { format!("{time} · arrived late") } else { time };
-    let words = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
-    widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), words, p.faint);
-}
-
-fn lay_out_body(ui: &Ui, text: &str, state: Option<String>, context: &RowContext<'_>) -> Body {
-    let p = context.palette;
-    let width = (context.width - theme::INDENT).max(80.0);
-    let spans = markup::spans(text, context.my_names);
-    let mut job = LayoutJob::default();
-    job.wrap.max_width = width;
-    let mut written = 0;
-    for span in &spans {
-        let (font, colour) = match span.kind {
-            SpanKind::Link { .. } => (theme::body(), p.ribbon),
-            SpanKind::MentionMe => (theme::strong(), p.amber),
-            SpanKind::Mention => (theme::strong(), p.text),
-        };
-        append(&mut job, text.get(written..span.range.start), theme::body(), p.text);
-        append(&mut job, text.get(span.range.clone()), font, colour);
-        written = span.range.end;
-    }
-    append(&mut job, text.get(written..), theme::body(), p.text);
-    let galley = ui.painter().layout_job(job);
-    let state = state.map(|words| {
-        let note = ui.painter().layout_no_wrap(words, theme::note(), p.faint);
-        let (end, bottom) =
-            galley.rows.last().map_or((0.0, 0.0), |row| (row.rect().right(), row.rect().bottom()));
-        let fits = end + 5.0 + note.size().x <= width;
-        let offset = (theme::LINE_HEIGHT - note.size().y) / 2.0 + 0.5;
-        let at = if fits {
-            vec2(end + 5.0, bottom - theme::LINE_HEIGHT + offset)
-        } else {
-            vec2(0.0, bottom + offset)
-        };
-        (note, at)
-    });
-    Body { galley, spans, state }
-}
-
-fn append(job: &mut LayoutJob, text: Option<&str>, font: FontId, colour: Color32) {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-    let mut piece = |range: Range<usize>, font: FontId| {
-        let Some(text) = text.get(range).filter(|text| !text.is_empty()) else { return };
-        let mut format = TextFormat::simple(font, colour);
-        format.line_height = Some(theme::LINE_HEIGHT);
-        job.append(text, 0.0, format);
+    let words = match (author.folded, author.late) {
+        (true, _) => format!("{time} · sent before the ban"),
+        (false, true) => format!("{time} · arrived late"),
+        (false, false) => time,
     };
-    let mut written = 0;
-    for (run, script) in text::right_to_left_runs(text) {
-        piece(written..run.start, font.clone());
-        piece(run.clone(), FontId::new(font.size, theme::right_to_left_family(script)));
-        written = run.end;
-    }
-    piece(written..text.len(), font);
+    let laid = ui.painter().layout_no_wrap(words.clone(), theme::note(), p.faint);
+    let place = Rect::from_min_size(pos2(x, middle - laid.size().y / 2.0), laid.size());
+    widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), laid, p.faint);
+    let badge = role_badge(author.role).map_or_else(String::new, |badge| format!("{badge}, "));
+    widgets::spoken(ui, place, id.with("when"), &format!("{badge}{words}"));
 }
 
 fn body_ui(
     ui: &Ui,
     (at, id): (Pos2, Id),
-    body: Body,
+    body: Body<'_>,
     author: &Author<'_>,
     context: &RowContext<'_>,
     actions: &mut Vec<Action>,
 ) {
     let p = context.palette;
-    let rect = Rect::from_min_size(at, body.galley.size());
+    let rect = Rect::from_min_size(at, body.galley().size());
     if author.mentions_me {
         let around = rect.expand2(vec2(8.0, 1.0));
         ui.painter().rect_filled(around, CornerRadius::same(6), p.amber_soft);
     }
     let response = ui.interact(rect, id, select_sense());
-    widgets::name(&response, AccessRole::Label, body.galley.text());
-    let galley = Arc::clone(&body.galley);
+    widgets::name(&response, AccessRole::Label, body.text);
+    let galley = Arc::clone(body.galley());
     LabelSelectionState::label_text_selection(ui, &response, at, galley, p.text, Stroke::NONE);
     for (number, span) in body.spans.iter().enumerate() {
         if let SpanKind::Link { url } = &span.kind {
-            let places = places_of(&body.galley, span.range.clone(), at);
+            let places = body.places_of(span.range.clone(), at);
             link_ui(ui, id.with(("link", number)), &places, url, actions);
         }
     }
-    message_menu_ui(&response, body.galley.text(), author, actions);
+    message_menu_ui(&response, body.text, author, context, actions);
     if let Some((note, offset)) = body.state {
         let place = Rect::from_min_size(at + offset, note.size());
         widgets::spoken(ui, place, id, note.text());
@@ -331,6 +310,7 @@ fn message_menu_ui(
     response: &Response,
     text: &str,
     author: &Author<'_>,
+    context: &RowContext<'_>,
     actions: &mut Vec<Action>,
 ) {
     response.context_menu(|ui| {
@@ -342,29 +322,14 @@ fn message_menu_ui(
             actions.push(Action::Mention(author.username.to_owned()));
             ui.close();
         }
+        let subject = Subject {
+            account: author.account,
+            username: author.username,
+            nickname: &author.nickname,
+            role: author.role,
+        };
+        moderation::menu_ui(ui, context.chat, subject, actions);
     });
-}
-
-/// The rectangles, one a line, that a part of the text covers.
-fn places_of(galley: &Galley, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
-    let chars_before =
-        |byte: usize| galley.text().get(..byte).map_or(0, |head| head.chars().count());
-    let (first, last) = (chars_before(bytes.start), chars_before(bytes.end));
-    let begin = galley.pos_from_cursor(CCursor::new(first));
-    let end = galley.pos_from_cursor(CCursor { prefer_next_row: false, ..CCursor::new(last) });
-    let mut places = Vec::new();
-    for row in &galley.rows {
-        let line = row.rect();
-        if line.bottom() <= begin.top() + 1.0 || line.top() >= end.bottom() - 1.0 {
-            continue;
-        }
-        let holds = |y: f32| line.top() - 0.5 <= y && y < line.bottom();
-        let left = if holds(begin.center().y) { begin.left() } else { line.left() };
-        let right = if holds(end.center().y) { end.right() } else { line.right() };
-        let place = Rect::from_min_max(pos2(left, line.top()), pos2(right, line.bottom()));
-        places.push(place.translate(at.to_vec2()));
-    }
-    places
 }
 
 fn link_ui(ui: &Ui, id: Id, places: &[Rect], url: &str, actions: &mut Vec<Action>) {

@@ -1,0 +1,99 @@
+//! The system's keyring, asked on a thread of its own: it may be slow, locked, or not there at all.
+//!
+//! On Linux it is the Secret Service (over D-Bus), on Windows the Credential Manager, on macOS the Keychain.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use keyring::{Entry, Error};
+use lanyard_node::join::Password;
+use zeroize::Zeroizing;
+
+use crate::bridge::BackendEvent;
+use crate::bridge::acts::{Holder, KeyringOrder};
+
+/// Orders and answers on their way; a person does not ask faster than this is emptied.
+const WAITING_MAX: usize = 64;
+/// The name under which the keyring lists our entries.
+const SERVICE: &str = "lanyard";
+
+/// The keyring behind two bounded queues.
+#[derive(Debug)]
+pub struct Keyring {
+    orders: SyncSender<KeyringOrder>,
+    answers: Receiver<BackendEvent>,
+}
+
+impl Keyring {
+    /// Starts the thread. `wake` is called after every answer.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub fn start(wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let (orders, received) = sync_channel(WAITING_MAX);
+        let (told, answers) = sync_channel(WAITING_MAX);
+        std::thread::Builder::new().name("lanyard-keyring".into()).spawn(move || {
+            for order in received {
+                // A window that is gone needs no answers.
+                if told.send(carry_out(order)).is_err() {
+                    return;
+                }
+                wake();
+            }
+        })?;
+        Ok(Self { orders, answers })
+    }
+
+    /// Takes an order; its answer comes as an event.
+    pub fn dispatch(&self, order: KeyringOrder) {
+        if self.orders.try_send(order).is_err() {
+            tracing::warn!("The keyring does not keep up");
+        }
+    }
+
+    /// The next answer, if there is one.
+    #[must_use]
+    pub fn try_next(&self) -> Option<BackendEvent> {
+        self.answers.try_recv().ok()
+    }
+}
+
+fn carry_out(order: KeyringOrder) -> BackendEvent {
+    match order {
+        KeyringOrder::Recall(holder) => {
+            let result = recall(&holder);
+            BackendEvent::PasswordRecalled { holder, result }
+        }
+        KeyringOrder::Keep(holder, password) => {
+            let kept = entry(&holder).and_then(|entry| entry.set_password(&password));
+            BackendEvent::KeyringDone(kept.map_err(|error| sentence(&error)))
+        }
+        KeyringOrder::Forget(holder) => {
+            let forgotten = match entry(&holder).and_then(|entry| entry.delete_credential()) {
+                Err(Error::NoEntry) => Ok(()),
+                other => other.map_err(|error| sentence(&error)),
+            };
+            BackendEvent::KeyringDone(forgotten)
+        }
+    }
+}
+
+fn recall(holder: &Holder) -> Result<Option<Password>, String> {
+    match entry(holder).and_then(|entry| entry.get_password()) {
+        Ok(password) => Ok(Some(Zeroizing::new(password))),
+        Err(Error::NoEntry) => Ok(None),
+        Err(error) => Err(sentence(&error)),
+    }
+}
+
+fn entry(holder: &Holder) -> Result<Entry, Error> {
+    Entry::new(SERVICE, &format!("{}/{}", holder.realm, holder.username))
+}
+
+fn sentence(error: &Error) -> String {
+    tracing::debug!(%error, "The keyring refuses");
+    match error {
+        Error::NoDefaultStore => "This computer has no keyring that answers.".to_owned(),
+        Error::NoStorageAccess(_) => "The keyring is locked.".to_owned(),
+        _ => "The keyring does not take the password.".to_owned(),
+    }
+}

@@ -1,0 +1,94 @@
+//! What was being typed when the window closed: one draft per realm, account and room.
+//!
+//! One small JSON file in the profile folder, beside the messages themselves.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lanyard_node::event::Status;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::create_private_dir;
+
+const FILE_NAME: &str = "drafts.json";
+
+/// All drafts of a profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Drafts {
+    by_account: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Drafts {
+    /// The drafts of an account by room.
+    #[must_use]
+    pub fn of(&self, status: &Status) -> BTreeMap<String, String> {
+        self.by_account.get(&key(status)).cloned().unwrap_or_default()
+    }
+
+    /// Remembers the drafts of an account. True if that changed anything.
+    pub fn keep(&mut self, status: &Status, drafts: BTreeMap<String, String>) -> bool {
+        let key = key(status);
+        if self.by_account.get(&key).map_or(drafts.is_empty(), |kept| *kept == drafts) {
+            return false;
+        }
+        if drafts.is_empty() {
+            self.by_account.remove(&key);
+        } else {
+            self.by_account.insert(key, drafts);
+        }
+        true
+    }
+
+    /// Reads the drafts of a profile; a file that cannot be read holds none.
+    #[must_use]
+    pub fn load(profile: &Path) -> Self {
+        let Ok(bytes) = std::fs::read(profile.join(FILE_NAME)) else { return Self::default() };
+        serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            tracing::warn!(%error, "Ignoring damaged drafts");
+            Self::default()
+        })
+    }
+
+    /// Writes the drafts, whole or not at all.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(&self, profile: &Path) -> std::io::Result<()> {
+        create_private_dir(profile)?;
+        let half_written = profile.join(format!("{FILE_NAME}.new"));
+        std::fs::write(&half_written, serde_json::to_vec(self)?)?;
+        std::fs::rename(half_written, profile.join(FILE_NAME))
+    }
+}
+
+/// One profile may know several realms, and several accounts in each.
+fn key(status: &Status) -> String {
+    format!("{}/{}", status.realm, status.me.username)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::fake::demo;
+
+    #[test]
+    fn drafts_come_back_for_their_account_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let ada = demo::status(0, &[0]);
+        let mut bob = ada.clone();
+        bob.me.username = "bob".into();
+        let typed = BTreeMap::from([("lobby".to_owned(), "half a".to_owned())]);
+        let mut drafts = Drafts::load(dir.path());
+        assert!(drafts.keep(&ada, typed.clone()));
+        assert!(!drafts.keep(&ada, typed.clone()), "nothing to write");
+        drafts.save(dir.path()).unwrap();
+        let mut read = Drafts::load(dir.path());
+        assert_eq!(read.of(&ada), typed);
+        assert!(read.of(&bob).is_empty());
+        assert!(read.keep(&ada, BTreeMap::new()));
+        assert_eq!(read, Drafts::default());
+        std::fs::write(dir.path().join(FILE_NAME), b"{").unwrap();
+        assert_eq!(Drafts::load(dir.path()), Drafts::default());
+    }
+}

@@ -1,0 +1,146 @@
+//! One's own account: its devices, and a new password.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::bridge::acts::{DeviceInfo, PasswordChange};
+
+/// Shorter passwords are taken, but warned of (design §10).
+const PASSWORD_LEN_ADVISED: usize = 8;
+/// The longest password, in bytes (design §10).
+const PASSWORD_BYTES_MAX: usize = 1_024;
+
+/// The own devices, as far as known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Devices {
+    /// The list; `None` while it is asked for.
+    pub list: Option<Result<Vec<DeviceInfo>, String>>,
+    /// The one that is to be logged out, once that is confirmed.
+    pub asked: Option<u64>,
+    /// Whether a logout is under way.
+    pub sending: bool,
+    /// Why the last logout failed.
+    pub failed: Option<String>,
+}
+
+/// A field of the password dialog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordField {
+    /// The one in force.
+    Old,
+    /// The one to come.
+    New,
+    /// The one to come, once more.
+    Again,
+}
+
+/// The password dialog.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PasswordForm {
+    /// The one in force.
+    pub old: Zeroizing<String>,
+    /// The one to come.
+    pub new: Zeroizing<String>,
+    /// The one to come, once more.
+    pub again: Zeroizing<String>,
+    /// Whether all other devices are logged out.
+    pub cut_others: bool,
+    /// Whether it is under way.
+    pub sending: bool,
+    /// How the last try went.
+    pub outcome: Option<Result<(), String>>,
+}
+
+impl fmt::Debug for PasswordForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordForm").field("sending", &self.sending).finish_non_exhaustive()
+    }
+}
+
+impl PasswordForm {
+    /// Takes what was typed.
+    pub fn edit(&mut self, field: PasswordField, value: String) {
+        let place = match field {
+            PasswordField::Old => &mut self.old,
+            PasswordField::New => &mut self.new,
+            PasswordField::Again => &mut self.again,
+        };
+        *place = Zeroizing::new(value);
+        self.outcome = None;
+    }
+
+    /// What is still missing, once something has been typed.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        if self.old.is_empty() || self.new.is_empty() || self.again.is_empty() {
+            return Some("Type the old password once and the new one twice.");
+        }
+        if self.new != self.again {
+            return Some("The new password is not the same both times.");
+        }
+        if self.new.len() > PASSWORD_BYTES_MAX {
+            return Some("The new password is too long.");
+        }
+        None
+    }
+
+    /// What is worth thinking over, though it is allowed.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        let short = self.new.chars().count() < PASSWORD_LEN_ADVISED;
+        (!self.new.is_empty() && short).then_some("Under 8 characters: easy to guess.")
+    }
+
+    /// The change, if nothing is missing.
+    #[must_use]
+    pub fn change(&self) -> Option<PasswordChange> {
+        let ready = !self.sending && self.missing().is_none();
+        ready.then(|| PasswordChange {
+            old: self.old.clone(),
+            new: self.new.clone(),
+            cut_others: self.cut_others,
+        })
+    }
+
+    /// How the try went. What was typed is forgotten if it went well.
+    pub fn answered(&mut self, result: Result<(), String>) {
+        if result.is_ok() {
+            *self = Self::default();
+        }
+        self.sending = false;
+        self.outcome = Some(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(old: &str, new: &str, again: &str) -> PasswordForm {
+        let mut form = PasswordForm::default();
+        form.edit(PasswordField::Old, old.into());
+        form.edit(PasswordField::New, new.into());
+        form.edit(PasswordField::Again, again.into());
+        form
+    }
+
+    #[test]
+    fn a_change_needs_the_old_one_and_the_new_one_twice() {
+        assert!(form("", "a", "a").change().is_none());
+        assert!(form("a", "b", "c").missing().is_some_and(|m| m.contains("not the same")));
+        assert!(form("a", "b", "b").change().is_some());
+        assert!(form("a", "b", "b").advice().is_some());
+        assert!(!format!("{:?}", form("geheim", "b", "b")).contains("geheim"));
+    }
+
+    #[test]
+    fn what_was_typed_is_forgotten_after_success_only() {
+        let mut form = form("a", "longer one", "longer one");
+        form.answered(Err("wrong".into()));
+        assert_eq!(form.old.as_str(), "a");
+        form.answered(Ok(()));
+        assert!(form.old.is_empty() && form.new.is_empty());
+        assert_eq!(form.outcome, Some(Ok(())));
+    }
+}

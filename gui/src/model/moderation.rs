@@ -1,0 +1,128 @@
+//! A moderator's order on its way: whom it is about, for how long, why, and how it went.
+
+use lanyard_protocol::ids::{AccountId, Role};
+
+use crate::bridge::acts::{Moderation, OrderKind};
+use crate::text;
+
+/// The longest reason, in bytes (design §4).
+pub const REASON_BYTES_MAX: usize = 200;
+
+const MINUTE_MS: u64 = 60_000;
+/// The lengths offered; an order lasts a day at most.
+pub const LENGTHS: [(u64, &str); 3] =
+    [(10 * MINUTE_MS, "10 min"), (60 * MINUTE_MS, "1 h"), (24 * 60 * MINUTE_MS, "24 h")];
+
+/// An order being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModerationForm {
+    /// What is ordered.
+    pub kind: OrderKind,
+    /// Whom it is about.
+    pub account: AccountId,
+    /// The display name, safe to draw.
+    pub nickname: String,
+    /// The unique name, safe to draw.
+    pub username: String,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+    /// Why.
+    pub reason: String,
+    /// Whether it is under way.
+    pub sending: bool,
+    /// Why the last try failed.
+    pub failed: Option<String>,
+}
+
+impl ModerationForm {
+    /// A new order about somebody.
+    #[must_use]
+    pub fn new(kind: OrderKind, account: AccountId, username: &str, nickname: &str) -> Self {
+        Self {
+            kind,
+            account,
+            nickname: text::clean_name(nickname),
+            username: text::clean_name(username),
+            for_ms: 10 * MINUTE_MS,
+            reason: String::new(),
+            sending: false,
+            failed: None,
+        }
+    }
+
+    /// What will happen, as a question.
+    #[must_use]
+    pub fn question(&self) -> String {
+        let who = format!("{} (@{})", self.nickname, self.username);
+        match self.kind {
+            OrderKind::Mute => format!("Mute {who}? They read on, but cannot write."),
+            OrderKind::Ban => format!("Ban {who}? Every peer closes the door at once."),
+            OrderKind::Lift => format!("Lift what moderators ordered about {who}?"),
+        }
+    }
+
+    /// The word on the button.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self.kind {
+            OrderKind::Mute => "Mute",
+            OrderKind::Ban => "Ban",
+            OrderKind::Lift => "Lift",
+        }
+    }
+
+    /// What keeps the order from being given.
+    #[must_use]
+    pub fn objection(&self) -> Option<String> {
+        let bytes = self.reason.trim().len();
+        (bytes > REASON_BYTES_MAX)
+            .then(|| format!("{bytes} of {REASON_BYTES_MAX} bytes: shorten the reason"))
+    }
+
+    /// The order, if nothing is against it.
+    #[must_use]
+    pub fn order(&self) -> Option<Moderation> {
+        let ready = !self.sending && self.objection().is_none();
+        ready.then(|| Moderation {
+            kind: self.kind,
+            account: self.account,
+            for_ms: (self.kind != OrderKind::Lift).then_some(self.for_ms),
+            reason: self.reason.trim().to_owned(),
+        })
+    }
+}
+
+/// Whether somebody of this role may give orders about somebody of that one.
+#[must_use]
+pub fn may_moderate(mine: Role, theirs: Role) -> bool {
+    matches!(mine, Role::Moderator | Role::Admin) && matches!(theirs, Role::Guest | Role::Member)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_moderators_act_and_only_on_guests_and_members() {
+        use Role::{Admin, Guest, Member, Moderator};
+        for mine in [Guest, Member, Moderator, Admin] {
+            for theirs in [Guest, Member, Moderator, Admin] {
+                let may = mine >= Moderator && theirs <= Member;
+                assert_eq!(may_moderate(mine, theirs), may, "{mine:?} on {theirs:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_order_carries_a_length_and_a_short_reason() {
+        let mut form = ModerationForm::new(OrderKind::Mute, AccountId([1; 16]), "bob", "Bob");
+        form.reason = " spam ".into();
+        let order = form.order().unwrap();
+        assert_eq!((order.for_ms, order.reason.as_str()), (Some(600_000), "spam"));
+        form.kind = OrderKind::Lift;
+        assert_eq!(form.order().unwrap().for_ms, None);
+        form.reason = "ä".repeat(101);
+        assert!(form.order().is_none());
+        assert!(form.objection().is_some_and(|why| why.starts_with("202 of 200 bytes")));
+    }
+}

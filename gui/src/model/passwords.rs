@@ -1,0 +1,69 @@
+//! The password in the system's keyring: kept after a good login, recalled for the next, if one wants that.
+
+use crate::action::Effect;
+use crate::bridge::acts::{Holder, KeyringOrder};
+use crate::bridge::{BackendEvent, Command};
+use crate::model::Model;
+use crate::model::session::Session;
+use crate::text;
+
+impl Model {
+    /// Looks the password of the chosen account up, if the keyring is used.
+    #[must_use]
+    pub fn recall_password(&self) -> Vec<Effect> {
+        let holder = self.login.holder().filter(|_| self.settings.keep_password);
+        holder.map(|holder| ask(KeyringOrder::Recall(holder))).into_iter().collect()
+    }
+
+    /// Keeps the password that has just let the user in.
+    pub(super) fn keep_password(&self) -> Option<Effect> {
+        let password = Some(&self.login.password).filter(|password| !password.is_empty())?;
+        let holder = self.login.holder().filter(|_| self.settings.keep_password)?;
+        Some(ask(KeyringOrder::Keep(holder, password.clone())))
+    }
+
+    /// Turns the keyring on or off; off forgets what it holds of ours.
+    pub(super) fn use_keyring(&mut self, used: bool) -> Vec<Effect> {
+        self.settings.keep_password = used;
+        self.login.keyring_trouble = None;
+        let mut effects = vec![Effect::SaveSettings];
+        if used {
+            // Whether it answers shows now, not after the next login.
+            effects.extend(self.recall_password());
+            return effects;
+        }
+        let known = self.settings.realms.iter().filter_map(|realm| {
+            let link: lanyard_protocol::link::JoinLink = realm.link.parse().ok()?;
+            Some(Holder { realm: link.realm, username: realm.username.clone() })
+        });
+        effects.extend(known.map(|holder| ask(KeyringOrder::Forget(holder))));
+        effects
+    }
+
+    /// Takes the keyring's answer.
+    pub(super) fn keyring_answered(&mut self, event: BackendEvent) -> Vec<Effect> {
+        let trouble = match event {
+            BackendEvent::PasswordRecalled { holder, result: Ok(Some(password)) } => {
+                let wanted = matches!(self.session, Session::Out)
+                    && self.login.password.is_empty()
+                    && self.login.holder().as_ref() == Some(&holder);
+                if wanted {
+                    self.login.password = password;
+                    return vec![Effect::FocusPassword];
+                }
+                None
+            }
+            BackendEvent::PasswordRecalled { result: Err(why), .. }
+            | BackendEvent::KeyringDone(Err(why)) => Some(text::clean_line(&why)),
+            _ => None,
+        };
+        if let Some(why) = trouble {
+            self.login.keyring_trouble = Some(why);
+        }
+        Vec::new()
+    }
+}
+
+fn ask(order: KeyringOrder) -> Effect {
+    Effect::Backend(Command::Keyring(order))
+}

@@ -1,0 +1,124 @@
+//! How the rules show inside a realm: sanctions and changes in words, folded lines, and reading again
+//! what left the set or came back to it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lanyard_node::event::Status;
+use lanyard_node::node::{History, Page};
+use lanyard_protocol::ids::{AccountId, MessageId};
+
+use crate::action::Effect;
+use crate::bridge::Command;
+use crate::bridge::acts::{OrderKind, Sanction};
+use crate::model::news::{self, Place, Subject};
+use crate::model::rooms::Refresh;
+use crate::model::session::{Chat, load};
+use crate::model::timeline::News;
+
+/// Pages read again for one room; what was loaded beyond them is paged in anew.
+const REFRESH_PAGES_MAX: usize = 5;
+
+impl Chat {
+    /// Tells a sanction in every room.
+    pub fn sanctioned(&mut self, sanction: &Sanction, now_ms: u64) {
+        let who = self.subject(sanction.account);
+        let words = news::sanction(sanction, &who, self.realm_now(now_ms), &self.zone);
+        self.tell(&Place::Everywhere, &words, sanction.at, sanction.kind != OrderKind::Lift);
+    }
+
+    /// Who is online, but has not touched a computer for a while.
+    pub(super) fn away(&self) -> BTreeSet<AccountId> {
+        let people = self.status.roster.iter();
+        people.filter(|(_, person)| person.away).map(|(account, _)| *account).collect()
+    }
+
+    pub(super) fn note_away(&mut self, now_ms: u64) {
+        let (away, now) = (self.away(), self.realm_now(now_ms));
+        self.roster.note_away(&away, Some(now));
+    }
+
+    /// The names of an account, from wherever it has been seen.
+    fn subject(&self, account: AccountId) -> Subject {
+        if account == self.status.me.account {
+            return Subject::Me;
+        }
+        let named = |username: &str, nickname: &str| Subject::named(username, nickname);
+        if let Some(person) = self.status.roster.get(&account) {
+            return named(&person.username, &person.nickname);
+        }
+        if let Some(gone) = self.roster.gone(account) {
+            return named(&gone.username, &gone.nickname);
+        }
+        let rooms = self.rooms.values();
+        let lines = rooms.filter_map(|room| room.timeline.latest_of(account));
+        lines
+            .max_by_key(|message| message.sent_at)
+            .map_or(Subject::Unknown, |message| named(&message.username, &message.nickname))
+    }
+
+    /// Messages left the set or came back: reads again what is held of each room.
+    pub fn refresh(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (name, room) in &mut self.rooms {
+            let oldest = room.timeline.messages().next().map(|line| line.message.order_key());
+            room.refresh = Some(Refresh {
+                oldest,
+                unconfirmed: room.timeline.ids(),
+                pages_left: REFRESH_PAGES_MAX,
+            });
+            room.recounts = true;
+            effects.push(load(name.clone(), Page::Newest));
+            effects.push(Effect::Backend(Command::CountUnread { room: name.clone() }));
+        }
+        effects
+    }
+
+    /// Takes a page into the refresh of its room, if there is one under way.
+    pub(super) fn refreshed(&mut self, name: &str, history: &History) -> Vec<Effect> {
+        let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
+        let Some(refresh) = &mut room.refresh else { return Vec::new() };
+        for message in &history.messages {
+            refresh.unconfirmed.remove(&message.id);
+        }
+        refresh.pages_left = refresh.pages_left.saturating_sub(1);
+        let first = history.messages.first();
+        let goes_on = first.filter(|first| {
+            let is_above = refresh.oldest.is_some_and(|oldest| oldest < first.order_key());
+            history.more && is_above && refresh.pages_left > 0
+        });
+        if let Some(first) = goes_on {
+            room.loading = true;
+            return vec![load(name.to_owned(), Page::Before(first.id))];
+        }
+        let gone: BTreeSet<MessageId> = std::mem::take(&mut refresh.unconfirmed);
+        room.refresh = None;
+        room.timeline.remove(&gone);
+        Vec::new()
+    }
+
+    /// Tells what the operator changed.
+    pub(super) fn tell_changes(&mut self, before: &Arc<Status>, now_ms: u64) {
+        let at = self.realm_now(now_ms);
+        for (place, words) in news::changes(before, &self.status) {
+            self.tell(&place, &words, at, false);
+        }
+        if let Some(words) = news::own_mute(before, &self.status, at, &self.zone) {
+            self.tell(&Place::Everywhere, &words, at, self.status.mute.is_some());
+        }
+    }
+
+    fn tell(&mut self, place: &Place, words: &str, at: u64, grave: bool) {
+        self.counter += 1;
+        let news = News { number: self.counter, at, words: words.to_owned(), grave };
+        for (name, room) in &mut self.rooms {
+            let here = match place {
+                Place::Everywhere => true,
+                Place::Room(wanted) => wanted == name,
+            };
+            if here {
+                room.timeline.insert_news(news.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The rows that a timeline is drawn as, built from its entries.
+
+use jiff::civil::Date;
+use lanyard_protocol::ids::MessageId;
+
+use super::{CHANGES_MAX, GROUP_GAP_MS, Timeline};
+use crate::model::timeline::entry::{Entry, Line, OrderKey};
+use crate::text;
+
+/// What is drawn under one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The entry it belongs to; echoes count on from the last entry.
+    pub entry: usize,
+    /// What it shows.
+    pub kind: RowKind,
+}
+
+/// What a row shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// A divider with the day.
+    Day(Date),
+    /// The line above which everything was read.
+    New,
+    /// A message, with its author's name and avatar if `header`.
+    Message {
+        /// Whether it begins a group.
+        header: bool,
+    },
+    /// This many messages that came after the ban of their authors had become known.
+    Folded {
+        /// How many.
+        count: usize,
+    },
+    /// The rules changed, or hit somebody.
+    News,
+    /// This many notices of people who came or went, folded into one.
+    Presence {
+        /// How many.
+        count: usize,
+    },
+    /// A local echo.
+    Echo {
+        /// Whether it begins a group.
+        header: bool,
+    },
+}
+
+/// Which row it is, whatever stands before it: heights measured once are kept under this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RowKey {
+    /// A day divider.
+    Day(i32),
+    /// The unread line.
+    New,
+    /// A message, without and with header.
+    Message(MessageId, bool),
+    /// Folded messages that begin with this one.
+    Folded(MessageId, usize),
+    /// A change of the rules.
+    News(u64),
+    /// Notices that begin with this one.
+    Presence(u64, usize),
+    /// A local echo, without and with header.
+    Echo(u64, bool),
+}
+
+impl Timeline {
+    /// A name for the row that survives changes before it.
+    #[must_use]
+    pub fn row_key(&self, row: Row) -> RowKey {
+        match (row.kind, self.entry(row)) {
+            (RowKind::Message { header }, Some(Entry::Message(line))) => {
+                RowKey::Message(line.message.id, header)
+            }
+            (RowKind::Presence { count }, Some(Entry::Presence(note))) => {
+                RowKey::Presence(note.number, count)
+            }
+            (RowKind::Folded { count }, Some(Entry::Message(line))) => {
+                RowKey::Folded(line.message.id, count)
+            }
+            (RowKind::News, Some(Entry::News(news))) => RowKey::News(news.number),
+            (RowKind::Echo { header }, _) => {
+                RowKey::Echo(self.echo(row).map_or(0, |echo| echo.number), header)
+            }
+            (RowKind::Day(date), _) => {
+                RowKey::Day(i32::from(date.year()) * 512 + i32::from(date.day_of_year()))
+            }
+            (
+                RowKind::New
+                | RowKind::Message { .. }
+                | RowKind::Presence { .. }
+                | RowKind::Folded { .. }
+                | RowKind::News,
+                _,
+            ) => RowKey::New,
+        }
+    }
+
+    /// Builds the rows anew from those of the entry before `entry` on: a header, a folded notice
+    /// or a divider may depend on the neighbour, and on nothing further away.
+    pub(super) fn rebuild_from(&mut self, entry: usize) {
+        let before = entry.min(self.entries.len()).saturating_sub(1);
+        let holder = self.rows.partition_point(|row| row.entry <= before).saturating_sub(1);
+        let mut start_entry = self.rows.get(holder).map_or(0, |row| row.entry);
+        if self.rows.is_empty() || start_entry >= self.entries.len() {
+            start_entry = 0;
+        }
+        let keep = self.rows.partition_point(|row| row.entry < start_entry);
+        self.rows.truncate(keep);
+        self.push_entry_rows(start_entry);
+        self.push_echo_rows();
+        self.revision += 1;
+        self.changes.push_back((self.revision, keep));
+        if self.changes.len() > CHANGES_MAX {
+            self.changes.pop_front();
+        }
+    }
+
+    fn push_entry_rows(&mut self, start: usize) {
+        let mut previous = start.checked_sub(1).and_then(|at| self.entries.get(at));
+        let mut folding: Option<usize> = None;
+        for (at, entry) in self.entries.iter().enumerate().skip(start) {
+            let date = text::day(entry.key().0, &self.zone);
+            let day_changed = previous.is_none_or(|p| text::day(p.key().0, &self.zone) != date);
+            if day_changed {
+                self.rows.push(Row { entry: at, kind: RowKind::Day(date) });
+                folding = None;
+            }
+            let first_unread = is_first_unread(self.read_up_to, previous, entry);
+            if first_unread {
+                self.rows.push(Row { entry: at, kind: RowKind::New });
+                folding = None;
+            }
+            match entry {
+                Entry::Message(line) if self.is_hidden(line) => {
+                    match folding.and_then(|row| self.rows.get_mut(row)) {
+                        Some(Row { kind: RowKind::Folded { count }, .. }) => *count += 1,
+                        _ => {
+                            folding = Some(self.rows.len());
+                            self.rows.push(Row { entry: at, kind: RowKind::Folded { count: 1 } });
+                        }
+                    }
+                }
+                Entry::Message(line) => {
+                    let before = previous.filter(|entry| !self.is_hidden_entry(entry));
+                    let starts_group = day_changed || first_unread || !continues(before, line);
+                    let kind = RowKind::Message { header: starts_group };
+                    self.rows.push(Row { entry: at, kind });
+                    folding = None;
+                }
+                Entry::News(_) => {
+                    self.rows.push(Row { entry: at, kind: RowKind::News });
+                    folding = None;
+                }
+                Entry::Presence(_) => match folding.and_then(|row| self.rows.get_mut(row)) {
+                    Some(Row { kind: RowKind::Presence { count }, .. }) => *count += 1,
+                    _ => {
+                        folding = Some(self.rows.len());
+                        self.rows.push(Row { entry: at, kind: RowKind::Presence { count: 1 } });
+                    }
+                },
+            }
+            previous = Some(entry);
+        }
+    }
+
+    fn push_echo_rows(&mut self) {
+        let mut previous_at = match self.entries.last() {
+            Some(Entry::Message(line)) if Some(line.message.account) == self.me => {
+                Some(line.message.sent_at)
+            }
+            _ => None,
+        };
+        for (number, echo) in self.echoes.iter().enumerate() {
+            let header = previous_at.is_none_or(|at| echo.at.saturating_sub(at) >= GROUP_GAP_MS);
+            let entry = self.entries.len() + number;
+            self.rows.push(Row { entry, kind: RowKind::Echo { header } });
+            previous_at = Some(echo.at);
+        }
+    }
+}
+
+/// The unread line stands before the first message, and notices, behind what was read.
+fn is_first_unread(read: Option<OrderKey>, previous: Option<&Entry>, entry: &Entry) -> bool {
+    let Some(read) = read else { return false };
+    entry.key() > read && previous.is_none_or(|previous| previous.key() <= read)
+}
+
+fn continues(previous: Option<&Entry>, line: &Line) -> bool {
+    let Some(Entry::Message(before)) = previous else { return false };
+    let (before, line) = (&before.message, &line.message);
+    before.account == line.account
+        && before.nickname == line.nickname
+        && before.late == line.late
+        && line.sent_at.saturating_sub(before.sent_at) < GROUP_GAP_MS
+}

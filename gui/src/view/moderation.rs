@@ -1,0 +1,125 @@
+//! A moderator's acts: where a menu offers them, and the dialog that confirms them.
+
+use eframe::egui::{Align, Id, Layout, Ui, vec2};
+use lanyard_protocol::ids::{AccountId, Role};
+
+use crate::action::Action;
+use crate::bridge::acts::OrderKind;
+use crate::model::acts::{ORDERS, menu_words};
+use crate::model::moderation::{LENGTHS, ModerationForm, may_moderate};
+use crate::model::session::Chat;
+use crate::theme;
+use crate::view::widgets::{self, Field};
+
+/// Whom a menu is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'s> {
+    /// The account.
+    pub account: AccountId,
+    /// The unique name, as the ticket has it.
+    pub username: &'s str,
+    /// The display name, as the ticket has it.
+    pub nickname: &'s str,
+    /// The role.
+    pub role: Role,
+}
+
+/// Whether the user may give orders about somebody.
+#[must_use]
+pub fn may_act_on(chat: &Chat, subject: Subject<'_>) -> bool {
+    let me = &chat.status.me;
+    subject.account != me.account && may_moderate(me.role, subject.role)
+}
+
+/// The menu's entries for a moderator, if the user is one and may act on this person.
+pub fn menu_ui(ui: &mut Ui, chat: &Chat, subject: Subject<'_>, actions: &mut Vec<Action>) {
+    if !may_act_on(chat, subject) {
+        return;
+    }
+    ui.separator();
+    for kind in ORDERS {
+        if ui.button(menu_words(kind)).clicked() {
+            actions.push(Action::Moderate {
+                kind,
+                account: subject.account,
+                username: subject.username.to_owned(),
+                nickname: subject.nickname.to_owned(),
+            });
+            ui.close();
+        }
+    }
+}
+
+/// Draws the dialog that confirms an order.
+pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
+    let Some(form) = &chat.moderation else { return };
+    let title = match form.kind {
+        OrderKind::Mute => "Mute somebody",
+        OrderKind::Ban => "Ban somebody",
+        OrderKind::Lift => "Lift an order",
+    };
+    widgets::dialog(ui, title, actions, |ui, actions| {
+        let p = theme::palette(ui);
+        ui.spacing_mut().item_spacing.y = theme::GRID;
+        widgets::paragraph(ui, &form.question(), theme::body(), p.text);
+        if form.kind != OrderKind::Lift {
+            ui.add_space(8.0);
+            ui.horizontal_wrapped(|ui| {
+                for (for_ms, words) in LENGTHS {
+                    if widgets::choice(ui, words, form.for_ms == for_ms) {
+                        actions.push(Action::SetOrderLength(for_ms));
+                    }
+                }
+            });
+        }
+        ui.add_space(8.0);
+        reason_ui(ui, form, actions);
+        let note = "Everybody sees the order, its reason and your name.";
+        widgets::paragraph(ui, note, theme::note(), p.faint);
+        if let Some(failed) = form.objection().as_ref().or(form.failed.as_ref()) {
+            widgets::paragraph(ui, failed, theme::body(), p.red);
+        }
+        ui.add_space(12.0);
+        buttons_ui(ui, form, actions);
+    });
+}
+
+fn reason_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
+    let field = Field {
+        label: "Reason",
+        id: Id::unique("order-reason"),
+        hint: "in a few words",
+        password: false,
+        right: 0.0,
+    };
+    let mut reason = form.reason.clone();
+    let response = field.show(ui, &mut reason, !form.sending);
+    if response.changed() {
+        actions.push(Action::EditReason(reason));
+    }
+    widgets::focus_if_none(ui, &response);
+    if widgets::entered(ui, &response) {
+        actions.push(Action::GiveOrder);
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let size = vec2(96.0, 32.0);
+            if form.sending {
+                widgets::primary_button(ui, "Signing…", false, size);
+            } else if form.kind == OrderKind::Lift {
+                let ready = form.order().is_some();
+                if widgets::primary_button(ui, form.verb(), ready, size).clicked() && ready {
+                    actions.push(Action::GiveOrder);
+                }
+            } else if widgets::danger_button(ui, form.verb(), size).clicked() {
+                actions.push(Action::GiveOrder);
+            }
+            if widgets::quiet_button(ui, "Cancel").clicked() {
+                actions.push(Action::Show(None));
+            }
+        });
+    });
+}
