@@ -52,7 +52,7 @@ use crate::ticket::Ticket;
 use crate::time::{Now, RealmClock};
 
 use asking::Asks;
-use gossip::TicketCache;
+use gossip::{Paces, TicketCache};
 pub use io::{
     AskId, Config, EndReason, Event, GossipId, Input, Output, Progress, RequestId, StoredIndex,
     StoredPair, Topic,
@@ -100,6 +100,7 @@ pub struct Engine {
     behind: Option<policy::Behind>,
     clock_offsets: BTreeMap<crate::ids::AccountId, i64>,
     tickets: TicketCache,
+    paces: Paces,
     outbox: Outbox,
     status: String,
     /// How often gossip was refused, by [`crate::message::Refused::code`].
@@ -147,6 +148,7 @@ impl Engine {
             behind: None,
             clock_offsets: BTreeMap::new(),
             tickets: TicketCache::default(),
+            paces: Paces::default(),
             outbox: Outbox::new(config.unsent, now),
             status: HERE.to_owned(),
             refusals: BTreeMap::new(),
@@ -254,6 +256,8 @@ impl Engine {
         if now.mono >= self.next_link_check {
             self.next_link_check = now.mono.saturating_add(LINK_CHECK_EVERY);
             self.denied.retain(|_peer, until| now.mono < *until);
+            self.serving.forget_untouched(now);
+            self.paces.forget_full(now);
             self.judge_links_again(now);
             self.check_own_membership(now);
             self.retain(now);

@@ -150,8 +150,29 @@ pub const GETS_IN_VAIN_MAX: usize = 3;
 pub const LATERS_MAX: usize = 16;
 /// What may be served at once, before the rate holds: a newcomer's first batches.
 pub const SERVED_BURST_BYTES: usize = 2 * SERVED_BYTES_PER_S;
+/// A neighbour's share of what is served: whoever takes more leaves half of the budget to the others.
+pub const SERVED_SHARES: u64 = 4;
+/// Policy documents to one neighbour: one of the largest in a second, and any number of the usual size.
+pub const POLICIES_BYTES_PER_S: u64 = 256 * 1_024;
 /// Parts of the sets that are kept between two requests: five windows of some neighbours.
 pub const ITEM_SETS_MAX: usize = 16;
+/// Items in all those parts together: twice the set, which the windows of a round make up once, and this many more.
+pub const ITEM_SETS_SPARE: usize = 65_536;
+/// A round that has brought nothing new for so long makes room for another: four liars must not hold all places.
+pub const ROUND_STALL: Duration = Duration::from_secs(60);
+/// Of what a batch brings, one in so many must be new, or the batch was in vain: judging costs us more than sending.
+pub const BATCH_USE_MIN: u64 = 8;
+/// On gossip, messages of an account whose quota is used up that are looked at all the same, in a second and at once:
+/// each either is refused or pushes another one out, which an honest author never does on purpose.
+pub const CROWDED_PER_S: u64 = 1;
+/// See [`CROWDED_PER_S`].
+pub const CROWDED_BURST: u64 = 60;
+/// Presences of one device in a second, and at once: more than anybody's state can change.
+pub const PRESENCES_PER_S: u64 = 1;
+/// See [`PRESENCES_PER_S`].
+pub const PRESENCES_BURST: u64 = 30;
+/// Ranges of a session that are remembered of an author; 64 of them are told.
+pub const HEARD_RANGES_MAX: usize = 1_024;
 /// Rounds that run at the same time.
 pub const ROUNDS_MAX: usize = 4;
 /// A round over all windows, with a neighbour drawn by lot.

@@ -136,6 +136,11 @@ pub enum Refused {
     /// Blame: nobody.
     #[error("sent before what is kept")]
     Forgotten,
+    /// On gossip, more from one account than anybody needs to change in so short a time.
+    ///
+    /// Blame: nobody; reconciliation brings what is left of it in the end.
+    #[error("too much in too short a time")]
+    TooFast,
 }
 
 impl Refused {
@@ -159,6 +164,7 @@ impl Refused {
             Self::Sanctioned => "sanctioned",
             Self::OverQuota => "over-quota",
             Self::Forgotten => "forgotten",
+            Self::TooFast => "too-fast",
         }
     }
 }
@@ -194,7 +200,8 @@ impl Refused {
             | Self::MayNotPost
             | Self::Sanctioned
             | Self::OverQuota
-            | Self::Forgotten => Acceptance::Ignore,
+            | Self::Forgotten
+            | Self::TooFast => Acceptance::Ignore,
         }
     }
 }

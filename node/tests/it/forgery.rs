@@ -17,7 +17,7 @@ async fn two_honest() -> (Honest, Honest) {
 }
 
 /// Bytes that no honest node may take for a message.
-fn forgeries() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn forgeries() -> Vec<(&'static str, Vec<u8>)> {
     let genuine = message("bob", "genuine").to_gossip();
     let text_at = genuine.windows(7).position(|part| part == b"genuine").unwrap();
     let mut tampered = genuine.clone();

@@ -16,6 +16,10 @@ mod ghosts;
 #[cfg(test)]
 mod half_open;
 #[cfg(test)]
+mod hostile_member;
+#[cfg(test)]
+mod hostile_member_program;
+#[cfg(test)]
 mod impostor;
 #[cfg(test)]
 mod lying;

@@ -111,7 +111,7 @@ impl Renegade {
     }
 }
 
-fn peer_id(host: &Honest) -> PeerId {
+pub(crate) fn peer_id(host: &Honest) -> PeerId {
     host.peer.to_string().parse().unwrap()
 }
 
@@ -175,7 +175,7 @@ fn swarm(name: &str) -> Swarm<Behaviour> {
     Swarm::new(transport(name), behaviour, local, config)
 }
 
-fn transport(name: &str) -> Boxed<(PeerId, StreamMuxerBox)> {
+pub(crate) fn transport(name: &str) -> Boxed<(PeerId, StreamMuxerBox)> {
     let gate = ShowTicket(hello(name).to_frame().into());
     tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1)

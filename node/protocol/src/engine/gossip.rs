@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::cose::{Envelope, Kind};
-use crate::ids::{PeerKey, TicketHash};
-use crate::law::{Resettled, Taken};
-use crate::limits::{POLICY_HEAD_BYTES_MAX, TICKET_CACHE_MAX};
+use crate::ids::{AccountId, PeerKey, TicketHash};
+use crate::law::{Author, Resettled, Taken};
+use crate::limits::{
+    CROWDED_BURST, CROWDED_PER_S, POLICY_HEAD_BYTES_MAX, PRESENCES_BURST, PRESENCES_PER_S,
+    TICKET_CACHE_MAX,
+};
 use crate::message::{Acceptance, Arrival, Refused, SignedMessage, VerifiedMessage};
 use crate::policy::{PolicyError, PolicyHead};
 use crate::presence::SignedPresence;
+use crate::sync::TokenBucket;
 use crate::ticket::{self, Ticket};
 use crate::time::Now;
 use crate::wire::{DecodeError, Pair};
@@ -55,6 +59,12 @@ impl Engine {
         }
         let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
         let author = ticket.claims().peer;
+        let sent_at = signed.content().sent_at;
+        if self.law.full_until(&Author::of(&ticket), sent_at).is_some()
+            && !self.paces.may_crowd(ticket.claims().account, now)
+        {
+            return Err(Refused::TooFast);
+        }
         if self.take_message(signed.verify(ticket)?, Arrival::Gossip, now)? {
             self.sync_hole(source, author, now);
         }
@@ -125,6 +135,34 @@ fn foreign_kind(bytes: &[u8]) -> Refused {
 fn kind_in_pair(bytes: &[u8]) -> Option<Kind> {
     let pair = Pair::parse(bytes, bytes.len()).ok()?;
     Envelope::parse(pair.object, bytes.len()).ok()?.kind
+}
+
+/// How often one member may make all others do something on gossip. Only what is unusual is counted, so these maps are
+/// empty on a quiet day.
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    crowded: BTreeMap<AccountId, TokenBucket>,
+    presences: BTreeMap<PeerKey, TokenBucket>,
+}
+
+impl Paces {
+    /// Whether a message of an account whose quota is used up is looked at.
+    fn may_crowd(&mut self, account: AccountId, now: Now) -> bool {
+        let fresh = || TokenBucket::new(CROWDED_PER_S, CROWDED_BURST, now.mono);
+        self.crowded.entry(account).or_insert_with(fresh).take(1, now.mono).is_ok()
+    }
+
+    /// Whether a device may say once more how it is.
+    pub(super) fn may_show(&mut self, peer: PeerKey, now: Now) -> bool {
+        let fresh = || TokenBucket::new(PRESENCES_PER_S, PRESENCES_BURST, now.mono);
+        self.presences.entry(peer).or_insert_with(fresh).take(1, now.mono).is_ok()
+    }
+
+    /// A bucket that is full again is as good as none.
+    pub(super) fn forget_full(&mut self, now: Now) {
+        self.crowded.retain(|_account, bucket| !bucket.is_full(now.mono));
+        self.presences.retain(|_peer, bucket| !bucket.is_full(now.mono));
+    }
 }
 
 /// Tickets whose issuer's signature was good, so that steady state costs one signature check a message.

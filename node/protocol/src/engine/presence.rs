@@ -43,6 +43,9 @@ impl Engine {
         if !claims.covers(realm_ms) {
             return Err(Refused::OutsideTicket);
         }
+        if !self.paces.may_show(peer, now) {
+            return Err(Refused::TooFast);
+        }
         let before = self.roster.status_of(peer).map(str::to_owned);
         let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
             return Err(Refused::Held);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ids::{MessageId, PeerKey};
-use crate::limits::{FULL_COUNT_MAX, OWN_STATES_MAX, RECEIPTS_EVERY, STATES_EVERY};
+use crate::limits::{
+    FULL_COUNT_MAX, HEARD_RANGES_MAX, OWN_STATES_MAX, RECEIPTS_EVERY, STATES_EVERY,
+};
 use crate::message::VerifiedMessage;
 use crate::sync::{SeqRanges, SyncRequest, numbers};
 use crate::time::Now;
@@ -59,6 +61,8 @@ impl Receipts {
         heard.largest = heard.largest.max(seq);
         heard.sent_at = heard.sent_at.max(sent_at);
         if heard.held.insert(seq) {
+            // Who leaves out every other number must not make this grow with each message.
+            heard.held.keep_newest(HEARD_RANGES_MAX);
             self.untold.insert(author);
         }
         opens
@@ -79,6 +83,12 @@ impl Receipts {
         if self.own.len() > OWN_STATES_MAX {
             self.own.pop_first();
         }
+    }
+
+    /// How many ranges are remembered of an author.
+    #[cfg(test)]
+    pub(super) fn ranges_of(&self, author: PeerKey) -> usize {
+        self.heard.get(&author).map_or(0, |heard| heard.held.as_slice().len())
     }
 
     fn take_held(&mut self, peer: PeerKey, ranges: &[(u64, u64)], end: u64) {

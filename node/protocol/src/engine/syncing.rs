@@ -14,8 +14,8 @@ use std::time::Duration;
 use crate::ids::{MessageId, PeerKey, Role};
 use crate::law::Law;
 use crate::limits::{
-    AHEAD_MS_MAX, BACKFILL_NOTICE_MIN, DEAF_ROUNDS_MAX, HOLE_WAIT, LATER_RETRY, MESSAGE_BYTES_MAX,
-    ROUND_EVERY, ROUND_GAP, ROUNDS_MAX,
+    AHEAD_MS_MAX, BACKFILL_NOTICE_MIN, BATCH_USE_MIN, DEAF_ROUNDS_MAX, HOLE_WAIT, LATER_RETRY,
+    MESSAGE_BYTES_MAX, ROUND_EVERY, ROUND_GAP, ROUND_STALL, ROUNDS_MAX,
 };
 use crate::message::{Acceptance, Arrival, Refused, SignedMessage};
 use crate::order::SignedOrder;
@@ -63,6 +63,8 @@ struct Running {
     wait_until: Option<Duration>,
     brought_recent: bool,
     told_at: Duration,
+    /// When it has last brought something new.
+    useful_at: Duration,
 }
 
 /// What is known of a neighbour from earlier rounds.
@@ -100,7 +102,7 @@ struct Own<'a> {
 
 impl Source for Own<'_> {
     fn items(&self, set: SetName, since: u64, until: u64) -> Arc<ItemSet> {
-        self.sets.get(self.law, set, since, until).0
+        self.sets.get(self.law, set, since, until)
     }
 
     fn wants(&self, set: SetName, id: MessageId) -> bool {
@@ -193,7 +195,12 @@ impl Engine {
         let due =
             self.syncing.due.iter().filter(|(peer, _due)| room && !running.contains_key(peer));
         let waits = running.values().filter_map(|running| running.wait_until);
-        due.map(|(_peer, due)| due.at).chain(waits).chain([self.syncing.routine]).min()
+        let stalls = running.values().map(|running| running.useful_at.saturating_add(ROUND_STALL));
+        due.map(|(_peer, due)| due.at)
+            .chain(waits)
+            .chain(stalls)
+            .chain([self.syncing.routine])
+            .min()
     }
 
     /// Begins the rounds that are due, and goes on with those that were told to wait.
@@ -205,14 +212,17 @@ impl Engine {
             self.syncing.routine = now.mono.saturating_add(ROUND_EVERY + self.jitter() * 10);
             self.routine_round(now);
         }
-        let ready: Vec<PeerKey> = self
+        self.end_stalled(now);
+        let running = &self.syncing.running;
+        let ready = self
             .syncing
             .due
             .iter()
-            .filter(|(peer, due)| due.at <= now.mono && !self.syncing.running.contains_key(peer))
-            .map(|(peer, _due)| *peer)
-            .collect();
-        for peer in ready {
+            .filter(|(peer, due)| due.at <= now.mono && !running.contains_key(peer));
+        let mut ready: Vec<_> = ready.map(|(peer, due)| (due.at, *peer)).collect();
+        // Who has waited longest comes first, whatever its key.
+        ready.sort_unstable();
+        for (_at, peer) in ready {
             if self.syncing.running.len() >= ROUNDS_MAX {
                 break;
             }
@@ -231,6 +241,19 @@ impl Engine {
             });
         for peer in waiting {
             self.go_on(peer, now);
+        }
+    }
+
+    /// A peer that answers just in time, and brings nothing, is done with.
+    fn end_stalled(&mut self, now: Now) {
+        let stalled = |running: &Running| running.useful_at.saturating_add(ROUND_STALL) <= now.mono;
+        let running = self.syncing.running.iter();
+        let ended: Vec<_> = running
+            .filter(|(_peer, running)| stalled(running))
+            .map(|(peer, running)| (*peer, running.round.brought()))
+            .collect();
+        for (peer, brought) in ended {
+            self.end_round(peer, Outcome { brought, agreed: false, complete: false }, now);
         }
     }
 
@@ -255,6 +278,7 @@ impl Engine {
             wait_until: None,
             brought_recent: false,
             told_at: now.mono,
+            useful_at: now.mono,
         };
         self.syncing.running.insert(peer, running);
         let number = SyncRequest::PolicyNumber(self.policy().number);
@@ -384,6 +408,7 @@ impl Engine {
         let recent = self.clock.peek_ms(now).saturating_sub(MINUTE_MS);
         let mut received = Vec::with_capacity(batch.len());
         let mut brought_recent = false;
+        let before = self.size_of(set);
         for pair in batch.pairs() {
             let judged = match set {
                 SetName::Messages => self.take_synced_message(pair, recent, now),
@@ -403,7 +428,15 @@ impl Engine {
         }
         if let Some(mut running) = self.syncing.running.remove(&peer) {
             running.brought_recent |= brought_recent;
-            running.round.on_batch(tag, &received);
+            let new = self.size_of(set).saturating_sub(before);
+            if new > 0 {
+                running.useful_at = now.mono;
+            }
+            if new.saturating_mul(BATCH_USE_MIN) < received.len() as u64 {
+                running.round.on_useless_batch(tag, &received);
+            } else {
+                running.round.on_batch(tag, &received);
+            }
             if now.mono >= running.told_at {
                 running.told_at = now.mono.saturating_add(Duration::from_secs(1));
                 self.tell_backfill(&running, false);
@@ -411,6 +444,13 @@ impl Engine {
             self.syncing.running.insert(peer, running);
         }
         true
+    }
+
+    fn size_of(&self, set: SetName) -> u64 {
+        match set {
+            SetName::Messages => self.law.set().len(),
+            SetName::Orders => self.rules().orders().items().size_hint().0 as u64,
+        }
     }
 
     /// The id of an authentic message, whatever the law says of it, and whether gossip should have brought it.

@@ -3,6 +3,7 @@
 //! Nothing here has a socket or a clock: a [`harness::Peer`] is one engine and the time that the test gives it, and
 //! the test itself carries outputs from one to the other.
 
+mod abuse;
 mod delivering;
 mod gossiping;
 mod harness;

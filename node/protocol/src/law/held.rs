@@ -56,13 +56,21 @@ struct Entry {
 
 type Key = (u64, MessageId);
 
+/// What is known of all messages of an hour together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hour {
+    /// How often something changed, so that whoever keeps a part of the set knows when it is stale.
+    changes: u64,
+    /// How many are kept.
+    kept: u64,
+}
+
 /// All messages that are kept: the held ones, and the condemned, which wait for another policy.
 #[derive(Debug, Default)]
 pub struct HeldSet {
     index: BTreeMap<Key, Entry>,
     held: u64,
-    /// How often something changed in an hour, so that whoever keeps a part of the set knows when it is stale.
-    changes: BTreeMap<u64, u64>,
+    hours: BTreeMap<u64, Hour>,
     authors: Vec<Author>,
     author_of: BTreeMap<TicketHash, u32>,
     rooms: Vec<String>,
@@ -97,13 +105,18 @@ impl HeldSet {
     /// A number that is another whenever something in this span has changed. It may also change without that.
     #[must_use]
     pub fn version(&self, since: u64, until: u64) -> u64 {
-        let hours = since / HOUR_MS..=until.max(since) / HOUR_MS;
-        self.changes.range(hours).fold(0, |sum: u64, (_hour, changes)| sum.wrapping_add(*changes))
+        self.hours(since, until).fold(0, |sum: u64, hour| sum.wrapping_add(hour.changes))
     }
 
-    fn has_changed(&mut self, sent_at: u64) {
-        let changes = self.changes.entry(sent_at / HOUR_MS).or_default();
-        *changes = changes.wrapping_add(1);
+    /// No more messages than this are kept in a span: what it costs to walk through it, known without the walk.
+    #[must_use]
+    pub fn at_most(&self, since: u64, until: u64) -> u64 {
+        self.hours(since, until).fold(0, |sum: u64, hour| sum.saturating_add(hour.kept))
+    }
+
+    fn hours(&self, since: u64, until: u64) -> impl Iterator<Item = &Hour> {
+        let hours = since / HOUR_MS..=until.max(since) / HOUR_MS;
+        self.hours.range(hours).map(|(_hour, known)| known)
     }
 
     /// The largest `sent_at` that is kept, realm time in unix milliseconds.
@@ -281,13 +294,17 @@ impl HeldSet {
             self.tallies.add(account, key.0);
             self.held = self.held.saturating_add(1);
         }
-        self.index.insert(key, entry);
-        self.has_changed(key.0);
+        let is_new = self.index.insert(key, entry).is_none();
+        let hour = self.hours.entry(key.0 / HOUR_MS).or_default();
+        hour.changes = hour.changes.wrapping_add(1);
+        hour.kept = hour.kept.saturating_add(u64::from(is_new));
     }
 
     pub(super) fn remove(&mut self, sent_at: u64, id: MessageId) {
         let Some(entry) = self.index.remove(&(sent_at, id)) else { return };
-        self.has_changed(sent_at);
+        let hour = self.hours.entry(sent_at / HOUR_MS).or_default();
+        hour.changes = hour.changes.wrapping_add(1);
+        hour.kept = hour.kept.saturating_sub(1);
         if !entry.condemned
             && let Some(account) = self.account(&entry)
         {

@@ -36,6 +36,18 @@ impl TokenBucket {
         Ok(())
     }
 
+    /// Gives back tokens that were taken and not used.
+    pub fn give_back(&mut self, n: u64) {
+        let full = u128::from(self.burst).saturating_mul(PARTS);
+        self.parts = self.parts.saturating_add(u128::from(n).saturating_mul(PARTS)).min(full);
+    }
+
+    /// Whether nothing is missing: a new bucket would be the same.
+    #[must_use]
+    pub fn is_full(&self, mono: Duration) -> bool {
+        self.filled(mono) >= u128::from(self.burst).saturating_mul(PARTS)
+    }
+
     /// When `n` tokens can be taken: `mono` itself, or later. For several buckets that must all agree.
     #[must_use]
     pub fn ready_at(&self, n: u64, mono: Duration) -> Duration {

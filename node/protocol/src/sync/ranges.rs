@@ -57,6 +57,12 @@ impl SeqRanges {
         self.ranges.iter().skip(surplus).copied().collect()
     }
 
+    /// Forgets the oldest ranges beyond so many.
+    pub fn keep_newest(&mut self, max: usize) {
+        let surplus = self.ranges.len().saturating_sub(max);
+        self.ranges.drain(..surplus);
+    }
+
     /// All ranges, ascending.
     #[must_use]
     pub fn as_slice(&self) -> &[(u64, u64)] {

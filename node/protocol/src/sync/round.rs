@@ -218,6 +218,15 @@ impl Round {
         self.not_yet_sent(after, get.again);
     }
 
+    /// The same for a batch of objects that are authentic and of no use, because the law refuses them or they only push
+    /// out others: no progress. Else whoever has a great many of them could keep us judging for ever.
+    pub fn on_useless_batch(&mut self, tag: AskTag, received: &[MessageId]) {
+        let (in_vain, brought) = (self.in_vain, self.brought);
+        self.on_batch(tag, received);
+        (self.in_vain, self.brought) = (in_vain, brought);
+        self.came_in_vain();
+    }
+
     /// The peer has no time. [`Self::next_request`] gives the request again; the caller waits for
     /// [`crate::limits::LATER_RETRY`] before it asks.
     pub fn on_later(&mut self, tag: AskTag) {

@@ -18,8 +18,11 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::objects::{realm, realm_key};
 
-/// Forgeries of each of the four kinds below; together 10^5.
-const ROUNDS: usize = 25_000;
+/// Forgeries of each of the four kinds below: together 10^5, and 10^6 in the soak, which wants a release build.
+fn rounds() -> usize {
+    if std::env::var_os("LANYARD_SOAK").is_some() { 250_000 } else { 25_000 }
+}
+
 const NOW: Now = Now { mono: Duration::ZERO, wall_ms: T0 };
 
 fn random() -> ChaCha8Rng {
@@ -124,7 +127,7 @@ fn flip(bytes: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
 #[test]
 fn r12_no_flipped_bit_of_a_ticket_is_accepted() {
     let (tickets, mut random) = (tickets(), random());
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let flipped = flip(&tickets[round % tickets.len()], &mut random);
         assert!(Ticket::verify(&flipped, &realm_key()).is_err(), "{}", hex::encode(flipped));
     }
@@ -133,7 +136,7 @@ fn r12_no_flipped_bit_of_a_ticket_is_accepted() {
 #[test]
 fn r12_no_flipped_bit_of_a_message_is_accepted() {
     let (messages, mut random, mut judge) = (messages(), random(), Judge::new());
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let flipped = flip(&messages[round % messages.len()], &mut random);
         assert!(!judge.takes(Topic::Mesh, &flipped), "{}", hex::encode(flipped));
     }
@@ -214,7 +217,7 @@ fn r11_no_ticket_put_together_from_parts_of_others_is_accepted() {
     let (parts, mut random) = (all_parts(), random());
     let originals: BTreeSet<_> = tickets().into_iter().collect();
     let mut forged = 0;
-    while forged < ROUNDS {
+    while forged < rounds() {
         let mixed = Parts::mixed(&parts, &mut random).to_bytes();
         if !originals.contains(&mixed) {
             forged += 1;
@@ -231,7 +234,7 @@ fn r41_no_message_put_together_from_parts_of_others_is_accepted() {
     // Half of them keep message or ticket whole, so that swaps of only one part are among them.
     let whole: Vec<_> = messages().iter().map(|pair| Parts::of(&split_pair(pair).1)).collect();
     let mut forged = 0;
-    while forged < ROUNDS {
+    while forged < rounds() {
         let object = match below(&mut random, 2) {
             0 => Parts::mixed(&parts, &mut random),
             _one => Parts::mixed(&whole, &mut random),

@@ -1,6 +1,8 @@
 //! The protocol seen from outside: bytes that must never change, hostile bytes, and `PROTOCOL.md` itself.
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod decoders;
 #[cfg(test)]
 mod foreign;
@@ -18,3 +20,7 @@ mod objects;
 mod rules;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+#[path = "../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "the same file is the library of the fuzz targets")]
+mod targets;

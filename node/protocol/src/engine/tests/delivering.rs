@@ -12,7 +12,7 @@ use crate::sync::{Batch, BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest,
 use crate::testing::{self, T0};
 use crate::wire::Pair;
 
-fn asked(outputs: &[Output]) -> Vec<(PeerKey, AskId, SyncRequest)> {
+pub(super) fn asked(outputs: &[Output]) -> Vec<(PeerKey, AskId, SyncRequest)> {
     let ask_of = |output: &Output| match output {
         Output::Ask { peer, ask, bytes } => Some((*peer, *ask, SyncRequest::parse(bytes).unwrap())),
         _other => None,
@@ -20,7 +20,7 @@ fn asked(outputs: &[Output]) -> Vec<(PeerKey, AskId, SyncRequest)> {
     outputs.iter().filter_map(ask_of).collect()
 }
 
-fn reply(peer: &mut Peer, ask: AskId, body: Vec<u8>) -> Vec<Output> {
+pub(super) fn reply(peer: &mut Peer, ask: AskId, body: Vec<u8>) -> Vec<Output> {
     let bytes = Some(SyncReply::Ok(body).to_bytes());
     peer.feed(Input::Answered { ask, bytes })
 }
