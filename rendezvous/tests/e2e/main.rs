@@ -2,6 +2,8 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod chatting;
@@ -14,9 +16,17 @@ mod endings;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod login_node_gone;
 #[cfg(test)]
+mod lossy;
+#[cfg(test)]
+mod moderators;
+#[cfg(test)]
 mod operator;
+#[cfg(test)]
+mod partition;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
