@@ -8,10 +8,10 @@ use lanyard_rendezvous::clock;
 use serde_json::{Value, json};
 
 use crate::harness::traffic::{
-    expect_nothing_twice, full_mesh, log_in_store, memory_kib, missing, pass, quantile, said,
-    since, soak,
+    expect_nothing_twice, figure, full_mesh, log_in_store, memory_kib, missing, pass, quantile,
+    said, since,
 };
-use crate::harness::{PATIENCE, Peer, Realm, archive};
+use crate::harness::{PATIENCE, Peer, Realm, archive, is_soak};
 
 /// Those who have talked all the time.
 const HOLDERS: [&str; 3] = ["alice", "bob", "carol"];
@@ -28,7 +28,7 @@ const READY: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_late_joiner_gets_everything_while_the_others_go_on_talking() {
-    let count = if soak() { 100_000 } else { 5_000 };
+    let count = if is_soak() { 100_000 } else { 5_000 };
     let realm = Realm::with(&[&HOLDERS[..], &["dave"]].concat());
     // Profiles come from a first visit.
     HOLDERS.iter().for_each(|name| realm.join(name).quit());
@@ -72,12 +72,12 @@ fn a_late_joiner_gets_everything_while_the_others_go_on_talking() {
     let log = log_in_store(&realm.profile("alice"));
     assert_eq!(u64::try_from(log.len()).unwrap(), count + u64::try_from(ids.len()).unwrap());
     assert_eq!(log_in_store(&realm.profile("dave")), log);
-    println!(
+    figure(&format!(
         "late joiner: {count} messages in {:.1} s, {} MiB at most; {} live messages of the others meanwhile: p50 {p50} ms, p99 {p99} ms",
         caught_up.unwrap().as_secs_f64(),
         memory / 1_024,
         ids.len(),
-    );
+    ));
     assert!(told_of_backfill(&mut dave), "the newcomer is told how far it is");
     assert!(memory < NEWCOMER_KIB_MAX, "{memory} KiB");
     assert!(p99 < LIVE_P99_MS, "{p99} ms");
@@ -104,16 +104,18 @@ fn told_of_backfill(peer: &mut Peer) -> bool {
 
 #[test]
 fn a_peer_with_a_full_store_is_ready_at_once() {
-    let count = if soak() { 1_000_000 } else { 50_000 };
+    let count = if is_soak() { 1_000_000 } else { 50_000 };
     let realm = Realm::with(&["alice", "bob"]);
     realm.join("alice").quit();
     let mut bob = realm.join("bob");
     let empty = start_up(&realm);
     archive::fill(&realm, &["alice"], count);
     let full = start_up(&realm);
-    println!("start-up: ready after {full:?} with {count} messages, after {empty:?} with none");
+    figure(&format!(
+        "start-up: ready after {full:?} with {count} messages, after {empty:?} with none"
+    ));
     assert!(full < READY.max(empty * 3), "{full:?}, and {empty:?} without messages");
-    assert!(full < READY || !soak(), "{full:?}");
+    assert!(full < READY || !is_soak(), "{full:?}");
 
     // It is of use, too: it has its past and takes part.
     let mut alice = realm.peer("alice").no_password().ready();

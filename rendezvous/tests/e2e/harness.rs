@@ -27,6 +27,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How soon programs end after SIGTERM, SIGINT or `quit`, and rules reach everybody (design §9).
 pub(crate) const TWO_SECONDS: Duration = Duration::from_secs(2);
 
+/// Whether the tests are to run at the full figures of the issues (`scripts/soak.sh`).
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("LANYARD_SOAK").is_some_and(|value| value == "1")
+}
+
 /// A data directory with cheap Argon2, and `serve` on it.
 pub(crate) struct Realm {
     serving: Option<Program>,

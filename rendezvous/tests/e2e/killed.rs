@@ -7,10 +7,10 @@ use lanyard_rendezvous::clock;
 use serde_json::Value;
 
 use crate::harness::traffic::{
-    Dice, expect_nothing_twice, expect_sound_store, full_mesh, log_in_store, names, pass, since,
-    soak,
+    Dice, expect_nothing_twice, expect_sound_store, figure, full_mesh, log_in_store, names, pass,
+    since,
 };
-use crate::harness::{PATIENCE, Peer, Realm};
+use crate::harness::{PATIENCE, Peer, Realm, is_soak};
 
 const PEERS: usize = 3;
 /// Texts that the victim is given before each kill.
@@ -22,7 +22,7 @@ const QUIET: Duration = Duration::from_secs(30);
 
 #[test]
 fn what_was_shown_as_sent_is_everywhere_after_kills_at_random_moments() {
-    let (kills, mut dice) = (if soak() { 200 } else { 20 }, Dice::new());
+    let (kills, mut dice) = (if is_soak() { 200 } else { 20 }, Dice::new());
     let names = names(PEERS);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let realm = Realm::with(&names);
@@ -61,11 +61,11 @@ fn what_was_shown_as_sent_is_everywhere_after_kills_at_random_moments() {
     expect_one_log(&realm, &names, &mut peers, quiet + QUIET);
     let count = promised.0.len();
     assert!(count > kills, "only {count} messages were ever shown as sent");
-    println!(
+    figure(&format!(
         "kill -9: {kills} kills of {PEERS} peers in {} s, {count} messages shown as sent are everywhere, {:.1} s after the last start",
         since(began).as_secs(),
         took.as_secs_f64(),
-    );
+    ));
 }
 
 /// What was shown as sent or stored, and by whom.

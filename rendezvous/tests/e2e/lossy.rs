@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use lanyard_rendezvous::clock;
 
 use crate::harness::traffic::{
-    Dice, expect_everywhere, expect_nothing_twice, full_mesh, log_in_store, names, pass, said,
-    since, soak,
+    Dice, expect_everywhere, expect_nothing_twice, figure, full_mesh, log_in_store, names, pass,
+    said, since,
 };
-use crate::harness::{Lan, PATIENCE, Peer, Realm, archive, skip};
+use crate::harness::{Lan, PATIENCE, Peer, Realm, archive, is_soak, skip};
 
 /// After the last word, everything is everywhere within this time.
 const QUIET: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const RATE: u32 = 5;
 
 #[test]
 fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
-    let (peers, lasts, cut_ms) = if soak() { (6, 300, 20_000) } else { (4, 30, 4_000) };
+    let (peers, lasts, cut_ms) = if is_soak() { (6, 300, 20_000) } else { (4, 30, 4_000) };
     let (lasts, mut dice) = (Duration::from_secs(lasts), Dice::new());
     let names = names(peers);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -57,21 +57,21 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
     let quiet = clock::monotonic();
     let all = all_said(&mut peers, &said_by);
     expect_everywhere(&mut peers, &all, quiet + QUIET);
-    println!(
+    figure(&format!(
         "cables: {} peers, {cuts} cuts of 1 to {} s in {} s, {} messages: 0 lost {:.1} s after quiet",
         peers.len(),
         cut_ms / 1_000,
         lasts.as_secs(),
         all.len(),
         since(quiet).as_secs_f64(),
-    );
+    ));
     expect_one_log(&realm, &names, &mut peers);
 }
 
 #[test]
 fn nothing_is_lost_where_packets_are() {
     let (peers, messages, shares): (_, u32, &[u32]) =
-        if soak() { (8, 300, &[1, 5, 10]) } else { (4, 60, &[5]) };
+        if is_soak() { (8, 300, &[1, 5, 10]) } else { (4, 60, &[5]) };
     let names = names(peers);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let Some((realm, lan)) = Lan::new(&[peers], &names) else { return };
@@ -96,10 +96,10 @@ fn nothing_is_lost_where_packets_are() {
         expect_everywhere(&mut peers, &all, quiet + QUIET);
         let (lost, took) = (lan.lost(), since(quiet).as_secs_f64());
         assert!(lost > 0, "no packet was lost at {share} %");
-        println!(
+        figure(&format!(
             "loss of {share} % ({lost} packets): {} peers, {messages} messages: 100 % everywhere {took:.1} s after the last",
             peers.len(),
-        );
+        ));
     }
     expect_one_log(&realm, &names, &mut peers);
 }
@@ -107,7 +107,7 @@ fn nothing_is_lost_where_packets_are() {
 #[test]
 fn a_quiet_room_costs_next_to_nothing() {
     let (peers, quiet) =
-        if soak() { (4, Duration::from_secs(60)) } else { (4, Duration::from_secs(10)) };
+        if is_soak() { (4, Duration::from_secs(60)) } else { (4, Duration::from_secs(10)) };
     let names = names(peers);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let Some((realm, lan)) = Lan::new(&[peers], &names) else { return };
@@ -129,10 +129,10 @@ fn a_quiet_room_costs_next_to_nothing() {
     let after = (0..peers.len()).map(|peer| lan.bytes(peer));
     let most = after.zip(before).map(|(after, before)| after - before).max().unwrap();
     let rate = most / quiet.as_secs();
-    println!(
+    figure(&format!(
         "quiet: {} peers with {STORED} equal messages: at most {rate} bytes a second in and out of a peer",
         peers.len(),
-    );
+    ));
     assert!(rate < QUIET_RATE_MAX, "{rate} bytes a second");
 }
 

@@ -6,15 +6,13 @@ use std::time::Duration;
 use lanyard_rendezvous::clock;
 use serde_json::{Value, json};
 
-use crate::harness::traffic::{full_mesh, log_in_store, missing, names, pass, since, soak};
-use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, password};
+use crate::harness::traffic::{figure, full_mesh, log_in_store, missing, names, pass, since};
+use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password};
 
 /// All peers have felt an act within this time, 95 of 100 within two seconds.
 const ALL_FELT: Duration = Duration::from_secs(5);
 /// After the heal, all stores are the same within this time.
 const HEALED: Duration = Duration::from_secs(15);
-/// The moderators: one on each side.
-const MODERATOR: usize = 0;
 
 /// A room with a moderator on each side and members everywhere.
 struct Room {
@@ -22,17 +20,18 @@ struct Room {
     lan: Lan,
     names: Vec<String>,
     peers: Vec<Peer>,
+    /// How many are on the first side. The first peer of each side is a moderator.
     half: usize,
 }
 
 impl Room {
     /// `None` where there are no namespaces.
     fn open() -> Option<Self> {
-        let half = if soak() { 12 } else { 4 };
-        let names = names(2 * half);
-        let (realm, lan) = Lan::new(&[half, half], &[])?;
+        let (half, other) = if is_soak() { (13, 12) } else { (4, 4) };
+        let names = names(half + other);
+        let (realm, lan) = Lan::new(&[half, other], &[])?;
         for (number, name) in names.iter().enumerate() {
-            let role = if number % half == MODERATOR { "moderator" } else { "member" };
+            let role = if number % half == 0 { "moderator" } else { "member" };
             realm.with_password(&["user", "add", name, "--role", role], &password(name)).done();
         }
         let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -43,7 +42,7 @@ impl Room {
 
     /// The moderator of a side gives an order; it must be accepted. Gives its id.
     fn order(&mut self, side: usize, kind: &str, whom: usize) -> String {
-        let moderator = side * self.half + MODERATOR;
+        let moderator = side * self.half;
         let mut command = json!({"cmd": kind, "username": self.names[whom], "reason": "a test"});
         if kind != "lift" {
             command["for"] = json!("10m");
@@ -62,7 +61,11 @@ impl Room {
             self.peers[*peer].expect(what, left, &fits);
             within_two += usize::from(since(began) < TWO_SECONDS);
         }
-        println!("{what}: {within_two} of {} within 2 s, all in {:?}", whom.len(), since(began));
+        figure(&format!(
+            "{what}: {within_two} of {} within 2 s, all in {:?}",
+            whom.len(),
+            since(began)
+        ));
         assert!(within_two * 100 >= whom.len() * 95, "{what}: {within_two} of {}", whom.len());
     }
 
@@ -71,7 +74,7 @@ impl Room {
     }
 
     fn forget(&mut self) {
-        self.peers.iter_mut().for_each(Peer::forget);
+        self.peers.iter_mut().for_each(|peer| peer.forget());
     }
 }
 
@@ -126,10 +129,12 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
     // All three are on the side of the second moderator.
     let (lifted, muted, banned) = (room.half + 1, room.half + 2, room.half + 3);
     room.lan.join_side(1, false);
-    let sides = [(0..room.half).collect::<Vec<_>>(), (room.half..2 * room.half).collect()];
-    for peer in 0..room.peers.len() {
-        // The links across have been given up: what is ordered now stays on its side.
-        room.peers[peer].expect_links(room.half - 1, 2 * PATIENCE);
+    let sides = [(0..room.half).collect::<Vec<_>>(), (room.half..room.peers.len()).collect()];
+    for side in &sides {
+        for peer in side {
+            // The links across have been given up: what is ordered now stays on its side.
+            room.peers[*peer].expect_links(side.len() - 1, 2 * PATIENCE);
+        }
     }
     room.forget();
 
@@ -171,10 +176,10 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
         assert!(left.is_empty(), "peer {peer} has not shown {left:?}");
     }
     expect_one_log(&mut room, &rest, &[&after_lift, &before_ban], &during_ban);
-    println!(
+    figure(&format!(
         "contradicting orders: one result {:.1} s after the heal",
         since(healed).as_secs_f64()
-    );
+    ));
 
     let error = room.peers[muted].ask(json!({"cmd": "send", "text": "And now?"}));
     assert_eq!(error["code"], "muted", "{error}");

@@ -5,10 +5,10 @@ use std::time::Duration;
 use lanyard_rendezvous::clock;
 
 use crate::harness::traffic::{
-    expect_everywhere, expect_nothing_twice, full_mesh, hash, log_by_history, log_in_store, names,
-    pass, said, since, soak,
+    expect_everywhere, expect_nothing_twice, figure, full_mesh, hash, log_by_history, log_in_store,
+    names, pass, said, since,
 };
-use crate::harness::{Lan, PATIENCE};
+use crate::harness::{Lan, PATIENCE, is_soak};
 
 /// After the heal, all stores are the same within this time.
 const HEALED: Duration = Duration::from_secs(15);
@@ -18,7 +18,7 @@ const HALF: usize = 6;
 #[test]
 fn two_halves_of_a_network_agree_on_set_and_order_soon_after_a_cut() {
     let (cut, messages) =
-        if soak() { (Duration::from_secs(60), 200) } else { (Duration::from_secs(10), 40) };
+        if is_soak() { (Duration::from_secs(60), 200) } else { (Duration::from_secs(10), 40) };
     let names = names(2 * HALF);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let Some((realm, lan)) = Lan::new(&[HALF, HALF], &names) else { return };
@@ -64,11 +64,11 @@ fn two_halves_of_a_network_agree_on_set_and_order_soon_after_a_cut() {
         assert_eq!(log_by_history(&mut peers[peer]), log);
     }
     peers.iter_mut().for_each(expect_nothing_twice);
-    println!(
+    figure(&format!(
         "partition: {} peers, cut {} s, 2 × {messages} messages: equal {:.1} s after the heal, log {}",
         peers.len(),
         cut.as_secs(),
         took.as_secs_f64(),
         hash(&log),
-    );
+    ));
 }

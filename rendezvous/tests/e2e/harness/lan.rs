@@ -263,7 +263,7 @@ fn sweep() {
 /// Says that a test could not run here; where it must run, that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "with CI set this test must run: {why}");
-    println!("SKIPPED: {why}");
+    println!("\nSKIPPED: {why}");
 }
 
 /// Runs this test again with root rights over a network of its own.

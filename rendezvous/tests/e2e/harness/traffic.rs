@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, Peer};
 
-/// Whether the full figures are wanted (`scripts/soak.sh`).
-pub(crate) fn soak() -> bool {
-    std::env::var_os("LANYARD_SOAK").is_some_and(|value| value == "1")
+/// Prints what was measured, on a line of its own that `scripts/soak.sh` finds.
+pub(crate) fn figure(text: &str) {
+    println!("\nfigure: {text}");
 }
 
 /// Lets time pass until a moment. Only for a time that is itself the subject of a test: how long a cable is out, how
