@@ -104,7 +104,6 @@ async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {
     let rss_mb = measure::rss_mb().map(|rss| rss / f64::from(options.peers));
     mesh.quit().await;
 
-    let expected = u64::from(options.messages) * u64::from(options.peers - 1);
     let deliveries = result.deliveries();
     let seconds = result.seconds();
     let per_thousand = |cpu: f64| cpu * 1_000.0 / real(deliveries.max(1));
@@ -121,7 +120,8 @@ async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {
             "p99": round(result.latency_ms(0.99)),
             "max": round(result.latency_ms(1.0)),
         },
-        "lost": expected.saturating_sub(deliveries),
+        "lost": result.lost(),
+        "repaired": result.repaired(),
         "duplicates": result.duplicates(),
         "cpu_s_per_1000": used.cpu_s.map(per_thousand).map(round),
         "bytes_per_delivery": used.loopback_bytes.map(|bytes| round(bytes / real(deliveries.max(1)))),

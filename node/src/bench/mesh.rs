@@ -14,16 +14,22 @@ use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::{LOBBY, Policy, RoomRules, Rules, SignedPolicy};
 use lanyard_protocol::ticket::{Claims, Ticket};
 use lanyard_protocol::time::RealmClock;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::event::{NodeEvent, Via};
+use crate::event::{NodeEvent, Status, Via};
 use crate::node::{Node, NodeConfig};
 
-/// After the last message: what has not arrived after this long without any arrival is lost.
-const QUIET: Duration = Duration::from_secs(5);
+/// What has not arrived after this long without any arrival is lost: longer than two rounds of the repair.
+const QUIET: Duration = Duration::from_secs(25);
+/// How long the last events may be behind the state.
+const LAST_EVENTS: Duration = Duration::from_millis(200);
+/// Beyond this many peers not everybody is linked with everybody; this many links are enough to begin.
+const LINKS_FULL: usize = 64;
+const LINKS_ENOUGH: usize = 8;
 /// Sends that wait for the store at the same time, in a burst.
 const IN_FLIGHT: usize = 128;
 
@@ -50,11 +56,15 @@ pub(super) struct Arrivals {
     /// Times from sending to showing, sorted.
     latencies: Vec<Duration>,
     duplicates: u64,
+    /// What came by reconciliation, because gossip did not bring it.
+    repaired: u64,
+    /// What is in no store in the end.
+    lost: u64,
     took: Duration,
 }
 
 impl Mesh {
-    /// Starts the nodes and waits until each is linked with each.
+    /// Starts the nodes and waits until each sees each, and is linked with each as far as a realm of that size is.
     pub(super) async fn start(peers: u32, within: Duration) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("lanyard-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).context("Cannot make a folder for the stores")?;
@@ -68,8 +78,12 @@ impl Mesh {
         }
         let whole = async {
             for node in &mesh.nodes {
-                let others = mesh.nodes.len() - 1;
-                node.status().wait_for(|status| status.neighbours.len() == others).await?;
+                let (all, others) = (mesh.nodes.len(), mesh.nodes.len() - 1);
+                let links = if others <= LINKS_FULL { others } else { LINKS_ENOUGH };
+                let whole = |status: &Arc<Status>| {
+                    status.roster.len() == all && status.neighbours.len() >= links
+                };
+                node.status().wait_for(whole).await?;
             }
             anyhow::Ok(())
         };
@@ -116,7 +130,7 @@ impl Mesh {
     pub(super) async fn run(&self, load: &Load) -> anyhow::Result<Arrivals> {
         let mut listeners = JoinSet::new();
         for node in &self.nodes {
-            listeners.spawn(listen(node.events(), load.messages));
+            listeners.spawn(listen(node.clone(), node.events(), load.messages));
         }
         let started = Instant::now();
         let sent = self.send(load, started).await?;
@@ -125,6 +139,8 @@ impl Mesh {
         while let Some(heard) = listeners.join_next().await {
             let heard = heard?;
             arrivals.duplicates += heard.duplicates;
+            arrivals.repaired += heard.repaired;
+            arrivals.lost += heard.lost;
             for (id, at) in heard.first {
                 if let Some(sent_at) = sent.get(&id) {
                     arrivals.latencies.push(at.saturating_duration_since(*sent_at));
@@ -195,6 +211,14 @@ impl Arrivals {
         self.duplicates
     }
 
+    pub(super) fn repaired(&self) -> u64 {
+        self.repaired
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// From the first send to the last arrival.
     pub(super) fn seconds(&self) -> f64 {
         self.took.as_secs_f64()
@@ -219,26 +243,52 @@ impl Arrivals {
 struct Heard {
     first: BTreeMap<MessageId, Instant>,
     duplicates: u64,
+    repaired: u64,
+    lost: u64,
 }
 
-/// Listens until every message has been shown, or nothing comes any more.
-async fn listen(mut events: tokio::sync::broadcast::Receiver<NodeEvent>, messages: u32) -> Heard {
-    let mut heard = Heard::default();
-    let mut shown = 0;
-    while shown < messages {
-        match tokio::time::timeout(QUIET, events.recv()).await {
-            Ok(Ok(NodeEvent::Message(message))) => {
-                shown += 1;
-                if message.via != Via::Own
-                    && heard.first.insert(message.id, Instant::now()).is_some()
-                {
-                    heard.duplicates += 1;
-                }
-            }
-            Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
-            Ok(Err(RecvError::Closed)) | Err(_) => break,
+impl Heard {
+    fn take(&mut self, event: Result<NodeEvent, RecvError>) {
+        // Who lags has missed times, and no message: those are counted in the store.
+        let Ok(NodeEvent::Message(message)) = event else { return };
+        if message.via == Via::Own {
+            return;
+        }
+        if self.first.insert(message.id, Instant::now()).is_some() {
+            self.duplicates += 1;
+        } else if message.via == Via::Sync {
+            self.repaired += 1;
         }
     }
+}
+
+/// Listens until every message is in the store, or nothing comes any more.
+async fn listen(node: Node, mut events: Receiver<NodeEvent>, messages: u32) -> Heard {
+    let mut heard = Heard::default();
+    let mut status = node.status();
+    let all = u64::from(messages);
+    let mut stored = 0;
+    let mut deadline = Instant::now() + QUIET;
+    while stored < all {
+        tokio::select! {
+            biased;
+            event = events.recv() => heard.take(event),
+            changed = status.changed() => if changed.is_err() { break },
+            () = tokio::time::sleep_until(deadline) => break,
+        }
+        let now_stored = status.borrow_and_update().messages;
+        if std::mem::replace(&mut stored, now_stored) < now_stored {
+            deadline = Instant::now() + QUIET;
+        }
+    }
+    // The state comes before the events that it is made of.
+    let rest = async {
+        loop {
+            heard.take(events.recv().await);
+        }
+    };
+    tokio::time::timeout(LAST_EVENTS, rest).await.unwrap_or(());
+    heard.lost = all.saturating_sub(stored);
     heard
 }
 

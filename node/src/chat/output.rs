@@ -110,15 +110,16 @@ impl Output {
         }
     }
 
-    /// The devices of the account, or why they are not to be had.
-    pub(super) fn devices(
+    /// What the login node has answered: the devices, if they were asked for.
+    pub(super) fn desk(
         &mut self,
         cmd: &str,
-        devices: Result<Vec<DeviceInfo>, DeskError>,
+        answer: Result<Option<Vec<DeviceInfo>>, DeskError>,
         mark: Option<Value>,
     ) {
-        match devices {
-            Ok(devices) => self.answer(cmd, mark, &Answer::Devices(&devices)),
+        match answer {
+            Ok(Some(devices)) => self.answer(cmd, mark, &Answer::Devices(&devices)),
+            Ok(None) => self.answer(cmd, mark, &Answer::Done),
             Err(error) => self.desk_error(&error, mark),
         }
     }
@@ -139,7 +140,13 @@ impl Output {
             SendError::Expired => "expired",
             SendError::Store(_) | SendError::Closed(_) => "read-only",
         };
-        self.error(code, &error.to_string(), mark);
+        let message = match error {
+            SendError::Muted { until: Some(until) } => {
+                format!("you are muted until {}", plain::utc(*until))
+            }
+            other => other.to_string(),
+        };
+        self.error(code, &message, mark);
     }
 
     pub(super) fn order_error(&mut self, error: &ModerateError, mark: Option<Value>) {

@@ -142,7 +142,7 @@ fn utc_time(ms: u64) -> String {
 }
 
 /// `2026-11-22 14:20 UTC`, by the civil calendar (days counted from 0000-03-01).
-fn utc(ms: u64) -> String {
+pub(super) fn utc(ms: u64) -> String {
     let days = ms / 86_400_000 + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::presence::{AWAY, HERE};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 
 use super::command::{self, BadCommand, Command, Moderation};
 use super::input::{BadLine, Lines};
 use super::output::{Answer, Output};
 use super::words;
+use crate::desk::DeskError;
 use crate::event::{NodeEvent, Status};
 use crate::join::{JoinRequest, Joined, join};
 use crate::node::{Node, Page, ReadError};
@@ -55,6 +58,15 @@ struct Session {
     status: watch::Receiver<Arc<Status>>,
     /// What the last `link` line said.
     link: (bool, usize),
+    /// Questions to the login node, which may take a while: the conversation goes on meanwhile.
+    at_desk: JoinSet<AtDesk>,
+}
+
+/// A command that the login node has answered.
+struct AtDesk {
+    name: &'static str,
+    mark: Option<Value>,
+    answer: Result<Option<Vec<DeviceInfo>>, DeskError>,
 }
 
 /// What to do after a turn.
@@ -76,7 +88,7 @@ impl Session {
             output.notice(code, text);
         }
         let link = (now.rendezvous_online, now.neighbours.len());
-        Self { node: joined.node, events, status, link }
+        Self { node: joined.node, events, status, link, at_desk: JoinSet::new() }
     }
 
     async fn run(
@@ -100,6 +112,10 @@ impl Session {
                 () = &mut stop => Turn::Quit(None),
                 event = self.events.recv() => self.event(event, output),
                 Ok(()) = self.status.changed() => self.status_changed(output),
+                Some(Ok(done)) = self.at_desk.join_next() => {
+                    output.desk(done.name, done.answer, done.mark);
+                    Turn::Go
+                }
                 () = finish => Turn::Quit(None),
                 line = lines.next(), if reading => match line {
                     Some(line) => self.line(line, output).await,
@@ -116,7 +132,8 @@ impl Session {
                 Turn::Quit(mark) => return self.quit(mark, output).await,
                 Turn::Lost => return Ended::Refused,
             }
-            if deadline.is_some() && self.status.borrow().waiting == 0 && self.events.is_empty() {
+            let idle = self.events.is_empty() && self.at_desk.is_empty();
+            if deadline.is_some() && self.status.borrow().waiting == 0 && idle {
                 return self.quit(None, output).await;
             }
         }
@@ -182,7 +199,7 @@ impl Session {
         }
     }
 
-    async fn obey(&self, command: Command, mark: Option<Value>, output: &mut Output) {
+    async fn obey(&mut self, command: Command, mark: Option<Value>, output: &mut Output) {
         let name = command.name();
         let status = Arc::clone(&self.status.borrow());
         match command {
@@ -207,18 +224,18 @@ impl Session {
             Command::Ticket => output.answer(name, mark, &Answer::Ticket(&status.ticket)),
             Command::Moderate(moderation) => self.moderate(name, moderation, mark, output).await,
             Command::Password { old, new, cut_others } => {
-                match self.node.change_password(old, new, cut_others).await {
-                    Ok(()) => output.answer(name, mark, &Answer::Done),
-                    Err(error) => output.desk_error(&error, mark),
-                }
+                let node = self.node.clone();
+                let change = async move { node.change_password(old, new, cut_others).await };
+                self.ask_desk(name, mark, async { change.await.map(|()| None) });
             }
             Command::Devices => {
-                let devices = self.node.devices().await;
-                output.devices(name, devices, mark);
+                let node = self.node.clone();
+                self.ask_desk(name, mark, async move { node.devices().await.map(Some) });
             }
             Command::Logout { device } => {
-                let devices = self.node.logout_device(device).await;
-                output.devices(name, devices, mark);
+                let node = self.node.clone();
+                let log_out = async move { node.logout_device(device).await.map(Some) };
+                self.ask_desk(name, mark, log_out);
             }
             Command::Away { away } => {
                 let status = if away { AWAY } else { HERE };
@@ -230,6 +247,15 @@ impl Session {
             Command::Help => output.answer(name, mark, &Answer::Help),
             Command::Quit => {}
         }
+    }
+
+    fn ask_desk(
+        &mut self,
+        name: &'static str,
+        mark: Option<Value>,
+        ask: impl Future<Output = Result<Option<Vec<DeviceInfo>>, DeskError>> + Send + 'static,
+    ) {
+        self.at_desk.spawn(async move { AtDesk { name, mark, answer: ask.await } });
     }
 
     async fn moderate(

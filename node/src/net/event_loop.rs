@@ -207,7 +207,7 @@ impl EventLoop {
                 self.state.changed = true;
                 self.state.reload = true;
             }
-            Stored::NotStored { sent_at, message } => {
+            Stored::GivenBack { sent_at, message } => {
                 self.feed(Input::NotStored { sent_at, message });
             }
             Stored::Own { request, result } => {

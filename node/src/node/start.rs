@@ -39,7 +39,7 @@ const REPORTS: usize = 2_048;
 /// What the store has written and the loop has not told yet.
 const STORED: usize = 4_096;
 /// Messages that the law's index takes in at a time: a few milliseconds of the loop.
-const INDEX_PART: usize = 2_048;
+const INDEX_PART: usize = 1_024;
 /// Parts of the index that wait for the loop; the loader waits for it.
 const INDEX_PARTS: usize = 2;
 /// Pairs read for others that wait for the loop. There are never more than requests that have no answer.

@@ -95,7 +95,7 @@ pub enum Stored {
         result: Result<Arc<ChatMessage>, String>,
     },
     /// A message of somebody else that could not be written.
-    NotStored {
+    GivenBack {
         /// Its time of sending.
         sent_at: u64,
         /// Which.
@@ -369,7 +369,7 @@ fn failed(write: &Write, reason: &str) -> Option<Stored> {
             Some(Stored::Own { request: *request, result: Err(reason.to_owned()) })
         }
         Write::Message { request: None, message, .. } => {
-            Some(Stored::NotStored { sent_at: message.content().sent_at, message: message.id() })
+            Some(Stored::GivenBack { sent_at: message.content().sent_at, message: message.id() })
         }
         _nobody_waits => {
             tracing::error!(reason, "A write was left out");

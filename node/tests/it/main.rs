@@ -22,6 +22,8 @@ mod lying;
 #[cfg(test)]
 mod member;
 #[cfg(test)]
+mod million;
+#[cfg(test)]
 mod moderation;
 #[cfg(test)]
 mod outsider;

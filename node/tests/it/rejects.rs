@@ -1,5 +1,6 @@
 //! Three Rejects close a link; what was nobody's to see closes none.
 
+use lanyard_node::event::{Mode, Status};
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::hello::VerdictCode;
 use lanyard_protocol::ids::Role;
@@ -36,6 +37,22 @@ async fn three_rejects_close_the_link_and_shut_the_gate() {
     let said = shown(host.address, &key("mallory"), &hello("mallory").to_frame()).await;
     assert_eq!(only_verdict(&said), VerdictCode::Denied);
     they_chat(&mut host, &mut friend, "without mallory").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_sent_rubbish_is_left_out_and_messages_go_around_it() {
+    let _lock = in_company();
+    let mut host = honest("host").await;
+    let mut friend = Setup::of("friend").knowing_node(&host).start().await;
+    friend.linked_with(peer("host")).await;
+    let renegade = Renegade::join("mallory", &host, Topic::Mesh).await;
+    let direct = |status: &Status| status.roster.len() == 3 && status.mode == Mode::Direct;
+    host.sees("everybody", direct).await;
+    for garbage in [vec![0x5a; 100], vec![0x5a; 200]] {
+        renegade.publishes(Topic::Mesh, garbage).await;
+    }
+    host.sees("the detour", |status| status.mode == Mode::Mesh).await;
+    they_chat(&mut host, &mut friend, "past mallory").await;
 }
 
 /// Genuine messages that an honest node may have forwarded, because it knew less or its clock was a little off.

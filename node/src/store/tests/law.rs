@@ -108,9 +108,9 @@ fn one_write_that_fails_takes_no_other_with_it_and_is_given_back() {
     Connection::open(&path).unwrap().execute_batch(full).unwrap();
     let messages: Vec<_> = (0..6).map(|seq| message(seq, 1, T0 + seq)).collect();
     let mut told = store(&path, &messages);
-    let lost = |told: &Stored| matches!(told, Stored::NotStored { .. });
+    let lost = |told: &Stored| matches!(told, Stored::GivenBack { .. });
     let refused: Vec<_> = told.extract_if(.., |told| lost(told)).collect();
-    let [Stored::NotStored { sent_at, message: id }] = refused[..] else { panic!("{refused:?}") };
+    let [Stored::GivenBack { sent_at, message: id }] = refused[..] else { panic!("{refused:?}") };
     assert_eq!((sent_at, id), (T0 + 3, messages[3].id()));
     assert_eq!(told.len(), 5);
     assert_eq!(shown(&path), ["1/0", "1/1", "1/2", "1/4", "1/5"]);
