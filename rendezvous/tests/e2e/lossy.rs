@@ -17,7 +17,7 @@ const QUIET: Duration = Duration::from_secs(30);
 const STORED: u64 = 2_000;
 /// Bytes a second in and out of a peer of four in which nothing happens: pings, heartbeats, and a round every 10 s
 /// from each side of a link at most.
-const QUIET_RATE_MAX: u64 = 2_048;
+const QUIET_RATE_MAX: u64 = 4_096;
 /// Messages a second, of all peers together.
 const RATE: u32 = 5;
 

@@ -1,7 +1,7 @@
 //! Moderators at work: felt by everybody within two seconds, with the login node on and off, and with one result
 //! everywhere after a partition in which they contradicted each other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lanyard_rendezvous::clock;
 use serde_json::{Value, json};
@@ -13,13 +13,17 @@ use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password}
 const ALL_FELT: Duration = Duration::from_secs(5);
 /// After the heal, all stores are the same within this time.
 const HEALED: Duration = Duration::from_secs(15);
+/// Orders and messages are dated in milliseconds by clocks that differ by some: what is to stand in an order is said
+/// this far apart.
+const SKEW: Duration = Duration::from_millis(200);
 
 /// A room with a moderator on each side and members everywhere.
 struct Room {
-    realm: Realm,
-    lan: Lan,
-    names: Vec<String>,
+    // Dropped in this order: a peer that dies in a failing test shows its log, which the realm removes.
     peers: Vec<Peer>,
+    lan: Lan,
+    realm: Realm,
+    names: Vec<String>,
     /// How many are on the first side. The first peer of each side is a moderator.
     half: usize,
 }
@@ -40,21 +44,21 @@ impl Room {
         Some(Self { realm, lan, names, peers, half })
     }
 
-    /// The moderator of a side gives an order; it must be accepted. Gives its id.
-    fn order(&mut self, side: usize, kind: &str, whom: usize) -> String {
+    /// The moderator of a side gives an order; it must be accepted. The moment before.
+    fn order(&mut self, side: usize, kind: &str, whom: usize) -> Instant {
         let moderator = side * self.half;
         let mut command = json!({"cmd": kind, "username": self.names[whom], "reason": "a test"});
         if kind != "lift" {
             command["for"] = json!("10m");
         }
+        let began = clock::monotonic();
         let answer = self.peers[moderator].ask(command);
         assert_eq!(answer["event"], "answer", "{kind} of peer {whom}: {answer}");
-        answer["id"].as_str().unwrap_or_default().to_owned()
+        began
     }
 
-    /// Waits until these peers have said this; how many did within two seconds of `began` of how many.
-    fn felt(&mut self, whom: &[usize], what: &str, fits: impl Fn(&Value) -> bool) {
-        let began = clock::monotonic();
+    /// Waits until these peers have said this; nearly all must have done so within two seconds.
+    fn felt(&mut self, whom: &[usize], began: Instant, what: &str, fits: impl Fn(&Value) -> bool) {
         let mut within_two = 0;
         for peer in whom {
             let left = ALL_FELT.saturating_sub(since(began));
@@ -90,8 +94,10 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     let everyone: Vec<usize> = (0..room.peers.len()).collect();
     room.forget();
 
-    room.order(0, "mute", muted);
-    room.felt(&everyone, "the mute, with the login node on", |line| is_order(line, "has muted"));
+    let began = room.order(0, "mute", muted);
+    room.felt(&everyone, began, "the mute, with the login node on", |line| {
+        is_order(line, "has muted")
+    });
     let error = room.peers[muted].ask(json!({"cmd": "send", "text": "Can anybody hear me?"}));
     assert_eq!(error["code"], "muted", "{error}");
 
@@ -100,13 +106,13 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
         peer.expect_rendezvous("offline", PATIENCE);
     }
     room.forget();
-    room.order(1, "ban", banned);
+    let began = room.order(1, "ban", banned);
     let refused = room.peers[banned].refused(ALL_FELT);
     assert_eq!(refused["code"], "banned", "{refused}");
     assert!(refused["reason"].as_str().unwrap().contains("a test"), "{refused}");
     let rest = room.others(&[banned]);
     let left = rest.len() - 1;
-    room.felt(&rest, "the ban, with the login node off", |line| {
+    room.felt(&rest, began, "the ban, with the login node off", |line| {
         line["event"] == "link" && line["peers"] == left
     });
 
@@ -115,8 +121,9 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     room.peers[banned] = room.lan.peer(&room.realm, banned, &name).no_password().spawn();
     let refused = room.peers[banned].refused(PATIENCE);
     assert_eq!(refused["code"], "banned", "{refused}");
-    room.order(0, "lift", muted);
-    room.felt(&rest, "the lift", |line| is_order(line, "has lifted"));
+    let began = room.order(0, "lift", muted);
+    room.felt(&rest, began, "the lift", |line| is_order(line, "has lifted"));
+    pass(clock::monotonic() + SKEW);
     let id = room.peers[muted].send("Thank you.");
     for peer in room.others(&[banned, muted]) {
         room.peers[peer].expect_message(&id, TWO_SECONDS);
@@ -140,29 +147,29 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
 
     // Mute, mute, lift: the lift is the newest.
     room.order(1, "mute", lifted);
-    room.order(0, "mute", lifted);
-    room.felt(&sides[0], "the first side's mute", |line| is_order(line, "has muted"));
-    // Orders are dated in milliseconds, and the clocks of the sides may differ by some.
-    pass(clock::monotonic() + Duration::from_millis(200));
-    room.order(1, "lift", lifted);
-    room.felt(&sides[1], "the second side's lift", |line| is_order(line, "has lifted"));
+    let began = room.order(0, "mute", lifted);
+    room.felt(&sides[0], began, "the first side's mute", |line| is_order(line, "has muted"));
+    pass(clock::monotonic() + SKEW);
+    let began = room.order(1, "lift", lifted);
+    room.felt(&sides[1], began, "the second side's lift", |line| is_order(line, "has lifted"));
+    pass(clock::monotonic() + SKEW);
     let after_lift = room.peers[lifted].send("I may speak again.");
 
     // Ban here, unheard there; then mute there: the mute is the newest, and what was said between them is out.
     let before_ban = room.peers[muted].send("Before the ban.");
-    pass(clock::monotonic() + Duration::from_millis(200));
+    pass(clock::monotonic() + SKEW);
     room.order(0, "ban", muted);
-    pass(clock::monotonic() + Duration::from_millis(200));
+    pass(clock::monotonic() + SKEW);
     let during_ban = room.peers[muted].send("During a ban that I have not heard of.");
     for peer in &sides[1] {
         room.peers[*peer].expect_message(&during_ban, PATIENCE);
     }
-    pass(clock::monotonic() + Duration::from_millis(200));
+    pass(clock::monotonic() + SKEW);
     room.order(1, "mute", muted);
 
     // Mute there, then ban here: the ban is the newest.
     room.order(1, "mute", banned);
-    pass(clock::monotonic() + Duration::from_millis(200));
+    pass(clock::monotonic() + SKEW);
     room.order(0, "ban", banned);
 
     room.lan.join_side(1, true);
