@@ -1,12 +1,15 @@
 //! Moderators at work: felt by everybody within two seconds, with the login node on and off, and with one result
 //! everywhere after a partition in which they contradicted each other.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use lanyard_rendezvous::clock;
 use serde_json::{Value, json};
 
-use crate::harness::traffic::{figure, full_mesh, log_in_store, missing, names, pass, since};
+use crate::harness::traffic::{
+    figure, full_mesh, linked_with, log_in_store, missing, names, pass, since,
+};
 use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password};
 
 /// All peers have felt an act within this time, 95 of 100 within two seconds.
@@ -178,9 +181,13 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
     assert_eq!(refused["code"], "banned", "{refused}");
     let rest = room.others(&[banned]);
     for peer in &rest {
-        let wanted = [after_lift.clone(), before_ban.clone()].into();
+        let wanted = BTreeSet::from([after_lift.clone(), before_ban.clone()]);
         let left = missing(&mut room.peers[*peer], &wanted, healed + HEALED);
-        assert!(left.is_empty(), "peer {peer} has not shown {left:?}");
+        let linked = if left.is_empty() { Vec::new() } else { linked_with(&mut room.peers[*peer]) };
+        assert!(
+            left.is_empty(),
+            "peer {peer}, linked with {linked:?}, has not shown {left:?} of {wanted:?}"
+        );
     }
     expect_one_log(&mut room, &rest, &[&after_lift, &before_ban], &during_ban);
     figure(&format!(

@@ -132,13 +132,24 @@ pub(crate) fn missing(
     missing
 }
 
+/// Who a peer is linked with, for the message of a failing test.
+pub(crate) fn linked_with(peer: &mut Peer) -> Vec<String> {
+    let status = peer.ask(json!({"cmd": "status"}));
+    let neighbours = status["neighbours"].as_array().unwrap().iter();
+    neighbours.map(|neighbour| neighbour["username"].as_str().unwrap().to_owned()).collect()
+}
+
 /// Waits until every peer has shown all of these, by a moment that is common to all.
 pub(crate) fn expect_everywhere(peers: &mut [Peer], wanted: &BTreeSet<String>, until: Instant) {
     for (number, peer) in peers.iter_mut().enumerate() {
         let missing = missing(peer, wanted, until);
         let first: Vec<&String> = missing.iter().take(5).collect();
         let (count, all) = (missing.len(), wanted.len());
-        assert!(missing.is_empty(), "peer {number} has not shown {count} of {all}: {first:?} …");
+        let linked = if missing.is_empty() { Vec::new() } else { linked_with(peer) };
+        assert!(
+            missing.is_empty(),
+            "peer {number}, linked with {linked:?}, has not shown {count} of {all}: {first:?} …"
+        );
     }
 }
 
