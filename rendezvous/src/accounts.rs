@@ -9,11 +9,11 @@ use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use rusqlite::Connection;
 
 use crate::acts::{ActError, entry};
-use crate::names::{Nickname, Username};
+use crate::names::{NameError, Nickname, Username};
 use crate::store::accounts::{self, Account, NewAccount, State};
 use crate::store::audit::{self, OPERATOR};
 use crate::store::sanctions::{self, Kind, SanctionRow};
-use crate::store::{devices, meta};
+use crate::store::{StoreError, devices};
 
 /// Reads a role that an operator can give; `authority` is none.
 ///
@@ -26,12 +26,14 @@ pub fn parse_role(text: &str) -> Result<Role, ActError> {
         .ok_or_else(|| ActError::Role { name: text.to_owned() })
 }
 
-/// Checks a username.
+/// Checks the username of a new account.
 ///
 /// # Errors
 /// [`ActError::Username`].
 pub fn parse_username(text: &str) -> Result<Username, ActError> {
-    Username::parse(text).map_err(|source| ActError::Username { name: text.to_owned(), source })
+    let refuse = |source| ActError::Username { name: text.to_owned(), source };
+    let username = Username::parse(text).map_err(refuse)?;
+    if username.is_reserved() { Err(refuse(NameError::Reserved)) } else { Ok(username) }
 }
 
 /// Checks a nickname.
@@ -39,7 +41,9 @@ pub fn parse_username(text: &str) -> Result<Username, ActError> {
 /// # Errors
 /// [`ActError::Nickname`].
 pub fn parse_nickname(text: &str) -> Result<Nickname, ActError> {
-    Nickname::parse(text).map_err(|source| ActError::Nickname { name: text.to_owned(), source })
+    let refuse = |source| ActError::Nickname { name: text.to_owned(), source };
+    let nickname = Nickname::parse(text).map_err(refuse)?;
+    if nickname.is_reserved() { Err(refuse(NameError::Reserved)) } else { Ok(nickname) }
 }
 
 /// Refuses a name that is taken, before the expensive hashing.
@@ -75,7 +79,9 @@ pub fn create(
         return Err(ActError::NicknameTaken);
     }
     for other in accounts::with_nickname_like(conn, username)? {
-        let own = parse_username(&other.username)?;
+        // Read as it stands: it was checked when the account was made.
+        let own = Username::parse(&other.username)
+            .map_err(|_damaged| StoreError::Row { what: "username" })?;
         accounts::set_nickname(conn, other.id, &Nickname::of(&own))?;
         let entry = entry("nickname-reset", &other.username, "it looks like a new username");
         audit::write(conn, entry, now)?;
@@ -199,8 +205,10 @@ pub fn cut_tickets(
     cut: &Cut<'_>,
     now: u64,
 ) -> Result<(), ActError> {
-    let newest = accounts::by_id(conn, account)?.map_or(0, |account| account.newest_cut);
-    let from = cut_from(now).max(newest);
+    let (newest_cut, newest_issue) = accounts::by_id(conn, account)?
+        .map_or((0, 0), |account| (account.newest_cut, account.newest_issue));
+    // After every ticket that was issued, also in this very second after an earlier cut.
+    let from = cut_from(now).max(cut_from(newest_issue)).max(newest_cut);
     let row = SanctionRow {
         id: 0,
         kind: Kind::Cut,
@@ -213,9 +221,7 @@ pub fn cut_tickets(
         made_at: now,
     };
     sanctions::insert(conn, &row)?;
-    accounts::raise_newest_cut(conn, account, from)?;
-    // The next ticket carries at least this time; the clock must never show less again.
-    Ok(meta::raise_time_mark(conn, from)?)
+    Ok(accounts::raise_newest_cut(conn, account, from)?)
 }
 
 /// Refuses what would leave a realm that has admins without one who can act.

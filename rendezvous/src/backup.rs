@@ -9,6 +9,9 @@
 //! aside first. The newest policy that this data directory has signed goes over into the restored database, so the
 //! number grows even with a clock that was set back, and a new policy is signed at the next start in any case.
 //! The sanctions of that policy which the backup does not know are named: they end with the restore.
+//! Orders of moderators go over as well: they are facts of the mesh and no rows of the operator's. One that was
+//! refused stays refused, or what it had condemned would be gone again; one that was ratified is open again, because
+//! its sanction ends with the restore.
 
 mod files;
 
@@ -17,11 +20,13 @@ use std::path::{Path, PathBuf};
 use lanyard_node::keyfile::{self, KeyError};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::policy::{Policy, Sanction, SanctionKind, SignedPolicy};
+use lanyard_protocol::policy::{Policy, Sanction, SanctionKind, SettlementVerdict, SignedPolicy};
+use rusqlite::Connection;
 
 use crate::acts::entry;
 use crate::serve::REALM_KEY;
-use crate::store::{self, Store, StoreError, accounts, audit, meta, policies, sanctions};
+use crate::store::orders::OrderRow;
+use crate::store::{self, Store, StoreError, accounts, audit, meta, orders, policies, sanctions};
 use crate::{clock, serve};
 use files::Staged;
 
@@ -227,12 +232,27 @@ fn carry_over(
         if let Some(row) = row.filter(|row| row.number > known) {
             policies::insert(tx, &row)?;
         }
+        for order in orders::list(present.reader())? {
+            carry_order_over(tx, &order, now)?;
+        }
         let ids = newest.iter().flat_map(|signed| &signed.policy().sanctions);
         let highest = ids.map(|sanction| sanction.id).max().unwrap_or(0);
         sanctions::reserve_ids(tx, highest)
     })?;
     finish(copy, now)?;
     Ok(missing)
+}
+
+fn carry_order_over(tx: &Connection, order: &OrderRow, now: u64) -> Result<(), StoreError> {
+    if accounts::by_id(tx, order.account)?.is_none() {
+        return Ok(());
+    }
+    orders::insert(tx, order, now)?;
+    let refused = SettlementVerdict::Refused;
+    if order.verdict == Some(refused) && orders::verdict(tx, order.id)?.is_none() {
+        orders::settle(tx, order.id, refused, now)?;
+    }
+    Ok(())
 }
 
 fn finish(copy: &mut Store, now: u64) -> Result<(), StoreError> {

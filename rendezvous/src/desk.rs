@@ -2,8 +2,9 @@
 //!
 //! TCP, Noise with the realm key as identity, yamux, and `/lanyard/login/1`. No gate, because nobody has a ticket
 //! yet; no gossipsub, relay, identify or ping, because whoever comes here is a stranger. What a stranger can
-//! hold is bounded: see [`visitors`] and the constants below.
+//! hold is bounded: see [`pending`], [`visitors`] and the constants below.
 
+pub mod pending;
 pub mod visitors;
 
 use std::collections::BTreeMap;
@@ -23,11 +24,12 @@ use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, Message, ProtocolSupport, ResponseChannel};
 use libp2p::swarm::{ConnectionId, NetworkBehaviour, Swarm, SwarmEvent};
-use libp2p::{PeerId, StreamProtocol};
+use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::login::Office;
+use crate::throttle;
 use visitors::Visitors;
 
 /// Handshakes at a time.
@@ -58,6 +60,7 @@ pub enum DeskError {
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
+    pending: pending::Behaviour,
     limits: connection_limits::Behaviour,
     login: request_response::Behaviour<Capped>,
 }
@@ -127,8 +130,10 @@ impl Desk {
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
-                self.addresses.insert(connection_id, remote_address(&endpoint));
-                if let Some(id) = self.visitors.arrived(connection_id, clock::monotonic()) {
+                let from = remote_address(&endpoint);
+                self.addresses.insert(connection_id, from);
+                let from = throttle::prefix(from.ip());
+                if let Some(id) = self.visitors.arrived(connection_id, from, clock::monotonic()) {
                     self.swarm.close_connection(id);
                 }
             }
@@ -194,6 +199,7 @@ fn build_swarm(realm_key: &SigningKey) -> Result<Swarm<Behaviour>, DeskError> {
         .with_request_timeout(REQUEST_TIMEOUT)
         .with_max_concurrent_streams(1);
     let behaviour = Behaviour {
+        pending: pending::Behaviour::default(),
         limits: connection_limits::Behaviour::new(
             ConnectionLimits::default()
                 .with_max_pending_incoming(Some(PENDING_MAX))
@@ -226,8 +232,13 @@ fn peer_key(peer: PeerId) -> Option<PeerKey> {
 }
 
 fn remote_address(endpoint: &ConnectedPoint) -> SocketAddr {
+    address_of(endpoint.get_remote_address())
+}
+
+/// The IP address and port in a multiaddr of TCP.
+fn address_of(address: &Multiaddr) -> SocketAddr {
     let (mut ip, mut port) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    for part in endpoint.get_remote_address() {
+    for part in address {
         match part {
             Protocol::Ip4(v4) => ip = IpAddr::V4(v4),
             Protocol::Ip6(v6) => ip = IpAddr::V6(v6),

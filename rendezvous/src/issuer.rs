@@ -106,6 +106,7 @@ mod tests {
             created_at: 0,
             last_login_at: 0,
             newest_cut,
+            newest_issue: 0,
         }
     }
 

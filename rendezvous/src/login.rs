@@ -20,13 +20,13 @@ use zeroize::Zeroizing;
 
 use crate::member::Member;
 use crate::names::Username;
-use crate::password::pool::{Pool, Priority};
+use crate::password::pool::{Asker, Pool, Priority};
 use crate::password::{Check, Password, PasswordError};
 use crate::policy::PublishError;
 use crate::store::accounts::{self, Account};
 use crate::store::thread::StoreHandle;
 use crate::store::{Store, StoreError, devices as device_rows};
-use crate::throttle::{Gate, Passed, Throttle};
+use crate::throttle::{Gate, Passed, Throttle, prefix};
 use grant::{Act, Granted, SignIn, Signer, Visit};
 
 /// A fault of this machine while it decided.
@@ -255,18 +255,23 @@ impl Office {
         };
         let stored = found.account.as_ref().map(|account| account.phc.clone());
         let priority = if found.is_known_device { Priority::Known } else { Priority::Stranger };
+        let asker = Asker { priority, from: prefix(address) };
         let queued = match new {
-            Some(new) => self.pool.change(password, stored, new, priority),
-            None => self.pool.check(password, stored, priority),
+            Some(new) => self.pool.change(password, stored, new, asker),
+            None => self.pool.check(password, stored, asker),
         };
-        let answer = match queued {
-            Ok(answer) => answer,
+        let answered = match queued {
+            // No answer: somebody from another address had a better right to the place.
+            Ok(answer) => answer.await.map_err(|_dropped| self.pool.busy_now()),
+            Err(busy) => Err(busy),
+        };
+        let check = match answered {
+            Ok(outcome) => outcome?,
             Err(busy) => {
                 let retry = Some(busy.retry_after_s);
                 return Ok(Checked::Not(denied(DenialCode::Busy, String::new(), retry)));
             }
         };
-        let check = answer.await.map_err(|_worker_ended| LoginError::WorkersGone)??;
         let (Check::Right { rehash }, Some(account)) = (check, found.account) else {
             return Ok(Checked::Not(self.refuse(&key, address, visit.peer, clock_ms)));
         };
@@ -281,14 +286,10 @@ impl Office {
     async fn find(&self, name: Option<Username>, peer: PeerKey) -> Result<Found, LoginError> {
         let found = self.store.run(move |store: &mut Store| {
             let conn = store.reader();
-            let account = match &name {
-                Some(name) => accounts::by_username(conn, name.as_str())?,
-                None => None,
-            };
-            let device = match &account {
-                Some(account) => device_rows::find(conn, account.id, peer)?,
-                None => None,
-            };
+            // The same questions whether there is such an account or not: their time must not tell.
+            let account = accounts::by_username(conn, name.as_ref().map_or("", Username::as_str))?;
+            let id = account.as_ref().map_or(AccountId([0; 16]), |account| account.id);
+            let device = device_rows::find(conn, id, peer)?;
             let is_known_device = device.is_some_and(|device| !device.logged_out);
             Ok::<_, StoreError>(Found { account, is_known_device })
         });

@@ -4,6 +4,7 @@
 //! and publishes nothing, so that logging in works without a mesh.
 
 mod mesh;
+pub mod orders;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,7 +18,10 @@ use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 
 use lanyard_node::keyfile::Seed;
+use tokio::sync::mpsc;
+
 pub use mesh::MeshMember;
+use orders::ReceivedOrder;
 
 /// What a member starts with.
 pub struct MemberConfig {
@@ -55,6 +59,8 @@ pub trait Member: fmt::Debug + Send + Sync {
     fn online(&self) -> Vec<PeerKey>;
     /// Tells the realm of a new policy: serve the document, gossip the head.
     fn publish_policy(&self, policy: &SignedPolicy, head: Vec<u8>);
+    /// The orders of moderators that it hears, for whoever asks first; later callers hear nothing.
+    fn orders(&self) -> mpsc::Receiver<ReceivedOrder>;
     /// Takes a fresh ticket in the place of the one that is running out.
     fn renew(&self, ticket: Ticket);
     /// Says goodbye to the mesh.
@@ -91,6 +97,10 @@ impl Member for StandIn {
 
     fn publish_policy(&self, policy: &SignedPolicy, _head: Vec<u8>) {
         tracing::debug!(number = policy.policy().number, "There is no mesh to publish to");
+    }
+
+    fn orders(&self) -> mpsc::Receiver<ReceivedOrder> {
+        orders::channel().1
     }
 
     fn renew(&self, _ticket: Ticket) {}

@@ -8,6 +8,7 @@
 //! The skeleton is kept in the database beside the name, under a UNIQUE constraint for usernames.
 
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
+use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::{RestrictionLevel, RestrictionLevelDetection as _};
 
@@ -19,6 +20,13 @@ pub const NICKNAME_CHARS_MAX: usize = 48;
 const RAW_BYTES_MAX: usize = 1_024;
 /// Two marks are what a letter of a living script carries; a tower of them paints over the lines above.
 const MARKS_IN_A_ROW_MAX: usize = 2;
+
+/// Who speaks for the realm itself, on screens, in the audit log and in the reasons of sanctions.
+const OF_THE_REALM: [&str; 6] =
+    ["operator", "rendezvous", "system", "lanyard", "authority", "loginnode"];
+/// Roles. An operator may name an account so; nobody gives oneself such a nickname, because a screen shows it
+/// beside everybody's role.
+const ROLES: [&str; 3] = ["admin", "administrator", "moderator"];
 
 /// Why a text may not be a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +54,9 @@ pub enum NameError {
     /// A pile of combining marks.
     #[error("the name has more than two accents on one letter")]
     Marks,
+    /// A name in which the program itself speaks, or a role.
+    #[error("the name is kept for the realm itself")]
+    Reserved,
     /// A first character that a command line would read as an option.
     #[error("the name must begin with a letter or a digit")]
     Start,
@@ -65,12 +76,17 @@ impl Username {
     /// [`NameError`] says what is wrong with it.
     pub fn parse(raw: &str) -> Result<Self, NameError> {
         check_raw(raw, USERNAME_CHARS_MAX)?;
-        let text = precis_profiles::UsernameCaseMapped::enforce(raw)
+        let apart = sara_am_apart(raw);
+        let text = precis_profiles::UsernameCaseMapped::enforce(apart.as_str())
             .map_err(|_position_is_of_no_use| NameError::Character)?
             .into_owned();
         check_shape(&text, USERNAME_CHARS_MAX)?;
         if !text.chars().next().is_some_and(char::is_alphanumeric) {
             return Err(NameError::Start);
+        }
+        // What stands between a name and what it says is no part of a name.
+        if text.contains(':') {
+            return Err(NameError::Character);
         }
         match text.as_str().detect_restriction_level() {
             RestrictionLevel::ASCIIOnly
@@ -96,6 +112,13 @@ impl Username {
     pub fn skeleton(&self) -> &str {
         &self.skeleton
     }
+
+    /// Whether it looks like a name that no new account may have. An account that has one from an earlier
+    /// release keeps it.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        looks_like(&self.skeleton, &OF_THE_REALM)
+    }
 }
 
 /// A nickname that can be shown as it is.
@@ -117,7 +140,8 @@ impl Nickname {
         }
         let visible: String = raw.chars().filter(|c| !has_no_width(*c)).collect();
         check_raw(&visible, NICKNAME_CHARS_MAX)?;
-        let text = precis_profiles::Nickname::enforce(visible.as_str())
+        let apart = sara_am_apart(&visible);
+        let text = precis_profiles::Nickname::enforce(apart.as_str())
             .map_err(|_position_is_of_no_use| NameError::Character)?
             .into_owned();
         check_shape(&text, NICKNAME_CHARS_MAX)?;
@@ -147,6 +171,14 @@ impl Nickname {
         &self.folded
     }
 
+    /// Whether it looks like a name that nobody may choose.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        [&self.folded, &self.shape]
+            .into_iter()
+            .any(|skeleton| looks_like(skeleton, &OF_THE_REALM) || looks_like(skeleton, &ROLES))
+    }
+
     /// The skeleton as drawn: "AIice" with a capital I is "alice".
     #[must_use]
     pub fn shape(&self) -> &str {
@@ -154,9 +186,55 @@ impl Nickname {
     }
 }
 
+/// Whether the letters of a skeleton are those of one of these names, whatever stands between them.
+fn looks_like(skeleton: &str, names: &[&str]) -> bool {
+    // "1", "I" and "l" have one skeleton, and none of them is that of "i".
+    let upright = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .map(|c| if c == 'l' { 'i' } else { c })
+            .collect()
+    };
+    let letters = upright(skeleton);
+    names.iter().any(|name| upright(&folded_skeleton(name)) == letters)
+}
+
 /// Whether a text is one line without controls and without characters that hide or turn others.
 pub(crate) fn is_plain_line(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || hides(c))
+}
+
+/// What is left of a stranger's text when it is shown on one line: at most so many bytes, without controls and
+/// without characters that hide or turn others.
+pub(crate) fn plain_line(text: &str, bytes_max: usize) -> String {
+    let mut line = String::new();
+    for c in text.chars().filter(|c| !c.is_control() && !hides(*c)) {
+        if line.len().saturating_add(c.len_utf8()) > bytes_max {
+            break;
+        }
+        line.push(c);
+    }
+    line.trim().to_owned()
+}
+
+/// Writes the Thai and the Lao vowel "am" as its two parts, as fonts draw it: the ring goes below the tone mark.
+/// Many Thai names have that letter, and PRECIS knows it only in parts.
+fn sara_am_apart(text: &str) -> String {
+    let mut apart = String::with_capacity(text.len());
+    for c in text.chars() {
+        let (ring, rest, tones) = match c {
+            '\u{e33}' => ('\u{e4d}', '\u{e32}', '\u{e48}'..='\u{e4b}'),
+            '\u{eb3}' => ('\u{ecd}', '\u{eb2}', '\u{ec8}'..='\u{ecb}'),
+            other => {
+                apart.push(other);
+                continue;
+            }
+        };
+        let letters = apart.trim_end_matches(|mark| tones.contains(&mark)).len();
+        apart.insert(letters, ring);
+        apart.push(rest);
+    }
+    apart
 }
 
 /// Skeleton, then lower case, then skeleton again, because lowering makes new look-alikes ("0" is drawn "O").
@@ -183,7 +261,8 @@ fn check_shape(text: &str, chars_max: usize) -> Result<(), NameError> {
         return Err(NameError::TooLong { max: chars_max });
     }
     let mut marks = 0_usize;
-    for c in text.chars() {
+    // Taken apart first: the first mark may have become one character with its letter.
+    for c in text.nfd() {
         marks = if is_combining_mark(c) { marks.saturating_add(1) } else { 0 };
         if marks > MARKS_IN_A_ROW_MAX {
             return Err(NameError::Marks);
@@ -210,7 +289,7 @@ fn hides(c: char) -> bool {
     matches!(
         c,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}'
-            | '\u{2065}'..='\u{206f}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+            | '\u{2065}'..='\u{206f}' | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{e0fff}'
             | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
     )
 }

@@ -3,22 +3,101 @@
 //! A ratified ban or mute becomes a sanction with the order's own dates, reason and maker; a ratified lift ends what
 //! is in force. A refused order is judged as if it had never been. Either way the policy names it as settled, and
 //! that ends the order itself (PROTOCOL.md R-50).
+//!
+//! An order that comes in is kept whether it counts or not: an operator wants to see what a moderator has tried.
+//! What cannot be an order of this realm is not kept, and the open ones are bounded.
 
+use lanyard_protocol::ids::Role;
 use lanyard_protocol::policy::SettlementVerdict;
 use rusqlite::Connection;
 
-use crate::acts::{ActError, entry};
+use crate::accounts::keep_an_admin;
+use crate::acts::{ActError, WORDS_BYTES_MAX, entry};
+use crate::member::orders::ReceivedOrder;
+use crate::names::plain_line;
 use crate::sanctions::{Lifting, lift_account};
+use crate::store::audit::Entry;
 use crate::store::orders::{self, OrderKind, OrderRow};
 use crate::store::sanctions::{self, Kind, SanctionRow};
-use crate::store::{audit, rules};
+use crate::store::{StoreError, accounts, audit, meta, rules};
 
 const DAY_MS: u64 = 86_400_000;
+/// Open orders that are kept: six hours of a moderator who does nothing else.
+const OPEN_MAX: u64 = 4_096;
+
+/// What became of an order that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// It waits for the operator.
+    New,
+    /// It was here already, settled or not.
+    Known,
+    /// It is not for this register; this is why.
+    Ignored(&'static str),
+}
+
+/// Keeps an order that the member has heard, with the words taken out that would hide something from the operator.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be written.
+pub fn receive(
+    conn: &Connection,
+    order: &ReceivedOrder,
+    clock_ms: u64,
+) -> Result<Received, StoreError> {
+    let now = meta::realm_now(conn, clock_ms)?;
+    if !matches!(order.role, Role::Moderator | Role::Admin) {
+        return Ok(Received::Ignored("its maker is no moderator"));
+    }
+    let lasts = order.until.checked_sub(order.from);
+    if lasts.is_none_or(|lasts| lasts == 0 || lasts > DAY_MS) {
+        return Ok(Received::Ignored("it does not last between a moment and a day"));
+    }
+    let oldest = now.saturating_sub(retention_ms(conn)?);
+    if order.until < oldest {
+        return Ok(Received::Ignored("no message is left that it could judge"));
+    }
+    let Some(account) = accounts::by_id(conn, order.account)? else {
+        return Ok(Received::Ignored("it hits nobody of this realm"));
+    };
+    let row = OrderRow {
+        id: order.id,
+        kind: order.kind,
+        account: order.account,
+        from: order.from,
+        until: order.until,
+        reason: plain_line(&order.reason, WORDS_BYTES_MAX),
+        by: order.by.clone(),
+        verdict: None,
+    };
+    if !orders::insert(conn, &row, now)? {
+        return Ok(Received::Known);
+    }
+    let detail =
+        format!("{} for {} s: {}", hex::encode(row.id), lasts.unwrap_or(0) / 1_000, row.reason);
+    let what = match row.kind {
+        OrderKind::Ban => "order-ban",
+        OrderKind::Mute => "order-mute",
+        OrderKind::Lift => "order-lift",
+    };
+    let entry = Entry { who: &row.by, what, target: &account.username, detail: &detail };
+    audit::write(conn, entry, now)?;
+    orders::forget(conn, oldest)?;
+    orders::keep_open(conn, OPEN_MAX)?;
+    Ok(Received::New)
+}
+
+/// For so long a message may be held, by the longest of the rules.
+fn retention_ms(conn: &Connection) -> Result<u64, StoreError> {
+    let days = rules::list(conn)?.iter().map(|rule| rule.retention_days).max().unwrap_or(0);
+    Ok(days.saturating_mul(DAY_MS))
+}
 
 /// Decides about an order. Its own verdict again changes nothing.
 ///
 /// # Errors
-/// [`ActError::OrderNotFound`], [`ActError::OrderSettled`] if it was decided the other way.
+/// [`ActError::OrderNotFound`], [`ActError::OrderSettled`] if it was decided the other way, [`ActError::LastAdmin`]
+/// for a ban that would leave nobody who can act.
 pub fn settle(
     conn: &Connection,
     id: &str,
@@ -40,15 +119,21 @@ pub fn settle(
         SettlementVerdict::Refused => "order-refuse",
     };
     orders::settle(conn, order.id, verdict, now)?;
-    let days = rules::list(conn)?.iter().map(|rule| rule.retention_days).max().unwrap_or(0);
-    orders::forget(conn, now.saturating_sub(days.saturating_mul(DAY_MS)))?;
+    orders::forget(conn, now.saturating_sub(retention_ms(conn)?))?;
     let detail = format!("{} by {}", order.kind.as_str(), order.by);
     Ok(audit::write(conn, entry(what, id, &detail), now)?)
 }
 
 fn ratify(conn: &Connection, order: &OrderRow, now: u64) -> Result<(), ActError> {
     let kind = match order.kind {
-        OrderKind::Ban => Kind::Ban,
+        OrderKind::Ban => {
+            if let Some(account) = accounts::by_id(conn, order.account)?
+                && (order.from..order.until).contains(&now)
+            {
+                keep_an_admin(conn, &account, now)?;
+            }
+            Kind::Ban
+        }
         OrderKind::Mute => Kind::Mute,
         OrderKind::Lift => {
             lift_account(conn, order.account, Lifting::Ban, now)?;
@@ -71,117 +156,4 @@ fn ratify(conn: &Connection, order: &OrderRow, now: u64) -> Result<(), ActError>
 }
 
 #[cfg(test)]
-mod tests {
-    use ed25519_dalek::SigningKey;
-    use lanyard_protocol::ids::{AccountId, Role};
-    use lanyard_protocol::policy::{Policy, Settlement};
-
-    use super::*;
-    use crate::acts::perform;
-    use crate::names::Username;
-    use crate::store::Store;
-    use crate::{accounts, policy, sanctions as sanctioning};
-
-    const NOW: u64 = 1_800_000_000_000;
-    const HOUR: u64 = 3_600_000;
-
-    struct Realm {
-        _dir: tempfile::TempDir,
-        store: Store,
-        bob: AccountId,
-    }
-
-    impl Realm {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let mut store = Store::open_or_create(dir.path()).unwrap();
-            let name = Username::parse("bob").unwrap();
-            let bob = perform(&mut store, NOW - HOUR, |tx, now| {
-                accounts::create(tx, &name, None, Role::Member, "phc", now)
-            });
-            Self { _dir: dir, store, bob: bob.unwrap() }
-        }
-
-        fn order(&mut self, number: u8, kind: OrderKind) -> String {
-            let (id, account) = ([number; 16], self.bob);
-            let row = OrderRow {
-                id,
-                kind,
-                account,
-                from: NOW,
-                until: NOW + HOUR,
-                reason: "loud".to_owned(),
-                by: "mod".to_owned(),
-                verdict: None,
-            };
-            self.store.write(|tx| orders::insert(tx, &row, NOW)).unwrap();
-            hex::encode(id)
-        }
-
-        fn settle(&mut self, id: &str, verdict: SettlementVerdict) -> Result<(), ActError> {
-            perform(&mut self.store, NOW + 1_000, |tx, now| settle(tx, id, verdict, now))
-        }
-
-        fn policy(&mut self) -> Policy {
-            let key = SigningKey::from_bytes(&[3; 32]);
-            let (signed, _) = self.store.write(|tx| policy::publish(tx, &key, NOW)).unwrap();
-            signed.policy().clone()
-        }
-    }
-
-    #[test]
-    fn r50_a_ratified_order_becomes_a_sanction_and_is_settled() {
-        let mut realm = Realm::new();
-        let id = realm.order(7, OrderKind::Mute);
-        assert!(realm.policy().settled.is_empty());
-        realm.settle(&id, SettlementVerdict::Ratified).unwrap();
-        realm.settle(&id, SettlementVerdict::Ratified).unwrap();
-        let policy = realm.policy();
-        let verdict = SettlementVerdict::Ratified;
-        assert_eq!(policy.settled, [Settlement { order: [7; 16], verdict }]);
-        assert_eq!(policy.sanctions.len(), 1, "once");
-        let mute = policy.mute_at(realm.bob, NOW).unwrap();
-        assert_eq!((mute.until, mute.by.as_str()), (Some(NOW + HOUR), "mod"));
-        let error = realm.settle(&id, SettlementVerdict::Refused).unwrap_err();
-        assert_eq!(error.code(), Some("exists"));
-    }
-
-    #[test]
-    fn r50_a_refused_order_leaves_nothing_but_its_settlement() {
-        let mut realm = Realm::new();
-        let id = realm.order(7, OrderKind::Ban);
-        realm.settle(&id, SettlementVerdict::Refused).unwrap();
-        let policy = realm.policy();
-        assert_eq!((policy.sanctions.len(), policy.settled.len()), (0, 1));
-    }
-
-    #[test]
-    fn a_ratified_lift_ends_what_is_in_force() {
-        let mut realm = Realm::new();
-        let ban = |tx: &Connection, now| sanctioning::ban(tx, "bob", 0, "", now);
-        perform(&mut realm.store, NOW, ban).unwrap();
-        let id = realm.order(7, OrderKind::Lift);
-        realm.settle(&id, SettlementVerdict::Ratified).unwrap();
-        let (bob, policy) = (realm.bob, realm.policy());
-        assert!(policy.ban_at(bob, NOW).is_some() && policy.ban_at(bob, NOW + 1_000).is_none());
-    }
-
-    #[test]
-    fn an_order_that_is_not_there_is_refused() {
-        let mut realm = Realm::new();
-        for id in ["", "07", &"0".repeat(32)] {
-            let error = realm.settle(id, SettlementVerdict::Refused).unwrap_err();
-            assert_eq!(error.code(), Some("not-found"), "{id:?}");
-        }
-    }
-
-    #[test]
-    fn orders_are_forgotten_after_the_retention_time() {
-        let mut realm = Realm::new();
-        let (old, new) = (realm.order(7, OrderKind::Ban), realm.order(8, OrderKind::Ban));
-        realm.settle(&old, SettlementVerdict::Refused).unwrap();
-        let late = |tx: &Connection, now| settle(tx, &new, SettlementVerdict::Refused, now);
-        perform(&mut realm.store, NOW + 91 * DAY_MS, late).unwrap();
-        assert!(realm.policy().settled.is_empty());
-    }
-}
+mod tests;

@@ -110,7 +110,8 @@ pub enum Check {
 #[derive(Debug)]
 pub struct Hasher {
     params: Params,
-    nobody: PasswordHash,
+    /// A PHC string that no password matches.
+    nobody: String,
     calls: AtomicU64,
 }
 
@@ -134,6 +135,7 @@ impl Hasher {
             hash: Some(Output::new(&output).map_err(phc)?),
         };
         output.zeroize();
+        let nobody = nobody.to_string();
         Ok(Self { params, nobody, calls: AtomicU64::new(0) })
     }
 
@@ -161,14 +163,14 @@ impl Hasher {
     /// # Errors
     /// [`PasswordError::Hash`] if the stored string is damaged or there is no memory.
     pub fn check(&self, password: &Password, stored: Option<&str>) -> Result<Check, PasswordError> {
-        let parsed = stored.map(PasswordHash::new).transpose().map_err(|_damaged| {
+        // Nobody's is read anew each time as well, because reading takes time.
+        let phc = PasswordHash::new(stored.unwrap_or(&self.nobody)).map_err(|_damaged| {
             PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid)
         })?;
-        let phc = parsed.as_ref().unwrap_or(&self.nobody);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        match self.argon2().verify_password(password.0.as_bytes(), phc) {
-            Ok(()) if parsed.is_none() => Ok(Check::Wrong),
-            Ok(()) if self.is_cheaper(phc) => {
+        match self.argon2().verify_password(password.0.as_bytes(), &phc) {
+            Ok(()) if stored.is_none() => Ok(Check::Wrong),
+            Ok(()) if self.is_cheaper(&phc) => {
                 Ok(Check::Right { rehash: Some(self.hash(password)?) })
             }
             Ok(()) => Ok(Check::Right { rehash: None }),
@@ -228,9 +230,11 @@ mod tests {
         assert_eq!(hasher.check(&password("x"), None), Ok(Check::Wrong));
         assert_eq!(hasher.calls() - before - known, known);
         let stored = PasswordHash::new(&phc).unwrap();
-        assert_eq!(stored.params, hasher.nobody.params);
-        assert_eq!(stored.version, hasher.nobody.version);
-        assert_eq!(stored.algorithm, hasher.nobody.algorithm);
+        let nobody = PasswordHash::new(&hasher.nobody).unwrap();
+        assert_eq!(stored.params, nobody.params);
+        assert_eq!(stored.version, nobody.version);
+        assert_eq!(stored.algorithm, nobody.algorithm);
+        assert_eq!(phc.len(), hasher.nobody.len());
     }
 
     #[test]

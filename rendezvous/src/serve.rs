@@ -16,6 +16,7 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::ADDRESSES_PER_PEER_MAX;
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::policy::SignedPolicy;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
@@ -24,6 +25,7 @@ use crate::desk::{Desk, DeskError};
 use crate::issuer;
 
 use crate::login::{self, LoginError, Office};
+use crate::member::orders::{self, ReceivedOrder};
 use crate::member::{Member, MemberConfig};
 use crate::password::pool::{self, Pool};
 use crate::password::{Hasher, PasswordError};
@@ -47,6 +49,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// The longest that the member may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The longest that tidying the database may take; the two are well under the two seconds that we are given.
+const TIDY: Duration = Duration::from_millis(600);
 
 /// What the operator asks for.
 #[derive(Debug, Clone)]
@@ -142,6 +147,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let _lock = prepare_data_dir(&options.data_dir)?;
+    raise_file_limit();
     let config = Config::load(&options.data_dir)?;
     let realm_seed = keyfile::load_or_create(&options.data_dir.join(REALM_KEY))?;
     let member_seed = keyfile::load_or_create(&options.data_dir.join(MEMBER_KEY))?;
@@ -152,7 +158,7 @@ pub async fn serve(
     let (signed, _is_new) = store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
     let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?)?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
-    let workers = Pool::start(hasher, pool::default_workers()).map_err(ServeError::Threads)?;
+    let workers = Pool::start(hasher, pool::workers(config.argon2)).map_err(ServeError::Threads)?;
     let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
     let office = Office::new(store.clone(), workers, Arc::clone(&realm_key), Arc::clone(&member));
     let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
@@ -168,15 +174,30 @@ pub async fn serve(
     }
     // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
     tokio::time::timeout(GOODBYE, member.quit()).await.ok();
-    keeper.roll_call(Vec::new()).await;
-    if let Err(error) = keeper.store.run(|store| store.gather()).await {
-        let error = login::error_chain(&error);
-        tracing::warn!(%error, "The database has not been tidied");
+    // So is tidying up: on a slow disk the next start does it, and the database is whole either way.
+    if tokio::time::timeout(TIDY, tidy_up(&keeper)).await.is_err() {
+        tracing::warn!("The database has not been tidied in time");
     }
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
     drop(store_thread);
     Ok(())
+}
+
+async fn tidy_up(keeper: &Keeper) {
+    keeper.roll_call(Vec::new()).await;
+    if let Err(error) = keeper.store.run(|store| store.gather()).await {
+        let error = login::error_chain(&error);
+        tracing::warn!(%error, "The database has not been tidied");
+    }
+}
+
+/// Desk and member hold thousands of sockets between them; on many systems the soft limit is 1,024 files.
+fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "The limit of open files could not be raised");
+    }
 }
 
 /// Whether `serve` runs on this data directory now.
@@ -331,6 +352,7 @@ impl Keeper {
         let mut renew = tokio::time::interval(RENEW_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
+        let mut orders = self.member.orders();
         // The first tick is at once, and the member has just got a ticket.
         renew.tick().await;
         loop {
@@ -350,6 +372,7 @@ impl Keeper {
                     }
                 }
                 _tick = renew.tick() => self.renew().await,
+                Some(order) = orders.recv() => self.received(order).await,
             }
         }
     }
@@ -384,6 +407,13 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    async fn received(&self, order: ReceivedOrder) {
+        if let Err(error) = orders::received(&self.store, order, clock::unix_ms()).await {
+            let error = login::error_chain(&error);
+            tracing::error!(%error, "A moderator's order could not be kept");
+        }
     }
 
     async fn roll_call(&self, online: Vec<PeerKey>) {

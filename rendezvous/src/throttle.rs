@@ -144,8 +144,9 @@ fn account_key(name: &str) -> String {
     name.get(..end).unwrap_or_default().to_owned()
 }
 
-/// One customer of an IPv6 provider has a whole /64.
-fn prefix(address: IpAddr) -> IpAddr {
+/// What counts as one address: one customer of an IPv6 provider has a whole /64.
+#[must_use]
+pub fn prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),

@@ -130,6 +130,7 @@ mod tests {
             role,
             since: 0,
             devices: (0..devices).map(|d| (PeerKey([d; 32]), u64::from(d))).collect(),
+            away: false,
         }
     }
 

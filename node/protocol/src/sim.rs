@@ -48,6 +48,8 @@ pub struct Setup {
     pub skew_ms: u64,
     /// The policy at the start.
     pub policy: SignedPolicy,
+    /// How long tickets are good, in seconds.
+    pub ticket_life_s: u64,
 }
 
 /// What will happen.
@@ -100,7 +102,7 @@ impl Sim {
             let skew = sim.below(2 * sim.setup.skew_ms + 1).cast_signed()
                 - sim.setup.skew_ms.cast_signed();
             let seed = sim.rng.next_u64();
-            let peer = Peer::new(number, skew, seed, &sim.setup.policy);
+            let peer = Peer::new(number, skew, seed, &sim.setup);
             sim.index_of.insert(peer.key(), number);
             sim.peers.push(peer);
         }
@@ -291,6 +293,21 @@ impl Sim {
             self.unlink(number.min(other), number.max(other), false);
         }
         self.start(number);
+    }
+
+    /// The login node is there again and renews somebody's ticket.
+    pub fn renew(&mut self, number: usize) {
+        let now_s = self.now_of(number).wall_ms / 1_000;
+        let life_s = self.setup.ticket_life_s;
+        let ticket = self.peers.get_mut(number).map(|peer| peer.renewed(now_s, life_s));
+        if let Some(ticket) = ticket {
+            self.feed(number, Input::Renewed(ticket));
+        }
+    }
+
+    /// The links that the network would have come up again, as dials would bring them.
+    pub fn redial(&mut self) {
+        self.partition(|_number| 0);
     }
 
     /// Changes what the network does.

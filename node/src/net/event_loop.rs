@@ -24,12 +24,13 @@ use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::Now;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
-use libp2p::{Swarm, gossipsub};
+use libp2p::{PeerId, Swarm, gossipsub};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::behaviour::Behaviour;
 use super::gate::Report;
 use super::status::{self, Surroundings};
+use super::translate::Topics;
 use crate::clock::Clock;
 use crate::desk::Granted;
 use crate::event::{ChatMessage, NodeEvent, Refusal, Status};
@@ -54,7 +55,7 @@ const ADMITTED_MAX: usize = 1_024;
 /// The loop and all that it owns.
 pub(crate) struct EventLoop {
     pub(crate) clock: Clock,
-    pub(crate) realm: PeerKey,
+    pub(crate) topics: Topics,
     pub(crate) engine: Engine,
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) writer: Writer,
@@ -94,8 +95,11 @@ pub(crate) struct State {
     reload: bool,
     next_reload: Duration,
     refused_dials: Vec<PeerKey>,
-    gossip: Option<gossipsub::MessageId>,
+    /// The gossip message that is being judged, and the neighbour it came from.
+    gossip: Option<(gossipsub::MessageId, PeerId)>,
     changed: bool,
+    /// The state is as it was, but for the number of messages.
+    counted: bool,
     untold: Vec<NodeEvent>,
     quit: Option<oneshot::Sender<()>>,
     ended: Option<Option<Refusal>>,
@@ -199,7 +203,7 @@ impl EventLoop {
         match stored {
             Stored::Message(message) => {
                 self.around.messages = self.around.messages.saturating_add(1);
-                self.state.changed = true;
+                self.state.counted = true;
                 self.tell(NodeEvent::Message(message));
             }
             Stored::Resettled(change) => {
@@ -259,9 +263,13 @@ impl EventLoop {
 
     /// The state before the events: whoever hears of something finds it in the state.
     fn publish_news(&mut self) {
+        let counted = std::mem::take(&mut self.state.counted);
         if std::mem::take(&mut self.state.changed) {
             let status = status::build(&self.engine, &self.around, self.clock.now());
             self.status.send_replace(Arc::new(status));
+        } else if counted {
+            let messages = self.around.messages;
+            self.status.send_modify(|status| Arc::make_mut(status).messages = messages);
         }
         let now = self.clock.now().mono;
         if self.state.reload && now >= self.state.next_reload {

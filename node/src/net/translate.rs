@@ -7,15 +7,17 @@ use libp2p::gossipsub::{IdentTopic, MessageAcceptance, TopicHash};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, identity};
 
+/// What stands before an Ed25519 key in a PeerId: an identity multihash of a protobuf with the key's type and length.
+const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+
 /// The key inside a PeerId; `None` for keys that are not Ed25519.
 pub(crate) fn peer_key(peer: &PeerId) -> Option<PeerKey> {
-    peer.to_string().parse().ok()
+    PeerKey::from_slice(peer.to_bytes().strip_prefix(&PEER_ID_PREFIX)?)
 }
 
 /// The PeerId of a key.
 pub(crate) fn peer_id(key: &PeerKey) -> Option<PeerId> {
-    let public = identity::ed25519::PublicKey::try_from_bytes(&key.0).ok()?;
-    Some(identity::PublicKey::from(public).to_peer_id())
+    PeerId::from_bytes(&[&PEER_ID_PREFIX[..], &key.0[..]].concat()).ok()
 }
 
 /// The libp2p identity of a device key.
@@ -31,9 +33,23 @@ pub(crate) fn topic(topic: Topic, realm: &PeerKey) -> IdentTopic {
     IdentTopic::new(topic.path(realm))
 }
 
-/// The topic of a hash, which for our topics is the name itself.
-pub(crate) fn topic_of(hash: &TopicHash, realm: &PeerKey) -> Option<Topic> {
-    Topic::ALL.into_iter().find(|topic| topic.path(realm) == hash.as_str())
+/// The names of a realm's topics, made once: every message is looked up by them.
+#[derive(Debug)]
+pub(crate) struct Topics([(Topic, TopicHash); 3]);
+
+impl Topics {
+    pub(crate) fn of(realm: &PeerKey) -> Self {
+        Self(Topic::ALL.map(|of| (of, topic(of, realm).hash())))
+    }
+
+    /// The topic of a hash, which for our topics is the name itself.
+    pub(crate) fn find(&self, hash: &TopicHash) -> Option<Topic> {
+        self.0.iter().find(|(_topic, known)| known == hash).map(|(topic, _hash)| *topic)
+    }
+
+    pub(crate) fn hash(&self, topic: Topic) -> Option<TopicHash> {
+        self.0.iter().find(|(known, _hash)| *known == topic).map(|(_topic, hash)| hash.clone())
+    }
 }
 
 pub(crate) fn acceptance(acceptance: Acceptance) -> MessageAcceptance {

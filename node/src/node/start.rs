@@ -26,7 +26,8 @@ use crate::net::event_loop::{EventLoop, Loads, State};
 use crate::net::gate::GateConfig;
 use crate::net::ports::{self, PortError};
 use crate::net::status::{self, Surroundings};
-use crate::net::{translate, transport};
+use crate::net::translate::{self, Topics};
+use crate::net::transport;
 use crate::profile::Profile;
 use crate::store::{Loader, Opened, Reader, StoreError, Writer};
 
@@ -109,7 +110,7 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
     let (status, status_seen) = watch::channel(Arc::new(status::build(&engine, &around, now)));
     let event_loop = EventLoop {
         clock,
-        realm,
+        topics: Topics::of(&realm),
         engine,
         swarm,
         writer: Writer::start(opened, told).map_err(system)?,

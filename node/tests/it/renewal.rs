@@ -1,5 +1,7 @@
 //! Passes are renewed in time and without a password; a login node that is away is waited for.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lanyard_node::desk::DeskError;
@@ -125,6 +127,33 @@ async fn a_login_node_that_is_away_until_the_pass_is_over_renews_it_when_it_is_b
     new_pass(&mut alice).await;
     alice.hears("alice can still read").await;
     they_chat(&mut alice, &mut bob, "again").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_return_of_the_login_nodes_own_peer_is_the_moment_to_ask_again() {
+    let _lock = in_company();
+    let (tell, mut asked) = tokio::sync::mpsc::channel(64);
+    let is_back = Arc::new(AtomicBool::new(false));
+    let desk = OpenDesk::open(LOOPBACK, {
+        let is_back = Arc::clone(&is_back);
+        move |_peer, _request| {
+            tell.try_send(()).ok();
+            if is_back.load(Ordering::SeqCst) { a_week_for("alice") } else { Vec::new() }
+        }
+    });
+    let desk = desk.await;
+    let address = closed_address();
+    // Without the return, the next try would be minutes away.
+    let mut setup = with_pass("alice", 15_000, 20_000).knowing(peer("member"), address);
+    setup.desk = Some(desk_at(desk.address, "alice"));
+    let mut alice = setup.start().await;
+    within(SOON, "the first try", asked.recv()).await.unwrap();
+    is_back.store(true, Ordering::SeqCst);
+    assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Pass { .. })).await);
+    let mut member = Setup::of("member").authority();
+    member.listen = address;
+    let _member = member.start().await;
+    new_pass(&mut alice).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -106,6 +106,54 @@ fn a_restore_brings_the_rows_back_and_names_what_the_backup_lacks() {
 }
 
 #[test]
+fn orders_go_over_and_what_was_refused_stays_refused() {
+    use crate::member::orders::ReceivedOrder;
+    use crate::store::orders::OrderKind;
+
+    let realm = Realm::new();
+    let now = clock::unix_ms();
+    let bob = crate::accounts::find(realm.store().reader(), "bob").unwrap().id;
+    let receive = |byte: u8| {
+        let order = ReceivedOrder {
+            id: [byte; 16],
+            kind: OrderKind::Ban,
+            account: bob,
+            from: now - u64::from(byte),
+            until: now + 3_600_000,
+            reason: String::new(),
+            by: "mona".to_owned(),
+            role: Role::Moderator,
+        };
+        realm.store().write(|tx| crate::orders::receive(tx, &order, now)).unwrap();
+    };
+    let settle = |byte: u8, verdict| {
+        let id = hex::encode([byte; 16]);
+        perform(&mut realm.store(), now, |tx, now| crate::orders::settle(tx, &id, verdict, now))
+            .unwrap();
+    };
+    receive(1);
+    receive(2);
+    settle(2, SettlementVerdict::Ratified);
+    realm.sign(now);
+    let file = realm.backup();
+    settle(1, SettlementVerdict::Refused);
+    receive(3);
+    settle(3, SettlementVerdict::Ratified);
+    receive(4);
+    settle(4, SettlementVerdict::Refused);
+    realm.sign(now);
+    let restored = restore(realm.dir.path(), &file).unwrap();
+    assert_eq!(restored.missing.unwrap().len(), 1, "the sanction of order 3");
+    let verdicts: Vec<_> = orders::list(realm.store().reader())
+        .unwrap()
+        .iter()
+        .map(|order| (order.id[0], order.verdict))
+        .collect();
+    let (ratified, refused) = (Some(SettlementVerdict::Ratified), Some(SettlementVerdict::Refused));
+    assert_eq!(verdicts, [(4, refused), (3, None), (2, ratified), (1, refused)]);
+}
+
+#[test]
 fn a_restore_into_an_empty_or_damaged_place_signs_a_new_number() {
     let realm = Realm::new();
     let number = realm.sign(clock::unix_ms());

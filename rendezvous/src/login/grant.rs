@@ -12,7 +12,7 @@ use super::devices::log_out_others;
 use super::{LoginError, random_id};
 use crate::issuer::{self, Bearer};
 use crate::member::Member;
-use crate::names::Nickname;
+use crate::names::{NameError, Nickname};
 use crate::policy;
 use crate::store::accounts::{self, Account, State};
 use crate::store::audit::{self, Entry};
@@ -199,7 +199,10 @@ fn admit(
     let number = policy.policy().number;
     let key = signer.realm_key.as_ref();
     let ticket = issuer::issue(key, bearer, issued_at_s, lifetime_s, number, random_id()?);
-    meta::raise_time_mark(tx, now.max(issued_at_s.saturating_mul(1_000)))?;
+    // Right after a cut, the time of issue is up to a second ahead; the realm's clock is not put forward for that,
+    // or whoever sets the own clock by this reply would stay ahead of everybody else.
+    accounts::raise_newest_issue(tx, account.id, issued_at_s.saturating_mul(1_000))?;
+    meta::raise_time_mark(tx, now)?;
     Ok(Grant {
         ticket: ticket.as_bytes().to_vec(),
         policy: policy.as_bytes().to_vec(),
@@ -230,6 +233,10 @@ fn wish(
     };
     if nickname.as_str() == account.nickname {
         return keep(None);
+    }
+    // Whom the operator has named so may be called so.
+    if nickname.is_reserved() && nickname.folded() != account.skeleton {
+        return keep(Some(NameError::Reserved.to_string()));
     }
     if accounts::nickname_is_taken(tx, &nickname, account.id)? {
         return keep(Some("the nickname looks like the name of somebody else".to_owned()));

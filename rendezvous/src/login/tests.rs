@@ -216,6 +216,30 @@ async fn a_ticket_after_a_cut_is_not_cut() {
 }
 
 #[tokio::test]
+async fn cuts_and_tickets_of_one_second_follow_each_other_and_leave_the_clock_alone() {
+    let desk = Desk::open();
+    let mut tickets = Vec::new();
+    for role in [Role::Moderator, Role::Member, Role::Moderator] {
+        let reply = desk.try_in("alice", "alice-password", LAPTOP, NOW).await;
+        let Reply::Granted(grant) = &reply else { panic!("{reply:?}") };
+        assert_eq!(grant.realm_time, NOW, "who signs in now must not be ahead of the others");
+        tickets.push(desk.ticket(reply));
+        desk.act(move |tx| acts::set_role(tx, "alice", role, NOW)).await;
+    }
+    let reply = desk.try_in("alice", "alice-password", LAPTOP, NOW).await;
+    let Reply::Granted(grant) = &reply else { panic!("{reply:?}") };
+    let policy = SignedPolicy::verify(&grant.policy, &desk.realm).unwrap();
+    let cut = |ticket: &Ticket| {
+        let claims = ticket.claims();
+        policy.policy().cut_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
+    };
+    assert!(tickets.iter().all(cut), "each ticket is under the cut that came after it");
+    let last = desk.ticket(reply.clone());
+    assert!(!cut(&last));
+    assert!(last.claims().issued_at_ms() <= NOW + 4_000);
+}
+
+#[tokio::test]
 async fn a_nickname_is_a_wish() {
     let desk = Desk::open();
     let first = desk.wish("alice", "alice-password", LAPTOP, Some("Al  the Great"), NOW).await;

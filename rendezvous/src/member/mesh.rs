@@ -12,7 +12,9 @@ use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
+use tokio::sync::mpsc;
 
+use super::orders::{self, ReceivedOrder};
 use super::{Member, MemberConfig};
 
 /// The member's own store: it holds policy and peers, and never a message.
@@ -76,6 +78,11 @@ impl Member for MeshMember {
         self.wish(async move {
             node.publish_policy(policy, head).await.ok();
         });
+    }
+
+    fn orders(&self) -> mpsc::Receiver<ReceivedOrder> {
+        // The node tells of no orders yet, so its end of the channel is closed at once.
+        orders::channel().1
     }
 
     fn renew(&self, ticket: Ticket) {

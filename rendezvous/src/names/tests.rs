@@ -24,6 +24,9 @@ fn honest_usernames_of_many_scripts_are_taken() {
         ("সুমন", "সুমন"),
         ("தமிழ்", "தமிழ்"),
         ("สมชาย", "สมชาย"),
+        ("น\u{e49}\u{e33}ฝน", "น\u{e4d}\u{e49}\u{e32}ฝน"),
+        ("ค\u{e33}", "ค\u{e4d}\u{e32}"),
+        ("ນ\u{ec9}\u{eb3}", "ນ\u{ecd}\u{ec9}\u{eb2}"),
         ("王伟", "王伟"),
         ("山田太郎", "山田太郎"),
         ("さくら", "さくら"),
@@ -105,6 +108,7 @@ fn honest_nicknames_are_taken_and_cleaned() {
         ("می\u{200c}خواهم", "میخواهم"),
         ("สมชาย ใจดี", "สมชาย ใจดี"),
         ("नमस्ते", "नमस्ते"),
+        ("น\u{e49}\u{e33} ใส", "น\u{e4d}\u{e49}\u{e32} ใส"),
     ];
     for (raw, spelled) in honest {
         match Nickname::parse(raw) {

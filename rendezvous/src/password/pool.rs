@@ -3,9 +3,11 @@
 //! A check takes 64 MiB and a fifth of a second, so how many may run is the server's memory limit and
 //! how many may wait is its honesty: beyond two queues of eight, the answer is [`Busy`] with a time.
 //! Devices that the account already uses go first, so a flood of strangers keeps nobody out who was in before.
-//! A job whose asker has gone away is dropped unchecked.
+//! Among strangers, an address that has more jobs waiting than others makes room for those others, and no address is
+//! served twice running while another waits, so a flood from one keeps nobody out who comes from another. A job whose asker has gone away is dropped unchecked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -15,11 +17,14 @@ use tokio::sync::oneshot;
 
 use super::{Check, Hasher, Password, PasswordError};
 use crate::clock;
+use crate::config::Argon2Config;
 
 /// Jobs that may wait, per queue: at a fifth of a second each, the last waits two seconds on one core.
 pub const QUEUE_MAX: usize = 8;
-/// More workers than this would take more than 256 MiB.
+/// More workers than this sign nobody in sooner: the database has one writer.
 const WORKERS_MAX: usize = 4;
+/// What all workers may use together, in KiB: the whole login node is to stay under 300 MB.
+const WORKERS_KIB_MAX: usize = 192 * 1_024;
 
 /// Both queues are short; ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,10 +43,20 @@ pub enum Priority {
     Stranger,
 }
 
-/// What comes back.
+/// What comes back; no answer at all if the job had to make room, which is as good as [`Busy`].
 pub type Outcome = Result<Check, PasswordError>;
 
+/// Where somebody asks from, and whether the account knows the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// Whose turn it is.
+    pub priority: Priority,
+    /// The address, or the network that counts as one.
+    pub from: IpAddr,
+}
+
 struct Job {
+    from: IpAddr,
     password: Password,
     stored: Option<String>,
     /// The password that takes its place if it is right.
@@ -53,6 +68,8 @@ struct Job {
 struct Queues {
     known: VecDeque<Job>,
     strangers: VecDeque<Job>,
+    /// Which address was served last among the strangers.
+    last_served: Option<IpAddr>,
     running: usize,
     last_check: Duration,
     closed: bool,
@@ -84,11 +101,17 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// As many workers as cores less one, at most four, at least one.
+/// As many workers as cores less one, at most four, and as many as there is memory for; at least one.
 #[must_use]
-pub fn default_workers() -> NonZeroUsize {
+pub fn workers(argon2: Argon2Config) -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new(cores.saturating_sub(1).min(WORKERS_MAX)).unwrap_or(NonZeroUsize::MIN)
+    workers_on(cores, argon2)
+}
+
+fn workers_on(cores: usize, argon2: Argon2Config) -> NonZeroUsize {
+    let each = usize::try_from(argon2.memory_kib).unwrap_or(usize::MAX).max(1);
+    let count = cores.saturating_sub(1).min(WORKERS_MAX).min(WORKERS_KIB_MAX / each);
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
 impl Pool {
@@ -117,9 +140,9 @@ impl Pool {
         &self,
         password: Password,
         stored: Option<String>,
-        priority: Priority,
+        asker: Asker,
     ) -> Result<oneshot::Receiver<Outcome>, Busy> {
-        self.queue(password, stored, None, priority)
+        self.queue(password, stored, None, asker)
     }
 
     /// Queues a check; if the password is right, what to store instead is the hash of `replacement`.
@@ -131,9 +154,9 @@ impl Pool {
         password: Password,
         stored: Option<String>,
         replacement: Password,
-        priority: Priority,
+        asker: Asker,
     ) -> Result<oneshot::Receiver<Outcome>, Busy> {
-        self.queue(password, stored, Some(replacement), priority)
+        self.queue(password, stored, Some(replacement), asker)
     }
 
     fn queue(
@@ -141,20 +164,20 @@ impl Pool {
         password: Password,
         stored: Option<String>,
         replacement: Option<Password>,
-        priority: Priority,
+        asker: Asker,
     ) -> Result<oneshot::Receiver<Outcome>, Busy> {
         let mut queues = self.shared.lock();
-        let queue = match priority {
+        let queue = match asker.priority {
             Priority::Known => &mut queues.known,
             Priority::Stranger => &mut queues.strangers,
         };
         // Whoever gave up waiting does not take a place.
         queue.retain(|job| !job.reply.is_closed());
-        if queue.len() >= QUEUE_MAX {
+        if queue.len() >= QUEUE_MAX && !make_room(queue, asker.from) {
             return Err(self.busy(&queues));
         }
         let (reply, answer) = oneshot::channel();
-        queue.push_back(Job { password, stored, replacement, reply });
+        queue.push_back(Job { from: asker.from, password, stored, replacement, reply });
         drop(queues);
         self.shared.wake.notify_one();
         Ok(answer)
@@ -164,6 +187,12 @@ impl Pool {
     #[must_use]
     pub fn hasher(&self) -> &Hasher {
         &self.shared.hasher
+    }
+
+    /// What to say to who was queued and had to make room.
+    #[must_use]
+    pub fn busy_now(&self) -> Busy {
+        self.busy(&self.shared.lock())
     }
 
     fn busy(&self, queues: &Queues) -> Busy {
@@ -179,6 +208,25 @@ impl Drop for Pool {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
     }
+}
+
+/// Drops the newest job of the address that has most of them, if that is fairer than to send away somebody from
+/// `from`; without that, one address could keep a short queue full for ever.
+fn make_room(queue: &mut VecDeque<Job>, from: IpAddr) -> bool {
+    let mut waiting: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    for job in queue.iter() {
+        let count = waiting.entry(job.from).or_default();
+        *count = count.saturating_add(1);
+    }
+    let own = waiting.get(&from).copied().unwrap_or(0);
+    let Some((greedy, most)) = waiting.into_iter().max_by_key(|(_address, count)| *count) else {
+        return false;
+    };
+    if most <= own.saturating_add(1) {
+        return false;
+    }
+    let newest = queue.iter().rposition(|job| job.from == greedy);
+    newest.and_then(|newest| queue.remove(newest)).is_some()
 }
 
 fn work(shared: &Shared) {
@@ -203,13 +251,23 @@ fn decide(hasher: &Hasher, job: &Job) -> Outcome {
     }
 }
 
+/// The oldest job of an address that was not served last; if there is none, the oldest.
+fn next_stranger(queues: &mut Queues) -> Option<Job> {
+    let another = queues.strangers.iter().position(|job| Some(job.from) != queues.last_served);
+    let job = queues.strangers.remove(another.unwrap_or(0))?;
+    if !job.reply.is_closed() {
+        queues.last_served = Some(job.from);
+    }
+    Some(job)
+}
+
 fn next_job(shared: &Shared) -> Option<Job> {
     let mut queues = shared.lock();
     loop {
         if queues.closed {
             return None;
         }
-        let next = queues.known.pop_front().or_else(|| queues.strangers.pop_front());
+        let next = queues.known.pop_front().or_else(|| next_stranger(&mut queues));
         match next {
             Some(job) if job.reply.is_closed() => {}
             Some(job) => {
@@ -224,7 +282,10 @@ fn next_job(shared: &Shared) -> Option<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Argon2Config;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const STRANGER: Asker = Asker { priority: Priority::Stranger, from: HOME };
+    const KNOWN: Asker = Asker { priority: Priority::Known, from: HOME };
 
     fn hasher() -> Arc<Hasher> {
         Arc::new(Hasher::new(Argon2Config { memory_kib: 8, passes: 1 }).unwrap())
@@ -245,9 +306,9 @@ mod tests {
         let hasher = hasher();
         let phc = hasher.hash(&password("secret")).unwrap();
         let pool = Pool::start(hasher, NonZeroUsize::MIN).unwrap();
-        let right = pool.check(password("secret"), Some(phc.clone()), Priority::Stranger).unwrap();
-        let wrong = pool.check(password("wrong"), Some(phc), Priority::Known).unwrap();
-        let nobody = pool.check(password("secret"), None, Priority::Known).unwrap();
+        let right = pool.check(password("secret"), Some(phc.clone()), STRANGER).unwrap();
+        let wrong = pool.check(password("wrong"), Some(phc), KNOWN).unwrap();
+        let nobody = pool.check(password("secret"), None, KNOWN).unwrap();
         assert_eq!(right.blocking_recv().unwrap(), Ok(Check::Right { rehash: None }));
         assert_eq!(wrong.blocking_recv().unwrap(), Ok(Check::Wrong));
         assert_eq!(nobody.blocking_recv().unwrap(), Ok(Check::Wrong));
@@ -259,22 +320,22 @@ mod tests {
         let pool = stalled();
         let mut waiting = Vec::new();
         for _ in 0..QUEUE_MAX {
-            waiting.push(pool.check(password("x"), None, Priority::Stranger).unwrap());
+            waiting.push(pool.check(password("x"), None, STRANGER).unwrap());
         }
-        let busy = pool.check(password("x"), None, Priority::Stranger).unwrap_err();
+        let busy = pool.check(password("x"), None, STRANGER).unwrap_err();
         assert!(busy.retry_after_s >= 1);
-        waiting.push(pool.check(password("x"), None, Priority::Known).unwrap());
+        waiting.push(pool.check(password("x"), None, KNOWN).unwrap());
         waiting.remove(0);
-        assert!(pool.check(password("x"), None, Priority::Stranger).is_ok(), "a place is free");
+        assert!(pool.check(password("x"), None, STRANGER).is_ok(), "a place is free");
     }
 
     #[test]
     fn known_devices_go_first_and_the_gone_are_skipped() {
         let pool = stalled();
-        let gone = pool.check(password("gone"), None, Priority::Known).unwrap();
+        let gone = pool.check(password("gone"), None, KNOWN).unwrap();
         drop(gone);
-        let _stranger = pool.check(password("stranger"), None, Priority::Stranger).unwrap();
-        let _known = pool.check(password("known"), None, Priority::Known).unwrap();
+        let _stranger = pool.check(password("stranger"), None, STRANGER).unwrap();
+        let _known = pool.check(password("known"), None, KNOWN).unwrap();
         let order: Vec<String> = [next_job(&pool.shared), next_job(&pool.shared)]
             .into_iter()
             .flatten()
@@ -290,9 +351,58 @@ mod tests {
         pool.shared.lock().last_check = Duration::from_secs(2);
         let mut waiting = Vec::new();
         for _ in 0..QUEUE_MAX {
-            waiting.push(pool.check(password("x"), None, Priority::Known).unwrap());
+            waiting.push(pool.check(password("x"), None, KNOWN).unwrap());
         }
-        let busy = pool.check(password("x"), None, Priority::Known).unwrap_err();
+        let busy = pool.check(password("x"), None, KNOWN).unwrap_err();
         assert_eq!(busy.retry_after_s, 17);
+    }
+
+    #[test]
+    fn an_address_with_many_jobs_makes_room_for_the_others() {
+        let pool = stalled();
+        let from = |last: u8| Asker { from: [192, 0, 2, last].into(), ..STRANGER };
+        let check = |last: u8| pool.check(password("x"), None, from(last));
+        let mut flood: Vec<_> = (0..QUEUE_MAX).map(|_| check(1).unwrap()).collect();
+        assert!(check(1).is_err(), "the flood itself finds no place");
+        let mut honest = vec![check(2).unwrap()];
+        assert!(flood.pop().unwrap().try_recv().is_err(), "the newest of the flood had to go");
+        honest.push(check(3).unwrap());
+        honest.push(check(2).unwrap());
+        honest.push(check(2).unwrap());
+        assert!(check(2).is_err(), "four each: nobody has a better right");
+        honest.push(check(4).unwrap());
+        let addresses = |pool: &Pool| -> Vec<IpAddr> {
+            pool.shared.lock().strangers.iter().map(|job| job.from).collect()
+        };
+        assert_eq!(addresses(&pool).len(), QUEUE_MAX);
+        assert_eq!(addresses(&pool)[..3], [HOME; 3], "who came first is still served first");
+        assert_eq!(flood.len(), QUEUE_MAX - 1);
+        let served: Vec<u8> = (0..QUEUE_MAX)
+            .map(|_| match next_job(&pool.shared).unwrap().from {
+                IpAddr::V4(address) => address.octets()[3],
+                IpAddr::V6(_) => 0,
+            })
+            .collect();
+        assert_eq!(
+            served,
+            [1, 2, 1, 3, 1, 2, 4, 2],
+            "no address twice running while another waits"
+        );
+    }
+
+    #[test]
+    fn workers_fit_the_cores_and_the_memory() {
+        let cost = |memory_kib| Argon2Config { memory_kib, passes: 1 };
+        for (cores, memory_kib, workers) in [
+            (1, 65_536, 1),
+            (2, 65_536, 1),
+            (4, 65_536, 3),
+            (64, 65_536, 3),
+            (64, 8_192, 4),
+            (64, 1_048_576, 1),
+        ] {
+            let got = workers_on(cores, cost(memory_kib)).get();
+            assert_eq!(got, workers, "{cores} cores, {memory_kib} KiB");
+        }
     }
 }

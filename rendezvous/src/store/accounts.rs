@@ -49,6 +49,8 @@ pub struct Account {
     pub last_login_at: u64,
     /// The latest time of its cuts; 0 for none.
     pub newest_cut: u64,
+    /// The latest time of issue of its tickets, in milliseconds; 0 for none.
+    pub newest_issue: u64,
 }
 
 impl std::fmt::Debug for Account {
@@ -75,7 +77,7 @@ pub struct NewAccount<'a> {
     pub phc: &'a str,
 }
 
-const COLUMNS: &str = "account, username, skeleton, nickname, role, phc, state, created_at, last_login_at, newest_cut";
+const COLUMNS: &str = "account, username, skeleton, nickname, role, phc, state, created_at, last_login_at, newest_cut, newest_issue";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Account, StoreError>> {
     let (id, role, state): (Vec<u8>, String, String) = (row.get(0)?, row.get(4)?, row.get(6)?);
@@ -98,6 +100,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Account, StoreError>> {
         created_at: from_sql(row.get(7)?),
         last_login_at: from_sql(row.get(8)?),
         newest_cut: from_sql(row.get(9)?),
+        newest_issue: from_sql(row.get(10)?),
     }))
 }
 
@@ -139,7 +142,7 @@ pub fn list(conn: &Connection) -> Result<Vec<(Account, u64)>, StoreError> {
     );
     let mut statement = conn.prepare(&sql).doing("list the accounts")?;
     let rows = statement
-        .query_map([], |row| Ok((read(row)?, from_sql(row.get(10)?))))
+        .query_map([], |row| Ok((read(row)?, from_sql(row.get(11)?))))
         .doing("list the accounts")?;
     rows.map(|row| {
         let (account, devices) = row.doing("list the accounts")?;
@@ -297,5 +300,18 @@ pub fn raise_newest_cut(conn: &Connection, id: AccountId, from: u64) -> Result<(
         params![id.0.as_slice(), to_sql(from)],
     )
     .doing("remember the cut")?;
+    Ok(())
+}
+
+/// Remembers the time of issue of a ticket; an older one changes nothing.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn raise_newest_issue(conn: &Connection, id: AccountId, at: u64) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE accounts SET newest_issue = max(newest_issue, ?2) WHERE account = ?1",
+        params![id.0.as_slice(), to_sql(at)],
+    )
+    .doing("remember the ticket")?;
     Ok(())
 }

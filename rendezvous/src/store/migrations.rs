@@ -10,8 +10,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{APPLICATION_ID, Doing as _, StoreError};
 
 /// Step `n` (counted from 0) leads from version `n` to version `n + 1`.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
+];
 
 /// Refuses a database of another program or of a newer release, before anything is written to it.
 pub(super) fn check_owner(conn: &Connection, path: &Path) -> Result<(), StoreError> {

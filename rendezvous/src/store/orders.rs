@@ -97,11 +97,20 @@ pub fn list(conn: &Connection) -> Result<Vec<OrderRow>, StoreError> {
     .collect()
 }
 
-/// Adds an order that is not settled yet; one that is there stays as it is.
+/// What the operator has decided about an order; `None` also if it is not here.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn verdict(conn: &Connection, id: [u8; 16]) -> Result<Option<SettlementVerdict>, StoreError> {
+    let found = list(conn)?.into_iter().find(|order| order.id == id);
+    Ok(found.and_then(|order| order.verdict))
+}
+
+/// Adds an order that is not settled yet, and says whether it is new; one that is there stays as it is.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn insert(conn: &Connection, row: &OrderRow, now: u64) -> Result<(), StoreError> {
+pub fn insert(conn: &Connection, row: &OrderRow, now: u64) -> Result<bool, StoreError> {
     conn.execute(
         "INSERT INTO orders (order_id, kind, account, starts_at, ends_at, reason, made_by, received_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (order_id) DO NOTHING",
@@ -116,7 +125,21 @@ pub fn insert(conn: &Connection, row: &OrderRow, now: u64) -> Result<(), StoreEr
             to_sql(now),
         ],
     )
-    .doing("write the order")?;
+    .doing("write the order")
+    .map(|written| written == 1)
+}
+
+/// Drops all but so many open orders, those first that ended first.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn keep_open(conn: &Connection, count: u64) -> Result<(), StoreError> {
+    conn.execute(
+        "DELETE FROM orders WHERE verdict = '' AND order_id NOT IN
+             (SELECT order_id FROM orders WHERE verdict = '' ORDER BY ends_at DESC, order_id LIMIT ?1)",
+        [to_sql(count)],
+    )
+    .doing("drop old orders")?;
     Ok(())
 }
 

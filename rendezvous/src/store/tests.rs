@@ -194,6 +194,12 @@ fn the_audit_log_cannot_be_rewritten() {
     store.write(|tx| audit::write(tx, entry, 1)).unwrap();
     assert!(store.reader().execute("UPDATE audit SET who = 'nobody'", []).is_err());
     assert!(store.reader().execute("DELETE FROM audit", []).is_err());
+    let replace = "INSERT OR REPLACE INTO audit (entry, who) VALUES (1, 'nobody')";
+    assert!(store.reader().execute(replace, []).is_err());
+    store.write(|tx| audit::write(tx, audit::Entry { what: "more", ..entry }, 2)).unwrap();
+    let log = audit::last(store.reader(), 9).unwrap();
+    let log: Vec<_> = log.iter().map(|row| (row.who.as_str(), row.what.as_str())).collect();
+    assert_eq!(log, [("operator", "test"), ("operator", "more")]);
 }
 
 #[test]

@@ -138,6 +138,14 @@ impl Realm {
         serving.end(TWO_SECONDS)
     }
 
+    /// The most memory that `serve` has used since its start, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let pid = self.serving.as_ref().unwrap().pid();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
     /// The join link.
     pub(crate) fn link(&self) -> &str {
         self.listening["link"].as_str().unwrap()

@@ -2,6 +2,8 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod archives;
 #[cfg(test)]
 mod bad_input;
@@ -13,6 +15,8 @@ mod crashes;
 mod damage;
 #[cfg(test)]
 mod endings;
+#[cfg(test)]
+mod flood;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -27,6 +31,8 @@ mod moderators;
 mod operator;
 #[cfg(test)]
 mod partition;
+#[cfg(test)]
+mod reach;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

@@ -54,6 +54,18 @@ fn nothing_secret_is_in_any_log_even_if_everything_is_logged() {
         }
     }
     assert!(searched > 100_000, "only {searched} bytes were logged: was the filter heard?");
+    // What was said stands in no file of the login node, and no password in clear.
+    let words = [TEXT, WRONG, NEW, &password("alice"), &password("bob")];
+    let mut files = 0;
+    for entry in fs::read_dir(realm.data_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        files += usize::from(!bytes.is_empty());
+        for word in words {
+            assert!(!contains(&bytes, word.as_bytes()), "{word:?} is in {}", path.display());
+        }
+    }
+    assert!(files >= 5, "keys, databases and the configuration were looked at");
 }
 
 /// How bytes get into a log: as they are, in hex of either case, and as Rust shows a list. The end is looked for,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::Realm;
+use crate::harness::{Realm, Serving, is_soak};
 
 fn names(realm: &Realm) -> BTreeSet<String> {
     let users = realm.json(&["user", "list"]).lines();
@@ -66,17 +66,17 @@ fn wrong_uses_of_backups_are_refused_and_change_nothing() {
     assert_eq!(names(&realm), BTreeSet::from(["alice".to_owned()]));
 }
 
-#[test]
-fn a_kill_in_the_middle_of_acts_loses_none_that_was_acknowledged() {
-    let realm = Realm::fresh();
-    let mut acknowledged = BTreeSet::new();
-    let mut highest = 0;
-    for round in 0..20_u64 {
-        let serving = realm.serve();
-        let now = realm.json(&["status"]).object()["policy"].as_u64().unwrap();
-        assert!(now >= highest, "round {round}: {now} after {highest}");
-        highest = now;
-        let running: Vec<_> = (0..4)
+/// Rooms that were added by acts which said so, and the highest policy number that anybody was told.
+#[derive(Debug, Clone, Default)]
+struct Acknowledged {
+    rooms: BTreeSet<String>,
+    highest: u64,
+}
+
+impl Acknowledged {
+    /// Four acts at once, then SIGKILL for `serve` and for one of them.
+    fn act_and_kill(&mut self, realm: &Realm, serving: Serving, round: u64) {
+        let mut running: Vec<_> = (0..4)
             .map(|act| {
                 let name = format!("room-{round}-{act}");
                 let child = realm.command(&["room", "add", &name, "--json"]).spawn().unwrap();
@@ -84,27 +84,68 @@ fn a_kill_in_the_middle_of_acts_loses_none_that_was_acknowledged() {
             })
             .collect();
         // A different moment each time: before the first commit, between the commits, while it signs, after.
-        let pause = Duration::from_millis(round * 17);
-        std::thread::park_timeout(pause);
+        std::thread::park_timeout(Duration::from_millis(round % 20 * 17));
         drop(serving);
+        if round.is_multiple_of(3) {
+            running[3].1.kill().unwrap();
+        }
         for (name, child) in running {
             let output = child.wait_with_output().unwrap();
             let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
             if said["done"] == json!(true) {
-                acknowledged.insert(name);
-                highest = highest.max(said["policy"].as_u64().unwrap_or(0));
+                self.rooms.insert(name);
+                self.highest = self.highest.max(said["policy"].as_u64().unwrap_or(0));
+            } else {
+                assert!(output.status.code().is_none(), "only a kill refuses an act: {output:?}");
             }
         }
+    }
+
+    fn check_rooms(&self, realm: &Realm, round: u64) {
         let rooms = realm.json(&["room", "list"]).lines();
         let rooms: BTreeSet<&str> =
             rooms.iter().map(|room| room["name"].as_str().unwrap()).collect();
         let lost: Vec<_> =
-            acknowledged.iter().filter(|name| !rooms.contains(name.as_str())).collect();
+            self.rooms.iter().filter(|name| !rooms.contains(name.as_str())).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");
     }
-    assert_eq!(acknowledged.len(), 80, "killing serve refuses no act of the command line");
-    let serving = realm.serve();
-    let last = realm.json(&["status"]).object()["policy"].as_u64().unwrap();
-    assert!(last >= highest, "{last} after {highest}");
-    drop(serving);
+
+    /// `serve` again; the number of its policy.
+    fn serve(&mut self, realm: &Realm, round: u64) -> Serving {
+        let serving = realm.serve();
+        let now = realm.json(&["status"]).object()["policy"].as_u64().unwrap();
+        assert!(now >= self.highest, "round {round}: {now} after {}", self.highest);
+        self.highest = now;
+        serving
+    }
+}
+
+#[test]
+fn a_kill_in_the_middle_of_acts_loses_none_that_was_acknowledged() {
+    let rounds = if is_soak() { 200 } else { 20 };
+    let realm = Realm::fresh();
+    let mut acknowledged = Acknowledged::default();
+    let mut saved = None;
+    for round in 0..rounds {
+        let serving = acknowledged.serve(&realm, round);
+        if round % 7 == 2 {
+            let copy = realm.file(&format!("copy-{round}.db"));
+            assert_eq!(realm.json(&["backup", copy.to_str().unwrap()]).code, 0);
+            saved = Some((copy, acknowledged.rooms.clone()));
+        }
+        acknowledged.act_and_kill(&realm, serving, round);
+        acknowledged.check_rooms(&realm, round);
+        if round % 7 == 6
+            && let Some((copy, rooms)) = saved.take()
+        {
+            // What was done since then is gone with it, and named; the number must not go back all the same.
+            assert_eq!(realm.json(&["restore", copy.to_str().unwrap()]).code, 0);
+            acknowledged.rooms = rooms;
+            acknowledged.highest += 1;
+            acknowledged.check_rooms(&realm, round);
+        }
+    }
+    assert!(acknowledged.rooms.len() > 20, "{acknowledged:?}");
+    drop(acknowledged.serve(&realm, rounds));
+    acknowledged.check_rooms(&realm, rounds);
 }

@@ -7,30 +7,6 @@ use serde_json::{Value, json};
 use crate::harness::Realm;
 
 #[test]
-fn before_the_first_serve_every_command_says_so_and_makes_nothing() {
-    let realm = Realm::fresh();
-    for args in [
-        &["user", "list"][..],
-        &["user", "disable", "alice"],
-        &["policy", "show"],
-        &["policy", "set", "per-minute", "3"],
-        &["ban", "alice"],
-        &["unmute", "alice"],
-        &["room", "add", "news"],
-        &["device", "logout", "alice", "1"],
-        &["audit"],
-        &["backup", "copy.db"],
-        &["sessions"],
-        &["status"],
-    ] {
-        assert_eq!(realm.json(args).error(), "not-initialised", "{args:?}");
-    }
-    let add = realm.with_password(&["user", "add", "alice"], b"password\n");
-    assert_eq!(add.error(), "not-initialised");
-    assert_eq!(std::fs::read_dir(realm.path()).unwrap().count(), 1, "only the configuration");
-}
-
-#[test]
 fn misuse_is_exit_code_2_without_an_answer() {
     let realm = Realm::initialised();
     for args in [

@@ -14,6 +14,11 @@ use serde_json::Value;
 /// Longer than anything takes, shorter than patience.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Whether the tests are to run at the full figures of the issues (`scripts/soak.sh`).
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("LANYARD_SOAK").is_some_and(|value| value == "1")
+}
+
 /// A data directory with cheap Argon2.
 pub(crate) struct Realm {
     dir: tempfile::TempDir,

@@ -21,7 +21,7 @@ use crate::harness::{DEADLINE, Realm, Serving};
 
 /// The asking half of the protocol; it sends any bytes.
 #[derive(Clone)]
-struct Asking;
+pub(crate) struct Asking;
 
 impl Codec for Asking {
     type Protocol = StreamProtocol;
@@ -69,13 +69,14 @@ impl Codec for Asking {
     }
 }
 
-struct Peer {
+/// A peer that can say anything to the desk.
+pub(crate) struct Peer {
     swarm: Swarm<request_response::Behaviour<Asking>>,
-    key: PeerKey,
+    pub(crate) key: PeerKey,
 }
 
 impl Peer {
-    fn new(protocol: &'static str) -> Self {
+    pub(crate) fn new(protocol: &'static str) -> Self {
         let keypair = identity::Keypair::generate_ed25519();
         let transport = tcp::tokio::Transport::new(tcp::Config::default())
             .upgrade(Version::V1)
@@ -112,7 +113,7 @@ impl Peer {
     }
 
     /// Sends bytes and gives the bytes that come back, or why none do.
-    async fn ask(&mut self, realm: PeerId, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    pub(crate) async fn ask(&mut self, realm: PeerId, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         self.swarm.behaviour_mut().send_request(&realm, bytes);
         let answer = async {
             loop {
@@ -132,7 +133,7 @@ impl Peer {
         tokio::time::timeout(DEADLINE, answer).await.unwrap()
     }
 
-    async fn login(&mut self, serving: &Serving, name: &str, password: &str) -> Reply {
+    pub(crate) async fn login(&mut self, serving: &Serving, name: &str, password: &str) -> Reply {
         let realm = realm_of(serving);
         if !self.swarm.is_connected(&realm) {
             self.connect(serving.desk(), realm).await.unwrap();
@@ -148,7 +149,7 @@ impl Peer {
     }
 }
 
-fn realm_of(serving: &Serving) -> PeerId {
+pub(crate) fn realm_of(serving: &Serving) -> PeerId {
     let link: JoinLink = serving.link().parse().unwrap();
     link.realm.to_string().parse().unwrap()
 }

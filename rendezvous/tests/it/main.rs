@@ -8,10 +8,20 @@ mod backup;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod passes;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod timing;
+#[cfg(test)]
+mod wrong_uses;

@@ -11,7 +11,7 @@ use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use serde_json::json;
 
-use crate::harness::{Realm, Serving};
+use crate::harness::{Realm, Serving, is_soak};
 
 const LAPTOP: [u8; 32] = [71; 32];
 const PHONE: [u8; 32] = [72; 32];
@@ -125,28 +125,41 @@ async fn a_new_password_cuts_the_other_devices_and_everybody_learns_it() {
 #[tokio::test]
 async fn a_kill_in_the_middle_of_changes_and_renewals_loses_none_that_was_acknowledged() {
     let realm = Realm::fresh();
+    let rounds = if is_soak() { 200 } else { 20 };
     let serving = realm.serve();
     realm.add("alice");
     let device = Device::new(&serving, &LAPTOP);
     let first = device.claims(device.login("alice-password").await);
     drop(serving);
     let (mut password, mut highest) = ("alice-password".to_owned(), first.policy);
-    for round in 0..20_u64 {
+    for round in 0..rounds {
         let serving = realm.serve();
         let device = Device::new(&serving, &LAPTOP);
+        // A phone of its own each time: nothing else of it is in the database than this one sign-in.
+        let mut seed = PHONE;
+        seed[..8].copy_from_slice(&u64::to_be_bytes(round));
+        let phone = Device::new(&serving, &seed);
         let new = format!("password of round {round}");
-        let change = device.change(&password, &new, round % 2 == 0);
+        let change = device.change(&password, &new, false);
         let renew = device.renew(first.account);
+        let login = phone.login(&password);
         let kill = async {
             // A different moment each time: while it connects, checks, commits, answers.
-            tokio::time::sleep(Duration::from_millis(round * 5)).await;
+            tokio::time::sleep(Duration::from_millis(round % 20 * 5)).await;
             drop(serving);
         };
-        let (changed, renewed, ()) = tokio::join!(change, renew, kill);
+        let (changed, renewed, phoned, ()) = tokio::join!(change, renew, login, kill);
         for reply in [&changed, &renewed] {
             if let Ok(Reply::Granted(_)) = reply {
                 highest = highest.max(device.claims(reply.clone()).policy);
             }
+        }
+        if let Ok(Reply::Granted(_)) = &phoned {
+            let claims = phone.claims(phoned.clone());
+            highest = highest.max(claims.policy);
+            let devices = realm.json(&["device", "list", "alice"]).lines();
+            let kept = devices.iter().any(|row| row["device"] == json!(claims.device));
+            assert!(kept, "round {round}: the sign-in of device {} is lost", claims.device);
         }
         let serving = realm.serve();
         let device = Device::new(&serving, &LAPTOP);

@@ -92,9 +92,15 @@ impl Sim {
         );
         let (Some(to_a), Some(to_b)) = (to_a, to_b) else { return };
         self.next_link += 1;
-        for (number, key, input) in [(a, other_key, to_a), (b, one_key, to_b)] {
+        for (number, key) in [(a, other_key), (b, one_key)] {
             if let Some(peer) = self.peers.get_mut(number) {
                 peer.links.insert(key, (id, a, b));
+            }
+        }
+        for (number, key, input) in [(a, other_key, to_a), (b, one_key, to_b)] {
+            // The first end may have closed it at once.
+            if self.peers.get(number).is_none_or(|peer| !peer.linked().contains(&key)) {
+                continue;
             }
             self.feed(number, input);
             self.schedule(Duration::from_millis(20), Event::Subscribe { at: number, to: key });
@@ -105,13 +111,15 @@ impl Sim {
     pub(super) fn unlink(&mut self, a: usize, b: usize, again: bool) {
         let keys = [a, b].map(|number| self.peers.get(number).map(super::Peer::key));
         let [Some(one), Some(other)] = keys else { return };
+        let mut stood = false;
         for (number, key) in [(a, other), (b, one)] {
             let link = self.peers.get_mut(number).and_then(|peer| peer.links.remove(&key));
             if let Some((id, _a, _b)) = link {
+                stood = true;
                 self.feed(number, Input::LinkDown(crate::engine::LinkId(id)));
             }
         }
-        if again {
+        if again && stood {
             self.schedule(Duration::from_secs(2), Event::Link { a, b });
         }
     }

@@ -15,11 +15,12 @@ use crate::hello::Hello;
 use crate::ids::{MessageId, PeerKey, Role};
 use crate::law::Author;
 use crate::message::{Acceptance, Content, VerifiedMessage};
-use crate::policy::{LOBBY, SignedPolicy};
+use crate::policy::LOBBY;
 use crate::testing;
 use crate::ticket::Ticket;
 use crate::time::{Now, RealmClock};
 
+use super::Setup;
 use super::network::Wire;
 use super::store::Disk;
 
@@ -53,7 +54,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(number: usize, skew_ms: i64, seed: u64, policy: &SignedPolicy) -> Self {
+    pub(super) fn new(number: usize, skew_ms: i64, seed: u64, setup: &Setup) -> Self {
         let digest: [u8; 32] = Sha256::digest(format!("simulated peer {number}")).into();
         let key = SigningKey::from_bytes(&digest);
         let mut claims = testing::claims(&testing::key(1), &key, &format!("user{number}"));
@@ -62,13 +63,14 @@ impl Peer {
             2 => Role::Guest,
             _ => Role::Member,
         };
+        claims.expires_at_s = claims.issued_at_s + setup.ticket_life_s;
         Self {
             ticket: Arc::new(Ticket::issue(claims, &testing::key(1))),
             key,
             skew_ms,
             seed,
             engine: None,
-            disk: Disk::new(policy.clone()),
+            disk: Disk::new(setup.policy.clone()),
             links: BTreeMap::new(),
             seen: BTreeSet::new(),
             judged: None,
@@ -274,6 +276,15 @@ impl Peer {
         };
         change(&mut content);
         VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key).ok()
+    }
+
+    /// The next ticket of the same bearer.
+    pub(super) fn renewed(&mut self, issued_at_s: u64, life_s: u64) -> Ticket {
+        let mut claims = self.ticket.claims().clone();
+        (claims.issued_at_s, claims.expires_at_s) = (issued_at_s, issued_at_s + life_s);
+        let ticket = Ticket::issue(claims, &testing::key(1));
+        self.ticket = Arc::new(ticket.clone());
+        ticket
     }
 
     pub(super) fn hello(&self, now: Now) -> Option<Hello> {

@@ -48,6 +48,7 @@ fn setup(peers: usize, seed: u64) -> Setup {
         faults: FAULTS,
         skew_ms: 15_000,
         policy: signed(1, |_policy| {}),
+        ticket_life_s: testing::WEEK_S,
     }
 }
 
@@ -239,4 +240,60 @@ fn r104_a_newcomer_gets_everything_although_gossip_brings_it_nothing() {
     sim.partition(|_number| 0);
     settle(&mut sim, seconds(30));
     assert_eq!(sim.held(2), sim.held(0));
+}
+
+#[test]
+fn r57_lifting_a_ban_brings_back_what_its_reach_back_had_removed() {
+    let (peers, mut lots) = (8, ChaCha8Rng::seed_from_u64(5));
+    let mut sim = Sim::new(setup(peers, seed(5)));
+    sim.run(seconds(10));
+    chatter(&mut sim, &mut lots, peers, 60);
+    settle(&mut sim, seconds(60));
+    let (before, now) = (sim.held(0), T0 + u64::try_from(sim.elapsed().as_millis()).unwrap());
+    let ban = |from, until| {
+        move |policy: &mut Policy| {
+            let user = testing::account("user4");
+            policy.sanctions.push(testing::sanction(SanctionKind::Ban, user, from, until));
+        }
+    };
+    sim.publish(0, &signed(2, ban(T0, None)));
+    sim.run(seconds(5));
+    settle(&mut sim, seconds(60));
+    assert!(sim.held(0).len() < before.len(), "the ban has removed something");
+    // lifted, it is judged as if it had been given without a reach back.
+    sim.publish(1, &signed(3, ban(now, Some(now + 5_000))));
+    sim.run(seconds(5));
+    settle(&mut sim, seconds(60));
+    assert_eq!(sim.held(0), before);
+    assert_eq!(sim.shown(1), before);
+}
+
+#[test]
+fn r22_when_the_login_node_is_away_the_room_goes_on_until_the_passes_end_and_again_after_renewal() {
+    let life_s = 3_600;
+    let mut sim =
+        Sim::new(Setup { ticket_life_s: life_s, faults: Faults::default(), ..setup(4, seed(6)) });
+    sim.run(seconds(life_s - 60));
+    sim.say(0, "full function until the end");
+    sim.run(seconds(30));
+    settle(&mut sim, seconds(30));
+    assert_eq!(sim.held(3).len(), 1);
+    sim.run(seconds(60));
+    sim.say(0, "locked");
+    sim.run(seconds(600));
+    assert_eq!(sim.held(0).len(), 1, "nothing is taken after the end, and nothing is lost");
+    assert!(
+        sim.describe(1).ends_with("links []"),
+        "links end with the passes: {}",
+        sim.describe(1)
+    );
+    for number in 0..4 {
+        sim.renew(number);
+    }
+    sim.redial();
+    sim.run(seconds(10));
+    sim.say(1, "back without a password");
+    settle(&mut sim, seconds(30));
+    sim.run(seconds(5));
+    assert_eq!(sim.held(3).len(), 2);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanyard_protocol::engine::{
     EndReason, Event, Input, LinkId, Output, Progress, SendRefused, Topic,
 };
-use lanyard_protocol::ids::{MessageId, PeerKey};
+use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::law::Maker;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::Acceptance;
@@ -17,14 +17,14 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::EventLoop;
 use crate::event::{NodeEvent, PresenceChange, PresenceReason, Refusal, RefusalCode, SendState};
-use crate::net::translate::{acceptance, dialable, peer_id, topic};
+use crate::net::translate::{acceptance, dialable, peer_id};
 use crate::node::{SendError, Sent};
 use crate::store::Write;
 
 impl EventLoop {
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Verdict { source, acceptance, .. } => self.give_verdict(&source, acceptance),
+            Output::Verdict { acceptance, .. } => self.give_verdict(acceptance),
             Output::Store { message, arrival, folded } => self.store(message, arrival, folded),
             Output::StoreOwn { request, message } => self.store_own(message, request),
             Output::Resettle(resettled) => self.write(Write::Resettle(resettled)),
@@ -52,14 +52,15 @@ impl EventLoop {
         self.engine.clock().peek_ms(self.clock.now())
     }
 
-    pub(super) fn give_verdict(&mut self, source: &PeerKey, verdict: Acceptance) {
-        let (Some(id), Some(source)) = (self.state.gossip.take(), peer_id(source)) else { return };
+    /// The verdict on the message that came in this turn.
+    pub(super) fn give_verdict(&mut self, verdict: Acceptance) {
+        let Some((id, source)) = self.state.gossip.take() else { return };
         let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
         gossipsub.report_message_validation_result(&id, &source, acceptance(verdict));
     }
 
     fn publish(&mut self, to: Topic, bytes: Vec<u8>, message: Option<MessageId>) {
-        let hash = topic(to, &self.realm).hash();
+        let Some(hash) = self.topics.hash(to) else { return };
         let reached = match self.swarm.behaviour_mut().gossipsub.publish(hash, bytes) {
             // A duplicate has gone out before.
             Ok(_) | Err(PublishError::Duplicate) => true,

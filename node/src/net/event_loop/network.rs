@@ -13,7 +13,7 @@ use crate::event::DialAttempt;
 use crate::login::root_cause;
 use crate::net::behaviour::BehaviourEvent;
 use crate::net::gate::{Outcome, Report};
-use crate::net::translate::{bare, peer_key, topic_of};
+use crate::net::translate::{bare, peer_key};
 
 /// Failed dials kept for "why am I alone?".
 const ATTEMPTS_MAX: usize = 32;
@@ -56,19 +56,19 @@ impl EventLoop {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
                 let source = peer_key(&propagation_source);
-                let topic = topic_of(&message.topic, &self.realm);
+                let topic = self.topics.find(&message.topic);
                 let (Some(source), Some(topic)) = (source, topic) else { return };
-                self.state.gossip = Some(message_id);
+                self.state.gossip = Some((message_id, propagation_source));
                 let now = self.clock.now();
                 if self.state.arrivals.may_read(source, message.data.len(), now) {
                     let (id, bytes) = (GossipId(0), message.data);
                     self.feed(Input::Gossip { id, source, topic, bytes });
                 } else {
-                    self.give_verdict(&source, Acceptance::Ignore);
+                    self.give_verdict(Acceptance::Ignore);
                 }
             }
             gossipsub::Event::Subscribed { peer_id, topic, .. } => {
-                let topic = topic_of(&topic, &self.realm);
+                let topic = self.topics.find(&topic);
                 if let (Some(peer), Some(topic)) = (peer_key(&peer_id), topic) {
                     self.feed(Input::Subscribed { peer, topic });
                 }

@@ -1,0 +1,180 @@
+//! Orders that a member hears, from the mesh to the operator and back into the policy.
+//!
+//! The member here is a double: what it hears is said by the test, and what it is told is handed to the test.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use lanyard_protocol::ids::{AccountId, PeerKey, Role};
+use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::policy::{Settlement, SettlementVerdict, SignedPolicy};
+use lanyard_protocol::ticket::Ticket;
+use lanyard_rendezvous::member::Member;
+use lanyard_rendezvous::member::orders::{self, ReceivedOrder};
+use lanyard_rendezvous::serve::{Options, serve};
+use lanyard_rendezvous::store::orders::OrderKind;
+use lanyard_rendezvous::{accounts, clock, store};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::harness::{DEADLINE, Realm};
+
+/// Policies that a test may be behind.
+const TOLD: usize = 64;
+
+#[derive(Debug)]
+struct Double {
+    orders: Mutex<Option<mpsc::Receiver<ReceivedOrder>>>,
+    told: mpsc::Sender<SignedPolicy>,
+}
+
+impl Member for Double {
+    fn addresses(&self) -> PeerAddresses {
+        PeerAddresses { peer: PeerKey([9; 32]), addresses: Vec::new() }
+    }
+
+    fn peers(&self, _max: usize) -> Vec<PeerAddresses> {
+        Vec::new()
+    }
+
+    fn online(&self) -> Vec<PeerKey> {
+        Vec::new()
+    }
+
+    fn publish_policy(&self, policy: &SignedPolicy, _head: Vec<u8>) {
+        self.told.try_send(policy.clone()).unwrap();
+    }
+
+    fn orders(&self) -> mpsc::Receiver<ReceivedOrder> {
+        self.orders.lock().unwrap().take().unwrap()
+    }
+
+    fn renew(&self, _ticket: Ticket) {}
+
+    fn quit(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+}
+
+/// `serve` with the double, in this process.
+struct Serving {
+    heard: mpsc::Sender<ReceivedOrder>,
+    told: mpsc::Receiver<SignedPolicy>,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Serving {
+    async fn start(realm: &Realm) -> Self {
+        let (heard, orders) = orders::channel();
+        let (tell, told) = mpsc::channel(TOLD);
+        let double = Arc::new(Double { orders: Mutex::new(Some(orders)), told: tell });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (listens, listening) = oneshot::channel();
+        let listen: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let options = Options {
+            data_dir: realm.path().to_owned(),
+            listen,
+            mesh_listen: None,
+            advertise: None,
+            name: None,
+            relay: false,
+        };
+        let task = tokio::spawn(async move {
+            let start = |_config| Ok(double as Arc<dyn Member>);
+            let announce = move |_: &_| listens.send(()).unwrap();
+            serve(options, start, announce, stopped.map(|_| ())).await.unwrap();
+        });
+        tokio::time::timeout(DEADLINE, listening).await.unwrap().unwrap();
+        Self { heard, told, stop, task }
+    }
+
+    /// The next policy that the member is told of.
+    async fn policy(&mut self) -> SignedPolicy {
+        tokio::time::timeout(DEADLINE, self.told.recv()).await.unwrap().unwrap()
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        tokio::time::timeout(DEADLINE, self.task).await.unwrap().unwrap();
+    }
+}
+
+fn account(realm: &Realm, name: &str) -> AccountId {
+    let store = store::Store::open(realm.path()).unwrap();
+    accounts::find(store.reader(), name).unwrap().id
+}
+
+/// The lines of `orders`, once there are so many.
+fn listed(realm: &Realm, count: usize) -> Vec<Value> {
+    let started = clock::monotonic();
+    loop {
+        let lines = realm.json(&["orders"]).lines();
+        if lines.len() >= count {
+            return lines;
+        }
+        assert!(clock::monotonic().duration_since(started) < DEADLINE, "{lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_listed_and_what_the_operator_decides_reaches_everybody() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    let bob = account(&realm, "bob");
+    let mut serving = Serving::start(&realm).await;
+    let now = clock::unix_ms();
+    let order = |byte: u8, kind| ReceivedOrder {
+        id: [byte; 16],
+        kind,
+        account: bob,
+        from: now,
+        until: now + 3_600_000,
+        reason: "loud".to_owned(),
+        by: "mona".to_owned(),
+        role: Role::Moderator,
+    };
+    for order in [order(1, OrderKind::Mute), order(2, OrderKind::Ban), order(1, OrderKind::Mute)] {
+        serving.heard.send(order).await.unwrap();
+    }
+    let lines = listed(&realm, 2);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let (mute, ban) = ("01".repeat(16), "02".repeat(16));
+    let expected = json!({"id": mute, "kind": "mute", "username": "bob", "from": now,
+        "until": now + 3_600_000, "reason": "loud", "by": "mona", "state": "open"});
+    assert_eq!(lines[0], expected);
+
+    for (verb, id, verdict) in [
+        ("ratify", &mute, SettlementVerdict::Ratified),
+        ("refuse", &ban, SettlementVerdict::Refused),
+    ] {
+        let number = realm.json(&["order", verb, id]).object()["policy"].as_u64().unwrap();
+        let told = loop {
+            let told = serving.policy().await;
+            if told.policy().number >= number {
+                break told;
+            }
+        };
+        let order = <[u8; 16]>::try_from(hex::decode(id).unwrap()).unwrap();
+        assert!(told.policy().settled.contains(&Settlement { order, verdict }), "{verb}");
+        let muted = told.policy().mute_at(bob, now).map(|mute| mute.by.clone());
+        assert_eq!(muted.as_deref(), Some("mona"));
+        assert!(told.policy().ban_at(bob, now).is_none());
+    }
+    let states: Vec<Value> = listed(&realm, 2).iter().map(|line| line["state"].clone()).collect();
+    assert_eq!(states, ["ratified", "refused"]);
+    for (verb, id, code) in [
+        ("refuse", &mute, Some("exists")),
+        ("ratify", &ban, Some("exists")),
+        ("ratify", &mute, None),
+    ] {
+        let said = realm.json(&["order", verb, id]);
+        match code {
+            Some(code) => assert_eq!(said.error(), code, "{verb} {id}"),
+            None => assert_eq!(said.code, 0, "its own verdict again changes nothing"),
+        }
+    }
+    serving.stop().await;
+}

@@ -1,0 +1,130 @@
+//! Whether a name exists cannot be told by the time of a refusal.
+//!
+//! The clock and the addresses are made up, so that no delay is ever due. In `scripts/soak.sh` (`LANYARD_SOAK=1`)
+//! this is a measurement; otherwise only the path is walked, and the count of Argon2 runs on both ways is tested
+//! in `src/login/tests.rs`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use lanyard_protocol::cose::public_key;
+use lanyard_protocol::ids::{PeerKey, Role};
+use lanyard_protocol::login::{DenialCode, Login, Reply, Request};
+use lanyard_rendezvous::config::Argon2Config;
+use lanyard_rendezvous::login::{Answer, Office};
+use lanyard_rendezvous::member::{MemberConfig, StandIn};
+use lanyard_rendezvous::names::Username;
+use lanyard_rendezvous::password::pool::Pool;
+use lanyard_rendezvous::password::{Hasher, Password};
+use lanyard_rendezvous::store::Store;
+use lanyard_rendezvous::store::thread::StoreHandle;
+use lanyard_rendezvous::{accounts, clock, issuer, policy};
+
+use crate::harness::{Realm, is_soak};
+
+const NOW: u64 = 1_800_000_000_000;
+/// Longer than a failure is remembered.
+const QUIET_MS: u64 = 20 * 60_000;
+/// Welch's t beyond which two means are said to differ.
+const T_MAX: f64 = 4.5;
+
+/// An office with one account, and how often it was asked.
+struct Asked {
+    _dir: tempfile::TempDir,
+    office: Office,
+    times: u32,
+}
+
+impl Asked {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open_or_create(dir.path()).unwrap();
+        let hasher = Hasher::new(Argon2Config { memory_kib: 1_024, passes: 1 }).unwrap();
+        let phc = hasher.hash(&Password::new("right".to_owned()).unwrap()).unwrap();
+        let name = Username::parse("known").unwrap();
+        store.write(|tx| accounts::create(tx, &name, None, Role::Member, &phc, NOW)).unwrap();
+        let key = SigningKey::from_bytes(&[3; 32]);
+        let (policy, _is_new) = store.write(|tx| policy::publish(tx, &key, NOW)).unwrap();
+        let member = StandIn::start(MemberConfig {
+            seed: zeroize::Zeroizing::new([9; 32]),
+            ticket: issuer::issue_for_member(&key, public_key(&key), NOW, 1, [0; 16]),
+            policy_head: policy.sign_head(&key),
+            policy,
+            listen: "127.0.0.1:1".parse().unwrap(),
+            addresses: Vec::new(),
+            realm_now_ms: NOW,
+            relay: false,
+        });
+        let (store, _thread) = StoreHandle::start(store).unwrap();
+        let pool = Pool::start(Arc::new(hasher), NonZeroUsize::MIN).unwrap();
+        Self { _dir: dir, office: Office::new(store, pool, Arc::new(key), member), times: 0 }
+    }
+
+    /// How long a refusal takes, in microseconds.
+    async fn refusal(&mut self, name: &str) -> f64 {
+        self.times += 1;
+        let from = SocketAddr::from((Ipv4Addr::from_bits(self.times), 1));
+        let now = NOW + u64::from(self.times) * QUIET_MS;
+        let request = Request::Login(Login {
+            username: name.to_owned(),
+            password: "wrong".to_owned().into(),
+            nickname: None,
+            device_label: None,
+        });
+        let started = clock::monotonic();
+        let answer = self.office.answer(PeerKey([7; 32]), from, request, || now).await;
+        let took = clock::monotonic() - started;
+        let Answer::Pass(Reply::Denied(denial)) = answer else { panic!("{answer:?}") };
+        assert_eq!(denial.code, DenialCode::BadCredentials);
+        micros(took)
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// Mean and variance.
+fn moments(times: &[f64]) -> (f64, f64) {
+    let count = times.len() as f64;
+    let mean = times.iter().sum::<f64>() / count;
+    (mean, times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0))
+}
+
+fn welch(one: &[f64], other: &[f64]) -> f64 {
+    let ((mean_1, var_1), (mean_2, var_2)) = (moments(one), moments(other));
+    (mean_1 - mean_2) / (var_1 / one.len() as f64 + var_2 / other.len() as f64).sqrt()
+}
+
+#[tokio::test]
+async fn known_and_unknown_names_take_the_same_time() {
+    // Alone on this machine, as far as tests go.
+    let _alone = Realm::fresh();
+    let rounds = if is_soak() { 500 } else { 20 };
+    let mut asked = Asked::new();
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for round in 0..rounds + 50 {
+        // By turns, so that whatever else the machine does hits both; names of one length, each once.
+        let nobody = format!("n{round:04}");
+        let (one, other) = if round % 2 == 0 {
+            let one = asked.refusal("known").await;
+            (one, asked.refusal(&nobody).await)
+        } else {
+            let other = asked.refusal(&nobody).await;
+            (asked.refusal("known").await, other)
+        };
+        // The first ones warm caches up.
+        if round >= 50 {
+            known.push(one);
+            unknown.push(other);
+        }
+    }
+    let t = welch(&known, &unknown);
+    println!("known {:.1} µs, unknown {:.1} µs, t {t:.2}", moments(&known).0, moments(&unknown).0);
+    if is_soak() {
+        assert!(t.abs() < T_MAX, "known and unknown names can be told apart: t = {t:.2}");
+    }
+}
