@@ -3,8 +3,11 @@
 //! Tests that start processes run one at a time on this machine: each realm holds a lock while it lives.
 //! Nothing here sleeps: a test waits for a line that a program prints, with a deadline.
 
+pub(crate) mod archive;
+mod lan;
 mod peer;
 mod program;
+pub(crate) mod traffic;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub(crate) use lan::{Lan, skip};
 pub(crate) use peer::{Peer, Start, chat, together};
 pub(crate) use program::{Program, Signal};
 

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod acts;
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod chatting;
@@ -18,11 +20,19 @@ mod flood;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod login_node_gone;
+#[cfg(test)]
+mod lossy;
+#[cfg(test)]
+mod moderators;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod orders;
+#[cfg(test)]
+mod partition;
 #[cfg(test)]
 mod reach;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Moderators' orders: ours, and those of others (PROTOCOL.md ).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_chacha::rand_core::Rng as _;
 
@@ -162,6 +163,10 @@ impl Engine {
             return Err(NoEffect::Known);
         }
         let resettled = self.law.take_order(order.clone())?;
+        // Its maker's clock may run ahead of ours by some milliseconds: whoever it bans is banned from then on.
+        let begins_in = order.order().from.saturating_sub(self.clock.peek_ms(now));
+        let begins = now.mono.saturating_add(Duration::from_millis(begins_in));
+        self.next_link_check = self.next_link_check.min(begins);
         self.view_is_stale = true;
         self.outputs.push_back(Output::StoreOrder(Box::new(order.clone())));
         self.event(Event::Order(Box::new(order)));

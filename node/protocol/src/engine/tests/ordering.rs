@@ -1,7 +1,7 @@
 //! Moderators' orders: given, refused with a reason, obeyed, contradicted, lifted and settled.
 
 use super::harness::{
-    Peer, closed, config_of, ended, policy, published, seconds, text_by, ticket_of, verdict,
+    Peer, closed, config_of, ended, millis, policy, published, seconds, text_by, ticket_of, verdict,
 };
 use crate::engine::{AskId, EndReason, Event, Input, NewOrder, OrderRefused, Output, Topic};
 use crate::ids::{AccountId, Role};
@@ -12,6 +12,7 @@ use crate::order::{OrderKind, SignedOrder};
 use crate::policy::{Settlement, SettlementVerdict};
 use crate::sync::{BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, frames_to_bytes};
 use crate::testing::{self, T0, WEEK_S};
+use crate::time::RealmClock;
 
 fn account(number: u8) -> AccountId {
     testing::account(&format!("user{number}"))
@@ -61,6 +62,28 @@ fn r122_a_mute_by_a_moderator_is_kept_published_and_obeyed() {
     let said = text_by(4, "still here", T0);
     assert_eq!(verdict(&other.gossip(2, Topic::Mesh, &said)), Acceptance::Ignore);
     assert_eq!(verdict(&other.gossip(2, Topic::Mesh, &text_by(3, "hi", T0))), Acceptance::Accept);
+}
+
+#[test]
+fn r122_a_ban_is_felt_as_soon_as_it_begins_by_a_clock_that_is_a_little_slow() {
+    let slow = |number| {
+        let mut config = config_of(number);
+        config.clock = RealmClock::restored(-40, 0);
+        let (mut peer, _outputs) = Peer::start(config);
+        peer.link(1, 2);
+        peer.advance(seconds(2));
+        peer
+    };
+    let (mut judge, mut banned, mut other) = (moderator(2), slow(4), slow(5));
+    other.link(2, 4);
+    judge.advance(seconds(2));
+    let outputs = give(&mut judge, OrderKind::Ban, 4, None);
+    let bytes = published(&outputs, Topic::Control).pop().unwrap();
+    assert_eq!(ended(&banned.gossip(2, Topic::Control, &bytes)), []);
+    other.gossip(2, Topic::Control, &bytes);
+    assert_eq!(ended(&banned.advance(millis(39))), []);
+    assert_eq!(ended(&banned.advance(millis(1))).len(), 1);
+    assert_eq!(closed(&other.advance(seconds(1))), [2]);
 }
 
 #[test]

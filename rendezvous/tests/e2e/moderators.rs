@@ -1,0 +1,221 @@
+//! Moderators at work: felt by everybody within two seconds, with the login node on and off, and with one result
+//! everywhere after a partition in which they contradicted each other.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use lanyard_rendezvous::clock;
+use serde_json::{Value, json};
+
+use crate::harness::traffic::{
+    figure, full_mesh, linked_with, log_in_store, missing, names, pass, since,
+};
+use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password};
+
+/// All peers have felt an act within this time, 95 of 100 within two seconds.
+const ALL_FELT: Duration = Duration::from_secs(5);
+/// After the heal, all stores are the same within this time.
+const HEALED: Duration = Duration::from_secs(15);
+/// Orders and messages are dated in milliseconds by clocks that differ by some: what is to stand in an order is said
+/// this far apart.
+const SKEW: Duration = Duration::from_millis(200);
+
+/// A room with a moderator on each side and members everywhere.
+struct Room {
+    // Dropped in this order: a peer that dies in a failing test shows its log, which the realm removes.
+    peers: Vec<Peer>,
+    lan: Lan,
+    realm: Realm,
+    names: Vec<String>,
+    /// How many are on the first side. The first peer of each side is a moderator.
+    half: usize,
+}
+
+impl Room {
+    /// `None` where there are no namespaces.
+    fn open() -> Option<Self> {
+        let (half, other) = if is_soak() { (13, 12) } else { (4, 4) };
+        let names = names(half + other);
+        let (realm, lan) = Lan::new(&[half, other], &[])?;
+        for (number, name) in names.iter().enumerate() {
+            let role = if number % half == 0 { "moderator" } else { "member" };
+            realm.with_password(&["user", "add", name, "--role", role], &password(name)).done();
+        }
+        let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut peers = lan.join_all(&realm, &borrowed);
+        full_mesh(&mut peers, 3 * PATIENCE);
+        Some(Self { realm, lan, names, peers, half })
+    }
+
+    /// The moderator of a side gives an order; it must be accepted. The moment before.
+    fn order(&mut self, side: usize, kind: &str, whom: usize) -> Instant {
+        let moderator = side * self.half;
+        let mut command = json!({"cmd": kind, "username": self.names[whom], "reason": "a test"});
+        if kind != "lift" {
+            command["for"] = json!("10m");
+        }
+        let began = clock::monotonic();
+        let answer = self.peers[moderator].ask(command);
+        assert_eq!(answer["event"], "answer", "{kind} of peer {whom}: {answer}");
+        began
+    }
+
+    /// Waits until these peers have said this; nearly all must have done so within two seconds.
+    fn felt(&mut self, whom: &[usize], began: Instant, what: &str, fits: impl Fn(&Value) -> bool) {
+        let mut within_two = 0;
+        for peer in whom {
+            let left = ALL_FELT.saturating_sub(since(began));
+            self.peers[*peer].expect(what, left, &fits);
+            within_two += usize::from(since(began) < TWO_SECONDS);
+        }
+        figure(&format!(
+            "{what}: {within_two} of {} within 2 s, all in {:?}",
+            whom.len(),
+            since(began)
+        ));
+        assert!(within_two * 100 >= whom.len() * 95, "{what}: {within_two} of {}", whom.len());
+    }
+
+    fn others(&self, but: &[usize]) -> Vec<usize> {
+        (0..self.peers.len()).filter(|peer| !but.contains(peer)).collect()
+    }
+
+    fn forget(&mut self) {
+        self.peers.iter_mut().for_each(|peer| peer.forget());
+    }
+}
+
+fn is_order(line: &Value, verb: &str) -> bool {
+    let text = line["text"].as_str().unwrap_or_default();
+    line["code"] == "order" && text.contains(verb) && text.contains("a test")
+}
+
+#[test]
+fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
+    let Some(mut room) = Room::open() else { return };
+    let (muted, banned) = (1, 2);
+    let everyone: Vec<usize> = (0..room.peers.len()).collect();
+    room.forget();
+
+    let began = room.order(0, "mute", muted);
+    room.felt(&everyone, began, "the mute, with the login node on", |line| {
+        is_order(line, "has muted")
+    });
+    let error = room.peers[muted].ask(json!({"cmd": "send", "text": "Can anybody hear me?"}));
+    assert_eq!(error["code"], "muted", "{error}");
+
+    room.realm.crash();
+    for peer in &mut room.peers {
+        peer.expect_rendezvous("offline", PATIENCE);
+    }
+    room.forget();
+    let began = room.order(1, "ban", banned);
+    let refused = room.peers[banned].refused(ALL_FELT);
+    assert_eq!(refused["code"], "banned", "{refused}");
+    assert!(refused["reason"].as_str().unwrap().contains("a test"), "{refused}");
+    let rest = room.others(&[banned]);
+    let left = rest.len() - 1;
+    room.felt(&rest, began, "the ban, with the login node off", |line| {
+        line["event"] == "link" && line["peers"] == left
+    });
+
+    // It is not let in again, and whoever was muted may speak when it is lifted.
+    let name = room.names[banned].clone();
+    room.peers[banned] = room.lan.peer(&room.realm, banned, &name).no_password().spawn();
+    let refused = room.peers[banned].refused(PATIENCE);
+    assert_eq!(refused["code"], "banned", "{refused}");
+    let began = room.order(0, "lift", muted);
+    room.felt(&rest, began, "the lift", |line| is_order(line, "has lifted"));
+    pass(clock::monotonic() + SKEW);
+    let id = room.peers[muted].send("Thank you.");
+    for peer in room.others(&[banned, muted]) {
+        room.peers[peer].expect_message(&id, TWO_SECONDS);
+    }
+}
+
+#[test]
+fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_heal() {
+    let Some(mut room) = Room::open() else { return };
+    // All three are on the side of the second moderator.
+    let (lifted, muted, banned) = (room.half + 1, room.half + 2, room.half + 3);
+    room.lan.join_side(1, false);
+    let sides = [(0..room.half).collect::<Vec<_>>(), (room.half..room.peers.len()).collect()];
+    for side in &sides {
+        for peer in side {
+            // The links across have been given up: what is ordered now stays on its side.
+            room.peers[*peer].expect_links(side.len() - 1, 2 * PATIENCE);
+        }
+    }
+    room.forget();
+
+    // Mute, mute, lift: the lift is the newest.
+    room.order(1, "mute", lifted);
+    let began = room.order(0, "mute", lifted);
+    room.felt(&sides[0], began, "the first side's mute", |line| is_order(line, "has muted"));
+    pass(clock::monotonic() + SKEW);
+    let began = room.order(1, "lift", lifted);
+    room.felt(&sides[1], began, "the second side's lift", |line| is_order(line, "has lifted"));
+    pass(clock::monotonic() + SKEW);
+    let after_lift = room.peers[lifted].send("I may speak again.");
+
+    // Ban here, unheard there; then mute there: the mute is the newest, and what was said between them is out.
+    let before_ban = room.peers[muted].send("Before the ban.");
+    pass(clock::monotonic() + SKEW);
+    room.order(0, "ban", muted);
+    pass(clock::monotonic() + SKEW);
+    let during_ban = room.peers[muted].send("During a ban that I have not heard of.");
+    for peer in &sides[1] {
+        room.peers[*peer].expect_message(&during_ban, PATIENCE);
+    }
+    pass(clock::monotonic() + SKEW);
+    room.order(1, "mute", muted);
+
+    // Mute there, then ban here: the ban is the newest.
+    room.order(1, "mute", banned);
+    pass(clock::monotonic() + SKEW);
+    room.order(0, "ban", banned);
+
+    room.lan.join_side(1, true);
+    let healed = clock::monotonic();
+    let refused = room.peers[banned].refused(HEALED);
+    assert_eq!(refused["code"], "banned", "{refused}");
+    let rest = room.others(&[banned]);
+    for peer in &rest {
+        let wanted = BTreeSet::from([after_lift.clone(), before_ban.clone()]);
+        let left = missing(&mut room.peers[*peer], &wanted, healed + HEALED);
+        let linked = if left.is_empty() { Vec::new() } else { linked_with(&mut room.peers[*peer]) };
+        assert!(
+            left.is_empty(),
+            "peer {peer}, linked with {linked:?}, has not shown {left:?} of {wanted:?}"
+        );
+    }
+    expect_one_log(&mut room, &rest, &[&after_lift, &before_ban], &during_ban);
+    figure(&format!(
+        "contradicting orders: one result {:.1} s after the heal",
+        since(healed).as_secs_f64()
+    ));
+
+    let error = room.peers[muted].ask(json!({"cmd": "send", "text": "And now?"}));
+    assert_eq!(error["code"], "muted", "{error}");
+    let id = room.peers[lifted].send("Here I am.");
+    for peer in room.others(&[banned, lifted]) {
+        room.peers[peer].expect_message(&id, PATIENCE);
+    }
+}
+
+/// Waits until every store holds exactly these.
+fn expect_one_log(room: &mut Room, peers: &[usize], held: &[&String], condemned: &String) {
+    let started = clock::monotonic();
+    for peer in peers {
+        loop {
+            let log = log_in_store(&room.realm.profile(&room.names[*peer]));
+            let right = held.iter().all(|id| log.contains(id)) && !log.contains(condemned);
+            if right && log.len() == held.len() {
+                break;
+            }
+            assert!(since(started) < HEALED, "peer {peer} holds {log:?}, but not {condemned}");
+            // A message leaves the set with the order that condemns it, of which there is a line.
+            room.peers[*peer].wait_for(Duration::from_millis(100), |_line| false).ok();
+        }
+    }
+}
