@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
+use lanyard_protocol::law::Sanctioned;
 use lanyard_protocol::order::SignedOrder;
 
 /// Something that happened once.
@@ -35,6 +36,8 @@ pub enum NodeEvent {
     },
     /// A moderator's order has become known; whom it hits and why stands in it.
     Order(Box<SignedOrder>),
+    /// The operator's ban or mute of somebody has begun or ended.
+    Sanctioned(Box<Sanctioned>),
     /// Messages have left the set or come back: what is shown is to be read again from the store.
     Reload,
     /// Something the user should read, with a stable code for programs.

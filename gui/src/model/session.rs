@@ -242,7 +242,10 @@ impl Chat {
                 Vec::new()
             }
             // The status that comes with them says it all.
-            NodeEvent::Pass { .. } | NodeEvent::Policy { .. } | NodeEvent::Order(_) => Vec::new(),
+            NodeEvent::Pass { .. }
+            | NodeEvent::Policy { .. }
+            | NodeEvent::Order(_)
+            | NodeEvent::Sanctioned(_) => Vec::new(),
         }
     }
 

@@ -15,6 +15,7 @@
 mod book;
 mod held;
 mod newest;
+mod news;
 mod orders;
 mod quota;
 
@@ -30,6 +31,8 @@ pub use book::{Author, Maker, Rulebook, Sentence};
 use held::HeldSet;
 pub use held::{Held, Indexed};
 use newest::NewestIds;
+pub use news::Sanctioned;
+pub(crate) use news::sanctioned;
 pub use orders::{NoEffect, OrderBook};
 
 const HOUR_MS: u64 = 3_600_000;

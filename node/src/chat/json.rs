@@ -69,7 +69,7 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
         NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
         NodeEvent::Reload => notice("reload", RELOAD),
         // Told with the names in it, by the session.
-        NodeEvent::Order(_) | NodeEvent::Ended(None) => return None,
+        NodeEvent::Order(_) | NodeEvent::Sanctioned(_) | NodeEvent::Ended(None) => return None,
         NodeEvent::Notice { code, text } => notice(code, text),
         NodeEvent::Ended(Some(refusal)) => refused(refusal),
     })

@@ -63,6 +63,7 @@ pub(super) fn event(event: &NodeEvent) -> Option<String> {
         // Orders are told with the names in them, by the session.
         NodeEvent::State { state: SendState::Sent | SendState::Stored { .. }, .. }
         | NodeEvent::Order(_)
+        | NodeEvent::Sanctioned(_)
         | NodeEvent::Policy { .. }
         | NodeEvent::Ended(None) => return None,
     })

@@ -150,6 +150,11 @@ impl Session {
                 output.notice("order", &text);
                 Turn::Go
             }
+            Ok(NodeEvent::Sanctioned(news)) => {
+                let text = words::sanctioned(&news, &self.status.borrow());
+                output.notice("sanction", &text);
+                Turn::Go
+            }
             Ok(event) => {
                 output.event(&event);
                 Turn::Go

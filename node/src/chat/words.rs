@@ -1,6 +1,9 @@
 //! Sentences that both faces use.
 
+use lanyard_protocol::ids::AccountId;
+use lanyard_protocol::law::Sanctioned;
 use lanyard_protocol::order::{OrderKind, SignedOrder};
+use lanyard_protocol::policy::SanctionKind;
 
 use crate::event::Status;
 
@@ -12,14 +15,39 @@ pub(super) const RELOAD: &str =
 pub(super) fn order(signed: &SignedOrder, status: &Status) -> String {
     let order = signed.order();
     let maker = &signed.ticket().claims().username;
-    let known = status.roster.get(&order.sub).map(|person| person.username.clone());
-    let whom = known.unwrap_or_else(|| format!("the account {}", order.sub.short()));
+    let whom = name_of(order.sub, status);
     let minutes = order.until.saturating_sub(order.from).div_ceil(60_000);
-    let because =
-        if order.reason.is_empty() { String::new() } else { format!(": {}", order.reason) };
+    let because = because(&order.reason);
     match order.kind {
         OrderKind::Ban => format!("{maker} has banned {whom} for {minutes} min{because}"),
         OrderKind::Mute => format!("{maker} has muted {whom} for {minutes} min{because}"),
         OrderKind::Lift => format!("{maker} has lifted the orders on {whom}{because}"),
     }
+}
+
+/// What the operator has done about somebody.
+pub(super) fn sanctioned(news: &Sanctioned, status: &Status) -> String {
+    let whom = name_of(news.account, status);
+    let because = because(&news.reason);
+    let (done, undone) = match news.kind {
+        SanctionKind::Mute => ("muted", "may write again"),
+        SanctionKind::Ban | SanctionKind::Cut => ("banned", "may come back"),
+    };
+    match (news.lifted, news.until) {
+        (true, _) => format!("{whom} {undone}"),
+        (false, None) => format!("The operator has {done} {whom}{because}"),
+        (false, Some(until)) => {
+            let minutes = until.saturating_sub(news.at).div_ceil(60_000);
+            format!("The operator has {done} {whom} for {minutes} min{because}")
+        }
+    }
+}
+
+fn name_of(account: AccountId, status: &Status) -> String {
+    let known = status.roster.get(&account).map(|person| person.username.clone());
+    known.unwrap_or_else(|| format!("the account {}", account.short()))
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }

@@ -5,7 +5,9 @@
 use lanyard_node::desk::DeskError;
 use lanyard_node::event::NodeEvent;
 use lanyard_node::node::Node;
+use lanyard_protocol::law::Sanctioned;
 use lanyard_protocol::order::{OrderKind, SignedOrder};
+use lanyard_protocol::policy::SanctionKind;
 use lanyard_protocol::presence::{AWAY, HERE};
 
 use crate::bridge::BackendEvent;
@@ -44,12 +46,13 @@ pub(super) async fn set_away(node: &Node, away: bool) {
 /// An event in the window's words.
 pub(super) fn translate(event: NodeEvent) -> BackendEvent {
     match event {
-        NodeEvent::Order(order) => BackendEvent::Sanction(sanction(&order)),
+        NodeEvent::Order(order) => BackendEvent::Sanction(ordered(&order)),
+        NodeEvent::Sanctioned(news) => BackendEvent::Sanction(sanctioned(&news)),
         event => BackendEvent::Node(event),
     }
 }
 
-fn sanction(signed: &SignedOrder) -> Sanction {
+fn ordered(signed: &SignedOrder) -> Sanction {
     let order = signed.order();
     Sanction {
         kind: order.kind,
@@ -58,6 +61,21 @@ fn sanction(signed: &SignedOrder) -> Sanction {
         reason: order.reason.clone(),
         by: By::Moderator(signed.ticket().claims().username.clone()),
         at: order.from,
+    }
+}
+
+fn sanctioned(news: &Sanctioned) -> Sanction {
+    Sanction {
+        kind: match (news.lifted, news.kind) {
+            (true, _) => OrderKind::Lift,
+            (false, SanctionKind::Mute) => OrderKind::Mute,
+            (false, SanctionKind::Ban | SanctionKind::Cut) => OrderKind::Ban,
+        },
+        account: news.account,
+        until: news.until.filter(|_until| !news.lifted),
+        reason: news.reason.clone(),
+        by: By::Operator,
+        at: news.at,
     }
 }
 

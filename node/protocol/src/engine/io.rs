@@ -7,7 +7,7 @@ use ed25519_dalek::SigningKey;
 use crate::admission::AdmissionView;
 use crate::hello::Verdict;
 use crate::ids::{MessageId, PeerKey};
-use crate::law::{Indexed, Maker, Resettled};
+use crate::law::{Indexed, Maker, Resettled, Sanctioned};
 use crate::login::PeerAddresses;
 use crate::message::{Acceptance, AdmittedMessage, Arrival};
 use crate::order::SignedOrder;
@@ -348,6 +348,8 @@ pub enum Event {
         /// The order's id, or why not.
         result: Result<MessageId, OrderRefused>,
     },
+    /// A new policy has begun or ended a ban or mute.
+    Sanctioned(Box<Sanctioned>),
     /// A moderator's order has become known.
     Order(Box<SignedOrder>),
     /// Messages have left the set or come back: what is shown is to be read again.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{PeerKey, Role};
-use crate::law::Sentence;
+use crate::law::{Sentence, sanctioned};
 use crate::limits::{POLICY_DEADLINE, POLICY_RETRY};
 use crate::policy::SignedPolicy;
 use crate::sync::SyncRequest;
@@ -102,12 +102,18 @@ impl Engine {
             return;
         }
         let announced = self.behind.as_ref().is_some_and(|behind| behind.rank >= policy.rank());
+        // A sanction begins when it is signed, also by a clock that is a little slow.
+        let realm_ms = self.clock.peek_ms(now).max(policy.policy().issued_at);
+        let news = sanctioned(self.policy(), policy.policy(), realm_ms);
         let resettled = self.law.adopt_policy(Arc::new(policy.policy().clone()));
         self.signed_policy = policy.clone();
         self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
         self.view_is_stale = true;
         self.outputs.push_back(Output::StorePolicy(Box::new(policy)));
         self.event(Event::Policy { number: self.policy().number });
+        for sanctioned in news {
+            self.event(Event::Sanctioned(Box::new(sanctioned)));
+        }
         self.resettle(resettled);
         self.changed();
         self.judge_links_again(now);

@@ -113,6 +113,7 @@ impl EventLoop {
                 }
             }
             Event::Order(order) => self.tell(NodeEvent::Order(order)),
+            Event::Sanctioned(news) => self.tell(NodeEvent::Sanctioned(news)),
             // Told when the store has done it: who reads earlier reads the old.
             Event::Reload => {}
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
