@@ -189,7 +189,7 @@ impl Engine {
             Input::Send { request, room, text } => self.send(request, room, text, now),
             Input::OwnStored { request, result } => self.own_stored(request, result, now),
             Input::Published { message, reached } => self.published(message, reached),
-            Input::NotStored { sent_at, message } => self.law.was_not_stored(sent_at, message),
+            Input::NotStored { sent_at, message } => self.not_stored(sent_at, message, now),
             Input::Index { stored, done } => {
                 self.index(stored);
                 if done {

@@ -517,6 +517,17 @@ impl Engine {
         }
     }
 
+    /// The store could not take a message: whoever is linked is asked for it again, a little later.
+    pub(super) fn not_stored(&mut self, sent_at: u64, message: MessageId, now: Now) {
+        self.law.was_not_stored(sent_at, message);
+        let recent = self.clock.peek_ms(now).saturating_sub(10 * MINUTE_MS);
+        let reach = if sent_at > recent { Reach::Recent } else { Reach::Full };
+        let neighbour = self.neighbours().next();
+        if let Some(peer) = neighbour {
+            self.want_round(peer, reach, true, now.mono.saturating_add(ROUND_GAP));
+        }
+    }
+
     /// The store has given everything.
     pub(super) fn index_is_whole(&mut self, now: Now) {
         self.syncing.indexed = true;
