@@ -164,8 +164,25 @@ impl Law {
     /// [`NoEffect`] if it does not count, and need not be kept.
     pub fn take_order(&mut self, order: SignedOrder) -> Result<Resettled, NoEffect> {
         let mut rules = Rulebook::clone(&self.rules);
-        let recounted = rules.insert_order(order)?;
+        rules.insert_order(order)?;
+        let recounted = rules.recount_orders();
         Ok(self.change_rules(rules, recounted))
+    }
+
+    /// Takes in many orders that are authentic, and settles the set once for all of them: a moderator can give more
+    /// than anybody would like to settle one by one. Gives back those that are kept.
+    pub fn take_orders(&mut self, orders: Vec<SignedOrder>) -> (Vec<SignedOrder>, Resettled) {
+        let mut rules = Rulebook::clone(&self.rules);
+        let keeps = |order: &SignedOrder| rules.insert_order(order.clone()).is_ok();
+        let mut kept: Vec<SignedOrder> = orders.into_iter().filter(keeps).collect();
+        // A smaller one that came after it may have taken its place.
+        kept.retain(|order| rules.orders().get(order.id()).is_some());
+        if kept.is_empty() {
+            return (kept, Resettled::default());
+        }
+        let recounted = rules.recount_orders();
+        let resettled = self.change_rules(rules, recounted);
+        (kept, resettled)
     }
 
     /// Orders that were stored earlier, at the start.
@@ -175,6 +192,7 @@ impl Law {
             // What was kept counted once. If it does not any more, it is left to the retention.
             rules.insert_order(order).ok();
         }
+        rules.recount_orders();
         self.rules = Arc::new(rules);
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rand_chacha::rand_core::Rng as _;
 
 use crate::ids::{AccountId, MessageId, Role};
-use crate::law::NoEffect;
-use crate::limits::{AHEAD_MS_MAX, ORDER_MS_MAX, ORDER_REASON_BYTES_MAX};
+use crate::law::{NoEffect, Resettled};
+use crate::limits::{AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX, ORDER_MS_MAX, ORDER_REASON_BYTES_MAX};
 use crate::message::Refused;
 use crate::order::{Order, OrderKind, SignedOrder};
 use crate::time::Now;
@@ -148,6 +148,12 @@ impl Engine {
         if signed.order().from > self.clock.peek_ms(now).saturating_add(AHEAD_MS_MAX) {
             return Err(Refused::Ahead);
         }
+        // As with messages: what is older comes by reconciliation, many at a time. The login node's own takes no part
+        // in that, and is told.
+        let old = signed.order().from.saturating_add(GOSSIP_AGE_MS_MAX) < self.clock.peek_ms(now);
+        if old && !self.is_authority() {
+            return Err(Refused::Old);
+        }
         self.take_order(signed, now).map_err(|no_effect| match no_effect {
             NoEffect::Known => Refused::Held,
             NoEffect::TooMany => Refused::OverQuota,
@@ -163,17 +169,35 @@ impl Engine {
             return Err(NoEffect::Known);
         }
         let resettled = self.law.take_order(order.clone())?;
-        // Its maker's clock may run ahead of ours by some milliseconds: whoever it bans is banned from then on.
-        let begins_in = order.order().from.saturating_sub(self.clock.peek_ms(now));
-        let begins = now.mono.saturating_add(Duration::from_millis(begins_in));
+        self.orders_taken(vec![order], resettled, now);
+        Ok(())
+    }
+
+    /// The same for all that a neighbour has sent at once.
+    pub(super) fn take_orders(&mut self, mut orders: Vec<SignedOrder>, now: Now) {
+        orders.retain(|order| order.order().until >= self.law.boundary());
+        let (kept, resettled) = self.law.take_orders(orders);
+        if !kept.is_empty() {
+            self.orders_taken(kept, resettled, now);
+        }
+    }
+
+    fn orders_taken(&mut self, orders: Vec<SignedOrder>, resettled: Resettled, now: Now) {
+        // A maker's clock may run ahead of ours by some milliseconds: whoever it bans is banned from then on.
+        let realm_ms = self.clock.peek_ms(now);
+        let begins_in =
+            orders.iter().map(|order| order.order().from.saturating_sub(realm_ms)).min();
+        let begins_in = Duration::from_millis(begins_in.unwrap_or_default());
+        let begins = now.mono.saturating_add(begins_in);
         self.next_link_check = self.next_link_check.min(begins);
         self.view_is_stale = true;
-        self.outputs.push_back(Output::StoreOrder(Box::new(order.clone())));
-        self.event(Event::Order(Box::new(order)));
+        for order in orders {
+            self.outputs.push_back(Output::StoreOrder(Box::new(order.clone())));
+            self.event(Event::Order(Box::new(order)));
+        }
         self.resettle(resettled);
         self.changed();
         self.judge_links_again(now);
         self.check_own_membership(now);
-        Ok(())
     }
 }

@@ -409,10 +409,11 @@ impl Engine {
         let mut received = Vec::with_capacity(batch.len());
         let mut brought_recent = false;
         let before = self.size_of(set);
+        let mut orders = Vec::new();
         for pair in batch.pairs() {
             let judged = match set {
                 SetName::Messages => self.take_synced_message(pair, recent, now),
-                SetName::Orders => self.take_synced_order(pair, now).map(|id| (id, false)),
+                SetName::Orders => self.synced_order(pair, &mut orders, now).map(|id| (id, false)),
             };
             match judged {
                 Ok((id, is_recent)) => {
@@ -426,6 +427,7 @@ impl Engine {
                 }
             }
         }
+        self.take_orders(orders, now);
         if let Some(mut running) = self.syncing.running.remove(&peer) {
             running.brought_recent |= brought_recent;
             let new = self.size_of(set).saturating_sub(before);
@@ -474,13 +476,18 @@ impl Engine {
         Ok((id, taken.is_ok() && sent_at >= recent))
     }
 
-    fn take_synced_order(&mut self, pair: Pair<'_>, now: Now) -> Result<MessageId, Refused> {
+    /// The id of an authentic order. One that has no effect is none of the forwarder's guilt.
+    fn synced_order(
+        &mut self,
+        pair: Pair<'_>,
+        orders: &mut Vec<SignedOrder>,
+        now: Now,
+    ) -> Result<MessageId, Refused> {
         let (tickets, realm) = (&mut self.tickets, &self.realm);
         let order = SignedOrder::from_pair(pair, realm, |ticket| tickets.verify(ticket, realm))?;
         let id = order.id();
         if order.order().from <= self.clock.peek_ms(now).saturating_add(AHEAD_MS_MAX) {
-            // One that has no effect is none of the forwarder's guilt.
-            self.take_order(order, now).ok();
+            orders.push(order);
         }
         Ok(id)
     }

@@ -106,8 +106,14 @@ impl Rulebook {
         self.orders.recount(&self.policy)
     }
 
-    pub(super) fn insert_order(&mut self, order: SignedOrder) -> Result<Option<u64>, NoEffect> {
+    /// Keeps an order, which counts after [`Self::recount_orders`].
+    pub(super) fn insert_order(&mut self, order: SignedOrder) -> Result<(), NoEffect> {
         self.orders.insert(order, &self.policy)
+    }
+
+    /// The earliest time for which the orders now say something else.
+    pub(super) fn recount_orders(&mut self) -> Option<u64> {
+        self.orders.recount(&self.policy)
     }
 
     pub(super) fn forget_orders(&mut self, before: u64) {

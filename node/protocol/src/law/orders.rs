@@ -100,12 +100,8 @@ impl OrderBook {
         self.counted.get(&account)?.iter().rev().find(in_force)
     }
 
-    /// Keeps an order. The earliest time for which the book now says something else.
-    pub(super) fn insert(
-        &mut self,
-        order: SignedOrder,
-        policy: &Policy,
-    ) -> Result<Option<u64>, NoEffect> {
+    /// Keeps an order. It does not count before [`Self::recount`].
+    pub(super) fn insert(&mut self, order: SignedOrder, policy: &Policy) -> Result<(), NoEffect> {
         if self.orders.contains_key(&order.id()) {
             return Err(NoEffect::Known);
         }
@@ -123,7 +119,7 @@ impl OrderBook {
             self.orders.remove(&largest);
         }
         self.orders.insert(order.id(), order);
-        Ok(self.recount(policy))
+        Ok(())
     }
 
     fn same_minute<'a>(&'a self, order: &'a SignedOrder) -> impl Iterator<Item = &'a SignedOrder> {
