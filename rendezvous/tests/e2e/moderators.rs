@@ -45,12 +45,7 @@ impl Room {
         let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut peers = lan.join_all(&realm, &borrowed);
         full_mesh(&mut peers, 3 * PATIENCE);
-        let offset = |peer: &mut Peer| {
-            peer.ask(json!({"cmd": "status"}))["clock_offset_ms"].as_i64().unwrap()
-        };
-        let offsets: Vec<i64> = peers.iter_mut().map(offset).collect();
-        let apart = offsets.iter().max().unwrap() - offsets.iter().min().unwrap();
-        let skew = SKEW_MIN + Duration::from_millis(apart.unsigned_abs());
+        let skew = SKEW_MIN + clocks_apart(&mut peers);
         Some(Self { peers, lan, realm, names, half, skew })
     }
 
@@ -90,6 +85,15 @@ impl Room {
     fn forget(&mut self) {
         self.peers.iter_mut().for_each(|peer| peer.forget());
     }
+}
+
+/// How far the clocks of the peers are apart; all run on this one computer.
+fn clocks_apart(peers: &mut [Peer]) -> Duration {
+    let offset =
+        |peer: &mut Peer| peer.ask(json!({"cmd": "status"}))["clock_offset_ms"].as_i64().unwrap();
+    let offsets: Vec<i64> = peers.iter_mut().map(offset).collect();
+    let apart = offsets.iter().max().unwrap() - offsets.iter().min().unwrap();
+    Duration::from_millis(apart.unsigned_abs())
 }
 
 fn is_order(line: &Value, verb: &str) -> bool {
