@@ -122,14 +122,15 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     }
     room.forget();
     let began = room.order(1, "ban", banned);
-    let refused = room.peers[banned].refused(ALL_FELT);
-    assert_eq!(refused["code"], "banned", "{refused}");
-    assert!(refused["reason"].as_str().unwrap().contains("a test"), "{refused}");
     let rest = room.others(&[banned]);
     let left = rest.len() - 1;
     room.felt(&rest, began, "the ban, with the login node off", |line| {
         line["event"] == "link" && line["peers"] == left
     });
+    // The program says so when its store is closed, which a slow disk may delay.
+    let refused = room.peers[banned].refused(PATIENCE);
+    assert_eq!(refused["code"], "banned", "{refused}");
+    assert!(refused["reason"].as_str().unwrap().contains("a test"), "{refused}");
 
     // It is not let in again, and whoever was muted may speak when it is lifted.
     let name = room.names[banned].clone();
