@@ -164,7 +164,11 @@ async fn with_password(
             device_label: None,
         };
         match login(&request.link, profile.key(), ask, || progress(JoinStep::Checking)).await {
-            Ok(Reply::Granted(grant)) => return granted(request, profile, &grant),
+            Ok(Reply::Granted(grant)) => {
+                // At once: what making a store takes would put the clock behind everybody else's.
+                let now = Clock::new().now();
+                return granted(request, profile, &grant, now);
+            }
             Ok(Reply::Denied(denial)) => {
                 let wait = Duration::from_secs(denial.retry_after_s.unwrap_or(1).max(1));
                 let busy = denial.code == DenialCode::Busy;
@@ -182,8 +186,13 @@ async fn with_password(
     }
 }
 
-/// Checks what the desk has granted and keeps it.
-fn granted(request: &JoinRequest, profile: &Profile, grant: &Grant) -> Result<Pass, Refusal> {
+/// Checks what the desk has granted and keeps it. `now` is when it came.
+fn granted(
+    request: &JoinRequest,
+    profile: &Profile,
+    grant: &Grant,
+    now: Now,
+) -> Result<Pass, Refusal> {
     let realm = request.link.realm;
     let damaged = |what: &str| {
         refusal(
@@ -199,7 +208,6 @@ fn granted(request: &JoinRequest, profile: &Profile, grant: &Grant) -> Result<Pa
     }
     let mut opened = Opened::open(&profile.database(), &realm).map_err(ProfileError::from)?;
     let (stored_policy, _old_clock, peers) = stored_state(profile, &realm)?;
-    let now = Clock::new().now();
     let policy = newest(policy, stored_policy);
     // The high-water mark is not taken over: a wrong clock of an earlier day must not outlive a login.
     let clock = RealmClock::learnt(grant.realm_time, now, 0);

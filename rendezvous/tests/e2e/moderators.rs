@@ -16,9 +16,8 @@ use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password}
 const ALL_FELT: Duration = Duration::from_secs(5);
 /// After the heal, all stores are the same within this time.
 const HEALED: Duration = Duration::from_secs(15);
-/// Orders and messages are dated in milliseconds by clocks that differ by some: what is to stand in an order is said
-/// this far apart.
-const SKEW: Duration = Duration::from_millis(200);
+/// What is to stand in an order is said at least this far apart, and by as much more as the clocks differ.
+const SKEW_MIN: Duration = Duration::from_millis(100);
 
 /// A room with a moderator on each side and members everywhere.
 struct Room {
@@ -29,6 +28,8 @@ struct Room {
     names: Vec<String>,
     /// How many are on the first side. The first peer of each side is a moderator.
     half: usize,
+    /// Orders and messages are dated in milliseconds, by clocks that a busy machine has set some of them apart.
+    skew: Duration,
 }
 
 impl Room {
@@ -44,7 +45,8 @@ impl Room {
         let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut peers = lan.join_all(&realm, &borrowed);
         full_mesh(&mut peers, 3 * PATIENCE);
-        Some(Self { realm, lan, names, peers, half })
+        let skew = SKEW_MIN + clocks_apart(&mut peers);
+        Some(Self { peers, lan, realm, names, half, skew })
     }
 
     /// The moderator of a side gives an order; it must be accepted. The moment before.
@@ -85,6 +87,15 @@ impl Room {
     }
 }
 
+/// How far the clocks of the peers are apart; all run on this one computer.
+fn clocks_apart(peers: &mut [Peer]) -> Duration {
+    let offset =
+        |peer: &mut Peer| peer.ask(json!({"cmd": "status"}))["clock_offset_ms"].as_i64().unwrap();
+    let offsets: Vec<i64> = peers.iter_mut().map(offset).collect();
+    let apart = offsets.iter().max().unwrap() - offsets.iter().min().unwrap();
+    Duration::from_millis(apart.unsigned_abs())
+}
+
 fn is_order(line: &Value, verb: &str) -> bool {
     let text = line["text"].as_str().unwrap_or_default();
     line["code"] == "order" && text.contains(verb) && text.contains("a test")
@@ -101,6 +112,7 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     room.felt(&everyone, began, "the mute, with the login node on", |line| {
         is_order(line, "has muted")
     });
+    pass(began + room.skew);
     let error = room.peers[muted].ask(json!({"cmd": "send", "text": "Can anybody hear me?"}));
     assert_eq!(error["code"], "muted", "{error}");
 
@@ -110,14 +122,15 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     }
     room.forget();
     let began = room.order(1, "ban", banned);
-    let refused = room.peers[banned].refused(ALL_FELT);
-    assert_eq!(refused["code"], "banned", "{refused}");
-    assert!(refused["reason"].as_str().unwrap().contains("a test"), "{refused}");
     let rest = room.others(&[banned]);
     let left = rest.len() - 1;
     room.felt(&rest, began, "the ban, with the login node off", |line| {
         line["event"] == "link" && line["peers"] == left
     });
+    // The program says so when its store is closed, which a slow disk may delay.
+    let refused = room.peers[banned].refused(PATIENCE);
+    assert_eq!(refused["code"], "banned", "{refused}");
+    assert!(refused["reason"].as_str().unwrap().contains("a test"), "{refused}");
 
     // It is not let in again, and whoever was muted may speak when it is lifted.
     let name = room.names[banned].clone();
@@ -126,7 +139,7 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     assert_eq!(refused["code"], "banned", "{refused}");
     let began = room.order(0, "lift", muted);
     room.felt(&rest, began, "the lift", |line| is_order(line, "has lifted"));
-    pass(clock::monotonic() + SKEW);
+    pass(clock::monotonic() + room.skew);
     let id = room.peers[muted].send("Thank you.");
     for peer in room.others(&[banned, muted]) {
         room.peers[peer].expect_message(&id, TWO_SECONDS);
@@ -152,27 +165,27 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
     room.order(1, "mute", lifted);
     let began = room.order(0, "mute", lifted);
     room.felt(&sides[0], began, "the first side's mute", |line| is_order(line, "has muted"));
-    pass(clock::monotonic() + SKEW);
+    pass(clock::monotonic() + room.skew);
     let began = room.order(1, "lift", lifted);
     room.felt(&sides[1], began, "the second side's lift", |line| is_order(line, "has lifted"));
-    pass(clock::monotonic() + SKEW);
+    pass(clock::monotonic() + room.skew);
     let after_lift = room.peers[lifted].send("I may speak again.");
 
     // Ban here, unheard there; then mute there: the mute is the newest, and what was said between them is out.
     let before_ban = room.peers[muted].send("Before the ban.");
-    pass(clock::monotonic() + SKEW);
+    pass(clock::monotonic() + room.skew);
     room.order(0, "ban", muted);
-    pass(clock::monotonic() + SKEW);
+    pass(clock::monotonic() + room.skew);
     let during_ban = room.peers[muted].send("During a ban that I have not heard of.");
     for peer in &sides[1] {
         room.peers[*peer].expect_message(&during_ban, PATIENCE);
     }
-    pass(clock::monotonic() + SKEW);
+    pass(clock::monotonic() + room.skew);
     room.order(1, "mute", muted);
 
     // Mute there, then ban here: the ban is the newest.
     room.order(1, "mute", banned);
-    pass(clock::monotonic() + SKEW);
+    pass(clock::monotonic() + room.skew);
     room.order(0, "ban", banned);
 
     room.lan.join_side(1, true);

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::{PATIENCE, Peer, Program, Realm, Start, alone};
 
 /// More hosts than any test needs; a mistake must not fill the machine with namespaces.
 const HOSTS_MAX: usize = 40;
-/// All our namespaces begin so.
+/// All our namespaces begin so; the id of the process that made them follows.
 const PREFIX: &str = "lanyard-";
 /// Set for a test that runs inside `unshare`.
 const INSIDE: &str = "LANYARD_INSIDE_UNSHARE";
@@ -74,7 +75,7 @@ impl Lan {
         assert!(count <= HOSTS_MAX, "{count} hosts");
         let mut random = [0; 3];
         getrandom::fill(&mut random).unwrap();
-        let name = format!("{PREFIX}{}", hex::encode(random));
+        let name = format!("{PREFIX}{}-{}", std::process::id(), hex::encode(random));
         let switch = format!("{name}-switch");
         if !ip(&["netns", "add", &switch], "") {
             skip("no network namespaces");
@@ -249,12 +250,14 @@ fn feed(mut command: Command, input: &str) -> bool {
     child.wait().unwrap().success()
 }
 
-/// Removes what killed tests have left. Only the holder of the machine-wide lock may do it.
+/// Removes what killed tests have left: the namespaces of processes that are no more.
 fn sweep() {
     let Ok(output) = Command::new("ip").args(["netns", "list"]).output() else { return };
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let name = line.split_whitespace().next().unwrap_or_default();
-        if name.starts_with(PREFIX) {
+        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let lives = |pid: &str| Path::new("/proc").join(pid).exists();
+        if maker.is_some_and(|pid| !lives(pid)) {
             ip(&["netns", "del", name], "");
         }
     }
