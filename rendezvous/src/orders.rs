@@ -8,6 +8,7 @@
 //! What cannot be an order of this realm is not kept, and the open ones are bounded.
 
 use lanyard_protocol::ids::Role;
+use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::SettlementVerdict;
 use rusqlite::Connection;
 
@@ -17,7 +18,7 @@ use crate::member::orders::ReceivedOrder;
 use crate::names::plain_line;
 use crate::sanctions::{Lifting, lift_account};
 use crate::store::audit::Entry;
-use crate::store::orders::{self, OrderKind, OrderRow};
+use crate::store::orders::{self, OrderRow};
 use crate::store::sanctions::{self, Kind, SanctionRow};
 use crate::store::{StoreError, accounts, audit, meta, rules};
 

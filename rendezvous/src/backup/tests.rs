@@ -108,7 +108,7 @@ fn a_restore_brings_the_rows_back_and_names_what_the_backup_lacks() {
 #[test]
 fn orders_go_over_and_what_was_refused_stays_refused() {
     use crate::member::orders::ReceivedOrder;
-    use crate::store::orders::OrderKind;
+    use lanyard_protocol::order::OrderKind;
 
     let realm = Realm::new();
     let now = clock::unix_ms();

@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use lanyard_node::event::NodeEvent;
 use lanyard_node::store::Reader;
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
-use lanyard_protocol::order::{OrderKind as Kind, SignedOrder};
+use lanyard_protocol::order::{OrderKind, SignedOrder};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::login::error_chain;
 use crate::orders::{self, Received};
 use crate::store::StoreError;
-use crate::store::orders::OrderKind;
 use crate::store::thread::StoreHandle;
 
 /// Orders that may wait for the database: a moderator has ten a minute.
@@ -49,11 +48,7 @@ impl ReceivedOrder {
         let (order, claims) = (signed.order(), signed.ticket().claims());
         Self {
             id: order.order,
-            kind: match order.kind {
-                Kind::Ban => OrderKind::Ban,
-                Kind::Mute => OrderKind::Mute,
-                Kind::Lift => OrderKind::Lift,
-            },
+            kind: order.kind,
             account: order.sub,
             from: order.from,
             until: order.until,

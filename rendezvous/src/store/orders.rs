@@ -1,33 +1,11 @@
 //! Rows of `orders`: what moderators have ordered, and what became of it.
 
 use lanyard_protocol::ids::AccountId;
+use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::SettlementVerdict;
 use rusqlite::{Connection, params};
 
 use super::{Doing as _, StoreError, from_sql, to_sql};
-
-/// What a moderator orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrderKind {
-    /// Out of the realm.
-    Ban,
-    /// May read, may not write.
-    Mute,
-    /// The end of either.
-    Lift,
-}
-
-impl OrderKind {
-    /// The word in the database and on the command line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ban => "ban",
-            Self::Mute => "mute",
-            Self::Lift => "lift",
-        }
-    }
-}
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]

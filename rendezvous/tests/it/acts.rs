@@ -1,9 +1,9 @@
 //! The operator's acts on rooms, people and devices, with `serve` running and without.
 
 use lanyard_protocol::ids::{PeerKey, Role};
+use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::{Policy, SanctionKind};
 use lanyard_rendezvous::member::orders::ReceivedOrder;
-use lanyard_rendezvous::store::orders::OrderKind;
 use lanyard_rendezvous::store::{Store, StoreError, devices};
 use lanyard_rendezvous::{accounts, clock, orders};
 use serde_json::json;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use lanyard_protocol::ids::{PeerKey, Role};
+use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::SettlementVerdict;
 use lanyard_rendezvous::member::orders::ReceivedOrder;
-use lanyard_rendezvous::store::orders::OrderKind;
 use lanyard_rendezvous::store::{self, Store, StoreError, devices};
 use lanyard_rendezvous::{accounts, acts, clock, orders};
 
