@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lanyard_node::event::NodeEvent;
 use lanyard_protocol::cose::{self, Kind};
@@ -24,6 +24,7 @@ use lanyard_protocol::wire;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::cast::{Honest, SOON, Setup, alone, claims, key, now_ms, peer, within};
 use crate::forgery::forgeries;
