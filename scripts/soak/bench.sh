@@ -14,7 +14,7 @@ measure() {
     }
     say "$object"
     local per_core lost repaired duplicates
-    per_core=$(awk -v cpu="$(figure cpu_s_per_1000 "$object")" 'BEGIN { print cpu > 0 ? int(1000 / cpu) : "?" }')
+    per_core=$(awk -v cpu="$(figure cpu_s_per_1000 "$object")" 'BEGIN { print (cpu > 0 ? int(1000 / cpu) : "?") }')
     lost=$(figure lost "$object") duplicates=$(figure duplicates "$object") repaired=$(figure repaired "$object")
     printf 'figure: %3s %-17s %7s %5s %6s %5s %9s %9s %7s %7s %8s %6s %6s\n' "$peers" "$what" \
         "$(figure messages "$object")" "$lost" "${repaired:-?}" "$duplicates" \
