@@ -111,7 +111,7 @@ fn listen(all: &[Honest], shown: &Arc<Mutex<Shown>>) -> Vec<JoinHandle<()>> {
                             shown.forbidden.push(message.text.clone());
                         }
                         if message.text.starts_with("line ") {
-                            shown.at.insert((who, message.text.clone()), instant());
+                            shown.at.insert((who, message.text.clone()), Instant::now());
                         }
                     }
                     Ok(_other) => {}
@@ -214,7 +214,7 @@ async fn forge(host: &Honest) {
 /// One honest line after the other for as long as the attack lasts, and the flood beside it. When each was said.
 async fn speak_through_it(all: &[Honest], mallory: &Program) -> (BTreeMap<String, Instant>, u64) {
     let began = now_ms();
-    let since = instant();
+    let since = Instant::now();
     let old = Claims { issued_at_s: began / 1_000 - 7_200, ..claims("mallory") };
     let old = Ticket::issue(old, &key("realm"));
     let mut said = BTreeMap::new();
@@ -228,7 +228,7 @@ async fn speak_through_it(all: &[Honest], mallory: &Program) -> (BTreeMap<String
             _tick = speaks.tick() => {
                 let text = format!("line {}", said.len());
                 let speaker = &all[said.len() % all.len()];
-                said.insert(text.clone(), instant());
+                said.insert(text.clone(), Instant::now());
                 speaker.says(&text).await;
                 peak = peak.max(resident_mib());
             }
@@ -341,7 +341,7 @@ async fn six_honest_peers_go_on_talking_and_end_with_one_set() {
     for hostile in [mallory, mona, sloth] {
         hostile.ends().await;
     }
-    let settling = instant();
+    let settling = Instant::now();
     let set = all_hold_the_same(&all).await;
     println!(
         "{} messages, the same everywhere {:?} after the attack",
@@ -384,12 +384,4 @@ async fn six_honest_peers_go_on_talking_and_end_with_one_set() {
     let nodes = all.len() as u64;
     assert!(peak.saturating_sub(before) < nodes * GROWTH_MIB_MAX, "{before} MiB, then {peak}");
     assert!(cost < ROUND_BYTES_MAX, "{cost}");
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what is measured is the time that passes for a user"
-)]
-fn instant() -> Instant {
-    Instant::now()
 }

@@ -15,7 +15,6 @@ use lanyard_node::node::{Node, NodeConfig};
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{Login, PeerAddresses, Reply};
-use lanyard_protocol::order;
 use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::{Settlement, SettlementVerdict, SignedPolicy};
 use lanyard_protocol::ticket::Ticket;
@@ -228,14 +227,14 @@ async fn an_order_reaches_the_register_also_if_the_login_node_was_away_when_it_w
     let (bob, link) = (account(&realm, "bob"), serving.link().parse().unwrap());
     let mona = moderator(&realm, &link, "mona").await;
     linked(&mona, true).await;
-    mona.moderate(order::OrderKind::Mute, bob, Some(3_600_000), "loud").await.unwrap();
+    mona.moderate(OrderKind::Mute, bob, Some(3_600_000), "loud").await.unwrap();
     let lines = listed(&realm, 1);
     assert_eq!((&lines[0]["kind"], &lines[0]["by"]), (&json!("mute"), &json!("mona")));
     assert_eq!((&lines[0]["username"], &lines[0]["reason"]), (&json!("bob"), &json!("loud")));
 
     drop(serving);
     linked(&mona, false).await;
-    mona.moderate(order::OrderKind::Ban, bob, None, "louder").await.unwrap();
+    mona.moderate(OrderKind::Ban, bob, None, "louder").await.unwrap();
     let _serving = realm.serve();
     linked(&mona, true).await;
     let lines = listed(&realm, 2);
