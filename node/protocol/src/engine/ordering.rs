@@ -173,13 +173,20 @@ impl Engine {
         Ok(())
     }
 
-    /// The same for all that a neighbour has sent at once.
+    /// The same for all that a neighbour has sent at once. Fresh ones go on by gossip, as after a partition: whoever
+    /// is banned by them is to hear it from a signed order, before the links that could bring it are gone.
     pub(super) fn take_orders(&mut self, mut orders: Vec<SignedOrder>, now: Now) {
         orders.retain(|order| order.order().until >= self.law.boundary());
         let (kept, resettled) = self.law.take_orders(orders);
-        if !kept.is_empty() {
-            self.orders_taken(kept, resettled, now);
+        if kept.is_empty() {
+            return;
         }
+        let fresh = self.clock.peek_ms(now).saturating_sub(GOSSIP_AGE_MS_MAX);
+        for order in kept.iter().filter(|order| order.order().from >= fresh) {
+            let (topic, bytes) = (Topic::Control, order.to_gossip());
+            self.outputs.push_back(Output::Publish { topic, bytes, message: None });
+        }
+        self.orders_taken(kept, resettled, now);
     }
 
     fn orders_taken(&mut self, orders: Vec<SignedOrder>, resettled: Resettled, now: Now) {

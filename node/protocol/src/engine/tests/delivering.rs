@@ -256,3 +256,36 @@ fn r48_a_message_that_could_not_be_stored_is_taken_again() {
     assert_eq!(peer.engine.law().set().len(), 0);
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &bytes)), Acceptance::Accept);
 }
+
+#[test]
+fn r125_an_order_that_a_round_has_brought_goes_on_by_gossip_while_it_is_fresh() {
+    for (age_ms, published_on) in [(60_000, 1), (700_000, 0)] {
+        let mut peer = Peer::new(5);
+        peer.advance(millis(age_ms));
+        peer.link(1, 3);
+        let order = testing::order(crate::order::OrderKind::Ban, "user4", T0, T0 + 3_600_000);
+        let items = ItemSet::new([(T0, order.id())]);
+        let mut outputs = peer.advance(millis(1));
+        let mut all = Vec::new();
+        while let Some((_peer, ask, request)) = asked(&outputs).pop() {
+            all.append(&mut outputs);
+            let body = match request {
+                SyncRequest::Reconcile { windows, .. } => {
+                    frames_to_bytes(&[items.respond(&windows[0].frame, 60_000).unwrap()])
+                }
+                SyncRequest::Get { set: SetName::Orders, .. } => {
+                    let mut batch = BatchBuilder::default();
+                    assert!(batch.push(order.ticket().as_bytes(), order.as_bytes()));
+                    batch.finish().to_bytes()
+                }
+                _other => break,
+            };
+            outputs = reply(&mut peer, ask, body);
+        }
+        all.append(&mut outputs);
+        let told = published(&all, Topic::Control);
+        let told = told.iter().filter(|bytes| **bytes == order.to_gossip()).count();
+        assert_eq!(told, published_on, "{age_ms} ms old");
+        assert!(peer.engine.rules().orders().get(order.id()).is_some());
+    }
+}
