@@ -22,7 +22,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::{GossipId, Input, LinkId, NewLink, Topic};
-use crate::ids::{MessageId, PeerKey};
+use crate::ids::{AccountId, MessageId, PeerKey};
 use crate::message::VerifiedMessage;
 use crate::order::SignedOrder;
 use crate::policy::SignedPolicy;
@@ -325,6 +325,12 @@ impl Sim {
     #[must_use]
     pub fn shown(&self, number: usize) -> Vec<(u64, MessageId)> {
         self.peers.get(number).map(Peer::shown).unwrap_or_default()
+    }
+
+    /// How many messages of an account a peer shows, and how many of them folded.
+    #[must_use]
+    pub fn shown_of(&self, number: usize, account: AccountId) -> (usize, usize) {
+        self.peers.get(number).map(|peer| peer.shown_of(account)).unwrap_or_default()
     }
 
     /// The members whose set is not the one of peer 0, or not what their disk shows. Whom peer 0 knows to be banned

@@ -25,6 +25,13 @@ fn left_of_two_seconds(started: std::time::Instant) -> Duration {
     TWO_SECONDS.saturating_sub(clock::monotonic().duration_since(started))
 }
 
+/// A peer says in plain words what the operator has done.
+fn told(peer: &mut Peer, words: &str) {
+    peer.expect(words, TWO_SECONDS, |line| {
+        line["event"] == "notice" && line["code"] == "sanction" && line["text"] == words
+    });
+}
+
 fn say(peer: &mut Peer, room: &str) -> Value {
     peer.ask(json!({"cmd": "send", "room": room, "text": "Does this arrive?"}))
 }
@@ -84,11 +91,13 @@ fn the_muted_read_on_and_write_again_after_the_mute() {
     together(&mut [&mut alice, &mut bob]);
     let mute = ["mute", "bob", "--for", "10m", "--reason", "sings at night"];
     felt(&realm, &mut [&mut alice, &mut bob], &mute);
+    told(&mut alice, "The operator has muted bob for 10 min: sings at night");
     let message = refused_line(&mut bob, "lobby", "muted");
     assert!(message.contains("muted"), "{message}");
     let id = alice.send("You can read this, bob.");
     bob.expect_message(&id, PATIENCE);
     felt(&realm, &mut [&mut alice, &mut bob], &["unmute", "bob"]);
+    told(&mut alice, "bob may write again");
     chat(&mut bob, &mut alice, PATIENCE);
     // One that ends by itself needs no further act.
     felt(&realm, &mut [&mut alice, &mut bob], &["mute", "bob", "--for", "1s"]);

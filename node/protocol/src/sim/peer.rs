@@ -12,7 +12,7 @@ use crate::engine::{
     AskId, Config, Engine, Event, Input, LinkId, Output, Progress, RequestId, Topic,
 };
 use crate::hello::Hello;
-use crate::ids::{MessageId, PeerKey, Role};
+use crate::ids::{AccountId, MessageId, PeerKey, Role};
 use crate::law::Author;
 use crate::message::{Acceptance, Content, VerifiedMessage};
 use crate::policy::LOBBY;
@@ -157,9 +157,9 @@ impl Peer {
     fn carry_out(&mut self, output: Output) -> Option<Input> {
         match output {
             Output::Verdict { acceptance, .. } => self.verdict(acceptance),
-            Output::Store { message, .. } => self.disk.store(&message, false),
+            Output::Store { message, folded, .. } => self.disk.store(&message, false, folded),
             Output::StoreOwn { request, message } => {
-                self.disk.store(&message, true);
+                self.disk.store(&message, true, false);
                 return Some(Input::OwnStored { request, result: Ok(()) });
             }
             Output::Resettle(resettled) => self.disk.resettle(&resettled),
@@ -329,6 +329,10 @@ impl Peer {
 
     pub(super) fn shown(&self) -> Vec<(u64, MessageId)> {
         self.disk.shown()
+    }
+
+    pub(super) fn shown_of(&self, account: AccountId) -> (usize, usize) {
+        self.disk.of_account(account)
     }
 
     pub(super) fn refusals(&self) -> Vec<(&'static str, u64)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{StoredIndex, StoredPair, Unsent};
-use crate::ids::MessageId;
+use crate::ids::{AccountId, MessageId};
 use crate::law::{Indexed, Resettled};
 use crate::limits::RECENT_MS;
 use crate::message::VerifiedMessage;
@@ -15,6 +15,7 @@ use crate::wire::Pair;
 struct Row {
     message: VerifiedMessage,
     held: bool,
+    folded: bool,
     /// An own message that nobody has yet.
     unsent: bool,
 }
@@ -33,8 +34,8 @@ impl Disk {
         Self { rows: BTreeMap::new(), orders: Vec::new(), policy, boot: 0 }
     }
 
-    pub(super) fn store(&mut self, message: &VerifiedMessage, own: bool) {
-        let row = Row { message: message.clone(), held: true, unsent: own };
+    pub(super) fn store(&mut self, message: &VerifiedMessage, own: bool, folded: bool) {
+        let row = Row { message: message.clone(), held: true, folded, unsent: own };
         self.rows.insert(message.id(), row);
     }
 
@@ -92,6 +93,14 @@ impl Disk {
                 gossip: message.to_gossip(),
             })
             .collect()
+    }
+
+    /// What is shown of an account, and how much of it folded.
+    pub(super) fn of_account(&self, account: AccountId) -> (usize, usize) {
+        let shown = self.rows.values().filter(|row| row.held);
+        let of: Vec<_> =
+            shown.filter(|row| row.message.ticket().claims().account == account).collect();
+        (of.len(), of.iter().filter(|row| row.folded).count())
     }
 
     pub(super) fn shown(&self) -> Vec<(u64, MessageId)> {

@@ -297,3 +297,38 @@ fn r22_when_the_login_node_is_away_the_room_goes_on_until_the_passes_end_and_aga
     sim.run(seconds(5));
     assert_eq!(sim.held(3).len(), 2);
 }
+
+#[test]
+fn r48_a_modified_program_of_the_banned_reaches_nobody_unfolded_who_knows_of_the_ban() {
+    let (peers, banned) = (8, 4);
+    let account = testing::account(&format!("user{banned}"));
+    let mut sim = Sim::new(setup(peers, seed(9)));
+    sim.run(seconds(90));
+    // The banned one talks to those who have not heard of the ban, and dates its words back before it.
+    let unaware = |number: usize| number % 2 == 1 || number == banned;
+    sim.partition(|number| usize::from(unaware(number)));
+    sim.run(seconds(5));
+    let now = T0 + u64::try_from(sim.elapsed().as_millis()).unwrap();
+    sim.order(0, &order(OrderKind::Ban, banned, 1, now));
+    // Whom gossip has passed by has it by reconciliation.
+    sim.run(seconds(40));
+    for (seq, sent_at) in [(0, now - 60_000), (1, now - 30_000), (2, now + 1_000)] {
+        let forged = sim.forge(banned, |content| (content.seq, content.sent_at) = (seq, sent_at));
+        sim.inject(banned, Topic::Mesh, &forged.unwrap().to_gossip());
+    }
+    sim.run(seconds(5));
+    assert!(sim.shown_of(1, account).0 > 0, "it has reached somebody who did not know better");
+    sim.partition(|_number| 0);
+    sim.run(seconds(2));
+    settle(&mut sim, seconds(60));
+    for number in (0..peers).filter(|number| *number != banned) {
+        let (shown, folded) = sim.shown_of(number, account);
+        assert_eq!(
+            shown, 2,
+            "what was sent before the ban is held by all, what came after by nobody"
+        );
+        if !unaware(number) {
+            assert_eq!(folded, shown, "peer {number}");
+        }
+    }
+}
