@@ -157,9 +157,9 @@ impl Peer {
     fn carry_out(&mut self, output: Output) -> Option<Input> {
         match output {
             Output::Verdict { acceptance, .. } => self.verdict(acceptance),
-            Output::Store { message, folded, .. } => self.disk.store(&message, false, folded),
+            Output::Store { message, folded, .. } => self.disk.store(&message, folded),
             Output::StoreOwn { request, message } => {
-                self.disk.store(&message, true, false);
+                self.disk.store_own(&message);
                 return Some(Input::OwnStored { request, result: Ok(()) });
             }
             Output::Resettle(resettled) => self.disk.resettle(&resettled),

@@ -34,8 +34,13 @@ impl Disk {
         Self { rows: BTreeMap::new(), orders: Vec::new(), policy, boot: 0 }
     }
 
-    pub(super) fn store(&mut self, message: &VerifiedMessage, own: bool, folded: bool) {
-        let row = Row { message: message.clone(), held: true, folded, unsent: own };
+    pub(super) fn store(&mut self, message: &VerifiedMessage, folded: bool) {
+        let row = Row { message: message.clone(), held: true, folded, unsent: false };
+        self.rows.insert(message.id(), row);
+    }
+
+    pub(super) fn store_own(&mut self, message: &VerifiedMessage) {
+        let row = Row { message: message.clone(), held: true, folded: false, unsent: true };
         self.rows.insert(message.id(), row);
     }
 
