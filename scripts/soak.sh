@@ -33,7 +33,8 @@ describe() {
 
 # e2e FILTER…: end-to-end tests whose names contain a filter, one after the other.
 e2e() { cargo test --quiet --release -p lanyard-rendezvous --test e2e -- --nocapture --test-threads 1 "$@"; }
-it() { cargo test --quiet --release -p "$1" --test it -- --nocapture; }
+# it CRATE [OPTION…]: a crate's integration tests.
+it() { cargo test --quiet --release -p "$1" --test it -- --nocapture "${@:2}"; }
 
 run_part() {
     case $1 in
@@ -46,7 +47,7 @@ run_part() {
         start-up)    e2e archives::a_peer_with_a_full_store ;;
         moderators)  e2e moderators:: ;;
         protocol)    cargo test --quiet --release -p lanyard-protocol -- --nocapture ;;
-        node)        it lanyard-node ;;
+        node)        it lanyard-node --include-ignored ;;
         login)       it lanyard-rendezvous && e2e flood:: reach:: ;;
         bench)       bench ;;
     esac

@@ -21,7 +21,7 @@ mod quota;
 
 use std::sync::Arc;
 
-use crate::ids::{MessageId, TicketHash};
+use crate::ids::MessageId;
 use crate::message::{AdmittedMessage, Refused, VerifiedMessage};
 use crate::order::SignedOrder;
 use crate::policy::Policy;
@@ -218,12 +218,6 @@ impl Law {
     /// Notes the author of stored messages, which name it by the hash of its ticket.
     pub fn note_author(&mut self, ticket: &Ticket) {
         self.set.note_author(ticket.hash(), Author::of(ticket));
-    }
-
-    /// Whether the author is known.
-    #[must_use]
-    pub fn knows_author(&self, ticket: &TicketHash) -> bool {
-        self.set.knows_author(ticket)
     }
 
     /// The store did not take a message: it is not held after all, and may come again.

@@ -125,10 +125,6 @@ impl HeldSet {
         self.index.last_key_value().map(|((sent_at, _id), _entry)| *sent_at)
     }
 
-    pub(super) fn knows_author(&self, ticket: &TicketHash) -> bool {
-        self.author_of.contains_key(ticket)
-    }
-
     pub(super) fn note_author(&mut self, ticket: TicketHash, author: Author) -> u32 {
         *self.author_of.entry(ticket).or_insert_with(|| {
             self.authors.push(author);
