@@ -11,9 +11,10 @@ use lanyard_protocol::order::SignedOrder;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
 use lanyard_protocol::wire;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::row::via_name;
+use super::ticket_rows::TicketRows;
 use super::writer::{Stored, Write};
 use super::{ordered, time};
 use crate::event::{ChatMessage, SendState, Via};
@@ -22,12 +23,15 @@ use crate::event::{ChatMessage, SendState, Via};
 pub(super) fn apply(
     transaction: &Transaction<'_>,
     realm: i64,
+    tickets: &mut TicketRows,
     write: &Write,
 ) -> rusqlite::Result<Option<Stored>> {
     match write {
         Write::Message { request, message, via, received_at, folded } => {
             let arrived = Arrived { via: *via, received_at: *received_at, folded: *folded };
-            return message_row(transaction, realm, message, &arrived, *request);
+            let ticket = tickets.row(transaction, message.ticket())?;
+            let row = Row { realm, ticket, message };
+            return message_row(transaction, &row, &arrived, *request);
         }
         Write::Resettle(resettled) => {
             return Ok(Some(Stored::Resettled(resettle(transaction, resettled)?)));
@@ -42,7 +46,10 @@ pub(super) fn apply(
                        WHERE message_id = ?1";
             transaction.prepare_cached(sql)?.execute(params![id.0, by, of])?;
         }
-        Write::Order(order) => order_row(transaction, realm, order)?,
+        Write::Order(order) => {
+            let ticket = tickets.row(transaction, order.ticket())?;
+            order_row(transaction, realm, ticket, order)?;
+        }
         Write::Policy(bytes) => keep_policy(transaction, realm, bytes)?,
         Write::Pass { account, ticket, member } => {
             keep_pass(transaction, realm, *account, ticket, member.as_ref())?;
@@ -63,6 +70,13 @@ pub(super) fn apply(
     Ok(None)
 }
 
+/// A message, and where its row belongs.
+struct Row<'a> {
+    realm: i64,
+    ticket: i64,
+    message: &'a AdmittedMessage,
+}
+
 /// How a message has come.
 struct Arrived {
     via: Via,
@@ -73,12 +87,12 @@ struct Arrived {
 /// Inserts a message. Others' messages that are there already are not told again.
 fn message_row(
     transaction: &Transaction<'_>,
-    realm: i64,
-    message: &AdmittedMessage,
+    row: &Row<'_>,
     arrived: &Arrived,
     request: Option<u64>,
 ) -> rusqlite::Result<Option<Stored>> {
-    if !insert_message(transaction, realm, message, arrived)? {
+    let message = row.message;
+    if !insert_message(transaction, row, arrived)? {
         // The law has taken it in, so whatever it was before, it is held now.
         let sql = "UPDATE messages SET held = 1 WHERE message_id = ?1 AND held = 0";
         let restored = transaction.prepare_cached(sql)?.execute([message.id().0])?;
@@ -93,11 +107,10 @@ fn message_row(
 
 fn insert_message(
     transaction: &Transaction<'_>,
-    realm: i64,
-    message: &AdmittedMessage,
+    row: &Row<'_>,
     arrived: &Arrived,
 ) -> rusqlite::Result<bool> {
-    let ticket = ticket_row(transaction, message.ticket())?;
+    let Row { realm, ticket, message } = *row;
     let (content, claims) = (message.content(), message.ticket().claims());
     let inserted = transaction
         .prepare_cached(
@@ -215,9 +228,9 @@ pub(super) fn forget_orders(
 fn order_row(
     transaction: &Transaction<'_>,
     realm: i64,
+    ticket: i64,
     signed: &SignedOrder,
 ) -> rusqlite::Result<()> {
-    let ticket = ticket_row(transaction, signed.ticket())?;
     let order = signed.order();
     transaction.execute(
         "INSERT INTO orders (realm, order_id, ticket, kind, account, begins_at, ends_at, bytes)
@@ -234,31 +247,6 @@ fn order_row(
         ],
     )?;
     Ok(())
-}
-
-fn ticket_row(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<i64> {
-    let known = transaction
-        .prepare_cached("SELECT id FROM tickets WHERE hash = ?1")?
-        .query_row([ticket.hash().0], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = known {
-        return Ok(id);
-    }
-    let claims = ticket.claims();
-    transaction.execute(
-        "INSERT INTO tickets (hash, bytes, account, peer, username, nickname, role)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![
-            ticket.hash().0,
-            ticket.as_bytes(),
-            claims.account.0,
-            claims.peer.0,
-            claims.username,
-            claims.nickname,
-            claims.role.as_str()
-        ],
-    )?;
-    Ok(transaction.last_insert_rowid())
 }
 
 pub(super) fn keep_policy(

@@ -1,8 +1,8 @@
-//! The writer: a named thread that owns the write connection and batches what has gathered into one transaction.
+//! The writer: what can be written, what is told of it, and the handle of the thread that does it.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
@@ -14,16 +14,13 @@ use lanyard_protocol::time::RealmClock;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::mpsc;
 
-use super::insert::{apply, forget_orders, forget_some, keep_clock, keep_policy};
+use super::insert::{keep_clock, keep_policy};
+use super::thread::Thread;
 use super::{Membership, StoreError, open_for_writing, sqlite_error, time};
 use crate::event::{ChatMessage, Via};
 
 /// Writes that wait for the thread. Messages beyond this are given back, and come again by reconciliation.
 const QUEUE: usize = 4_096;
-/// Writes in one transaction: enough to pay one commit, few enough to be quick.
-const BATCH: usize = 256;
-/// Rows deleted at a time when a day has run out, so that messages of today do not wait for it.
-const FORGET: usize = 1_024;
 
 /// Something to write.
 #[derive(Debug)]
@@ -82,6 +79,13 @@ pub enum Write {
     Close,
 }
 
+impl Write {
+    /// Whether somebody waits for it: an own message is promised to its author.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Message { via: Via::Own, .. })
+    }
+}
+
 /// What was written, told after the commit.
 #[derive(Debug)]
 pub enum Stored {
@@ -119,7 +123,7 @@ impl Writer {
     /// [`StoreError`] if the system gives no thread.
     pub fn start(opened: Opened, told: mpsc::Sender<Stored>) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let run = move || Thread { opened, told, full_sync: true, forget: None }.run(&jobs);
+        let run = move || Thread::new(opened, told).run(&jobs);
         let thread = std::thread::Builder::new().name("lanyard-store".into()).spawn(run)?;
         Ok(Self { queue, thread: Some(thread) })
     }
@@ -149,8 +153,8 @@ impl Writer {
 /// An open store of one realm, before its thread runs.
 #[derive(Debug)]
 pub struct Opened {
-    connection: Connection,
-    realm: i64,
+    pub(super) connection: Connection,
+    pub(super) realm: i64,
 }
 
 impl Opened {
@@ -233,147 +237,5 @@ impl Opened {
         keep_policy(&transaction, self.realm, policy)?;
         keep_clock(&transaction, self.realm, clock)?;
         transaction.commit()
-    }
-}
-
-struct Thread {
-    opened: Opened,
-    told: mpsc::Sender<Stored>,
-    full_sync: bool,
-    /// What was sent before this realm time is still to be deleted.
-    forget: Option<u64>,
-}
-
-impl Thread {
-    fn run(mut self, jobs: &Receiver<Write>) {
-        while let Some(mut batch) = self.next_batch(jobs) {
-            let close = batch.iter().position(|write| matches!(write, Write::Close));
-            batch.truncate(close.unwrap_or(batch.len()));
-            for told in self.write(&batch) {
-                self.tell(told);
-            }
-            if close.is_some() {
-                break;
-            }
-            self.forget_a_part();
-        }
-        self.gather();
-    }
-
-    /// Waits for the next write, unless there is something to forget meanwhile. `None` when nobody writes any more.
-    fn next_batch(&self, jobs: &Receiver<Write>) -> Option<Vec<Write>> {
-        let mut batch = Vec::new();
-        if self.forget.is_none() {
-            batch.push(jobs.recv().ok()?);
-        }
-        while batch.len() < BATCH {
-            match jobs.try_recv() {
-                Ok(write) => batch.push(write),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) if batch.is_empty() => return None,
-                Err(TryRecvError::Disconnected) => break,
-            }
-        }
-        Some(batch)
-    }
-
-    /// Nobody left to tell: the node is ending, and the store has what matters.
-    fn tell(&self, told: Stored) {
-        self.told.blocking_send(told).ok();
-    }
-
-    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything, also for
-    /// whoever copies it. Readers that are still open may prevent it; then the next start does it.
-    fn gather(&self) {
-        let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
-        if let Err(error) = self.opened.connection.query_row(gather, [], |_row| Ok(())) {
-            tracing::debug!(%error, "The write-ahead log stays");
-        }
-    }
-
-    fn write(&mut self, batch: &[Write]) -> Vec<Stored> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        let told = match self.write_batch(batch) {
-            Ok(told) => told,
-            Err(error) => {
-                tracing::error!(%error, writes = batch.len(), "Cannot write to the store");
-                // One write that cannot be done must not take the others with it.
-                batch.iter().flat_map(|write| self.write_one(write)).collect()
-            }
-        };
-        for write in batch {
-            if let Write::Forget { before } = write {
-                self.forget = self.forget.max(Some(*before));
-            }
-        }
-        told
-    }
-
-    fn write_one(&mut self, write: &Write) -> Vec<Stored> {
-        self.write_batch(std::slice::from_ref(write)).unwrap_or_else(|error| {
-            let reason = error.to_string();
-            failed(write, &reason).into_iter().collect()
-        })
-    }
-
-    fn write_batch(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Stored>> {
-        self.synchronise(batch)?;
-        let transaction = self.opened.connection.transaction()?;
-        let mut told = Vec::new();
-        for write in batch {
-            told.extend(apply(&transaction, self.opened.realm, write)?);
-        }
-        transaction.commit()?;
-        Ok(told)
-    }
-
-    /// Own messages are promised, so they wait for the disk; everything else comes again if it is lost.
-    fn synchronise(&mut self, batch: &[Write]) -> rusqlite::Result<()> {
-        let full = batch.iter().any(|write| matches!(write, Write::Message { via: Via::Own, .. }));
-        if full != self.full_sync {
-            let level = if full { "FULL" } else { "NORMAL" };
-            self.opened.connection.pragma_update(None, "synchronous", level)?;
-            self.full_sync = full;
-        }
-        Ok(())
-    }
-
-    /// Deletes a part of what is too old.
-    fn forget_a_part(&mut self) {
-        let Some(before) = self.forget else { return };
-        let (connection, realm) = (&self.opened.connection, self.opened.realm);
-        match forget_some(connection, realm, before, FORGET) {
-            Ok((FORGET, held)) => self.tell(Stored::Resettled(-held)),
-            Ok((_the_rest, held)) => {
-                self.forget = None;
-                if let Err(error) = forget_orders(connection, realm, before) {
-                    tracing::warn!(%error, "Old orders stay in the store");
-                }
-                self.tell(Stored::Resettled(-held));
-            }
-            Err(error) => {
-                // The boundary moves on within the hour, and brings the next try.
-                self.forget = None;
-                tracing::warn!(%error, "Old messages stay in the store");
-            }
-        }
-    }
-}
-
-/// What is told of a write that could not be done. What the law has decided is decided again at the next start.
-fn failed(write: &Write, reason: &str) -> Option<Stored> {
-    match write {
-        Write::Message { request: Some(request), .. } => {
-            Some(Stored::Own { request: *request, result: Err(reason.to_owned()) })
-        }
-        Write::Message { request: None, message, .. } => {
-            Some(Stored::GivenBack { sent_at: message.content().sent_at, message: message.id() })
-        }
-        _nobody_waits => {
-            tracing::error!(reason, "A write was left out");
-            None
-        }
     }
 }

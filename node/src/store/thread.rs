@@ -1,0 +1,216 @@
+//! The thread that writes: what has gathered in its queue goes into one transaction.
+//!
+//! A commit costs more than the message in it. So what nobody waits for is gathered for a moment if the last commit
+//! is fresh: a quiet room is stored at once, and a lively one in batches.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::insert::{apply, forget_orders, forget_some};
+use super::ticket_rows::TicketRows;
+use super::writer::{Opened, Stored, Write};
+use crate::clock::Clock;
+
+/// Writes in one transaction: enough to pay one commit, few enough that an own message behind them waits a few
+/// hundredths of a second.
+const BATCH: usize = 1_024;
+/// Shortest time between two commits, unless somebody waits for one. Nobody sees a hundredth of a second.
+const GATHER: Duration = Duration::from_millis(10);
+/// Without a write for so long, the write-ahead log is brought into the file.
+const IDLE: Duration = Duration::from_secs(2);
+/// Rows deleted at a time when a day has run out, so that messages of today do not wait for it.
+const FORGET: usize = 1_024;
+
+pub(super) struct Thread {
+    opened: Opened,
+    told: mpsc::Sender<Stored>,
+    clock: Clock,
+    full_sync: bool,
+    tickets: TicketRows,
+    /// When the last commit ended, on the monotonic clock.
+    committed: Duration,
+    /// Whether the write-ahead log has grown since it was last brought into the file.
+    grown: bool,
+    /// What was sent before this realm time is still to be deleted.
+    forget: Option<u64>,
+}
+
+impl Thread {
+    pub(super) fn new(opened: Opened, told: mpsc::Sender<Stored>) -> Self {
+        Self {
+            opened,
+            told,
+            clock: Clock::new(),
+            full_sync: true,
+            tickets: TicketRows::default(),
+            committed: Duration::ZERO,
+            grown: false,
+            forget: None,
+        }
+    }
+
+    pub(super) fn run(mut self, jobs: &Receiver<Write>) {
+        while let Some(mut batch) = self.next_batch(jobs) {
+            let close = batch.iter().position(|write| matches!(write, Write::Close));
+            batch.truncate(close.unwrap_or(batch.len()));
+            for told in self.write(&batch) {
+                self.tell(told);
+            }
+            if close.is_some() {
+                break;
+            }
+            self.forget_a_part();
+        }
+        self.checkpoint("TRUNCATE");
+    }
+
+    /// Waits for the next write, unless there is something to forget meanwhile. `None` when nobody writes any more.
+    fn next_batch(&mut self, jobs: &Receiver<Write>) -> Option<Vec<Write>> {
+        let mut batch = Vec::new();
+        let mut until = Duration::ZERO;
+        if self.forget.is_none() {
+            batch.push(self.first(jobs)?);
+            until = self.committed.saturating_add(GATHER);
+        }
+        while batch.len() < BATCH {
+            match batch.last() {
+                Some(Write::Close) => break,
+                Some(last) if last.is_awaited() => until = Duration::ZERO,
+                Some(_) | None => {}
+            }
+            // Waiting until a time that is over is only looking.
+            match jobs.recv_timeout(until.saturating_sub(self.clock.now().mono)) {
+                Ok(write) => batch.push(write),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) if batch.is_empty() => return None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Some(batch)
+    }
+
+    /// The next write. An idle moment is used to bring the write-ahead log into the file.
+    fn first(&mut self, jobs: &Receiver<Write>) -> Option<Write> {
+        if self.grown {
+            match jobs.recv_timeout(IDLE) {
+                Ok(write) => return Some(write),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.checkpoint("PASSIVE"),
+            }
+        }
+        jobs.recv().ok()
+    }
+
+    /// Nobody left to tell: the node is ending, and the store has what matters.
+    fn tell(&self, told: Stored) {
+        self.told.blocking_send(told).ok();
+    }
+
+    /// Brings the write-ahead log into the file, in the end with `TRUNCATE`, so that after a clean end one file holds
+    /// everything, also for whoever copies it. Readers that are still open may prevent it; then it is done later.
+    fn checkpoint(&mut self, how: &str) {
+        self.grown = false;
+        let checkpoint = format!("PRAGMA wal_checkpoint({how})");
+        if let Err(error) = self.opened.connection.query_row(&checkpoint, [], |_row| Ok(())) {
+            tracing::debug!(%error, "The write-ahead log stays");
+        }
+    }
+
+    fn write(&mut self, batch: &[Write]) -> Vec<Stored> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let told = match self.write_batch(batch) {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::error!(%error, writes = batch.len(), "Cannot write to the store");
+                // One write that cannot be done must not take the others with it.
+                batch.iter().flat_map(|write| self.write_one(write)).collect()
+            }
+        };
+        for write in batch {
+            if let Write::Forget { before } = write {
+                self.forget = self.forget.max(Some(*before));
+            }
+        }
+        self.committed = self.clock.now().mono;
+        self.grown = true;
+        told
+    }
+
+    fn write_one(&mut self, write: &Write) -> Vec<Stored> {
+        self.write_batch(std::slice::from_ref(write)).unwrap_or_else(|error| {
+            let reason = error.to_string();
+            failed(write, &reason).into_iter().collect()
+        })
+    }
+
+    fn write_batch(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Stored>> {
+        self.synchronise(batch)?;
+        let told = self.write_in_a_transaction(batch);
+        if told.is_err() {
+            self.tickets.forget();
+        }
+        told
+    }
+
+    fn write_in_a_transaction(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Stored>> {
+        let transaction = self.opened.connection.transaction()?;
+        let mut told = Vec::new();
+        for write in batch {
+            told.extend(apply(&transaction, self.opened.realm, &mut self.tickets, write)?);
+        }
+        transaction.commit()?;
+        Ok(told)
+    }
+
+    /// Own messages are promised, so they wait for the disk; everything else comes again if it is lost.
+    fn synchronise(&mut self, batch: &[Write]) -> rusqlite::Result<()> {
+        let full = batch.iter().any(Write::is_awaited);
+        if full != self.full_sync {
+            let level = if full { "FULL" } else { "NORMAL" };
+            self.opened.connection.pragma_update(None, "synchronous", level)?;
+            self.full_sync = full;
+        }
+        Ok(())
+    }
+
+    /// Deletes a part of what is too old.
+    fn forget_a_part(&mut self) {
+        let Some(before) = self.forget else { return };
+        let (connection, realm) = (&self.opened.connection, self.opened.realm);
+        match forget_some(connection, realm, before, FORGET) {
+            Ok((FORGET, held)) => self.tell(Stored::Resettled(-held)),
+            Ok((_the_rest, held)) => {
+                self.forget = None;
+                if let Err(error) = forget_orders(connection, realm, before) {
+                    tracing::warn!(%error, "Old orders stay in the store");
+                }
+                self.tell(Stored::Resettled(-held));
+            }
+            Err(error) => {
+                // The boundary moves on within the hour, and brings the next try.
+                self.forget = None;
+                tracing::warn!(%error, "Old messages stay in the store");
+            }
+        }
+    }
+}
+
+/// What is told of a write that could not be done. What the law has decided is decided again at the next start.
+fn failed(write: &Write, reason: &str) -> Option<Stored> {
+    match write {
+        Write::Message { request: Some(request), .. } => {
+            Some(Stored::Own { request: *request, result: Err(reason.to_owned()) })
+        }
+        Write::Message { request: None, message, .. } => {
+            Some(Stored::GivenBack { sent_at: message.content().sent_at, message: message.id() })
+        }
+        _nobody_waits => {
+            tracing::error!(reason, "A write was left out");
+            None
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The rows of tickets: written once, and looked up for every message.
+
+use std::collections::HashMap;
+
+use lanyard_protocol::ids::TicketHash;
+use lanyard_protocol::limits::TICKET_CACHE_MAX;
+use lanyard_protocol::ticket::Ticket;
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+/// Where tickets stand. It remembers, so that a talkative author does not cost a search for each message.
+#[derive(Debug, Default)]
+pub(super) struct TicketRows(HashMap<TicketHash, i64>);
+
+impl TicketRows {
+    /// The row of a ticket, new if it has none.
+    pub(super) fn row(
+        &mut self,
+        transaction: &Transaction<'_>,
+        ticket: &Ticket,
+    ) -> rusqlite::Result<i64> {
+        if let Some(row) = self.0.get(&ticket.hash()) {
+            return Ok(*row);
+        }
+        let row = match find(transaction, ticket)? {
+            Some(row) => row,
+            None => insert(transaction, ticket)?,
+        };
+        if self.0.len() >= TICKET_CACHE_MAX {
+            self.0.clear();
+        }
+        self.0.insert(ticket.hash(), row);
+        Ok(row)
+    }
+
+    /// To be called after a rollback: rows that were new are none.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn find(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM tickets WHERE hash = ?1";
+    transaction.prepare_cached(sql)?.query_row([ticket.hash().0], |row| row.get(0)).optional()
+}
+
+fn insert(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<i64> {
+    let claims = ticket.claims();
+    transaction.execute(
+        "INSERT INTO tickets (hash, bytes, account, peer, username, nickname, role)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            ticket.hash().0,
+            ticket.as_bytes(),
+            claims.account.0,
+            claims.peer.0,
+            claims.username,
+            claims.nickname,
+            claims.role.as_str()
+        ],
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
