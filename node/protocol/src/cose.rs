@@ -126,15 +126,15 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// [`BadSignature`], also for a key that is no key.
     pub fn verify(&self, key: &PeerKey) -> Result<(), BadSignature> {
-        self.verify_over(&self.to_be_signed(), key)
+        let key = VerifyingKey::from_bytes(&key.0).map_err(|_no_point| BadSignature)?;
+        self.verify_over(&self.to_be_signed(), &key)
     }
 
-    /// [`Self::verify`] for callers that need the signed bytes themselves.
+    /// [`Self::verify`] for callers that have the signed bytes and the decoded key.
     ///
     /// # Errors
-    /// [`BadSignature`], also for a key that is no key.
-    pub fn verify_over(&self, to_be_signed: &[u8], key: &PeerKey) -> Result<(), BadSignature> {
-        let key = VerifyingKey::from_bytes(&key.0).map_err(|_no_point| BadSignature)?;
+    /// [`BadSignature`].
+    pub fn verify_over(&self, to_be_signed: &[u8], key: &VerifyingKey) -> Result<(), BadSignature> {
         let signature = Signature::from_bytes(self.signature);
         key.verify_strict(to_be_signed, &signature).map_err(|_dalek_says_no_more| BadSignature)
     }

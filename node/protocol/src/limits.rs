@@ -103,6 +103,8 @@ pub const DIAL_IS_FRESH: Duration = Duration::from_secs(1);
 pub const LINK_IS_OLD: Duration = Duration::from_secs(5);
 /// A linked peer that has not subscribed to `control` by then is deaf: close and redial.
 pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
+/// Added to it for each link that has not subscribed yet: in a realm that starts all at once, each takes longer.
+pub const SUBSCRIBE_PER_LINK: Duration = Duration::from_millis(100);
 /// A neighbour whose link is gone is "connection lost" after this time without newer presence.
 pub const LOST_AFTER: Duration = Duration::from_secs(15);
 /// Who announced a higher policy number must show it within this time.
@@ -177,6 +179,8 @@ pub const HEARD_RANGES_MAX: usize = 1_024;
 pub const ROUNDS_MAX: usize = 4;
 /// A round over all windows, with a neighbour drawn by lot.
 pub const ROUND_EVERY: Duration = Duration::from_secs(10);
+/// On a fresh link the larger key waits so long for a round of the smaller, which may save its own.
+pub const LARGER_ROUND_AFTER: Duration = Duration::from_secs(1);
 /// Shortest time between two rounds with one neighbour.
 pub const ROUND_GAP: Duration = Duration::from_secs(2);
 /// What is missing in a session may only be late: longer than a message takes through the mesh.

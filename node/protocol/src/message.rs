@@ -278,7 +278,7 @@ impl<'a> SignedMessage<'a> {
         if ticket.hash() != self.ticket_hash {
             return Err(Refused::OtherTicket);
         }
-        let verified = self.envelope.verify_over(&self.to_be_signed, &ticket.claims().peer);
+        let verified = ticket.verify_signed(&self.envelope, &self.to_be_signed);
         verified.map_err(|BadSignature| Refused::Signature)?;
         Ok(VerifiedMessage {
             id: self.id,

@@ -127,7 +127,7 @@ impl SignedOrder {
             return Err(Refused::OtherTicket);
         }
         let to_be_signed = envelope.to_be_signed();
-        let verified = envelope.verify_over(&to_be_signed, &ticket.claims().peer);
+        let verified = ticket.verify_signed(&envelope, &to_be_signed);
         verified.map_err(|BadSignature| Refused::Signature)?;
         Ok(Self { id: order_id(&to_be_signed), order, ticket, bytes: pair.object.to_vec() })
     }

@@ -78,7 +78,8 @@ impl SignedPresence {
             return Err(DecodeError::Field("listen").into());
         }
         let ticket = ticket_of(pair.ticket)?;
-        envelope.verify(&ticket.claims().peer).map_err(|BadSignature| Refused::Signature)?;
+        let verified = ticket.verify_signed(&envelope, &envelope.to_be_signed());
+        verified.map_err(|BadSignature| Refused::Signature)?;
         Ok(Self { presence, ticket, pair: bytes.into() })
     }
 }

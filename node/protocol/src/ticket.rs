@@ -6,10 +6,10 @@
 use coset::cbor::value::Value;
 use coset::cwt::{ClaimName, ClaimsSet, ClaimsSetBuilder, Timestamp};
 use coset::{CborSerializable as _, iana};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
-use crate::cose::{self, Envelope, Kind};
+use crate::cose::{self, BadSignature, Envelope, Kind};
 use crate::ids::{AccountId, PeerKey, Role, TicketHash};
 use crate::limits::{NAME_BYTES_MAX, NOT_BEFORE_LEEWAY_MS, TICKET_BYTES_MAX};
 use crate::wire::DecodeError;
@@ -73,6 +73,8 @@ pub struct Ticket {
     bytes: Vec<u8>,
     hash: TicketHash,
     claims: Claims,
+    /// The bearer's key, decoded once for all that it signs. `None` if it is no point of the curve.
+    bearer: Option<VerifyingKey>,
 }
 
 impl Ticket {
@@ -80,7 +82,7 @@ impl Ticket {
     #[must_use]
     pub fn issue(claims: Claims, realm_key: &SigningKey) -> Self {
         let bytes = cose::sign(Kind::Ticket, realm_key, &encode_claims(&claims));
-        Self { hash: hash(&bytes), bytes, claims }
+        Self::of(bytes, claims)
     }
 
     /// Checks that `bytes` are a ticket of `realm`, cheapest check first.
@@ -97,7 +99,24 @@ impl Ticket {
             return Err(TicketError::OtherRealm);
         }
         envelope.verify(realm).map_err(|_bad| TicketError::BadSignature)?;
-        Ok(Self { bytes: bytes.to_vec(), hash: hash(bytes), claims })
+        Ok(Self::of(bytes.to_vec(), claims))
+    }
+
+    fn of(bytes: Vec<u8>, claims: Claims) -> Self {
+        let bearer = VerifyingKey::from_bytes(&claims.peer.0).ok();
+        Self { hash: hash(&bytes), bytes, claims, bearer }
+    }
+
+    /// Checks an object that the bearer has signed, given the bytes that its signature covers.
+    ///
+    /// # Errors
+    /// [`BadSignature`], also if the bearer's key is no key.
+    pub(crate) fn verify_signed(
+        &self,
+        object: &Envelope<'_>,
+        to_be_signed: &[u8],
+    ) -> Result<(), BadSignature> {
+        object.verify_over(to_be_signed, self.bearer.as_ref().ok_or(BadSignature)?)
     }
 
     /// The exact bytes, as issued.

@@ -47,6 +47,8 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// Between two requests to read again what is shown: who makes the set change often must not keep the user's window
 /// reading.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
+/// Between two new states: what changes many times in a row, as when everybody joins, is told once.
+const STATUS_EVERY: Duration = Duration::from_millis(10);
 /// Wall time that runs ahead of monotonic time by this much means that the machine has slept.
 const SLEPT_MS: u64 = 15_000;
 /// Hellos whose connection has not come up yet. More would be connections that were denied later.
@@ -98,6 +100,7 @@ pub(crate) struct State {
     /// The gossip message that is being judged, and the neighbour it came from.
     gossip: Option<(gossipsub::MessageId, PeerId)>,
     changed: bool,
+    next_status: Duration,
     /// The state is as it was, but for the number of messages.
     counted: bool,
     untold: Vec<NodeEvent>,
@@ -123,6 +126,7 @@ impl EventLoop {
             let wake = self.engine.poll_timeout().unwrap_or(CLOCK_EVERY);
             let wake = wake.min(self.state.next_clock_write).min(self.state.arrivals.next_look());
             let wake = if self.state.reload { wake.min(self.state.next_reload) } else { wake };
+            let wake = if self.state.changed { wake.min(self.state.next_status) } else { wake };
             let wake = self.clock.instant(wake);
             let may_index = !std::mem::take(&mut self.state.has_indexed);
             tokio::select! {
@@ -263,15 +267,19 @@ impl EventLoop {
 
     /// The state before the events: whoever hears of something finds it in the state.
     fn publish_news(&mut self) {
+        let now = self.clock.now().mono;
+        if self.state.changed && now < self.state.next_status {
+            return;
+        }
         let counted = std::mem::take(&mut self.state.counted);
         if std::mem::take(&mut self.state.changed) {
+            self.state.next_status = now + STATUS_EVERY;
             let status = status::build(&self.engine, &self.around, self.clock.now());
             self.status.send_replace(Arc::new(status));
         } else if counted {
             let messages = self.around.messages;
             self.status.send_modify(|status| Arc::make_mut(status).messages = messages);
         }
-        let now = self.clock.now().mono;
         if self.state.reload && now >= self.state.next_reload {
             self.state.reload = false;
             self.state.next_reload = now + RELOAD_EVERY;
@@ -288,6 +296,7 @@ impl EventLoop {
         if ended.is_none() {
             self.feed(Input::Quit);
         }
+        self.state.next_status = Duration::ZERO;
         self.publish_news();
         // Gossipsub does not say when something has left, so it gets a moment.
         let farewell = async {

@@ -8,6 +8,7 @@ use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::ids::{PeerKey, Role};
 use crate::limits::{
     DENY_FOR, DUPLICATE_CLOSE, LINK_IS_OLD, REJECT_WINDOW, REJECTS_MAX, SUBSCRIBE_DEADLINE,
+    SUBSCRIBE_PER_LINK,
 };
 use crate::login::PeerAddresses;
 use crate::presence::SignedPresence;
@@ -64,8 +65,8 @@ pub struct Link {
     close_at: Option<Duration>,
     /// It is closed because another link to the same peer stays.
     is_duplicate: bool,
-    /// When the peer must have subscribed to `control`.
-    subscribe_by: Duration,
+    /// When the peer must have subscribed to `control`, until it has.
+    subscribe_by: Option<Duration>,
     /// When the peer must have shown the policy that its ticket names.
     pub(super) policy_by: Option<Duration>,
 }
@@ -92,7 +93,8 @@ impl Engine {
             close_at: None,
             is_duplicate: false,
             since: now.mono,
-            subscribe_by: now.mono.saturating_add(self.subscribe_within(peer)),
+            subscribe_by: (!self.hears(peer, Topic::Control))
+                .then(|| now.mono.saturating_add(self.subscribe_within(peer))),
             policy_by: None,
         };
         self.note_boot(peer, link.boot, None);
@@ -184,9 +186,13 @@ impl Engine {
         self.outputs.extend(stale.into_iter().map(Output::Close));
     }
 
-    /// A peer whose links did not last gets more time each time: it may be the machine that is slow.
+    /// A peer whose links did not last gets more time each time: it may be the machine that is slow. And so do all
+    /// while many links come up at once.
     fn subscribe_within(&self, peer: PeerKey) -> Duration {
-        SUBSCRIBE_DEADLINE.saturating_mul(2u32.saturating_pow(self.book.failures(peer).min(4)))
+        let silent = self.links.values().filter(|link| link.subscribe_by.is_some()).count();
+        let crowd = SUBSCRIBE_PER_LINK.saturating_mul(u32::try_from(silent).unwrap_or(u32::MAX));
+        let patience = 2u32.saturating_pow(self.book.failures(peer).min(4));
+        SUBSCRIBE_DEADLINE.saturating_add(crowd).saturating_mul(patience)
     }
 
     fn note_boot(&mut self, peer: PeerKey, boot: u64, proof: Option<Arc<[u8]>>) {
@@ -250,7 +256,12 @@ impl Engine {
         }
         topics.push(topic);
         match topic {
-            Topic::Control => self.presence_soon(now),
+            Topic::Control => {
+                for link in self.links.values_mut().filter(|link| link.peer == peer) {
+                    link.subscribe_by = None;
+                }
+                self.presence_soon(now);
+            }
             Topic::Mesh => {
                 self.resend(now);
                 self.sync_fresh_link(peer, now);
@@ -294,8 +305,7 @@ impl Engine {
 
     pub(super) fn next_link_deadline(&self) -> Option<Duration> {
         let deadline = |link: &Link| {
-            let deaf = (!self.has_subscribed(link.peer)).then_some(link.subscribe_by);
-            [link.close_at, deaf, link.policy_by].into_iter().flatten().min()
+            [link.close_at, link.subscribe_by, link.policy_by].into_iter().flatten().min()
         };
         self.links.values().filter_map(deadline).min()
     }
@@ -306,7 +316,7 @@ impl Engine {
         self.keep_what_still_speaks(now);
         let mut close = Vec::new();
         for link in self.links.values() {
-            let deaf = !self.has_subscribed(link.peer) && over(Some(link.subscribe_by));
+            let deaf = over(link.subscribe_by);
             let hides = over(link.policy_by) && link.ticket.claims().policy > self.policy().number;
             if over(link.close_at) || deaf || hides {
                 close.push((link.id, link.peer, hides));
@@ -319,9 +329,9 @@ impl Engine {
             if over(link.close_at) {
                 link.close_at = None;
             }
-            if over(Some(link.subscribe_by)) {
+            if over(link.subscribe_by) {
                 // Closing takes a moment; do not ask for it again in every turn.
-                link.subscribe_by = now.mono.saturating_add(SUBSCRIBE_DEADLINE);
+                link.subscribe_by = Some(now.mono.saturating_add(SUBSCRIBE_DEADLINE));
             }
         }
         for (id, peer, hides) in close {
@@ -341,10 +351,6 @@ impl Engine {
             link.close_at =
                 link.close_at.map(|at| at.max(now.mono.saturating_add(DUPLICATE_CLOSE)));
         }
-    }
-
-    fn has_subscribed(&self, peer: PeerKey) -> bool {
-        self.hears(peer, Topic::Control)
     }
 
     /// Whether a peer hears what is published on a topic, as far as it has said.

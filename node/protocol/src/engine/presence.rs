@@ -16,7 +16,7 @@ use super::{EndReason, Engine, Event, Output, Topic};
 
 /// A newcomer hears from everybody within this time; the larger the roster, the more it is spread.
 const ANSWER_MIN: Duration = Duration::from_millis(200);
-const ANSWER_PER_PEER: Duration = Duration::from_millis(20);
+const ANSWER_PER_PEER: Duration = Duration::from_millis(50);
 
 impl Engine {
     pub(super) fn observe_presence(
@@ -88,7 +88,8 @@ impl Engine {
         if self.ended {
             return;
         }
-        let peers = u32::try_from(self.roster.online().count()).unwrap_or(u32::MAX);
+        let peers = self.roster.online().count().max(self.book.len());
+        let peers = u32::try_from(peers).unwrap_or(u32::MAX);
         let wait = ANSWER_MIN.max(ANSWER_PER_PEER.saturating_mul(peers));
         let due = now.mono.saturating_add(wait + self.jitter());
         self.presence_due = Some(self.presence_due.map_or(due, |known| known.min(due)));

@@ -14,8 +14,9 @@ use std::time::Duration;
 use crate::ids::{MessageId, PeerKey, Role};
 use crate::law::Law;
 use crate::limits::{
-    AHEAD_MS_MAX, BACKFILL_NOTICE_MIN, BATCH_USE_MIN, DEAF_ROUNDS_MAX, HOLE_WAIT, LATER_RETRY,
-    MESSAGE_BYTES_MAX, ROUND_EVERY, ROUND_GAP, ROUND_STALL, ROUNDS_MAX,
+    AHEAD_MS_MAX, BACKFILL_NOTICE_MIN, BATCH_USE_MIN, DEAF_ROUNDS_MAX, HOLE_WAIT,
+    LARGER_ROUND_AFTER, LATER_RETRY, MESSAGE_BYTES_MAX, ROUND_EVERY, ROUND_GAP, ROUND_STALL,
+    ROUNDS_MAX,
 };
 use crate::message::{Acceptance, Arrival, Refused, SignedMessage};
 use crate::order::SignedOrder;
@@ -50,6 +51,8 @@ struct Due {
     open: bool,
     /// Only if something of this author is still missing by then.
     hole_of: Option<PeerKey>,
+    /// Not if a round of the peer's own has shown meanwhile that we hold the same.
+    unless_equal: bool,
 }
 
 /// A round that runs.
@@ -122,15 +125,20 @@ impl Engine {
         people.map(|link| link.peer).collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// A link is fresh: what was said while there was none, and what is being said just now.
+    /// A link is fresh: what was said while there was none, and what is being said just now. One round shows both ends
+    /// whether anything is missing, so the larger key lets the smaller begin.
     pub(super) fn sync_fresh_link(&mut self, peer: PeerKey, now: Now) {
-        self.want_round(peer, Reach::Recent, true, now.mono);
+        let unless_equal = self.me > peer && !self.is_authority();
+        let wait = if unless_equal { LARGER_ROUND_AFTER } else { Duration::ZERO };
+        let at = now.mono.saturating_add(wait);
+        self.want(peer, Due { at, reach: Reach::Recent, open: true, hole_of: None, unless_equal });
     }
 
     /// Gossip has opened a hole in somebody's session. What is only late closes it by itself.
     pub(super) fn sync_hole(&mut self, source: PeerKey, author: PeerKey, now: Now) {
         let at = now.mono.saturating_add(HOLE_WAIT);
-        self.want(source, Due { at, reach: Reach::Recent, open: true, hole_of: Some(author) });
+        let (reach, hole_of) = (Reach::Recent, Some(author));
+        self.want(source, Due { at, reach, open: true, hole_of, unless_equal: false });
     }
 
     /// A neighbour may have missed something of ours. A round shows it, and then it asks us.
@@ -139,7 +147,7 @@ impl Engine {
     }
 
     fn want_round(&mut self, peer: PeerKey, reach: Reach, open: bool, at: Duration) {
-        self.want(peer, Due { at, reach, open, hole_of: None });
+        self.want(peer, Due { at, reach, open, hole_of: None, unless_equal: false });
     }
 
     fn want(&mut self, peer: PeerKey, wanted: Due) {
@@ -158,6 +166,7 @@ impl Engine {
             reach: due.reach.max(wanted.reach),
             open: due.open || wanted.open,
             hole_of: due.hole_of.filter(|of| wanted.hole_of == Some(*of)),
+            unless_equal: due.unless_equal && wanted.unless_equal,
         };
     }
 
@@ -172,6 +181,9 @@ impl Engine {
     ) {
         let differs = |frame: &&Vec<u8>| !frame.is_empty() && !ItemSet::agrees(frame);
         if !frames.iter().any(|frame| differs(&frame)) {
+            if set == SetName::Messages && frames.iter().all(|frame| ItemSet::agrees(frame)) {
+                self.agrees_with(peer, windows);
+            }
             return;
         }
         let recent = self.clock.peek_ms(now).saturating_sub(11 * MINUTE_MS);
@@ -184,6 +196,15 @@ impl Engine {
         let reach = if only_recent { Reach::Recent } else { Reach::Full };
         let open = windows.iter().any(|window| window.until == OPEN_END);
         self.want_round(peer, reach, open, now.mono);
+    }
+
+    /// A neighbour has seen that it holds what we hold, up to this moment: our own look would show the same.
+    fn agrees_with(&mut self, peer: PeerKey, windows: &[Window]) {
+        let is_open = windows.iter().any(|window| window.until == OPEN_END);
+        let due = self.syncing.due.get(&peer);
+        if is_open && due.is_some_and(|due| due.unless_equal) {
+            self.syncing.due.remove(&peer);
+        }
     }
 
     pub(super) fn next_round_due(&self) -> Option<Duration> {
