@@ -110,7 +110,9 @@ fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
         .gossip_factor(0.02)
         .history_length(6)
         .history_gossip(3)
-        .idontwant_message_size_threshold(0)
+        // Never: gossipsub says "do not send me this" of every message before we have judged it, to each neighbour in
+        // the mesh. A member who floods would have everybody flood everybody else.
+        .idontwant_message_size_threshold(TRANSMIT_BYTES_MAX)
         .publish_queue_duration(Duration::from_secs(60))
         .forward_queue_duration(Duration::from_secs(60))
         .connection_handler_queue_len(4_096);
