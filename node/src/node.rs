@@ -2,6 +2,7 @@
 
 mod start;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanyard_protocol::engine::{NewOrder, OrderRefused};
@@ -154,6 +155,9 @@ pub(crate) enum Command {
     Notice {
         code: &'static str,
         text: String,
+    },
+    Scores {
+        reply: oneshot::Sender<BTreeMap<PeerKey, f64>>,
     },
     Quit {
         reply: oneshot::Sender<()>,
@@ -331,6 +335,17 @@ impl Node {
     /// [`NodeClosed`] if the node has ended.
     pub async fn renew(&self, ticket: Ticket) -> Result<(), NodeClosed> {
         self.command(Command::Renew(Box::new(ticket))).await
+    }
+
+    /// What gossip thinks of each neighbour: below 0 it has done harm. For tests.
+    ///
+    /// # Errors
+    /// [`NodeClosed`] if the node has ended.
+    #[doc(hidden)]
+    pub async fn scores(&self) -> Result<BTreeMap<PeerKey, f64>, NodeClosed> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Scores { reply }).await?;
+        answer.await.map_err(|_loop_is_gone| NodeClosed)
     }
 
     /// Events from now on.

@@ -166,6 +166,10 @@ impl EventLoop {
             Some(Command::Renew(ticket)) => self.renew(*ticket, None),
             Some(Command::Granted(granted)) => self.granted(*granted),
             Some(Command::Notice { code, text }) => self.tell(NodeEvent::Notice { code, text }),
+            Some(Command::Scores { reply }) => {
+                // Who asked may have gone.
+                reply.send(self.scores()).ok();
+            }
             Some(Command::Quit { reply }) => {
                 self.state.quit = Some(reply);
                 self.state.ended = Some(None);

@@ -5,8 +5,15 @@ use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use lanyard_protocol::wire::Pair;
 
-use crate::cast::{Honest, Setup, claims, honest, in_company, key, peer, they_chat, ticket};
+use crate::cast::{Honest, Setup, alone, claims, honest, in_company, key, peer, they_chat, ticket};
+use crate::frames::Scribe;
+use crate::hostile_member_watch::resident_mib;
 use crate::member::{Renegade, message, message_with};
+
+/// Of 100 KB each.
+const MESSAGES: u32 = 500;
+/// What waits on its way, at both ends, is in it.
+const GROWTH_MIB_MAX: u64 = 25;
 
 /// A node that a renegade can reach, and one behind it.
 async fn two_honest() -> (Honest, Honest) {
@@ -129,4 +136,25 @@ async fn bytes_on_another_topic_first_do_not_silence_the_real_message() {
     renegade.publishes(Topic::Mesh, real).await;
     assert_eq!(near.hears("the real one").await.username, "bob");
     assert_eq!(far.hears("the real one").await.username, "bob");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_a_topic_that_nobody_knows_is_not_kept() {
+    // Memory is counted of the whole process.
+    let _lock = alone();
+    let hosts = [honest("near").await];
+    let scribe = Scribe::join("mallory", &hosts).await;
+    let before = resident_mib();
+    for n in 0..MESSAGES {
+        let mut large = vec![0x5a; 100_000];
+        large[..4].copy_from_slice(&n.to_be_bytes());
+        scribe.writes(&format!("elsewhere {n}"), &large).await;
+    }
+    let end = message("mallory", "the end");
+    scribe.writes(&Topic::Mesh.path(&peer("realm")), &end.to_gossip()).await;
+    let [mut host] = hosts;
+    host.hears("the end").await;
+    let after = resident_mib();
+    assert!(after.saturating_sub(before) < GROWTH_MIB_MAX, "{before} MiB, then {after}");
+    scribe.ends().await;
 }

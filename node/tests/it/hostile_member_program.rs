@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -16,8 +16,10 @@ use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, ping};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::cast::{Honest, SOON, key, peer, within};
 use crate::member::{peer_id, transport};
@@ -25,6 +27,22 @@ use crate::raw::keypair;
 
 /// Requests to one host that have no answer yet: as many as a host takes at a time.
 const AT_ONCE: usize = 8;
+
+/// The name of its thread.
+pub(crate) const HOSTILE: &str = "hostile";
+/// A thread of its own, as if it were another process: what it costs can be told from what its hosts cost, and its
+/// tasks do not stand in one queue with theirs.
+static ELSEWHERE: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1).thread_name(HOSTILE).enable_all().build().unwrap()
+});
+/// Messages that wait for one host.
+const QUEUE_MAX: usize = 256;
+/// As many messages of others are kept, the first ones.
+const HEARD_MAX: usize = 20;
+
+/// Messages of others as they came, and when.
+pub(crate) type Heard = Arc<Mutex<Vec<(Instant, Vec<u8>)>>>;
 
 /// What a host is answered.
 pub(crate) type Lie = fn(&SyncRequest) -> SyncReply;
@@ -43,6 +61,8 @@ enum Act {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) published: AtomicU64,
+    /// No host has read fast enough.
+    pub(crate) kept_back: AtomicU64,
     pub(crate) answers: AtomicU64,
     pub(crate) laters: AtomicU64,
     pub(crate) lies: AtomicU64,
@@ -61,6 +81,7 @@ pub(crate) struct Program {
     acts: mpsc::Sender<Act>,
     answers: mpsc::Receiver<Vec<u8>>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) heard: Heard,
     task: JoinHandle<()>,
 }
 
@@ -70,26 +91,21 @@ impl Program {
         let (acts, told) = mpsc::channel(1_024);
         let (answer, answers) = mpsc::channel(64);
         let (subscribed, mut all) = watch::channel(0);
-        let mut swarm = swarm(name);
-        for host in hosts {
-            let address =
-                Multiaddr::from(host.address.ip()).with(Protocol::Tcp(host.address.port()));
-            let dial = DialOpts::peer_id(peer_id(host)).addresses(vec![address]);
-            swarm.dial(dial.allocate_new_port().build()).unwrap();
-        }
-        let counts = Arc::new(Counts::default());
+        let swarm = dialling(name, hosts);
+        let (counts, heard) = (Arc::new(Counts::default()), Heard::default());
         let state = State {
             lie,
             answer,
             subscribed,
             counts: Arc::clone(&counts),
+            heard: Arc::clone(&heard),
             without_end: Vec::new(),
             next: 0,
         };
-        let task = tokio::spawn(state.run(swarm, told));
+        let task = ELSEWHERE.spawn(state.run(swarm, told));
         let everybody = all.wait_for(|subscribed| *subscribed >= hosts.len());
         within(SOON, "links with all", everybody).await.unwrap();
-        Self { acts, answers, counts, task }
+        Self { acts, answers, counts, heard, task }
     }
 
     pub(crate) async fn publishes(&self, topic: Topic, bytes: Vec<u8>) {
@@ -132,6 +148,7 @@ struct State {
     answer: mpsc::Sender<Vec<u8>>,
     subscribed: watch::Sender<usize>,
     counts: Arc<Counts>,
+    heard: Heard,
     without_end: Vec<Vec<u8>>,
     next: usize,
 }
@@ -163,7 +180,8 @@ impl State {
     fn publish(&self, swarm: &mut Swarm<Behaviour>, topic: Topic, bytes: Vec<u8>) {
         let topic = IdentTopic::new(topic.path(&peer("realm")));
         let published = swarm.behaviour_mut().gossipsub.publish(topic, bytes).is_ok();
-        self.counts.published.fetch_add(u64::from(published), Ordering::Relaxed);
+        let count = if published { &self.counts.published } else { &self.counts.kept_back };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn ask_again(&mut self, swarm: &mut Swarm<Behaviour>, host: PeerId) {
@@ -186,6 +204,16 @@ impl State {
                 ..
             })) if topic.as_str() == Topic::Mesh.path(&peer("realm")) => {
                 self.subscribed.send_modify(|count| *count += 1);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(gossipsub::Event::Message {
+                message,
+                ..
+            })) if message.topic.as_str() != Topic::Control.path(&peer("realm")) => {
+                let mut heard = self.heard.lock().unwrap();
+                let is_new = || heard.iter().all(|(_at, bytes)| *bytes != message.data);
+                if heard.len() < HEARD_MAX && is_new() {
+                    heard.push((Instant::now(), message.data));
+                }
             }
             SwarmEvent::Behaviour(BehaviourEvent::Sync(event)) => self.sync_event(swarm, event),
             _other => {}
@@ -224,6 +252,17 @@ impl State {
     }
 }
 
+fn dialling(name: &str, hosts: &[Honest]) -> Swarm<Behaviour> {
+    let _context = ELSEWHERE.enter();
+    let mut swarm = swarm(name);
+    for host in hosts {
+        let address = Multiaddr::from(host.address.ip()).with(Protocol::Tcp(host.address.port()));
+        let dial = DialOpts::peer_id(peer_id(host)).addresses(vec![address]);
+        swarm.dial(dial.allocate_new_port().build()).unwrap();
+    }
+    swarm
+}
+
 fn swarm(name: &str) -> Swarm<Behaviour> {
     let count = AtomicU64::new(0);
     let mut config = ConfigBuilder::default();
@@ -233,7 +272,12 @@ fn swarm(name: &str) -> Swarm<Behaviour> {
         .message_id_fn(move |_message| {
             MessageId::new(&count.fetch_add(1, Ordering::Relaxed).to_be_bytes())
         })
+        // Its ids are no one else's: whoever asked for one would never get it, and soon not hear it any more.
+        .gossip_lazy(0)
+        .gossip_factor(0.0)
         .max_transmit_size(1_024 * 1_024)
+        // Its own memory would be taken for that of its hosts: all are in one process.
+        .connection_handler_queue_len(QUEUE_MAX)
         .flood_publish(true);
     let mut gossipsub =
         gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config.build().unwrap()).unwrap();
@@ -259,6 +303,7 @@ pub(crate) fn shown(counts: &Counts) -> BTreeMap<&'static str, u64> {
     let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
     BTreeMap::from([
         ("published", of(&counts.published)),
+        ("kept back", of(&counts.kept_back)),
         ("answers", of(&counts.answers)),
         ("laters", of(&counts.laters)),
         ("lies", of(&counts.lies)),

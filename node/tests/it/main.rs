@@ -12,13 +12,19 @@ mod desk;
 #[cfg(test)]
 mod forgery;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod ghosts;
 #[cfg(test)]
 mod half_open;
 #[cfg(test)]
 mod hostile_member;
 #[cfg(test)]
+mod hostile_member_attack;
+#[cfg(test)]
 mod hostile_member_program;
+#[cfg(test)]
+mod hostile_member_watch;
 #[cfg(test)]
 mod impostor;
 #[cfg(test)]

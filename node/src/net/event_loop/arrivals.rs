@@ -127,6 +127,13 @@ impl EventLoop {
             self.feed(Input::Unpublished(unpublished));
         }
     }
+
+    /// The score of each neighbour.
+    pub(super) fn scores(&self) -> BTreeMap<PeerKey, f64> {
+        let gossipsub = &self.swarm.behaviour().gossipsub;
+        let score = |id| Some((peer_key(id)?, gossipsub.peer_score(id)?));
+        self.swarm.connected_peers().filter_map(score).collect()
+    }
 }
 
 #[cfg(test)]
