@@ -78,6 +78,9 @@ pub const LATE_MS: u64 = 120_000;
 pub const ORDER_MS_MAX: u64 = 24 * 3_600_000;
 /// Orders of one moderator that count in a minute: enough for a bad minute, too few for a purge.
 pub const ORDERS_PER_MINUTE: usize = 10;
+/// Orders of one moderator that count in a UTC day: fifty bad minutes, more than an honest day has. A moderator that
+/// dates orders back to every minute of its ticket's life has all settle thousands, not a hundred thousand.
+pub const ORDERS_PER_DAY: usize = 500;
 /// A clock that is off by more than this is worth a warning.
 pub const CLOCK_OFF_MS: u64 = 120_000;
 /// What is younger than this is still on its way by gossip: a round leaves it out, unless the link is fresh.
