@@ -10,11 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ed25519_dalek::SigningKey;
 use lanyard_node::event::Via;
 use lanyard_node::store::{Opened, Stored, Write, Writer};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
 use lanyard_protocol::testing::{self, T0};
+use lanyard_protocol::ticket::Ticket;
 use rusqlite::{Connection, params};
 use tokio::sync::mpsc;
 
@@ -38,14 +40,13 @@ fn messages() -> Vec<AdmittedMessage> {
             (key, ticket)
         })
         .collect();
-    let one = |number: u64| {
-        let (key, ticket) = &people[usize::try_from(number % 10).unwrap()];
+    let one = |(number, (key, ticket)): (u64, &(SigningKey, Arc<Ticket>))| {
         let text = format!("{number:.<200}");
         let (seq, sent_at) = (number / 10, T0 + number);
         let content = Content { room: "lobby".into(), session: 1, seq, sent_at, text };
         testing::admitted(VerifiedMessage::author(content, Arc::clone(ticket), key).unwrap())
     };
-    (0..MESSAGES).map(one).collect()
+    (0..MESSAGES).zip(people.iter().cycle()).map(one).collect()
 }
 
 fn write(message: &AdmittedMessage, request: Option<u64>) -> Write {

@@ -3,7 +3,7 @@
 //! Addresses are candidates from the login reply, from presence and from the store; admission decides.
 //! Of two peers the smaller PeerId dials at once and the larger a little later, so that they do not meet halfway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ids::PeerKey;
@@ -17,6 +17,8 @@ use crate::limits::{
 pub struct AddressBook {
     me: PeerKey,
     entries: BTreeMap<PeerKey, Entry>,
+    /// Nobody else is dialled; `None` for no such bound.
+    only: Option<BTreeSet<PeerKey>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl AddressBook {
     /// An empty book of the peer `me`, which it never dials.
     #[must_use]
     pub fn new(me: PeerKey) -> Self {
-        Self { me, entries: BTreeMap::new() }
+        Self { me, entries: BTreeMap::new(), only: None }
     }
 
     /// Notes addresses. The newest stand first; a full list forgets its oldest. `jitter` is up to 100 ms.
@@ -93,7 +95,9 @@ impl AddressBook {
     pub fn poll(&mut self, mono: Duration) -> Vec<Dial> {
         let pending = self.entries.values().filter(|entry| entry.is_dialling()).count();
         let free = DIALS_PENDING_MAX.saturating_sub(pending);
-        let due = self.entries.iter_mut().filter(|(_peer, entry)| entry.is_due(mono));
+        let Self { entries, only, .. } = self;
+        let due =
+            entries.iter_mut().filter(|(peer, entry)| entry.is_due(mono) && may_dial(only, peer));
         due.take(free)
             .map(|(peer, entry)| {
                 entry.state = State::Dialling(mono);
@@ -110,7 +114,27 @@ impl AddressBook {
         if pending >= DIALS_PENDING_MAX {
             return None;
         }
-        self.entries.values().filter_map(Entry::due_at).min()
+        let wanted = self.entries.iter().filter(|(peer, _entry)| may_dial(&self.only, peer));
+        wanted.filter_map(|(_peer, entry)| entry.due_at()).min()
+    }
+
+    /// From now on only these are dialled, whatever is due; `None` for everybody (PROTOCOL.md R-130).
+    pub fn dial_only(&mut self, only: Option<BTreeSet<PeerKey>>) {
+        self.only = only;
+    }
+
+    /// The peers with an address that are not linked.
+    pub fn unlinked_peers(&self) -> impl Iterator<Item = PeerKey> {
+        self.entries.iter().filter(|(_peer, entry)| !entry.is_linked()).map(|(peer, _entry)| *peer)
+    }
+
+    /// The peer's last link is gone because both wanted it so: no failure, and it may be dialled when it is wanted.
+    pub fn parted(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
+        let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.failures = 0;
+            entry.dial_at(mono.saturating_add(head_start + jitter));
+        }
     }
 
     /// The peer is linked: no dial.
@@ -220,6 +244,10 @@ impl AddressBook {
             self.entries.remove(&peer);
         }
     }
+}
+
+fn may_dial(only: &Option<BTreeSet<PeerKey>>, peer: &PeerKey) -> bool {
+    only.as_ref().is_none_or(|only| only.contains(peer))
 }
 
 impl Entry {
@@ -333,6 +361,27 @@ mod tests {
         assert_eq!(book.poll(ms(60_200)).len(), 1);
         book.add(ME, &["/ip4/10.0.0.1/tcp/1".into()], ms(0), ms(0));
         assert_eq!(book.len(), 1);
+    }
+
+    #[test]
+    fn r130_only_who_is_wanted_is_dialled_and_nobody_is_woken_for_the_others() {
+        let mut book = book(LARGER);
+        book.dial_only(Some(BTreeSet::from([SMALLER])));
+        assert!(book.poll(ms(9_999)).is_empty());
+        assert_eq!(book.next_due(), None);
+        book.dial_only(None);
+        assert_eq!(book.poll(ms(9_999)).len(), 1);
+    }
+
+    #[test]
+    fn r129_a_link_that_was_parted_from_is_no_failure_however_young_it_was() {
+        let mut book = book(LARGER);
+        book.poll(ms(0));
+        book.linked(LARGER, ms(0));
+        assert_eq!(book.unlinked_peers().count(), 0);
+        book.parted(LARGER, ms(1), ms(0));
+        assert_eq!((book.failures(LARGER), book.unlinked_peers().count()), (0, 1));
+        assert_eq!(book.poll(ms(1)).len(), 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //!   presence.rs  own presence, and what others say       ordering.rs  moderators' orders
 //!   syncing.rs   when a round runs, with whom            serving.rs   what neighbours ask of us
 //!   receipts.rs  who holds what of running sessions      asking.rs    our requests and their answers
+//!   thinning.rs  how many links, when there are many peers
 //!   io.rs        inputs, outputs, events
 //! ```
 
@@ -29,6 +30,7 @@ mod serving;
 mod syncing;
 #[cfg(test)]
 mod tests;
+mod thinning;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -64,6 +66,7 @@ use sending::Outbox;
 pub use sending::{SendRefused, SentReceipt, Unsent};
 use serving::{ItemSets, Serving};
 use syncing::Syncing;
+use thinning::Thinning;
 
 /// How often standing links are judged again for expiry.
 const LINK_CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -95,6 +98,7 @@ pub struct Engine {
     item_sets: ItemSets,
     syncing: Syncing,
     receipts: Receipts,
+    thinning: Thinning,
     /// Neighbours that gossipsub does not publish to.
     unpublished: BTreeSet<PeerKey>,
     behind: Option<policy::Behind>,
@@ -144,6 +148,7 @@ impl Engine {
             item_sets: ItemSets::default(),
             syncing: Syncing::default(),
             receipts: Receipts::default(),
+            thinning: Thinning::default(),
             unpublished: BTreeSet::new(),
             behind: None,
             clock_offsets: BTreeMap::new(),
@@ -238,6 +243,7 @@ impl Engine {
             self.next_round_due(),
             self.receipts.next_due(),
             self.outbox.next_due(),
+            self.thinning.next_due(),
         ]
         .into_iter()
         .flatten()
@@ -266,6 +272,7 @@ impl Engine {
         for change in self.roster.expire(now) {
             self.tell_presence(change);
         }
+        self.thin_out(now);
         if self.presence_due.is_some_and(|due| due <= now.mono) {
             self.publish_presence(&self.status.clone(), now);
         }
@@ -274,6 +281,7 @@ impl Engine {
 
     /// Dials what is due, and publishes the view if it changed.
     fn after_mutation(&mut self, now: Now) {
+        self.mind_the_crowd(now);
         if !self.ended {
             for dial in self.book.poll(now.mono) {
                 self.view_is_stale = true;
@@ -350,6 +358,7 @@ impl Engine {
     }
 
     fn tell_presence(&mut self, change: Change) {
+        self.thinning.roster_changed();
         if change.ticket.claims().role != Role::Authority {
             self.event(Event::Presence(change));
         }

@@ -78,6 +78,9 @@ pub const LATE_MS: u64 = 120_000;
 pub const ORDER_MS_MAX: u64 = 24 * 3_600_000;
 /// Orders of one moderator that count in a minute: enough for a bad minute, too few for a purge.
 pub const ORDERS_PER_MINUTE: usize = 10;
+/// Orders of one moderator that count in a UTC day: fifty bad minutes, more than an honest day has. A moderator that
+/// dates orders back to every minute of its ticket's life has all settle thousands, not a hundred thousand.
+pub const ORDERS_PER_DAY: usize = 500;
 /// A clock that is off by more than this is worth a warning.
 pub const CLOCK_OFF_MS: u64 = 120_000;
 /// What is younger than this is still on its way by gossip: a round leaves it out, unless the link is fresh.
@@ -124,8 +127,33 @@ pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 pub const REDIAL_MAX: Duration = Duration::from_secs(8);
 /// Peers of the address book that are dialled at the same time.
 pub const DIALS_PENDING_MAX: usize = 16;
-/// Full links up to this many peers.
+/// Full links up to this many people in the roster: a few thousand links in all, which a LAN does not feel.
 pub const LINKS_FULL_MAX: usize = 64;
+/// A thin realm with fewer people fills up again. Well below [`LINKS_FULL_MAX`], so that a few who come and go do not
+/// make everybody close and dial.
+pub const LINKS_REFILL: usize = 48;
+/// Links to people that a thin peer aims at: gossip wants four to eight, and a third of them may go at once.
+pub const LINKS_THIN: usize = 12;
+/// A thin peer with fewer links dials others, up to [`LINKS_THIN`]. Gossip goes on with four.
+pub const LINKS_THIN_MIN: usize = 8;
+/// A thin peer with more links parts from some, down to [`LINKS_THIN`]; what lies between is left alone.
+pub const LINKS_THIN_MAX: usize = 18;
+/// Nearest peers on each side of the ring of keys with whom a thin peer is always linked: one may go, and the ring holds.
+pub const RING_EACH_SIDE: usize = 2;
+/// So long the roster must have been over [`LINKS_FULL_MAX`], or under [`LINKS_REFILL`], before links change: a switch
+/// that restarts is no smaller realm.
+pub const CROWD_LASTS: Duration = Duration::from_mins(1);
+/// How often a peer among many looks at its links.
+pub const THIN_EVERY: Duration = Duration::from_secs(1);
+/// Links that a peer gives up in one [`THIN_EVERY`], asked and agreed together, so that the mesh is never shaken at
+/// once: from full to thin takes less than a minute.
+pub const PARTINGS_MAX: usize = 4;
+/// Who did not want to part is not asked again before.
+pub const PART_RETRY: Duration = Duration::from_mins(1);
+/// Who has asked to part, and was told yes, closes the link within this time, or the yes is void.
+pub const PART_WITHIN: Duration = Duration::from_secs(10);
+/// How often a peer among many tries another one that it does not see: after a partition somebody must.
+pub const STRANGER_EVERY: Duration = Duration::from_secs(5);
 /// Peers in the address book; the ones not seen for the longest go first.
 pub const ADDRESS_BOOK_MAX: usize = 4_096;
 /// Addresses kept for one peer.
@@ -213,3 +241,6 @@ const _: () = assert!(BATCH_BYTES_MAX + 64 <= SYNC_REPLY_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX + TICKET_BYTES_MAX + 64 <= BATCH_BYTES_MAX);
 const _: () = assert!(TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 256 <= GATE_FRAME_BYTES_MAX);
 const _: () = assert!(RECENT_MS > GOSSIP_AGE_MS_MAX);
+const _: () = assert!(2 * RING_EACH_SIDE < LINKS_THIN_MIN && LINKS_THIN_MIN < LINKS_THIN);
+const _: () = assert!(LINKS_THIN < LINKS_THIN_MAX);
+const _: () = assert!(LINKS_THIN_MAX < LINKS_REFILL && LINKS_REFILL < LINKS_FULL_MAX);

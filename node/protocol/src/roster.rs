@@ -1,7 +1,8 @@
 //! Who is there. A device is in the roster because it is linked, or because a fresh presence says so.
 //!
 //! A neighbour's life is its link: when that is gone and no newer presence comes from elsewhere within 15 s, its
-//! connection is lost. A peer that is not linked lives as long as the lease of its newest presence (PROTOCOL.md R-72).
+//! connection is lost. A peer that is not linked, or from which we have parted, lives as long as the lease of its
+//! newest presence (PROTOCOL.md ).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,6 +117,18 @@ impl Roster {
         }
     }
 
+    /// The last link of a device is gone because both ends wanted it so, which proves that it was there just now. From
+    /// here on it lives as long as its presence says (PROTOCOL.md R-129).
+    pub fn part(&mut self, peer: PeerKey, at: Observation) {
+        let gone_at = at.now.mono.saturating_add(self.lease());
+        if let Some(device) = self.devices.get_mut(&peer) {
+            device.linked = false;
+            if device.online {
+                device.gone_at = Some(gone_at);
+            }
+        }
+    }
+
     /// A presence has arrived whose signature and ticket were good.
     pub fn observe(&mut self, signed: &SignedPresence, at: Observation) -> Observed {
         let presence = &signed.presence;
@@ -187,6 +200,23 @@ impl Roster {
     /// since.
     pub fn audience(&self) -> impl Iterator<Item = &PeerKey> {
         self.people().filter(|(_peer, device)| !device.doubtful).map(|(peer, _device)| peer)
+    }
+
+    /// The devices whose link is lost and whom nobody has seen since: they will be gone soon, unless somebody finds them.
+    pub fn missed(&self) -> impl Iterator<Item = PeerKey> {
+        self.online().filter(|(_peer, device)| device.doubtful).map(|(peer, _device)| *peer)
+    }
+
+    /// The rendezvous' own nodes, there or not.
+    pub fn authorities(&self) -> impl Iterator<Item = PeerKey> {
+        let own = |device: &Device| device.ticket.claims().role == Role::Authority;
+        self.devices.iter().filter(move |(_peer, device)| own(device)).map(|(peer, _device)| *peer)
+    }
+
+    /// Whether a device is there.
+    #[must_use]
+    pub fn is_online(&self, peer: PeerKey) -> bool {
+        self.devices.get(&peer).is_some_and(|device| device.online)
     }
 
     /// How often presence is refreshed: rarer in a large realm.
@@ -354,6 +384,21 @@ mod tests {
         roster.link_down(alice(), at(100));
         assert_eq!(roster.expire(at(115).now)[0].reason, Reason::Lost);
         assert_eq!(roster.online().count(), 0);
+    }
+
+    #[test]
+    fn r129_who_has_parted_lives_as_long_as_its_presence_and_is_not_missed() {
+        let mut roster = Roster::default();
+        roster.link_up(alice(), &ticket(), 5, at(0));
+        roster.part(alice(), at(10));
+        assert_eq!((roster.audience().count(), roster.missed().count()), (1, 0));
+        assert!(roster.expire(at(10 + 179).now).is_empty());
+        assert_eq!(reason(roster.observe(&presence(5, 1, 60), at(60))), None);
+        assert!(roster.expire(at(60 + 179).now).is_empty());
+        assert_eq!(roster.expire(at(60 + 180).now)[0].reason, Reason::Lost);
+        roster.link_up(alice(), &ticket(), 6, at(300));
+        roster.link_down(alice(), at(301));
+        assert_eq!(roster.missed().collect::<Vec<_>>(), [alice()]);
     }
 
     #[test]

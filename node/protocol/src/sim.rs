@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   Sim ── what is next, by time ──▶ Peer ── Input ──▶ Engine ── Output ──▶ Peer ── bytes ──▶ Network
-//!    ▲                                │ store.rs: what is on its disk                             │
+//!    ▲                                │ store.rs: what is on its disk   crowd.rs: who dials whom   │
 //!    └────────────── arrives later, twice, or not at all: network.rs ◀────────────────────────────┘
 //! ```
 //!
 //! Everything random comes from the seed, so a run that fails is run again by its number. The trace hash is over all
 //! that the engines have put out: equal seeds give equal hashes.
 
+mod crowd;
 mod network;
 mod peer;
 mod store;
@@ -58,6 +59,7 @@ enum Event {
     Arrive { to: usize, from: usize, wire: Wire },
     Wake { peer: usize },
     Link { a: usize, b: usize },
+    Dial { from: usize, to: PeerKey },
     Subscribe { at: usize, to: PeerKey },
 }
 
@@ -74,6 +76,8 @@ pub struct Sim {
     index_of: BTreeMap<PeerKey, usize>,
     /// The links that the realm would have without partitions.
     topology: BTreeSet<(usize, usize)>,
+    /// Links come from the engines' own dials, and from nothing else.
+    dials: bool,
     /// The part of the network that each peer is in.
     part: Vec<usize>,
     trace: Sha256,
@@ -83,6 +87,16 @@ impl Sim {
     /// Engines that know each other by name, and links between them that come up at once.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
+        let mut sim = Self::of_peers(setup);
+        sim.wire_up();
+        for number in 0..sim.setup.peers {
+            sim.start(number);
+        }
+        sim
+    }
+
+    /// Nothing has started yet, and there are no links.
+    fn of_peers(setup: Setup) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(setup.seed);
         let part = vec![0; setup.peers];
         let mut sim = Self {
@@ -94,6 +108,7 @@ impl Sim {
             peers: Vec::new(),
             index_of: BTreeMap::new(),
             topology: BTreeSet::new(),
+            dials: false,
             part,
             trace: Sha256::new(),
             setup,
@@ -105,10 +120,6 @@ impl Sim {
             let peer = Peer::new(number, skew, seed, &sim.setup);
             sim.index_of.insert(peer.key(), number);
             sim.peers.push(peer);
-        }
-        sim.wire_up();
-        for number in 0..sim.setup.peers {
-            sim.start(number);
         }
         sim
     }
@@ -158,6 +169,7 @@ impl Sim {
         match event {
             Event::Wake { peer } => self.wake(peer),
             Event::Link { a, b } => self.link(a, b),
+            Event::Dial { from, to } => self.dial(from, to),
             Event::Subscribe { at, to } => {
                 for topic in [Topic::Control, Topic::Direct, Topic::Mesh] {
                     self.feed(at, Input::Subscribed { peer: to, topic });
@@ -206,7 +218,10 @@ impl Sim {
             self.schedule_at(at, Event::Wake { peer: number });
         }
         for (a, b) in self.peers.get_mut(number).map(Peer::take_closed).unwrap_or_default() {
-            self.unlink(a, b, true);
+            self.unlink(a, b, !self.dials);
+        }
+        for to in self.peers.get_mut(number).map(Peer::take_dialled).unwrap_or_default() {
+            self.dial_soon(number, to);
         }
     }
 
@@ -277,6 +292,9 @@ impl Sim {
     /// The network falls into parts: peer `n` is in part `part_of(n)`. All in one part heals it.
     pub fn partition(&mut self, part_of: impl Fn(usize) -> usize) {
         self.part = (0..self.setup.peers).map(part_of).collect();
+        if self.dials {
+            self.cut_between_parts();
+        }
         for (a, b) in self.topology.clone() {
             if self.part.get(a) == self.part.get(b) {
                 let wait = Duration::from_millis(100 + self.below(900));

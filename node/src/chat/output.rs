@@ -156,7 +156,7 @@ impl Output {
                 OrderRefused::Oneself | OrderRefused::TooLong => "bad-field",
                 OrderRefused::Reason { .. } => "too-long",
                 OrderRefused::Expired => "expired",
-                OrderRefused::TooMany => "slow-down",
+                OrderRefused::TooMany | OrderRefused::TooManyInADay => "slow-down",
                 OrderRefused::NothingToLift => "not-found",
                 OrderRefused::NotAMember => "banned",
             },

@@ -115,7 +115,7 @@ pub(crate) fn promise(request: &SyncRequest) -> SyncReply {
         }
         SyncRequest::Get { .. } => SyncReply::Ok(Batch::default().to_bytes()),
         SyncRequest::PolicyNumber(_) => policy_number_reply(u64::MAX),
-        SyncRequest::Held { .. } => SyncReply::Ok(Vec::new()),
+        SyncRequest::Held { .. } | SyncRequest::Part(_) => SyncReply::Ok(Vec::new()),
         SyncRequest::PolicyGet(_) | SyncRequest::Unknown(_) => SyncReply::NotFound,
     }
 }

@@ -326,7 +326,10 @@ fn sync_request(bytes: &[u8]) {
             assert!(ranges.len() <= HELD_RANGES_MAX);
             merged(&ranges, 1_000);
         }
-        SyncRequest::PolicyGet(_) | SyncRequest::PolicyNumber(_) | SyncRequest::Unknown(_) => {}
+        SyncRequest::PolicyGet(_)
+        | SyncRequest::PolicyNumber(_)
+        | SyncRequest::Part(_)
+        | SyncRequest::Unknown(_) => {}
     }
 }
 

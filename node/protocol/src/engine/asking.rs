@@ -24,6 +24,8 @@ pub(super) enum Asking {
         /// The ids that were asked for; none for frames.
         ids: Vec<MessageId>,
     },
+    /// Whether the two of us may part.
+    Part,
     /// Nothing: we have told something.
     Nothing,
 }
@@ -41,7 +43,7 @@ impl Asks {
         let of_peer = self.open.values().filter(|(of, _asking)| *of == peer);
         let ids = of_peer.filter_map(|(_peer, asking)| match asking {
             Asking::Round { ids, .. } => Some(ids.clone()),
-            Asking::Policy | Asking::PolicyNumber | Asking::Nothing => None,
+            Asking::Policy | Asking::PolicyNumber | Asking::Part | Asking::Nothing => None,
         });
         ids.flatten().collect()
     }
@@ -76,6 +78,10 @@ impl Engine {
                 }
             }
             Asking::Round { tag, ids } => self.round_answered(peer, tag, &ids, reply, now),
+            Asking::Part => {
+                let agreed = matches!(reply, Some(SyncReply::Ok(_)));
+                self.part_answered(peer, agreed, now);
+            }
             Asking::Nothing => {}
         }
     }

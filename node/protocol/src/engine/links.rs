@@ -124,13 +124,27 @@ impl Engine {
             self.subscribed.remove(&link.peer);
             self.rejects.remove(&link.peer);
             self.fetching.remove(&link.peer);
-            let jitter = self.jitter();
-            self.book.unlinked(link.peer, now.mono, jitter);
-            self.roster.link_down(link.peer, self.observation(now));
+            self.last_link_down(link.peer, now);
             self.sync_link_down(link.peer);
             self.receipts.forget(link.peer);
         }
         self.changed();
+    }
+
+    /// Lost, or given up by both.
+    fn last_link_down(&mut self, peer: PeerKey, now: Now) {
+        let (jitter, seen) = (self.jitter(), self.observation(now));
+        if self.has_parted_from(peer, now) {
+            self.book.parted(peer, now.mono, jitter);
+            self.roster.part(peer, seen);
+            return;
+        }
+        self.book.unlinked(peer, now.mono, jitter);
+        self.roster.link_down(peer, seen);
+        if self.is_thin() {
+            // The other end may live, and nobody may dial in time: then it is to hear of us by way of others.
+            self.presence_soon(now);
+        }
     }
 
     /// What another gate says ends that attempt and proves nothing, except a presence signed by our own key.

@@ -56,6 +56,9 @@ pub enum OrderRefused {
     /// Ten in this minute.
     #[error("no more than ten orders in a minute")]
     TooMany,
+    /// Five hundred on this day.
+    #[error("no more than 500 orders in a day; the operator can do more")]
+    TooManyInADay,
     /// There is no order to lift; what the operator has done, only the operator can undo.
     #[error("no moderator's order is in force on this account")]
     NothingToLift,
@@ -92,6 +95,7 @@ impl Engine {
         let (id, bytes) = (signed.id(), signed.to_gossip());
         self.take_order(signed, now).map_err(|no_effect| match no_effect {
             NoEffect::TooMany => OrderRefused::TooMany,
+            NoEffect::TooManyInADay => OrderRefused::TooManyInADay,
             NoEffect::OutsideTicket => OrderRefused::Expired,
             NoEffect::NotAModerator => OrderRefused::NotAModerator,
             NoEffect::Sanctioned | NoEffect::Known => OrderRefused::NotAMember,
@@ -156,7 +160,7 @@ impl Engine {
         }
         self.take_order(signed, now).map_err(|no_effect| match no_effect {
             NoEffect::Known => Refused::Held,
-            NoEffect::TooMany => Refused::OverQuota,
+            NoEffect::TooMany | NoEffect::TooManyInADay => Refused::OverQuota,
             NoEffect::OutsideTicket => Refused::OutsideTicket,
             NoEffect::NotAModerator => Refused::MayNotPost,
             NoEffect::Sanctioned => Refused::Sanctioned,

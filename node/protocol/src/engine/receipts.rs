@@ -131,7 +131,8 @@ impl Engine {
     /// How many there are to store a message now: all in the roster, or with many the neighbours alone.
     pub(super) fn potential_holders(&self) -> u32 {
         let people = self.roster.people().filter(|(peer, _device)| **peer != self.me).count();
-        let many = people > FULL_COUNT_MAX;
+        // In a thin realm only neighbours tell what they have stored.
+        let many = people > FULL_COUNT_MAX || self.is_thin();
         let count = if many { self.neighbours().count() } else { people };
         u32::try_from(count).unwrap_or(u32::MAX)
     }

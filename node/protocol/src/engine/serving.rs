@@ -250,6 +250,7 @@ impl Engine {
                 self.take_held(peer, session, &ranges, now);
                 SyncReply::Ok(Vec::new())
             }
+            Ok(SyncRequest::Part(links)) => self.asked_to_part(peer, links, now),
             Ok(SyncRequest::Unknown(_)) | Err(_) => SyncReply::Unsupported,
         };
         self.outputs.push_back(Output::Answer { request, bytes: reply.to_bytes() });

@@ -13,4 +13,5 @@ mod ordering;
 mod policing;
 mod presence;
 mod sending;
+mod thinning;
 mod trace;

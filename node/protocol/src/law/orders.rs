@@ -4,13 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{AccountId, MessageId, Role};
-use crate::limits::ORDERS_PER_MINUTE;
+use crate::limits::{ORDERS_PER_DAY, ORDERS_PER_MINUTE};
 use crate::order::{OrderKind, SignedOrder};
 use crate::policy::Policy;
 
 use super::book::Author;
 
 const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 86_400_000;
+
+/// An order's place among those of its maker: `from`, number, id.
+type Place = (u64, [u8; 16], MessageId);
 
 /// Why an authentic order has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +34,9 @@ pub enum NoEffect {
     /// There are ten smaller ones of this maker in that minute.
     #[error("no more than {ORDERS_PER_MINUTE} orders in a minute")]
     TooMany,
+    /// There are as many smaller ones of this maker in that UTC day as count.
+    #[error("no more than {ORDERS_PER_DAY} orders in a day")]
+    TooManyInADay,
 }
 
 /// An order that counts.
@@ -48,6 +55,8 @@ pub(super) struct Counted {
 #[derive(Debug, Clone, Default)]
 pub struct OrderBook {
     orders: BTreeMap<MessageId, SignedOrder>,
+    /// The same by maker and place.
+    places: BTreeSet<(AccountId, Place)>,
     /// Those whose makers may give them, under the present policy: the set that is reconciled.
     allowed: BTreeSet<(u64, MessageId)>,
     /// Grows with every count, so that whoever keeps the items knows when they are stale.
@@ -106,28 +115,29 @@ impl OrderBook {
             return Err(NoEffect::Known);
         }
         may_order(&order, policy)?;
-        let allowed = |known: &&SignedOrder| may_order(known, policy).is_ok();
-        let minute: Vec<_> = self.same_minute(&order).filter(allowed).map(place).collect();
-        let smaller = minute.iter().filter(|other| **other < place(&order)).count();
-        if smaller >= ORDERS_PER_MINUTE {
-            return Err(NoEffect::TooMany);
-        }
-        if minute.len() >= ORDERS_PER_MINUTE
-            && let Some((_from, _number, largest)) = minute.into_iter().max()
-        {
-            // As with the quota of messages: the smallest stay, so that all peers keep the same ones.
-            self.orders.remove(&largest);
-        }
+        let (maker, place) = (maker(&order), place(&order));
+        self.places.insert((maker, place));
         self.orders.insert(order.id(), order);
-        Ok(())
+        // As with the quota of messages: the smallest stay, so that all peers keep the same ones.
+        let over = self.over_limits(maker, place.0 / DAY_MS, policy);
+        for (other, _why) in &over {
+            self.places.remove(&(maker, *other));
+            self.orders.remove(&other.2);
+        }
+        over.iter().find(|(other, _why)| *other == place).map_or(Ok(()), |(_place, why)| Err(*why))
     }
 
-    fn same_minute<'a>(&'a self, order: &'a SignedOrder) -> impl Iterator<Item = &'a SignedOrder> {
-        let minute = |of: &SignedOrder| of.order().from / MINUTE_MS;
-        let account = |of: &SignedOrder| of.ticket().claims().account;
-        self.orders
-            .values()
-            .filter(move |known| minute(known) == minute(order) && account(known) == account(order))
+    /// Which orders of a maker and UTC day are too many: a function of those that are kept, whatever came first.
+    fn over_limits(&self, maker: AccountId, day: u64, policy: &Policy) -> Vec<(Place, NoEffect)> {
+        let begin = |day: u64| (maker, (day.saturating_mul(DAY_MS), [0; 16], MessageId([0; 32])));
+        let of_day = self.places.range(begin(day)..begin(day.saturating_add(1)));
+        let mut taken = Taken::default();
+        let judged = of_day.filter_map(|(maker, place)| {
+            let order = self.orders.get(&place.2)?;
+            may_order(order, policy).ok()?;
+            taken.take(*maker, place.0).err().map(|why| (*place, why))
+        });
+        judged.collect()
     }
 
     /// Counts again under a policy. The earliest time for which the book now says something else.
@@ -135,7 +145,15 @@ impl OrderBook {
         self.allowed.clear();
         self.version = self.version.wrapping_add(1);
         let mut counted: BTreeMap<AccountId, Vec<Counted>> = BTreeMap::new();
-        for order in self.orders.values().filter(|order| may_order(order, policy).is_ok()) {
+        let mut taken = Taken::default();
+        let orders = self.places.iter().filter_map(|(_maker, place)| self.orders.get(&place.2));
+        for order in orders {
+            // A policy may allow today what it did not when the others were kept.
+            if may_order(order, policy).is_err()
+                || taken.take(maker(order), order.order().from).is_err()
+            {
+                continue;
+            }
             self.allowed.insert((order.order().from, order.id()));
             if !is_settled(order, policy) {
                 counted.entry(order.order().sub).or_default().push(count(order));
@@ -153,6 +171,7 @@ impl OrderBook {
 
     pub(super) fn forget_before(&mut self, boundary: u64, policy: &Policy) {
         self.orders.retain(|_id, order| order.order().until >= boundary);
+        self.places.retain(|(_maker, place)| self.orders.contains_key(&place.2));
         self.recount(policy);
     }
 }
@@ -181,7 +200,43 @@ fn is_settled(signed: &SignedOrder, policy: &Policy) -> bool {
     policy.settled.iter().any(|settled| settled.order == signed.order().order)
 }
 
-fn place(order: &SignedOrder) -> (u64, [u8; 16], MessageId) {
+/// What is taken of one maker, in the order of places.
+#[derive(Debug, Default)]
+struct Taken {
+    maker: Option<AccountId>,
+    minute: (u64, usize),
+    day: (u64, usize),
+}
+
+impl Taken {
+    /// Takes the next one, if neither its minute nor its day is full. What the minute leaves out does not count for
+    /// the day.
+    fn take(&mut self, maker: AccountId, from: u64) -> Result<(), NoEffect> {
+        if self.maker != Some(maker) {
+            *self = Self { maker: Some(maker), ..Self::default() };
+        }
+        for (span, length) in [(&mut self.minute, MINUTE_MS), (&mut self.day, DAY_MS)] {
+            if span.0 != from / length {
+                *span = (from / length, 0);
+            }
+        }
+        if self.minute.1 >= ORDERS_PER_MINUTE {
+            return Err(NoEffect::TooMany);
+        }
+        if self.day.1 >= ORDERS_PER_DAY {
+            return Err(NoEffect::TooManyInADay);
+        }
+        self.minute.1 = self.minute.1.saturating_add(1);
+        self.day.1 = self.day.1.saturating_add(1);
+        Ok(())
+    }
+}
+
+fn maker(order: &SignedOrder) -> AccountId {
+    order.ticket().claims().account
+}
+
+fn place(order: &SignedOrder) -> Place {
     (order.order().from, order.order().order, order.id())
 }
 

@@ -54,7 +54,7 @@ impl Sim {
     pub(super) fn arrive(&mut self, to: usize, from: usize, wire: Wire) {
         let Some(source) = self.peers.get(from).map(super::Peer::key) else { return };
         let timed_out = matches!(wire, Wire::Reply { bytes: None, .. });
-        let linked = self.peers.get(to).is_some_and(|peer| peer.linked().contains(&source));
+        let linked = self.peers.get(to).is_some_and(|peer| peer.links.contains_key(&source));
         if !linked && !timed_out {
             return;
         }
@@ -82,7 +82,7 @@ impl Sim {
     pub(super) fn link(&mut self, a: usize, b: usize) {
         let (Some(one), Some(other)) = (self.peers.get(a), self.peers.get(b)) else { return };
         let (one_key, other_key) = (one.key(), other.key());
-        if self.part.get(a) != self.part.get(b) || one.linked().contains(&other_key) {
+        if self.part.get(a) != self.part.get(b) || one.links.contains_key(&other_key) {
             return;
         }
         let id = self.next_link;
@@ -99,7 +99,7 @@ impl Sim {
         }
         for (number, key, input) in [(a, other_key, to_a), (b, one_key, to_b)] {
             // The first end may have closed it at once.
-            if self.peers.get(number).is_none_or(|peer| !peer.linked().contains(&key)) {
+            if self.peers.get(number).is_none_or(|peer| !peer.links.contains_key(&key)) {
                 continue;
             }
             self.feed(number, input);

@@ -14,8 +14,10 @@ use crate::engine::{
 use crate::hello::Hello;
 use crate::ids::{AccountId, MessageId, PeerKey, Role};
 use crate::law::Author;
+use crate::login::PeerAddresses;
 use crate::message::{Acceptance, Content, VerifiedMessage};
 use crate::policy::LOBBY;
+use crate::roster::{Change, Reason};
 use crate::testing;
 use crate::ticket::Ticket;
 use crate::time::{Now, RealmClock};
@@ -26,6 +28,8 @@ use super::store::Disk;
 
 /// Of twenty peers one is a moderator, one a guest.
 const ROLES_EVERY: usize = 20;
+/// Neighbours to whom gossip forwards a message, at most.
+const FORWARD_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -48,6 +52,9 @@ pub(super) struct Peer {
     /// `None` stands for all neighbours.
     sent: Vec<(Option<PeerKey>, Wire)>,
     closed: Vec<(usize, usize)>,
+    dialled: Vec<PeerKey>,
+    /// Those of whom this one has said that they are lost.
+    lost: Vec<PeerKey>,
     trace: Vec<String>,
     woken_at: Option<Duration>,
     sync_bytes: u64,
@@ -80,6 +87,8 @@ impl Peer {
             open_asks: BTreeSet::new(),
             sent: Vec::new(),
             closed: Vec::new(),
+            dialled: Vec::new(),
+            lost: Vec::new(),
             trace: Vec::new(),
             woken_at: None,
             sync_bytes: 0,
@@ -189,7 +198,11 @@ impl Peer {
                 self.closed.extend(ends.map(|(_id, a, b)| (*a, *b)));
             }
             Output::Event(Event::State { id, state: Progress::Sent }) => self.disk.mark_sent(id),
-            Output::Event(_) | Output::View(_) | Output::StorePeer(_) | Output::Dial(_) => {}
+            Output::Event(Event::Presence(Change { peer, reason: Reason::Lost, .. })) => {
+                self.lost.push(peer);
+            }
+            Output::Dial(PeerAddresses { peer, .. }) => self.dialled.push(peer),
+            Output::Event(_) | Output::View(_) | Output::StorePeer(_) => {}
         }
         None
     }
@@ -214,7 +227,12 @@ impl Peer {
         if acceptance != Acceptance::Accept || topic == Topic::Direct {
             return;
         }
-        for peer in self.links.keys().filter(|peer| **peer != source) {
+        let others: Vec<PeerKey> =
+            self.links.keys().filter(|peer| **peer != source).copied().collect();
+        // As in a mesh: not to all, if there are many. To whom differs from message to message.
+        let [first, second, ..] = fingerprint(topic, &bytes);
+        let skip = usize::from(u16::from_be_bytes([first, second])) % others.len().max(1);
+        for peer in others.iter().cycle().skip(skip).take(others.len().min(FORWARD_MAX)) {
             let wire = Wire::Gossip { topic, bytes: Arc::clone(&bytes) };
             self.sent.push((Some(*peer), wire));
         }
@@ -316,6 +334,27 @@ impl Peer {
 
     pub(super) fn take_closed(&mut self) -> Vec<(usize, usize)> {
         std::mem::take(&mut self.closed)
+    }
+
+    pub(super) fn take_dialled(&mut self) -> Vec<PeerKey> {
+        std::mem::take(&mut self.dialled)
+    }
+
+    /// The program is gone, without a word.
+    pub(super) fn stop(&mut self) {
+        self.engine = None;
+    }
+
+    pub(super) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+
+    pub(super) fn lost(&self) -> &[PeerKey] {
+        &self.lost
+    }
+
+    pub(super) fn forget_lost(&mut self) {
+        self.lost.clear();
     }
 
     pub(super) fn take_trace(&mut self) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Requests `[op, body]` and replies `[code, body]` (PROTOCOL.md ).
+//! Requests `[op, body]` and replies `[code, body]` (PROTOCOL.md ).
 
 use serde_bytes::{ByteBuf, Bytes};
 
@@ -18,6 +18,7 @@ const OP_RECONCILE: u16 = 2;
 const OP_GET: u16 = 3;
 const OP_HELD: u16 = 4;
 const OP_POLICY_NUMBER: u16 = 5;
+const OP_PART: u16 = 6;
 const OK: u16 = 0;
 const UNSUPPORTED: u16 = 1;
 const NOT_FOUND: u16 = 2;
@@ -89,6 +90,9 @@ pub enum SyncRequest {
     },
     /// The number of the asker's policy; answered with that of the asked one's, as [`policy_number_reply`] writes it.
     PolicyNumber(u64),
+    /// Whether the link between the two may go, because the asker has so many. The answer is empty: yes, or
+    /// [`SyncReply::Later`].
+    Part(u64),
     /// An operation of a later version.
     Unknown(u16),
 }
@@ -125,6 +129,7 @@ impl SyncRequest {
             }
             Self::Held { session, ranges } => (OP_HELD, wire::encode(&(session, ranges))),
             Self::PolicyNumber(number) => (OP_POLICY_NUMBER, wire::encode(number)),
+            Self::Part(links) => (OP_PART, wire::encode(links)),
             Self::Unknown(op) => (*op, Vec::new()),
         };
         wire::encode(&(op, ByteBuf::from(body)))
@@ -144,6 +149,7 @@ impl SyncRequest {
             OP_POLICY_NUMBER => {
                 Ok(Self::PolicyNumber(wire::decode(&body, SYNC_REQUEST_BYTES_MAX)?))
             }
+            OP_PART => Ok(Self::Part(wire::decode(&body, SYNC_REQUEST_BYTES_MAX)?)),
             unknown => Ok(Self::Unknown(unknown)),
         }
     }
@@ -272,6 +278,7 @@ mod tests {
             get((0..=255).map(id).collect()),
             held(&[]),
             held(&[(0, 0), (2, 9), (10, u64::MAX)]),
+            SyncRequest::Part(u64::MAX),
             SyncRequest::Unknown(7),
         ];
         for request in requests {
@@ -339,7 +346,8 @@ mod tests {
 
     #[test]
     fn r96_no_body_has_trailing_bytes() {
-        for request in [reconcile(vec![window(1, 2, &[])]), get(vec![id(1)]), held(&[])] {
+        let reconcile = reconcile(vec![window(1, 2, &[])]);
+        for request in [reconcile, get(vec![id(1)]), held(&[]), SyncRequest::Part(1)] {
             let bytes = request.to_bytes();
             let (op, mut body): (u16, ByteBuf) = wire::decode(&bytes, usize::MAX).unwrap();
             body.push(0);
@@ -350,7 +358,7 @@ mod tests {
     proptest! {
         #[test]
         fn r96_hostile_bodies_end_in_an_error_or_in_bounds(
-            op in 1u16..6, body in prop::collection::vec(any::<u8>(), 0..200),
+            op in 1u16..7, body in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             if let Ok(request) = SyncRequest::parse(&wire::encode(&(op, ByteBuf::from(body)))) {
                 prop_assert_eq!(SyncRequest::parse(&request.to_bytes()), Ok(request));

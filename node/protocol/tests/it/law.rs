@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::law::Law;
+use lanyard_protocol::limits::ORDERS_PER_DAY;
 use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::order::{Order, OrderKind, SignedOrder};
 use lanyard_protocol::policy::{
@@ -13,6 +14,8 @@ use lanyard_protocol::testing::{self, T0};
 use lanyard_protocol::ticket::Ticket;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::model::{Model, place};
 
@@ -194,6 +197,75 @@ fn reconcile(laws: &mut [Law]) {
         }
     }
     panic!("the peers do not come to rest");
+}
+
+/// More orders of a day than count, some minutes full and some at the same instant, and a few of the next day.
+static MANY_ORDERS: LazyLock<Vec<SignedOrder>> = LazyLock::new(|| {
+    let ticket = ticket("mod", 13, Role::Moderator);
+    let orders = (0..640u64).map(|n| {
+        let minute = MIDNIGHT + n / 12 * 60_000 + if n > 620 { 86_400_000 } else { 0 };
+        let mut number = [0; 16];
+        number[..8].copy_from_slice(&(n * 7_919 % 640).to_be_bytes());
+        let order = Order {
+            realm: ticket.claims().realm,
+            ticket: ticket.hash(),
+            order: number,
+            kind: OrderKind::Mute,
+            sub: testing::account("alice"),
+            from: minute + n % 12 / 2 * 100,
+            until: minute + 3_600_000,
+            reason: String::new(),
+            policy: 1,
+        };
+        SignedOrder::author(order, Arc::clone(&ticket), &testing::key(13)).unwrap()
+    });
+    orders.collect()
+});
+
+fn in_force(law: &Law) -> Vec<(u64, MessageId)> {
+    law.rules().orders().items().collect()
+}
+
+#[test]
+fn r122_of_a_day_the_smallest_five_hundred_orders_count_after_those_of_a_minute() {
+    let mut law = Law::new(Arc::new(base()));
+    law.take_orders(MANY_ORDERS.clone());
+    let mut model = Model::new(base());
+    MANY_ORDERS.iter().for_each(|order| model.order(order.clone()));
+    let next_day = MIDNIGHT + 86_400_000;
+    let of_day = in_force(&law).into_iter().filter(|(from, _id)| *from < next_day).count();
+    assert_eq!((of_day, ORDERS_PER_DAY), (500, 500));
+    assert!(in_force(&law).len() > 510, "the next day has its own");
+    let mut counted: Vec<_> = model.orders_in_force();
+    counted.sort_unstable();
+    let mut kept: Vec<_> = law.rules().orders().iter().map(|order| order.order().order).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, counted);
+}
+
+proptest! {
+    // Each case takes hundreds of orders.
+    #![proptest_config(ProptestConfig { cases: cases() / 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn r122_the_order_of_arrival_of_orders_changes_nothing(
+        seed in any::<u64>(), parts in 1..40usize, policy in policies(),
+    ) {
+        let mut lots = ChaCha8Rng::seed_from_u64(seed);
+        let mut one = Law::new(Arc::new(policy.clone()));
+        one.take_orders(MANY_ORDERS.clone());
+        let mut other = Law::new(Arc::new(policy));
+        let mut shuffled: Vec<_> = MANY_ORDERS.iter().map(|order| (lots.next_u64(), order)).collect();
+        shuffled.sort_by_key(|(lot, _order)| *lot);
+        for part in shuffled.chunks(shuffled.len().div_ceil(parts)) {
+            other.take_orders(part.iter().map(|(_lot, order)| (*order).clone()).collect());
+        }
+        // What was displaced does not come back.
+        other.take_orders(shuffled.iter().map(|(_lot, order)| (*order).clone()).collect());
+        prop_assert_eq!(in_force(&one), in_force(&other));
+        let kept = |law: &Law| law.rules().orders().iter().map(SignedOrder::id).collect::<Vec<_>>();
+        prop_assert_eq!(kept(&one), kept(&other));
+    }
 }
 
 proptest! {

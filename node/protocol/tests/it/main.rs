@@ -24,3 +24,5 @@ mod simulation;
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "the same file is the library of the fuzz targets")]
 mod targets;
+#[cfg(test)]
+mod thinning;

@@ -93,6 +93,11 @@ impl Model {
         newest.is_some_and(|order| order.kind != OrderKind::Lift)
     }
 
+    /// The numbers of the orders that count.
+    pub(crate) fn orders_in_force(&self) -> Vec<[u8; 16]> {
+        self.counted().into_iter().map(|order| order.order).collect()
+    }
+
     fn counted(&self) -> Vec<Order> {
         let mut by_minute: BTreeMap<_, Vec<&SignedOrder>> = BTreeMap::new();
         for signed in &self.orders {
@@ -106,6 +111,13 @@ impl Model {
             orders.dedup_by_key(|signed| signed.id());
             orders.into_iter().take(10)
         });
+        let mut by_day: BTreeMap<_, Vec<&SignedOrder>> = BTreeMap::new();
+        for signed in smallest {
+            let day = (signed.ticket().claims().account, signed.order().from / 86_400_000);
+            by_day.entry(day).or_default().push(signed);
+        }
+        // By minute, so in order.
+        let smallest = by_day.into_values().flat_map(|orders| orders.into_iter().take(500));
         let settled =
             |order: &Order| self.policy.settled.iter().any(|settled| settled.order == order.order);
         smallest.map(|signed| signed.order().clone()).filter(|order| !settled(order)).collect()

@@ -6,7 +6,7 @@ use super::harness::{
 use crate::engine::{AskId, EndReason, Event, Input, NewOrder, OrderRefused, Output, Topic};
 use crate::ids::{AccountId, Role};
 use crate::law::Maker;
-use crate::limits::{ORDER_MS_MAX, ORDERS_PER_MINUTE};
+use crate::limits::{ORDER_MS_MAX, ORDERS_PER_DAY, ORDERS_PER_MINUTE};
 use crate::message::Acceptance;
 use crate::order::{OrderKind, SignedOrder};
 use crate::policy::{Settlement, SettlementVerdict};
@@ -150,6 +150,24 @@ fn r122_the_eleventh_order_in_a_minute_has_no_effect() {
     let outputs = give(&mut judge, OrderKind::Mute, 4, Some(1_000));
     assert_eq!(refusal(&outputs), Some(OrderRefused::TooMany));
     judge.advance(seconds(60));
+    assert_eq!(refusal(&give(&mut judge, OrderKind::Mute, 4, Some(1_000))), None);
+}
+
+#[test]
+fn r122_the_five_hundred_and_first_order_of_a_day_is_refused_and_the_next_day_has_its_own() {
+    let mut judge = moderator(2);
+    // From the begin of a day on.
+    judge.advance(millis(86_400_000 - T0 % 86_400_000));
+    for number in 0..ORDERS_PER_DAY {
+        judge.advance(seconds(7));
+        let outputs = give(&mut judge, OrderKind::Mute, 4, Some(1_000));
+        assert_eq!(refusal(&outputs), None, "{number}");
+    }
+    judge.advance(seconds(60));
+    let outputs = give(&mut judge, OrderKind::Mute, 4, Some(1_000));
+    assert_eq!(refusal(&outputs), Some(OrderRefused::TooManyInADay));
+    assert!(ordered(&outputs).is_empty() && published(&outputs, Topic::Control).is_empty());
+    judge.advance(seconds(86_400));
     assert_eq!(refusal(&give(&mut judge, OrderKind::Mute, 4, Some(1_000))), None);
 }
 
