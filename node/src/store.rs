@@ -5,6 +5,7 @@
 //!
 //! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is theirs.
 
+mod checkpoint;
 mod insert;
 mod loader;
 mod migrations;
@@ -25,9 +26,9 @@ pub use loader::Loader;
 pub use reader::Reader;
 pub use writer::{Opened, Stored, Write, Writer};
 
-/// The write-ahead log is brought into the file in an idle moment, but for a busy day: then at this many pages, 16 MiB.
-/// SQLite's own 1,000 are 150 messages one by one, and the one that meets them waits for the disk.
-const WAL_PAGES: u32 = 4_096;
+/// Pages at which a commit brings the write-ahead log into the file itself, 64 MiB: the last resort, see
+/// `checkpoint.rs`.
+const WAL_PAGES: u32 = 16_384;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::checkpoint::Checkpointer;
 use super::insert::{apply, forget_orders, forget_some};
 use super::ticket_rows::TicketRows;
 use super::writer::{Opened, Stored, Write};
@@ -18,7 +19,9 @@ use crate::clock::Clock;
 const BATCH: usize = 1_024;
 /// Shortest time between two commits, unless somebody waits for one. Nobody sees a hundredth of a second.
 const GATHER: Duration = Duration::from_millis(10);
-/// Without a write for so long, the write-ahead log is brought into the file.
+/// Writes after which the write-ahead log is brought into the file: with one write a commit, some five megabytes.
+const CHECKPOINT: usize = 200;
+/// Without a write for so long, it is brought there as well.
 const IDLE: Duration = Duration::from_secs(2);
 /// Rows deleted at a time when a day has run out, so that messages of today do not wait for it.
 const FORGET: usize = 1_024;
@@ -31,22 +34,25 @@ pub(super) struct Thread {
     tickets: TicketRows,
     /// When the last commit ended, on the monotonic clock.
     committed: Duration,
-    /// Whether the write-ahead log has grown since it was last brought into the file.
-    grown: bool,
+    checkpointer: Checkpointer,
+    /// Writes in the write-ahead log since it was last brought into the file.
+    in_log: usize,
     /// What was sent before this realm time is still to be deleted.
     forget: Option<u64>,
 }
 
 impl Thread {
     pub(super) fn new(opened: Opened, told: mpsc::Sender<Stored>) -> Self {
+        let path = opened.connection.path().unwrap_or_default();
         Self {
+            checkpointer: Checkpointer::of(path),
             opened,
             told,
             clock: Clock::new(),
             full_sync: true,
             tickets: TicketRows::default(),
             committed: Duration::ZERO,
-            grown: false,
+            in_log: 0,
             forget: None,
         }
     }
@@ -62,8 +68,11 @@ impl Thread {
                 break;
             }
             self.forget_a_part();
+            if self.in_log >= CHECKPOINT {
+                self.checkpoint();
+            }
         }
-        self.checkpoint("TRUNCATE");
+        self.gather();
     }
 
     /// Waits for the next write, unless there is something to forget meanwhile. `None` when nobody writes any more.
@@ -93,11 +102,11 @@ impl Thread {
 
     /// The next write. An idle moment is used to bring the write-ahead log into the file.
     fn first(&mut self, jobs: &Receiver<Write>) -> Option<Write> {
-        if self.grown {
+        if self.in_log > 0 {
             match jobs.recv_timeout(IDLE) {
                 Ok(write) => return Some(write),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.checkpoint("PASSIVE"),
+                Err(RecvTimeoutError::Timeout) => self.checkpoint(),
             }
         }
         jobs.recv().ok()
@@ -108,12 +117,18 @@ impl Thread {
         self.told.blocking_send(told).ok();
     }
 
-    /// Brings the write-ahead log into the file, in the end with `TRUNCATE`, so that after a clean end one file holds
-    /// everything, also for whoever copies it. Readers that are still open may prevent it; then it is done later.
-    fn checkpoint(&mut self, how: &str) {
-        self.grown = false;
-        let checkpoint = format!("PRAGMA wal_checkpoint({how})");
-        if let Err(error) = self.opened.connection.query_row(&checkpoint, [], |_row| Ok(())) {
+    fn checkpoint(&mut self) {
+        if self.checkpointer.start() {
+            self.in_log = 0;
+        }
+    }
+
+    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything, also for
+    /// whoever copies it. Readers that are still open may prevent it; then the next start does it.
+    fn gather(&mut self) {
+        self.checkpointer.wait();
+        let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.opened.connection.query_row(gather, [], |_row| Ok(())) {
             tracing::debug!(%error, "The write-ahead log stays");
         }
     }
@@ -136,7 +151,7 @@ impl Thread {
             }
         }
         self.committed = self.clock.now().mono;
-        self.grown = true;
+        self.in_log = self.in_log.saturating_add(batch.len());
         told
     }
 
