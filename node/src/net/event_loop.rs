@@ -54,6 +54,9 @@ const SLEPT_MS: u64 = 15_000;
 /// Hellos whose connection has not come up yet. More would be connections that were denied later.
 const ADMITTED_MAX: usize = 1_024;
 
+/// What becomes of a send.
+type Answer = Result<Sent, SendError>;
+
 /// The loop and all that it owns.
 pub(crate) struct EventLoop {
     pub(crate) clock: Clock,
@@ -83,7 +86,7 @@ pub(crate) struct State {
     links: HashMap<ConnectionId, LinkId>,
     connections: BTreeMap<LinkId, ConnectionId>,
     next_link: u64,
-    sends: BTreeMap<u64, oneshot::Sender<Result<Sent, SendError>>>,
+    sends: BTreeMap<u64, oneshot::Sender<Answer>>,
     orders: BTreeMap<u64, oneshot::Sender<Result<MessageId, OrderRefused>>>,
     next_request: u64,
     own_stored: Option<Arc<ChatMessage>>,
@@ -104,6 +107,8 @@ pub(crate) struct State {
     /// The state is as it was, but for the number of messages.
     counted: bool,
     untold: Vec<NodeEvent>,
+    /// Answers to who waits for a send.
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     quit: Option<oneshot::Sender<()>>,
     ended: Option<Option<Refusal>>,
     slept: SleepWatch,
@@ -269,10 +274,10 @@ impl EventLoop {
         self.state.untold.push(event);
     }
 
-    /// The state before the events: whoever hears of something finds it in the state.
+    /// The state before the answers and the events: whoever hears of something finds it in the state.
     fn publish_news(&mut self) {
         let now = self.clock.now().mono;
-        if self.state.changed && now < self.state.next_status {
+        if self.state.changed && self.state.answers.is_empty() && now < self.state.next_status {
             return;
         }
         let counted = std::mem::take(&mut self.state.counted);
@@ -288,6 +293,10 @@ impl EventLoop {
             self.state.reload = false;
             self.state.next_reload = now + RELOAD_EVERY;
             self.tell(NodeEvent::Reload);
+        }
+        for (reply, answer) in self.state.answers.drain(..) {
+            // Who asked may have gone; the message is on disk all the same.
+            reply.send(answer).ok();
         }
         for event in self.state.untold.drain(..) {
             // Nobody listens: that is allowed, the store has everything.

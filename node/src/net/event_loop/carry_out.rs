@@ -155,8 +155,7 @@ impl EventLoop {
             sent_at: receipt.sent_at,
         });
         if let Some(reply) = self.state.sends.remove(&request) {
-            // Who asked may have gone; the message is on disk all the same.
-            reply.send(result).ok();
+            self.state.answers.push((reply, result));
         }
         if let Some(message) = self.state.own_stored.take() {
             self.tell(NodeEvent::Message(message));
