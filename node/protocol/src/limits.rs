@@ -107,7 +107,7 @@ pub const LINK_IS_OLD: Duration = Duration::from_secs(5);
 /// A linked peer that has not subscribed to `control` by then is deaf: close and redial.
 pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
 /// Added to it for each link that has not subscribed yet: in a realm that starts all at once, each takes longer.
-pub const SUBSCRIBE_PER_LINK: Duration = Duration::from_millis(100);
+pub const SUBSCRIBE_PER_LINK: Duration = Duration::from_millis(200);
 /// A neighbour whose link is gone is "connection lost" after this time without newer presence.
 pub const LOST_AFTER: Duration = Duration::from_secs(15);
 /// Who announced a higher policy number must show it within this time.

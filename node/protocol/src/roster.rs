@@ -191,6 +191,11 @@ impl Roster {
         self.devices.get(&peer).map(|device| device.status.as_str())
     }
 
+    /// Where a device has said that it listens.
+    pub(crate) fn listens_at(&self, peer: PeerKey) -> Option<&Vec<String>> {
+        self.devices.get(&peer).map(|device| &device.listen)
+    }
+
     /// The devices of people that are there: all but the rendezvous' own node.
     pub fn people(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
         self.online().filter(|(_peer, device)| device.ticket.claims().role != Role::Authority)

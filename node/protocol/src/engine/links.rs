@@ -203,7 +203,8 @@ impl Engine {
     /// A peer whose links did not last gets more time each time: it may be the machine that is slow. And so do all
     /// while many links come up at once.
     fn subscribe_within(&self, peer: PeerKey) -> Duration {
-        let silent = self.links.values().filter(|link| link.subscribe_by.is_some()).count();
+        let is_silent = |link: &&Link| link.peer != peer && link.subscribe_by.is_some();
+        let silent = self.links.values().filter(is_silent).count();
         let crowd = SUBSCRIBE_PER_LINK.saturating_mul(u32::try_from(silent).unwrap_or(u32::MAX));
         let patience = 2u32.saturating_pow(self.book.failures(peer).min(4));
         SUBSCRIBE_DEADLINE.saturating_add(crowd).saturating_mul(patience)
@@ -328,6 +329,7 @@ impl Engine {
     pub(super) fn link_deadlines(&mut self, now: Now) {
         let over = |at: Option<Duration>| at.is_some_and(|at| at <= now.mono);
         self.keep_what_still_speaks(now);
+        self.wait_in_a_crowd(now);
         let mut close = Vec::new();
         for link in self.links.values() {
             let deaf = over(link.subscribe_by);
@@ -353,6 +355,22 @@ impl Engine {
                 self.book.postpone(peer, now.mono.saturating_add(DENY_FOR));
             }
             self.outputs.push_back(Output::Close(id));
+        }
+    }
+
+    /// Many links may have come up since a deadline was set, and all take longer then.
+    fn wait_in_a_crowd(&mut self, now: Now) {
+        let is_due = |link: &&Link| link.subscribe_by.is_some_and(|at| at <= now.mono);
+        let due: Vec<(LinkId, Duration)> = self
+            .links
+            .values()
+            .filter(is_due)
+            .map(|link| (link.id, link.since.saturating_add(self.subscribe_within(link.peer))))
+            .collect();
+        for (id, by) in due.into_iter().filter(|(_id, by)| *by > now.mono) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.subscribe_by = Some(by);
+            }
         }
     }
 

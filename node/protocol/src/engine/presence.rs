@@ -47,6 +47,7 @@ impl Engine {
             return Err(Refused::TooFast);
         }
         let before = self.roster.status_of(peer).map(str::to_owned);
+        let listens_anew = self.roster.listens_at(peer) != Some(&signed.presence.listen);
         let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
             return Err(Refused::Held);
         };
@@ -63,7 +64,10 @@ impl Engine {
             let addresses = signed.presence.listen.clone();
             let candidate = PeerAddresses { peer, addresses };
             self.candidates(std::slice::from_ref(&candidate), now);
-            self.outputs.push_back(Output::StorePeer(candidate));
+            // Presence comes often, and a disk is slow.
+            if listens_anew {
+                self.outputs.push_back(Output::StorePeer(candidate));
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::harness::{
 use crate::admission;
 use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
-use crate::limits::{DUPLICATE_CLOSE, LINK_GRACE_MS, SUBSCRIBE_DEADLINE};
+use crate::limits::{DUPLICATE_CLOSE, LINK_GRACE_MS, SUBSCRIBE_DEADLINE, SUBSCRIBE_PER_LINK};
 use crate::login::PeerAddresses;
 use crate::message::Acceptance;
 use crate::roster::Reason;
@@ -123,6 +123,17 @@ fn r95_a_deaf_link_is_closed_after_two_seconds() {
     assert_eq!(closed(&peer.advance(millis(1))), [1]);
     peer.feed(Input::LinkDown(LinkId(1)));
     assert!(closed(&peer.advance(seconds(30))).is_empty());
+}
+
+#[test]
+fn r95_where_many_links_come_up_at_once_each_may_take_longer() {
+    let mut peer = Peer::new(2);
+    for number in 3..13 {
+        peer.link_with(u64::from(number), number, hello_of(number));
+    }
+    let crowd = SUBSCRIBE_DEADLINE + SUBSCRIBE_PER_LINK * 9;
+    assert!(closed(&peer.advance(crowd - millis(1))).is_empty());
+    assert_eq!(closed(&peer.advance(millis(1))).len(), 10);
 }
 
 /// Seconds from now until the ticket of the peer 3 is over, grace included.
