@@ -11,7 +11,8 @@
 //!   links.rs     who is linked, boots, duplicates        gossip.rs    verdicts on what arrives
 //!   sending.rs   own messages and the outbox             policy.rs    numbers, fetching, adopting
 //!   presence.rs  own presence, and what others say       ordering.rs  moderators' orders
-//!   syncing.rs   when a round runs, with whom            serving.rs   what neighbours ask of us
+//!   syncing.rs   when a round runs, with whom, and what   serving.rs   what neighbours ask of us
+//!                becomes of the answers
 //!   receipts.rs  who holds what of running sessions      asking.rs    our requests and their answers
 //!   thinning.rs  how many links, when there are many peers
 //!   io.rs        inputs, outputs, events
