@@ -31,7 +31,7 @@ use crate::testing::{self, T0};
 use crate::time::Now;
 
 pub use network::Faults;
-use network::Wire;
+use network::{HEARTBEAT, Wire};
 use peer::Peer;
 
 /// What a simulation is made of.
@@ -57,6 +57,7 @@ pub struct Setup {
 #[derive(Debug)]
 enum Event {
     Arrive { to: usize, from: usize, wire: Wire },
+    Offer { of: usize, topic: Topic, bytes: Arc<[u8]> },
     Wake { peer: usize },
     Link { a: usize, b: usize },
     Dial { from: usize, to: PeerKey },
@@ -176,6 +177,7 @@ impl Sim {
                 }
             }
             Event::Arrive { to, from, wire } => self.arrive(to, from, wire),
+            Event::Offer { of, topic, bytes } => self.offer(of, topic, &bytes),
         }
     }
 
@@ -216,6 +218,10 @@ impl Sim {
         }
         if let Some(at) = wake {
             self.schedule_at(at, Event::Wake { peer: number });
+        }
+        for (topic, bytes) in self.peers.get_mut(number).map(Peer::take_offered).unwrap_or_default()
+        {
+            self.schedule(HEARTBEAT, Event::Offer { of: number, topic, bytes });
         }
         for (a, b) in self.peers.get_mut(number).map(Peer::take_closed).unwrap_or_default() {
             self.unlink(a, b, !self.dials);

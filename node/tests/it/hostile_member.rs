@@ -23,8 +23,8 @@ use crate::hostile_member_attack::{
 };
 use crate::hostile_member_program::{HOSTILE, Program, shown};
 use crate::hostile_member_watch::{
-    Scores, Shown, links, listen, others_percent, percentile, processor_ticks, resident_mib,
-    thread_ticks,
+    GOSSIP_THRESHOLD, Scores, Shown, links, listen, others_percent, percentile, processor_ticks,
+    resident_mib, thread_ticks,
 };
 
 const NAMES: [&str; 6] = ["ada", "ben", "cleo", "dan", "eve", "finn"];
@@ -38,8 +38,7 @@ const GROWTH_MIB_MAX: u64 = 50;
 /// Times are told of a machine that was ours: if other programs have used more of it, they are only printed.
 const OTHERS_PERCENT_MAX: u64 = 60;
 const ROUND_BYTES_MAX: usize = 1_000;
-/// Below these scores gossipsub keeps the ids of messages from a neighbour, and hears nothing of it.
-const GOSSIP_THRESHOLD: f64 = -100.0;
+/// Below this score gossipsub hears nothing of a neighbour.
 const GRAYLIST_THRESHOLD: f64 = -400.0;
 
 async fn six() -> Vec<Honest> {
@@ -224,7 +223,7 @@ async fn attack(all: &[Honest]) -> Outcome {
     let flood = flood_and_repeat(all, &mallory, &shown_so_far);
     let (ticks, hostile) = (processor_ticks(), thread_ticks(HOSTILE));
     let ((mut said, peak), lines_of_bob) = tokio::select! {
-        both = async { tokio::join!(speak_until(all, flood), silence(all)) } => both,
+        both = async { tokio::join!(speak_until(all, flood), silence(all, &scores)) } => both,
         () = set_a_trap(&all[5]) => unreachable!("it has no end"),
     };
     let (others, own) = (others_percent(ticks), processor_ticks()[2].saturating_sub(ticks[2]));

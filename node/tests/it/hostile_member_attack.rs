@@ -24,7 +24,7 @@ use crate::cast::{Honest, SOON, claims, key, now_ms, peer, ticket, within};
 use crate::forgery::forgeries;
 use crate::frames::Scribe;
 use crate::hostile_member_program::Program;
-use crate::hostile_member_watch::{EARLY, FORBIDDEN, Shown};
+use crate::hostile_member_watch::{EARLY, FORBIDDEN, Scores, Shown};
 use crate::member::{Renegade, Seen, message, message_with};
 
 const PER_SECOND: u32 = if cfg!(debug_assertions) { 100 } else { 1_000 };
@@ -231,7 +231,7 @@ pub(crate) async fn flood_and_repeat(all: &[Honest], mallory: &Program, shown: &
 
 /// The very bytes that bob is about to publish, first on a topic that nobody knows and on `control`, at every host;
 /// then bob says them, to one host, and that forwards. When each was said.
-pub(crate) async fn silence(all: &[Honest]) -> BTreeMap<String, Instant> {
+pub(crate) async fn silence(all: &[Honest], scores: &Mutex<Scores>) -> BTreeMap<String, Instant> {
     let bob = Renegade::join("bob", &all[0], Topic::Mesh).await;
     let uma = Scribe::join("uma", all).await;
     let lines: Vec<_> = (0..SHADOWED).map(|n| format!("line of bob {n}")).collect();
@@ -254,6 +254,8 @@ pub(crate) async fn silence(all: &[Honest]) -> BTreeMap<String, Instant> {
         uma.writes_to(host, &direct, &message("uma", &text).to_gossip()).await;
         within(SOON, &text, shown_in(&mut events, &text)).await;
     }
+    // Or she is gone before anybody has looked at her.
+    within(SOON, "a look at uma", Scores::until_low(scores, peer("uma"), all.len())).await;
     let mut said = BTreeMap::new();
     let mut events = all[0].node.events();
     for (bytes, text) in lines {

@@ -14,6 +14,10 @@ use tokio::time::Instant;
 
 use crate::cast::Honest;
 
+/// Between two looks at the scores.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Below this score gossipsub keeps the ids of messages from a neighbour.
+pub(crate) const GOSSIP_THRESHOLD: f64 = -100.0;
 /// In every text that no honest node may show.
 pub(crate) const FORBIDDEN: &str = "FORBIDDEN";
 pub(crate) const EARLY: &str = "too early, and in time when it comes again";
@@ -136,19 +140,32 @@ impl Scores {
         }
     }
 
-    /// From now on, twice a second.
+    /// From now on.
     pub(crate) fn watch(all: &[Honest]) -> (Arc<Mutex<Self>>, JoinHandle<()>) {
         let scores = Arc::new(Mutex::new(Self::default()));
         let nodes: Vec<_> = all.iter().map(|honest| (honest.peer, honest.node.clone())).collect();
         let watched = Arc::clone(&scores);
         let task = tokio::spawn(async move {
-            let mut looks = tokio::time::interval(Duration::from_millis(500));
+            let mut looks = tokio::time::interval(LOOK_EVERY);
             loop {
                 looks.tick().await;
                 Self::look(&watched, &nodes).await;
             }
         });
         (scores, task)
+    }
+
+    /// Waits until so many neighbours of a peer have a score for it, and one of them a bad one.
+    pub(crate) async fn until_low(scores: &Mutex<Self>, peer: PeerKey, neighbours: usize) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            let seen = scores.lock().unwrap().of(peer);
+            let is_low = seen.iter().any(|(lowest, _last)| *lowest < GOSSIP_THRESHOLD);
+            if seen.len() == neighbours && is_low {
+                return;
+            }
+        }
     }
 
     /// What the neighbours of a peer have thought of it: the lowest scores and the last ones.

@@ -9,6 +9,8 @@ use super::{Event, Sim, gossip, link_input};
 
 /// How long a request waits for an answer that does not come.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often gossip tells its neighbours what it has.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What the network does to gossip, in parts of a thousand, and how long everything takes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,6 +50,15 @@ impl Sim {
             let latency = faults.latency_min_ms + self.below(faults.latency_spread_ms + 1);
             let arrive = Event::Arrive { to, from, wire: wire.clone() };
             self.schedule(Duration::from_millis(latency), arrive);
+        }
+    }
+
+    /// Whoever has not been given some gossip by others meanwhile asks for it now.
+    pub(super) fn offer(&mut self, of: usize, topic: Topic, bytes: &Arc<[u8]>) {
+        for to in self.neighbours(of) {
+            if self.peers.get(to).is_some_and(|peer| !peer.has_heard(topic, bytes)) {
+                self.send(of, to, &Wire::Gossip { topic, bytes: Arc::clone(bytes) });
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use super::store::Disk;
 
 /// Of twenty peers one is a moderator, one a guest.
 const ROLES_EVERY: usize = 20;
-/// Neighbours to whom gossip forwards a message, at most.
+/// Neighbours to whom gossip forwards a message at once, at most.
 const FORWARD_MAX: usize = 8;
 
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub(super) struct Peer {
     open_asks: BTreeSet<AskId>,
     /// `None` stands for all neighbours.
     sent: Vec<(Option<PeerKey>, Wire)>,
+    /// Gossip that not all neighbours were given.
+    offered: Vec<(Topic, Arc<[u8]>)>,
     closed: Vec<(usize, usize)>,
     dialled: Vec<PeerKey>,
     /// Those of whom this one has said that they are lost.
@@ -86,6 +88,7 @@ impl Peer {
             asked: BTreeMap::new(),
             open_asks: BTreeSet::new(),
             sent: Vec::new(),
+            offered: Vec::new(),
             closed: Vec::new(),
             dialled: Vec::new(),
             lost: Vec::new(),
@@ -229,13 +232,21 @@ impl Peer {
         }
         let others: Vec<PeerKey> =
             self.links.keys().filter(|peer| **peer != source).copied().collect();
-        // As in a mesh: not to all, if there are many. To whom differs from message to message.
+        // As in a mesh: not to all, if there are many; the others are told of it at the next heartbeat. To whom differs
+        // from message to message.
+        if others.len() > FORWARD_MAX {
+            self.offered.push((topic, Arc::clone(&bytes)));
+        }
         let [first, second, ..] = fingerprint(topic, &bytes);
         let skip = usize::from(u16::from_be_bytes([first, second])) % others.len().max(1);
         for peer in others.iter().cycle().skip(skip).take(others.len().min(FORWARD_MAX)) {
             let wire = Wire::Gossip { topic, bytes: Arc::clone(&bytes) };
             self.sent.push((Some(*peer), wire));
         }
+    }
+
+    pub(super) fn has_heard(&self, topic: Topic, bytes: &[u8]) -> bool {
+        self.seen.contains(&fingerprint(topic, bytes))
     }
 
     /// Gossip gives each message to the engine once.
@@ -330,6 +341,10 @@ impl Peer {
 
     pub(super) fn take_sent(&mut self) -> Vec<(Option<PeerKey>, Wire)> {
         std::mem::take(&mut self.sent)
+    }
+
+    pub(super) fn take_offered(&mut self) -> Vec<(Topic, Arc<[u8]>)> {
+        std::mem::take(&mut self.offered)
     }
 
     pub(super) fn take_closed(&mut self) -> Vec<(usize, usize)> {
