@@ -10,6 +10,7 @@ use coset::{CborSerializable as _, HeaderBuilder, SignatureContext, iana, sig_st
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use crate::ids::PeerKey;
+use crate::limits::PROTECTED_BYTES_MAX;
 use crate::wire::{DecodeError, push_byte_string, take_byte_string};
 
 /// The header label of `typ` (RFC 9596).
@@ -176,6 +177,11 @@ fn kind_of(protected: &[u8]) -> Result<Option<Kind>, DecodeError> {
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.protected() == protected) {
         return Ok(Some(kind));
     }
+    // Headers can hold signatures that hold headers, and the reader goes down into each on its stack. Few bytes cannot
+    // hold many.
+    if protected.len() > PROTECTED_BYTES_MAX {
+        return Err(DecodeError::TooLong { max: PROTECTED_BYTES_MAX });
+    }
     let header = coset::Header::from_slice(protected).map_err(|_any| DecodeError::Malformed)?;
     let typ = header.rest.iter().find(|(label, _value)| *label == coset::Label::Int(TYP));
     let typ = typ.and_then(|(_label, value)| value.as_text()).ok_or(DecodeError::Malformed)?;
@@ -230,6 +236,31 @@ mod tests {
         let ticket = sign(Kind::Ticket, &key(), b"payload");
         assert_eq!(Envelope::parse(&ticket[1..], 999), Err(DecodeError::NotCanonical));
         assert_eq!(Envelope::parse(&bytes, 9), Err(DecodeError::TooLong { max: 9 }));
+    }
+
+    /// Countersignatures in countersignatures (label 7 of RFC 9052), eight bytes a level.
+    fn nested(levels: usize) -> Vec<u8> {
+        (0..levels).fold(vec![EMPTY_MAP], |inner, _level| {
+            let mut header = vec![0xa1, 7, 0x83];
+            push_byte_string(&mut header, &inner);
+            header.extend_from_slice(&[EMPTY_MAP, 0x40]);
+            header
+        })
+    }
+
+    #[test]
+    fn r11_a_header_in_headers_without_end_does_not_exhaust_the_stack() {
+        for levels in [1, 15, 100, 10_000, 25_000] {
+            let mut bytes = vec![ARRAY_OF_FOUR];
+            push_byte_string(&mut bytes, &nested(levels));
+            bytes.push(EMPTY_MAP);
+            push_byte_string(&mut bytes, b"x");
+            push_byte_string(&mut bytes, &[0; 64]);
+            let parse = move || Envelope::parse(&bytes, 1_048_576).map(|envelope| envelope.kind);
+            // Less than any thread of ours has.
+            let thread = std::thread::Builder::new().stack_size(512 * 1_024).spawn(parse).unwrap();
+            assert!(thread.join().unwrap().is_err(), "{levels} levels");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub const TICKET_BYTES_MAX: usize = 1_024;
 pub const PRESENCE_BYTES_MAX: usize = 2 * 1_024;
 /// A moderator's order: a reason of 200 bytes and fixed fields.
 pub const ORDER_BYTES_MAX: usize = 1_024;
+/// The protected header of a later kind: its `typ`, and no room for headers within headers.
+pub const PROTECTED_BYTES_MAX: usize = 128;
 /// A policy document: thousands of sanctions.
 pub const POLICY_BYTES_MAX: usize = 256 * 1_024;
 /// A policy head: a number, a hash, a length.
@@ -188,7 +190,11 @@ pub const POLICIES_BYTES_PER_S: u64 = 256 * 1_024;
 pub const ITEM_SETS_MAX: usize = 16;
 /// Items in all those parts together: twice the set, which the windows of a round make up once, and this many more.
 pub const ITEM_SETS_SPARE: usize = 65_536;
-/// A round that has brought nothing new for so long makes room for another: four liars must not hold all places.
+/// For so long after an id was first asked for, no other peer is asked for it: longer than an answer takes, and shorter
+/// than anybody would mind who has asked a liar.
+pub const FETCH_ALONE: Duration = Duration::from_secs(3);
+/// A round that has brought nothing new for so long ends, and the longest of all, whatever it has brought, if somebody
+/// waits for a place: four liars must not hold them all.
 pub const ROUND_STALL: Duration = Duration::from_secs(60);
 /// Of what a batch brings, one in so many must be new, or the batch was in vain: judging costs us more than sending.
 pub const BATCH_USE_MIN: u64 = 8;
