@@ -492,14 +492,6 @@ mod tests {
         assert_eq!(verify(&pair), Err(Refused::WrongTopic));
     }
 
-    #[test]
-    fn r45_the_order_is_total() {
-        let mut keys: Vec<_> = ["b", "a", "c"].map(|text| message(text).order_key()).to_vec();
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!(keys.len(), 3);
-    }
-
     proptest! {
         #[test]
         fn no_flipped_bit_survives(bit in 0usize..8_000) {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::law::Law;
 use lanyard_protocol::limits::ORDERS_PER_DAY;
@@ -197,6 +198,49 @@ fn reconcile(laws: &mut [Law]) {
         }
     }
     panic!("the peers do not come to rest");
+}
+
+#[test]
+fn r45_the_order_is_by_time_then_author_then_session_then_number_then_id() {
+    // Of each pair the first is first, although all that is looked at later says the opposite.
+    let key = |time, device, session, seq, text: &str| {
+        let (room, text, sent_at) = (LOBBY.to_owned(), text.to_owned(), T0 + time);
+        let content = Content { room, session, seq, sent_at, text };
+        let ticket = ticket("alice", device, Role::Member);
+        VerifiedMessage::author(content, ticket, &testing::key(device)).unwrap().order_key()
+    };
+    let mut devices = [10, 11];
+    devices.sort_by_key(|device| public_key(&testing::key(*device)));
+    let [low, high] = devices;
+    assert!(key(0, high, 9, 9, "x") < key(1, low, 0, 0, "x"), "time");
+    assert!(key(0, low, 9, 9, "x") < key(0, high, 0, 0, "x"), "author");
+    assert!(key(0, low, 1, 9, "x") < key(0, low, 2, 0, "x"), "session");
+    assert!(key(0, low, 1, 1, "x") < key(0, low, 1, 2, "x"), "number");
+    let [one, other] = ["one", "other"].map(|text| key(0, low, 1, 1, text));
+    assert_eq!(one < other, one.4 < other.4, "id");
+    assert_ne!(one, other);
+}
+
+#[test]
+fn r107_what_the_law_refused_or_displaced_is_not_asked_for_before_the_rules_change() {
+    let mut policy = base();
+    policy.rules[0].per_minute = 1;
+    let mut law = Law::new(Arc::new(policy.clone()));
+    let mut of_alice: Vec<_> =
+        MESSAGES[..20].iter().filter(|it| it.content().room == LOBBY).collect();
+    of_alice.sort_by_key(|message| message.order_key());
+    let [first, second, third] = of_alice[..3] else { panic!("three in a minute") };
+    assert!(third.content().sent_at / 60_000 == first.content().sent_at / 60_000);
+    law.take(second.clone(), LATER).unwrap();
+    law.take(third.clone(), LATER).unwrap_err();
+    assert!(!law.wants(third.id()), "refused");
+    assert!(law.wants(first.id()), "never seen");
+    assert_eq!(law.take(first.clone(), LATER).unwrap().displaced, [second.id()]);
+    assert!(!law.wants(second.id()), "displaced");
+    policy.rules[0].per_minute = 3;
+    law.adopt_policy(Arc::new(policy));
+    assert!([second, third].iter().all(|message| law.wants(message.id())), "there is room now");
+    assert!(law.take(third.clone(), LATER).is_ok() && law.take(second.clone(), LATER).is_ok());
 }
 
 /// More orders of a day than count, some minutes full and some at the same instant, and a few of the next day.

@@ -20,7 +20,7 @@ const FAULTS: Faults =
 
 /// A hundred in the suite, a thousand in the soak; any number to look into something.
 fn peers() -> usize {
-    let soak = std::env::var_os("LANYARD_SOAK").map_or(60, |_set| 1_000);
+    let soak = std::env::var_os("LANYARD_SOAK").map_or(100, |_set| 1_000);
     std::env::var("LANYARD_SIM_PEERS").map_or(soak, |peers| peers.parse().unwrap())
 }
 

@@ -227,6 +227,21 @@ fn r92_candidates_are_dialled_and_a_linked_peer_is_not() {
 }
 
 #[test]
+fn r92_when_the_network_changes_what_failed_is_tried_again_at_once() {
+    let mut peer = Peer::new(2);
+    peer.feed(Input::Candidates(vec![candidate(4)]));
+    for _failure in 0..8 {
+        // Longer than it ever waits: it is being dialled now.
+        peer.advance(seconds(60));
+        peer.feed(Input::DialFailed(key_of(4)));
+    }
+    assert!(dialled(&peer.advance(seconds(1))).is_empty(), "it waits between dials by now");
+    let mut outputs = peer.feed(Input::NetworkChanged);
+    outputs.extend(peer.advance(millis(1)));
+    assert_eq!(dialled(&outputs), [key_of(4)]);
+}
+
+#[test]
 fn r90_a_refusal_while_a_link_stands_does_not_dial_a_second_one() {
     let mut peer = Peer::new(2);
     peer.feed(Input::Candidates(vec![candidate(3)]));
