@@ -19,7 +19,9 @@ pub(super) enum Asking {
     PolicyNumber,
     /// A step of a round with that peer.
     Round {
-        /// The round's name for it.
+        /// Which one.
+        round: u64,
+        /// Its name for the request.
         tag: AskTag,
         /// The ids that were asked for; none for frames.
         ids: Vec<MessageId>,
@@ -35,18 +37,6 @@ pub(super) enum Asking {
 pub(super) struct Asks {
     open: BTreeMap<AskId, (PeerKey, Asking)>,
     next: u64,
-}
-
-impl Asks {
-    /// The ids that are on their way from a peer.
-    pub(super) fn ids_asked_of(&self, peer: PeerKey) -> Vec<MessageId> {
-        let of_peer = self.open.values().filter(|(of, _asking)| *of == peer);
-        let ids = of_peer.filter_map(|(_peer, asking)| match asking {
-            Asking::Round { ids, .. } => Some(ids.clone()),
-            Asking::Policy | Asking::PolicyNumber | Asking::Part | Asking::Nothing => None,
-        });
-        ids.flatten().collect()
-    }
 }
 
 impl Engine {
@@ -77,7 +67,9 @@ impl Engine {
                     self.see_policy_number(peer, number, now);
                 }
             }
-            Asking::Round { tag, ids } => self.round_answered(peer, tag, &ids, reply, now),
+            Asking::Round { round, tag, ids } => {
+                self.round_answered(peer, (round, tag), &ids, reply, now);
+            }
             Asking::Part => {
                 let agreed = matches!(reply, Some(SyncReply::Ok(_)));
                 self.part_answered(peer, agreed, now);

@@ -8,6 +8,7 @@
 //!
 //! Each round begins with the policy's number and the orders, because they decide what becomes of the messages.
 
+mod flights;
 mod received;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::time::Now;
 use super::Engine;
 use super::asking::Asking;
 use super::serving::ItemSets;
+use flights::Flights;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -56,12 +58,17 @@ struct Due {
 #[derive(Debug)]
 struct Running {
     round: Round,
+    /// Of this round alone, so that no answer to an earlier one is taken for an answer to it.
+    number: u64,
     set: SetName,
+    began: Duration,
     reach: Reach,
     open: bool,
     /// The peer has no time before.
     wait_until: Option<Duration>,
     brought_recent: bool,
+    /// Orders that it needs were left to another round.
+    left_some: bool,
     told_at: Duration,
     /// When it has last brought something new.
     useful_at: Duration,
@@ -84,8 +91,8 @@ pub(super) struct Syncing {
     running: BTreeMap<PeerKey, Running>,
     due: BTreeMap<PeerKey, Due>,
     past: BTreeMap<PeerKey, Past>,
-    /// Ids that are on their way, by whatever round.
-    fetching: BTreeSet<MessageId>,
+    flights: Flights,
+    next_number: u64,
     routine: Duration,
     /// Whether the law's index holds everything that is stored.
     pub(super) indexed: bool,
@@ -97,7 +104,10 @@ pub(super) struct Syncing {
 struct Own<'a> {
     law: &'a Law,
     sets: &'a ItemSets,
-    fetching: &'a BTreeSet<MessageId>,
+    flights: &'a Flights,
+    /// Whom the round is with, and the monotonic time.
+    peer: PeerKey,
+    mono: Duration,
 }
 
 impl Source for Own<'_> {
@@ -106,11 +116,28 @@ impl Source for Own<'_> {
     }
 
     fn wants(&self, set: SetName, id: MessageId) -> bool {
-        let new = match set {
+        match set {
             SetName::Messages => self.law.wants(id),
             SetName::Orders => self.law.rules().orders().get(id).is_none(),
-        };
-        new && !self.fetching.contains(&id)
+        }
+    }
+
+    fn is_with_another(&self, id: MessageId) -> bool {
+        self.flights.are_with_another(self.peer, id, self.mono)
+    }
+}
+
+impl Syncing {
+    fn number(&mut self) -> u64 {
+        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number
+    }
+
+    /// Whether all places are taken and a neighbour waits for one.
+    fn is_crowded(&self, mono: Duration) -> bool {
+        let waits =
+            |(peer, due): (&PeerKey, &Due)| due.at <= mono && !self.running.contains_key(peer);
+        self.running.len() >= ROUNDS_MAX && self.due.iter().any(waits)
     }
 }
 
@@ -228,6 +255,7 @@ impl Engine {
         }
         if self.syncing.routine <= now.mono {
             self.syncing.routine = now.mono.saturating_add(ROUND_EVERY + self.jitter() * 10);
+            self.syncing.flights.forget_old(now.mono);
             self.routine_round(now);
         }
         self.end_stalled(now);
@@ -262,16 +290,22 @@ impl Engine {
         }
     }
 
-    /// A peer that answers just in time, and brings nothing, is done with.
+    /// A peer that answers just in time, and brings nothing, is done with; and one that brings a little now and then
+    /// makes room when others wait.
     fn end_stalled(&mut self, now: Now) {
-        let stalled = |running: &Running| running.useful_at.saturating_add(ROUND_STALL) <= now.mono;
-        let running = self.syncing.running.iter();
-        let ended: Vec<_> = running
-            .filter(|(_peer, running)| stalled(running))
+        let is_over = |since: Duration| since.saturating_add(ROUND_STALL) <= now.mono;
+        let running = &self.syncing.running;
+        let longest = running.iter().filter(|(_peer, running)| is_over(running.began));
+        let longest = longest.min_by_key(|(_peer, running)| running.began);
+        let longest = longest.filter(|_| self.syncing.is_crowded(now.mono));
+        let stalled = running.iter().filter(|(_peer, running)| is_over(running.useful_at));
+        let ended: BTreeMap<_, _> = stalled
+            .chain(longest)
             .map(|(peer, running)| (*peer, running.round.brought()))
             .collect();
         for (peer, brought) in ended {
-            self.end_round(peer, Outcome { brought, agreed: false, complete: false }, now);
+            let outcome = Outcome { brought, agreed: false, complete: false, left_some: false };
+            self.end_round(peer, outcome, now);
         }
     }
 
@@ -290,11 +324,14 @@ impl Engine {
         let all = Span { since: 0, until: OPEN_END };
         let running = Running {
             round: Round::new(SetName::Orders, vec![all]),
+            number: self.syncing.number(),
             set: SetName::Orders,
+            began: now.mono,
             reach,
             open: due.open,
             wait_until: None,
             brought_recent: false,
+            left_some: false,
             told_at: now.mono,
             useful_at: now.mono,
         };
@@ -315,19 +352,20 @@ impl Engine {
     /// Asks what there is to ask, and ends the round when there is nothing more.
     fn go_on(&mut self, peer: PeerKey, now: Now) {
         loop {
-            let source =
-                Own { law: &self.law, sets: &self.item_sets, fetching: &self.syncing.fetching };
+            let (law, sets, flights) = (&self.law, &self.item_sets, &self.syncing.flights);
+            let source = Own { law, sets, flights, peer, mono: now.mono };
             let Some(running) = self.syncing.running.get_mut(&peer) else { return };
             if running.wait_until.is_some() {
                 return;
             }
+            let round = running.number;
             let Some(Ask { tag, request }) = running.round.next_request(&source) else { break };
             let ids = match &request {
                 SyncRequest::Get { ids, .. } => ids.clone(),
                 _frames => Vec::new(),
             };
-            self.syncing.fetching.extend(ids.iter().copied());
-            self.ask(peer, &request, Asking::Round { tag, ids });
+            self.syncing.flights.asked(peer, &ids, now.mono);
+            self.ask(peer, &request, Asking::Round { round, tag, ids });
         }
         let Some(running) = self.syncing.running.get(&peer) else { return };
         let Some(outcome) = running.round.outcome() else { return };
@@ -337,8 +375,10 @@ impl Engine {
             if outcome.complete || outcome.agreed {
                 let (reach, open) = (running.reach, running.open);
                 let windows = self.windows(reach, open, now);
+                let number = self.syncing.number();
                 if let Some(running) = self.syncing.running.get_mut(&peer) {
-                    running.set = SetName::Messages;
+                    (running.set, running.number) = (SetName::Messages, number);
+                    running.left_some |= outcome.left_some;
                     running.round = Round::new(SetName::Messages, windows);
                 }
                 return self.go_on(peer, now);
@@ -352,7 +392,8 @@ impl Engine {
         self.tell_backfill(&running, true);
         let past = self.syncing.past.entry(peer).or_default();
         past.ended = now.mono;
-        past.in_vain = !outcome.agreed && outcome.brought == 0;
+        let left_some = running.left_some || outcome.left_some;
+        past.in_vain = !outcome.agreed && outcome.brought == 0 && !left_some;
         let deaf = running.brought_recent && !past.gossip_since;
         past.deaf = if deaf { past.deaf.saturating_add(1) } else { 0 };
         past.gossip_since = false;
@@ -362,7 +403,7 @@ impl Engine {
             self.close_all(peer);
             return;
         }
-        let whole = outcome.complete || outcome.agreed;
+        let whole = (outcome.complete || outcome.agreed) && !left_some;
         if running.set == SetName::Messages && running.reach == Reach::Full && whole {
             self.syncing.caught_up = true;
         }
@@ -370,6 +411,8 @@ impl Engine {
         let behind = self.syncing.indexed && !self.syncing.caught_up;
         if (behind && whole) || cut_short {
             self.want_round(peer, Reach::Full, false, now.mono);
+        } else if left_some {
+            self.want_round(peer, running.reach, running.open, now.mono);
         }
     }
 
@@ -384,12 +427,8 @@ impl Engine {
     pub(super) fn sync_link_down(&mut self, peer: PeerKey) {
         self.syncing.due.remove(&peer);
         self.syncing.past.remove(&peer);
-        if self.syncing.running.remove(&peer).is_some() {
-            let open = self.asks.ids_asked_of(peer);
-            for id in open {
-                self.syncing.fetching.remove(&id);
-            }
-        }
+        self.syncing.running.remove(&peer);
+        self.syncing.flights.lost(peer);
     }
 
     /// The store could not take a message: whoever is linked is asked for it again, a little later.

@@ -12,6 +12,7 @@ mod membership;
 mod ordering;
 mod policing;
 mod presence;
+mod repairing;
 mod sending;
 mod thinning;
 mod trace;

@@ -40,6 +40,11 @@ pub trait Source {
 
     /// Whether an id is worth fetching: neither held, nor refused by the law and remembered.
     fn wants(&self, set: SetName, id: MessageId) -> bool;
+
+    /// Whether another peer has been asked for it just now, and is to have its time. For who asks one alone: never.
+    fn is_with_another(&self, _id: MessageId) -> bool {
+        false
+    }
 }
 
 /// A round's name for a request, given back with the answer.
@@ -65,6 +70,8 @@ pub struct Outcome {
     /// All windows were worked to the end, and everything needed was brought. False if the peer failed, had no time,
     /// or did not give what it promised.
     pub complete: bool,
+    /// Something needed was left to another peer that has been asked for it; it may not bring it.
+    pub left_some: bool,
 }
 
 /// The state of one round.
@@ -84,6 +91,7 @@ pub struct Round {
     laters: usize,
     agreed: bool,
     complete: bool,
+    left_some: bool,
     ended: bool,
 }
 
@@ -148,6 +156,7 @@ impl Round {
             laters: 0,
             agreed: true,
             complete: true,
+            left_some: false,
             ended,
         }
     }
@@ -261,8 +270,8 @@ impl Round {
     /// How it ended, once it has. Look after [`Self::next_request`] has given `None`.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
-        let Self { brought, agreed, complete, .. } = *self;
-        self.ended.then_some(Outcome { brought, agreed, complete })
+        let Self { brought, agreed, complete, left_some, .. } = *self;
+        self.ended.then_some(Outcome { brought, agreed, complete, left_some })
     }
 
     fn tag(&mut self) -> AskTag {
@@ -328,6 +337,10 @@ impl Round {
             if work.seen.contains(&id) || !source.wants(set, id) {
                 continue;
             }
+            if source.is_with_another(id) {
+                self.left_some = true;
+                continue;
+            }
             if work.seen.len() >= NEEDED_MAX {
                 full = true;
                 break;
@@ -380,9 +393,11 @@ impl Round {
             && let Some(id) = work.pending.pop()
         {
             // Gossip, or another peer, may have brought it meanwhile.
-            if source.wants(self.set, id) {
+            let is_wanted = source.wants(self.set, id);
+            if is_wanted && !source.is_with_another(id) {
                 ids.push(id);
             } else {
+                self.left_some |= is_wanted;
                 self.needed = self.needed.saturating_sub(1);
             }
         }

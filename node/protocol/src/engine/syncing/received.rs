@@ -21,13 +21,14 @@ impl Engine {
     pub(in crate::engine) fn round_answered(
         &mut self,
         peer: PeerKey,
-        tag: AskTag,
+        (round, tag): (u64, AskTag),
         asked: &[MessageId],
         reply: Option<SyncReply>,
         now: Now,
     ) {
-        for id in asked {
-            self.syncing.fetching.remove(id);
+        let running = self.syncing.running.get(&peer);
+        if running.is_none_or(|running| running.number != round) {
+            return;
         }
         let body = match reply {
             Some(SyncReply::Ok(body)) => Some(body),
@@ -41,7 +42,7 @@ impl Engine {
             Some(SyncReply::Unsupported | SyncReply::NotFound) | None => None,
         };
         let understood = match body {
-            Some(body) if asked.is_empty() => self.take_frames(peer, tag, &body),
+            Some(body) if asked.is_empty() => self.take_frames(peer, tag, &body, now),
             Some(body) => self.take_batch(peer, tag, &body, now),
             None => false,
         };
@@ -51,10 +52,10 @@ impl Engine {
         self.go_on(peer, now);
     }
 
-    fn take_frames(&mut self, peer: PeerKey, tag: AskTag, body: &[u8]) -> bool {
+    fn take_frames(&mut self, peer: PeerKey, tag: AskTag, body: &[u8], now: Now) -> bool {
         let Ok(frames) = parse_frames(body) else { return false };
-        let source =
-            Own { law: &self.law, sets: &self.item_sets, fetching: &self.syncing.fetching };
+        let (law, sets, flights) = (&self.law, &self.item_sets, &self.syncing.flights);
+        let source = Own { law, sets, flights, peer, mono: now.mono };
         if let Some(running) = self.syncing.running.get_mut(&peer) {
             running.round.on_frames(tag, frames, &source);
         }
@@ -90,6 +91,9 @@ impl Engine {
             }
         }
         self.take_orders(orders, now);
+        for id in &received {
+            self.syncing.flights.landed(*id);
+        }
         if let Some(mut running) = self.syncing.running.remove(&peer) {
             running.brought_recent |= brought_recent;
             let new = self.size_of(set).saturating_sub(before);

@@ -6,9 +6,13 @@ use super::harness::{
 };
 use crate::engine::{AskId, Event, Input, LinkId, Output, Progress, RequestId, StoredPair, Topic};
 use crate::ids::{MessageId, PeerKey};
-use crate::limits::{OWN_MESSAGES_BURST, RECEIPTS_EVERY, ROUND_EVERY, STATES_EVERY};
+use crate::limits::{
+    OWN_BYTES_PER_S, OWN_MESSAGES_BURST, RECEIPTS_EVERY, ROUND_EVERY, STATES_EVERY,
+};
 use crate::message::{Acceptance, Content, SignedMessage, VerifiedMessage};
-use crate::sync::{Batch, BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, frames_to_bytes};
+use crate::sync::{
+    Batch, BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
+};
 use crate::testing::{self, T0};
 use crate::wire::Pair;
 
@@ -25,8 +29,41 @@ pub(super) fn reply(peer: &mut Peer, ask: AskId, body: Vec<u8>) -> Vec<Output> {
     peer.feed(Input::Answered { ask, bytes })
 }
 
+pub(super) fn batch_of(messages: &[&VerifiedMessage]) -> Vec<u8> {
+    let mut batch = BatchBuilder::default();
+    for message in messages {
+        assert!(batch.push(message.ticket().as_bytes(), message.as_bytes()));
+    }
+    batch.finish().to_bytes()
+}
+
+/// What an honest neighbour that holds this set answers.
+pub(super) fn answer(request: &SyncRequest, messages: &[VerifiedMessage]) -> Vec<u8> {
+    match request {
+        SyncRequest::Reconcile { set, windows } => {
+            let frame_of = |window: &Window| {
+                let span = window.since..window.until;
+                let inside = messages.iter().map(|it| (it.content().sent_at, it.id()));
+                let inside =
+                    inside.filter(|(at, _id)| *set == SetName::Messages && span.contains(at));
+                ItemSet::new(inside).respond(&window.frame, 60_000).unwrap()
+            };
+            frames_to_bytes(&windows.iter().map(frame_of).collect::<Vec<_>>())
+        }
+        SyncRequest::Get { ids, .. } => {
+            let wanted = messages.iter().filter(|message| ids.contains(&message.id()));
+            batch_of(&wanted.collect::<Vec<_>>())
+        }
+        _other => crate::wire::encode(&0u64),
+    }
+}
+
 /// A peer that answers rounds from this set: everything that is asked of it is answered until nothing is asked.
-fn serve(peer: &mut Peer, mut outputs: Vec<Output>, messages: &[VerifiedMessage]) -> Vec<Output> {
+pub(super) fn serve(
+    peer: &mut Peer,
+    mut outputs: Vec<Output>,
+    messages: &[VerifiedMessage],
+) -> Vec<Output> {
     let mut all = Vec::new();
     loop {
         let requests = asked(&outputs);
@@ -35,39 +72,12 @@ fn serve(peer: &mut Peer, mut outputs: Vec<Output>, messages: &[VerifiedMessage]
             return all;
         }
         for (_peer, ask, request) in requests {
-            let body = match request {
-                SyncRequest::Reconcile { set, windows } => {
-                    let frames: Vec<_> = windows
-                        .iter()
-                        .map(|window| {
-                            let inside = messages.iter().filter(|message| {
-                                set == SetName::Messages
-                                    && (window.since..window.until)
-                                        .contains(&message.content().sent_at)
-                            });
-                            let items = ItemSet::new(
-                                inside.map(|message| (message.content().sent_at, message.id())),
-                            );
-                            items.respond(&window.frame, 60_000).unwrap()
-                        })
-                        .collect();
-                    frames_to_bytes(&frames)
-                }
-                SyncRequest::Get { ids, .. } => {
-                    let mut batch = BatchBuilder::default();
-                    for message in messages.iter().filter(|message| ids.contains(&message.id())) {
-                        assert!(batch.push(message.ticket().as_bytes(), message.as_bytes()));
-                    }
-                    batch.finish().to_bytes()
-                }
-                _other => crate::wire::encode(&0u64),
-            };
-            outputs.extend(reply(peer, ask, body));
+            outputs.extend(reply(peer, ask, answer(&request, messages)));
         }
     }
 }
 
-fn message(number: u8, seq: u64, sent_at: u64) -> VerifiedMessage {
+pub(super) fn message(number: u8, seq: u64, sent_at: u64) -> VerifiedMessage {
     let content =
         Content { room: "lobby".into(), session: 7, seq, sent_at, text: format!("number {seq}") };
     let ticket = super::harness::ticket_of(number, |_claims| {});
@@ -116,6 +126,31 @@ fn r46_own_messages_leave_at_a_pace() {
         left + later + said(&peer.advance(seconds(1))).len() as u64,
         OWN_MESSAGES_BURST + 50
     );
+}
+
+#[test]
+fn r46_long_messages_leave_at_a_pace_of_their_bytes() {
+    let mut config = config_of(2);
+    let free = super::harness::policy(1, |policy| policy.rules[0].per_minute = 0);
+    config.policy = free;
+    let (mut peer, _outputs) = Peer::start(config);
+    peer.link(1, 3);
+    let volume = |outputs: &[Output]| said(outputs).iter().map(Vec::len).sum::<usize>() as u64;
+    let (mut written, mut at_once) = (0, 0);
+    for request in 0..OWN_MESSAGES_BURST {
+        let mut outputs = peer.send(request, &"x".repeat(4_000));
+        outputs.extend(peer.feed(Input::OwnStored { request, result: Ok(()) }));
+        at_once += volume(&outputs);
+        written += 4_000;
+    }
+    let one = 5_000;
+    assert!(written > OWN_BYTES_PER_S + one, "more than may leave at once");
+    assert!((OWN_BYTES_PER_S - one..=OWN_BYTES_PER_S).contains(&at_once), "{at_once}");
+    let in_a_quarter = volume(&peer.advance(millis(250)));
+    let share = OWN_BYTES_PER_S / 4;
+    assert!((share - one..=share + one).contains(&in_a_quarter), "{in_a_quarter}");
+    let rest = volume(&peer.advance(seconds(2)));
+    assert!(at_once + in_a_quarter + rest > written, "nothing stays behind");
 }
 
 #[test]
