@@ -33,6 +33,18 @@ impl Clock {
         }
     }
 
+    /// Time since the machine's start, asleep or awake; `None` where no system call tells.
+    #[must_use]
+    pub fn since_boot(&self) -> Option<Duration> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use rustix::time::{ClockId, clock_gettime};
+            Duration::try_from(clock_gettime(ClockId::Boottime)).ok()
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        None
+    }
+
     /// The instant of a monotonic time, for timers.
     #[must_use]
     pub fn instant(&self, mono: Duration) -> tokio::time::Instant {

@@ -52,7 +52,7 @@ use crate::policy::{Policy, SignedPolicy};
 use crate::presence::HERE;
 use crate::roster::{Change, Observation, Roster};
 use crate::ticket::Ticket;
-use crate::time::{Now, RealmClock};
+use crate::time::{Now, ProvenTime, RealmClock};
 
 use asking::Asks;
 use gossip::{Paces, TicketCache};
@@ -85,6 +85,7 @@ pub struct Engine {
     signed_policy: SignedPolicy,
     law: Law,
     clock: RealmClock,
+    proven: ProvenTime,
     listening: Vec<String>,
     roster: Roster,
     book: AddressBook,
@@ -153,6 +154,7 @@ impl Engine {
             unpublished: BTreeSet::new(),
             behind: None,
             clock_offsets: BTreeMap::new(),
+            proven: ProvenTime::default(),
             tickets: TicketCache::default(),
             paces: Paces::default(),
             outbox: Outbox::new(config.unsent, now),
@@ -167,6 +169,8 @@ impl Engine {
             rng: ChaCha8Rng::from_seed(config.seed),
         };
         engine.clock.now_ms(now);
+        engine.proven.note(engine.ticket.claims().issued_at_ms(), now);
+        engine.proven.note(engine.policy().issued_at, now);
         engine.law.restore_orders(config.orders);
         engine.index(config.stored);
         engine.retain(now);
@@ -215,6 +219,7 @@ impl Engine {
             Input::RealmTime(realm_ms) => {
                 // As at a login: a wrong clock of before must not outlive it.
                 self.clock = RealmClock::learnt(realm_ms, now, 0);
+                self.proven.note(realm_ms, now);
                 self.view_is_stale = true;
             }
             Input::Listening(addresses) => self.listening(addresses, now),
@@ -342,9 +347,9 @@ impl Engine {
         }
     }
 
-    /// Forgets what is too old to be kept.
+    /// Forgets what is too old to be kept, whatever the machine's clock says.
     fn retain(&mut self, now: Now) {
-        if let Some(before) = self.law.retain(self.clock.peek_ms(now)) {
+        if let Some(before) = self.law.retain(self.proven.at(now)) {
             self.outputs.push_back(Output::Forget { before });
             self.event(Event::Reload);
         }

@@ -129,19 +129,26 @@ impl Roster {
         }
     }
 
-    /// A presence has arrived whose signature and ticket were good.
-    pub fn observe(&mut self, signed: &SignedPresence, at: Observation) -> Observed {
+    /// Whether a presence is newer than what is known, and of now (PROTOCOL.md R-74).
+    #[must_use]
+    pub fn is_news(&self, signed: &SignedPresence, at: Observation) -> bool {
         let presence = &signed.presence;
-        let peer = signed.ticket.claims().peer;
         let lease_ms = u64::try_from(self.lease().as_millis()).unwrap_or(u64::MAX);
-        let known = self.devices.get(&peer);
+        let known = self.devices.get(&signed.ticket.claims().peer);
         let newer = known.is_none_or(|device| device.is_older_than(presence.boot, presence.n));
         let fresh = presence.at.saturating_add(lease_ms) > at.realm_ms
             && presence.at <= at.realm_ms.saturating_add(AHEAD_MS_MAX);
-        if !newer || !fresh {
+        newer && fresh
+    }
+
+    /// A presence has arrived whose signature and ticket were good.
+    pub fn observe(&mut self, signed: &SignedPresence, at: Observation) -> Observed {
+        if !self.is_news(signed, at) {
             return Observed::Stale;
         }
-        let reason = arrival(known, presence.boot, at.my_boot);
+        let presence = &signed.presence;
+        let peer = signed.ticket.claims().peer;
+        let reason = arrival(self.devices.get(&peer), presence.boot, at.my_boot);
         let gone_at = at.now.mono.saturating_add(self.lease());
         let Some(device) = self.device_mut(peer, &signed.ticket, presence.boot) else {
             return Observed::Stale;

@@ -3,6 +3,7 @@
 //! Nothing in this crate reads a clock. The driver samples [`Now`] once per turn and passes it in;
 //! the simulator makes it up.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::limits::CLOCK_OFF_MS;
@@ -59,6 +60,16 @@ impl RealmClock {
         self
     }
 
+    /// Somebody has set the wall clock by so many milliseconds, and realm time does not follow it: what a login has
+    /// said stays true. Without one, the wall clock is the best there is, and a mark that it left in the future goes.
+    pub(crate) fn wall_clock_set(&mut self, by_ms: i64) {
+        if self.learnt {
+            self.offset_ms = self.offset_ms.saturating_sub(by_ms);
+        } else {
+            self.high_water_ms = self.high_water_ms.saturating_add_signed(by_ms.min(0));
+        }
+    }
+
     /// Realm time less local time, in milliseconds.
     #[must_use]
     pub fn offset_ms(&self) -> i64 {
@@ -74,14 +85,24 @@ impl RealmClock {
     /// Takes the median of what at least three peers of three accounts say, if this run has no login
     /// and is off by over two minutes (PROTOCOL.md R-6). Returns the correction in milliseconds.
     ///
-    /// The caller passes one value per account: offsets of their realm time to ours.
-    pub fn agree_with_peers(&mut self, offsets_by_account: &mut [i64]) -> Option<i64> {
+    /// The caller passes one value per account, offsets of their realm time to ours, and the realm times between which
+    /// the truth must lie, in unix milliseconds. Of two values in the middle the one that changes less counts.
+    pub fn agree_with_peers(
+        &mut self,
+        offsets_by_account: &mut [i64],
+        possible: RangeInclusive<u64>,
+        now: Now,
+    ) -> Option<i64> {
         if self.learnt || offsets_by_account.len() < 3 {
             return None;
         }
         offsets_by_account.sort_unstable();
-        let median = *offsets_by_account.get(offsets_by_account.len() / 2)?;
-        if median.unsigned_abs() <= CLOCK_OFF_MS {
+        let middle = offsets_by_account.len() / 2;
+        let lower = if offsets_by_account.len().is_multiple_of(2) { middle - 1 } else { middle };
+        let middle = offsets_by_account.get(lower..=middle)?;
+        let median = *middle.iter().min_by_key(|offset| offset.unsigned_abs())?;
+        let corrected = self.peek_ms(now).saturating_add_signed(median);
+        if median.unsigned_abs() <= CLOCK_OFF_MS || !possible.contains(&corrected) {
             return None;
         }
         self.offset_ms = self.offset_ms.saturating_add(median);
@@ -90,6 +111,30 @@ impl RealmClock {
             self.high_water_ms = 0;
         }
         Some(median)
+    }
+}
+
+/// A realm time that has come for certain: the newest that the realm has signed, and what has passed since then on the
+/// monotonic clock, which nobody sets. It may be behind, and is never ahead. What is deleted for its age goes by it,
+/// because a clock that is wrong must not cost anybody the past.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ProvenTime {
+    signed_ms: u64,
+    since: Duration,
+}
+
+impl ProvenTime {
+    /// The realm has signed, or said to us, that this time has come; unix milliseconds.
+    pub(crate) fn note(&mut self, realm_ms: u64, now: Now) {
+        if realm_ms > self.at(now) {
+            *self = Self { signed_ms: realm_ms, since: now.mono };
+        }
+    }
+
+    /// Unix milliseconds.
+    pub(crate) fn at(self, now: Now) -> u64 {
+        let passed = now.mono.saturating_sub(self.since).as_millis();
+        self.signed_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 }
 
@@ -120,11 +165,45 @@ mod tests {
     #[test]
     fn three_accounts_can_correct_a_clock_without_a_login() {
         let mut clock = RealmClock::restored(0, 900_000);
-        assert_eq!(clock.agree_with_peers(&mut [-500_000, -500_000]), None);
-        assert_eq!(clock.agree_with_peers(&mut [1_000, 0, -500_000]), None);
-        assert_eq!(clock.agree_with_peers(&mut [-500_000, -510_000, 9_000_000]), Some(-500_000));
-        assert_eq!(clock.now_ms(at(900_000)), 400_000);
+        let now = at(900_000);
+        let mut agree =
+            |offsets: &mut [i64]| clock.agree_with_peers(offsets, 300_000..=950_000, now);
+        assert_eq!(agree(&mut [-500_000, -500_000]), None);
+        assert_eq!(agree(&mut [1_000, 0, -500_000]), None);
+        assert_eq!(agree(&mut [-500_000, -500_000, 1_000, 0]), None, "half of them are not enough");
+        assert_eq!(agree(&mut [-700_000; 5]), None, "the realm has signed later times");
+        assert_eq!(agree(&mut [200_000; 5]), None, "beyond the own ticket");
+        assert_eq!(agree(&mut [-500_000, -510_000, 9_000_000]), Some(-500_000));
+        assert_eq!(clock.now_ms(now), 400_000);
         let mut logged_in = RealmClock::learnt(5, at(5), 0);
-        assert_eq!(logged_in.agree_with_peers(&mut [900_000; 5]), None);
+        assert_eq!(logged_in.agree_with_peers(&mut [900_000; 5], 0..=u64::MAX, at(5)), None);
+    }
+
+    #[test]
+    fn r5_realm_time_does_not_follow_a_clock_that_is_set() {
+        let mut clock = RealmClock::learnt(10_000, at(4_000), 0);
+        for (by_ms, wall_ms, realm_ms) in
+            [(3_600_000, 3_605_000, 11_000), (-3_600_000, 6_000, 12_000)]
+        {
+            clock.wall_clock_set(by_ms);
+            assert_eq!(clock.now_ms(at(wall_ms)), realm_ms);
+        }
+        // Without a login it does, both ways.
+        let mut clock = RealmClock::restored(0, 0);
+        assert_eq!(clock.now_ms(at(3_600_000)), 3_600_000);
+        clock.wall_clock_set(-3_000_000);
+        assert_eq!(clock.now_ms(at(600_000)), 600_000);
+    }
+
+    #[test]
+    fn a_proven_time_is_the_newest_that_was_signed_and_what_has_passed_since() {
+        let now = |seconds| Now { mono: Duration::from_secs(seconds), wall_ms: u64::MAX };
+        let mut proven = ProvenTime::default();
+        proven.note(50_000, now(10));
+        assert_eq!(proven.at(now(12)), 52_000);
+        proven.note(51_000, now(12));
+        assert_eq!(proven.at(now(12)), 52_000, "an older one proves nothing");
+        proven.note(60_000, now(12));
+        assert_eq!(proven.at(now(13)), 61_000);
     }
 }

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod carry_out;
+mod clocks;
 mod network;
 mod requests;
 mod writes;
@@ -37,6 +38,7 @@ use crate::event::{ChatMessage, NodeEvent, Refusal, Status};
 use crate::node::{Command, SendError, Sent};
 use crate::store::{Stored, Write, Writer};
 use arrivals::Arrivals;
+use clocks::{ClockNews, Clocks};
 pub(crate) use requests::Loads;
 use requests::{Loaded, Requests};
 
@@ -49,8 +51,6 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
 /// Between two new states: what changes many times in a row, as when everybody joins, is told once.
 const STATUS_EVERY: Duration = Duration::from_millis(10);
-/// Wall time that runs ahead of monotonic time by this much means that the machine has slept.
-const SLEPT_MS: u64 = 15_000;
 /// Hellos whose connection has not come up yet. More would be connections that were denied later.
 const ADMITTED_MAX: usize = 1_024;
 
@@ -111,7 +111,7 @@ pub(crate) struct State {
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     quit: Option<oneshot::Sender<()>>,
     ended: Option<Option<Refusal>>,
-    slept: SleepWatch,
+    clocks: Clocks,
     next_clock_write: Duration,
 }
 
@@ -204,8 +204,9 @@ impl EventLoop {
     fn granted(&mut self, granted: Granted) {
         let Granted { ticket, policy, realm_ms, member, peers } = granted;
         self.feed(Input::RealmTime(realm_ms));
-        self.feed(Input::Policy(policy));
+        // The policy may cut what was issued before, and the new ticket is of after that.
         self.renew(ticket, Some(member.clone()));
+        self.feed(Input::Policy(policy));
         self.feed(Input::Candidates([vec![member], peers].concat()));
         // Who had refused us for an expired pass lets us in now.
         self.feed(Input::NetworkChanged);
@@ -239,10 +240,7 @@ impl EventLoop {
     }
 
     fn timeout(&mut self) {
-        let now = self.clock.now();
-        if self.state.slept.has_slept(now) {
-            self.feed(Input::NetworkChanged);
-        }
+        let now = self.now();
         if now.mono >= self.state.next_clock_write {
             self.state.next_clock_write = now.mono + CLOCK_EVERY;
             let clock = self.engine.clock().clone();
@@ -250,13 +248,29 @@ impl EventLoop {
         }
         self.look_at_arrivals(now);
         self.write_backlog();
-        self.engine.handle_timeout(self.clock.now());
+        let now = self.now();
+        self.engine.handle_timeout(now);
         self.drain();
+    }
+
+    /// The clocks at this moment. The engine hears first if one was set, so that it never looks at a wrong one.
+    fn now(&mut self) -> Now {
+        let now = self.clock.now();
+        match self.state.clocks.look(now, self.clock.since_boot()) {
+            Some(ClockNews::Slept) => self.state.follow_ups.push_back(Input::NetworkChanged),
+            Some(ClockNews::Set(by_ms)) => {
+                tracing::info!(by_ms, "The computer's clock was set");
+                self.engine.wall_clock_set(by_ms);
+            }
+            None => {}
+        }
+        now
     }
 
     /// One mutation of the engine, and all that follows from it.
     fn feed(&mut self, input: Input) {
-        self.engine.handle_input(input, self.clock.now());
+        let now = self.now();
+        self.engine.handle_input(input, now);
         self.drain();
     }
 
@@ -266,7 +280,8 @@ impl EventLoop {
                 self.carry_out(output);
             }
             let Some(input) = self.state.follow_ups.pop_front() else { break };
-            self.engine.handle_input(input, self.clock.now());
+            let now = self.now();
+            self.engine.handle_input(input, now);
         }
     }
 
@@ -336,20 +351,5 @@ impl EventLoop {
             // Who asked may have gone meanwhile.
             reply.send(()).ok();
         }
-    }
-}
-
-/// Notices that the machine has slept: wall time has gone on, monotonic time has not.
-#[derive(Debug, Default)]
-struct SleepWatch {
-    last: Option<Now>,
-}
-
-impl SleepWatch {
-    fn has_slept(&mut self, now: Now) -> bool {
-        let Some(last) = self.last.replace(now) else { return false };
-        let wall = now.wall_ms.saturating_sub(last.wall_ms);
-        let mono = now.mono.saturating_sub(last.mono);
-        wall.saturating_sub(u64::try_from(mono.as_millis()).unwrap_or(u64::MAX)) > SLEPT_MS
     }
 }

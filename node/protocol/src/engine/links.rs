@@ -98,6 +98,7 @@ impl Engine {
             policy_by: None,
         };
         self.note_boot(peer, link.boot, None);
+        self.proven.note(link.ticket.claims().issued_at_ms(), now);
         self.note_clock(&link, new.hello.time, now);
         let change = self.roster.link_up(peer, &link.ticket, link.boot, self.observation(now));
         if let Some(change) = change {
@@ -251,9 +252,10 @@ impl Engine {
         let difference = offset(their_time_ms, self.clock.peek_ms(now));
         self.clock_offsets.insert(claims.account, difference);
         let mut offsets: Vec<i64> = self.clock_offsets.values().copied().collect();
-        if let Some(correction) = self.clock.agree_with_peers(&mut offsets) {
-            self.clock_offsets.clear();
-            self.view_is_stale = true;
+        // Beyond the end of our ticket nobody could let us in anyway.
+        let possible = self.proven.at(now)..=self.ticket.claims().expires_at_ms();
+        if let Some(correction) = self.clock.agree_with_peers(&mut offsets, possible, now) {
+            self.shift_clock_offsets(correction);
             let minutes = correction / 60_000;
             let text = format!(
                 "This computer's clock differs from the others' by {minutes} minutes; \
@@ -261,6 +263,25 @@ impl Engine {
             );
             self.event(Event::Notice { code: "clock-corrected", text });
         }
+    }
+
+    /// Our realm time has changed by so much, and what the others said of theirs stays.
+    fn shift_clock_offsets(&mut self, by_ms: i64) {
+        for offset in self.clock_offsets.values_mut() {
+            *offset = offset.saturating_sub(by_ms);
+        }
+        self.view_is_stale = true;
+    }
+
+    /// Somebody has set this machine's wall clock by so many milliseconds, which the next [`Now`] shows for the first
+    /// time (PROTOCOL.md R-5).
+    pub fn wall_clock_set(&mut self, by_ms: i64) {
+        let before = self.clock.offset_ms();
+        self.clock.wall_clock_set(by_ms);
+        if self.clock.offset_ms() == before {
+            self.shift_clock_offsets(by_ms);
+        }
+        self.view_is_stale = true;
     }
 
     pub(super) fn peer_subscribed(&mut self, peer: PeerKey, topic: Topic, now: Now) {

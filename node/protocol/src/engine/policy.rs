@@ -107,6 +107,7 @@ impl Engine {
         let news = sanctioned(self.policy(), policy.policy(), realm_ms);
         let resettled = self.law.adopt_policy(Arc::new(policy.policy().clone()));
         self.signed_policy = policy.clone();
+        self.proven.note(policy.policy().issued_at, now);
         self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
         self.view_is_stale = true;
         self.outputs.push_back(Output::StorePolicy(Box::new(policy)));

@@ -43,9 +43,14 @@ impl Engine {
         if !claims.covers(realm_ms) {
             return Err(Refused::OutsideTicket);
         }
+        // What is stale costs nothing: anybody can repeat it, and its author must not pay for that.
+        if !self.roster.is_news(signed, self.observation(now)) {
+            return Err(Refused::Held);
+        }
         if !self.paces.may_show(peer, now) {
             return Err(Refused::TooFast);
         }
+        self.proven.note(claims.issued_at_ms(), now);
         let before = self.roster.status_of(peer).map(str::to_owned);
         let listens_anew = self.roster.listens_at(peer) != Some(&signed.presence.listen);
         let Observed::Taken(change) = self.roster.observe(signed, self.observation(now)) else {
@@ -132,6 +137,7 @@ impl Engine {
     pub(super) fn renewed(&mut self, ticket: Ticket, now: Now) {
         let expires_at = ticket.claims().expires_at_ms();
         self.ticket = Arc::new(ticket);
+        self.proven.note(self.ticket.claims().issued_at_ms(), now);
         self.view_is_stale = true;
         self.presence_soon(now);
         self.event(Event::Pass { expires_at });

@@ -15,4 +15,5 @@ mod presence;
 mod repairing;
 mod sending;
 mod thinning;
+mod timing;
 mod trace;
