@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The full figures: what CI tests in short form, here with the release build, in full size and with every figure
 # printed. Names choose parts, none means all of them. Exit code 1 if one has failed, 2 for an unknown name.
-#   scripts/soak.sh                     everything: some hours
+#   scripts/soak.sh                     everything: two hours and a half, of which 80 minutes are fuzzing
 #   scripts/soak.sh partition kill9     these two
 #   scripts/soak.sh bench               only `lanyard-node bench`, laid beside its goals
 #   scripts/soak.sh --list              the names
@@ -11,7 +11,7 @@ cd "$(dirname "$0")" && . ./lib.sh
 . ./soak/bench.sh
 cd "$ROOT" || exit 1
 
-PARTS=(partition cables loss quiet kill9 late-joiner start-up moderators protocol node login bench)
+PARTS=(partition cables loss quiet kill9 late-joiner start-up moderators protocol node login store bench fuzz)
 # describe PART: what it shows.
 describe() {
     case $1 in
@@ -26,7 +26,9 @@ describe() {
         protocol)    say "the law, reconciliation and the simulator with 1,000 engines" ;;
         node)        say "real swarms with a hostile member among them" ;;
         login)       say "floods, timing and kills of the login node, hostile names" ;;
+        store)       say "rows a second, beside a bare table of SQLite" ;;
         bench)       say "throughput, latency, loss, memory" ;;
+        fuzz)        say "ten minutes of every fuzz target (cargo-fuzz, and a nightly toolchain)" ;;
         *) return 1 ;;
     esac
 }
@@ -49,14 +51,19 @@ run_part() {
         protocol)    cargo test --quiet --release -p lanyard-protocol -- --nocapture ;;
         node)        it lanyard-node --include-ignored ;;
         login)       it lanyard-rendezvous && e2e flood:: reach:: ;;
+        store)       cargo bench --quiet -p lanyard-node --bench store ;;
         bench)       bench ;;
+        fuzz)        scripts/fuzz.sh 600 ;;
     esac
 }
 
 # A filter that no test's name contains would pass, and so would a test that could not run.
 has_run() {
     if grep -q '^SKIPPED' "$1"; then return 1; fi
-    [ "$2" = bench ] || grep -qE 'test result: ok\. [1-9]' "$1"
+    case $2 in
+        store|bench|fuzz) ;;
+        *) grep -qE 'test result: ok\. [1-9]' "$1" ;;
+    esac
 }
 
 chosen=()
