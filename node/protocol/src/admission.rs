@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hello::{Hello, Verdict, VerdictCode};
-use crate::ids::PeerKey;
+use crate::ids::{AccountId, PeerKey};
 use crate::law::{Author, Rulebook};
-use crate::limits::{DIAL_IS_FRESH, LINK_GRACE_MS};
+use crate::limits::{DIAL_IS_FRESH, LINK_GRACE_MS, LINKS_PER_ACCOUNT};
 use crate::ticket::{Ticket, TicketError};
 use crate::time::{Now, RealmClock};
 
@@ -33,6 +33,8 @@ pub struct AdmissionView {
     pub clock: RealmClock,
     /// The largest boot known of each peer, with the presence that proves it if there is one.
     pub boots: Arc<BTreeMap<PeerKey, KnownBoot>>,
+    /// How many links each account has.
+    pub links_of: Arc<BTreeMap<AccountId, usize>>,
     /// The boot of each live link.
     pub links: Arc<BTreeMap<PeerKey, u64>>,
     /// The peers that we dial, and since when, on the monotonic clock.
@@ -96,6 +98,7 @@ pub fn judge(
         .map_err(|error| Verdict::plain(ticket_verdict(error)))?;
     judge_claims(view, peer, &ticket, now).map_err(Verdict::plain)?;
     judge_boot(view, peer, hello.boot)?;
+    judge_crowd(view, &ticket)?;
     Ok(Admission { ticket: Arc::new(ticket), hello: hello.clone() })
 }
 
@@ -159,6 +162,12 @@ fn ticket_verdict(error: TicketError) -> VerdictCode {
             VerdictCode::BadTicket
         }
     }
+}
+
+/// One account with a great many devices must not take the links that others need (PROTOCOL.md R-99).
+fn judge_crowd(view: &AdmissionView, ticket: &Ticket) -> Result<(), Verdict> {
+    let links = view.links_of.get(&ticket.claims().account).copied().unwrap_or_default();
+    if links < LINKS_PER_ACCOUNT { Ok(()) } else { Err(Verdict::plain(VerdictCode::Busy)) }
 }
 
 /// A larger boot while an older link stands: busy until that is closed. A smaller one: superseded, with proof
@@ -302,6 +311,19 @@ mod tests {
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Denied);
         let later = Now { mono: Duration::from_secs(2), wall_ms: T0 };
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), later), VerdictCode::Accepted);
+    }
+
+    #[test]
+    fn r99_an_account_has_so_many_links_and_no_more() {
+        let mut view = view();
+        for (links, expected) in
+            [(LINKS_PER_ACCOUNT - 1, VerdictCode::Accepted), (LINKS_PER_ACCOUNT, VerdictCode::Busy)]
+        {
+            view.links_of = Arc::new(BTreeMap::from([(testing::account("alice"), links)]));
+            assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), expected);
+        }
+        let bob = testing::claims(&testing::key(1), &testing::key(2), "bob");
+        assert_eq!(code(&view, alice_key(), &hello_with(bob), at(T0)), VerdictCode::Accepted);
     }
 
     #[test]

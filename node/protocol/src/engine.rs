@@ -304,6 +304,10 @@ impl Engine {
     #[must_use]
     pub fn view(&self) -> AdmissionView {
         let boot_of = |link: &Link| (link.peer, link.boot);
+        let mut links_of = BTreeMap::new();
+        for link in self.links.values() {
+            *links_of.entry(link.ticket.claims().account).or_default() += 1;
+        }
         AdmissionView {
             realm: self.realm,
             me: self.me,
@@ -317,6 +321,7 @@ impl Engine {
             rules: Arc::clone(self.law.rules()),
             clock: self.clock.clone().at_least(self.policy().issued_at),
             boots: Arc::new(self.boots.clone()),
+            links_of: Arc::new(links_of),
             links: Arc::new(self.links.values().map(boot_of).collect()),
             dialling: Arc::new(self.book.dialling().collect()),
             denied: Arc::new(self.denied.clone()),

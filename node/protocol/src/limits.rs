@@ -129,6 +129,8 @@ pub const REDIAL_MIN: Duration = Duration::from_millis(500);
 pub const REDIAL_MAX: Duration = Duration::from_secs(8);
 /// Peers of the address book that are dialled at the same time.
 pub const DIALS_PENDING_MAX: usize = 16;
+/// Links of one account: more devices than anybody carries, and few of the 256 places that a peer has.
+pub const LINKS_PER_ACCOUNT: usize = 16;
 /// Full links up to this many people in the roster: a few thousand links in all, which a LAN does not feel.
 pub const LINKS_FULL_MAX: usize = 64;
 /// A thin realm with fewer people fills up again. Well below [`LINKS_FULL_MAX`], so that a few who come and go do not

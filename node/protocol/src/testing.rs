@@ -188,6 +188,7 @@ pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
         rules: Arc::new(Rulebook::new(Arc::new(policy(realm)))),
         clock: RealmClock::restored(0, 0),
         boots: Arc::default(),
+        links_of: Arc::default(),
         links: Arc::default(),
         dialling: Arc::default(),
         denied: Arc::default(),

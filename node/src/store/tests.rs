@@ -48,6 +48,26 @@ fn store(path: &Path, messages: &[AdmittedMessage]) -> Vec<Stored> {
     std::iter::from_fn(|| heard.try_recv().ok()).collect()
 }
 
+#[test]
+fn what_arrives_over_two_minutes_late_is_marked_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("chat.db");
+    // All arrive at T0.
+    let sent = [T0 - 120_001, T0 - 120_000, T0 + 1_000];
+    let messages: Vec<_> = (0..).zip(sent).map(|(seq, at)| message(seq, 1, at)).collect();
+    let told = store(&path, &messages);
+    let late: Vec<bool> = told
+        .iter()
+        .map(|told| match told {
+            Stored::Message(message) => message.late,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(late, [true, false, false]);
+    let read = Reader::open(&path, &realm()).unwrap().history("lobby", Page::Newest, 9).unwrap();
+    assert_eq!(read.messages.iter().map(|message| message.late).collect::<Vec<_>>(), late);
+}
+
 fn texts(history: &crate::node::History) -> Vec<&str> {
     history.messages.iter().map(|message| message.text.as_str()).collect()
 }

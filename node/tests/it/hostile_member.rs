@@ -6,6 +6,7 @@
 //! hundred in an unoptimised one, in which six nodes on two cores cannot read more, whoever sends it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use tokio::time::Instant;
 
 use crate::cast::{Honest, SOON, Setup, alone, now_ms, peer, within};
 use crate::hostile_member_attack::{
-    flood_and_repeat, forge, hostile_requests, is_soak, promise, set_a_trap, silence,
+    LINE_OF_BOB, flood_and_repeat, forge, hostile_requests, is_soak, promise, published_at_least,
+    set_a_trap, silence,
 };
 use crate::hostile_member_program::{HOSTILE, Program, shown};
 use crate::hostile_member_watch::{
@@ -38,6 +40,10 @@ const GROWTH_MIB_MAX: u64 = 50;
 /// Times are told of a machine that was ours: if other programs have used more of it, they are only printed.
 const OTHERS_PERCENT_MAX: u64 = 60;
 const ROUND_BYTES_MAX: usize = 1_000;
+/// The quota of the realm.
+const PER_MINUTE: i64 = 60;
+/// Answers to requests that cost the most: fewer, and nobody would have been asked without end.
+const ANSWERS_MIN: u64 = 200;
 /// Below this score gossipsub hears nothing of a neighbour.
 const GRAYLIST_THRESHOLD: f64 = -400.0;
 
@@ -89,6 +95,16 @@ fn stored(honest: &Honest) -> BTreeSet<(u64, MessageId)> {
     rows.map(|row| row.map(|(at, id)| (at.cast_unsigned(), MessageId(id))).unwrap()).collect()
 }
 
+/// Of all that mallory has sent, the most that a store holds of one minute.
+fn most_of_mallory_in_a_minute(honest: &Honest) -> i64 {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let store = Connection::open_with_flags(honest.database(), flags).unwrap();
+    let most = "SELECT count(*) FROM messages JOIN tickets ON tickets.id = messages.ticket
+                WHERE held = 1 AND username = 'mallory' GROUP BY sent_at / 60000
+                ORDER BY 1 DESC LIMIT 1";
+    store.query_row(most, [], |row| row.get(0)).unwrap()
+}
+
 async fn all_hold_the_same(all: &[Honest]) -> BTreeSet<(u64, MessageId)> {
     let mut looks = tokio::time::interval(Duration::from_millis(500));
     let same = async {
@@ -138,6 +154,8 @@ struct Outcome {
     scores: Scores,
     /// In use before, and at most, in MiB.
     memory: (u64, u64),
+    /// Messages that mallory has published, those that it should have, and the answers to mona.
+    attacked: (u64, u64, u64),
     others: u64,
 }
 
@@ -148,6 +166,11 @@ impl Outcome {
         assert_eq!(twice, 0, "shown twice");
         let early = self.shown.early.len();
         assert_eq!(early, if is_soak() { all.len() } else { 0 }, "what came again as news");
+        let (published, due, answers) = self.attacked;
+        assert!(published * 10 >= due * 9, "a feeble flood: {published} of {due}");
+        assert!(answers >= ANSWERS_MIN, "mona was answered {answers} times");
+        let crowd = most_of_mallory_in_a_minute(&all[0]);
+        assert!(crowd <= PER_MINUTE, "{crowd} messages of mallory in one minute");
         self.every_line_is_shown_soon(all);
         self.scores_are_kept(all);
         let (before, peak) = self.memory;
@@ -163,7 +186,9 @@ impl Outcome {
         delays.sort_unstable();
         let (p50, p99) = (percentile(&delays, 50), percentile(&delays, 99));
         let late = delays.iter().filter(|delay| **delay > HEARTBEAT).count();
-        let wanted = self.said.len() * all.len();
+        let of_bob = self.said.keys().filter(|text| text.starts_with(LINE_OF_BOB)).count();
+        // Who says something shows it at once, which says nothing of the others.
+        let wanted = (self.said.len() - of_bob) * (all.len() - 1) + of_bob * all.len();
         println!(
             "{} of {wanted} lines shown ({} events missed), p50 {p50:?}, p99 {p99:?}, {late} over a second",
             delays.len(),
@@ -228,6 +253,11 @@ async fn attack(all: &[Honest]) -> Outcome {
     };
     let (others, own) = (others_percent(ticks), processor_ticks()[2].saturating_sub(ticks[2]));
     said.extend(lines_of_bob);
+    let attacked = (
+        mallory.counts.published.load(Ordering::Relaxed),
+        published_at_least(),
+        mona.counts.answers.load(Ordering::Relaxed),
+    );
     println!("mallory {:?}", shown(&mallory.counts));
     println!("mona {:?}", shown(&mona.counts));
     let hostile = thread_ticks(HOSTILE) - hostile;
@@ -243,7 +273,7 @@ async fn attack(all: &[Honest]) -> Outcome {
     }
     let shown = std::mem::take(&mut *shown_so_far.lock().unwrap());
     let scores = std::mem::take(&mut *scores.lock().unwrap());
-    Outcome { said, shown, scores, memory: (before, peak), others }
+    Outcome { said, shown, scores, memory: (before, peak), attacked, others }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,6 +30,7 @@ use crate::member::{Renegade, Seen, message, message_with};
 const PER_SECOND: u32 = if cfg!(debug_assertions) { 100 } else { 1_000 };
 /// Of the flood, so many are kept, to be sent again in the end.
 const KEPT: u64 = 100;
+pub(crate) const LINE_OF_BOB: &str = "line of bob";
 /// Of bob's lines, so many stand on a wrong topic first.
 const SHADOWED: usize = 12;
 
@@ -39,6 +40,11 @@ pub(crate) fn is_soak() -> bool {
 
 fn attack_lasts() -> Duration {
     Duration::from_secs(if is_soak() { 60 } else { 5 })
+}
+
+/// What the flood must have come to, beside what is sent again.
+pub(crate) fn published_at_least() -> u64 {
+    attack_lasts().as_secs() * u64::from(PER_SECOND)
 }
 
 /// For this long after the attack what was sent first is sent again: until the memory of everything that was kept has
@@ -234,7 +240,7 @@ pub(crate) async fn flood_and_repeat(all: &[Honest], mallory: &Program, shown: &
 pub(crate) async fn silence(all: &[Honest], scores: &Mutex<Scores>) -> BTreeMap<String, Instant> {
     let bob = Renegade::join("bob", &all[0], Topic::Mesh).await;
     let uma = Scribe::join("uma", all).await;
-    let lines: Vec<_> = (0..SHADOWED).map(|n| format!("line of bob {n}")).collect();
+    let lines: Vec<_> = (0..SHADOWED).map(|n| format!("{LINE_OF_BOB} {n}")).collect();
     let lines = lines.into_iter().map(|text| (message("bob", &text).to_gossip(), text));
     let lines: Vec<_> = lines.collect();
     for (number, (bytes, _text)) in lines.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lanyard_node::event::NodeEvent;
+use lanyard_node::event::{NodeEvent, Via};
 use lanyard_node::node::Node;
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use tokio::sync::broadcast::error::RecvError;
@@ -96,7 +96,7 @@ pub(crate) fn listen(all: &[Honest], shown: &Arc<Mutex<Shown>>) -> Vec<JoinHandl
                         if message.text == EARLY {
                             shown.early.insert(who);
                         }
-                        if message.text.starts_with("line ") {
+                        if message.text.starts_with("line ") && message.via != Via::Own {
                             shown.at.insert((who, message.text.clone()), Instant::now());
                         }
                     }

@@ -3,6 +3,7 @@
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
 mod authority;
+mod bench;
 #[cfg(test)]
 mod cast;
 #[cfg(test)]

@@ -175,10 +175,39 @@ fn a_day(peers: usize, seed: u64) -> Sim {
     sim
 }
 
+/// Two texts with one number, and one text under a cut that becomes known after it. The first two are held, the last
+/// one is not.
+fn fork_and_cut(sim: &mut Sim) -> ([VerifiedMessage; 2], VerifiedMessage) {
+    let now = T0 + u64::try_from(sim.elapsed().as_millis()).unwrap();
+    let forked = ["one", "other"].map(|text| {
+        sim.forge(14, |content| (content.seq, content.text) = (0, text.into())).unwrap()
+    });
+    let cut = sim.forge(15, |content| content.text = "cut".into()).unwrap();
+    for (from, message) in [(14, &forked[0]), (14, &forked[1]), (15, &cut)] {
+        sim.inject(from, Topic::Mesh, &message.to_gossip());
+    }
+    sim.run(seconds(2));
+    assert!(sim.held(0).contains(&(cut.content().sent_at, cut.id())), "not cut yet");
+    let account = testing::account("user15");
+    let policy = signed(3, |policy| {
+        let muted = testing::account("user7");
+        policy.sanctions.push(testing::sanction(SanctionKind::Mute, muted, now - 40_000, None));
+        let cut = testing::sanction(SanctionKind::Cut, account, now - 20_000, None);
+        policy.sanctions.push(lanyard_protocol::policy::Sanction { id: cut.id + 1, ..cut });
+    });
+    sim.publish(2, &policy);
+    (forked, cut)
+}
+
 #[test]
 fn r48_a_hundred_engines_come_to_one_set_through_loss_partition_liars_and_restarts() {
     let mut sim = a_day(peers(), seed(1));
+    let (forked, cut) = fork_and_cut(&mut sim);
     settle(&mut sim, seconds(240));
+    let held = sim.held(0);
+    let is_held = |it: &VerifiedMessage| held.contains(&(it.content().sent_at, it.id()));
+    assert!(forked.iter().all(is_held), "both of a fork are held");
+    assert!(!is_held(&cut), "what was said under a cut ticket is not");
     let refused = sim.refusals();
     for code in [
         "malformed",
