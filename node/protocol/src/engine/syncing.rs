@@ -11,14 +11,15 @@
 mod flights;
 mod received;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{MessageId, PeerKey, Role};
 use crate::law::Law;
 use crate::limits::{
-    DEAF_ROUNDS_MAX, HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_EVERY, ROUND_GAP, ROUND_STALL, ROUNDS_MAX,
+    DEAF_ROUNDS_MAX, FETCH_ALONE, HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_EVERY, ROUND_GAP,
+    ROUND_STALL, ROUNDS_MAX,
 };
 use crate::sync::{
     Ask, ItemSet, OPEN_END, Outcome, Round, SetName, Source, Span, SyncRequest, Window, spans,
@@ -67,11 +68,20 @@ struct Running {
     /// The peer has no time before.
     wait_until: Option<Duration>,
     brought_recent: bool,
-    /// Orders that it needs were left to another round.
-    left_some: bool,
     told_at: Duration,
     /// When it has last brought something new.
     useful_at: Duration,
+}
+
+/// Ids that a round has left to another peer. If they have not come by then, they are asked for after all.
+#[derive(Debug)]
+struct Left {
+    at: Duration,
+    peer: PeerKey,
+    set: SetName,
+    ids: Vec<MessageId>,
+    reach: Reach,
+    open: bool,
 }
 
 /// What is known of a neighbour from earlier rounds.
@@ -92,6 +102,7 @@ pub(super) struct Syncing {
     due: BTreeMap<PeerKey, Due>,
     past: BTreeMap<PeerKey, Past>,
     flights: Flights,
+    left: VecDeque<Left>,
     next_number: u64,
     routine: Duration,
     /// Whether the law's index holds everything that is stored.
@@ -116,14 +127,19 @@ impl Source for Own<'_> {
     }
 
     fn wants(&self, set: SetName, id: MessageId) -> bool {
-        match set {
-            SetName::Messages => self.law.wants(id),
-            SetName::Orders => self.law.rules().orders().get(id).is_none(),
-        }
+        wants(self.law, set, id)
     }
 
     fn is_with_another(&self, id: MessageId) -> bool {
         self.flights.are_with_another(self.peer, id, self.mono)
+    }
+}
+
+/// Whether an id is worth fetching: neither held, nor refused by the law and remembered.
+fn wants(law: &Law, set: SetName, id: MessageId) -> bool {
+    match set {
+        SetName::Messages => law.wants(id),
+        SetName::Orders => law.rules().orders().get(id).is_none(),
     }
 }
 
@@ -244,6 +260,7 @@ impl Engine {
         due.map(|(_peer, due)| due.at)
             .chain(waits)
             .chain(stalls)
+            .chain(self.syncing.left.front().map(|left| left.at))
             .chain([self.syncing.routine])
             .min()
     }
@@ -259,6 +276,7 @@ impl Engine {
             self.routine_round(now);
         }
         self.end_stalled(now);
+        self.ask_for_what_was_left(now);
         let running = &self.syncing.running;
         let ready = self
             .syncing
@@ -304,7 +322,7 @@ impl Engine {
             .map(|(peer, running)| (*peer, running.round.brought()))
             .collect();
         for (peer, brought) in ended {
-            let outcome = Outcome { brought, agreed: false, complete: false, left_some: false };
+            let outcome = Outcome { brought, agreed: false, complete: false };
             self.end_round(peer, outcome, now);
         }
     }
@@ -331,7 +349,6 @@ impl Engine {
             open: due.open,
             wait_until: None,
             brought_recent: false,
-            left_some: false,
             told_at: now.mono,
             useful_at: now.mono,
         };
@@ -376,9 +393,9 @@ impl Engine {
                 let (reach, open) = (running.reach, running.open);
                 let windows = self.windows(reach, open, now);
                 let number = self.syncing.number();
+                self.look_again_later(peer, now);
                 if let Some(running) = self.syncing.running.get_mut(&peer) {
                     (running.set, running.number) = (SetName::Messages, number);
-                    running.left_some |= outcome.left_some;
                     running.round = Round::new(SetName::Messages, windows);
                 }
                 return self.go_on(peer, now);
@@ -388,11 +405,11 @@ impl Engine {
     }
 
     fn end_round(&mut self, peer: PeerKey, outcome: Outcome, now: Now) {
+        let left_some = self.look_again_later(peer, now);
         let Some(running) = self.syncing.running.remove(&peer) else { return };
         self.tell_backfill(&running, true);
         let past = self.syncing.past.entry(peer).or_default();
         past.ended = now.mono;
-        let left_some = running.left_some || outcome.left_some;
         past.in_vain = !outcome.agreed && outcome.brought == 0 && !left_some;
         let deaf = running.brought_recent && !past.gossip_since;
         past.deaf = if deaf { past.deaf.saturating_add(1) } else { 0 };
@@ -411,8 +428,28 @@ impl Engine {
         let behind = self.syncing.indexed && !self.syncing.caught_up;
         if (behind && whole) || cut_short {
             self.want_round(peer, Reach::Full, false, now.mono);
-        } else if left_some {
-            self.want_round(peer, running.reach, running.open, now.mono);
+        }
+    }
+
+    /// Whether a round has left ids to another peer. Then it is seen later whether they have come.
+    fn look_again_later(&mut self, peer: PeerKey, now: Now) -> bool {
+        let Some(running) = self.syncing.running.get_mut(&peer) else { return false };
+        let (set, reach, open) = (running.set, running.reach, running.open);
+        let ids = running.round.take_left();
+        if ids.is_empty() {
+            return false;
+        }
+        let at = now.mono.saturating_add(FETCH_ALONE);
+        self.syncing.left.push_back(Left { at, peer, set, ids, reach, open });
+        true
+    }
+
+    /// What was left to others and has not come is asked for.
+    fn ask_for_what_was_left(&mut self, now: Now) {
+        while let Some(left) = self.syncing.left.pop_front_if(|left| left.at <= now.mono) {
+            if left.ids.iter().any(|id| wants(&self.law, left.set, *id)) {
+                self.want_round(left.peer, left.reach, left.open, now.mono);
+            }
         }
     }
 

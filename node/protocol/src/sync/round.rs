@@ -70,8 +70,6 @@ pub struct Outcome {
     /// All windows were worked to the end, and everything needed was brought. False if the peer failed, had no time,
     /// or did not give what it promised.
     pub complete: bool,
-    /// Something needed was left to another peer that has been asked for it; it may not bring it.
-    pub left_some: bool,
 }
 
 /// The state of one round.
@@ -91,7 +89,8 @@ pub struct Round {
     laters: usize,
     agreed: bool,
     complete: bool,
-    left_some: bool,
+    /// Needed, and left to another peer that has been asked for it. Not more than one `Get` could bring.
+    left: Vec<MessageId>,
     ended: bool,
 }
 
@@ -156,7 +155,7 @@ impl Round {
             laters: 0,
             agreed: true,
             complete: true,
-            left_some: false,
+            left: Vec::new(),
             ended,
         }
     }
@@ -270,8 +269,13 @@ impl Round {
     /// How it ended, once it has. Look after [`Self::next_request`] has given `None`.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
-        let Self { brought, agreed, complete, left_some, .. } = *self;
-        self.ended.then_some(Outcome { brought, agreed, complete, left_some })
+        let Self { brought, agreed, complete, .. } = *self;
+        self.ended.then_some(Outcome { brought, agreed, complete })
+    }
+
+    /// What was needed and left to another peer, which may not bring it: as many as one `Get` could ask for.
+    pub fn take_left(&mut self) -> Vec<MessageId> {
+        std::mem::take(&mut self.left)
     }
 
     fn tag(&mut self) -> AskTag {
@@ -338,7 +342,7 @@ impl Round {
                 continue;
             }
             if source.is_with_another(id) {
-                self.left_some = true;
+                leave(&mut self.left, id);
                 continue;
             }
             if work.seen.len() >= NEEDED_MAX {
@@ -397,8 +401,10 @@ impl Round {
             if is_wanted && !source.is_with_another(id) {
                 ids.push(id);
             } else {
-                self.left_some |= is_wanted;
                 self.needed = self.needed.saturating_sub(1);
+                if is_wanted {
+                    leave(&mut self.left, id);
+                }
             }
         }
         (!ids.is_empty()).then_some(Get { ids, again: false })
@@ -463,6 +469,12 @@ impl Round {
             other => self.opening = other,
         }
         self.work.as_mut().is_some_and(|work| work.take_back(tag))
+    }
+}
+
+fn leave(left: &mut Vec<MessageId>, id: MessageId) {
+    if left.len() < GET_IDS_MAX {
+        left.push(id);
     }
 }
 

@@ -190,7 +190,7 @@ fn run_honestly(ours: &mut Peer, theirs: &Peer) -> (Outcome, Traffic) {
 fn r104_a_round_in_which_nothing_differs_is_one_small_request_and_one_reply() {
     let theirs = Peer::new(0..20_000);
     let (outcome, traffic) = run_honestly(&mut theirs.clone(), &theirs);
-    assert_eq!(outcome, Outcome { brought: 0, agreed: true, complete: true, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 0, agreed: true, complete: true });
     assert_eq!((traffic.reconciles, traffic.gets), (1, 0));
     let total = traffic.request_bytes + traffic.frame_bytes;
     println!("agreed: {total} bytes");
@@ -203,7 +203,7 @@ fn r104_the_newest_window_is_worked_to_its_end_before_an_older_one() {
     let (young, older, oldest) = (2, 2_500, 40_000);
     let theirs = Peer::new([young, older, oldest]);
     let (outcome, traffic) = run_honestly(&mut Peer::new([]), &theirs);
-    assert_eq!(outcome, Outcome { brought: 3, agreed: false, complete: true, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 3, agreed: false, complete: true });
     let asked: Vec<MessageId> = traffic
         .asked
         .iter()
@@ -223,10 +223,7 @@ fn r104_a_hundred_thousand_missing_messages_cost_little_more_than_themselves() {
     let mut round = round();
     let (outcome, traffic) =
         run(&mut round, &mut ours, |request| Some(theirs.answer(request).to_bytes()));
-    assert_eq!(
-        outcome,
-        Outcome { brought: 100_000, agreed: false, complete: true, left_some: false }
-    );
+    assert_eq!(outcome, Outcome { brought: 100_000, agreed: false, complete: true });
     assert_eq!((round.needed(), round.brought()), (100_000, 100_000));
     assert_eq!(ours.items, theirs.items);
     let Traffic { reconciles, gets, request_bytes, frame_bytes, batch_bytes, .. } = traffic;
@@ -246,10 +243,7 @@ fn r104_a_thousand_that_differ_among_twenty_thousand_cost_in_proportion() {
     let mut ours = Peer::new((0..20_000).filter(|n| !differs(n)));
     let theirs = Peer::new(0..20_000);
     let (outcome, traffic) = run_honestly(&mut ours, &theirs);
-    assert_eq!(
-        outcome,
-        Outcome { brought: 1_000, agreed: false, complete: true, left_some: false }
-    );
+    assert_eq!(outcome, Outcome { brought: 1_000, agreed: false, complete: true });
     assert_eq!(ours.items, theirs.items);
     let Traffic { reconciles, gets, request_bytes, frame_bytes, .. } = traffic;
     println!(
@@ -264,7 +258,7 @@ fn r104_a_thousand_that_differ_among_twenty_thousand_cost_in_proportion() {
 fn r104_one_missing_message_among_twenty_thousand_costs_a_few_kilobytes() {
     let mut ours = Peer::new((0..20_000).filter(|n| *n != 15_000));
     let (outcome, traffic) = run_honestly(&mut ours, &Peer::new(0..20_000));
-    assert_eq!(outcome, Outcome { brought: 1, agreed: false, complete: true, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 1, agreed: false, complete: true });
     let total = traffic.request_bytes + traffic.frame_bytes;
     println!("1 of 20,000: {total} bytes, {} Reconcile", traffic.reconciles);
     assert!(total < 8_000, "{total}");
@@ -276,7 +270,7 @@ fn r106_what_did_not_fit_is_asked_again_as_long_as_something_comes() {
     theirs.object_bytes = 15_000;
     let mut ours = Peer::new([]);
     let (outcome, traffic) = run_honestly(&mut ours, &theirs);
-    assert_eq!(outcome, Outcome { brought: 200, agreed: false, complete: true, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 200, agreed: false, complete: true });
     assert!((13..20).contains(&traffic.gets), "{}", traffic.gets);
 }
 
@@ -291,7 +285,7 @@ fn r107_what_a_get_does_not_bring_is_asked_once_more_and_then_given_up() {
         }
         Some(lossy.answer(request).to_bytes())
     });
-    assert_eq!(outcome, Outcome { brought: 5, agreed: false, complete: false, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 5, agreed: false, complete: false });
     let asked = |request: &&SyncRequest| matches!(request, SyncRequest::Get { ids, .. } if ids.contains(&id(3)));
     assert_eq!(traffic.asked.iter().filter(asked).count(), 2);
 }
@@ -301,7 +295,7 @@ fn r107_what_the_law_refused_is_not_asked() {
     let mut ours = Peer::new([]);
     ours.refused.extend([id(1), id(2)]);
     let (outcome, traffic) = run_honestly(&mut ours, &Peer::new(0..3));
-    assert_eq!(outcome, Outcome { brought: 1, agreed: false, complete: true, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 1, agreed: false, complete: true });
     assert_eq!(traffic.gets, 1);
 }
 

@@ -54,7 +54,7 @@ fn r107_a_peer_that_promises_and_never_brings_ends_the_round() {
     let mut round = round();
     let (outcome, traffic) =
         run(&mut round, &mut ours, |request| Some(lie(request, || promises(&mut count))));
-    assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false });
     assert!(traffic.gets <= GETS_IN_VAIN_MAX + 1 && traffic.reconciles < 10, "{traffic:?}");
 }
 
@@ -93,14 +93,11 @@ fn r107_a_peer_without_time_is_asked_again_and_then_left() {
         let late = SyncReply::Later.to_bytes();
         Some(if turn % 2 == 0 { late } else { theirs.answer(request).to_bytes() })
     });
-    assert_eq!(
-        outcome,
-        Outcome { brought: 3_000, agreed: false, complete: true, left_some: false }
-    );
+    assert_eq!(outcome, Outcome { brought: 3_000, agreed: false, complete: true });
     assert!(traffic.asked.len() > 10);
     let (outcome, traffic) =
         run(&mut round(), &mut Peer::new([]), |_request| Some(SyncReply::Later.to_bytes()));
-    assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false });
     assert_eq!(traffic.asked.len(), LATERS_MAX);
 }
 
@@ -108,7 +105,7 @@ fn r107_a_peer_without_time_is_asked_again_and_then_left() {
 fn r107_no_answer_ends_the_round_and_foreign_tags_change_nothing() {
     let mut ours = Peer::new(0..10);
     let (outcome, traffic) = run(&mut round(), &mut ours, |_request| None);
-    assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false, left_some: false });
+    assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false });
     assert_eq!(traffic.asked.len(), 1);
     let mut round = round();
     let ask = round.next_request(&ours).unwrap();
