@@ -3,6 +3,7 @@
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
 mod authority;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod cast;
