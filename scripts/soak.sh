@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The full figures: what CI tests in short form, here with the release build, in full size and with every figure
 # printed. Names choose parts, none means all of them. Exit code 1 if one has failed, 2 for an unknown name.
-#   scripts/soak.sh                     everything: two hours and a half, of which 80 minutes are fuzzing
+#   scripts/soak.sh                     everything: some hours, 80 minutes of them fuzzing
 #   scripts/soak.sh partition kill9     these two
 #   scripts/soak.sh bench               only `lanyard-node bench`, laid beside its goals
 #   scripts/soak.sh --list              the names
