@@ -50,7 +50,8 @@ pub struct Step {
     /// How many ids the responder lacks. It will ask for them itself.
     pub have: usize,
     /// Ids that the responder says it holds, and we do not. The ranges in which they lie ascend by `sent_at`;
-    /// inside a range, which is mostly small, they are sorted by id. A liar can name an id twice.
+    /// inside a range, which is mostly small, they are sorted by id. A liar can name an id twice, and one of ours in
+    /// a range in which it does not lie: whoever asks for them looks first whether they are held.
     pub need: Vec<MessageId>,
     /// The next frame, or `None` if all is said.
     pub next: Option<Vec<u8>>,

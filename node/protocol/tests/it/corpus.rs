@@ -17,6 +17,7 @@ use lanyard_protocol::testing::{self, T0};
 use lanyard_protocol::wire::Pair;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use sha2::{Digest as _, Sha256};
 
 use crate::{objects, targets};
 
@@ -81,6 +82,12 @@ fn requests() -> Vec<(&'static str, SyncRequest)> {
     ]
 }
 
+/// An id that the fuzz targets hold, named in the range of the first millisecond, in which it does not lie.
+fn misplaced() -> Vec<u8> {
+    let held: [u8; 32] = Sha256::digest(0u64.to_be_bytes()).into();
+    [&[0x61, 2, 0, 2, 1][..], &held].concat()
+}
+
 fn sync_seeds() -> Vec<(String, Vec<u8>)> {
     let mut seeds: Vec<(String, Vec<u8>)> = requests()
         .into_iter()
@@ -102,6 +109,7 @@ fn sync_seeds() -> Vec<(String, Vec<u8>)> {
         ("frames", frames_to_bytes(&[lists.clone(), vec![0x61], Vec::new()])),
         ("frame-lists", lists.clone()),
         ("frame-ranges", ranges.clone()),
+        ("frame-misplaced", misplaced()),
     ] {
         seeds.push((name.to_owned(), led(1, &answer)));
     }
@@ -110,6 +118,7 @@ fn sync_seeds() -> Vec<(String, Vec<u8>)> {
     let lies = [piece(&ranges), piece(&lists), piece(&[]), piece(&[9])].concat();
     seeds.push(("liar".to_owned(), led(2, &lies)));
     seeds.push(("liar-of-ids".to_owned(), led(2, &piece(&lists))));
+    seeds.push(("liar-misplaced".to_owned(), led(2, &piece(&misplaced()))));
     let numbers = [100u64, 1_000, 10, 2_000, 990, 1, u64::MAX, 5].map(u64::to_be_bytes).concat();
     seeds.push(("numbers".to_owned(), led(3, &numbers)));
     seeds
