@@ -221,7 +221,8 @@ pub const LARGER_ROUND_AFTER: Duration = Duration::from_secs(1);
 pub const ROUND_GAP: Duration = Duration::from_secs(2);
 /// What is missing in a session may only be late: longer than a message takes through the mesh.
 pub const HOLE_WAIT: Duration = Duration::from_millis(500);
-/// Rounds in a row that brought, from a neighbour without gossip, what is younger than a minute: its link is deaf.
+/// Rounds in a row, each after [`ROUND_EVERY`] without gossip, that brought what is younger than a minute from a
+/// neighbour: its link is deaf.
 pub const DEAF_ROUNDS_MAX: usize = 3;
 /// Missing messages that are worth telling the user how many have come.
 pub const BACKFILL_NOTICE_MIN: u64 = 256;

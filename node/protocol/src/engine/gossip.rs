@@ -52,7 +52,7 @@ impl Engine {
 
     /// Cheapest check first; a signature is checked only for ids that are not held.
     fn judge_message(&mut self, source: PeerKey, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        self.note_gossip(source);
+        self.note_gossip(source, now);
         let signed = SignedMessage::parse(bytes)?;
         if self.law.set().contains(signed.content().sent_at, signed.id()) {
             return Err(Refused::Held);

@@ -1,5 +1,5 @@
 //! The one repair: when a round of reconciliation runs, and with whom (R-111). What becomes of what it brings is in
-//! `received.rs`.
+//! `received.rs`, what it says of the neighbour in `past.rs`.
 //!
 //! ```text
 //!   fresh link · heal · hole in a session · slow peer · somebody who has more ──▶ the last 10 minutes, with that one
@@ -9,6 +9,7 @@
 //! Each round begins with the policy's number and the orders, because they decide what becomes of the messages.
 
 mod flights;
+mod past;
 mod received;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,8 +19,7 @@ use std::time::Duration;
 use crate::ids::{MessageId, PeerKey, Role};
 use crate::law::Law;
 use crate::limits::{
-    DEAF_ROUNDS_MAX, FETCH_ALONE, HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_EVERY, ROUND_GAP,
-    ROUND_STALL, ROUNDS_MAX,
+    FETCH_ALONE, HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_EVERY, ROUND_GAP, ROUND_STALL, ROUNDS_MAX,
 };
 use crate::sync::{
     Ask, ItemSet, OPEN_END, Outcome, Round, SetName, Source, Span, SyncRequest, Window, spans,
@@ -30,6 +30,7 @@ use super::Engine;
 use super::asking::Asking;
 use super::serving::ItemSets;
 use flights::Flights;
+use past::Past;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -82,17 +83,6 @@ struct Left {
     ids: Vec<MessageId>,
     reach: Reach,
     open: bool,
-}
-
-/// What is known of a neighbour from earlier rounds.
-#[derive(Debug, Default)]
-struct Past {
-    ended: Duration,
-    /// It differed, and brought nothing: the two of us may know different rules.
-    in_vain: bool,
-    /// Rounds in a row that brought what gossip should have brought.
-    deaf: usize,
-    gossip_since: bool,
 }
 
 /// All rounds.
@@ -194,12 +184,8 @@ impl Engine {
         if self.ended || !self.neighbours().any(|known| known == peer) {
             return;
         }
-        let past = self.syncing.past.get(&peer);
-        let gap = past.map_or(Duration::ZERO, |past| {
-            let gap = if past.in_vain { ROUND_EVERY } else { ROUND_GAP };
-            past.ended.saturating_add(gap)
-        });
-        let wanted = Due { at: wanted.at.max(gap), ..wanted };
+        let next_at = self.syncing.past.get(&peer).map_or(Duration::ZERO, Past::next_at);
+        let wanted = Due { at: wanted.at.max(next_at), ..wanted };
         let due = self.syncing.due.entry(peer).or_insert(wanted);
         *due = Due {
             at: due.at.min(wanted.at),
@@ -408,15 +394,10 @@ impl Engine {
         let left_some = self.look_again_later(peer, now);
         let Some(running) = self.syncing.running.remove(&peer) else { return };
         self.tell_backfill(&running, true);
-        let past = self.syncing.past.entry(peer).or_default();
-        past.ended = now.mono;
-        past.in_vain = !outcome.agreed && outcome.brought == 0 && !left_some;
-        let deaf = running.brought_recent && !past.gossip_since;
-        past.deaf = if deaf { past.deaf.saturating_add(1) } else { 0 };
-        past.gossip_since = false;
-        if past.deaf >= DEAF_ROUNDS_MAX {
-            // It answers, and what gossip should bring does not come: there is no other sign of a deaf link.
-            past.deaf = 0;
+        let past = self.syncing.past.entry(peer).or_insert_with(|| Past::begins(now.mono));
+        let in_vain = !outcome.agreed && outcome.brought == 0 && !left_some;
+        past.round_has_ended(in_vain, now.mono);
+        if past.is_deaf_after(running.brought_recent, now.mono) {
             self.close_all(peer);
             return;
         }
@@ -454,9 +435,9 @@ impl Engine {
     }
 
     /// Gossip has come from a neighbour: its link is not deaf.
-    pub(super) fn note_gossip(&mut self, source: PeerKey) {
+    pub(super) fn note_gossip(&mut self, source: PeerKey, now: Now) {
         if let Some(past) = self.syncing.past.get_mut(&source) {
-            past.gossip_since = true;
+            past.heard(now.mono);
         }
     }
 

@@ -1,10 +1,13 @@
 //! When the one repair runs, and what it says of a link.
 
+use std::time::Duration;
+
 use super::delivering::{answer, asked, batch_of, message, reply, serve};
 use super::harness::{Peer, closed, key_of, millis, seconds, stored_texts, verdict};
 use crate::engine::{Input, LinkId, Output, Topic};
 use crate::limits::{
-    DEAF_ROUNDS_MAX, FETCH_ALONE, GOSSIP_AGE_MS_MAX, ROUND_GAP, ROUND_STALL, ROUNDS_MAX,
+    DEAF_ROUNDS_MAX, FETCH_ALONE, GOSSIP_AGE_MS_MAX, ROUND_EVERY, ROUND_GAP, ROUND_STALL,
+    ROUNDS_MAX,
 };
 use crate::message::{Acceptance, VerifiedMessage};
 use crate::sync::SyncRequest;
@@ -41,48 +44,64 @@ fn r111_a_neighbour_that_reads_too_slowly_is_asked_what_it_has_and_so_asks_us() 
     assert!(outputs.iter().any(is_round), "{outputs:?}");
 }
 
-/// A round with what only a round brings: it is younger than a minute, and no gossip has brought it.
-fn round_brings_news(
+/// News every second that only rounds bring, younger than a minute. The second in which the link was closed, if one.
+fn closed_while_rounds_bring_news(
     peer: &mut Peer,
-    theirs: &mut Vec<VerifiedMessage>,
-    seq: usize,
-) -> Vec<Output> {
-    let meanwhile = peer.advance(ROUND_GAP);
-    serve(peer, meanwhile, theirs);
-    theirs.push(message(3, seq as u64, peer.now.wall_ms - 1_000));
-    let mut outputs = peer.feed(Input::SlowPeer(key_of(3)));
-    // A round of its own may have run just now.
-    for _second in 0..3 {
+    length_s: u64,
+    mut also: impl FnMut(&mut Peer, u64) -> Option<VerifiedMessage>,
+) -> Option<u64> {
+    let mut theirs = Vec::new();
+    for second in 0..length_s {
+        theirs.push(message(3, second, peer.now.wall_ms - 1_000));
+        theirs.extend(also(peer, second));
+        let mut outputs = peer.feed(Input::SlowPeer(key_of(3)));
         outputs.extend(peer.advance(seconds(1)));
-        let all = serve(peer, outputs, theirs);
-        if !stored_texts(&all).is_empty() {
-            return all;
+        let all = serve(peer, outputs, &theirs);
+        if !closed(&all).is_empty() {
+            assert_eq!(closed(&all), [1]);
+            return Some(second);
         }
-        outputs = Vec::new();
     }
-    panic!("no round has brought number {seq}");
+    None
+}
+
+/// How long the silence must be at least: since the past began, and after each round that counts but the last.
+fn shortest_deafness() -> Duration {
+    ROUND_EVERY * (u32::try_from(DEAF_ROUNDS_MAX).unwrap() - 1)
 }
 
 #[test]
-fn r95_a_link_that_answers_and_brings_no_gossip_is_closed_after_the_third_such_round() {
-    let (mut peer, mut theirs) = (at_rest(), Vec::new());
-    for round in 1..DEAF_ROUNDS_MAX {
-        assert!(closed(&round_brings_news(&mut peer, &mut theirs, round)).is_empty(), "{round}");
-    }
-    assert_eq!(closed(&round_brings_news(&mut peer, &mut theirs, DEAF_ROUNDS_MAX)), [1]);
+fn r111_a_link_that_answers_and_brings_no_gossip_is_closed() {
+    let mut peer = at_rest();
+    let length_s = 2 * (ROUND_EVERY + shortest_deafness()).as_secs();
+    let closed_at = closed_while_rounds_bring_news(&mut peer, length_s, |_peer, _second| None);
+    let closed_at = closed_at.expect("it is closed");
+    assert!(closed_at >= shortest_deafness().as_secs(), "after {closed_at} s");
+    assert!(closed_at <= length_s / 2 + 5, "after {closed_at} s");
+}
+
+/// Rounds that follow one another under load say nothing of gossip, which is only late.
+#[test]
+fn r111_many_rounds_in_a_short_silence_close_nothing() {
+    let mut peer = at_rest();
+    let late_s = shortest_deafness().as_secs() - 1;
+    assert!(late_s > 3 * DEAF_ROUNDS_MAX as u64, "or it is not long enough for many");
+    assert_eq!(closed_while_rounds_bring_news(&mut peer, late_s, |_peer, _second| None), None);
 }
 
 #[test]
-fn r95_a_link_that_brings_gossip_meanwhile_is_not_deaf() {
-    let (mut peer, mut theirs) = (at_rest(), Vec::new());
-    for round in 0..3 * DEAF_ROUNDS_MAX {
-        let heard = message(4, round as u64, peer.now.wall_ms);
-        let outputs = peer.gossip(3, Topic::Mesh, &heard.to_gossip());
-        assert_eq!(verdict(&outputs), Acceptance::Accept);
-        theirs.push(heard);
-        let outputs = round_brings_news(&mut peer, &mut theirs, round);
-        assert!(closed(&outputs).is_empty(), "round {round}");
-    }
+fn r111_a_link_that_brings_gossip_now_and_then_is_not_deaf() {
+    let mut peer = at_rest();
+    let every_s = shortest_deafness().as_secs() - 1;
+    let gossip = |peer: &mut Peer, second: u64| {
+        second.is_multiple_of(every_s).then(|| {
+            let heard = message(4, second, peer.now.wall_ms);
+            let outputs = peer.gossip(3, Topic::Mesh, &heard.to_gossip());
+            assert_eq!(verdict(&outputs), Acceptance::Accept);
+            heard
+        })
+    };
+    assert_eq!(closed_while_rounds_bring_news(&mut peer, 5 * every_s, gossip), None);
 }
 
 /// A neighbour lists ids of others and does not bring them; who holds them is asked in a moment, however often the

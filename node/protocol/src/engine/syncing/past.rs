@@ -1,0 +1,56 @@
+//! What is known of a neighbour from earlier rounds (PROTOCOL.md R-111).
+
+use std::time::Duration;
+
+use crate::limits::{DEAF_ROUNDS_MAX, ROUND_EVERY, ROUND_GAP};
+
+#[derive(Debug)]
+pub(super) struct Past {
+    ended: Duration,
+    /// The last one differed, and brought nothing: the two of us may know different rules.
+    in_vain: bool,
+    /// Rounds in a row that brought what gossip should have brought.
+    deaf: usize,
+    /// Since when it has sent no gossip, or since the last round that counted against it.
+    silent_since: Duration,
+}
+
+impl Past {
+    pub(super) fn begins(mono: Duration) -> Self {
+        Self { ended: mono, in_vain: false, deaf: 0, silent_since: mono }
+    }
+
+    pub(super) fn round_has_ended(&mut self, in_vain: bool, mono: Duration) {
+        (self.ended, self.in_vain) = (mono, in_vain);
+    }
+
+    /// Before this the next round must not run.
+    pub(super) fn next_at(&self) -> Duration {
+        self.ended.saturating_add(if self.in_vain { ROUND_EVERY } else { ROUND_GAP })
+    }
+
+    /// Whether the link is deaf: the neighbour answers, and what gossip should bring does not come. There is no other
+    /// sign of it.
+    ///
+    /// Under load gossip is late while rounds follow one another, so a round counts only after a long silence, and
+    /// so does the next.
+    pub(super) fn is_deaf_after(&mut self, brought_recent: bool, mono: Duration) -> bool {
+        if !brought_recent {
+            self.deaf = 0;
+        } else if mono.saturating_sub(self.silent_since) >= ROUND_EVERY {
+            self.deaf = self.deaf.saturating_add(1);
+            self.silent_since = mono;
+        }
+        let is_deaf = self.deaf >= DEAF_ROUNDS_MAX;
+        if is_deaf {
+            // Closing takes a moment; it is asked for once.
+            self.deaf = 0;
+        }
+        is_deaf
+    }
+
+    /// Gossip has come: the link is not deaf.
+    pub(super) fn heard(&mut self, mono: Duration) {
+        (self.deaf, self.silent_since) = (0, mono);
+    }
+}
