@@ -345,8 +345,8 @@ fn sync_answer(bytes: &[u8]) {
         assert_eq!(Batch::parse(&batch.to_bytes()), Ok(batch));
     }
     if let Ok(step) = CAST.items.step(bytes) {
-        // What it needs may be held, where a liar names it in a range in which it does not lie; see the round.
         assert!(step.next.is_none_or(|next| next.len() <= FRAME_BYTES_MAX));
+        // Nothing about `need`: a liar can name what we hold in a range in which it does not lie. The round drops it.
     }
 }
 
