@@ -186,12 +186,11 @@ impl Engine {
         match input {
             Input::LinkUp(link) => self.link_up(link, now),
             Input::LinkDown(link) => self.link_down(link, now),
-            Input::DialFailed(peer) => {
-                let jitter = self.jitter();
-                self.book.failed(peer, now.mono, jitter);
-            }
+            Input::DialFailed(peer) => self.dial_failed(peer, now),
             Input::RefusedBy { peer, verdict } => self.refused_by(peer, &verdict, now),
-            Input::BusyFor { peer, boot } => self.busy_for(peer, boot, now),
+            Input::Refused { peer, boot, code, dialled } => {
+                self.refused(peer, boot, code, dialled, now);
+            }
             Input::Subscribed { peer, topic } => self.peer_subscribed(peer, topic, now),
             Input::Gossip { id, source, topic, bytes } => {
                 self.gossip(id, source, topic, &bytes, now);

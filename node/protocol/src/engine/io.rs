@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ed25519_dalek::SigningKey;
 
 use crate::admission::AdmissionView;
-use crate::hello::Verdict;
+use crate::hello::{Verdict, VerdictCode};
 use crate::ids::{MessageId, PeerKey};
 use crate::law::{Indexed, Maker, Resettled, Sanctioned};
 use crate::login::PeerAddresses;
@@ -118,12 +118,16 @@ pub enum Input {
         /// What it said. It proves nothing.
         verdict: Verdict,
     },
-    /// Our own gate has refused a peer with a good ticket because of its boot.
-    BusyFor {
+    /// Our own gate has refused a peer.
+    Refused {
         /// Who.
         peer: PeerKey,
-        /// The boot it claimed, on a link that Noise has proved to be its own.
+        /// The boot it claimed, on a link that Noise has proved to be its own; 0 if it could not be read.
         boot: u64,
+        /// Why.
+        code: VerdictCode,
+        /// Whether we had dialled it.
+        dialled: bool,
     },
     /// A linked peer has subscribed to a topic.
     Subscribed {

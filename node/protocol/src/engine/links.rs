@@ -78,6 +78,7 @@ impl Engine {
             self.newer_boot(new.peer, new.hello.boot, None);
             self.outputs.push_back(Output::Close(new.id));
             self.book.unlinked(new.peer, now.mono, Duration::ZERO);
+            self.view_is_stale = true;
             return;
         };
         let peer = new.peer;
@@ -148,9 +149,17 @@ impl Engine {
         }
     }
 
+    pub(super) fn dial_failed(&mut self, peer: PeerKey, now: Now) {
+        let jitter = self.jitter();
+        self.book.failed(peer, now.mono, jitter);
+        // The gate keeps nobody out for a dial that is over.
+        self.view_is_stale = true;
+    }
+
     /// What another gate says ends that attempt and proves nothing, except a presence signed by our own key.
     pub(super) fn refused_by(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
         let jitter = self.jitter();
+        self.view_is_stale = true;
         match verdict.code {
             VerdictCode::Superseded if self.proves_newer_start(verdict.proof.as_deref()) => {
                 self.end(super::EndReason::Superseded);
@@ -191,9 +200,33 @@ impl Engine {
         self.outputs.extend(older.into_iter().map(Output::Close));
     }
 
+    /// What our own gate says ends that attempt too.
+    pub(super) fn refused(
+        &mut self,
+        peer: PeerKey,
+        boot: u64,
+        code: VerdictCode,
+        dialled: bool,
+        now: Now,
+    ) {
+        if code == VerdictCode::Busy {
+            self.busy_for(peer, boot, now);
+        }
+        if !dialled {
+            return;
+        }
+        if matches!(code, VerdictCode::Busy | VerdictCode::Superseded) {
+            // An older start listens there, and will for a while. Who dials it again and again keeps the newer one out,
+            // whose dials cross these.
+            self.dial_failed(peer, now);
+        } else {
+            self.refused_by(peer, &Verdict::plain(code), now);
+        }
+    }
+
     /// Our gate has refused a peer because of a link that stands here. If that link is older than a handshake can be,
     /// the peer has lost it, or it would not dial.
-    pub(super) fn busy_for(&mut self, peer: PeerKey, boot: u64, now: Now) {
+    fn busy_for(&mut self, peer: PeerKey, boot: u64, now: Now) {
         self.newer_boot(peer, boot, None);
         let is_stale =
             |link: &&Link| link.boot == boot && now.mono.saturating_sub(link.since) > LINK_IS_OLD;

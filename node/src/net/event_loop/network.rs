@@ -1,7 +1,7 @@
 //! What the network reports, put into the engine's words.
 
 use lanyard_protocol::engine::{GossipId, Input, LinkId, NewLink};
-use lanyard_protocol::hello::{Hello, Verdict, VerdictCode};
+use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::message::Acceptance;
 use libp2p::core::ConnectedPoint;
@@ -100,13 +100,8 @@ impl EventLoop {
             }
             Outcome::Refused { boot, code } => {
                 tracing::debug!(?peer, ?code, "Refused at the gate");
-                if code == VerdictCode::Busy {
-                    self.feed(Input::BusyFor { peer, boot });
-                }
-                if dialled {
-                    self.note_refusal(peer, &endpoint, format!("we refused it: {code:?}"));
-                    self.feed(Input::RefusedBy { peer, verdict: Verdict::plain(code) });
-                }
+                self.note_refusal(peer, &endpoint, format!("we refused it: {code:?}"));
+                self.feed(Input::Refused { peer, boot, code, dialled });
             }
         }
     }

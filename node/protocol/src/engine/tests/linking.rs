@@ -17,6 +17,11 @@ fn with_boot(number: u8, boot: u64) -> Hello {
     Hello { boot, ..hello_of(number) }
 }
 
+/// Our gate was busy for the peer of that number.
+fn refused(number: u8, boot: u64, dialled: bool) -> Input {
+    Input::Refused { peer: key_of(number), boot, code: VerdictCode::Busy, dialled }
+}
+
 #[test]
 fn r87_a_larger_boot_closes_the_older_link_wherever_it_is_seen() {
     let mut in_a_hello = Peer::new(2);
@@ -27,8 +32,7 @@ fn r87_a_larger_boot_closes_the_older_link_wherever_it_is_seen() {
 
     let mut at_the_gate = Peer::new(2);
     at_the_gate.link(1, 3);
-    let busy = Input::BusyFor { peer: key_of(3), boot: BOOT + 1 };
-    assert_eq!(closed(&at_the_gate.feed(busy)), [1]);
+    assert_eq!(closed(&at_the_gate.feed(refused(3, BOOT + 1, false))), [1]);
 
     let mut in_a_presence = Peer::new(2);
     in_a_presence.link(1, 3);
@@ -249,6 +253,61 @@ fn r90_a_refusal_while_a_link_stands_does_not_dial_a_second_one() {
     let verdict = Verdict::plain(VerdictCode::Denied);
     peer.feed(Input::RefusedBy { peer: key_of(3), verdict });
     assert!(dialled(&peer.advance(seconds(60))).is_empty());
+}
+
+/// What the gate says to the peer of that number, which dials us with that boot.
+fn at_the_gate(of: &Peer, number: u8, boot: u64) -> VerdictCode {
+    let (view, hello) = (of.view.as_ref().unwrap(), with_boot(number, boot));
+    let side = admission::Side::Listener;
+    admission::judge(view, key_of(number), &hello, of.now)
+        .map(drop)
+        .and_then(|()| admission::judge_redundancy(view, key_of(number), &hello, side, of.now))
+        .map_or_else(|verdict| verdict.code, |()| VerdictCode::Accepted)
+}
+
+/// A peer whose key is smaller than that of the other number, which it dials.
+fn dialling_a_larger() -> (Peer, u8) {
+    let (me, other) = if key_of(2) < key_of(3) { (2, 3) } else { (3, 2) };
+    let mut peer = Peer::new(me);
+    assert_eq!(dialled(&peer.feed(Input::Candidates(vec![candidate(other)]))), [key_of(other)]);
+    (peer, other)
+}
+
+#[test]
+fn r98_who_is_dialled_is_kept_out_and_let_in_as_soon_as_that_dial_is_over() {
+    let failed = |number| Input::DialFailed(key_of(number));
+    let busy = |number| Input::RefusedBy {
+        peer: key_of(number),
+        verdict: Verdict::plain(VerdictCode::Busy),
+    };
+    let stolen = |number| {
+        let hello = Hello { ticket: hello_of(4).ticket, ..hello_of(number) };
+        link_input(1, number, true, hello)
+    };
+    for end in [failed, busy, stolen] {
+        let (mut peer, other) = dialling_a_larger();
+        assert_eq!(at_the_gate(&peer, other, BOOT), VerdictCode::Busy);
+        peer.feed(refused(other, BOOT, false));
+        peer.feed(end(other));
+        assert_eq!(at_the_gate(&peer, other, BOOT), VerdictCode::Accepted);
+    }
+}
+
+#[test]
+fn r90_an_older_start_that_answers_is_not_dialled_at_the_pace_of_the_busy() {
+    let (mut peer, other) = dialling_a_larger();
+    peer.feed(refused(other, BOOT + 1, false));
+    peer.feed(refused(other, BOOT, true));
+    let mut dials = 0;
+    for _tenth in 0..70 {
+        if !dialled(&peer.advance(millis(100))).is_empty() {
+            dials += 1;
+            assert_eq!(at_the_gate(&peer, other, BOOT + 1), VerdictCode::Busy);
+            peer.feed(refused(other, BOOT, true));
+        }
+        assert_eq!(at_the_gate(&peer, other, BOOT + 1), VerdictCode::Accepted);
+    }
+    assert_eq!(dials, 3, "in seven seconds: after 0.5, 1 and 2 of them");
 }
 
 #[test]
