@@ -1,4 +1,5 @@
-//! The window without a display: driven by accessibility labels, over a scripted node and a real one.
+//! The window without a display, driven by accessibility labels, over a scripted node and a real one; and on a
+//! virtual screen, driven by keys.
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
@@ -9,6 +10,8 @@ mod architecture;
 mod away;
 #[cfg(test)]
 mod chat;
+#[cfg(test)]
+mod desktop;
 #[cfg(test)]
 mod end_to_end;
 #[cfg(test)]
@@ -25,6 +28,8 @@ mod login;
 mod programs;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
+mod real_window;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
