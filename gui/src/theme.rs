@@ -72,12 +72,18 @@ pub struct Palette {
     pub text: Color32,
     /// Less important text.
     pub dim: Color32,
-    /// Notes, hints, placeholders.
+    /// Notes, hints, placeholders; not on soft fills, where `dim` serves.
     pub faint: Color32,
     /// The accent.
     pub ribbon: Color32,
+    /// The accent under the pointer.
+    pub ribbon_hover: Color32,
+    /// The accent as text: unlike the accent itself, it can be read on every ground.
+    pub ribbon_deep: Color32,
     /// Its soft form, for what is selected.
     pub ribbon_soft: Color32,
+    /// The same on a card, where the soft form of the dark theme would not be seen.
+    pub tile: Color32,
     /// Text on the accent.
     pub on_ribbon: Color32,
     /// The pass and roles.
@@ -90,6 +96,8 @@ pub struct Palette {
     pub red_soft: Color32,
     /// Somebody is there.
     pub online: Color32,
+    /// Words that say that something is well.
+    pub ok: Color32,
     /// Over the chat, behind a dialog.
     pub veil: Color32,
 }
@@ -102,15 +110,19 @@ const LIGHT: Palette = Palette {
     text: Color32::from_rgb(0x1D, 0x24, 0x20),
     dim: Color32::from_rgb(0x5C, 0x66, 0x60),
     // The picture's faint has a contrast of 2.5; this is the lightest grey that can be read.
-    faint: Color32::from_rgb(0x69, 0x72, 0x6C),
+    faint: Color32::from_rgb(0x65, 0x6F, 0x68),
     ribbon: Color32::from_rgb(0x0F, 0x7F, 0x73),
+    ribbon_hover: Color32::from_rgb(0x0D, 0x74, 0x69),
+    ribbon_deep: Color32::from_rgb(0x0B, 0x6B, 0x61),
     ribbon_soft: Color32::from_rgb(0xD9, 0xEF, 0xEC),
+    tile: Color32::from_rgb(0xD9, 0xEF, 0xEC),
     on_ribbon: Color32::WHITE,
     amber: Color32::from_rgb(0x8A, 0x58, 0x0C),
     amber_soft: Color32::from_rgb(0xFD, 0xF1, 0xDA),
     red: Color32::from_rgb(0xB3, 0x37, 0x26),
     red_soft: Color32::from_rgb(0xFB, 0xE6, 0xE2),
     online: Color32::from_rgb(0x2F, 0x9E, 0x5F),
+    ok: Color32::from_rgb(0x1D, 0x7A, 0x45),
     veil: Color32::from_rgba_premultiplied(0x08, 0x0A, 0x09, 0x50),
 };
 
@@ -123,13 +135,17 @@ const DARK: Palette = Palette {
     dim: Color32::from_rgb(0x9A, 0xA7, 0xA3),
     faint: Color32::from_rgb(0x88, 0x95, 0x91),
     ribbon: Color32::from_rgb(0x3F, 0xBF, 0xAE),
+    ribbon_hover: Color32::from_rgb(0x52, 0xCE, 0xBE),
+    ribbon_deep: Color32::from_rgb(0x3F, 0xBF, 0xAE),
     ribbon_soft: Color32::from_rgb(0x17, 0x2A, 0x29),
+    tile: Color32::from_rgb(0x24, 0x3B, 0x3A),
     on_ribbon: Color32::from_rgb(0x0B, 0x1C, 0x1A),
     amber: Color32::from_rgb(0xE5, 0xB0, 0x5C),
     amber_soft: Color32::from_rgb(0x3A, 0x2F, 0x1A),
     red: Color32::from_rgb(0xF0, 0x86, 0x74),
     red_soft: Color32::from_rgb(0x3C, 0x24, 0x20),
     online: Color32::from_rgb(0x56, 0xC9, 0x8A),
+    ok: Color32::from_rgb(0x56, 0xC9, 0x8A),
     veil: Color32::from_rgba_premultiplied(0, 0, 0, 0x90),
 };
 
@@ -210,24 +226,30 @@ pub fn emoji_family() -> FontFamily {
     FontFamily::Name("emoji".into())
 }
 
-/// An account's own colour, readable as text on the background and under white letters alike.
+/// An account's own colour, for its name: readable on every ground on which a name stands.
 #[must_use]
 pub fn account_colour(account: AccountId, dark_mode: bool) -> Color32 {
-    let background = palette_of(dark_mode).background;
-    let steps = (1_u8..40).map(|step| f32::from(step) * 0.02);
-    let mut lightness = steps.map(|l| if dark_mode { l + 0.2 } else { 0.56 - l });
-    lightness
-        .find_map(|l| {
-            let colour = hsl(hue(account), 0.52, l);
-            (contrast(colour, background) >= CONTRAST_MIN).then_some(colour)
-        })
-        .unwrap_or(palette_of(dark_mode).text)
+    let p = palette_of(dark_mode);
+    readable_colour(account, dark_mode, &[p.background, p.panel, p.card, p.ribbon_soft])
 }
 
 /// The colour behind an avatar's white letter.
 #[must_use]
 pub fn avatar_colour(account: AccountId) -> Color32 {
-    account_colour(account, false)
+    readable_colour(account, false, &[LIGHT.background])
+}
+
+/// The account's hue, no darker (or in the dark, no lighter) than these grounds ask for.
+fn readable_colour(account: AccountId, dark_mode: bool, grounds: &[Color32]) -> Color32 {
+    let steps = (1_u8..40).map(|step| f32::from(step) * 0.02);
+    let mut lightness = steps.map(|l| if dark_mode { l + 0.2 } else { 0.56 - l });
+    lightness
+        .find_map(|l| {
+            let colour = hsl(hue(account), 0.52, l);
+            let is_readable = |ground: &Color32| contrast(colour, *ground) >= CONTRAST_MIN;
+            grounds.iter().all(is_readable).then_some(colour)
+        })
+        .unwrap_or(palette_of(dark_mode).text)
 }
 
 /// How far two colours stand apart, as WCAG 2.1 counts it: 1 to 21.
@@ -239,6 +261,7 @@ pub fn contrast(a: Color32, b: Color32) -> f32 {
 
 /// Sets fonts' sizes, colours and spacing for both themes.
 pub fn install(ctx: &Context) {
+    ctx.options_mut(|options| options.fallback_theme = Theme::Light);
     ctx.set_style_of(Theme::Light, style(false));
     ctx.set_style_of(Theme::Dark, style(true));
 }
@@ -310,12 +333,15 @@ fn visuals(dark_mode: bool) -> Visuals {
     visuals.extreme_bg_color = p.card;
     visuals.text_edit_bg_color = Some(p.card);
     visuals.faint_bg_color = p.panel;
-    visuals.hyperlink_color = p.ribbon;
+    visuals.hyperlink_color = p.ribbon_deep;
     visuals.warn_fg_color = p.amber;
     visuals.error_fg_color = p.red;
     visuals.weak_text_color = Some(p.faint);
+    // What cannot be used has colours of its own; faded ones could not be read.
+    visuals.disabled_alpha = 1.0;
+    // The stroke is also what selected letters are drawn in.
     visuals.selection =
-        Selection { bg_fill: selection_fill(dark_mode), stroke: Stroke::new(1.0, p.ribbon) };
+        Selection { bg_fill: selection_fill(dark_mode), stroke: Stroke::new(1.0, p.text) };
     // A blinking cursor would wake the whole window twice a second.
     visuals.text_cursor =
         TextCursorStyle { stroke: Stroke::new(1.5, p.ribbon), blink: false, ..Default::default() };
@@ -383,36 +409,50 @@ fn luminance(colour: Color32) -> f32 {
 mod tests {
     use super::*;
 
+    /// What the views draw; `tests/it/contrast.rs` finds out whether this is all.
     #[test]
-    fn every_text_can_be_read_on_what_it_stands_on() {
+    fn every_text_can_be_read_on_its_ground() {
         for dark_mode in [false, true] {
             let p = palette_of(dark_mode);
-            for (name, text, ground) in [
-                ("text", p.text, p.background),
-                ("dim", p.dim, p.panel),
-                ("faint", p.faint, p.background),
-                ("faint on panel", p.faint, p.panel),
-                ("faint on card", p.faint, p.card),
-                ("ribbon", p.ribbon, p.background),
-                ("button", p.on_ribbon, p.ribbon),
-                ("amber", p.amber, p.panel),
-                ("badge", p.amber, p.amber_soft),
-                ("red", p.red, p.red_soft),
-                ("new", p.red, p.background),
+            let plain = [p.background, p.panel, p.card];
+            let soft = [p.ribbon_soft, p.tile, p.amber_soft, p.red_soft, p.line];
+            let everywhere = [plain.as_slice(), soft.as_slice()].concat();
+            for (name, text, grounds) in [
+                ("text", p.text, everywhere.as_slice()),
+                ("dim", p.dim, &everywhere),
+                ("faint", p.faint, &plain),
+                ("ribbon_deep", p.ribbon_deep, &everywhere),
+                ("amber", p.amber, &everywhere),
+                ("red", p.red, &everywhere),
+                ("ok", p.ok, &plain),
+                ("on_ribbon", p.on_ribbon, &[p.ribbon, p.ribbon_hover]),
+                ("count of mentions", p.background, &[p.amber]),
+                (
+                    "selected text",
+                    p.text,
+                    &plain.map(|ground| ground.blend(selection_fill(dark_mode))),
+                ),
             ] {
-                let contrast = contrast(text, ground);
-                assert!(contrast >= CONTRAST_MIN - 0.3, "{name} dark={dark_mode}: {contrast}");
+                for ground in grounds {
+                    let contrast = contrast(text, *ground);
+                    let place = format!("{name} on {ground:?}, dark {dark_mode}");
+                    assert!(contrast >= CONTRAST_MIN, "{place}: {contrast}");
+                }
             }
         }
     }
 
     #[test]
-    fn every_account_has_a_readable_colour_in_both_themes() {
+    fn every_account_name_can_be_read_in_both_themes() {
         for byte in 0..=255 {
             let account = AccountId([byte; 16]);
             for dark_mode in [false, true] {
                 let colour = account_colour(account, dark_mode);
-                assert!(contrast(colour, palette_of(dark_mode).background) >= CONTRAST_MIN);
+                let p = palette_of(dark_mode);
+                for ground in [p.background, p.panel, p.card, p.ribbon_soft] {
+                    assert!(contrast(colour, ground) >= CONTRAST_MIN, "{byte} on {ground:?}");
+                }
+                assert_ne!(colour, p.text, "a hue of its own");
             }
             assert!(contrast(avatar_colour(account), Color32::WHITE) >= CONTRAST_MIN);
         }

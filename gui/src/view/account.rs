@@ -153,7 +153,7 @@ fn outcome_ui(ui: &mut Ui, form: &PasswordForm) {
     let p = theme::palette(ui);
     match &form.outcome {
         Some(Ok(())) => {
-            widgets::paragraph(ui, "Your password is changed.", theme::strong(), p.ribbon);
+            widgets::paragraph(ui, "Your password is changed.", theme::strong(), p.ok);
         }
         Some(Err(why)) => {
             widgets::paragraph(ui, &text::clean_line(why), theme::body(), p.red);

@@ -87,7 +87,7 @@ fn target_ui(ui: &mut Ui, target: &Target, chosen: bool) -> Response {
     let p = theme::palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 34.0), Sense::click());
     if chosen || response.hovered() {
-        let fill = if chosen { p.ribbon_soft } else { p.panel };
+        let fill = if chosen { p.tile } else { p.panel };
         ui.painter().rect_filled(rect, CornerRadius::same(theme::CORNER), fill);
     }
     let (name, note) = match target {
@@ -97,9 +97,9 @@ fn target_ui(ui: &mut Ui, target: &Target, chosen: bool) -> Response {
     let middle = rect.center().y;
     let galley = widgets::elided(ui, &name, theme::strong(), p.text, rect.width() * 0.6);
     widgets::paint_middle(ui.painter(), pos2(rect.left() + 10.0, middle), galley, p.text);
-    let note_laid = widgets::elided(ui, &note, theme::note(), p.faint, rect.width() * 0.35);
+    let note_laid = widgets::elided(ui, &note, theme::note(), p.dim, rect.width() * 0.35);
     let left = rect.right() - 10.0 - note_laid.size().x;
-    widgets::paint_middle(ui.painter(), pos2(left, middle), note_laid, p.faint);
+    widgets::paint_middle(ui.painter(), pos2(left, middle), note_laid, p.dim);
     widgets::name(&response, AccessRole::Button, &format!("Go to {name}"));
     response
 }

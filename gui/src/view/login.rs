@@ -174,7 +174,7 @@ fn place_ui(
         let p = theme::palette(ui);
         ui.add_space(theme::GRID);
         let words = if name == host { host } else { format!("{name} at {host}") };
-        ui.label(RichText::new(words).font(theme::note()).color(p.ribbon));
+        ui.label(RichText::new(words).font(theme::note()).color(p.ribbon_deep));
     }
 }
 

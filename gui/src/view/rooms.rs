@@ -63,8 +63,9 @@ fn room_ui(ui: &mut Ui, chat: &Chat, room: &lanyard_node::event::Room, actions: 
     let unread = state.map_or(0, |room| room.unread);
     let (font, colour) = match (selected || unread > 0, room.archived) {
         (true, _) => (theme::strong(), p.text),
-        (false, true) => (theme::body(), p.faint),
-        (false, false) => (theme::body(), p.dim),
+        // On the fill under the pointer, faint letters could not be read.
+        (false, true) if !response.hovered() => (theme::body(), p.faint),
+        (false, _) => (theme::body(), p.dim),
     };
     let name = format!("# {}", text::clean_name(&room.name));
     let galley = widgets::elided(ui, &name, font, colour, rect.width() - 52.0);
@@ -110,7 +111,7 @@ fn me_ui(ui: &Ui, panel: Rect, chat: &Chat) {
     ui.painter().rect(rect, corner, p.card, Stroke::new(1.0, p.line), StrokeKind::Inside);
     let avatar = Rect::from_min_size(rect.min + vec2(9.0, 9.0), Vec2::splat(theme::AVATAR));
     let nickname = text::clean_name(&me.nickname);
-    widgets::avatar(ui.painter(), avatar, me.account, &nickname, false);
+    widgets::avatar(ui.painter(), avatar, me.account, &nickname);
     let left = avatar.right() + 10.0;
     let width = rect.right() - left - 8.0;
     let name = widgets::elided(ui, &nickname, theme::strong(), p.text, width);

@@ -110,7 +110,7 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
     let middle = rect.center().y;
     let min = pos2(rect.left() + EDGE, middle - theme::SMALL_AVATAR / 2.0);
     let avatar = Rect::from_min_size(min, Vec2::splat(theme::SMALL_AVATAR));
-    widgets::avatar(ui.painter(), avatar, member.account, &member.nickname, false);
+    widgets::avatar(ui.painter(), avatar, member.account, &member.nickname);
     let name =
         if member.is_me { format!("{} (you)", member.nickname) } else { member.nickname.clone() };
     let badge = role_badge(member.role);
@@ -125,8 +125,8 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
         widgets::badge(ui.painter(), pos2(after, name_middle), word, p);
     }
     if let Some(note) = &note {
-        let galley = ui.painter().layout_no_wrap(note.clone(), theme::note(), p.faint);
-        widgets::paint_middle(ui.painter(), pos2(left, middle + 9.5), galley, p.faint);
+        let galley = ui.painter().layout_no_wrap(note.clone(), theme::note(), p.dim);
+        widgets::paint_middle(ui.painter(), pos2(left, middle + 9.5), galley, p.dim);
     }
     let dot = if member.away.is_some() { p.amber } else { p.online };
     ui.painter().circle_filled(pos2(rect.right() - 16.0, middle), 4.0, dot);
@@ -210,7 +210,7 @@ fn gone_ui(ui: &mut Ui, model: &Model, gone: &Gone) {
     let middle = rect.center().y;
     let min = pos2(rect.left() + EDGE, middle - theme::SMALL_AVATAR / 2.0);
     let avatar = Rect::from_min_size(min, Vec2::splat(theme::SMALL_AVATAR));
-    widgets::avatar(ui.painter(), avatar, gone.account, &gone.nickname, true);
+    widgets::faded_avatar(ui.painter(), avatar, &gone.nickname, p);
     let left = avatar.right() + 10.0;
     let width = rect.right() - EDGE - left;
     let name = widgets::elided(ui, &gone.nickname, theme::body(), p.faint, width);

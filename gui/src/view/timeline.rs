@@ -286,7 +286,7 @@ fn pill_ui(ui: &Ui, area: Rect, below: u64, actions: &mut Vec<Action>) {
     Area::new(Id::unique("pill")).order(Order::Middle).fixed_pos(at).show(ui.ctx(), |ui| {
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         let corner = CornerRadius::same(17);
-        let fill = if response.hovered() { p.ribbon.gamma_multiply(0.9) } else { p.ribbon };
+        let fill = if response.hovered() { p.ribbon_hover } else { p.ribbon };
         ui.painter().rect_filled(
             rect.translate(Vec2::new(0.0, 1.0)),
             corner,

@@ -18,13 +18,16 @@ use crate::theme::{self, Palette};
 use crate::view::shaping;
 
 /// An avatar: the first letter of a name on the account's colour.
-pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str, faded: bool) {
-    let colour = theme::avatar_colour(account);
-    let (fill, letter) = if faded {
-        (colour.gamma_multiply(0.35), Color32::WHITE.gamma_multiply(0.8))
-    } else {
-        (colour, Color32::WHITE)
-    };
+pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str) {
+    avatar_on(painter, rect, theme::avatar_colour(account), Color32::WHITE, name);
+}
+
+/// The avatar of somebody who has left.
+pub fn faded_avatar(painter: &Painter, rect: Rect, name: &str, p: Palette) {
+    avatar_on(painter, rect, p.line, p.dim, name);
+}
+
+fn avatar_on(painter: &Painter, rect: Rect, fill: Color32, letter: Color32, name: &str) {
     let corner = if rect.width() < theme::AVATAR { theme::CORNER } else { theme::AVATAR_CORNER };
     painter.rect_filled(rect, CornerRadius::same(corner), fill);
     let font = theme::avatar_letter(rect.width());
@@ -108,10 +111,9 @@ pub fn primary_button(ui: &mut Ui, word: &str, enabled: bool, size: Vec2) -> Res
     let (rect, response) = ui.allocate_exact_size(size, sense);
     let p = theme::palette(ui);
     let (fill, colour) = match (enabled, response.is_pointer_button_down_on()) {
-        (false, _) => (p.ribbon.gamma_multiply(0.35), p.on_ribbon.gamma_multiply(0.9)),
-        (true, true) => (p.ribbon.gamma_multiply(0.85), p.on_ribbon),
-        (true, false) if response.hovered() => (p.ribbon.gamma_multiply(0.92), p.on_ribbon),
-        (true, false) => (p.ribbon, p.on_ribbon),
+        (false, _) => (p.line, p.dim),
+        (true, false) if response.hovered() => (p.ribbon_hover, p.on_ribbon),
+        (true, _) => (p.ribbon, p.on_ribbon),
     };
     ui.painter().rect_filled(rect, CornerRadius::same(theme::CORNER), fill);
     focus_ring(ui, &response, rect, p);
@@ -156,11 +158,11 @@ pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
 /// One of several, of which one is chosen. True when it is clicked.
 pub fn choice(ui: &mut Ui, word: &str, chosen: bool) -> bool {
     let p = theme::palette(ui);
-    let colour = if chosen { p.ribbon } else { p.text };
+    let colour = if chosen { p.ribbon_deep } else { p.text };
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), colour);
     let size = vec2(galley.size().x + 20.0, 32.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    let fill = if chosen { p.ribbon_soft } else { p.card };
+    let fill = if chosen { p.tile } else { p.card };
     let line = Stroke::new(1.0, if chosen { p.ribbon } else { p.line });
     ui.painter().rect(rect, CornerRadius::same(theme::CORNER), fill, line, StrokeKind::Inside);
     paint_middle(ui.painter(), pos2(rect.left() + 10.0, rect.center().y), galley, colour);
@@ -216,13 +218,14 @@ impl Field<'_> {
             .password(self.password)
             .hint_text(eframe::egui::RichText::new(self.hint).color(p.faint))
             .font(theme::body())
+            .text_color(if enabled { p.text } else { p.dim })
             .desired_width(ui.available_width() - 24.0 - self.right)
             .min_size(vec2(0.0, theme::FIELD_HEIGHT - 12.0))
             .align(Align2::LEFT_CENTER)
             .frame(Frame::new());
         let line = if has_focus { p.ribbon } else { p.line };
         let outer = Frame::new()
-            .fill(p.card)
+            .fill(if enabled { p.card } else { p.panel })
             .stroke(Stroke::new(1.0, line))
             .corner_radius(CornerRadius::same(theme::CORNER))
             .inner_margin(margin);

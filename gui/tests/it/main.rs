@@ -11,6 +11,8 @@ mod away;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod contrast;
+#[cfg(test)]
 mod desktop;
 #[cfg(test)]
 mod end_to_end;

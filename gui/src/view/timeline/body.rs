@@ -102,7 +102,7 @@ impl<'t> Styles<'t> {
         let mut written = 0;
         for span in spans {
             let (font, colour) = match span.kind {
-                SpanKind::Link { .. } => (theme::body(), p.ribbon),
+                SpanKind::Link { .. } => (theme::body(), p.ribbon_deep),
                 SpanKind::MentionMe => (theme::strong(), p.amber),
                 SpanKind::Mention => (theme::strong(), p.text),
             };

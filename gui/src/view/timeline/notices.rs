@@ -80,13 +80,13 @@ pub(super) fn folded_ui(
     let left = rect.left() + theme::INDENT;
     let middle = rect.bottom() - UNDER_MIDDLE;
     let told = ui.painter().layout_no_wrap(format!("{words} · "), theme::note(), p.faint);
-    let show = ui.painter().layout_no_wrap("Show".to_owned(), theme::note(), p.ribbon);
+    let show = ui.painter().layout_no_wrap("Show".to_owned(), theme::note(), p.ribbon_deep);
     let width = told.size().x + show.size().x;
     let height = told.size().y;
     let place = Rect::from_min_size(pos2(left, middle - height / 2.0), vec2(width, height));
     let show_at = pos2(left + told.size().x, middle);
     widgets::paint_middle(ui.painter(), pos2(left, middle), told, p.faint);
-    widgets::paint_middle(ui.painter(), show_at, show, p.ribbon);
+    widgets::paint_middle(ui.painter(), show_at, show, p.ribbon_deep);
     let id = ui.scope_id().with(("folded", first.message.id.0));
     let response = ui.interact(place.expand2(vec2(4.0, 4.0)), id, Sense::click());
     widgets::name(&response, AccessRole::Button, &format!("{words}: show"));

@@ -246,7 +246,7 @@ fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowCont
     let p = context.palette;
     let top = rect.top() + GROUP_GAP;
     let avatar = Rect::from_min_size(pos2(rect.left(), top + 2.0), Vec2::splat(theme::AVATAR));
-    widgets::avatar(ui.painter(), avatar, author.account, &author.nickname, false);
+    widgets::avatar(ui.painter(), avatar, author.account, &author.nickname);
     let colour = theme::account_colour(author.account, context.dark_mode);
     let left = rect.left() + theme::INDENT;
     let name = widgets::elided(ui, &author.nickname, theme::strong(), colour, rect.width() * 0.5);
