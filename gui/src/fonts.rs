@@ -1,5 +1,6 @@
-//! Fonts of the system: a face for the interface, and fallbacks for whatever people write.
+//! Fonts: a face for the interface that comes along, and the system's for whatever people write.
 //!
+//! Inter is in the program, in two weights, so that the window looks the same on every computer.
 //! The font folders of the platform are read once, on a thread, while the window opens.
 //! Fallbacks are found on demand, when a character turns up that no loaded font has.
 //! Emoji come in colour from the system's emoji font; without one, egui's own outlines serve.
@@ -17,17 +18,10 @@ use crate::model::EmojiSource;
 use crate::text::bidi::RightToLeft;
 use crate::theme;
 
-/// Faces for the interface, the best first.
-const UI_FACES: [&str; 9] = [
-    "Inter",
-    "Inter Variable",
-    "Segoe UI",
-    "SF Pro Text",
-    "Helvetica Neue",
-    "Cantarell",
-    "Adwaita Sans",
-    "Noto Sans",
-    "Ubuntu",
+/// The faces of the interface: Inter 3.19, under the SIL Open Font License.
+const INTER: [(&str, &[u8]); 2] = [
+    ("Inter Regular", include_bytes!("../assets/fonts/Inter-Regular.otf")),
+    ("Inter SemiBold", include_bytes!("../assets/fonts/Inter-SemiBold.otf")),
 ];
 
 /// Fallbacks worth trying before all others: complete, and of one style with the interface.
@@ -127,14 +121,6 @@ impl SystemFonts {
         })
     }
 
-    fn ui_face(&self, weight: Weight) -> Option<(String, FontData)> {
-        self.with_library(|database, bytes| {
-            let face = UI_FACES.iter().find_map(|name| face_named(database, name, weight))?;
-            // egui panics on a font that it cannot parse; one that maps an 'a' it can.
-            has_glyph(database, face, 'a').then(|| load(face, weight, bytes)).flatten()
-        })
-    }
-
     fn with_library<R>(
         &self,
         look: impl FnOnce(&Database, &mut BTreeMap<PathBuf, Arc<Vec<u8>>>) -> R,
@@ -170,7 +156,7 @@ impl FontProvider for SystemFonts {
     }
 }
 
-/// The fonts to begin with: the system's interface face in two weights, or egui's own in one.
+/// The fonts to begin with: ours, and the system's for scripts and emoji that ask for a family of their own.
 #[must_use]
 pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
     let mut definitions = FontDefinitions::default();
@@ -180,14 +166,11 @@ pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
     if fonts.is_some_and(|fonts| fonts.emoji() != EmojiSource::BuiltIn) {
         built_in.retain(|name| !BUILT_IN_EMOJI.contains(&name.as_str()));
     }
-    for (family, weight) in
-        [(FontFamily::Proportional, Weight::NORMAL), (theme::strong_family(), Weight::SEMIBOLD)]
+    for ((name, bytes), family) in
+        INTER.into_iter().zip([FontFamily::Proportional, theme::strong_family()])
     {
-        let mut chain = built_in.clone();
-        if let Some((name, data)) = fonts.and_then(|fonts| fonts.ui_face(weight)) {
-            definitions.font_data.insert(name.clone(), Arc::new(data));
-            chain.insert(0, name);
-        }
+        definitions.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
+        let chain = std::iter::once(name.to_owned()).chain(built_in.iter().cloned()).collect();
         definitions.families.insert(family, chain);
     }
     let weights = [(false, Weight::NORMAL), (true, Weight::SEMIBOLD)];
@@ -290,4 +273,24 @@ fn load(
         name = format!("{name}@{}", weight.0);
     }
     Some((name, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_weights_come_along() {
+        let definitions = definitions(None);
+        let first = |family: FontFamily| definitions.families[&family][0].clone();
+        assert_eq!(first(FontFamily::Proportional), "Inter Regular");
+        assert_eq!(first(theme::strong_family()), "Inter SemiBold");
+        for ((name, bytes), weight) in INTER.into_iter().zip([400, 600]) {
+            let face = ttf_parser::Face::parse(bytes, 0).unwrap();
+            assert_eq!(face.weight().to_number(), weight, "{name}");
+            for letter in "aßéłőΩЖї…“”·–→".chars() {
+                assert!(face.glyph_index(letter).is_some(), "{name} has no {letter}");
+            }
+        }
+    }
 }
