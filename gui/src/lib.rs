@@ -12,13 +12,16 @@
 //! | what the node is asked and tells | [`bridge`]: `Command` out, `BackendEvent` in |
 //! | how the real node is reached | [`bridge::node`]; its `acts` has one function for each call about rules |
 //! | what stands in for it in tests and pictures | [`bridge::fake`] |
+//! | why no window opens, and in which colours it does | [`launch`], [`colour_scheme`] |
 //! | how text from others becomes safe, and runs from right to left | [`text`] |
 
 pub mod action;
 pub mod app;
 pub mod bridge;
+pub mod colour_scheme;
 pub mod drafts;
 pub mod fonts;
+pub mod launch;
 pub mod model;
 pub mod notify;
 pub mod settings;

@@ -2,10 +2,11 @@
 
 use std::io::BufRead as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Parser;
 use eframe::egui;
 use jiff::tz::TimeZone;
@@ -15,8 +16,10 @@ use lanyard_gui::bridge::Backend;
 use lanyard_gui::bridge::fake::ScriptedBackend;
 use lanyard_gui::bridge::fake::demo::{self, Scene};
 use lanyard_gui::bridge::node::NodeBackend;
+use lanyard_gui::colour_scheme;
 use lanyard_gui::drafts::Drafts;
 use lanyard_gui::fonts::{self, SystemFonts};
+use lanyard_gui::launch;
 use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::{self, Settings, ThemeChoice};
@@ -60,7 +63,17 @@ struct Start {
     signs_in: bool,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let clock = NodeClock::new();
     let arguments = Arguments::parse();
     if let Err(reason) = check(&arguments) {
@@ -74,7 +87,7 @@ fn main() -> anyhow::Result<()> {
         viewport: egui::ViewportBuilder::default()
             .with_title("Lanyard")
             .with_app_id("lanyard")
-            .with_icon(egui::IconData::default())
+            .with_icon(icon()?)
             .with_inner_size(size)
             .with_min_inner_size(theme::WINDOW_MIN),
         // Ours looks into the font folders itself.
@@ -82,17 +95,24 @@ fn main() -> anyhow::Result<()> {
         ..Default::default()
     };
     let asked_for_window = clock.now().mono;
-    eframe::run_native(
-        "lanyard",
-        options,
-        Box::new(move |creation| {
-            tell_first_frame(&creation.egui_ctx, clock, asked_for_window);
-            let window = open(&creation.egui_ctx, fonts, start)?;
-            Ok(Box::new(window))
-        }),
-    )
-    // eframe's error is not Send.
-    .map_err(|error| anyhow!("Could not open a window: {error}"))
+    launch::guarded(|opened| {
+        eframe::run_native(
+            "lanyard",
+            options,
+            Box::new(move |creation| {
+                opened.tell();
+                tell_first_frame(&creation.egui_ctx, clock, asked_for_window);
+                let window = open(&creation.egui_ctx, fonts, start)?;
+                Ok(Box::new(window))
+            }),
+        )
+    })
+}
+
+/// The mark of the login window, for the title bar and the task bar.
+fn icon() -> anyhow::Result<egui::IconData> {
+    eframe::icon_data::from_png_bytes(include_bytes!("../assets/lanyard.png"))
+        .context("Could not read the icon")
 }
 
 /// Logs, with `RUST_LOG=lanyard=debug`, what passed from `main` to the end of the first frame, and how
@@ -131,15 +151,20 @@ fn check(arguments: &Arguments) -> Result<(), String> {
 
 /// Says why and ends with the code of misuse.
 #[expect(clippy::exit, reason = "misuse ends with code 2, as clap's own errors do")]
-#[expect(clippy::print_stderr, reason = "there is no window yet to say it in")]
 fn misuse(reason: &str) -> ! {
-    eprintln!("error: {reason}");
+    complain(reason);
     std::process::exit(2)
+}
+
+#[expect(clippy::print_stderr, reason = "there is no window to say it in")]
+fn complain(reason: &str) {
+    eprintln!("error: {reason}");
 }
 
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn"));
+        // What the libraries of the desktop warn of, nobody can act on.
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("lanyard=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
@@ -183,6 +208,7 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
     model.emoji = fonts.emoji();
     ctx.add_font_provider(Arc::new(fonts));
     theme::install(ctx);
+    colour_scheme::follow(ctx);
     theme::apply(ctx, &model.settings);
     let scripted = scene.map(|scene| {
         let backend = ScriptedBackend::new(demo::script(scene, model.now_ms));

@@ -100,6 +100,18 @@ impl Desktop {
         self.xdotool(&["getwindowname", &window.0]).trim_end().to_owned()
     }
 
+    /// What the window manager knows of a window.
+    pub(crate) fn property(&self, window: &WindowId, name: &str) -> String {
+        self.output("xprop", &["-id", &window.0, name]).unwrap()
+    }
+
+    /// How bright a place in a window is, 0 to 255; `None` if the window is gone.
+    pub(crate) fn pixel(&self, window: &WindowId, (x, y): (u32, u32)) -> Option<u8> {
+        let place = format!("1x1+{x}+{y}");
+        let grey = ["-window", &window.0, "-crop", &place, "-depth", "8", "gray:-"];
+        self.bytes("import", &grey)?.first().copied()
+    }
+
     /// Types a text into the window that has the keyboard, with a pause in milliseconds after each key.
     pub(crate) fn type_text(&self, text: &str, pause_ms: u32) {
         self.xdotool(&["type", "--delay", &pause_ms.to_string(), "--", text]);
@@ -134,9 +146,13 @@ impl Desktop {
     }
 
     fn output(&self, program: &str, arguments: &[&str]) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.bytes(program, arguments)?).into_owned())
+    }
+
+    fn bytes(&self, program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
         let mut command = self.command(Command::new(program));
         let output = command.args(arguments).stderr(Stdio::null()).output().unwrap();
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        output.status.success().then_some(output.stdout)
     }
 }
 

@@ -37,4 +37,10 @@ mod rules;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod starting;
+#[cfg(test)]
 mod timeline;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod wayland;

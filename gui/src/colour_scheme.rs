@@ -1,0 +1,44 @@
+//! Which colours the desktop prefers, where the window library does not know: on X11 and Wayland.
+//!
+//! The desktop portal knows, and tells of changes; until it answers, GTK's own setting counts.
+//! What is found here is only egui's fallback: a system that says more has the last word.
+
+#[cfg(not(any(windows, target_os = "macos")))]
+mod gtk;
+#[cfg(not(any(windows, target_os = "macos")))]
+mod portal;
+
+use eframe::egui::Context;
+
+/// Takes over the desktop's choice, now and whenever it changes.
+#[cfg(any(windows, target_os = "macos"))]
+pub fn follow(_ctx: &Context) {}
+
+/// Takes over the desktop's choice, now and whenever it changes.
+#[cfg(not(any(windows, target_os = "macos")))]
+pub fn follow(ctx: &Context) {
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use eframe::egui::Theme;
+
+    /// The first frame waits so long for the portal: a bus needs less, and nobody notices.
+    const PATIENCE: Duration = Duration::from_millis(200);
+
+    let told = ctx.clone();
+    let take = move |theme| {
+        told.options_mut(|options| options.fallback_theme = theme);
+        told.request_repaint();
+    };
+    take(gtk::preferred().unwrap_or(Theme::Light));
+    let (answered, answer) = sync_channel(1);
+    let watch = move || {
+        if let Err(error) = portal::watch(&take, &answered) {
+            tracing::debug!(%error, "No desktop portal");
+        }
+    };
+    match std::thread::Builder::new().name("lanyard-colours".into()).spawn(watch) {
+        Ok(_thread) => drop(answer.recv_timeout(PATIENCE)),
+        Err(error) => tracing::debug!(%error, "Nobody watches the desktop's colours"),
+    }
+}
