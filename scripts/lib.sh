@@ -10,9 +10,21 @@ say() { printf '%s\n' "$*"; }
 need() { command -v "$1" >/dev/null 2>&1 || die "$1 is missing. $2"; }
 
 need_toolchain() {
-    need cargo "Install Rust (https://rustup.rs); rust-toolchain.toml then picks the version."
-    command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 \
-        || die "a C compiler is missing: SQLite is built from source. On Debian: apt-get install build-essential"
+    need_rust
+    has_compiler || die_for_want_of build-essential
+}
+
+need_rust() { need cargo "Install Rust (https://rustup.rs); rust-toolchain.toml then picks the version."; }
+
+# SQLite is built from source.
+has_compiler() {
+    command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1
+}
+
+# die_for_want_of PACKAGE…: ends with the one line that brings all of them.
+die_for_want_of() {
+    die "something is missing on this computer. On Debian or Ubuntu, this brings it:
+  sudo apt-get install $*"
 }
 
 # build PACKAGE…: builds with the same profile as the tests, so that nothing is built twice.

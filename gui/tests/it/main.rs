@@ -13,6 +13,9 @@ mod chat;
 #[cfg(test)]
 mod contrast;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod demo_script;
+#[cfg(test)]
 mod desktop;
 #[cfg(test)]
 mod end_to_end;

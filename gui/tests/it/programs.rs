@@ -195,7 +195,7 @@ impl Drop for Program {
 }
 
 /// Waits until no other test on this machine has programs running.
-fn alone() -> File {
+pub(crate) fn alone() -> File {
     let path = std::env::temp_dir().join("lanyard-process-tests.lock");
     let lock = File::options().create(true).truncate(false).write(true).open(path).unwrap();
     lock.lock().unwrap();
@@ -224,6 +224,15 @@ fn build() {
     });
 }
 
+/// What cargo says of this package to its test must not reach the build of another: build scripts run again.
+pub(crate) fn forget_this_package(command: &mut Command) {
+    for (name, _value) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|p| name.starts_with(p))) {
+            command.env_remove(name);
+        }
+    }
+}
+
 fn build_one(name: &str) {
     let program = beside_us(name);
     let profile_dir = program.parent().unwrap();
@@ -232,12 +241,7 @@ fn build_one(name: &str) {
         other => other,
     };
     let mut cargo = Command::new(env!("CARGO"));
-    // What cargo says of this package to its test must not reach the build of another: build scripts run again.
-    for (name, _value) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|p| name.starts_with(p))) {
-            cargo.env_remove(name);
-        }
-    }
+    forget_this_package(&mut cargo);
     let status = cargo
         .args(["build", "--quiet", "-p", name, "--bin", name])
         .args(["--profile", profile, "--target-dir"])
