@@ -146,7 +146,10 @@ pub fn judge_claims(
     if realm_now_ms >= claims.expires_at_ms().saturating_add(LINK_GRACE_MS) {
         return Err(VerdictCode::Expired);
     }
-    if view.rules.ban_at(&Author::of(ticket), realm_now_ms).is_some() {
+    // A clock that is a little slow must not hide a ban that begins when the policy was signed. A ticket's life goes by
+    // our own time alone: a policy that was signed by a clock that ran ahead must not end everybody's.
+    let sanctions_ms = realm_now_ms.max(view.rules.policy().issued_at);
+    if view.rules.ban_at(&Author::of(ticket), sanctions_ms).is_some() {
         return Err(VerdictCode::Banned);
     }
     if view.rules.policy().cut_of(claims.account, peer, claims.issued_at_ms()).is_some() {

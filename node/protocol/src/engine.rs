@@ -15,10 +15,12 @@
 //!                becomes of the answers
 //!   receipts.rs  who holds what of running sessions      asking.rs    our requests and their answers
 //!   thinning.rs  how many links, when there are many peers
+//!   clocks.rs    our clock beside the others'           retaining.rs forgetting what is too old
 //!   io.rs        inputs, outputs, events
 //! ```
 
 mod asking;
+mod clocks;
 mod gossip;
 mod io;
 mod links;
@@ -26,6 +28,7 @@ mod ordering;
 mod policy;
 mod presence;
 mod receipts;
+mod retaining;
 mod sending;
 mod serving;
 mod syncing;
@@ -44,7 +47,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use crate::admission::{AdmissionView, KnownBoot};
 use crate::cose::public_key;
 use crate::dialing::AddressBook;
-use crate::hello::Hello;
+use crate::hello::{Hello, VerdictCode};
 use crate::ids::{PeerKey, Role};
 use crate::law::{Author, Law, Resettled, Rulebook};
 use crate::login::PeerAddresses;
@@ -55,6 +58,7 @@ use crate::ticket::Ticket;
 use crate::time::{Now, ProvenTime, RealmClock};
 
 use asking::Asks;
+use clocks::OthersClocks;
 use gossip::{Paces, TicketCache};
 pub use io::{
     AskId, Config, EndReason, Event, GossipId, Input, Output, Progress, RequestId, StoredIndex,
@@ -63,6 +67,7 @@ pub use io::{
 pub use links::{Link, LinkId, NewLink};
 pub use ordering::{NewOrder, OrderRefused};
 use receipts::Receipts;
+use retaining::Retention;
 use sending::Outbox;
 pub use sending::{SendRefused, SentReceipt, Unsent};
 use serving::{ItemSets, Serving};
@@ -86,6 +91,7 @@ pub struct Engine {
     law: Law,
     clock: RealmClock,
     proven: ProvenTime,
+    retention: Retention,
     listening: Vec<String>,
     roster: Roster,
     book: AddressBook,
@@ -104,7 +110,7 @@ pub struct Engine {
     /// Neighbours that gossipsub does not publish to.
     unpublished: BTreeSet<PeerKey>,
     behind: Option<policy::Behind>,
-    clock_offsets: BTreeMap<crate::ids::AccountId, i64>,
+    others_clocks: OthersClocks,
     tickets: TicketCache,
     paces: Paces,
     outbox: Outbox,
@@ -153,8 +159,9 @@ impl Engine {
             thinning: Thinning::default(),
             unpublished: BTreeSet::new(),
             behind: None,
-            clock_offsets: BTreeMap::new(),
+            others_clocks: OthersClocks::default(),
             proven: ProvenTime::default(),
+            retention: Retention::starting_with(config.oldest, now),
             tickets: TicketCache::default(),
             paces: Paces::default(),
             outbox: Outbox::new(config.unsent, now),
@@ -187,8 +194,15 @@ impl Engine {
             Input::LinkUp(link) => self.link_up(link, now),
             Input::LinkDown(link) => self.link_down(link, now),
             Input::DialFailed(peer) => self.dial_failed(peer, now),
-            Input::RefusedBy { peer, verdict } => self.refused_by(peer, &verdict, now),
+            Input::RefusedBy { peer, verdict } => {
+                self.clocks_contradict(verdict.code, now);
+                self.refused_by(peer, &verdict, now);
+            }
             Input::Refused { peer, boot, code, dialled } => {
+                // An expired ticket alone is nothing unusual.
+                if code == VerdictCode::NotYetValid {
+                    self.clocks_contradict(code, now);
+                }
                 self.refused(peer, boot, code, dialled, now);
             }
             Input::Subscribed { peer, topic } => self.peer_subscribed(peer, topic, now),
@@ -215,12 +229,7 @@ impl Engine {
             Input::PublishPolicy { policy, head } => self.publish_policy(policy, head, now),
             Input::Renewed(ticket) => self.renewed(ticket, now),
             Input::Policy(policy) => self.adopt(policy, now),
-            Input::RealmTime(realm_ms) => {
-                // As at a login: a wrong clock of before must not outlive it.
-                self.clock = RealmClock::learnt(realm_ms, now, 0);
-                self.proven.note(realm_ms, now);
-                self.view_is_stale = true;
-            }
+            Input::RealmTime(realm_ms) => self.learn_time(realm_ms, now),
             Input::Listening(addresses) => self.listening(addresses, now),
             Input::Candidates(peers) => self.candidates(&peers, now),
             Input::NetworkChanged => self.book.forget_failures(now.mono),
@@ -272,6 +281,7 @@ impl Engine {
             self.judge_links_again(now);
             self.check_own_membership(now);
             self.retain(now);
+            self.look_at_clocks(now);
             self.changed();
         }
         for change in self.roster.expire(now) {
@@ -318,7 +328,7 @@ impl Engine {
                 ticket: self.ticket.as_bytes().to_vec(),
             },
             rules: Arc::clone(self.law.rules()),
-            clock: self.clock.clone().at_least(self.policy().issued_at),
+            clock: self.clock.clone(),
             boots: Arc::new(self.boots.clone()),
             links_of: Arc::new(links_of),
             links: Arc::new(self.links.values().map(boot_of).collect()),
@@ -347,14 +357,6 @@ impl Engine {
     fn resettle(&mut self, resettled: Resettled) {
         if !resettled.is_empty() {
             self.outputs.push_back(Output::Resettle(resettled));
-            self.event(Event::Reload);
-        }
-    }
-
-    /// Forgets what is too old to be kept, whatever the machine's clock says (R-48).
-    fn retain(&mut self, now: Now) {
-        if let Some(before) = self.law.retain(self.proven.at(now)) {
-            self.outputs.push_back(Output::Forget { before });
             self.event(Event::Reload);
         }
     }

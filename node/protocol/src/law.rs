@@ -226,15 +226,21 @@ impl Law {
         self.taken.clear();
     }
 
-    /// Moves the retention boundary. `Some` if there is something to forget: all that was sent before it.
-    pub fn retain(&mut self, realm_ms: u64) -> Option<u64> {
+    /// Moves the retention boundary towards what is due at a realm time, but no further than `reach`, which is a realm
+    /// time as well. `Some` if there is something to forget: all that was sent before it.
+    ///
+    /// It goes back if the time was wrong by a day or more: what others still have is fetched again.
+    pub fn retain(&mut self, realm_ms: u64, reach: u64) -> Option<u64> {
         let days = self.rules.policy().rules_at(realm_ms).retention_days;
-        let boundary = realm_ms.saturating_sub(days.saturating_mul(DAY_MS));
-        let boundary = boundary - boundary % HOUR_MS;
-        if boundary <= self.boundary {
-            return None;
+        let due = realm_ms.saturating_sub(days.saturating_mul(DAY_MS)).min(reach);
+        let boundary = due - due % HOUR_MS;
+        if boundary > self.boundary {
+            self.boundary = boundary;
+        } else if boundary.saturating_add(DAY_MS) <= self.boundary {
+            self.boundary = boundary;
+            self.taken.clear();
         }
-        self.boundary = boundary;
+        let boundary = self.boundary;
         let forgotten = self.set.forget_before(boundary);
         let rules = &mut self.rules;
         if rules.orders().has_ended_before(boundary) {

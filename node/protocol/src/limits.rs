@@ -83,6 +83,16 @@ pub const ORDERS_PER_MINUTE: usize = 10;
 /// Orders of one moderator that count in a UTC day: fifty bad minutes, more than an honest day has. A moderator that
 /// dates orders back to every minute of its ticket's life has all settle thousands, not a hundred thousand.
 pub const ORDERS_PER_DAY: usize = 500;
+/// The retention boundary moves on by at most this much at a step: a time that is wrong for a moment, signed or not,
+/// costs a day of the past and not all of it.
+pub const RETAIN_STEP_MS: u64 = 86_400_000;
+/// Between two such steps of a running program. Who was away for two months has caught up within two weeks.
+pub const RETAIN_STEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// Who finds that its clock and the others' contradict each other asks the login node for the time, but no sooner than
+/// this after the last time. The wait doubles with every answer that changes nothing.
+pub const ASK_TIME_EVERY: Duration = Duration::from_secs(10 * 60);
+/// See [`ASK_TIME_EVERY`].
+pub const ASK_TIME_EVERY_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// A clock that is off by more than this is worth a warning.
 pub const CLOCK_OFF_MS: u64 = 120_000;
 /// What is younger than this is still on its way by gossip: a round leaves it out, unless the link is fresh.

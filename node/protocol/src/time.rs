@@ -53,13 +53,6 @@ impl RealmClock {
         now.wall_ms.saturating_add_signed(self.offset_ms).max(self.high_water_ms)
     }
 
-    /// This clock, but not before a time that the realm itself has signed.
-    #[must_use]
-    pub(crate) fn at_least(mut self, realm_ms: u64) -> Self {
-        self.high_water_ms = self.high_water_ms.max(realm_ms);
-        self
-    }
-
     /// Somebody has set the wall clock by so many milliseconds, and realm time does not follow it: what a login has
     /// said stays true. Without one, the wall clock is the best there is, and a mark that it left in the future goes.
     pub(crate) fn wall_clock_set(&mut self, by_ms: i64) {
@@ -68,6 +61,12 @@ impl RealmClock {
         } else {
             self.high_water_ms = self.high_water_ms.saturating_add_signed(by_ms.min(0));
         }
+    }
+
+    /// Whether a login or renewal of this program run has said what time it is.
+    #[must_use]
+    pub fn is_learnt(&self) -> bool {
+        self.learnt
     }
 
     /// Realm time less local time, in milliseconds.
@@ -114,9 +113,9 @@ impl RealmClock {
     }
 }
 
-/// A realm time that has come for certain: the newest that the realm has signed, and what has passed since then on the
-/// monotonic clock, which nobody sets. It may be behind, and is never ahead. What is deleted for its age goes by it,
-/// because a clock that is wrong must not cost anybody the past.
+/// A realm time that has come if the login node's clock was right: the newest that the realm has signed, and what has
+/// passed since then on the monotonic clock, which nobody sets. What is deleted for its age goes by it and by this
+/// machine's clock together, because one clock that is wrong must not cost anybody the past.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ProvenTime {
     signed_ms: u64,
@@ -124,7 +123,12 @@ pub(crate) struct ProvenTime {
 }
 
 impl ProvenTime {
-    /// The realm has signed, or said to us, that this time has come; unix milliseconds.
+    /// What the login node says now. It may be less than what it has signed before: then its clock was wrong.
+    pub(crate) fn said(realm_ms: u64, now: Now) -> Self {
+        Self { signed_ms: realm_ms, since: now.mono }
+    }
+
+    /// The realm has signed that this time has come; unix milliseconds.
     pub(crate) fn note(&mut self, realm_ms: u64, now: Now) {
         if realm_ms > self.at(now) {
             *self = Self { signed_ms: realm_ms, since: now.mono };
@@ -205,5 +209,7 @@ mod tests {
         assert_eq!(proven.at(now(12)), 52_000, "an older one proves nothing");
         proven.note(60_000, now(12));
         assert_eq!(proven.at(now(13)), 61_000);
+        let proven = ProvenTime::said(30_000, now(13));
+        assert_eq!(proven.at(now(14)), 31_000, "the login node may take its word back");
     }
 }

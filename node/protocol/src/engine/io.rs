@@ -64,6 +64,8 @@ pub struct Config {
     /// The newest stored messages: at least all that gossip could bring again. The rest follows with
     /// [`Input::Index`].
     pub stored: StoredIndex,
+    /// When the oldest of all that are stored was sent, if there are any.
+    pub oldest: Option<u64>,
     /// The stored orders.
     pub orders: Vec<SignedOrder>,
     /// Own messages that nobody has yet.
@@ -370,6 +372,8 @@ pub enum Event {
         /// Its end, realm time in unix milliseconds.
         expires_at: u64,
     },
+    /// The clocks of this realm contradict each other: a renewal at the login node tells which is right.
+    AskTheTime,
     /// A sentence with a stable code.
     Notice {
         /// The code.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::admission::{self, KnownBoot};
 use crate::hello::{Hello, Verdict, VerdictCode};
-use crate::ids::{PeerKey, Role};
+use crate::ids::PeerKey;
 use crate::limits::{
     DENY_FOR, DUPLICATE_CLOSE, LINK_IS_OLD, REJECT_WINDOW, REJECTS_MAX, SUBSCRIBE_DEADLINE,
     SUBSCRIBE_PER_LINK,
@@ -13,9 +13,9 @@ use crate::limits::{
 use crate::login::PeerAddresses;
 use crate::presence::SignedPresence;
 use crate::ticket::Ticket;
-use crate::time::{Now, offset};
+use crate::time::Now;
 
-use super::{Engine, Event, Output, Topic};
+use super::{Engine, Output, Topic};
 
 /// A refusal that is not a matter of milliseconds: leave the peer alone for this long.
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
@@ -100,7 +100,7 @@ impl Engine {
         };
         self.note_boot(peer, link.boot, None);
         self.proven.note(link.ticket.claims().issued_at_ms(), now);
-        self.note_clock(&link, new.hello.time, now);
+        self.note_clock(&link.ticket, new.hello.time, now);
         let change = self.roster.link_up(peer, &link.ticket, link.boot, self.observation(now));
         if let Some(change) = change {
             self.tell_presence(change);
@@ -116,6 +116,7 @@ impl Engine {
         self.view_is_stale = true;
         self.see_policy_number(peer, new.hello.policy.max(ticket_policy), now);
         self.demand_policy(new.id, ticket_policy, now);
+        self.look_at_clocks(now);
         self.changed();
     }
 
@@ -130,6 +131,7 @@ impl Engine {
             self.sync_link_down(link.peer);
             self.receipts.forget(link.peer);
         }
+        self.look_at_clocks(now);
         self.changed();
     }
 
@@ -274,47 +276,6 @@ impl Engine {
                 link.is_duplicate = true;
             }
         }
-    }
-
-    fn note_clock(&mut self, link: &Link, their_time_ms: u64, now: Now) {
-        let claims = link.ticket.claims();
-        // The rendezvous' clock is realm time itself: nobody corrects it, and its own node needs no median of others.
-        if claims.role == Role::Authority || self.ticket.claims().role == Role::Authority {
-            return;
-        }
-        let difference = offset(their_time_ms, self.clock.peek_ms(now));
-        self.clock_offsets.insert(claims.account, difference);
-        let mut offsets: Vec<i64> = self.clock_offsets.values().copied().collect();
-        // Beyond the end of our ticket nobody could let us in anyway.
-        let possible = self.proven.at(now)..=self.ticket.claims().expires_at_ms();
-        if let Some(correction) = self.clock.agree_with_peers(&mut offsets, possible, now) {
-            self.shift_clock_offsets(correction);
-            let minutes = correction / 60_000;
-            let text = format!(
-                "This computer's clock differs from the others' by {minutes} minutes; \
-                 their time is used until the login node says which is right."
-            );
-            self.event(Event::Notice { code: "clock-corrected", text });
-        }
-    }
-
-    /// Our realm time has changed by so much, and what the others said of theirs stays.
-    fn shift_clock_offsets(&mut self, by_ms: i64) {
-        for offset in self.clock_offsets.values_mut() {
-            *offset = offset.saturating_sub(by_ms);
-        }
-        self.view_is_stale = true;
-    }
-
-    /// Somebody has set this machine's wall clock by so many milliseconds, which the next [`Now`] shows for the first
-    /// time (PROTOCOL.md R-5).
-    pub fn wall_clock_set(&mut self, by_ms: i64) {
-        let before = self.clock.offset_ms();
-        self.clock.wall_clock_set(by_ms);
-        if self.clock.offset_ms() == before {
-            self.shift_clock_offsets(by_ms);
-        }
-        self.view_is_stale = true;
     }
 
     pub(super) fn peer_subscribed(&mut self, peer: PeerKey, topic: Topic, now: Now) {

@@ -32,6 +32,9 @@ impl Engine {
             }
             return Err(Refused::Held);
         }
+        if self.is_linked(peer) {
+            self.note_agreement(signed, now);
+        }
         let realm_ms = self.clock.peek_ms(now);
         let claims = signed.ticket.claims();
         let author = Author::of(&signed.ticket);

@@ -260,7 +260,8 @@ impl Engine {
     }
 
     pub(super) fn published(&mut self, id: MessageId, reached: bool) {
-        if reached {
+        // Who hears it cannot accept it, and will not keep it.
+        if reached && !self.is_ahead_of_all() {
             self.outbox_reached(id);
         } else if self.outbox.waiting.contains_key(&id) {
             self.event(Event::State { id, state: Progress::Waiting });

@@ -463,6 +463,7 @@ impl Engine {
     /// The store has given everything.
     pub(super) fn index_is_whole(&mut self, now: Now) {
         self.syncing.indexed = true;
+        self.retain(now);
         let neighbours: Vec<_> = self.neighbours().take(1).collect();
         for peer in neighbours {
             self.want_round(peer, Reach::Full, false, now.mono);

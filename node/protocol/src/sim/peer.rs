@@ -117,6 +117,7 @@ impl Peer {
             boot: self.disk.boot,
             session: self.disk.boot ^ self.seed,
             clock: RealmClock::restored(0, 0),
+            oldest: self.disk.oldest(),
             stored: recent,
             orders: self.disk.orders.clone(),
             unsent: self.disk.unsent(),

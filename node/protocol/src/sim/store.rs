@@ -67,6 +67,11 @@ impl Disk {
         self.rows.retain(|_id, row| row.message.content().sent_at >= before);
     }
 
+    /// When the oldest of all that are stored was sent.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.rows.values().map(|row| row.message.content().sent_at).min()
+    }
+
     pub(super) fn load(&self, ids: &[MessageId]) -> Vec<(MessageId, StoredPair)> {
         let held = ids.iter().filter_map(|id| self.rows.get(id).filter(|row| row.held));
         held.map(|row| (row.message.id(), pair(&row.message))).collect()

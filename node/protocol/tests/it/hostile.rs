@@ -53,6 +53,7 @@ impl Judge {
             session: 1,
             clock: RealmClock::restored(0, 0),
             stored: StoredIndex::default(),
+            oldest: None,
             orders: Vec::new(),
             unsent: Vec::new(),
             seed: [0; 32],

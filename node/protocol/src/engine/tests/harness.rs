@@ -70,6 +70,7 @@ pub(super) fn config_of(number: u8) -> Config {
         session: u64::from(number),
         clock: RealmClock::restored(0, 0),
         stored: StoredIndex::default(),
+        oldest: None,
         orders: Vec::new(),
         unsent: Vec::new(),
         seed: [number; 32],
