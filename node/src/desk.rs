@@ -1,21 +1,27 @@
 //! What a running node asks of the login node: new tickets in time, and what the owner of the account wants.
 
+pub(crate) mod places;
 pub(crate) mod refusals;
 pub(crate) mod renewal;
+
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{
-    ChangePassword, Denial, DenialCode, DeviceInfo, DevicesReply, Grant, PeerAddresses, Reply,
+    ChangePassword, Denial, DenialCode, DeviceInfo, DevicesReply, Grant, ListDevices, LogOutDevice,
+    PeerAddresses, Renew, Reply, Request,
 };
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::wire::DecodeError;
 
 use crate::event::{Refusal, RefusalCode};
 use crate::login::{self, LoginError};
 use crate::node::NodeClosed;
+use places::Places;
 use refusals::{denied, refusal, wrong_realm};
 
 /// Where the desk is, and the device key that stands for the account there.
@@ -64,10 +70,21 @@ pub(crate) enum NotGranted {
     Denied(Denial),
 }
 
-impl Desk {
+/// The client of the login node: asks where it can be found now.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    key: SigningKey,
+    places: Arc<Places>,
+}
+
+impl Client {
+    pub(crate) fn new(key: SigningKey, places: Arc<Places>) -> Self {
+        Self { key, places }
+    }
+
     /// A new ticket of the account, without a password.
     pub(crate) async fn renew(&self, account: AccountId) -> Result<Granted, NotGranted> {
-        let reply = login::renew(&self.link, &self.key, account).await;
+        let reply = self.ask(&Request::Renew(Renew { account }), Reply::parse).await;
         self.granted(reply, account)
     }
 
@@ -77,7 +94,7 @@ impl Desk {
         account: AccountId,
         change: ChangePassword,
     ) -> Result<Granted, DeskError> {
-        let reply = login::change_password(&self.link, &self.key, change, || ()).await;
+        let reply = self.ask(&Request::ChangePassword(change), Reply::parse).await;
         self.granted(reply, account).map_err(|error| match error {
             NotGranted::Unanswered(error) => unanswered(&error),
             NotGranted::Denied(denial) if denial.code == DenialCode::BadCredentials => {
@@ -89,7 +106,8 @@ impl Desk {
     }
 
     pub(crate) async fn devices(&self, account: AccountId) -> Result<Vec<DeviceInfo>, DeskError> {
-        devices_of(login::devices(&self.link, &self.key, account).await)
+        let request = Request::ListDevices(ListDevices { account });
+        devices_of(self.ask(&request, DevicesReply::parse).await)
     }
 
     pub(crate) async fn log_out(
@@ -97,7 +115,19 @@ impl Desk {
         account: AccountId,
         device: u64,
     ) -> Result<Vec<DeviceInfo>, DeskError> {
-        devices_of(login::log_out_device(&self.link, &self.key, account, device).await)
+        let request = Request::LogOutDevice(LogOutDevice { account, device });
+        devices_of(self.ask(&request, DevicesReply::parse).await)
+    }
+
+    async fn ask<T>(
+        &self,
+        request: &Request,
+        parse: fn(&[u8]) -> Result<T, DecodeError>,
+    ) -> Result<T, LoginError> {
+        let links = self.places.in_order();
+        let (place, bytes) = login::ask_at(&links, &self.key, request, || ()).await?;
+        self.places.answered_at(&place);
+        login::read(&bytes, parse)
     }
 
     fn granted(
@@ -117,7 +147,7 @@ impl Desk {
     }
 
     fn verified(&self, grant: Grant, account: AccountId) -> Result<Granted, String> {
-        let realm = &self.link.realm;
+        let realm = &self.places.link().realm;
         let ticket = Ticket::verify(&grant.ticket, realm).map_err(|error| error.to_string())?;
         let policy =
             SignedPolicy::verify(&grant.policy, realm).map_err(|error| error.to_string())?;

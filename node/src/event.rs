@@ -275,8 +275,19 @@ pub struct Status {
     pub mute: Option<Mute>,
     /// Realm time less local clock, in milliseconds.
     pub clock_offset_ms: i64,
+    /// What is wrong with a clock of this realm, as far as this node can tell.
+    pub clock_warning: Option<ClockWarning>,
     /// The last dials that failed, newest first, for "why am I alone?".
     pub attempts: Vec<DialAttempt>,
+}
+
+/// A clock that cannot be right: ours, or the login node's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockWarning {
+    /// A short stable word: `clock-ahead`, `clock-behind`, `login-node-clock`, `clock-not-signed`.
+    pub code: &'static str,
+    /// A sentence that says what to do.
+    pub text: String,
 }
 
 /// How own messages leave.

@@ -8,16 +8,18 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::CLOCK_OFF_MS;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{DenialCode, Grant, Login, PeerAddresses, Reply};
+use lanyard_protocol::login::{Denial, DenialCode, Grant, Login, PeerAddresses, Reply, Request};
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::{Now, RealmClock};
 
 use crate::clock::Clock;
 use crate::desk::Desk;
-use crate::desk::refusals::{denied, refusal, unreachable, wrong_realm};
+use crate::desk::places::Places;
+use crate::desk::refusals::{denied, is_lasting, refusal, unreachable, wrong_realm};
 use crate::event::{Refusal, RefusalCode};
-use crate::login::{LoginError, login};
+use crate::login::{LoginError, ask_at, read};
+use crate::net::status::LOGIN_NODE_CLOCK;
 use crate::node::{Node, NodeConfig, StartError};
 use crate::profile::{Profile, ProfileError};
 use crate::store::{Membership, Opened, Reader, StoreError};
@@ -155,21 +157,30 @@ async fn with_password(
     progress: &(impl Fn(JoinStep) + Sync),
 ) -> Result<Pass, Refusal> {
     let deadline = tokio::time::Instant::now() + BUSY_PATIENCE;
+    let earlier = stored_place(request, profile)?;
+    let places = Places::new(request.link.clone(), earlier.as_deref());
     loop {
         progress(JoinStep::Connecting);
-        let ask = Login {
+        let ask = Request::Login(Login {
             username: request.username.clone(),
             password: request.password.clone().unwrap_or_default(),
             nickname: request.nickname.clone(),
             device_label: None,
-        };
-        match login(&request.link, profile.key(), ask, || progress(JoinStep::Checking)).await {
-            Ok(Reply::Granted(grant)) => {
+        });
+        let checking = || progress(JoinStep::Checking);
+        let links = places.link_first();
+        let answer = ask_at(&links, profile.key(), &ask, checking).await;
+        match answer.and_then(|(place, bytes)| Ok((place, read(&bytes, Reply::parse)?))) {
+            Ok((place, Reply::Granted(grant))) => {
                 // At once: what making a store takes would put the clock behind everybody else's.
                 let now = Clock::new().now();
-                return granted(request, profile, &grant, now);
+                places.answered_at(&place);
+                return granted(request, profile, &grant, places.last(), now);
             }
-            Ok(Reply::Denied(denial)) => {
+            Ok((_place, Reply::Denied(denial))) if is_lasting(&denial) => {
+                return without_signature(request, profile, &denial);
+            }
+            Ok((_place, Reply::Denied(denial))) => {
                 let wait = Duration::from_secs(denial.retry_after_s.unwrap_or(1).max(1));
                 let busy = denial.code == DenialCode::Busy;
                 if !busy || tokio::time::Instant::now() + wait > deadline {
@@ -186,11 +197,31 @@ async fn with_password(
     }
 }
 
+/// A login node that signs nothing for now is as good as one that does not answer: a stored ticket helps.
+fn without_signature(
+    request: &JoinRequest,
+    profile: &Profile,
+    denial: &Denial,
+) -> Result<Pass, Refusal> {
+    let refusal = denied(denial);
+    let Some(mut pass) = stored_pass(request, profile)? else { return Err(refusal) };
+    pass.notices.push((LOGIN_NODE_CLOCK, refusal.reason));
+    Ok(pass)
+}
+
+/// Where the login node of this realm answered last.
+fn stored_place(request: &JoinRequest, profile: &Profile) -> Result<Option<String>, ProfileError> {
+    let realm = request.link.realm;
+    drop(Opened::open(&profile.database(), &realm)?);
+    Ok(Reader::open(&profile.database(), &realm)?.login_node()?)
+}
+
 /// Checks what the desk has granted and keeps it. `now` is when it came.
 fn granted(
     request: &JoinRequest,
     profile: &Profile,
     grant: &Grant,
+    place: Option<String>,
     now: Now,
 ) -> Result<Pass, Refusal> {
     let realm = request.link.realm;
@@ -216,7 +247,10 @@ fn granted(
         ticket: grant.ticket.clone(),
         member: grant.member.clone(),
     };
-    opened.keep_membership(&membership, policy.as_bytes(), &clock).map_err(|source| {
+    let kept = opened.keep_membership(&membership, policy.as_bytes(), &clock).and_then(|()| {
+        place.map_or(Ok(()), |place| opened.remember_login_node(place, grant.realm_time))
+    });
+    kept.map_err(|source| {
         ProfileError::from(StoreError::Sqlite { path: profile.database(), source })
     })?;
     let notices = notices(grant, &clock, now);
@@ -229,7 +263,8 @@ fn notices(grant: &Grant, clock: &RealmClock, now: Now) -> Vec<(&'static str, St
     if clock.offset_ms().unsigned_abs() > CLOCK_OFF_MS {
         let minutes = grant.realm_time.abs_diff(now.wall_ms) / 60_000;
         let text = format!(
-            "This computer's clock is off by {minutes} minutes; the login node's time is used here."
+            "This computer's clock and the login node's differ by {minutes} minutes; the login node's time is used \
+             here. If this computer's clock is right, tell the operator."
         );
         notices.push(("clock-off", text));
     }

@@ -10,10 +10,7 @@ use ed25519_dalek::SigningKey;
 use futures::StreamExt as _;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{
-    ChangePassword, DevicesReply, LOGIN_PROTOCOL, ListDevices, LogOutDevice, Login, Renew, Reply,
-    Request,
-};
+use lanyard_protocol::login::{ChangePassword, LOGIN_PROTOCOL, Login, Renew, Reply, Request};
 use lanyard_protocol::wire::DecodeError;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, ProtocolSupport};
@@ -84,33 +81,6 @@ pub async fn change_password(
     ask(link, key, &Request::ChangePassword(change), checking).await
 }
 
-/// Asks for the devices of `account`, with `key` as one of them (PROTOCOL.md R-69).
-///
-/// # Errors
-/// [`LoginError`] if there was no reply that can be read; a denial is a reply.
-pub async fn devices(
-    link: &JoinLink,
-    key: &SigningKey,
-    account: AccountId,
-) -> Result<DevicesReply, LoginError> {
-    let request = Request::ListDevices(ListDevices { account });
-    read(&ask_bytes(link, key, &request, || ()).await?, DevicesReply::parse)
-}
-
-/// Asks for a device of `account` to be logged out, with `key` as one of them (PROTOCOL.md R-75).
-///
-/// # Errors
-/// [`LoginError`] if there was no reply that can be read; a denial is a reply.
-pub async fn log_out_device(
-    link: &JoinLink,
-    key: &SigningKey,
-    account: AccountId,
-    device: u64,
-) -> Result<DevicesReply, LoginError> {
-    let request = Request::LogOutDevice(LogOutDevice { account, device });
-    read(&ask_bytes(link, key, &request, || ()).await?, DevicesReply::parse)
-}
-
 async fn ask(
     link: &JoinLink,
     key: &SigningKey,
@@ -120,11 +90,45 @@ async fn ask(
     read(&ask_bytes(link, key, request, checking).await?, Reply::parse)
 }
 
-fn read<T>(
+/// Reads a reply.
+///
+/// # Errors
+/// [`LoginError::Unreachable`] if it is none.
+pub(crate) fn read<T>(
     bytes: &[u8],
     parse: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
 ) -> Result<T, LoginError> {
     parse(bytes).map_err(|error| unreachable(&format!("the reply cannot be read: {error}")))
+}
+
+/// Asks at one place after the other until somebody there has proved the realm's key; that one's word counts. Gives the
+/// place that answered, and the reply. `checking` is called once the request is on its way.
+///
+/// # Errors
+/// [`LoginError`] of the first place if nobody could be reached, else that of the one that was asked.
+pub(crate) async fn ask_at(
+    links: &[JoinLink],
+    key: &SigningKey,
+    request: &Request,
+    checking: impl Fn() + Sync,
+) -> Result<(JoinLink, Vec<u8>), LoginError> {
+    let mut first = None;
+    for link in links {
+        let mut asked = false;
+        let on_its_way = || {
+            asked = true;
+            checking();
+        };
+        match ask_bytes(link, key, request, on_its_way).await {
+            Ok(bytes) => return Ok((link.clone(), bytes)),
+            // It may have done what it was asked: nobody asks for that twice.
+            Err(error) if asked => return Err(error),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| unreachable("there is no address")))
 }
 
 async fn ask_bytes(

@@ -13,7 +13,7 @@ use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::desk::{Desk, DeskError, Granted};
+use crate::desk::{Client, DeskError, Granted};
 use crate::event::{ChatMessage, NodeEvent, Status};
 use crate::join::Password;
 use crate::store::Reader;
@@ -152,6 +152,10 @@ pub(crate) enum Command {
     Renew(Box<Ticket>),
     /// The desk has granted a new ticket, and what comes with it.
     Granted(Box<Granted>),
+    /// The login node signs nothing for now, because of its clock.
+    LoginNodeUnsure(String),
+    /// For the rendezvous' own node: what time it is.
+    RealmTime(u64),
     Notice {
         code: &'static str,
         text: String,
@@ -175,7 +179,7 @@ pub struct Node {
     status: watch::Receiver<Arc<Status>>,
     reader: Reader,
     realm: PeerKey,
-    desk: Option<Arc<Desk>>,
+    desk: Option<Client>,
 }
 
 impl Node {
@@ -327,6 +331,15 @@ impl Node {
         head: Vec<u8>,
     ) -> Result<(), NodeClosed> {
         self.command(Command::PublishPolicy { policy: Box::new(policy), head }).await
+    }
+
+    /// For the rendezvous' own node: what time it is, unix milliseconds. From then on it does not follow the machine's
+    /// clock if somebody sets it.
+    ///
+    /// # Errors
+    /// [`NodeClosed`] if the node has ended.
+    pub async fn set_realm_time(&self, realm_ms: u64) -> Result<(), NodeClosed> {
+        self.command(Command::RealmTime(realm_ms)).await
     }
 
     /// Takes a renewed ticket into use.

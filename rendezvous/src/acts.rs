@@ -9,6 +9,7 @@ use crate::names::NameError;
 use crate::policy;
 use crate::store::audit::{Entry, OPERATOR};
 use crate::store::{Store, StoreError, meta};
+use crate::timekeeping::{self, Standing};
 
 /// Longest reason of a sanction and topic of a room, in bytes: all of them travel in every policy.
 pub const WORDS_BYTES_MAX: usize = 200;
@@ -131,6 +132,12 @@ pub enum ActError {
         "the policy is full ({POLICY_BYTES_MAX} bytes); old sanctions leave it when the retention time is over"
     )]
     PolicyFull,
+    /// The act would be dated by a clock that may be wrong.
+    #[error("{standing}, and nothing is signed by it. {}", standing.advice())]
+    Clock {
+        /// What is wrong with it.
+        standing: Standing,
+    },
     /// No randomness to be had.
     #[error("the system gives no random numbers")]
     Random,
@@ -159,6 +166,7 @@ impl ActError {
             Self::Role { .. } | Self::Field { .. } => Some("bad-field"),
             Self::LastAdmin { .. } | Self::Lobby => Some("would-lock-out"),
             Self::PolicyFull => Some("policy-full"),
+            Self::Clock { .. } => Some("clock"),
             Self::Random | Self::Store(_) => None,
         }
     }
@@ -174,11 +182,24 @@ pub fn perform<T>(
     act: impl FnOnce(&Connection, u64) -> Result<T, ActError>,
 ) -> Result<T, ActError> {
     store.write(|tx| {
-        let now = meta::realm_now(tx, clock_ms)?;
+        let now = signing_time(tx, clock_ms)?;
         // The act's date will be signed: no later act is dated before it, whatever the clock does.
         meta::raise_time_mark(tx, now)?;
         within_policy(tx, now, |tx| act(tx, now))
     })
+}
+
+/// The date of what will be signed: realm time, if the clock may be signed by.
+///
+/// # Errors
+/// [`ActError::Clock`].
+pub fn signing_time(conn: &Connection, clock_ms: u64) -> Result<u64, ActError> {
+    let known = timekeeping::look(conn, clock_ms)?;
+    if known.standing.is_right() {
+        Ok(known.realm_ms)
+    } else {
+        Err(ActError::Clock { standing: known.standing })
+    }
 }
 
 /// Refuses an act that makes the policy too long to be signed.

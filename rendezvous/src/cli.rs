@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// List devices and log them out
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Say whether this computer's clock is right, when the login node doubts it
+    #[command(subcommand)]
+    Clock(ClockCommand),
     /// List what moderators have ordered
     Orders,
     /// Decide about a moderator's order
@@ -233,6 +236,16 @@ pub(crate) enum DeviceCommand {
         /// The number of the device
         device: u64,
     },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Show the clock, the realm's time, and what is wrong with them
+    Show,
+    /// The clock is right as it is: go on signing
+    Accept,
+    /// The clock was ahead and is right now: bring the realm's time back to it
+    Lower,
 }
 
 #[derive(Debug, Subcommand)]

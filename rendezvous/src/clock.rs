@@ -1,8 +1,11 @@
 //! The one place that reads a clock.
 //!
 //! Everything else takes time as a parameter, so that tests decide what time it is.
-//! Realm time is this clock, held up by the largest time already signed: see [`crate::store::meta`].
+//! Realm time is this clock, held up by the largest time already signed: see [`crate::store::meta`]. Whether it may be
+//! signed by is said in [`crate::timekeeping`].
 
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The wall clock in unix milliseconds; 0 if the computer believes to live before 1970.
@@ -19,4 +22,19 @@ pub fn unix_ms() -> u64 {
 #[expect(clippy::disallowed_methods, reason = "the edge where time becomes a parameter")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Which start of the machine this is, and the milliseconds since, asleep or awake. `None` where the system does not
+/// tell.
+#[must_use]
+pub fn machine_run() -> Option<(String, u64)> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let since = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
+        Some((boot.trim().to_owned(), u64::try_from(since.as_millis()).ok()?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }

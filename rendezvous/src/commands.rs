@@ -2,6 +2,7 @@
 
 mod answer;
 mod backup;
+mod clock_command;
 mod device;
 mod order;
 mod password;
@@ -42,6 +43,7 @@ fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
         Command::Sanction(command) => sanction::run(&Realm::open(data_dir)?, &command, answers),
         Command::Room(command) => room::run(&Realm::open(data_dir)?, &command, answers),
         Command::Device(command) => device::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Clock(command) => clock_command::run(&Realm::open(data_dir)?, command, answers),
         Command::Orders => order::list(&Realm::open(data_dir)?, answers),
         Command::Order(command) => order::run(&Realm::open(data_dir)?, &command, answers),
         Command::Audit { last } => show::audit(&Realm::open(data_dir)?, last, answers),

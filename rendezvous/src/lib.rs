@@ -25,3 +25,4 @@ pub mod sanctions;
 pub mod serve;
 pub mod store;
 pub mod throttle;
+pub mod timekeeping;

@@ -27,7 +27,13 @@ use crate::store::accounts::{self, Account};
 use crate::store::thread::StoreHandle;
 use crate::store::{Store, StoreError, devices as device_rows};
 use crate::throttle::{Gate, Passed, Throttle, prefix};
+use crate::timekeeping;
 use grant::{Act, Granted, SignIn, Signer, Visit};
+
+/// Why nobody gets a ticket, as part of a sentence that the asker's program makes.
+const CLOCK_IN_DOUBT: &str = "its clock may be wrong, and its operator must confirm it";
+/// Longer than a program asks a desk again that has too much to do.
+const CLOCK_RETRY_S: u64 = 90;
 
 /// A fault of this machine while it decided.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +128,9 @@ impl Office {
     ) -> Answer {
         let clock_ms = clock();
         let visit = Visit { peer, from, nickname: None, device_label: None, clock_ms };
+        if signs(&request) && self.is_in_doubt(clock_ms).await {
+            return Answer::Pass(clock_in_doubt());
+        }
         let answered = match request {
             Request::Login(login) => self.login(visit, login, clock).await.map(Answer::Pass),
             Request::Renew(renew) => self.renew(visit, renew.account).await.map(Answer::Pass),
@@ -142,6 +151,9 @@ impl Office {
             Ok(answer) => answer,
             // A denial has the same bytes in every kind of reply.
             Err(LoginError::Refused(denial)) => Answer::Pass(Reply::Denied(denial)),
+            Err(LoginError::Publish(PublishError::Clock(_standing))) => {
+                Answer::Pass(clock_in_doubt())
+            }
             Err(error) => {
                 // Ends here: the asker can only come again, the operator must look.
                 let error = error_chain(&error);
@@ -149,6 +161,13 @@ impl Office {
                 Answer::Pass(denied(DenialCode::Busy, String::new(), Some(5)))
             }
         }
+    }
+
+    /// Whether the clock may not be signed by. Asked before a password is checked, and once more when something is
+    /// signed; a fault shows there.
+    async fn is_in_doubt(&self, clock_ms: u64) -> bool {
+        let look = move |store: &mut Store| timekeeping::standing(store.reader(), clock_ms);
+        self.store.run(look).await.is_ok_and(|standing| !standing.is_right())
     }
 
     async fn login(
@@ -324,6 +343,21 @@ impl Office {
         // Its tables are whole after every statement.
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the answer may need a signature.
+fn signs(request: &Request) -> bool {
+    match request {
+        Request::Login(_)
+        | Request::Renew(_)
+        | Request::ChangePassword(_)
+        | Request::LogOutDevice(_) => true,
+        Request::ListDevices(_) | Request::Unknown(_) => false,
+    }
+}
+
+fn clock_in_doubt() -> Reply {
+    denied(DenialCode::Busy, CLOCK_IN_DOUBT.to_owned(), Some(CLOCK_RETRY_S))
 }
 
 fn denied(code: DenialCode, reason: String, retry_after_s: Option<u64>) -> Reply {

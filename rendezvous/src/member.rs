@@ -63,6 +63,8 @@ pub trait Member: fmt::Debug + Send + Sync {
     fn orders(&self) -> mpsc::Receiver<ReceivedOrder>;
     /// Takes a fresh ticket in the place of the one that is running out.
     fn renew(&self, ticket: Ticket);
+    /// Tells it what time it is. Its own look at the machine's clock is not enough: that one may be set.
+    fn set_realm_time(&self, realm_ms: u64);
     /// Says goodbye to the mesh.
     fn quit(&self) -> BoxFuture<'_, ()>;
 }
@@ -79,6 +81,14 @@ impl StandIn {
     pub fn start(config: MemberConfig) -> Arc<dyn Member> {
         let MemberConfig { ticket, addresses, .. } = config;
         Arc::new(Self { me: PeerAddresses { peer: ticket.claims().peer, addresses } })
+    }
+}
+
+impl StandIn {
+    /// Is where a member will be.
+    #[must_use]
+    pub fn of(me: PeerAddresses) -> Arc<dyn Member> {
+        Arc::new(Self { me })
     }
 }
 
@@ -104,6 +114,8 @@ impl Member for StandIn {
     }
 
     fn renew(&self, _ticket: Ticket) {}
+
+    fn set_realm_time(&self, _realm_ms: u64) {}
 
     fn quit(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::store::policies::{self, SignedPolicy as PolicyRow};
 use crate::store::sanctions::Kind;
 use crate::store::{StoreError, meta, orders, rooms, rules, sanctions};
+use crate::timekeeping::{self, Known, Standing};
 
 /// What a realm is called whose operator has not said.
 pub const DEFAULT_NAME: &str = "Lanyard";
@@ -28,6 +29,9 @@ pub enum PublishError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The clock may be wrong: nothing is signed.
+    #[error("nothing is signed: {0}")]
+    Clock(Standing),
     /// The document cannot be signed.
     #[error("the policy cannot be published")]
     Policy(#[source] PolicyError),
@@ -44,7 +48,10 @@ pub fn publish(
     clock_ms: u64,
 ) -> Result<(SignedPolicy, bool), PublishError> {
     let realm = public_key(realm_key);
-    let now = meta::realm_now(conn, clock_ms)?;
+    let Known { standing, realm_ms: now, .. } = timekeeping::look(conn, clock_ms)?;
+    if !standing.is_right() {
+        return Err(PublishError::Clock(standing));
+    }
     let fingerprint = fingerprint(conn)?;
     let newest = policies::newest(conn)?;
     let previous = newest.as_ref().map_or(0, |row| row.number);
@@ -214,13 +221,57 @@ mod tests {
         assert!(!new && again.as_bytes() == first.as_bytes());
         store.write(|tx| rule::set(tx, "per-minute", "7", NOW + 60)).unwrap();
         assert_eq!(number_in_force(store.reader()).unwrap(), None);
-        // The clock was set back: the number grows all the same.
-        let (third, new) = sign(&mut store, NOW - 9_000_000);
+        // The clock was set back a little: the number grows all the same.
+        let (third, new) = sign(&mut store, NOW - 90_000);
         assert!(new);
         assert_eq!(third.policy().number, NOW + 1);
         assert!(third.policy().issued_at >= NOW);
         assert_eq!(third.policy().rules_at(NOW + 60).per_minute, 7);
         assert_eq!(third.policy().rules_at(NOW + 59).per_minute, 60);
+    }
+
+    #[test]
+    fn a_clock_behind_the_mark_signs_nothing_until_it_is_lowered() {
+        let (_dir, mut store) = store();
+        let hour_ms = 3_600_000;
+        let (ahead, _) = sign(&mut store, NOW + 2 * hour_ms);
+        let refused = store.write(|tx| publish(tx, &key(), NOW));
+        let standing = Standing::Behind { by_ms: 2 * hour_ms };
+        assert!(matches!(refused, Err(PublishError::Clock(found)) if found == standing));
+        store.write(|tx| timekeeping::lower(tx, NOW)).unwrap();
+        let (signed, new) = sign(&mut store, NOW + 1);
+        assert!(new, "everybody must hear of it");
+        assert_eq!(signed.policy().issued_at, NOW + 1);
+        assert!(signed.policy().number > ahead.policy().number);
+    }
+
+    #[test]
+    fn what_is_dated_ahead_begins_now_when_the_mark_is_lowered() {
+        let (_dir, mut store) = store();
+        let name = Username::parse("alice").unwrap();
+        let ahead = NOW + 400 * DAY_MS;
+        let id = store
+            .write(|tx| accounts::create(tx, &name, None, Role::Member, "phc", ahead))
+            .unwrap();
+        store.write(|tx| crate::sanctions::mute(tx, "alice", 60_000, "", ahead)).unwrap();
+        store.write(|tx| accounts::set_role(tx, "alice", Role::Moderator, ahead)).unwrap();
+        store.write(|tx| rule::set(tx, "per-minute", "7", ahead)).unwrap();
+        sign(&mut store, ahead);
+        store.write(|tx| timekeeping::lower(tx, NOW)).unwrap();
+        let (signed, _) = sign(&mut store, NOW + 1);
+        let policy = signed.policy();
+        assert_eq!(policy.rules_at(NOW).per_minute, 7);
+        let [mute] = &policy
+            .sanctions
+            .iter()
+            .filter(|s| s.kind == SanctionKind::Mute)
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("{policy:?}");
+        };
+        assert_eq!((mute.from, mute.until), (NOW, Some(NOW + 60_000)), "as long as it was given");
+        assert!(policy.cut_of(id, PeerKey([5; 32]), NOW - 1).is_some(), "the old role stays cut");
+        assert!(policy.cut_of(id, PeerKey([5; 32]), NOW).is_none(), "and the new one gets in");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! `serve`: opens keys and database, the desk and the member, and keeps the policy signed until told to stop.
 
+mod doubt;
+mod keeper;
+
 use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -15,9 +18,11 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::ADDRESSES_PER_PEER_MAX;
 use lanyard_protocol::link::JoinLink;
+use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
+use lanyard_protocol::ticket::Ticket;
+use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::time::MissedTickBehavior;
 
 use crate::clock;
 use crate::config::{Config, ConfigError};
@@ -25,14 +30,15 @@ use crate::desk::{Desk, DeskError};
 use crate::issuer;
 
 use crate::login::{self, LoginError, Office};
-use crate::member::orders::{self, ReceivedOrder};
-use crate::member::{Member, MemberConfig};
+use crate::member::{Member, MemberConfig, StandIn};
 use crate::password::pool::{self, Pool};
 use crate::password::{Hasher, PasswordError};
 use crate::policy::{self, PublishError};
 use crate::ports;
 use crate::store::thread::StoreHandle;
-use crate::store::{Store, StoreError, meta, policies, sessions};
+use crate::store::{Store, StoreError, meta, sessions};
+use crate::timekeeping;
+use keeper::Keeper;
 
 /// The file of the realm key: it signs tickets and policy, and is the desk's identity.
 pub const REALM_KEY: &str = "realm.key";
@@ -42,10 +48,6 @@ const MEMBER_KEY: &str = "member.key";
 const LOCK_FILE: &str = "serve.lock";
 /// How often the rows are looked at for acts of the command line.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
-/// How often the register learns who is online.
-const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
-/// How often the member's ticket is renewed: long before half of its life.
-const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// The longest that the member may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -155,14 +157,39 @@ pub async fn serve(
     let mut store = Store::open_or_create(&options.data_dir)?;
     store.check(&options.data_dir)?;
     let places = choose_places(&mut store, &options, public_key(&realm_key))?;
-    let (signed, _is_new) = store.write(|tx| policy::publish(tx, &realm_key, clock::unix_ms()))?;
-    let member = start_member(member_config(&store, &realm_key, member_seed, &signed, &places)?)?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
-    let workers = Pool::start(hasher, pool::workers(config.argon2)).map_err(ServeError::Threads)?;
+    let pool = || {
+        let workers = pool::workers(config.argon2);
+        Pool::start(Arc::clone(&hasher), workers).map_err(ServeError::Threads)
+    };
+    let me = member_address(&member_seed, &places);
+    let told = listening(&options, &places, &me, public_key(&realm_key), store.reader())?;
+    let is_right = timekeeping::standing(store.reader(), clock::unix_ms())?.is_right();
     let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
-    let office = Office::new(store.clone(), workers, Arc::clone(&realm_key), Arc::clone(&member));
+    let mut shutdown = std::pin::pin!(shutdown);
+    let announce = if is_right {
+        Some(announce)
+    } else {
+        let stand_in = StandIn::of(me);
+        let office = Office::new(store.clone(), pool()?, Arc::clone(&realm_key), stand_in);
+        let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
+        announce(&told);
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            waited = doubt::wait(desk, &store) => waited?,
+        }
+        None
+    };
+    let (signed, ticket) = sign_first(&store, &realm_key, &member_seed).await?;
+    let started = clock::unix_ms();
+    let head = signed.sign_head(&realm_key);
+    let member = start_member(member_config(member_seed, ticket, &signed, head, &places, started))?;
+    let office = Office::new(store.clone(), pool()?, Arc::clone(&realm_key), Arc::clone(&member));
     let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
-    announce(&listening(&options, &places, &signed, member.as_ref()));
+    if let Some(announce) = announce {
+        announce(&told);
+    }
 
     let told = signed.policy().number;
     let keeper = Keeper { store, realm_key, member: Arc::clone(&member), told };
@@ -285,163 +312,72 @@ fn realm_name(text: &str) -> Result<String, ServeError> {
         .map_err(|_reason| ServeError::Name(text.to_owned()))
 }
 
+fn member_address(seed: &Seed, places: &Places) -> PeerAddresses {
+    let peer = public_key(&SigningKey::from_bytes(seed));
+    PeerAddresses { peer, addresses: ports::reachable(places.member, ADDRESSES_PER_PEER_MAX) }
+}
+
+/// The policy in force and the member's first ticket, signed by a clock that is right.
+async fn sign_first(
+    store: &StoreHandle,
+    realm_key: &Arc<SigningKey>,
+    member_seed: &Seed,
+) -> Result<(SignedPolicy, Ticket), ServeError> {
+    let (key, realm_key) =
+        (public_key(&SigningKey::from_bytes(member_seed)), Arc::clone(realm_key));
+    let id = login::random_id()?;
+    let signed = store.run(move |store| {
+        let clock_ms = clock::unix_ms();
+        store.write(|tx| {
+            timekeeping::note_right(tx, clock_ms)?;
+            let (signed, _is_new) = policy::publish(tx, &realm_key, clock_ms)?;
+            let now = meta::realm_now(tx, clock_ms)?;
+            let number = signed.policy().number;
+            let ticket = issuer::issue_for_member(&realm_key, key, now, number, id);
+            Ok::<_, PublishError>((signed, ticket))
+        })
+    });
+    Ok(signed.await?)
+}
+
 fn member_config(
-    store: &Store,
-    realm_key: &SigningKey,
     seed: Seed,
-    signed: &SignedPolicy,
+    ticket: Ticket,
+    policy: &SignedPolicy,
+    policy_head: Vec<u8>,
     places: &Places,
-) -> Result<MemberConfig, ServeError> {
-    let peer = public_key(&SigningKey::from_bytes(&seed));
-    let now = meta::realm_now(store.reader(), clock::unix_ms())?;
-    let number = signed.policy().number;
-    let ticket = issuer::issue_for_member(realm_key, peer, now, number, login::random_id()?);
-    Ok(MemberConfig {
+    realm_now_ms: u64,
+) -> MemberConfig {
+    MemberConfig {
         seed,
         ticket,
-        policy_head: signed.sign_head(realm_key),
-        policy: signed.clone(),
-        realm_now_ms: now,
+        policy_head,
+        policy: policy.clone(),
+        realm_now_ms,
         listen: places.member,
         addresses: ports::reachable(places.member, ADDRESSES_PER_PEER_MAX),
         relay: places.relay,
-    })
+    }
 }
 
 fn listening(
     options: &Options,
     places: &Places,
-    signed: &SignedPolicy,
-    member: &dyn Member,
-) -> Listening {
-    let member = member.addresses();
-    Listening {
+    member: &PeerAddresses,
+    realm: PeerKey,
+    conn: &Connection,
+) -> Result<Listening, StoreError> {
+    let name = meta::text(conn, meta::REALM_NAME)?;
+    Ok(Listening {
         link: JoinLink {
             host: ports::link_host(options.advertise.as_deref(), places.desk),
             port: places.desk.port(),
-            realm: signed.policy().realm,
-            name: Some(signed.policy().name.clone()),
+            realm,
+            name: Some(name.unwrap_or_else(|| policy::DEFAULT_NAME.to_owned())),
             invite: None,
         },
         desk: ports::reachable(places.desk, ADDRESSES_PER_PEER_MAX),
-        member: member.addresses,
+        member: member.addresses.clone(),
         member_peer: member.peer,
-    }
-}
-
-/// How far the watch over the rows has come.
-#[derive(Debug)]
-struct Seen {
-    version: Option<i64>,
-    told: u64,
-}
-
-/// What goes on while the desk serves.
-struct Keeper {
-    store: StoreHandle,
-    realm_key: Arc<SigningKey>,
-    member: Arc<dyn Member>,
-    /// The number of the policy that the member started with.
-    told: u64,
-}
-
-impl Keeper {
-    async fn watch(&self) {
-        let mut watch = tokio::time::interval(WATCH_EVERY);
-        let mut roll_call = tokio::time::interval(ROLL_CALL_EVERY);
-        let mut renew = tokio::time::interval(RENEW_EVERY);
-        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
-        let mut orders = self.member.orders();
-        // The first tick is at once, and the member has just got a ticket.
-        renew.tick().await;
-        loop {
-            tokio::select! {
-                _tick = watch.tick() => match self.publish_if_changed(&mut seen).await {
-                    Ok(()) => {}
-                    Err(error) => {
-                        let error = login::error_chain(&error);
-                        tracing::error!(%error, "The policy could not be published");
-                    }
-                },
-                _tick = roll_call.tick() => {
-                    let now_online = self.member.online();
-                    if now_online != online {
-                        self.roll_call(now_online.clone()).await;
-                        online = now_online;
-                    }
-                }
-                _tick = renew.tick() => self.renew().await,
-                Some(order) = orders.recv() => self.received(order).await,
-            }
-        }
-    }
-
-    /// Signs again if another process has written, and tells the member.
-    async fn publish_if_changed(&self, seen: &mut Seen) -> Result<(), PublishError> {
-        let realm_key = Arc::clone(&self.realm_key);
-        let (before, told) = (seen.version, seen.told);
-        let (version, published) = self
-            .store
-            .run(move |store| {
-                // Read before the rows: what is written after this is seen at the next look.
-                let version = store.data_version()?;
-                // A new password that cuts is signed by the desk itself, on this very connection.
-                let is_told = policies::newest_number(store.reader())? <= told;
-                if before == Some(version) && is_told {
-                    return Ok((version, None));
-                }
-                let clock_ms = clock::unix_ms();
-                let published = store.write(|tx| policy::publish(tx, &realm_key, clock_ms))?;
-                Ok::<_, PublishError>((version, Some(published)))
-            })
-            .await?;
-        seen.version = Some(version);
-        if let Some((signed, _is_new)) = published {
-            let number = signed.policy().number;
-            // A sign-in may have signed it a moment ago; what counts is what the member was told.
-            if number > seen.told {
-                tracing::info!(number, "A new policy is in force");
-                self.member.publish_policy(&signed, signed.sign_head(&self.realm_key));
-                seen.told = number;
-            }
-        }
-        Ok(())
-    }
-
-    async fn received(&self, order: ReceivedOrder) {
-        if let Err(error) = orders::received(&self.store, order, clock::unix_ms()).await {
-            let error = login::error_chain(&error);
-            tracing::error!(%error, "A moderator's order could not be kept");
-        }
-    }
-
-    async fn roll_call(&self, online: Vec<PeerKey>) {
-        let marked =
-            self.store.run(move |store| store.write(|tx| sessions::set_online(tx, &online))).await;
-        if let Err(error) = marked {
-            let error = login::error_chain(&error);
-            tracing::warn!(%error, "The register could not be written");
-        }
-    }
-
-    async fn renew(&self) {
-        let found = self.store.run(|store| {
-            let conn = store.reader();
-            let now = meta::realm_now(conn, clock::unix_ms())?;
-            Ok::<_, StoreError>((now, policy::number_in_force(conn)?.unwrap_or(0)))
-        });
-        let peer = self.member.addresses().peer;
-        match (found.await, login::random_id()) {
-            (Ok((now, number)), Ok(id)) => {
-                let ticket = issuer::issue_for_member(&self.realm_key, peer, now, number, id);
-                self.member.renew(ticket);
-            }
-            (Err(error), _) => {
-                let error = login::error_chain(&error);
-                tracing::error!(%error, "The member's ticket could not be renewed");
-            }
-            (_, Err(error)) => tracing::error!(%error, "The member's ticket could not be renewed"),
-        }
-    }
+    })
 }

@@ -12,6 +12,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod dated;
 pub mod devices;
 pub mod meta;
 mod migrations;

@@ -43,6 +43,17 @@ pub fn diagnose(status: &Status, interfaces: &[Interface], realm_now: u64) -> Ve
         login_node(status),
         attempts(&status.attempts, interfaces, status.rendezvous_online),
     ];
+    if let Some(warning) = &status.clock_warning {
+        checks.insert(
+            0,
+            Check {
+                verdict: Verdict::Doubtful,
+                title: "A clock seems to be wrong".into(),
+                details: vec![warning.text.clone()],
+                advice: None,
+            },
+        );
+    }
     if realm_now >= status.expires_at {
         checks.insert(0, Check {
             verdict: Verdict::Bad,

@@ -199,7 +199,8 @@ impl Roster {
     }
 
     /// Where a device has said that it listens.
-    pub(crate) fn listens_at(&self, peer: PeerKey) -> Option<&Vec<String>> {
+    #[must_use]
+    pub fn listens_at(&self, peer: PeerKey) -> Option<&Vec<String>> {
         self.devices.get(&peer).map(|device| &device.listen)
     }
 

@@ -207,7 +207,7 @@ fn status(status: &Status) -> Value {
             })
         })
         .collect();
-    json!({
+    let mut value = json!({
         "peer": status.me.peer.to_string(),
         "username": status.me.username,
         "realm": status.realm.to_string(),
@@ -221,5 +221,10 @@ fn status(status: &Status) -> Value {
         "mode": status.mode.as_str(),
         "waiting": status.waiting,
         "clock_offset_ms": status.clock_offset_ms,
-    })
+    });
+    if let (Some(warning), Some(fields)) = (&status.clock_warning, value.as_object_mut()) {
+        let warning = json!({"code": warning.code, "text": warning.text});
+        fields.insert("clock_warning".into(), warning);
+    }
+    value
 }

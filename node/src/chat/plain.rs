@@ -52,7 +52,7 @@ pub(super) fn event(event: &NodeEvent) -> Option<String> {
         NodeEvent::Message(message) => self::message(message),
         NodeEvent::Presence(change) => presence(change),
         NodeEvent::State { state: SendState::Waiting, .. } => {
-            "* Nobody is connected; this goes out when somebody is.".to_owned()
+            "* Nobody has this yet; it waits until somebody can take it.".to_owned()
         }
         NodeEvent::Pass { expires_at } => {
             format!("* Your pass is good until {}.", utc(*expires_at))
@@ -96,7 +96,11 @@ pub(super) fn answer(answer: &Answer<'_>) -> Option<String> {
             };
             Some(status.roster.values().map(line).collect::<Vec<_>>().join("\n"))
         }
-        Answer::Status(status) => Some(link(status)),
+        Answer::Status(status) => {
+            let warning = status.clock_warning.iter();
+            let lines = warning.map(|warning| format!("\n! {}", escape(&warning.text)));
+            Some(link(status) + &lines.collect::<String>())
+        }
         Answer::Ticket(ticket) => Some(hex::encode(ticket)),
         Answer::Help => Some(HELP.to_owned()),
     }

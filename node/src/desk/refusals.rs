@@ -26,6 +26,11 @@ pub(crate) fn unreachable(link: &JoinLink, cause: &str) -> Refusal {
     Refusal { code: RefusalCode::Unreachable, reason, retry_after_s: None }
 }
 
+/// Whether the login node signs nobody in until its operator has done something.
+pub(crate) fn is_lasting(denial: &Denial) -> bool {
+    denial.code == DenialCode::Busy && !denial.reason.is_empty()
+}
+
 pub(crate) fn denied(denial: &Denial) -> Refusal {
     let wait = denial.retry_after_s;
     let seconds = wait.unwrap_or(1);
@@ -47,6 +52,14 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         DenialCode::Banned => {
             (RefusalCode::Banned, format!("This account is banned{because}. Ask the operator."))
         }
+        // It says why when waiting alone does not help.
+        DenialCode::Busy if !denial.reason.is_empty() => (
+            RefusalCode::Busy,
+            format!(
+                "The login node signs nobody in for now: {}. Tell the operator, and try again later.",
+                denial.reason
+            ),
+        ),
         DenialCode::Busy => (
             RefusalCode::Busy,
             format!("The login node has too much to do. Try again in {seconds} s."),

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use lanyard_protocol::login::DenialCode;
 use lanyard_protocol::ticket::{Claims, Ticket};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
-use super::{Desk, NotGranted, denied_device};
+use super::refusals::is_lasting;
+use super::{Client, NotGranted, denied_device};
 use crate::clock::Clock;
 use crate::event::Status;
 use crate::node::Command;
@@ -33,9 +34,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// See the module. Ends with the node.
 pub(crate) struct Renewal {
-    pub(crate) desk: Desk,
+    pub(crate) desk: Client,
     pub(crate) clock: Clock,
     pub(crate) status: watch::Receiver<Arc<Status>>,
+    /// Somebody wants to know from the login node what time it is; a renewal tells.
+    pub(crate) wanted: Arc<Notify>,
     /// Weak, so that it does not keep a node alive that nobody else holds.
     pub(crate) commands: mpsc::WeakSender<Command>,
 }
@@ -55,6 +58,7 @@ impl Renewal {
         let mut told: Option<DenialCode> = None;
         let mut next_try = Duration::ZERO;
         let mut was_online = false;
+        let mut is_wanted = false;
         loop {
             let status = Arc::clone(&self.status.borrow_and_update());
             if pass.as_ref().is_none_or(|pass| pass.bytes != status.ticket) {
@@ -69,16 +73,18 @@ impl Renewal {
             was_online = status.rendezvous_online;
             let now = self.clock.now();
             let realm_ms = now.wall_ms.saturating_add_signed(status.clock_offset_ms);
-            let wait = Duration::from_millis(pass.due.saturating_sub(realm_ms))
-                .max(next_try.saturating_sub(now.mono));
+            let due = if is_wanted { 0 } else { pass.due.saturating_sub(realm_ms) };
+            let wait = Duration::from_millis(due).max(next_try.saturating_sub(now.mono));
             if !wait.is_zero() {
                 tokio::select! {
                     changed = self.status.changed() => if changed.is_err() { return },
+                    () = self.wanted.notified() => (is_wanted, next_try) = (true, Duration::ZERO),
                     () = tokio::time::sleep(wait.min(LOOK_EVERY)) => {}
                 }
                 continue;
             }
             let answer = self.desk.renew(pass.claims.account).await;
+            is_wanted = false;
             let retry = pass.retry_in(realm_ms);
             next_try = self.clock.now().mono.saturating_add(retry);
             let command = match answer {
@@ -92,10 +98,15 @@ impl Renewal {
                         next_try =
                             next_try.min(now.mono + Duration::from_secs(seconds) + retry / 10);
                     }
-                    let news = denial.code != DenialCode::Busy
-                        && told.replace(denial.code) != Some(denial.code);
+                    let told_before = told.replace(denial.code) == Some(denial.code);
                     let text = denied_device(&denial).reason;
-                    news.then_some(Command::Notice { code: "renewal-refused", text })
+                    if is_lasting(&denial) {
+                        Some(Command::LoginNodeUnsure(text))
+                    } else if denial.code == DenialCode::Busy || told_before {
+                        None
+                    } else {
+                        Some(Command::Notice { code: "renewal-refused", text })
+                    }
                 }
             };
             if let Some(command) = command

@@ -26,14 +26,15 @@ use lanyard_protocol::time::Now;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 use libp2p::{PeerId, Swarm, gossipsub};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::behaviour::Behaviour;
 use super::gate::Report;
-use super::status::{self, Surroundings};
+use super::status::{self, LOGIN_NODE_CLOCK, Surroundings};
 use super::translate::Topics;
 use crate::clock::Clock;
 use crate::desk::Granted;
+use crate::desk::places::Places;
 use crate::event::{ChatMessage, NodeEvent, Refusal, Status};
 use crate::node::{Command, SendError, Sent};
 use crate::store::{Stored, Write, Writer};
@@ -75,6 +76,10 @@ pub(crate) struct EventLoop {
     pub(crate) events: broadcast::Sender<NodeEvent>,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) around: Surroundings,
+    /// Where the login node can be asked.
+    pub(crate) places: Option<Arc<Places>>,
+    /// Wakes who renews the ticket.
+    pub(crate) ask_desk: Arc<Notify>,
     pub(crate) state: State,
 }
 
@@ -113,6 +118,8 @@ pub(crate) struct State {
     ended: Option<Option<Refusal>>,
     clocks: Clocks,
     next_clock_write: Duration,
+    /// Where the login node answered last, as it is kept.
+    login_node: Option<String>,
 }
 
 impl State {
@@ -170,6 +177,8 @@ impl EventLoop {
             Some(Command::PublishPolicy { policy, head }) => self.publish_policy(*policy, head),
             Some(Command::Renew(ticket)) => self.renew(*ticket, None),
             Some(Command::Granted(granted)) => self.granted(*granted),
+            Some(Command::RealmTime(realm_ms)) => self.feed(Input::RealmTime(realm_ms)),
+            Some(Command::LoginNodeUnsure(text)) => self.login_node_unsure(text),
             Some(Command::Notice { code, text }) => self.tell(NodeEvent::Notice { code, text }),
             Some(Command::Scores { reply }) => {
                 // Who asked may have gone.
@@ -203,6 +212,7 @@ impl EventLoop {
     /// What the desk says is newer than what we had: its clock, its policy, a ticket, and where everybody is.
     fn granted(&mut self, granted: Granted) {
         let Granted { ticket, policy, realm_ms, member, peers } = granted;
+        self.around.login_node_clock = None;
         self.feed(Input::RealmTime(realm_ms));
         // The policy may cut what was issued before, and the new ticket is of after that.
         self.renew(ticket, Some(member.clone()));
@@ -211,6 +221,26 @@ impl EventLoop {
         // Who had refused us for an expired pass lets us in now.
         self.feed(Input::NetworkChanged);
         self.write(Write::Clock(self.engine.clock().clone()));
+        self.remember_login_node();
+    }
+
+    /// Told once; the state says it as long as it is so.
+    fn login_node_unsure(&mut self, text: String) {
+        if self.around.login_node_clock.replace(text.clone()).is_none() {
+            self.tell(NodeEvent::Notice { code: LOGIN_NODE_CLOCK, text });
+        }
+        self.state.changed = true;
+    }
+
+    /// Keeps where the login node answered last, for the next start.
+    fn remember_login_node(&mut self) {
+        let Some(place) = self.places.as_ref().and_then(|places| places.last()) else { return };
+        if self.state.login_node.as_ref() != Some(&place) {
+            let realm = self.engine.ticket().claims().realm;
+            let kept = PeerAddresses { peer: realm, addresses: vec![place.clone()] };
+            self.write(Write::Peer(kept, self.realm_ms()));
+            self.state.login_node = Some(place);
+        }
     }
 
     fn stored(&mut self, stored: Stored) {
@@ -245,6 +275,7 @@ impl EventLoop {
             self.state.next_clock_write = now.mono + CLOCK_EVERY;
             let clock = self.engine.clock().clone();
             self.write(Write::Clock(clock));
+            self.remember_login_node();
         }
         self.look_at_arrivals(now);
         self.write_backlog();
@@ -298,6 +329,9 @@ impl EventLoop {
         let counted = std::mem::take(&mut self.state.counted);
         if std::mem::take(&mut self.state.changed) {
             self.state.next_status = now + STATUS_EVERY;
+            if let Some(places) = &self.places {
+                places.shown_at(&status::authority_addresses(&self.engine));
+            }
             let status = status::build(&self.engine, &self.around, self.clock.now());
             self.status.send_replace(Arc::new(status));
         } else if counted {
@@ -321,6 +355,7 @@ impl EventLoop {
 
     async fn end(mut self) {
         let ended = self.state.ended.take().flatten();
+        self.remember_login_node();
         if ended.is_none() {
             self.feed(Input::Quit);
         }

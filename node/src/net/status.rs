@@ -8,7 +8,11 @@ use lanyard_protocol::law::{Author, Maker};
 use lanyard_protocol::presence::AWAY;
 use lanyard_protocol::time::Now;
 
-use crate::event::{DialAttempt, Me, Mode, Mute, Neighbour, Person, Room, Status};
+use crate::event::{ClockWarning, DialAttempt, Me, Mode, Mute, Neighbour, Person, Room, Status};
+
+/// The code for a login node that signs nothing because of its clock.
+pub(crate) const LOGIN_NODE_CLOCK: &str = "login-node-clock";
+const DAY_MS: u64 = 86_400_000;
 
 /// What the engine does not know.
 #[derive(Debug, Default, Clone)]
@@ -16,6 +20,8 @@ pub(crate) struct Surroundings {
     pub(crate) listen: Vec<String>,
     pub(crate) messages: u64,
     pub(crate) attempts: Vec<DialAttempt>,
+    /// The login node's own words for why it signs nothing, until it signs again.
+    pub(crate) login_node_clock: Option<String>,
 }
 
 pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status {
@@ -58,8 +64,26 @@ pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status 
         mode: mode(engine),
         mute: mute(engine, realm_ms),
         clock_offset_ms: engine.clock().offset_ms(),
+        clock_warning: clock_warning(engine, around, now),
         attempts: around.attempts.clone(),
     }
+}
+
+/// The worst first: one warning is read, three are not.
+fn clock_warning(engine: &Engine, around: &Surroundings, now: Now) -> Option<ClockWarning> {
+    if let Some(ahead_ms) = engine.out_of_step_ms() {
+        let (code, text) = engine.out_of_step_words(ahead_ms);
+        return Some(ClockWarning { code, text });
+    }
+    if let Some(text) = &around.login_node_clock {
+        return Some(ClockWarning { code: LOGIN_NODE_CLOCK, text: text.clone() });
+    }
+    let days = engine.signed_ahead_ms(now)?.div_ceil(DAY_MS);
+    let text = format!(
+        "The login node has signed a time that is up to {days} days ahead of this computer's clock. Old messages are \
+         kept until the two agree. If this computer's clock is right, tell the operator."
+    );
+    Some(ClockWarning { code: "clock-not-signed", text })
 }
 
 fn mode(engine: &Engine) -> Mode {
@@ -81,6 +105,13 @@ fn mute(engine: &Engine, realm_ms: u64) -> Option<Mute> {
 
 fn is_rendezvous(link: &Link) -> bool {
     link.ticket.claims().role == Role::Authority
+}
+
+/// Where the login node's own peer is: the ends of its links, and what it tells of itself.
+pub(crate) fn authority_addresses(engine: &Engine) -> Vec<String> {
+    let links: Vec<&Link> = engine.links().filter(|link| is_rendezvous(link)).collect();
+    let told = links.iter().filter_map(|link| engine.roster().listens_at(link.peer)).flatten();
+    links.iter().map(|link| link.address.clone()).chain(told.cloned()).collect()
 }
 
 /// One entry a peer, although two links may stand for a moment. A link counts from when its other end hears us:

@@ -15,12 +15,13 @@ use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::{Now, RealmClock};
 use libp2p::Swarm;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::Node;
 use crate::clock::Clock;
-use crate::desk::Desk;
+use crate::desk::places::Places;
 use crate::desk::renewal::Renewal;
+use crate::desk::{Client, Desk};
 use crate::net::behaviour::Behaviour;
 use crate::net::event_loop::{EventLoop, Loads, State};
 use crate::net::gate::GateConfig;
@@ -108,7 +109,11 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
     let (commands, commanded) = mpsc::channel(COMMANDS);
     let (events, _first) = broadcast::channel(EVENTS);
     let (status, status_seen) = watch::channel(Arc::new(status::build(&engine, &around, now)));
+    let places = places(&config, &reader)?;
+    let wanted = Arc::new(Notify::new());
     let event_loop = EventLoop {
+        places: places.clone(),
+        ask_desk: Arc::clone(&wanted),
         clock,
         topics: Topics::of(&realm),
         engine,
@@ -132,12 +137,19 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
         Box::pin(event_loop.run()).await;
         drop(profile);
     });
-    if let Some(desk) = config.desk.clone() {
+    let desk = places.map(|places| Client::new(config.key, places));
+    if let Some(desk) = desk.clone() {
         let (status, commands) = (status_seen.clone(), commands.downgrade());
-        tokio::spawn(Renewal { desk, clock, status, commands }.run());
+        tokio::spawn(Renewal { desk, clock, status, wanted, commands }.run());
     }
-    let desk = config.desk.map(Arc::new);
     Ok(Node { commands, events, status: status_seen, reader, desk, realm })
+}
+
+/// Where the login node can be asked, if anywhere.
+fn places(config: &NodeConfig, reader: &Reader) -> Result<Option<Arc<Places>>, StartError> {
+    let Some(desk) = &config.desk else { return Ok(None) };
+    let earlier = reader.login_node()?;
+    Ok(Some(Arc::new(Places::new(desk.link.clone(), earlier.as_deref()))))
 }
 
 fn system(error: impl Display) -> StartError {
@@ -183,6 +195,7 @@ fn engine(
         boot,
         session: u64::from_le_bytes(random()?),
         clock: config.clock.clone(),
+        oldest: reader.oldest()?,
         stored: loader.since(realm_ms.saturating_sub(RECENT_MS))?,
         orders: reader.orders(&realm)?,
         unsent: reader.unsent(realm_ms.saturating_sub(RESEND_AGE_MS_MAX))?,

@@ -297,7 +297,7 @@ pub(super) fn keep_clock(
     Ok(())
 }
 
-fn keep_peer(
+pub(super) fn keep_peer(
     transaction: &Transaction<'_>,
     realm: i64,
     peer: &PeerAddresses,

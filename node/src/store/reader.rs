@@ -242,7 +242,9 @@ impl Reader {
     pub fn peers(&self) -> Result<Vec<PeerAddresses>, StoreError> {
         self.read(|connection, realm| {
             let mut statement = connection.prepare(
-                "SELECT key, addresses FROM peers WHERE realm = ?1 ORDER BY seen_at DESC LIMIT ?2",
+                "SELECT key, addresses FROM peers
+                 WHERE realm = ?1 AND key <> (SELECT key FROM realms WHERE id = ?1)
+                 ORDER BY seen_at DESC LIMIT ?2",
             )?;
             let rows =
                 statement.query_map(params![realm, time(ADDRESS_BOOK_MAX as u64)], |row| {
@@ -252,6 +254,35 @@ impl Reader {
                     Ok(PeerAddresses { peer: PeerKey(row.get(0)?), addresses })
                 })?;
             rows.collect()
+        })
+    }
+
+    /// Where the login node answered last. It is kept among the peers, under the realm's own key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn login_node(&self) -> Result<Option<String>, StoreError> {
+        self.read(|connection, realm| {
+            let sql = "SELECT addresses FROM peers
+                       WHERE realm = ?1 AND key = (SELECT key FROM realms WHERE id = ?1)";
+            let kept = connection.query_row(sql, [realm], |row| row.get::<_, Vec<u8>>(0));
+            let kept: Vec<String> = kept
+                .optional()?
+                .and_then(|bytes| wire::decode(&bytes, LOGIN_REPLY_BYTES_MAX).ok())
+                .unwrap_or_default();
+            Ok(kept.into_iter().next())
+        })
+    }
+
+    /// When the oldest of all messages was sent, if there are any; unix milliseconds of realm time.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn oldest(&self) -> Result<Option<u64>, StoreError> {
+        self.read(|connection, realm| {
+            let sql = "SELECT min(sent_at) FROM messages WHERE realm = ?1";
+            let oldest: Option<i64> = connection.query_row(sql, [realm], |row| row.get(0))?;
+            Ok(oldest.map(i64::unsigned_abs))
         })
     }
 

@@ -14,7 +14,7 @@ use lanyard_protocol::time::RealmClock;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::mpsc;
 
-use super::insert::{keep_clock, keep_policy};
+use super::insert::{keep_clock, keep_peer, keep_policy};
 use super::thread::Thread;
 use super::{Membership, StoreError, open_for_writing, sqlite_error, time};
 use crate::event::{ChatMessage, Via};
@@ -210,6 +210,19 @@ impl Opened {
             [port],
         )?;
         Ok(())
+    }
+
+    /// Remembers where the login node has answered.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn remember_login_node(&mut self, place: String, at: u64) -> rusqlite::Result<()> {
+        let sql = "SELECT key FROM realms WHERE id = ?1";
+        let key = PeerKey(self.connection.query_row(sql, [self.realm], |row| row.get(0))?);
+        let place = PeerAddresses { peer: key, addresses: vec![place] };
+        let transaction = self.connection.transaction()?;
+        keep_peer(&transaction, self.realm, &place, at)?;
+        transaction.commit()
     }
 
     /// Keeps what a login has granted, all or nothing.

@@ -7,6 +7,7 @@ use lanyard_rendezvous::acts::ActError;
 use lanyard_rendezvous::backup::BackupError;
 use lanyard_rendezvous::rules::RuleError;
 use lanyard_rendezvous::store::StoreError;
+use lanyard_rendezvous::timekeeping::ClockError;
 use serde_json::{Value, json};
 
 /// Why a command did not do what it should.
@@ -57,6 +58,15 @@ impl From<RuleError> for Failure {
                 Self::refused("bad-field", error.to_string())
             }
             RuleError::Store(_) => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<ClockError> for Failure {
+    fn from(error: ClockError) -> Self {
+        match error.code() {
+            Some(code) => Self::refused(code, error.to_string()),
+            None => Self::Fault(error.into()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lanyard_rendezvous::store::{Store, meta, rules as rows};
-use lanyard_rendezvous::{clock, policy, rules, serve};
+use lanyard_rendezvous::{acts, clock, policy, rules, serve};
 use serde_json::json;
 
 use super::Realm;
@@ -20,8 +20,11 @@ pub(crate) fn run(realm: &Realm, command: PolicyCommand, answers: &Answers) -> R
         PolicyCommand::Show => show(realm, answers),
         PolicyCommand::Set { key, value } => {
             let mut store = realm.store()?;
-            store
-                .write(|tx| rules::set(tx, &key, &value, meta::realm_now(tx, clock::unix_ms())?))?;
+            let set = |tx: &rusqlite::Transaction<'_>| -> Result<(), Failure> {
+                let now = acts::signing_time(tx, clock::unix_ms())?;
+                Ok(rules::set(tx, &key, &value, now)?)
+            };
+            store.write(set)?;
             answers.done(wait_for(realm, &store)?, &format!("{key} is now {value}"), None)
         }
     }

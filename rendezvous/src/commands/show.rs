@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use lanyard_rendezvous::store::accounts::State;
 use lanyard_rendezvous::store::{accounts, audit as entries, meta, sessions as rows};
-use lanyard_rendezvous::{clock, policy, serve};
+use lanyard_rendezvous::{clock, policy, serve, timekeeping};
 use serde_json::json;
 
 use super::Realm;
@@ -61,7 +61,8 @@ pub(crate) fn status(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
     let store = realm.store()?;
     let conn = store.reader();
     let serving = serve::is_running(&realm.data_dir).context("cannot look for serve")?;
-    let now = meta::realm_now(conn, clock::unix_ms())?;
+    let known = timekeeping::look(conn, clock::unix_ms())?;
+    let (now, standing) = (known.realm_ms, known.standing);
     let all = accounts::list(conn)?;
     let enabled = all.iter().filter(|(account, _)| account.state == State::Enabled).count();
     let sessions = rows::list(conn, now)?;
@@ -83,13 +84,20 @@ pub(crate) fn status(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         "online": online,
         "desk_port": desk_port,
         "member_port": member_port,
+        "clock": { "state": standing.as_str(), "by_ms": standing.by_ms(), "message": standing.to_string() },
     });
-    let words = format!(
+    let mut words = format!(
         "{name}: {}; {} accounts ({enabled} enabled), {} sessions ({online} online), policy {}",
         if serving { "serving" } else { "not serving" },
         all.len(),
         sessions.len(),
         number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string()),
     );
+    if !standing.is_right() {
+        words.push_str(&format!(
+            "\nwarning: {standing}, so nobody is signed in and no rule changes. {}",
+            standing.advice()
+        ));
+    }
     answers.say(&object, &words)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use lanyard_node::clock::Clock;
 use lanyard_node::node::{Node, NodeConfig, StartError};
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::PeerAddresses;
@@ -41,8 +42,8 @@ impl MeshMember {
             key: SigningKey::from_bytes(&config.seed),
             ticket: config.ticket,
             policy: config.policy,
-            // Realm time is this machine's clock, but never behind what it has signed.
-            clock: RealmClock::restored(0, config.realm_now_ms),
+            // Realm time is what the desk says it is; a machine's clock that is set is not followed.
+            clock: RealmClock::learnt(config.realm_now_ms, Clock::new().now(), 0),
             database,
             listen: vec![config.listen],
             candidates: Vec::new(),
@@ -94,6 +95,13 @@ impl Member for MeshMember {
         let node = self.node.clone();
         self.wish(async move {
             node.renew(ticket).await.ok();
+        });
+    }
+
+    fn set_realm_time(&self, realm_ms: u64) {
+        let node = self.node.clone();
+        self.wish(async move {
+            node.set_realm_time(realm_ms).await.ok();
         });
     }
 

@@ -12,6 +12,8 @@ pub const DESK_PORT: &str = "desk_port";
 pub const MEMBER_PORT: &str = "member_port";
 /// The largest realm time that was ever signed, in milliseconds.
 pub const TIME_MARK: &str = "time_mark";
+/// When the clock was last known to be right: see [`crate::timekeeping`].
+pub const CLOCK_ANCHOR: &str = "clock_anchor";
 /// The realm's PeerId, so that commands without the key can name it.
 pub const REALM_ID: &str = "realm_id";
 
@@ -46,8 +48,8 @@ pub fn set(conn: &Connection, key: &str, value: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Realm time: the clock, but never behind the largest time that was ever signed. A computer that wakes up
-/// with its clock set back would otherwise issue tickets that its own cuts refuse.
+/// Realm time: the clock, but never behind the largest time that was ever signed. Nothing is signed while the two are
+/// far apart ([`crate::timekeeping`]); this holds time up for the seconds in which a clock is set back a little.
 ///
 /// # Errors
 /// [`StoreError::Sql`].

@@ -4,6 +4,7 @@
 //! Nothing here sleeps: a test waits for a line that a program prints, with a deadline.
 
 pub(crate) mod archive;
+mod faketime;
 mod lan;
 mod peer;
 mod program;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub(crate) use faketime::FakeTime;
 pub(crate) use lan::{Lan, skip};
 pub(crate) use peer::{Peer, Start, chat, together};
 pub(crate) use program::{Program, Signal};
@@ -64,6 +66,12 @@ impl Said {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The JSON object of a refusal.
+    pub(crate) fn refused(&self) -> Value {
+        assert_eq!(self.code, Some(1), "{} {}", self.stdout, self.stderr);
+        serde_json::from_str(self.stdout.trim()).unwrap()
+    }
+
     /// The one JSON object of a successful answer.
     pub(crate) fn done(&self) -> Value {
         let mut lines = self.lines();
@@ -88,6 +96,11 @@ impl Realm {
         realm.serve();
         names.iter().for_each(|name| realm.add(name));
         realm
+    }
+
+    /// A realm without a past and without accounts, not served yet.
+    pub(crate) fn fresh() -> Self {
+        Self::unserved(Arc::new(alone()), None)
     }
 
     /// A second realm beside this one, not served yet.
@@ -117,6 +130,35 @@ impl Realm {
         let listens = |line: &Value| line["event"] == "listening";
         self.listening = program.expect("that it listens", PATIENCE, listens);
         self.serving = Some(program);
+    }
+
+    /// Starts `serve` on 127.0.0.1 by another clock.
+    pub(crate) fn serve_by(&mut self, clock: &FakeTime) {
+        let mut command = self.command(&["serve", "--json", "--listen", "127.0.0.1:0"]);
+        clock.run_by(&mut command);
+        let mut program = Program::spawn("rendezvous", command, &self.logs());
+        let listens = |line: &Value| line["event"] == "listening";
+        self.listening = program.expect("that it listens", PATIENCE, listens);
+        self.serving = Some(program);
+    }
+
+    /// Runs a command with `--json` by another clock.
+    pub(crate) fn run_by(&self, clock: &FakeTime, args: &[&str]) -> Said {
+        let mut command = self.command(args);
+        clock.run_by(&mut command);
+        Said::of(command.arg("--json").stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// The same for a command that reads a password.
+    pub(crate) fn with_password_by(&self, clock: &FakeTime, args: &[&str], password: &str) -> Said {
+        let mut command = self.command(args);
+        clock.run_by(&mut command);
+        run_with_password(command, password)
+    }
+
+    /// Adds an account by another clock.
+    pub(crate) fn add_by(&self, clock: &FakeTime, name: &str) {
+        self.with_password_by(clock, &["user", "add", name], &password(name)).done();
     }
 
     /// Starts `serve` with these options and waits for nothing.
@@ -183,13 +225,7 @@ impl Realm {
 
     /// Runs a command with `--json` and a password on standard input.
     pub(crate) fn with_password(&self, args: &[&str], password: &str) -> Said {
-        let mut command = self.command(args);
-        command.args(["--json", "--password-stdin"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // A command that is refused before it reads closes the pipe.
-        writeln!(child.stdin.take().unwrap(), "{password}").ok();
-        Said::of(child.wait_with_output().unwrap())
+        run_with_password(self.command(args), password)
     }
 
     /// The number of the policy in force.
@@ -227,6 +263,15 @@ impl Realm {
     pub(crate) fn join(&self, name: &str) -> Peer {
         self.peer(name).ready()
     }
+}
+
+fn run_with_password(mut command: Command, password: &str) -> Said {
+    command.args(["--json", "--password-stdin"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that is refused before it reads closes the pipe.
+    writeln!(child.stdin.take().unwrap(), "{password}").ok();
+    Said::of(child.wait_with_output().unwrap())
 }
 
 /// The password of an account.

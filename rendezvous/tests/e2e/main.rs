@@ -10,6 +10,8 @@ mod bad_input;
 #[cfg(test)]
 mod chatting;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod damage;

@@ -60,6 +60,8 @@ impl Member for Double {
 
     fn renew(&self, _ticket: Ticket) {}
 
+    fn set_realm_time(&self, _realm_ms: u64) {}
+
     fn quit(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
     }

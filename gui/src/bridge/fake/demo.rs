@@ -147,6 +147,7 @@ pub fn status(now_ms: u64, people: &[usize]) -> Status {
         mute: None,
         waiting: 0,
         clock_offset_ms: 0,
+        clock_warning: None,
         addresses: BTreeMap::new(),
         ticket: Vec::new(),
         attempts: Vec::new(),

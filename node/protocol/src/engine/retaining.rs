@@ -38,6 +38,13 @@ impl Retention {
 }
 
 impl Engine {
+    /// By how much what the realm has signed is ahead of this machine's clock, if it is by more than a day.
+    #[must_use]
+    pub fn signed_ahead_ms(&self, now: Now) -> Option<u64> {
+        let ahead_ms = self.proven.at(now).saturating_sub(now.wall_ms);
+        (ahead_ms > RETAIN_STEP_MS).then_some(ahead_ms)
+    }
+
     /// Forgets what is too old by the smaller of two times: the newest that the realm has signed, and this machine's
     /// clock.
     pub(super) fn retain(&mut self, now: Now) {

@@ -119,6 +119,7 @@ impl EventLoop {
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
             Event::Policy { number } => self.tell(NodeEvent::Policy { number }),
             Event::Pass { expires_at } => self.tell(NodeEvent::Pass { expires_at }),
+            Event::AskTheTime => self.ask_desk.notify_one(),
             Event::Notice { code, text } => self.tell(NodeEvent::Notice { code, text }),
             Event::Changed => self.state.changed = true,
             Event::Ended(reason) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, Program, Signal, TWO_SECONDS, password};
+use super::{FakeTime, PATIENCE, Program, Signal, TWO_SECONDS, password};
 
 /// A terminal peer before it starts.
 pub(crate) struct Start {
@@ -67,6 +67,12 @@ impl Start {
 
     pub(crate) fn listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.listen);
+        self
+    }
+
+    /// By another clock.
+    pub(crate) fn by(mut self, clock: &FakeTime) -> Self {
+        clock.run_by(&mut self.command);
         self
     }
 

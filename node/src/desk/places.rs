@@ -1,0 +1,154 @@
+//! Where the login node can be asked: it may move while we run, and the join link that we were started with stays.
+//!
+//! Every place is only a candidate. Whoever answers must prove the realm's key before anything is said to it, so a
+//! wrong place costs time and nothing else.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lanyard_protocol::link::JoinLink;
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+
+/// Places that are tried for one question: each may take the seconds of a dial that nobody answers.
+const PLACES_MAX: usize = 8;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Places {
+    link: JoinLink,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Where it answered last, in this run or an earlier one.
+    answered: Option<Place>,
+    /// Where its own node in the mesh is now.
+    shown: Vec<Place>,
+}
+
+/// Host and port.
+type Place = (String, u16);
+
+impl Places {
+    /// The link, and where the login node answered in an earlier run.
+    pub(crate) fn new(link: JoinLink, earlier: Option<&str>) -> Self {
+        let answered = earlier.and_then(parse);
+        Self { link, known: Mutex::new(Known { answered, shown: Vec::new() }) }
+    }
+
+    /// The link of the realm.
+    pub(crate) fn link(&self) -> &JoinLink {
+        &self.link
+    }
+
+    /// Where to ask: where it answered last, where the link says, where its node in the mesh is.
+    pub(crate) fn in_order(&self) -> Vec<JoinLink> {
+        self.ordered(true)
+    }
+
+    /// The same with the link first, for somebody who has just given that link.
+    pub(crate) fn link_first(&self) -> Vec<JoinLink> {
+        self.ordered(false)
+    }
+
+    fn ordered(&self, answered_first: bool) -> Vec<JoinLink> {
+        let known = self.known();
+        let linked = (self.link.host.clone(), self.link.port);
+        let mut places: Vec<Place> = known.answered.iter().cloned().chain([linked]).collect();
+        if !answered_first {
+            places.reverse();
+        }
+        let mut links: Vec<JoinLink> = Vec::new();
+        for (host, port) in places.into_iter().chain(known.shown.iter().cloned()) {
+            if links.iter().all(|link| (&link.host, link.port) != (&host, port)) {
+                links.push(JoinLink { host, port, ..self.link.clone() });
+            }
+        }
+        links.truncate(PLACES_MAX);
+        links
+    }
+
+    /// It has answered there.
+    pub(crate) fn answered_at(&self, link: &JoinLink) {
+        self.known().answered = Some((link.host.clone(), link.port));
+    }
+
+    /// Where it answered last, to be kept.
+    pub(crate) fn last(&self) -> Option<String> {
+        self.known().answered.as_ref().map(|(host, port)| format!("{host} {port}"))
+    }
+
+    /// The addresses of its node in the mesh: those of the links, and those that it tells. The login node itself is on
+    /// the same machine, by default on the port before.
+    pub(crate) fn shown_at(&self, addresses: &[String]) {
+        let sockets: Vec<(IpAddr, u16)> = addresses.iter().filter_map(|at| socket(at)).collect();
+        let same_port = sockets.iter().map(|(ip, _port)| (ip.to_string(), self.link.port));
+        let port_before =
+            sockets.iter().filter_map(|(ip, port)| Some((ip.to_string(), port.checked_sub(1)?)));
+        self.known().shown = same_port.chain(port_before).filter(|(_ip, port)| *port > 0).collect();
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // It is whole after every statement.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn parse(text: &str) -> Option<Place> {
+    let (host, port) = text.rsplit_once(' ')?;
+    Some((host.to_owned(), port.parse().ok()?))
+}
+
+fn socket(address: &str) -> Option<(IpAddr, u16)> {
+    let address: Multiaddr = address.parse().ok()?;
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::from(ip),
+        Protocol::Ip6(ip) => IpAddr::from(ip),
+        _no_ip => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) => Some((ip, port)),
+        _no_port => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_protocol::cose::public_key;
+    use lanyard_protocol::testing;
+
+    use super::*;
+
+    fn places(earlier: Option<&str>) -> Places {
+        let realm = public_key(&testing::key(1));
+        let link =
+            JoinLink { host: "10.0.0.1".into(), port: 4001, realm, name: None, invite: None };
+        Places::new(link, earlier)
+    }
+
+    fn told(links: &[JoinLink]) -> Vec<String> {
+        links.iter().map(|link| format!("{}:{}", link.host, link.port)).collect()
+    }
+
+    #[test]
+    fn the_place_that_answered_last_comes_first() {
+        let places = places(Some("10.0.0.2 4001"));
+        assert_eq!(told(&places.in_order()), ["10.0.0.2:4001", "10.0.0.1:4001"]);
+        assert_eq!(told(&places.link_first()), ["10.0.0.1:4001", "10.0.0.2:4001"]);
+        places.answered_at(places.link());
+        assert_eq!(told(&places.in_order()), ["10.0.0.1:4001"]);
+        assert_eq!(places.last().as_deref(), Some("10.0.0.1 4001"));
+    }
+
+    #[test]
+    fn the_machine_of_the_authority_peer_is_a_candidate() {
+        let places = places(None);
+        let shown = ["/ip4/10.0.0.7/tcp/5002".to_owned(), "/dns4/x/tcp/1".to_owned()];
+        places.shown_at(&shown);
+        let expected = ["10.0.0.1:4001", "10.0.0.7:4001", "10.0.0.7:5001"];
+        assert_eq!(told(&places.in_order()), expected);
+    }
+}

@@ -1,0 +1,159 @@
+//! What goes on while the desk serves: acts of the command line are signed, the register learns who is online.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use lanyard_protocol::ids::PeerKey;
+use tokio::time::MissedTickBehavior;
+
+use super::WATCH_EVERY;
+use super::doubt::{self, News};
+use crate::member::Member;
+use crate::member::orders::{self, ReceivedOrder};
+use crate::policy::{self, PublishError};
+use crate::store::thread::StoreHandle;
+use crate::store::{StoreError, meta, policies, sessions};
+use crate::{clock, issuer, login};
+
+/// How often the register learns who is online.
+const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
+/// How often the member's ticket is renewed: long before half of its life.
+const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// How far the watch over the rows has come.
+#[derive(Debug)]
+struct Seen {
+    version: Option<i64>,
+    told: u64,
+}
+
+/// What goes on while the desk serves.
+pub(super) struct Keeper {
+    pub(super) store: StoreHandle,
+    pub(super) realm_key: Arc<SigningKey>,
+    pub(super) member: Arc<dyn Member>,
+    /// The number of the policy that the member started with.
+    pub(super) told: u64,
+}
+
+impl Keeper {
+    pub(super) async fn watch(&self) {
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        let mut roll_call = tokio::time::interval(ROLL_CALL_EVERY);
+        let mut renew = tokio::time::interval(RENEW_EVERY);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
+        let mut orders = self.member.orders();
+        let mut doubt = doubt::Watch::new();
+        // The first tick is at once, and the member has just got a ticket.
+        renew.tick().await;
+        loop {
+            tokio::select! {
+                _tick = watch.tick() => match self.look_and_publish(&mut doubt, &mut seen).await {
+                    Ok(()) => {}
+                    Err(error) => {
+                        let error = login::error_chain(&error);
+                        tracing::error!(%error, "The policy could not be published");
+                    }
+                },
+                _tick = roll_call.tick() => {
+                    let now_online = self.member.online();
+                    if now_online != online {
+                        self.roll_call(now_online.clone()).await;
+                        online = now_online;
+                    }
+                }
+                _tick = renew.tick(), if doubt.is_right() => self.renew().await,
+                Some(order) = orders.recv() => self.received(order).await,
+            }
+        }
+    }
+
+    /// Signs nothing while the clock may be wrong. The member does not follow a clock that was set; it is told when
+    /// the operator has said which is right.
+    async fn look_and_publish(
+        &self,
+        doubt: &mut doubt::Watch,
+        seen: &mut Seen,
+    ) -> Result<(), PublishError> {
+        let news = doubt.look(&self.store).await?;
+        if news == News::Doubt || !doubt.is_right() {
+            return Ok(());
+        }
+        if news == News::Right {
+            self.member.set_realm_time(clock::unix_ms());
+            self.renew().await;
+            seen.version = None;
+        }
+        self.publish_if_changed(seen).await
+    }
+
+    /// Signs again if another process has written, and tells the member.
+    async fn publish_if_changed(&self, seen: &mut Seen) -> Result<(), PublishError> {
+        let realm_key = Arc::clone(&self.realm_key);
+        let (before, told) = (seen.version, seen.told);
+        let (version, published) = self
+            .store
+            .run(move |store| {
+                // Read before the rows: what is written after this is seen at the next look.
+                let version = store.data_version()?;
+                // A new password that cuts is signed by the desk itself, on this very connection.
+                let is_told = policies::newest_number(store.reader())? <= told;
+                if before == Some(version) && is_told {
+                    return Ok((version, None));
+                }
+                let clock_ms = clock::unix_ms();
+                let published = store.write(|tx| policy::publish(tx, &realm_key, clock_ms))?;
+                Ok::<_, PublishError>((version, Some(published)))
+            })
+            .await?;
+        seen.version = Some(version);
+        if let Some((signed, _is_new)) = published {
+            let number = signed.policy().number;
+            // A sign-in may have signed it a moment ago; what counts is what the member was told.
+            if number > seen.told {
+                tracing::info!(number, "A new policy is in force");
+                self.member.publish_policy(&signed, signed.sign_head(&self.realm_key));
+                seen.told = number;
+            }
+        }
+        Ok(())
+    }
+
+    async fn received(&self, order: ReceivedOrder) {
+        if let Err(error) = orders::received(&self.store, order, clock::unix_ms()).await {
+            let error = login::error_chain(&error);
+            tracing::error!(%error, "A moderator's order could not be kept");
+        }
+    }
+
+    pub(super) async fn roll_call(&self, online: Vec<PeerKey>) {
+        let marked =
+            self.store.run(move |store| store.write(|tx| sessions::set_online(tx, &online))).await;
+        if let Err(error) = marked {
+            let error = login::error_chain(&error);
+            tracing::warn!(%error, "The register could not be written");
+        }
+    }
+
+    async fn renew(&self) {
+        let found = self.store.run(|store| {
+            let conn = store.reader();
+            let now = meta::realm_now(conn, clock::unix_ms())?;
+            Ok::<_, StoreError>((now, policy::number_in_force(conn)?.unwrap_or(0)))
+        });
+        let peer = self.member.addresses().peer;
+        match (found.await, login::random_id()) {
+            (Ok((now, number)), Ok(id)) => {
+                let ticket = issuer::issue_for_member(&self.realm_key, peer, now, number, id);
+                self.member.renew(ticket);
+            }
+            (Err(error), _) => {
+                let error = login::error_chain(&error);
+                tracing::error!(%error, "The member's ticket could not be renewed");
+            }
+            (_, Err(error)) => tracing::error!(%error, "The member's ticket could not be renewed"),
+        }
+    }
+}
