@@ -47,7 +47,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use crate::admission::{AdmissionView, KnownBoot};
 use crate::cose::public_key;
 use crate::dialing::AddressBook;
-use crate::hello::{Hello, VerdictCode};
+use crate::hello::Hello;
 use crate::ids::{PeerKey, Role};
 use crate::law::{Author, Law, Resettled, Rulebook};
 use crate::login::PeerAddresses;
@@ -195,14 +195,11 @@ impl Engine {
             Input::LinkDown(link) => self.link_down(link, now),
             Input::DialFailed(peer) => self.dial_failed(peer, now),
             Input::RefusedBy { peer, verdict } => {
-                self.clocks_contradict(verdict.code, now);
+                self.clocks_contradict(peer, verdict.code, now);
                 self.refused_by(peer, &verdict, now);
             }
             Input::Refused { peer, boot, code, dialled } => {
-                // An expired ticket alone is nothing unusual.
-                if code == VerdictCode::NotYetValid {
-                    self.clocks_contradict(code, now);
-                }
+                self.we_refused(peer, code, now);
                 self.refused(peer, boot, code, dialled, now);
             }
             Input::Subscribed { peer, topic } => self.peer_subscribed(peer, topic, now),

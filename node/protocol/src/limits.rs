@@ -91,6 +91,8 @@ pub const RETAIN_STEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// Who finds that its clock and the others' contradict each other asks the login node for the time, but no sooner than
 /// this after the last time. The wait doubles with every answer that changes nothing.
 pub const ASK_TIME_EVERY: Duration = Duration::from_secs(10 * 60);
+/// The same when it is the login node's own peer that contradicts.
+pub const ASK_TIME_SOON: Duration = Duration::from_secs(10);
 /// See [`ASK_TIME_EVERY`].
 pub const ASK_TIME_EVERY_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// A clock that is off by more than this is worth a warning.

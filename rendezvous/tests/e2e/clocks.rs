@@ -147,7 +147,8 @@ fn a_member_with_a_valid_pass_gets_in_while_nothing_is_signed() {
 fn a_member_two_hours_ahead_learns_that_nobody_hears_it() {
     let Some(ahead) = FakeTime::by("+2h") else { return };
     let mut realm = Realm::with(&["alice", "bob"]);
-    let (alice, bob) = (realm.join("alice"), realm.join("bob"));
+    let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
+    together(&mut [&mut alice, &mut bob]);
     [alice, bob].into_iter().for_each(|mut peer| {
         peer.stop(Signal::TERM);
     });

@@ -30,6 +30,8 @@ mod lossy;
 #[cfg(test)]
 mod moderators;
 #[cfg(test)]
+mod moves;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod orders;

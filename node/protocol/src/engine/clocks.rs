@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::hello::VerdictCode;
-use crate::ids::{AccountId, Role};
-use crate::limits::{ASK_TIME_EVERY, ASK_TIME_EVERY_MAX, CLOCK_OFF_MS};
+use crate::ids::{AccountId, PeerKey, Role};
+use crate::limits::{ASK_TIME_EVERY, ASK_TIME_EVERY_MAX, ASK_TIME_SOON, CLOCK_OFF_MS};
 use crate::presence::SignedPresence;
 use crate::ticket::Ticket;
 use crate::time::{Now, ProvenTime, RealmClock, offset};
@@ -27,12 +27,19 @@ pub(super) struct OthersClocks {
     ask_at: Duration,
     /// How long after that.
     ask_wait: Duration,
+    /// When it was asked last.
+    asked: Duration,
+    /// The login node's own peer, once it was linked.
+    authority: Option<PeerKey>,
 }
 
 impl Engine {
     /// What a Hello says of its sender's clock.
     pub(super) fn note_clock(&mut self, ticket: &Ticket, their_time_ms: u64, now: Now) {
         let claims = ticket.claims();
+        if claims.role == Role::Authority {
+            self.others_clocks.authority = Some(claims.peer);
+        }
         // The rendezvous' clock is realm time itself: nobody corrects it, and its own node needs no median of others.
         if claims.role == Role::Authority || self.is_authority() {
             return;
@@ -158,11 +165,24 @@ impl Engine {
         }
     }
 
-    /// A gate has said that a ticket is not of this time although it is of ours: one of the clocks is wrong.
-    pub(super) fn clocks_contradict(&mut self, code: VerdictCode, now: Now) {
-        let by_us = self.ticket.claims().covers(self.clock.peek_ms(now));
-        if matches!(code, VerdictCode::NotYetValid | VerdictCode::Expired) && by_us {
-            self.ask_for_the_time(now);
+    /// A gate has said that a ticket is not of this time: one of the clocks is wrong. What members say is heard now and
+    /// then; the login node's own peer must not be kept out by our clock, nor we by its.
+    pub(super) fn clocks_contradict(&mut self, peer: PeerKey, code: VerdictCode, now: Now) {
+        let is_good = self.ticket.claims().covers(self.clock.peek_ms(now));
+        if !is_good || !matches!(code, VerdictCode::NotYetValid | VerdictCode::Expired) {
+            return;
+        }
+        if self.others_clocks.authority == Some(peer) {
+            let soon = self.others_clocks.asked.saturating_add(ASK_TIME_SOON);
+            self.others_clocks.ask_at = self.others_clocks.ask_at.min(soon);
+        }
+        self.ask_for_the_time(now);
+    }
+
+    /// Our own gate has refused somebody. An expired ticket alone is nothing unusual, but for the login node's own peer.
+    pub(super) fn we_refused(&mut self, peer: PeerKey, code: VerdictCode, now: Now) {
+        if code == VerdictCode::NotYetValid || self.others_clocks.authority == Some(peer) {
+            self.clocks_contradict(peer, code, now);
         }
     }
 
@@ -175,6 +195,7 @@ impl Engine {
         others.ask_wait =
             others.ask_wait.saturating_mul(2).clamp(ASK_TIME_EVERY, ASK_TIME_EVERY_MAX);
         others.ask_at = now.mono.saturating_add(others.ask_wait);
+        others.asked = now.mono;
         self.event(Event::AskTheTime);
     }
 }
