@@ -1,14 +1,19 @@
 //! The login node moves to another address while people are there.
 
+use lanyard_rendezvous::clock;
 use serde_json::json;
 
-use crate::harness::{PATIENCE, Realm, Signal, password};
+use crate::harness::{PATIENCE, Realm, Signal, password, together};
 
 #[test]
 fn a_login_node_that_moved_is_asked_where_it_is_now() {
-    let mut realm = Realm::with(&["alice"]);
+    let mut realm = Realm::with(&["alice", "bob"]);
     let mut alice = realm.join("alice");
     alice.expect_rendezvous("online", PATIENCE);
+    // Bob finds her by the login node, which so knows where she is.
+    let mut bob = realm.join("bob");
+    together(&mut [&mut alice, &mut bob]);
+    bob.quit();
     let old_link = realm.link().to_owned();
     realm.stop(Signal::TERM);
     alice.expect_rendezvous("offline", PATIENCE);
@@ -16,8 +21,15 @@ fn a_login_node_that_moved_is_asked_where_it_is_now() {
     realm.serve_at("127.0.0.2:0");
     assert_ne!(realm.link(), old_link);
     alice.expect_rendezvous("online", PATIENCE);
-    let devices = alice.ask(json!({"cmd": "devices"}));
-    assert_eq!(devices["event"], "answer", "{devices}");
+    // Its peer tells where it listens a moment after it is linked.
+    let started = clock::monotonic();
+    loop {
+        let devices = alice.ask(json!({"cmd": "devices"}));
+        if devices["event"] == "answer" {
+            break;
+        }
+        assert!(clock::monotonic().duration_since(started) < PATIENCE, "{devices}");
+    }
     let (old, new) = (password("alice"), "alice: a new horse");
     let changed = alice.ask(json!({"cmd": "password", "old": old, "new": new}));
     assert_eq!(changed["event"], "answer", "{changed}");
