@@ -217,6 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_wrong_stands_first() {
+        let warning = lanyard_node::event::ClockWarning {
+            code: "clock-ahead",
+            text: "This computer's clock is ahead.".into(),
+        };
+        let status = Status {
+            clock_warning: Some(warning),
+            ..crate::bridge::fake::demo::status(0, &[0, 1])
+        };
+        let first = diagnose(&status, &[wlan()], 0).into_iter().next().unwrap();
+        assert_eq!(first.verdict, Verdict::Doubtful);
+        assert_eq!(first.details, ["This computer's clock is ahead."]);
+    }
+
+    #[test]
     fn an_empty_realm_is_no_fault() {
         assert_eq!(attempts(&[], &[wlan()], true).verdict, Verdict::Good);
         assert_eq!(attempts(&[], &[wlan()], false).verdict, Verdict::Doubtful);

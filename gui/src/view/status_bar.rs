@@ -31,9 +31,12 @@ pub fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>)
     }
     let mut end = left.right();
     if chat.status.waiting > 0 {
+        let warning = chat.status.clock_warning.as_ref().map(|warning| warning.code);
+        let what_for =
+            if warning == Some("clock-ahead") { "until the clock is right" } else { "for a peer" };
         let waiting = match chat.status.waiting {
-            1 => "1 message waits for a peer".to_owned(),
-            many => format!("{many} messages wait for a peer"),
+            1 => format!("1 message waits {what_for}"),
+            many => format!("{many} messages wait {what_for}"),
         };
         let place = piece_ui(ui, pos2(end + 16.0, middle), &waiting, None, p.dim);
         widgets::spoken(ui, place, "waiting", &waiting);
