@@ -329,12 +329,12 @@ mod tests {
     const HOUR_MS: u64 = 3_600_000;
     const DAY_MS: u64 = 24 * HOUR_MS;
 
-    fn run(boot: &str, since_ms: u64) -> Option<(String, u64)> {
-        Some((boot.to_owned(), since_ms))
+    fn run(boot: &str, since_ms: u64) -> (String, u64) {
+        (boot.to_owned(), since_ms)
     }
 
     fn anchor() -> Anchor {
-        Anchor { wall_ms: NOW, run: run("boot", 5_000) }
+        Anchor { wall_ms: NOW, run: Some(run("boot", 5_000)) }
     }
 
     #[test]
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn a_clock_that_goes_on_is_right() {
         let later = |passed_ms, wall_ms| {
-            judge(Some(&anchor()), NOW, wall_ms, run("boot", 5_000 + passed_ms).as_ref())
+            judge(Some(&anchor()), NOW, wall_ms, Some(&run("boot", 5_000 + passed_ms)))
         };
         assert_eq!(later(HOUR_MS, NOW + HOUR_MS), Standing::Right);
         assert_eq!(later(60 * DAY_MS, NOW + 60 * DAY_MS + HOUR_MS), Standing::Right, "slewed");
@@ -358,8 +358,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_has_jumped() {
-        let at =
-            |wall_ms| judge(Some(&anchor()), NOW, wall_ms, run("boot", 5_000 + DAY_MS).as_ref());
+        let at = |wall_ms| judge(Some(&anchor()), NOW, wall_ms, Some(&run("boot", 5_000 + DAY_MS)));
         let two_hours = 2 * HOUR_MS.cast_signed();
         assert_eq!(at(NOW + DAY_MS + 2 * HOUR_MS), Standing::Jumped { by_ms: two_hours });
         assert_eq!(at(NOW + DAY_MS - 2 * HOUR_MS), Standing::Jumped { by_ms: -two_hours });
@@ -368,7 +367,7 @@ mod tests {
 
     #[test]
     fn after_a_start_of_the_machine_only_a_long_time_is_doubtful() {
-        let after = |ms| judge(Some(&anchor()), NOW, NOW + ms, run("another", 1).as_ref());
+        let after = |ms| judge(Some(&anchor()), NOW, NOW + ms, Some(&run("another", 1)));
         assert_eq!(after(29 * DAY_MS), Standing::Right);
         assert_eq!(after(400 * DAY_MS), Standing::Ahead { by_ms: 400 * DAY_MS });
     }

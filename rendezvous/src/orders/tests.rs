@@ -52,9 +52,8 @@ impl Realm {
 
     fn policy(&mut self) -> Policy {
         let key = SigningKey::from_bytes(&[3; 32]);
-        let sign = |tx: &rusqlite::Transaction<'_>| {
-            policy::publish(tx, &key, crate::store::meta::realm_now(tx, NOW)?)
-        };
+        let sign =
+            |tx: &rusqlite::Transaction<'_>| policy::publish(tx, &key, meta::realm_now(tx, NOW)?);
         let (signed, _) = self.store.write(sign).unwrap();
         signed.policy().clone()
     }

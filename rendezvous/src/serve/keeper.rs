@@ -65,7 +65,8 @@ impl Keeper {
                     }
                 }
                 _tick = renew.tick(), if doubt.is_right() => self.renew().await,
-                Some(order) = orders.recv() => self.received(order).await,
+                // They are dated and forgotten by the clock, so they wait for it.
+                Some(order) = orders.recv(), if doubt.is_right() => self.received(order).await,
             }
         }
     }
