@@ -142,7 +142,7 @@ with_terminals() {
     speak linus "Now I pull the plug of the login node …"
     { kill -9 "$RENDEZVOUS" && wait "$RENDEZVOUS"; } 2>/dev/null
     for name in "${PEOPLE[@]}"; do
-        wait_until 20 heard "$name" "connected, login node offline, your pass" || fail "$name did not notice"
+        wait_until 20 heard "$name" "connected, login node offline, you are signed in" || fail "$name did not notice"
     done
     grep "2 peers connected, login node offline" "$WORK/ada.out" | tail -n 1
     speak grace "… and the room goes on."

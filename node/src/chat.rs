@@ -1,13 +1,19 @@
 //! The terminal chat: `lanyard-node chat`, plain for people and `--json` for programs.
 //!
-//! [`session`] is the conversation itself; [`json`] and [`plain`] are its two faces; [`input`] reads stdin.
+//! [`session`] is the conversation itself; [`json`] and [`plain`] are its two faces. [`input`] reads stdin;
+//! where somebody sits at a terminal, [`editor`] does.
 
 mod command;
+mod completion;
+mod editor;
 mod input;
 mod json;
 mod output;
 mod plain;
+mod screen;
 mod session;
+mod source;
+mod unsent;
 mod words;
 
 use std::io::IsTerminal as _;
@@ -21,9 +27,13 @@ use zeroize::Zeroizing;
 
 use crate::event::{Refusal, RefusalCode};
 use crate::join::{JoinRequest, Password, has_pass};
+use crate::prompt::{self, NoAnswer};
+use crate::stop::asked_to_stop;
+use editor::Terminal;
 use input::Lines;
 use output::Output;
 use session::Ended;
+use source::Input;
 
 /// Options of `lanyard-node chat`.
 #[derive(Debug, Args)]
@@ -82,9 +92,10 @@ async fn chat(options: ChatOptions) -> ExitCode {
             output.refused(&refusal);
             return ExitCode::FAILURE;
         }
+        Err(Start::Stopped) => return ExitCode::SUCCESS,
     };
-    let (request, lines) = request;
-    match session::run(request, lines, options.stay, &mut output).await {
+    let (request, input) = request;
+    match session::run(request, input, options.stay, &mut output).await {
         Ended::Quit => ExitCode::SUCCESS,
         Ended::Refused => ExitCode::FAILURE,
     }
@@ -94,9 +105,10 @@ async fn chat(options: ChatOptions) -> ExitCode {
 enum Start {
     Misuse(String),
     Refused(Refusal),
+    Stopped,
 }
 
-async fn request(options: &ChatOptions) -> Result<(JoinRequest, Lines), Start> {
+async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
     let link: JoinLink = options.join.parse().map_err(|error| {
         let reason = format!("The join link cannot be read: {error}.");
         Start::Refused(Refusal { code: RefusalCode::BadLink, reason, retry_after_s: None })
@@ -104,15 +116,18 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Lines), Start> {
     let profile = options.data_dir.clone().or_else(default_profile);
     let profile =
         profile.ok_or_else(|| Start::Misuse("say --data-dir: there is no home folder".into()))?;
-    let mut lines = Lines::of_stdin();
-    let password = if options.password_stdin {
+    let (password, input) = if options.password_stdin {
+        let mut lines = Lines::of_stdin();
         let line = lines.next().await.and_then(Result::ok);
         let line = line.ok_or_else(|| Start::Misuse("no password on stdin".into()))?;
-        Some(Zeroizing::new(line.trim_end_matches('\r').to_owned()))
-    } else if has_pass(&link, &options.username, &profile).map_err(Start::Refused)? {
-        None
+        let password = Zeroizing::new(line.trim_end_matches('\r').to_owned());
+        (Some(password), Input::Lines(lines))
     } else {
-        Some(prompt(&options.username)?)
+        let has_pass = has_pass(&link, &options.username, &profile).map_err(Start::Refused)?;
+        let password = if has_pass { None } else { Some(ask_for_password(options).await?) };
+        // Only now: two readers of one terminal would share the password between them.
+        let terminal = if options.json { None } else { Terminal::of_stdio() };
+        (password, terminal.map_or_else(|| Input::Lines(Lines::of_stdin()), Input::Terminal))
     };
     let request = JoinRequest {
         link,
@@ -122,7 +137,7 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Lines), Start> {
         profile,
         listen: options.listen.into_iter().collect(),
     };
-    Ok((request, lines))
+    Ok((request, input))
 }
 
 /// Where a profile is kept if nobody says where.
@@ -132,12 +147,16 @@ pub fn default_profile() -> Option<PathBuf> {
     Some(dirs.data_dir().join("profile"))
 }
 
-fn prompt(username: &str) -> Result<Password, Start> {
+async fn ask_for_password(options: &ChatOptions) -> Result<Password, Start> {
     if !std::io::stdin().is_terminal() {
         let reason =
             "a password is needed, and there is no terminal to ask for it; use --password-stdin";
         return Err(Start::Misuse(reason.into()));
     }
-    let password = rpassword::prompt_password(format!("Password of {username}: "));
-    password.map(Zeroizing::new).map_err(|error| Start::Misuse(error.to_string()))
+    let stop = asked_to_stop().map_err(|error| Start::Misuse(error.to_string()))?;
+    let question = format!("Password of {}: ", options.username);
+    prompt::password(question, stop).await.map_err(|error| match error {
+        NoAnswer::Stopped => Start::Stopped,
+        NoAnswer::Io(_) => Start::Misuse(error.to_string()),
+    })
 }

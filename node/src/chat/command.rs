@@ -13,16 +13,39 @@ const HISTORY_DEFAULT: usize = 50;
 /// A command.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    Send { room: String, text: String },
-    History { room: String, limit: usize, before: Option<MessageId> },
+    Send {
+        room: String,
+        text: String,
+    },
+    History {
+        room: String,
+        limit: usize,
+        before: Option<MessageId>,
+    },
     Roster,
     Status,
     Ticket,
     Moderate(Moderation),
-    Password { old: Password, new: Password, cut_others: bool },
+    Password {
+        old: Password,
+        new: Password,
+        cut_others: bool,
+    },
     Devices,
-    Logout { device: u64 },
-    Away { away: bool },
+    Logout {
+        device: u64,
+    },
+    Away {
+        away: bool,
+    },
+    /// Texts go to this room from now on.
+    Room {
+        room: String,
+    },
+    Rooms,
+    Unsent,
+    Retry,
+    Forget,
     Help,
     Quit,
 }
@@ -51,6 +74,11 @@ impl Command {
             Self::Devices => "devices",
             Self::Logout { .. } => "logout",
             Self::Away { .. } => "away",
+            Self::Room { .. } => "room",
+            Self::Rooms => "rooms",
+            Self::Unsent => "unsent",
+            Self::Retry => "retry",
+            Self::Forget => "forget",
             Self::Help => "help",
             Self::Quit => "quit",
         }
@@ -181,38 +209,45 @@ fn before(fields: &Fields) -> Result<Option<MessageId>, BadCommand> {
     Ok(Some(id))
 }
 
-/// Reads a line that a person typed: text, or a word behind a slash.
-pub(super) fn from_plain(line: &str) -> Result<Command, BadCommand> {
+/// Reads what a person typed: text for this room, or a word behind a slash.
+pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> {
+    let room = || room.to_owned();
     let Some(word) = line.strip_prefix('/') else {
-        return Ok(Command::Send { room: LOBBY.to_owned(), text: line.to_owned() });
+        // A paste may bring the end of its last line.
+        let text = line.trim_end_matches('\n').to_owned();
+        return Ok(Command::Send { room: room(), text });
     };
-    let (first, rest) = word.trim().split_once(' ').unwrap_or((word.trim(), ""));
-    match first {
-        "mute" => return plain_moderation(OrderKind::Mute, rest),
-        "ban" => return plain_moderation(OrderKind::Ban, rest),
-        "lift" => return plain_moderation(OrderKind::Lift, rest),
-        "logout" => {
-            let device = rest.trim().parse();
-            let device = device.map_err(|_no_number| bad("bad-field", "/logout NUMBER"))?;
-            return Ok(Command::Logout { device });
-        }
-        _other => {}
+    // A second slash says that the first one is meant.
+    if word.starts_with('/') {
+        return Ok(Command::Send { room: room(), text: word.trim_end_matches('\n').to_owned() });
     }
-    match word.trim() {
-        "devices" => Ok(Command::Devices),
-        "away" => Ok(Command::Away { away: true }),
-        "here" => Ok(Command::Away { away: false }),
-        "who" | "roster" => Ok(Command::Roster),
-        "history" => {
-            Ok(Command::History { room: LOBBY.to_owned(), limit: HISTORY_DEFAULT, before: None })
+    let (first, rest) = word.trim().split_once(' ').unwrap_or((word.trim(), ""));
+    let rest = rest.trim();
+    match (first, rest) {
+        ("mute", _) => plain_moderation(OrderKind::Mute, rest),
+        ("ban", _) => plain_moderation(OrderKind::Ban, rest),
+        ("lift", _) => plain_moderation(OrderKind::Lift, rest),
+        ("logout", _) => {
+            let device = rest.parse().map_err(|_no_number| bad("bad-field", "/logout NUMBER"))?;
+            Ok(Command::Logout { device })
         }
-        "status" => Ok(Command::Status),
-        "help" => Ok(Command::Help),
-        "quit" => Ok(Command::Quit),
-        // A second slash says that the first one is meant.
-        text if text.starts_with('/') => {
-            Ok(Command::Send { room: LOBBY.to_owned(), text: word.to_owned() })
+        ("room", name) if !name.is_empty() => {
+            Ok(Command::Room { room: name.strip_prefix('#').unwrap_or(name).to_owned() })
         }
+        ("rooms" | "room", "") => Ok(Command::Rooms),
+        ("devices", "") => Ok(Command::Devices),
+        ("away", "") => Ok(Command::Away { away: true }),
+        ("here", "") => Ok(Command::Away { away: false }),
+        ("who" | "roster", "") => Ok(Command::Roster),
+        ("history", "") => {
+            Ok(Command::History { room: room(), limit: HISTORY_DEFAULT, before: None })
+        }
+        ("status", "") => Ok(Command::Status),
+        ("unsent", "") => Ok(Command::Unsent),
+        ("retry", "") => Ok(Command::Retry),
+        ("forget", "") => Ok(Command::Forget),
+        ("help", "") => Ok(Command::Help),
+        ("quit", "") => Ok(Command::Quit),
         _unknown => Err(bad(
             "unknown-command",
             "no such command; /help lists them, // begins a text with /",
@@ -274,12 +309,12 @@ mod tests {
         assert_eq!(mute, moderation(OrderKind::Mute, Some(600_000), "too loud"));
         let lift = json(r#"{"cmd":"lift","username":"bob"}"#);
         assert_eq!(lift, moderation(OrderKind::Lift, None, ""));
-        let plain = |line: &str| from_plain(line).unwrap();
+        let plain = |line: &str| from_plain(line, LOBBY).unwrap();
         assert_eq!(plain("/mute bob 10m too loud"), mute);
         let ban = moderation(OrderKind::Ban, None, "for 10m");
         assert_eq!(plain("/ban bob for 10m"), ban, "what is no time is a reason");
         assert_eq!(plain("/lift bob"), lift);
-        assert!(from_plain("/mute").is_err());
+        assert!(from_plain("/mute", LOBBY).is_err());
         for time in ["10", "m", "", "-1m", "0s", "1.5h", "10 m", "99999999999999999999d"] {
             let line = format!(r#"{{"cmd":"ban","username":"bob","for":"{time}"}}"#);
             assert_eq!(code(&line), "bad-field", "{time}");
@@ -299,11 +334,25 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_can_be_typed() {
-        let send = |text: &str| Command::Send { room: "lobby".into(), text: text.into() };
-        assert_eq!(from_plain("//home"), Ok(send("/home")));
-        assert_eq!(from_plain("{quit}"), Ok(send("{quit}")));
-        assert_eq!(from_plain("/quit"), Ok(Command::Quit));
-        assert!(from_plain("/dance").is_err());
+    fn texts_go_to_the_room_one_is_in() {
+        let plain = |line: &str| from_plain(line, "staff");
+        let send = |text: &str| Command::Send { room: "staff".into(), text: text.into() };
+        assert_eq!(plain("two\nlines\n"), Ok(send("two\nlines")));
+        assert_eq!(plain("//home"), Ok(send("/home")));
+        assert_eq!(plain("{quit}"), Ok(send("{quit}")));
+        assert_eq!(plain("/quit"), Ok(Command::Quit));
+        assert!(plain("/dance").is_err());
+        assert!(plain("/quit it").is_err());
+        let history = plain("/history");
+        assert!(matches!(history, Ok(Command::History { room, .. }) if room == "staff"));
+    }
+
+    #[test]
+    fn rooms_are_entered_with_and_without_their_mark() {
+        let lobby = Ok(Command::Room { room: "lobby".into() });
+        assert_eq!(from_plain("/room lobby", "staff"), lobby);
+        assert_eq!(from_plain("/room #lobby ", "staff"), lobby);
+        assert_eq!(from_plain("/room", "staff"), Ok(Command::Rooms));
+        assert_eq!(from_plain("/rooms", "staff"), Ok(Command::Rooms));
     }
 }

@@ -146,6 +146,8 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         Answer::Ticket(ticket) => json!({"ticket": hex::encode(ticket)}),
         Answer::Ordered(id) => json!({"id": id.to_string()}),
         Answer::Devices(devices) => json!({"devices": self::devices(devices)}),
+        // Nothing that a program can ask for.
+        Answer::Room(..) | Answer::Rooms(..) => json!({}),
         Answer::Done | Answer::Help | Answer::Quit => json!({}),
     };
     if let Some(fields) = value.as_object_mut() {

@@ -3,16 +3,20 @@
 #![expect(clippy::print_stderr, reason = "misuse of the command line is told on stderr")]
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use lanyard_protocol::engine::OrderRefused;
-use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;
 use serde_json::Value;
 
 use super::command::BadCommand;
-use super::{json, plain};
+use super::json;
+use super::plain::{self, Transcript};
+use super::screen::Screen;
+use super::unsent::{Text, Unsent, beginning};
 use crate::desk::DeskError;
-use crate::event::{NodeEvent, Refusal, Status};
+use crate::event::{NodeEvent, Refusal, Room, Status};
 use crate::join::Joined;
 use crate::node::{History, ModerateError, SendError, Sent};
 
@@ -27,6 +31,10 @@ pub(super) enum Answer<'a> {
     /// The id of an order.
     Ordered(MessageId),
     Devices(&'a [DeviceInfo]),
+    /// The room that was entered, and one's role there.
+    Room(&'a Room, Role),
+    /// All rooms, and the one that one is in.
+    Rooms(&'a Status, &'a str),
     /// Done, and there is nothing to say.
     Done,
     Help,
@@ -38,11 +46,24 @@ pub(super) enum Answer<'a> {
 pub(super) struct Output {
     json: bool,
     broken: bool,
+    transcript: Transcript,
+    /// Where lines are shown beside the one that is typed.
+    screen: Option<Arc<Screen>>,
 }
 
 impl Output {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, broken: false }
+        Self { json, broken: false, transcript: Transcript::default(), screen: None }
+    }
+
+    /// From now on the screen is shared with a line that is typed.
+    pub(super) fn show_on(&mut self, screen: Arc<Screen>) {
+        self.screen = Some(screen);
+    }
+
+    /// The rooms that there are now.
+    pub(super) fn rooms(&mut self, status: &Status) {
+        self.transcript.names_rooms = status.rooms.len() > 1;
     }
 
     /// Whether input and output are JSON.
@@ -63,6 +84,8 @@ impl Output {
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         if self.json {
             self.line(&json::refused(refusal).to_string());
+        } else if self.screen.is_some() {
+            self.line(&format!("! {}", plain::escape(&refusal.reason)));
         } else {
             eprintln!("{}", plain::escape(&refusal.reason));
         }
@@ -72,7 +95,7 @@ impl Output {
         if self.json {
             self.line(&json::ready(joined.offline, status).to_string());
         } else {
-            self.line(&plain::ready(joined.offline, status));
+            self.line(&plain::ready(joined.offline, status, &self.transcript));
         }
     }
 
@@ -80,7 +103,7 @@ impl Output {
         if self.json {
             self.line(&json::link(status).to_string());
         } else {
-            self.line(&plain::link(status));
+            self.line(&plain::link(status, &self.transcript));
         }
     }
 
@@ -97,7 +120,7 @@ impl Output {
             if let Some(value) = json::event(event) {
                 self.line(&value.to_string());
             }
-        } else if let Some(line) = plain::event(event) {
+        } else if let Some(line) = plain::event(event, &mut self.transcript) {
             self.line(&line);
         }
     }
@@ -105,7 +128,7 @@ impl Output {
     pub(super) fn answer(&mut self, cmd: &str, mark: Option<Value>, answer: &Answer<'_>) {
         if self.json {
             self.line(&json::answer(cmd, mark, answer).to_string());
-        } else if let Some(text) = plain::answer(answer) {
+        } else if let Some(text) = plain::answer(answer, &mut self.transcript) {
             self.line(&text);
         }
     }
@@ -140,13 +163,63 @@ impl Output {
             SendError::Expired => "expired",
             SendError::Store(_) | SendError::Closed(_) => "read-only",
         };
-        let message = match error {
+        self.error(code, &self.why_not_sent(error), mark);
+    }
+
+    /// A text was refused: which, and why.
+    pub(super) fn not_sent(&mut self, text: &Text, error: &SendError) {
+        let (why, which) = (self.why_not_sent(error), plain::escape(&beginning(&text.text)));
+        self.line(&format!("! Not sent: \"{which}\": {}", plain::escape(&why)));
+    }
+
+    fn why_not_sent(&self, error: &SendError) -> String {
+        match error {
             SendError::Muted { until: Some(until) } => {
-                format!("you are muted until {}", plain::utc(*until))
+                format!("you are muted until {}", self.transcript.time.moment(*until))
             }
             other => other.to_string(),
-        };
-        self.error(code, &message, mark);
+        }
+    }
+
+    /// What was refused is kept.
+    pub(super) fn kept(&mut self) {
+        self.line("* It is kept: /retry sends it again, /unsent shows it, /forget drops it.");
+    }
+
+    /// The texts that were refused.
+    pub(super) fn unsent(&mut self, unsent: &Unsent) {
+        if unsent.texts().len() == 0 {
+            self.line("* Nothing is unsent.");
+        }
+        for text in unsent.texts() {
+            let (room, which) = (plain::escape(&text.room), plain::escape(&beginning(&text.text)));
+            self.line(&format!("* #{room}: {which}"));
+        }
+    }
+
+    /// The program ends while this many texts are unsent.
+    pub(super) fn left_unsent(&mut self, texts: usize) {
+        match texts {
+            0 => {}
+            1 => self.line("! 1 message was not sent."),
+            texts => self.line(&format!("! {texts} messages were not sent.")),
+        }
+    }
+
+    /// A terminal has dropped the end of a line.
+    pub(super) fn cut(&mut self, line: &str) {
+        let message = format!(
+            "the terminal hands over at most 4,095 bytes of a line, and has cut this one; it was skipped: {:?}",
+            beginning(line)
+        );
+        self.error("too-long", &message, None);
+    }
+
+    pub(super) fn no_such_room(&mut self, status: &Status) {
+        let rooms: Vec<String> =
+            status.rooms.iter().map(|room| format!("#{}", room.name)).collect();
+        let message = format!("there is no room of that name; there are {}", rooms.join(", "));
+        self.error("no-such-room", &message, None);
     }
 
     pub(super) fn order_error(&mut self, error: &ModerateError, mark: Option<Value>) {
@@ -183,6 +256,9 @@ impl Output {
     }
 
     fn line(&mut self, line: &str) {
+        if let Some(screen) = &self.screen {
+            return screen.print(line.to_owned());
+        }
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
         self.broken |= written.and_then(|()| stdout.flush()).is_err();

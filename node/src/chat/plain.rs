@@ -2,24 +2,47 @@
 
 use std::fmt::Write as _;
 
-use super::output::Answer;
-use super::words::RELOAD;
+use jiff::civil::Date;
+use lanyard_protocol::ids::Role;
 use lanyard_protocol::login::DeviceInfo;
 
-use crate::event::{ChatMessage, NodeEvent, PresenceChange, PresenceReason, SendState, Status};
+use super::output::Answer;
+use super::words::RELOAD;
+use crate::event::{
+    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Room, SendState, Status,
+};
+use crate::local_time::LocalTime;
 
 const HELP: &str = "\
-Type a line and press Enter to say it.
+Type a line and press Enter to say it. A paste is one message. Tab completes commands, names and rooms.
 /who      who is here
-/history  the last 50 messages
-/status   links, login node, pass
+/rooms    the rooms; /room NAME  goes there
+/history  the last 50 messages of the room
+/status   links, login node, how long you are signed in
+/unsent   what was refused; /retry  sends it again, /forget  drops it
 /away     nobody is here; /here  somebody is again
 /devices  your devices; /logout NUMBER  signs one out
 /quit     leave
 Moderators: /mute NAME 10m REASON, /ban NAME 24h REASON, /lift NAME
 //text    say a text that begins with /";
 
-pub(super) fn ready(offline: bool, status: &Status) -> String {
+/// What the lines shown so far mean for the next one.
+#[derive(Debug)]
+pub(super) struct Transcript {
+    pub(super) time: LocalTime,
+    /// There is more than one room, so that messages must say in which they are.
+    pub(super) names_rooms: bool,
+    /// The day of the message that was shown last.
+    day: Option<Date>,
+}
+
+impl Default for Transcript {
+    fn default() -> Self {
+        Self { time: LocalTime::of_system(), names_rooms: false, day: None }
+    }
+}
+
+pub(super) fn ready(offline: bool, status: &Status, transcript: &Transcript) -> String {
     let mut line = format!(
         "* You are {} ({}) in {}. /help lists the commands.",
         escape(&status.me.nickname),
@@ -27,13 +50,13 @@ pub(super) fn ready(offline: bool, status: &Status) -> String {
         escape(&status.realm_name)
     );
     if offline {
-        let until = utc(status.expires_at);
-        write!(line, "\n* The login node is offline; your pass is good until {until}.").ok();
+        let until = transcript.time.moment(status.expires_at);
+        write!(line, "\n* The login node is offline; you are signed in until {until}.").ok();
     }
     line
 }
 
-pub(super) fn link(status: &Status) -> String {
+pub(super) fn link(status: &Status, transcript: &Transcript) -> String {
     let peers = match status.neighbours.len() {
         0 => "no peers connected".to_owned(),
         1 => "1 peer connected".to_owned(),
@@ -42,20 +65,20 @@ pub(super) fn link(status: &Status) -> String {
     if status.rendezvous_online {
         format!("* {peers}, login node online")
     } else {
-        let until = utc(status.expires_at);
-        format!("* {peers}, login node offline, your pass is good until {until}")
+        let until = transcript.time.moment(status.expires_at);
+        format!("* {peers}, login node offline, you are signed in until {until}")
     }
 }
 
-pub(super) fn event(event: &NodeEvent) -> Option<String> {
+pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<String> {
     Some(match event {
-        NodeEvent::Message(message) => self::message(message),
+        NodeEvent::Message(message) => transcript.message(message),
         NodeEvent::Presence(change) => presence(change),
         NodeEvent::State { state: SendState::Waiting, .. } => {
             "* Nobody has this yet; it waits until somebody can take it.".to_owned()
         }
         NodeEvent::Pass { expires_at } => {
-            format!("* Your pass is good until {}.", utc(*expires_at))
+            format!("* You are signed in until {}.", transcript.time.moment(*expires_at))
         }
         NodeEvent::Reload => format!("* {RELOAD}"),
         NodeEvent::Notice { text, .. } => format!("* {}", escape(text)),
@@ -69,7 +92,7 @@ pub(super) fn event(event: &NodeEvent) -> Option<String> {
     })
 }
 
-pub(super) fn answer(answer: &Answer<'_>) -> Option<String> {
+pub(super) fn answer(answer: &Answer<'_>, transcript: &mut Transcript) -> Option<String> {
     match answer {
         // An order comes back as a line of its own.
         Answer::Sent(_) | Answer::Ordered(_) | Answer::Quit => None,
@@ -78,15 +101,15 @@ pub(super) fn answer(answer: &Answer<'_>) -> Option<String> {
             let line = |device: &DeviceInfo| {
                 let state = if device.logged_out { ", signed out" } else { "" };
                 let label = escape(&device.label);
-                let last = utc(device.last_login);
+                let last = transcript.time.moment(device.last_login);
                 format!("* device {} {label}, last signed in {last}{state}", device.device)
             };
             Some(devices.iter().map(line).collect::<Vec<_>>().join("\n"))
         }
         Answer::History(history) if history.messages.is_empty() => Some("* Nothing yet.".into()),
         Answer::History(history) => {
-            let lines: Vec<String> = history.messages.iter().map(|m| message(m)).collect();
-            Some(lines.join("\n"))
+            let lines = history.messages.iter().map(|message| transcript.message(message));
+            Some(lines.collect::<Vec<_>>().join("\n"))
         }
         Answer::Roster(status) => {
             let line = |person: &crate::event::Person| {
@@ -96,24 +119,55 @@ pub(super) fn answer(answer: &Answer<'_>) -> Option<String> {
             };
             Some(status.roster.values().map(line).collect::<Vec<_>>().join("\n"))
         }
+        Answer::Room(room, role) => Some(format!("* You are in {}", self::room(room, *role))),
+        Answer::Rooms(status, here) => {
+            let line = |room: &Room| {
+                let here = if room.name == *here { " (you are here)" } else { "" };
+                format!("* {}{here}", self::room(room, status.me.role))
+            };
+            Some(status.rooms.iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
         Answer::Status(status) => {
             let warning = status.clock_warning.iter();
             let lines = warning.map(|warning| format!("\n! {}", escape(&warning.text)));
-            Some(link(status) + &lines.collect::<String>())
+            Some(link(status, transcript) + &lines.collect::<String>())
         }
         Answer::Ticket(ticket) => Some(hex::encode(ticket)),
         Answer::Help => Some(HELP.to_owned()),
     }
 }
 
-fn message(message: &ChatMessage) -> String {
-    let (time, name) = (utc_time(message.sent_at), escape(&message.nickname));
-    let late = if message.late { " (late)" } else { "" };
-    let forked = if message.forked { " (said two things at once)" } else { "" };
-    if message.folded {
-        return format!("[{time}] {name}{late}: (banned meanwhile; not shown)");
+impl Transcript {
+    /// A message, with the day before it if the one shown last was of another day.
+    fn message(&mut self, message: &ChatMessage) -> String {
+        let day = self.time.day(message.sent_at);
+        let day_line = if self.day.replace(day) == Some(day) {
+            String::new()
+        } else {
+            format!("— {} —\n", self.time.day_name(message.sent_at))
+        };
+        let (time, name) = (self.time.clock(message.sent_at), escape(&message.nickname));
+        let room =
+            if self.names_rooms { format!("#{} ", escape(&message.room)) } else { String::new() };
+        let late = if message.late { " (late)" } else { "" };
+        let forked = if message.forked { " (said two things at once)" } else { "" };
+        if message.folded {
+            return format!("{day_line}[{time}] {room}{name}{late}: (banned meanwhile; not shown)");
+        }
+        format!("{day_line}[{time}] {room}{name}{late}{forked}: {}", escape(&message.text))
     }
-    format!("[{time}] {name}{late}{forked}: {}", escape(&message.text))
+}
+
+/// `#staff: what it is about; you may only read`
+fn room(room: &Room, role: Role) -> String {
+    let topic =
+        if room.topic.is_empty() { String::new() } else { format!(": {}", escape(&room.topic)) };
+    let limit = match (room.archived, role < room.post) {
+        (true, _) => "; it is closed",
+        (false, true) => "; you may only read",
+        (false, false) => "",
+    };
+    format!("#{}{topic}{limit}", escape(&room.name))
 }
 
 fn presence(change: &PresenceChange) -> String {
@@ -140,30 +194,12 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// `14:20` in UTC.
-fn utc_time(ms: u64) -> String {
-    let minutes = ms / 60_000 % 1_440;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// `2026-11-22 14:20 UTC`, by the civil calendar (days counted from 0000-03-01).
-pub(super) fn utc(ms: u64) -> String {
-    let days = ms / 86_400_000 + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {} UTC", utc_time(ms))
-}
-
 #[cfg(test)]
 mod tests {
+    use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
+
     use super::*;
+    use crate::event::Via;
 
     #[test]
     fn what_others_wrote_cannot_drive_the_terminal() {
@@ -172,12 +208,38 @@ mod tests {
     }
 
     #[test]
-    fn times_are_civil() {
-        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
-        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00 UTC");
-        assert_eq!(
-            utc(1_795_357_200_000),
-            "2026-11-22 14:20 UTC".replace("14:20", &utc_time(1_795_357_200_000))
-        );
+    fn messages_name_their_day_once_and_their_room_where_there_are_several() {
+        const DAY_MS: u64 = 86_400_000;
+        let mut transcript = Transcript::default();
+        let lines: Vec<String> =
+            [0, 1_000, 2 * DAY_MS].iter().map(|at| transcript.message(&said(*at))).collect();
+        let day_name = transcript.time.day_name(2 * DAY_MS);
+        assert!(lines[0].starts_with("— ") && lines[0].contains("19"), "{lines:?}");
+        assert!(lines[1].starts_with('[') && lines[1].ends_with("] Grace H.: hi"), "{lines:?}");
+        assert!(lines[2].starts_with(&format!("— {day_name} —\n[")), "{lines:?}");
+        transcript.names_rooms = true;
+        assert!(transcript.message(&said(2 * DAY_MS)).ends_with("] #staff Grace H.: hi"));
+    }
+
+    fn said(sent_at: u64) -> ChatMessage {
+        ChatMessage {
+            id: MessageId([7; 32]),
+            room: "staff".into(),
+            account: AccountId([1; 16]),
+            username: "grace".into(),
+            nickname: "Grace H.".into(),
+            peer: PeerKey([2; 32]),
+            role: Role::Member,
+            text: "hi".into(),
+            sent_at,
+            received_at: sent_at,
+            via: Via::Gossip,
+            late: false,
+            folded: false,
+            forked: false,
+            session: 1,
+            seq: 0,
+            state: None,
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_protocol::login::DeviceInfo;
+use lanyard_protocol::policy::LOBBY;
 use lanyard_protocol::presence::{AWAY, HERE};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -11,13 +12,15 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::command::{self, BadCommand, Command, Moderation};
-use super::input::{BadLine, Lines};
+use super::input::BadLine;
 use super::output::{Answer, Output};
+use super::source::{Entry, Input, Source};
+use super::unsent::{Text, Unsent};
 use super::words;
 use crate::desk::DeskError;
 use crate::event::{NodeEvent, Status};
 use crate::join::{JoinRequest, Joined, join};
-use crate::node::{Node, Page, ReadError};
+use crate::node::{Node, Page, ReadError, SendError};
 
 /// After the end of stdin: this long for what nobody has yet.
 const FINISH: Duration = Duration::from_secs(5);
@@ -32,7 +35,7 @@ pub(super) enum Ended {
 /// Joins and chats.
 pub(super) async fn run(
     request: JoinRequest,
-    lines: Lines,
+    input: Input,
     stay: bool,
     output: &mut Output,
 ) -> Ended {
@@ -49,7 +52,8 @@ pub(super) async fn run(
         }
     };
     let mut session = Session::start(joined, output);
-    session.run(lines, stay, stop, output).await
+    let source = Source::open(input, session.node.status(), output);
+    session.run(source, stay, stop, output).await
 }
 
 struct Session {
@@ -60,6 +64,9 @@ struct Session {
     link: (bool, usize),
     /// Questions to the login node, which may take a while: the conversation goes on meanwhile.
     at_desk: JoinSet<AtDesk>,
+    /// Where texts go that name no room.
+    room: String,
+    unsent: Unsent,
 }
 
 /// A command that the login node has answered.
@@ -82,24 +89,34 @@ impl Session {
         let events = joined.node.events();
         let mut status = joined.node.status();
         let now = Arc::clone(&status.borrow_and_update());
+        output.rooms(&now);
         output.ready(&joined, &now);
         output.link(&now);
         for (code, text) in &joined.notices {
             output.notice(code, text);
         }
         let link = (now.rendezvous_online, now.neighbours.len());
-        Self { node: joined.node, events, status, link, at_desk: JoinSet::new() }
+        Self {
+            node: joined.node,
+            events,
+            status,
+            link,
+            at_desk: JoinSet::new(),
+            room: LOBBY.to_owned(),
+            unsent: Unsent::default(),
+        }
     }
 
     async fn run(
         &mut self,
-        mut lines: Lines,
+        mut source: Source,
         stay: bool,
         mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
         output: &mut Output,
     ) -> Ended {
         let mut reading = true;
         let mut deadline = None;
+        source.ask(|| self.prompt());
         loop {
             let finish = async {
                 match deadline {
@@ -117,10 +134,13 @@ impl Session {
                     Turn::Go
                 }
                 () = finish => Turn::Quit(None),
-                line = lines.next(), if reading => match line {
-                    Some(line) => self.line(line, output).await,
-                    None => Turn::Finish,
-                },
+                entry = source.next(), if reading => {
+                    let turn = self.entry(entry, output).await;
+                    if matches!(turn, Turn::Go) {
+                        source.ask(|| self.prompt());
+                    }
+                    turn
+                }
             };
             match turn {
                 Turn::Go if output.is_broken() => return self.quit(None, output).await,
@@ -156,6 +176,8 @@ impl Session {
                 Turn::Go
             }
             Ok(event) => {
+                // What the event stands in may be newer than what was told last.
+                output.rooms(&self.status.borrow());
                 output.event(&event);
                 Turn::Go
             }
@@ -170,6 +192,7 @@ impl Session {
 
     fn status_changed(&mut self, output: &mut Output) -> Turn {
         let status = Arc::clone(&self.status.borrow_and_update());
+        output.rooms(&status);
         let link = (status.rendezvous_online, status.neighbours.len());
         if std::mem::replace(&mut self.link, link) != link {
             output.link(&status);
@@ -177,19 +200,35 @@ impl Session {
         Turn::Go
     }
 
-    async fn line(&mut self, line: Result<String, BadLine>, output: &mut Output) -> Turn {
-        let (parsed, mark) = match line {
-            Err(BadLine::TooLong) => {
+    /// What stands before the line that is typed: where Enter sends it.
+    fn prompt(&self) -> String {
+        format!("#{}> ", self.room)
+    }
+
+    async fn entry(&mut self, entry: Entry, output: &mut Output) -> Turn {
+        match entry {
+            Entry::Line(line) => return self.line(&line, output).await,
+            Entry::Bad(BadLine::TooLong) => {
                 output.error("too-long", "the line is over 256 KiB; it was skipped", None);
-                return Turn::Go;
             }
-            Err(BadLine::NotText) => {
+            Entry::Bad(BadLine::NotText) => {
                 output.error("bad-json", "the line is not UTF-8; it was skipped", None);
-                return Turn::Go;
             }
-            Ok(line) if line.trim().is_empty() => return Turn::Go,
-            Ok(line) if output.is_json() => command::from_json(&line),
-            Ok(line) => (command::from_plain(&line), None),
+            Entry::Cut(line) => output.cut(&line),
+            Entry::End => return Turn::Finish,
+            Entry::Quit => return Turn::Quit(None),
+        }
+        Turn::Go
+    }
+
+    async fn line(&mut self, line: &str, output: &mut Output) -> Turn {
+        if line.trim().is_empty() {
+            return Turn::Go;
+        }
+        let (parsed, mark) = if output.is_json() {
+            command::from_json(line)
+        } else {
+            (command::from_plain(line, &self.room), None)
         };
         match parsed {
             Ok(Command::Quit) => Turn::Quit(Some(mark)),
@@ -208,13 +247,10 @@ impl Session {
         let name = command.name();
         let status = Arc::clone(&self.status.borrow());
         match command {
-            Command::Send { room, text } => match self.node.send(&room, &text).await {
-                Ok(sent) => output.answer(name, mark, &Answer::Sent(sent)),
-                Err(error) => output.send_error(&error, mark),
-            },
-            Command::History { room, .. }
-                if status.rooms.iter().all(|known| known.name != room) =>
-            {
+            Command::Send { room, text } => {
+                self.send(Text { room, text }, mark, output).await;
+            }
+            Command::History { room, .. } if !has_room(&status, &room) => {
                 output.error("no-such-room", "there is no room of that name", mark);
             }
             Command::History { room, limit, before } => {
@@ -249,9 +285,64 @@ impl Session {
                     Err(error) => output.error("read-only", &error.to_string(), mark),
                 }
             }
+            Command::Room { room } => self.enter(room, &status, output),
+            Command::Rooms => output.answer(name, mark, &Answer::Rooms(&status, &self.room)),
+            Command::Unsent => output.unsent(&self.unsent),
+            Command::Retry => self.retry(output).await,
+            Command::Forget => {
+                self.unsent.take();
+                output.answer(name, mark, &Answer::Done);
+            }
             Command::Help => output.answer(name, mark, &Answer::Help),
             Command::Quit => {}
         }
+    }
+
+    /// Sends a text. What somebody typed in vain is kept; a program has its own copy. False if it was refused for
+    /// a reason that will hit the next one as well.
+    async fn send(&mut self, text: Text, mark: Option<Value>, output: &mut Output) -> bool {
+        match self.node.send(&text.room, &text.text).await {
+            Ok(sent) => {
+                output.answer("send", mark, &Answer::Sent(sent));
+                true
+            }
+            Err(error) if output.is_json() => {
+                output.send_error(&error, mark);
+                true
+            }
+            Err(error) => {
+                output.not_sent(&text, &error);
+                if self.unsent.texts().len() == 0 {
+                    output.kept();
+                }
+                if !self.unsent.keep(text) {
+                    output.error("too-long", "it is not kept: too much is unsent already", None);
+                }
+                !matches!(error, SendError::SlowDown { .. } | SendError::Closed(_))
+            }
+        }
+    }
+
+    /// Sends again what was refused, in order, until there is no point in going on.
+    async fn retry(&mut self, output: &mut Output) {
+        let mut texts = self.unsent.take();
+        while let Some(text) = texts.pop_front() {
+            if !self.send(text, None, output).await {
+                break;
+            }
+        }
+        for text in texts {
+            // There is room: that is where it comes from.
+            self.unsent.keep(text);
+        }
+    }
+
+    fn enter(&mut self, room: String, status: &Status, output: &mut Output) {
+        let Some(found) = status.rooms.iter().find(|known| known.name == room) else {
+            return output.no_such_room(status);
+        };
+        output.answer("room", None, &Answer::Room(found, status.me.role));
+        self.room = room;
     }
 
     fn ask_desk(
@@ -291,11 +382,16 @@ impl Session {
         while let Ok(event) = self.events.try_recv() {
             output.event(&event);
         }
+        output.left_unsent(self.unsent.texts().len());
         if let Some(mark) = mark {
             output.answer("quit", mark, &Answer::Quit);
         }
         Ended::Quit
     }
+}
+
+fn has_room(status: &Status, room: &str) -> bool {
+    status.rooms.iter().any(|known| known.name == room)
 }
 
 fn read_error(error: &ReadError) -> BadCommand {

@@ -1,0 +1,120 @@
+//! The modes of a terminal by termios(3).
+
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use rustix::process::{Signal, kill_current_process_group};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
+    tcgetattr, tcsetattr,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
+const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
+
+/// The modes as they were found; dropping it puts them back.
+#[derive(Debug)]
+pub(crate) struct Modes {
+    found: Termios,
+    is_marking_pastes: AtomicBool,
+}
+
+impl Modes {
+    /// Keeps the modes of the terminal on standard input.
+    ///
+    /// # Errors
+    /// If it is no terminal.
+    pub(crate) fn of_stdin() -> io::Result<Self> {
+        Ok(Self { found: tcgetattr(io::stdin())?, is_marking_pastes: AtomicBool::new(false) })
+    }
+
+    /// Key by key and without echo, so that what is typed between two lines stands nowhere and is not cut at 4,095
+    /// bytes. Ctrl-C is a signal. Pasted text comes between marks.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub(crate) fn key_by_key(&self) -> io::Result<()> {
+        let mut modes = self.found.clone();
+        modes.input_modes.remove(InputModes::ICRNL | InputModes::IXON);
+        modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN);
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        set(&modes)?;
+        self.is_marking_pastes.store(true, Ordering::Relaxed);
+        write(PASTE_MARKS_ON)
+    }
+
+    /// Shows nothing of what is typed.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub(crate) fn without_echo(&self) -> io::Result<()> {
+        let mut modes = self.found.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        set(&modes)
+    }
+
+    /// Puts the modes back.
+    pub(crate) fn put_back(&self) {
+        // A terminal that is gone needs nothing.
+        if self.is_marking_pastes.swap(false, Ordering::Relaxed) {
+            write(PASTE_MARKS_OFF).ok();
+        }
+        set(&self.found).ok();
+    }
+
+    /// Puts the modes back and forgets what was typed ahead: the shell would run it.
+    pub(crate) fn put_back_and_forget_input(&self) {
+        tcflush(io::stdin(), QueueSelector::IFlush).ok();
+        self.put_back();
+    }
+
+    /// Stops the program as Ctrl-Z does, with the terminal as it was found. The system stops it a moment after it
+    /// was asked to, so that only `wait` knows when it goes on.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub(crate) fn suspend(&self, wait: impl FnOnce()) -> io::Result<()> {
+        let meanwhile = tcgetattr(io::stdin())?;
+        self.put_back();
+        kill_current_process_group(Signal::TSTP)?;
+        wait();
+        self.key_by_key()?;
+        set(&meanwhile)
+    }
+}
+
+impl Drop for Modes {
+    fn drop(&mut self) {
+        self.put_back();
+    }
+}
+
+/// Tells when the program goes on after it was stopped. Must be called on a tokio runtime.
+///
+/// # Errors
+/// If the system lets nobody listen.
+pub(crate) fn continuations() -> io::Result<Receiver<()>> {
+    let mut signals = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let (sender, continued) = sync_channel(1);
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            // One that nobody has heard yet says the same.
+            sender.try_send(()).ok();
+        }
+    });
+    Ok(continued)
+}
+
+/// At once: waiting for output to be read could take for ever.
+fn set(modes: &Termios) -> io::Result<()> {
+    Ok(tcsetattr(io::stdin(), OptionalActions::Now, modes)?)
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
