@@ -1,5 +1,6 @@
 //! `device …`.
 
+use lanyard_node::local_time::LocalTime;
 use lanyard_rendezvous::store::devices as rows;
 use lanyard_rendezvous::{accounts, devices};
 use serde_json::json;
@@ -26,6 +27,7 @@ pub(crate) fn run(
 fn list(realm: &Realm, name: &str, answers: &Answers) -> Result<(), Failure> {
     let store = realm.store()?;
     let account = accounts::find(store.reader(), name)?;
+    let time = LocalTime::of_system();
     for device in rows::list(store.reader(), account.id)? {
         let state = if device.logged_out { "logged-out" } else { "logged-in" };
         let object = json!({
@@ -38,8 +40,14 @@ fn list(realm: &Realm, name: &str, answers: &Answers) -> Result<(), Failure> {
             "last_login_at": device.last_login,
             "expires_at": device.last_expiry,
         });
-        let words =
-            format!("device {}  \"{}\"  {state}  {}", device.number, device.label, device.peer);
+        let words = format!(
+            "device {}  \"{}\"  {state}  {}  last signed in {}  until {}",
+            device.number,
+            device.label,
+            device.peer,
+            time.stamp(device.last_login),
+            time.stamp(device.last_expiry),
+        );
         answers.say(&object, &words)?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `orders` and `order …`.
 
+use lanyard_node::local_time::LocalTime;
 use lanyard_protocol::policy::SettlementVerdict;
 use lanyard_rendezvous::orders;
 use lanyard_rendezvous::store::{accounts, orders as rows};
@@ -21,6 +22,7 @@ pub(crate) fn run(realm: &Realm, command: &OrderCommand, answers: &Answers) -> R
 
 pub(crate) fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
     let store = realm.store()?;
+    let time = LocalTime::of_system();
     for order in rows::list(store.reader())? {
         let account = accounts::by_id(store.reader(), order.account)?;
         let username = account.map(|account| account.username).unwrap_or_default();
@@ -40,7 +42,11 @@ pub(crate) fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
             "by": order.by,
             "state": state,
         });
-        let words = format!("{id}  {kind}  {username}  by {}  {state}  {}", order.by, order.reason);
+        let (from, until) = (time.stamp(order.from), time.stamp(order.until));
+        let words = format!(
+            "{id}  {kind}  {username}  by {}  {state}  from {from}  until {until}  {}",
+            order.by, order.reason
+        );
         answers.say(&object, words.trim_end())?;
     }
     Ok(())

@@ -2,6 +2,9 @@
 
 use std::io::{IsTerminal as _, Read as _};
 
+use anyhow::Context as _;
+use lanyard_node::prompt::{self, NoAnswer};
+use lanyard_node::stop::asked_to_stop;
 use lanyard_rendezvous::password::{PASSWORD_BYTES_MAX, Password, PasswordError};
 use zeroize::Zeroizing;
 
@@ -49,12 +52,21 @@ fn from_terminal() -> Result<Zeroizing<Vec<u8>>, Failure> {
                 .to_owned(),
         ));
     }
-    let prompt = |text: &str| {
-        rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| {
-            Failure::Fault(anyhow::Error::from(error).context("cannot read the password"))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot ask for the password")?;
+    let ask = async |question: &str| {
+        let stop = asked_to_stop().context("cannot listen for signals")?;
+        prompt::password(question.to_owned(), stop).await.map_err(|error| match error {
+            NoAnswer::Stopped => {
+                Failure::Fault(anyhow::anyhow!("interrupted; nothing was changed"))
+            }
+            NoAnswer::Io(error) => {
+                Failure::Fault(anyhow::Error::from(error).context("cannot read the password"))
+            }
         })
     };
-    let (first, again) = (prompt("Password: ")?, prompt("Again: ")?);
+    let (first, again) = runtime
+        .block_on(async { Ok::<_, Failure>((ask("Password: ").await?, ask("Again: ").await?)) })?;
     if first != again {
         return Err(Failure::refused("bad-field", "the two passwords differ; nothing was changed"));
     }

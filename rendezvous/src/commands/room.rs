@@ -1,5 +1,6 @@
 //! `room …`.
 
+use lanyard_node::local_time::LocalTime;
 use lanyard_rendezvous::accounts::parse_role;
 use lanyard_rendezvous::rooms;
 use lanyard_rendezvous::store::rooms as rows;
@@ -36,6 +37,7 @@ pub(crate) fn run(realm: &Realm, command: &RoomCommand, answers: &Answers) -> Re
 }
 
 fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+    let time = LocalTime::of_system();
     for room in rows::list(realm.store()?.reader())? {
         let post = room.post.last().map_or("guest", |(_from, role)| role.as_str());
         let archived_at = Some(room.archived_at).filter(|at| *at != 0);
@@ -45,7 +47,8 @@ fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
             "post": post,
             "archived_at": archived_at,
         });
-        let closed = if archived_at.is_some() { "  closed" } else { "" };
+        let closed = archived_at.map(|at| format!("  closed {}", time.stamp(at)));
+        let closed = closed.unwrap_or_default();
         let words = format!("{}  \"{}\"  post: {post}{closed}", room.name, room.topic);
         answers.say(&object, &words)?;
     }

@@ -1,6 +1,7 @@
 //! `sessions`, `audit` and `status`: looking without touching.
 
 use anyhow::Context as _;
+use lanyard_node::local_time::LocalTime;
 use lanyard_rendezvous::store::accounts::State;
 use lanyard_rendezvous::store::{accounts, audit as entries, meta, sessions as rows};
 use lanyard_rendezvous::{clock, policy, serve, timekeeping};
@@ -14,6 +15,7 @@ pub(crate) fn sessions(realm: &Realm, answers: &Answers) -> Result<(), Failure> 
     let now = meta::realm_now(store.reader(), clock::unix_ms())?;
     // After a crash the marks of the last run are still there.
     let is_running = serve::is_running(&realm.data_dir).context("cannot look for serve")?;
+    let time = LocalTime::of_system();
     for row in rows::list(store.reader(), now)? {
         let online = row.online && is_running;
         let object = json!({
@@ -27,13 +29,15 @@ pub(crate) fn sessions(realm: &Realm, answers: &Answers) -> Result<(), Failure> 
             "online": online,
         });
         let words = format!(
-            "{}  \"{}\"  device {}  {}  {}  {}",
+            "{}  \"{}\"  device {}  {}  {}  {}  since {}  until {}",
             row.username,
             row.nickname,
             row.device,
             row.address,
             row.peer,
             if online { "online" } else { "offline" },
+            time.stamp(row.since),
+            time.stamp(row.expires_at),
         );
         answers.say(&object, &words)?;
     }
@@ -42,6 +46,7 @@ pub(crate) fn sessions(realm: &Realm, answers: &Answers) -> Result<(), Failure> 
 
 pub(crate) fn audit(realm: &Realm, last: Option<u32>, answers: &Answers) -> Result<(), Failure> {
     let count = last.map_or(u64::MAX, u64::from);
+    let time = LocalTime::of_system();
     for row in entries::last(realm.store()?.reader(), count)? {
         let object = json!({
             "at": row.at,
@@ -50,8 +55,8 @@ pub(crate) fn audit(realm: &Realm, last: Option<u32>, answers: &Answers) -> Resu
             "target": row.target,
             "detail": row.detail,
         });
-        let words =
-            format!("{}  {}  {}  {}  {}", row.at, row.who, row.what, row.target, row.detail);
+        let at = time.stamp(row.at);
+        let words = format!("{at}  {}  {}  {}  {}", row.who, row.what, row.target, row.detail);
         answers.say(&object, words.trim_end())?;
     }
     Ok(())

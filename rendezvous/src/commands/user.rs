@@ -1,6 +1,7 @@
 //! `user …`: accounts.
 
 use anyhow::Context as _;
+use lanyard_node::local_time::LocalTime;
 use lanyard_rendezvous::accounts::{self, Tickets};
 use lanyard_rendezvous::clock;
 use lanyard_rendezvous::config::Config;
@@ -90,6 +91,7 @@ fn hash(realm: &Realm, password: &Password) -> Result<(String, Option<String>), 
 fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
     let store = realm.store()?;
     let now = meta::realm_now(store.reader(), clock::unix_ms())?;
+    let time = LocalTime::of_system();
     for (account, devices) in store::accounts::list(store.reader())? {
         let state = match account.state {
             State::Disabled => "disabled",
@@ -105,8 +107,12 @@ fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
             "last_login_at": Some(account.last_login_at).filter(|at| *at != 0),
             "devices": devices,
         });
+        let last_login = match account.last_login_at {
+            0 => "never signed in".to_owned(),
+            at => format!("last signed in {}", time.stamp(at)),
+        };
         let words = format!(
-            "{}  \"{}\"  {}  {state}  {devices} device(s)",
+            "{}  \"{}\"  {}  {state}  {devices} device(s)  {last_login}",
             account.username, account.nickname, account.role
         );
         answers.say(&object, &words)?;

@@ -8,6 +8,7 @@ mod faketime;
 mod lan;
 mod peer;
 mod program;
+pub(crate) mod pty;
 pub(crate) mod traffic;
 
 use std::fs::File;

@@ -45,3 +45,5 @@ mod refusals;
 mod restarts;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod terminal;
