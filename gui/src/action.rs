@@ -43,6 +43,8 @@ pub enum Action {
     LoadOlder,
     /// Sees the end of the timeline (`true`) or reads further up.
     AtBottom(bool),
+    /// Saw this message of the room shown, and all before it.
+    Saw(MessageId),
     /// Wants to be taken to the newest message.
     JumpToNewest,
     /// Changed the roster's filter.
@@ -103,7 +105,7 @@ pub enum Action {
 }
 
 /// A field of the login window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoginField {
     /// The join link.
     Link,
@@ -113,6 +115,23 @@ pub enum LoginField {
     Nickname,
     /// The password.
     Password,
+}
+
+/// Who can be given the keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// Nobody.
+    Nowhere,
+    /// The composer.
+    Composer,
+    /// The jump dialog's field.
+    Jump,
+    /// The reason of a moderator's order.
+    Reason,
+    /// A field of the login window.
+    Login(LoginField),
+    /// A field of the password dialog.
+    Password(PasswordField),
 }
 
 /// What can lie over the chat.
@@ -165,12 +184,12 @@ pub enum Effect {
         /// Second line.
         body: String,
     },
-    /// Put the keyboard focus into the composer.
-    FocusComposer,
-    /// Put the keyboard focus into the password field.
-    FocusPassword,
+    /// Give the keyboard to somebody.
+    Focus(Focus),
     /// Show the newest message.
     ScrollToNewest,
+    /// Show the room shown from its unread line on.
+    ScrollToUnread,
     /// Close the window, which says goodbye.
     Close,
     /// Remember what was read.

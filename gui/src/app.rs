@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use eframe::egui::{self, Context, OpenUrl, Ui, ViewportCommand};
 
-use crate::action::{Action, Effect};
+use crate::action::{Action, Effect, Focus, LoginField};
 use crate::bridge::{Backend, Command};
 use crate::model::Model;
 use crate::model::session::{Attention, Session};
 use crate::notify::Notifier;
 use crate::theme;
-use crate::view::{self, Focus, ViewState};
+use crate::turns::Turns;
+use crate::view::{self, Scroll, ViewState};
 
 /// Events taken in one frame; the rest waits for the next, so that no flood freezes the window.
 const EVENTS_PER_FRAME_MAX: usize = 512;
@@ -69,10 +70,12 @@ impl Window {
 
     /// Does what a fresh window does first.
     pub fn begin(&mut self, ctx: &Context) {
+        Turns::install(ctx);
         let effects = self.model.recall_password();
         self.perform(ctx, effects);
         let is_known = self.model.login.realm.is_some();
-        self.view.focus = Some(if is_known { Focus::Password } else { Focus::Link });
+        let field = if is_known { LoginField::Password } else { LoginField::Link };
+        self.view.focus = Some(Focus::Login(field));
     }
 
     /// Takes what has happened since the last frame.
@@ -147,9 +150,12 @@ impl Window {
                         self.notifier.notify(title, body, self.model.settings.sounds);
                     }
                 }
-                Effect::FocusComposer => self.view.focus = Some(Focus::Composer),
-                Effect::FocusPassword => self.view.focus = Some(Focus::Password),
-                Effect::ScrollToNewest => self.view.scroll_to_newest(),
+                Effect::Focus(keyboard) => {
+                    self.view.focus = Some(keyboard);
+                    Turns::pause(ctx);
+                }
+                Effect::ScrollToNewest => self.view.scroll = Some(Scroll::Newest),
+                Effect::ScrollToUnread => self.view.scroll = Some(Scroll::Unread),
                 Effect::Close => ctx.send_viewport_cmd(ViewportCommand::Close),
             }
             // An answer may lie ready already; without this it would wait for the next event.

@@ -13,6 +13,7 @@
 //! | how the real node is reached | [`bridge::node`]; its `acts` has one function for each call about rules |
 //! | what stands in for it in tests and pictures | [`bridge::fake`] |
 //! | why no window opens, and in which colours it does | [`launch`], [`colour_scheme`] |
+//! | how input keeps its order | [`turns`] |
 //! | how text from others becomes safe, and runs from right to left | [`text`] |
 
 pub mod action;
@@ -27,4 +28,5 @@ pub mod notify;
 pub mod settings;
 pub mod text;
 pub mod theme;
+pub mod turns;
 pub mod view;

@@ -24,9 +24,10 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
 
-use crate::action::{Action, Dialog, Effect, LoginField, Panel};
+use crate::action::{Action, Dialog, Effect, Focus, LoginField, Panel};
 use crate::bridge::{BackendEvent, Command, JoinOrder};
 use crate::drafts::Drafts;
+use crate::model::account::PasswordField;
 use crate::model::jump::Target;
 use crate::model::login::Login;
 use crate::model::session::{Attention, Chat, Session};
@@ -142,8 +143,8 @@ impl Model {
         if left || waits_for.is_some_and(|ms| ms >= DRAFT_KEPT_AFTER_MS) {
             effects.extend(self.keep_drafts());
         }
-        match &mut self.session {
-            Session::In(chat) if came_back => effects.extend(chat.seen(attention)),
+        match &self.session {
+            Session::In(chat) if came_back => effects.extend(chat.go_to_unread()),
             Session::In(_) | Session::Out | Session::Joining(_) => {}
         }
         effects
@@ -195,14 +196,15 @@ impl Model {
                 self.login.password.clear();
                 self.login.password_shown = false;
                 self.login.refused = None;
+                self.login.is_tried = false;
                 self.remember_realm();
-                effects.extend([Effect::SaveSettings, Effect::FocusComposer]);
+                effects.extend([Effect::SaveSettings, Effect::Focus(Focus::Composer)]);
                 effects
             }
             BackendEvent::Refused(refusal) => {
                 self.session = Session::Out;
                 self.refuse(&refusal);
-                vec![Effect::FocusPassword]
+                vec![Effect::Focus(Focus::Login(LoginField::Password))]
             }
             BackendEvent::Terminate => vec![Effect::Close],
             event @ (BackendEvent::PasswordRecalled { .. } | BackendEvent::KeyringDone(_)) => {
@@ -222,12 +224,13 @@ impl Model {
                 }
                 self.login.password.clear();
                 let mut effects = self.recall_password();
-                effects.push(Effect::FocusPassword);
+                effects.push(Effect::Focus(Focus::Login(LoginField::Password)));
                 return effects;
             }
             Action::UseJoinLink => {
                 self.login.realm = None;
                 self.login.refused = None;
+                self.login.is_tried = false;
             }
             Action::ForgetRealm(at) => {
                 if at < self.settings.realms.len() {
@@ -240,7 +243,10 @@ impl Model {
             Action::SignIn => return self.sign_in(),
             Action::CancelSignIn => {
                 self.session = Session::Out;
-                return vec![Effect::Backend(Command::CancelJoin), Effect::FocusPassword];
+                return vec![
+                    Effect::Backend(Command::CancelJoin),
+                    Effect::Focus(Focus::Login(LoginField::Password)),
+                ];
             }
             Action::SignOut => {
                 let mut effects = self.keep_drafts();
@@ -252,7 +258,12 @@ impl Model {
                 return effects;
             }
             Action::Show(dialog) => return self.show(dialog),
-            Action::Fold(panel, open) => self.unfolded = open.then_some(panel),
+            Action::Fold(panel, open) => {
+                self.unfolded = open.then_some(panel);
+                if !open {
+                    return vec![Effect::Focus(Focus::Composer)];
+                }
+            }
             Action::OpenLink(url) => return vec![Effect::OpenLink(url)],
             Action::Copy(text) => return vec![Effect::Copy(text)],
             Action::KeepPassword(kept) => return self.use_keyring(kept),
@@ -300,16 +311,10 @@ impl Model {
             // What was missed may have been that messages left the set.
             BackendEvent::Lagged => chat.refresh(),
             BackendEvent::SendDone { room, echo, result } => chat.sent(&room, echo, result, now_ms),
-            BackendEvent::Loaded { room, page, result } => {
-                let mut effects = chat.loaded(&room, page, result);
-                effects.extend(chat.seen(attention));
-                effects
-            }
+            BackendEvent::Loaded { room, page, result } => chat.loaded(&room, page, result),
             BackendEvent::Unread { room, result } => {
-                if let Ok((read, count)) = result {
-                    chat.unread_known(&room, read, count);
-                }
-                chat.seen(attention)
+                let (read, count) = result.unwrap_or_default();
+                chat.unread_known(&room, read, count)
             }
             BackendEvent::Interfaces(interfaces) => {
                 chat.interfaces = interfaces;
@@ -320,7 +325,7 @@ impl Model {
     }
 
     fn handle_inside(&mut self, action: Action) -> Vec<Effect> {
-        let (attention, now_ms) = (self.attention, self.now_ms);
+        let now_ms = self.now_ms;
         let Session::In(chat) = &mut self.session else { return Vec::new() };
         match action {
             Action::EditDraft(draft) => {
@@ -339,35 +344,28 @@ impl Model {
                 {
                     room.composer.draft.clone_from(&room.composer.last_sent);
                 }
-                return vec![Effect::FocusComposer];
+                return vec![Effect::Focus(Focus::Composer)];
             }
             Action::OpenRoom(name) => {
                 self.unfolded = None;
-                let mut effects = chat.open(&name);
-                effects.extend(chat.seen(attention));
-                return effects;
+                return chat.open(&name);
             }
             Action::Mention(username) => {
                 if let Some(room) = chat.room_mut() {
                     room.composer.mention(&username);
                 }
                 self.unfolded = None;
-                return vec![Effect::FocusComposer];
+                return vec![Effect::Focus(Focus::Composer)];
             }
             Action::LoadOlder => return chat.load_older(),
             Action::AtBottom(at_bottom) => {
                 if let Some(room) = chat.room_mut() {
                     room.at_bottom = at_bottom;
                 }
-                return chat.seen(attention);
             }
+            Action::Saw(id) => return chat.saw(id),
             Action::JumpToNewest => {
-                if let Some(room) = chat.room_mut() {
-                    room.at_bottom = true;
-                }
-                let mut effects = chat.seen(attention);
-                effects.push(Effect::ScrollToNewest);
-                return effects;
+                return vec![Effect::ScrollToNewest, Effect::Focus(Focus::Composer)];
             }
             Action::FilterRoster(filter) => chat.roster.filter = filter,
             Action::EditJump(text) => self.jump = text,
@@ -398,9 +396,15 @@ impl Model {
         if dialog == Some(Dialog::Alone) {
             effects.push(Effect::Backend(Command::LookAtInterfaces));
         }
-        if closing && self.chat().is_some() {
-            effects.push(Effect::FocusComposer);
-        }
+        let keyboard = match dialog {
+            Some(Dialog::Jump) => Focus::Jump,
+            Some(Dialog::Moderate) => Focus::Reason,
+            Some(Dialog::Password) => Focus::Password(PasswordField::Old),
+            Some(_) => Focus::Nowhere,
+            None if closing && self.chat().is_some() => Focus::Composer,
+            None => return effects,
+        };
+        effects.push(Effect::Focus(keyboard));
         effects
     }
 
@@ -425,9 +429,12 @@ impl Model {
     }
 
     fn sign_in(&mut self) -> Vec<Effect> {
-        if matches!(self.session, Session::Joining(_)) || self.login.missing(self.now_ms).is_some()
-        {
+        if matches!(self.session, Session::Joining(_)) {
             return Vec::new();
+        }
+        self.login.is_tried = true;
+        if let Some(missing) = self.login.missing(self.now_ms) {
+            return vec![Effect::Focus(Focus::Login(missing.field()))];
         }
         let Ok(link) = self.login.join_link() else { return Vec::new() };
         // The form carries an older key for this very address: the network cannot be asked about that.

@@ -5,6 +5,7 @@ pub mod alone;
 pub mod chat;
 pub mod composer;
 pub mod jump;
+pub mod keyboard;
 pub mod keys;
 pub mod login;
 pub mod moderation;
@@ -18,9 +19,9 @@ pub mod widgets;
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{CentralPanel, Event, Frame, Key, Modifiers, Ui};
+use eframe::egui::{CentralPanel, Event, Frame, Key, Modifiers, Popup, Ui};
 
-use crate::action::{Action, Dialog};
+use crate::action::{Action, Dialog, Focus};
 use crate::model::Model;
 use crate::model::session::Session;
 use crate::theme;
@@ -31,41 +32,35 @@ use crate::view::timeline::TimelineView;
 pub struct ViewState {
     /// What shall get the keyboard in the next frame.
     pub focus: Option<Focus>,
+    /// What has got it in this one.
+    has_got: Option<Focus>,
     timelines: BTreeMap<String, TimelineView>,
     jump_choice: usize,
-    newest_wanted: bool,
-    /// Whether an input method is putting a word together.
-    composing: bool,
+    /// Where the timeline shown shall go in the next frame.
+    pub scroll: Option<Scroll>,
+    /// Where the keyboard wants to walk from the message it is on.
+    step: Option<Step>,
 }
 
-/// Something that can have the keyboard.
+/// From message to message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Focus {
-    /// The composer.
-    Composer,
-    /// The password field.
-    Password,
-    /// The field for the join link.
-    Link,
+enum Step {
+    Up,
+    Down,
 }
 
-impl ViewState {
-    /// Shows the newest message of the room shown.
-    pub fn scroll_to_newest(&mut self) {
-        self.newest_wanted = true;
-    }
-
-    fn take_focus(&mut self, wanted: Focus) -> bool {
-        let taken = self.focus == Some(wanted);
-        if taken {
-            self.focus = None;
-        }
-        taken
-    }
+/// A place in the timeline to go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scroll {
+    /// The newest message.
+    Newest,
+    /// The unread line.
+    Unread,
 }
 
 /// Draws the window.
 pub fn root_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+    keyboard::hand_over(ui, model, state);
     let fill = theme::palette(ui).background;
     CentralPanel::default().frame(Frame::new().fill(fill)).show(ui, |ui| match &model.session {
         Session::Out | Session::Joining(_) => {
@@ -78,7 +73,7 @@ pub fn root_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut 
             }
         }
         Session::In(chat) => {
-            shortcuts(ui, model, actions);
+            shortcuts(ui, model, state, actions);
             chat::chat_ui(ui, model, chat, state, actions);
             dialog_ui(ui, model, state, actions);
         }
@@ -100,7 +95,7 @@ fn dialog_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Ve
 }
 
 /// Keys that work wherever the keyboard is.
-fn shortcuts(ui: &Ui, model: &Model, actions: &mut Vec<Action>) {
+fn shortcuts(ui: &Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
     let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
     if pressed(Modifiers::COMMAND, Key::K) {
         let open = model.dialog != Some(Dialog::Jump);
@@ -113,14 +108,25 @@ fn shortcuts(ui: &Ui, model: &Model, actions: &mut Vec<Action>) {
     if pressed(Modifiers::COMMAND, Key::Comma) {
         actions.push(Action::Show(Some(Dialog::Settings)));
     }
-    let escape = ui.input(|input| input.key_pressed(Key::Escape));
-    if escape && (model.dialog.is_some() || model.unfolded.is_some()) {
-        actions.push(Action::Show(None));
-        if let Some(panel) = model.unfolded {
-            actions.push(Action::Fold(panel, false));
+    let is_free = model.dialog.is_none() && !Popup::is_any_open(ui.ctx());
+    for (key, step) in [(Key::ArrowUp, Step::Up), (Key::ArrowDown, Step::Down)] {
+        if is_free && pressed(Modifiers::ALT, key) {
+            state.step = Some(step);
         }
-    } else if escape {
-        actions.push(Action::JumpToNewest);
+    }
+    if ui.input(|input| input.key_pressed(Key::Escape)) {
+        escape(ui, model, state, actions);
+    }
+}
+
+/// Esc closes the innermost thing that is open, and goes to the newest if nothing is.
+fn escape(ui: &Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+    match (model.dialog, model.unfolded) {
+        // egui closes a menu by itself.
+        _ if Popup::is_any_open(ui.ctx()) => state.focus = Some(Focus::Composer),
+        (Some(_), _) => actions.push(Action::Show(None)),
+        (None, Some(panel)) => actions.push(Action::Fold(panel, false)),
+        (None, None) => actions.push(Action::JumpToNewest),
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Devices {
 }
 
 /// A field of the password dialog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PasswordField {
     /// The one in force.
     Old,
@@ -46,6 +46,8 @@ pub struct PasswordForm {
     pub again: Zeroizing<String>,
     /// Whether all other devices are logged out.
     pub cut_others: bool,
+    /// Whether it was asked for: from then on the dialog says what is missing.
+    pub is_tried: bool,
     /// Whether it is under way.
     pub sending: bool,
     /// How the last try went.
@@ -83,6 +85,18 @@ impl PasswordForm {
             return Some("The new password is too long.");
         }
         None
+    }
+
+    /// The field to fill next.
+    #[must_use]
+    pub fn next_field(&self) -> PasswordField {
+        let fields = [
+            (PasswordField::Old, &self.old),
+            (PasswordField::New, &self.new),
+            (PasswordField::Again, &self.again),
+        ];
+        let empty = fields.into_iter().find(|(_, typed)| typed.is_empty());
+        empty.map_or(PasswordField::Again, |(field, _)| field)
     }
 
     /// What is worth thinking over, though it is allowed.

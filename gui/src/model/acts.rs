@@ -1,6 +1,6 @@
 //! What the user does about rules and accounts, and how it went.
 
-use crate::action::{Action, Dialog, Effect};
+use crate::action::{Action, Dialog, Effect, Focus};
 use crate::bridge::acts::OrderKind;
 use crate::bridge::{BackendEvent, Command};
 use crate::model::Model;
@@ -31,8 +31,12 @@ impl Model {
             Action::GiveOrder => return chat.give_order(),
             Action::EditPassword(field, value) => chat.password.edit(field, value),
             Action::CutOthers(cut) => chat.password.cut_others = cut,
+            Action::ChangePassword if chat.password.sending => {}
             Action::ChangePassword => {
-                let Some(change) = chat.password.change() else { return Vec::new() };
+                let Some(change) = chat.password.change() else {
+                    chat.password.is_tried = true;
+                    return vec![Effect::Focus(Focus::Password(chat.password.next_field()))];
+                };
                 chat.password.sending = true;
                 chat.password.outcome = None;
                 return vec![Effect::Backend(Command::ChangePassword(Box::new(change)))];

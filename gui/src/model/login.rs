@@ -6,6 +6,7 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::link::JoinLink;
 use zeroize::Zeroizing;
 
+use crate::action::LoginField;
 use crate::bridge::acts::Holder;
 use crate::model::refusal::Explained;
 use crate::settings::{KnownRealm, Settings};
@@ -30,6 +31,8 @@ pub struct Login {
     pub keyring_trouble: Option<String>,
     /// Why the last try failed.
     pub refused: Option<Explained>,
+    /// Whether signing in was asked for: from then on the form says what is missing.
+    pub is_tried: bool,
 }
 
 impl fmt::Debug for Login {
@@ -66,6 +69,16 @@ impl Missing {
             Self::Password => "Type your password.".into(),
         }
     }
+
+    /// Where to do it.
+    #[must_use]
+    pub fn field(&self) -> LoginField {
+        match self {
+            Self::Place | Self::Link(_) => LoginField::Link,
+            Self::Username => LoginField::Username,
+            Self::Password => LoginField::Password,
+        }
+    }
 }
 
 impl Login {
@@ -85,6 +98,7 @@ impl Login {
         self.nickname.clone_from(&realm.nickname);
         self.realm = Some(realm);
         self.refused = None;
+        self.is_tried = false;
     }
 
     /// Takes a link given from outside. A remembered realm with that key and address is chosen instead.
@@ -108,6 +122,15 @@ impl Login {
             return Err(Missing::Place);
         }
         text.parse().map_err(|error| Missing::Link(format!("{error}")))
+    }
+
+    /// Why the link typed can never become a join link. `None` while it may still be one.
+    #[must_use]
+    pub fn wrong_link(&self) -> Option<Missing> {
+        let missing = self.join_link().err().filter(|missing| *missing != Missing::Place)?;
+        let mut pairs = self.link.trim().bytes().zip(*b"lanyard://");
+        let may_become_one = pairs.all(|(typed, letter)| typed.eq_ignore_ascii_case(&letter));
+        (!may_become_one).then_some(missing)
     }
 
     /// Whose password is typed here.
@@ -192,6 +215,17 @@ mod tests {
         *login.password = "secret".into();
         assert_eq!(login.missing(0), None);
         assert!(!format!("{login:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_link_of_another_kind_is_wrong_from_its_first_letter() {
+        let typed = |link: &str| Login { link: link.into(), ..Login::default() }.wrong_link();
+        for may_become_one in ["", " ", "la", "Lanyard:", "lanyard://192.168.1.5:40"] {
+            assert_eq!(typed(may_become_one), None, "{may_become_one}");
+        }
+        for wrong in ["http://192.168.1.5:4001/", "192.168.1.5", "lanyrad"] {
+            assert!(matches!(typed(wrong), Some(Missing::Link(_))), "{wrong}");
+        }
     }
 
     #[test]

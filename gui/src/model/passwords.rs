@@ -1,6 +1,6 @@
 //! The password in the system's keyring: kept after a good login, recalled for the next, if one wants that.
 
-use crate::action::Effect;
+use crate::action::{Effect, Focus, LoginField};
 use crate::bridge::acts::{Holder, KeyringOrder};
 use crate::bridge::{BackendEvent, Command};
 use crate::model::Model;
@@ -49,7 +49,7 @@ impl Model {
                     && self.login.holder().as_ref() == Some(&holder);
                 if wanted {
                     self.login.password = password;
-                    return vec![Effect::FocusPassword];
+                    return vec![Effect::Focus(Focus::Login(LoginField::Password))];
                 }
                 None
             }

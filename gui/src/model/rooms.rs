@@ -17,6 +17,14 @@ pub struct Room {
     pub composer: Composer,
     /// Messages not read yet.
     pub unread: u64,
+    /// Whether the store has said how many that are.
+    pub is_counted: bool,
+    /// Behind which message the line "New" belongs, until that one is held; `None` within: before all.
+    pub line_wanted: Option<Option<MessageId>>,
+    /// The last message that was on screen while the user looked.
+    pub seen: Option<OrderKey>,
+    /// The message that arrived last, wherever it stands.
+    pub arrived_last: Option<MessageId>,
     /// Whether one of them speaks to the user.
     pub mentioned: bool,
     /// Whether the store has older messages than those held.
@@ -25,8 +33,6 @@ pub struct Room {
     pub loading: bool,
     /// Whether the user sees the newest message.
     pub at_bottom: bool,
-    /// Messages that came while the user read further up.
-    pub below: u64,
     /// Whether the next count of unread messages may be smaller than the one held.
     pub recounts: bool,
     /// Reading again what is held, while that is under way.
@@ -54,20 +60,26 @@ impl Room {
             timeline: Timeline::new(zone, Some(me)),
             composer: Composer::default(),
             unread: 0,
+            is_counted: false,
+            line_wanted: None,
+            seen: None,
+            arrived_last: None,
             mentioned: false,
             has_older: false,
             loading: false,
             at_bottom: true,
-            below: 0,
             recounts: false,
             refresh: None,
         }
     }
 
-    /// Everything has been seen.
-    pub fn mark_seen(&mut self) {
-        self.unread = 0;
-        self.mentioned = false;
-        self.below = 0;
+    /// Whether it changes anything that the message at this place in the order has been seen.
+    #[must_use]
+    pub fn is_news(&self, key: OrderKey) -> bool {
+        let is_further = self.seen < Some(key);
+        // What arrived late stands above what has been seen, and counts until the newest is in sight.
+        let settles =
+            self.seen == Some(key) && self.unread > self.timeline.count_of_others_behind(key);
+        self.is_counted && (is_further || settles)
     }
 }

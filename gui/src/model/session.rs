@@ -1,5 +1,6 @@
 //! Being in a realm: rooms, people, notices, and how the window's user stands to them.
 
+mod reading;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use lanyard_node::event::{
 };
 use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
-use lanyard_protocol::ids::{MessageId, Role};
+use lanyard_protocol::ids::Role;
 
 use crate::action::Effect;
 use crate::bridge::{Command, Interface};
@@ -55,6 +56,15 @@ pub struct Notice {
     pub text: String,
 }
 
+/// A message as it is read out when it arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Number within this run of the program.
+    pub number: u64,
+    /// Who said what.
+    pub text: String,
+}
+
 /// Whether the user looks at the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attention {
@@ -83,6 +93,8 @@ pub struct Chat {
     pub interfaces: Vec<Interface>,
     /// The node has ended, and why.
     pub ended: Option<Option<Refusal>>,
+    /// What was said last in the room shown, for a screen reader.
+    pub said: Option<Said>,
     /// The names the user is spoken to by.
     pub my_names: MyNames,
     /// The moderator's order being written.
@@ -115,6 +127,7 @@ impl Chat {
             notices: Vec::new(),
             interfaces: Vec::new(),
             ended: None,
+            said: None,
             moderation: None,
             devices: Devices::default(),
             password: PasswordForm::default(),
@@ -274,7 +287,6 @@ impl Chat {
         room.timeline.clear_unread_line();
         let shown = text::clean_text(&text);
         room.timeline.push_echo(Echo { number: echo, text: shown, at: realm_now, id: None });
-        room.mark_seen();
         let send = Command::Send { room: name, text, echo };
         vec![Effect::Backend(send), Effect::ScrollToNewest]
     }
@@ -324,25 +336,15 @@ impl Chat {
                 if !matches!(page, Page::After(_)) {
                     room.has_older = history.more;
                 }
-                self.refreshed(name, &history)
+                let mut effects = self.refreshed(name, &history);
+                effects.extend(self.find_unread_line(name));
+                effects
             }
             Err(error) => {
                 room.refresh = None;
                 self.notice("history", &format!("Older messages could not be read: {error}"));
                 Vec::new()
             }
-        }
-    }
-
-    /// Takes what the store knows of a room's unread part.
-    pub fn unread_known(&mut self, name: &str, read: Option<MessageId>, count: u64) {
-        let Some(room) = self.rooms.get_mut(name) else { return };
-        // What arrived since the question was asked is in the count already, or on top of it;
-        // after messages left the set, only the store knows.
-        let recounted = std::mem::take(&mut room.recounts);
-        room.unread = if recounted { count } else { room.unread.max(count) };
-        if let Some(read) = read.filter(|_| count > 0) {
-            room.timeline.mark_unread_after(read);
         }
     }
 
@@ -356,35 +358,6 @@ impl Chat {
         };
         room.loading = true;
         vec![Effect::Backend(Command::Load { room: name, page: Page::Before(oldest) })]
-    }
-
-    /// Shows another room.
-    pub fn open(&mut self, name: &str) -> Vec<Effect> {
-        if name == self.current || !self.rooms.contains_key(name) {
-            return Vec::new();
-        }
-        if let Some(left) = self.room_mut()
-            && left.unread == 0
-        {
-            left.timeline.clear_unread_line();
-        }
-        name.clone_into(&mut self.current);
-        vec![Effect::FocusComposer]
-    }
-
-    /// Notes what the user has seen, given where the timeline stands and where the user looks.
-    pub fn seen(&mut self, attention: Attention) -> Vec<Effect> {
-        let name = self.current.clone();
-        let Some(room) = self.room_mut() else { return Vec::new() };
-        if attention == Attention::Elsewhere || !room.at_bottom {
-            return Vec::new();
-        }
-        let was_unread = room.unread > 0;
-        room.mark_seen();
-        match room.timeline.newest() {
-            Some(line) if was_unread => vec![Effect::Read { room: name, id: line.message.id }],
-            _ => Vec::new(),
-        }
     }
 
     fn open_new_rooms(&mut self) -> Vec<Effect> {
@@ -423,17 +396,27 @@ impl Chat {
         if !seen && !is_mine && room.unread == 0 {
             room.timeline.mark_unread_from_now();
         }
-        if !room.timeline.insert(Arc::clone(message), mentions_me) || is_mine {
+        if !room.timeline.insert(Arc::clone(message), mentions_me) {
             return Vec::new();
         }
-        room.unread += 1;
-        if shown && !room.at_bottom {
-            room.below += 1;
+        room.arrived_last = Some(message.id);
+        if is_mine {
+            return Vec::new();
         }
-        if seen {
-            return self.seen(attention);
+        // It stands where the user looks, in the very next frame.
+        let is_read = seen && room.is_counted && room.unread == 0;
+        if is_read {
+            room.seen = room.seen.max(room.timeline.key(message.id));
+        } else {
+            room.unread += 1;
+            room.mentioned |= mentions_me;
         }
-        room.mentioned |= mentions_me;
+        if shown && message.via != Via::Sync {
+            self.read_out(message);
+        }
+        if is_read {
+            return vec![Effect::Read { room: message.room.clone(), id: message.id }];
+        }
         let unseen = attention == Attention::Elsewhere;
         // Backfill is yesterday's news: it counts as unread, but does not ring.
         if message.via == Via::Sync || !(mentions_me || unseen) {

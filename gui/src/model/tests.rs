@@ -61,7 +61,7 @@ fn a_mention_rings_while_one_reads_another_room_or_further_up() {
     assert!(notifications(&plain).is_empty());
     let mention = deliver(&mut model, demo::message(1, 2, "hi @Ada L.", NOW_MS));
     assert_eq!(notifications(&mention).len(), 1);
-    assert_eq!(model.chat().and_then(Chat::room).map(|room| room.below), Some(2));
+    assert_eq!(model.chat().and_then(Chat::room).map(|room| room.unread), Some(2));
 }
 
 #[test]

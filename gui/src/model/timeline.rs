@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lanyard_node::event::{ChatMessage, SendState};
-use lanyard_protocol::ids::{AccountId, MessageId};
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 
 pub use entry::{Echo, Entry, Line, News, OrderKey, PresenceNote};
 pub use rows::{Row, RowKey, RowKind};
@@ -21,6 +21,8 @@ pub use rows::{Row, RowKey, RowKind};
 const GROUP_GAP_MS: u64 = 5 * 60_000;
 /// Changes remembered for the view; a view that is further behind starts anew.
 const CHANGES_MAX: usize = 64;
+/// Where the unread line stands when nothing has been read.
+const BEFORE_ALL: OrderKey = (0, PeerKey([0; 32]), 0, 0, MessageId([0; 32]));
 
 /// The timeline of one room.
 #[derive(Debug)]
@@ -261,17 +263,48 @@ impl Timeline {
         }
     }
 
-    /// Draws the unread line behind this message.
-    pub fn mark_unread_after(&mut self, id: MessageId) {
-        let key = self.keys.get(&id).copied();
-        self.set_read_up_to(key);
+    /// Draws the unread line behind this message. False, and no change, if it is not held.
+    pub fn mark_unread_after(&mut self, id: MessageId) -> bool {
+        let key = self.key(id);
+        if key.is_some() {
+            self.set_read_up_to(key);
+        }
+        key.is_some()
     }
 
-    /// Draws the unread line behind everything that is there now, unless there is one already.
+    /// Draws the unread line behind this place in the order.
+    pub fn mark_unread_behind(&mut self, key: OrderKey) {
+        self.set_read_up_to(Some(key));
+    }
+
+    /// Draws the unread line behind everything that is there now.
     pub fn mark_unread_from_now(&mut self) {
-        if self.read_up_to.is_none() {
-            self.read_up_to = self.newest().map(|line| line.message.order_key());
-        }
+        let newest = self.newest().map(|line| line.message.order_key());
+        self.set_read_up_to(newest.or(Some(BEFORE_ALL)));
+    }
+
+    /// Draws the unread line before everything that is there.
+    pub fn mark_all_unread(&mut self) {
+        self.set_read_up_to(Some(BEFORE_ALL));
+    }
+
+    /// The place of a message in the order, if it is held.
+    #[must_use]
+    pub fn key(&self, id: MessageId) -> Option<OrderKey> {
+        self.keys.get(&id).copied()
+    }
+
+    /// How many messages of others stand behind this place, without folded ones.
+    #[must_use]
+    pub fn count_of_others_behind(&self, key: OrderKey) -> u64 {
+        let first = self.entries.partition_point(|entry| entry.key() <= key);
+        let counts = |entry: &&Entry| match entry {
+            Entry::Message(Line { message, .. }) => {
+                Some(message.account) != self.me && !message.folded
+            }
+            Entry::Presence(_) | Entry::News(_) => false,
+        };
+        self.entries.iter().skip(first).filter(counts).count() as u64
     }
 
     /// Takes the unread line away.

@@ -112,6 +112,9 @@ fn confirm_ui(ui: &mut Ui, number: u64, actions: &mut Vec<Action>) {
 /// Draws the dialog for a new password.
 pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let form = &chat.password;
+    if widgets::enter_submits(ui) {
+        actions.push(Action::ChangePassword);
+    }
     widgets::dialog(ui, "Change password", actions, |ui, actions| {
         ui.spacing_mut().item_spacing.y = theme::GRID;
         for (which, label, value) in [
@@ -119,7 +122,7 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             (PasswordField::New, "New password", &form.new),
             (PasswordField::Again, "New password once more", &form.again),
         ] {
-            let id = Id::unique(("password", label));
+            let id = field_id(which);
             let field = Field { label, id, hint: "", password: true, right: 0.0 };
             let mut typed = value.to_string();
             let response = field.show(ui, &mut typed, !form.sending);
@@ -128,9 +131,6 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             }
             if which == PasswordField::Old {
                 widgets::focus_if_none(ui, &response);
-            }
-            if widgets::entered(ui, &response) {
-                actions.push(Action::ChangePassword);
             }
             ui.add_space(6.0);
         }
@@ -149,6 +149,12 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     });
 }
 
+/// The name of a field of the password dialog among all.
+#[must_use]
+pub fn field_id(field: PasswordField) -> Id {
+    Id::unique(("password", field))
+}
+
 fn outcome_ui(ui: &mut Ui, form: &PasswordForm) {
     let p = theme::palette(ui);
     match &form.outcome {
@@ -160,8 +166,8 @@ fn outcome_ui(ui: &mut Ui, form: &PasswordForm) {
         }
         None => {}
     }
-    let typed = !form.old.is_empty() || !form.new.is_empty();
-    if let Some(missing) = form.missing().filter(|_| typed) {
+    let is_asked = form.is_tried || !form.old.is_empty() || !form.new.is_empty();
+    if let Some(missing) = form.missing().filter(|_| is_asked) {
         widgets::paragraph(ui, missing, theme::note(), p.dim);
     } else if let Some(advice) = form.advice() {
         widgets::paragraph(ui, advice, theme::note(), p.dim);

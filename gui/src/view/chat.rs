@@ -53,17 +53,7 @@ pub fn chat_ui(
         ui.painter().hline(ui.max_rect().x_range(), bottom, Stroke::new(1.0, p.line));
         header_ui(ui, model, chat, wide, actions);
     });
-    let below = Frame::new().fill(p.background).inner_margin(Margin {
-        left: 20,
-        right: 20,
-        top: 4,
-        bottom: 10,
-    });
-    EguiPanel::bottom("composer")
-        .show_separator_line(false)
-        .resizable(false)
-        .frame(below)
-        .show(ui, |ui| composer::composer_ui(ui, model, chat, state, actions));
+    composer::composer_ui(ui, model, chat, actions);
     notices_ui(ui, chat, p, actions);
     CentralPanel::default().frame(Frame::new().fill(p.background)).show(ui, |ui| {
         if let Some(room) = chat.room() {

@@ -1,74 +1,148 @@
 //! The composer: Enter sends, Shift+Enter breaks the line, and whatever is in the way is said.
 
-use eframe::egui::text::{CCursor, CCursorRange, TextFormat};
-use eframe::egui::text_edit::TextEditState;
+use std::sync::Arc;
+
+use eframe::egui::text::TextFormat;
 use eframe::egui::{
-    Align2, CornerRadius, Event, Frame, Id, ImeEvent, Key, KeyboardShortcut, Margin, Modifiers,
-    RichText, ScrollArea, Stroke, StrokeKind, TextBuffer, TextEdit, Ui, pos2, vec2,
+    Align2, CornerRadius, Event, Frame, Galley, Id, Key, KeyboardShortcut, Margin, Modifiers,
+    Panel, Popup, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind, TextBuffer, TextEdit, Ui,
+    UiBuilder, Vec2, pos2, vec2,
 };
 
 use crate::action::Action;
 use crate::model::Model;
+use crate::model::composer::{Composer, Rules};
 use crate::model::session::Chat;
 use crate::text;
-use crate::text::bidi;
 use crate::theme;
-use crate::view::{Focus, ViewState, shaping, take_plain_key, widgets};
+use crate::view::{shaping, take_plain_key, widgets};
 
-/// The composer grows up to this many points, then scrolls.
-const GROWS_TO: f32 = 140.0;
-const SEND_SIZE: f32 = 62.0;
+/// The draft grows to so many lines, then scrolls.
+const LINES_MAX: usize = 8;
+const SEND_SIZE: Vec2 = vec2(62.0, 30.0);
+/// Above and below the draft, within its field.
+const FIELD_MARGIN: i8 = 5;
 /// One line of the draft with the space around it.
-const FIELD_ROW: f32 = 30.0;
+const FIELD_ROW: f32 = theme::LINE_HEIGHT + 2.0 * FIELD_MARGIN as f32;
+/// Around the card.
+const AROUND: Margin = Margin { left: 20, right: 20, top: 4, bottom: 10 };
+/// Within the card.
+const INSIDE: Margin = Margin { left: 12, right: 8, top: 6, bottom: 6 };
+/// The line around the card.
+const LINE: f32 = 1.0;
 
-/// Draws the composer of the room shown.
-pub fn composer_ui(
-    ui: &mut Ui,
-    model: &Model,
-    chat: &Chat,
-    state: &mut ViewState,
-    actions: &mut Vec<Action>,
-) {
+/// Draws the composer of the room shown, below all that `ui` has room for.
+pub fn composer_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let Some(room) = chat.room() else { return };
+    let composer = &room.composer;
     let rules = chat.rules(model.now_ms);
-    let locked = room.composer.locked(&rules);
-    let objection = room.composer.objection(&rules);
-    let id = Id::unique("composer");
-    let p = theme::palette(ui);
-    if let Some(objection) = &objection {
-        let galley = widgets::wrapped(ui, objection, theme::note(), p.red, ui.available_width());
-        ui.label(galley);
-    } else if let Some(counter) = room.composer.counter(&rules) {
-        ui.label(RichText::new(counter).font(theme::note()).color(p.amber));
+    keys(ui, model, &composer.draft, actions);
+    let width = ui.available_width() - AROUND.sum().x;
+    let note = lay_out_note(ui, composer, &rules, width);
+    let text_width = width - INSIDE.sum().x - 2.0 * LINE - SEND_SIZE.x - 12.0;
+    let field = vec2(text_width, field_height(ui, &composer.draft, text_width));
+    let note_height = note.as_ref().map_or(0.0, |note| note.size().y + theme::GRID);
+    let card_height = field.y + INSIDE.sum().y + 2.0 * LINE;
+    let fill = theme::palette(ui).background;
+    Panel::bottom("composer")
+        .exact_size(note_height + card_height + AROUND.sum().y)
+        .show_separator_line(false)
+        .resizable(false)
+        .frame(Frame::new().fill(fill).inner_margin(AROUND))
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = theme::GRID;
+            if let Some(note) = note {
+                ui.label(note);
+            }
+            card_ui(ui, chat, (composer, &rules), field, actions);
+        });
+}
+
+/// The keys that do something with the whole draft, while the composer has the keyboard.
+fn keys(ui: &Ui, model: &Model, draft: &str, actions: &mut Vec<Action>) {
+    if !has_focus(ui) || model.dialog.is_some() {
+        return;
     }
-    let has_focus = ui.memory(|memory| memory.has_focus(id)) && model.dialog.is_none();
-    let composing = note_composing(ui, has_focus, state);
-    if has_focus && !composing && take_plain_key(ui, Key::Enter) {
+    if take_plain_key(ui, Key::Enter) {
         actions.push(Action::Send);
     }
-    let draft = room.composer.draft.as_str();
-    if has_focus && !composing && draft.is_empty() && take_plain_key(ui, Key::ArrowUp) {
+    if draft.is_empty() && take_plain_key(ui, Key::ArrowUp) {
         actions.push(Action::RecallLast);
     }
-    let can_send = room.composer.can_send(&rules);
-    let line = if has_focus { p.ribbon } else { p.line };
+}
+
+/// The field's name among all.
+#[must_use]
+pub fn id() -> Id {
+    Id::unique("composer")
+}
+
+fn has_focus(ui: &Ui) -> bool {
+    ui.memory(|memory| memory.has_focus(id()))
+}
+
+/// What is in the way, or how near the limit is.
+fn lay_out_note(
+    ui: &Ui,
+    composer: &Composer,
+    rules: &Rules<'_>,
+    width: f32,
+) -> Option<Arc<Galley>> {
+    let p = theme::palette(ui);
+    let objection = composer.objection(rules).map(|words| (words, p.red));
+    let (words, colour) =
+        objection.or_else(|| composer.counter(rules).map(|words| (words, p.amber)))?;
+    Some(widgets::wrapped(ui, &words, theme::note(), colour, width))
+}
+
+/// What the draft takes, up to its greatest height.
+fn field_height(ui: &Ui, draft: &str, width: f32) -> f32 {
+    let laid = lay_out_draft(ui, draft, width);
+    let last = laid.rows.get(LINES_MAX - 1).or_else(|| laid.rows.last());
+    let text = last.map_or(0.0, |row| row.max_y());
+    (text + 2.0 * f32::from(FIELD_MARGIN)).max(FIELD_ROW)
+}
+
+fn lay_out_draft(ui: &Ui, draft: &str, width: f32) -> Arc<Galley> {
+    let mut format = TextFormat::simple(theme::body(), theme::palette(ui).text);
+    format.line_height = Some(theme::LINE_HEIGHT);
+    let mut job = shaping::draft_job(draft, &format, width);
+    job.keep_trailing_whitespace = true;
+    ui.painter().layout_job(job)
+}
+
+fn card_ui(
+    ui: &mut Ui,
+    chat: &Chat,
+    (composer, rules): (&Composer, &Rules<'_>),
+    field: Vec2,
+    actions: &mut Vec<Action>,
+) {
+    let p = theme::palette(ui);
+    let has_focus = has_focus(ui);
     let frame = Frame::new()
         .fill(p.card)
-        .stroke(Stroke::new(1.0, line))
+        .stroke(Stroke::new(LINE, if has_focus { p.ribbon } else { p.line }))
         .corner_radius(CornerRadius::same(theme::CORNER))
-        .inner_margin(Margin { left: 12, right: 8, top: 6, bottom: 6 });
+        .inner_margin(INSIDE);
     let shown = frame.show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        ui.set_min_height(theme::FIELD_HEIGHT - 10.0);
-        ui.horizontal(|ui| {
-            field_ui(ui, chat, draft, locked.is_none(), state, actions);
-            if draft.is_empty() {
-                hint_ui(ui);
-            } else {
-                let size = vec2(SEND_SIZE, 30.0);
-                if widgets::primary_button(ui, "Send", can_send, size).clicked() {
-                    actions.push(Action::Send);
-                }
+        let size = vec2(ui.available_width(), field.y);
+        let (row, _) = ui.allocate_exact_size(size, Sense::hover());
+        let place = |rect: Rect| UiBuilder::new().max_rect(rect);
+        let text = Rect::from_min_size(row.min, field);
+        ui.scope_builder(place(text), |ui| {
+            let unlocked = composer.locked(rules).is_none();
+            field_ui(ui, chat, &composer.draft, unlocked, actions);
+        });
+        if composer.draft.is_empty() {
+            ui.scope_builder(place(row), |ui| hint_ui(ui));
+            return;
+        }
+        let button = Rect::from_min_max(row.max - SEND_SIZE, row.max);
+        ui.scope_builder(place(button), |ui| {
+            let ready = composer.can_send(rules);
+            if widgets::primary_button(ui, "Send", ready, SEND_SIZE).clicked() {
+                actions.push(Action::Send);
             }
         });
     });
@@ -79,89 +153,43 @@ pub fn composer_ui(
     }
 }
 
-/// Whether an input method is putting a word together, or was until this frame: what stands in the
-/// field is half a word then, and Enter belongs to the input method.
-fn note_composing(ui: &Ui, has_focus: bool, state: &mut ViewState) -> bool {
-    let before = state.composing;
-    let mut heard = false;
-    ui.input(|input| {
-        for event in &input.events {
-            let Event::Ime(event) = event else { continue };
-            heard = true;
-            state.composing = match event {
-                ImeEvent::Preedit { text, .. } => !text.is_empty(),
-                ImeEvent::Commit(_) => false,
-                _ => state.composing,
-            };
-        }
-    });
-    state.composing &= has_focus;
-    has_focus && (before || heard || state.composing)
-}
-
-fn field_ui(
-    ui: &mut Ui,
-    chat: &Chat,
-    draft: &str,
-    unlocked: bool,
-    state: &mut ViewState,
-    actions: &mut Vec<Action>,
-) {
+fn field_ui(ui: &mut Ui, chat: &Chat, draft: &str, unlocked: bool, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
-    let id = Id::unique("composer");
     let room = text::clean_name(&chat.current);
     let mut value = draft.to_owned();
-    let width = ui.available_width() - SEND_SIZE - 12.0;
-    if state.focus == Some(Focus::Composer) && !unlocked {
-        state.focus = None;
-    } else if state.focus == Some(Focus::Composer) {
-        // Under a dialog that is just closing, the first wish goes unheard.
-        if ui.memory(|memory| memory.has_focus(id)) {
-            state.focus = None;
-        }
-        ui.memory_mut(|memory| memory.request_focus(id));
-        ui.ctx().request_repaint();
-        put_cursor_at_end(ui, id, draft);
+    if types_into_nothing(ui) {
+        ui.memory_mut(|memory| memory.request_focus(id()));
     }
-    ui.allocate_ui(vec2(width, FIELD_ROW), |ui| {
-        ScrollArea::vertical()
-            .id_salt("draft")
-            .min_scrolled_height(FIELD_ROW)
-            .max_height(GROWS_TO)
-            .show(ui, |ui| {
-                let mut layouter = |ui: &Ui, draft: &dyn TextBuffer, width: f32| {
-                    let format = TextFormat::simple(theme::body(), p.text);
-                    ui.painter().layout_job(shaping::draft_job(draft.as_str(), &format, width))
-                };
-                let edit = TextEdit::multiline(&mut value)
-                    .id(id)
-                    .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))
-                    .font(theme::body())
-                    .desired_rows(1)
-                    .desired_width(width)
-                    .interactive(unlocked)
-                    .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter))
-                    .frame(Frame::new().inner_margin(Margin {
-                        left: 0,
-                        right: 0,
-                        top: 5,
-                        bottom: 5,
-                    }));
-                let edit =
-                    if bidi::runs_to_the_left(draft) { edit.layouter(&mut layouter) } else { edit };
-                let response = ui.add(edit).accessible_name("Message");
-                if response.changed() {
-                    actions.push(Action::EditDraft(value));
-                }
-            });
-    });
+    ScrollArea::vertical().id_salt("draft").min_scrolled_height(FIELD_ROW).auto_shrink(false).show(
+        ui,
+        |ui| {
+            let mut layouter = |ui: &Ui, draft: &dyn TextBuffer, width: f32| {
+                lay_out_draft(ui, draft.as_str(), width)
+            };
+            let edit = TextEdit::multiline(&mut value)
+                .id(id())
+                .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))
+                .font(theme::body())
+                .desired_rows(1)
+                .desired_width(f32::INFINITY)
+                .interactive(unlocked)
+                .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter))
+                .layouter(&mut layouter)
+                .frame(Frame::new().inner_margin(Margin::symmetric(0, FIELD_MARGIN)));
+            let response = ui.add(edit).accessible_name("Message");
+            if response.changed() {
+                actions.push(Action::EditDraft(value));
+            }
+        },
+    );
 }
 
-fn put_cursor_at_end(ui: &Ui, id: Id, draft: &str) {
-    let mut state = TextEditState::load(ui.ctx(), id).unwrap_or_default();
-    let end = CCursor::new(draft.chars().count());
-    state.cursor.set_char_range(Some(CCursorRange::one(end)));
-    state.store(ui.ctx(), id);
+/// Whether somebody types while nothing has the keyboard.
+fn types_into_nothing(ui: &Ui) -> bool {
+    let is_text = |event: &Event| matches!(event, Event::Text(_) | Event::Paste(_));
+    ui.memory(|memory| memory.focused().is_none() && memory.top_modal_layer().is_none())
+        && !Popup::is_any_open(ui.ctx())
+        && ui.input(|input| input.events.iter().any(is_text))
 }
 
 fn hint_ui(ui: &Ui) {

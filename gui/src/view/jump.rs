@@ -55,9 +55,14 @@ pub fn jump_ui(
     });
 }
 
+/// The field's name among all.
+#[must_use]
+pub fn id() -> Id {
+    Id::unique("jump")
+}
+
 fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
-    let id = Id::unique("jump");
     let mut value = typed.to_owned();
     let frame = Frame::new()
         .fill(p.background)
@@ -66,7 +71,7 @@ fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
         .inner_margin(theme::margin(3, 2));
     frame.show(ui, |ui| {
         let edit = TextEdit::singleline(&mut value)
-            .id(id)
+            .id(id())
             .hint_text(RichText::new("Room or person").color(p.faint))
             .frame(Frame::new())
             .background_color(p.background)

@@ -9,11 +9,13 @@ use crate::view::widgets;
 /// The column of keys.
 const KEYS_WIDTH: f32 = 176.0;
 
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 12] = [
     ("Enter", "Send the message"),
     ("Shift+Enter", "Begin a new line"),
     ("Up", "Bring back the last text"),
     ("Ctrl+K", "Jump to a room or a person"),
+    ("Alt+Up, Alt+Down", "From message to message"),
+    ("Menu, Shift+F10", "What can be done with a message or a person"),
     ("Page Up, Page Down", "Scroll the messages"),
     ("Ctrl+Home, Ctrl+End", "To the oldest loaded, to the newest"),
     ("Esc", "Close what is open; else to the newest"),

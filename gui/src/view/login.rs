@@ -2,19 +2,20 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    Align, Align2, Area, CornerRadius, Frame, Id, Key, Layout, Order, Popup, Pos2, Rect, RichText,
+    Align, Align2, Area, CornerRadius, Frame, Id, Layout, Order, Popup, Pos2, Rect, RichText,
     ScrollArea, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 use lanyard_node::join::JoinStep;
 
-use crate::action::{Action, Dialog, LoginField};
+use crate::action::{Action, Dialog, Focus, LoginField};
 use crate::model::Model;
+use crate::model::login::Missing;
 use crate::model::refusal::Explained;
 use crate::model::session::Session;
 use crate::text;
 use crate::theme::{self, Palette};
+use crate::view::ViewState;
 use crate::view::widgets::{self, Field};
-use crate::view::{Focus, ViewState};
 
 /// Between fields, beside the space that every label has above it.
 const GAP: f32 = 10.5;
@@ -101,16 +102,16 @@ fn paint_emblem(ui: &Ui, top: Pos2, p: Palette) {
 
 fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions: &mut Vec<Action>) {
     let enabled = matches!(model.session, Session::Out);
-    let submitted = enabled && enter_in_a_field(ui);
-    place_ui(ui, model, enabled, state, actions);
+    let submitted = enabled && model.dialog.is_none() && widgets::enter_submits(ui);
+    place_ui(ui, model, enabled, actions);
     ui.add_space(gap);
     names_ui(ui, model, enabled, actions);
     ui.add_space(gap);
-    let came_back = password_ui(ui, model, enabled, state, actions);
+    password_ui(ui, model, enabled, actions);
     ui.add_space(gap);
     if let Some(refused) = &model.login.refused {
         let shown = refusal_ui(ui, refused, model.now_ms, gap < GAP);
-        if came_back {
+        if state.has_got == Some(Focus::Login(LoginField::Password)) {
             // In a low window the bad news may stand below the edge.
             ui.scroll_to_rect(shown, None);
         }
@@ -120,17 +121,10 @@ fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions:
     links_ui(ui, model, actions);
 }
 
-fn field_id(name: &str) -> Id {
-    Id::unique(("login", name))
-}
-
-fn enter_in_a_field(ui: &Ui) -> bool {
-    let in_a_field = ui.memory(|memory| {
-        ["link", "username", "nickname", "password"]
-            .iter()
-            .any(|name| memory.has_focus(field_id(name)))
-    });
-    in_a_field && ui.input(|input| input.key_pressed(Key::Enter))
+/// The name of a field among all.
+#[must_use]
+pub fn field_id(field: LoginField) -> Id {
+    Id::unique(("login", field))
 }
 
 fn edit(
@@ -149,33 +143,36 @@ fn edit(
     response
 }
 
-fn place_ui(
-    ui: &mut Ui,
-    model: &Model,
-    enabled: bool,
-    state: &mut ViewState,
-    actions: &mut Vec<Action>,
-) {
+fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
     if model.login.realm.is_some() {
         return known_place_ui(ui, model, enabled, actions);
     }
     let field = Field {
         label: "Join link",
-        id: field_id("link"),
+        id: field_id(LoginField::Link),
         hint: "lanyard://…",
         password: false,
         right: 0.0,
     };
     let response = edit(ui, &field, &model.login.link, LoginField::Link, enabled, actions);
-    if enabled && state.take_focus(Focus::Link) {
-        response.request_focus();
-    }
+    let p = theme::palette(ui);
     if let Some((name, host)) = model.login.place() {
-        let p = theme::palette(ui);
         ui.add_space(theme::GRID);
         let words = if name == host { host } else { format!("{name} at {host}") };
         ui.label(RichText::new(words).font(theme::note()).color(p.ribbon_deep));
+    } else if let Some(wrong) = link_trouble(model, response.has_focus()) {
+        ui.add_space(theme::GRID);
+        widgets::paragraph(ui, &wrong.sentence(), theme::note(), p.red);
     }
+}
+
+/// What is wrong with the link, unless it is only half typed.
+fn link_trouble(model: &Model, is_typing: bool) -> Option<Missing> {
+    let login = &model.login;
+    if is_typing && !login.is_tried {
+        return login.wrong_link();
+    }
+    login.join_link().err().filter(|missing| *missing != Missing::Place)
 }
 
 fn known_place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
@@ -245,50 +242,37 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = gap;
         let columns = [
-            ("username", "Username", "", LoginField::Username, &model.login.username),
-            ("nickname", "Shown as", "optional", LoginField::Nickname, &model.login.nickname),
+            ("Username", "", LoginField::Username, &model.login.username),
+            ("Shown as", "optional", LoginField::Nickname, &model.login.nickname),
         ];
-        for (name, label, hint, which, value) in columns {
+        for (label, hint, which, value) in columns {
             ui.vertical(|ui| {
                 ui.set_width(half);
-                let field = Field { label, id: field_id(name), hint, password: false, right: 0.0 };
+                let field = Field { label, id: field_id(which), hint, password: false, right: 0.0 };
                 edit(ui, &field, value, which, enabled, actions);
             });
         }
     });
 }
 
-/// The field; says whether the keyboard was sent to it.
-fn password_ui(
-    ui: &mut Ui,
-    model: &Model,
-    enabled: bool,
-    state: &mut ViewState,
-    actions: &mut Vec<Action>,
-) -> bool {
+fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
     let login = &model.login;
     let hint =
         if login.stored_pass(model.now_ms).is_some() { "not needed with your pass" } else { "" };
     let field = Field {
         label: "Password",
-        id: field_id("password"),
+        id: field_id(LoginField::Password),
         hint,
         password: !login.password_shown,
         right: 48.0,
     };
     let response = edit(ui, &field, &login.password, LoginField::Password, enabled, actions);
-    let takes_focus = enabled && state.take_focus(Focus::Password);
-    if takes_focus {
-        response.request_focus();
-        // Whoever was refused types anew, and does not want to rub out first.
-        widgets::select_all(ui, response.id, &login.password);
-    }
     let p = theme::palette(ui);
     let middle = response.rect.center().y;
     let right = ui.max_rect().right() - 8.0;
     let rect = Rect::from_min_max(pos2(right - 46.0, middle - 14.0), pos2(right, middle + 14.0));
     let word = if login.password_shown { "hide" } else { "show" };
-    let toggle = ui.interact(rect, field_id("show"), Sense::click());
+    let toggle = ui.interact(rect, Id::unique("login-show"), Sense::click());
     let colour = if toggle.hovered() { p.text } else { p.faint };
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, word, theme::note(), colour);
     widgets::focus_ring(ui, &toggle, rect, p);
@@ -303,7 +287,6 @@ fn password_ui(
         let words = format!("Your pass on this computer is good until {until}.");
         ui.label(RichText::new(words).font(theme::note()).color(p.dim));
     }
-    takes_focus
 }
 
 /// Red, at once and unmistakable. A changed login node gets a louder form that looks like nothing else.
@@ -386,10 +369,13 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
         widgets::primary_button(ui, "Sign in", ready, size)
     };
     let clicked = response.clicked();
-    if (clicked || submitted) && ready {
+    if (clicked && ready) || (submitted && !waits) {
         actions.push(Action::SignIn);
     }
-    if let Some(missing) = missing.filter(|_| submitted || !model.login.password.is_empty()) {
+    let is_asked = model.login.is_tried || !model.login.password.is_empty();
+    // What is wrong with the link stands below the link.
+    let missing = missing.filter(|missing| is_asked && !matches!(missing, Missing::Link(_)));
+    if let Some(missing) = missing {
         ui.add_space(6.0);
         ui.label(RichText::new(missing.sentence()).font(theme::note()).color(p.dim));
     }

@@ -53,6 +53,9 @@ pub fn menu_ui(ui: &mut Ui, chat: &Chat, subject: Subject<'_>, actions: &mut Vec
 /// Draws the dialog that confirms an order.
 pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let Some(form) = &chat.moderation else { return };
+    if widgets::enter_submits(ui) {
+        actions.push(Action::GiveOrder);
+    }
     let title = match form.kind {
         OrderKind::Mute => "Mute somebody",
         OrderKind::Ban => "Ban somebody",
@@ -84,10 +87,16 @@ pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     });
 }
 
+/// The name of the reason's field among all.
+#[must_use]
+pub fn reason_id() -> Id {
+    Id::unique("order-reason")
+}
+
 fn reason_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
     let field = Field {
         label: "Reason",
-        id: Id::unique("order-reason"),
+        id: reason_id(),
         hint: "in a few words",
         password: false,
         right: 0.0,
@@ -98,9 +107,6 @@ fn reason_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
         actions.push(Action::EditReason(reason));
     }
     widgets::focus_if_none(ui, &response);
-    if widgets::entered(ui, &response) {
-        actions.push(Action::GiveOrder);
-    }
 }
 
 fn buttons_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {

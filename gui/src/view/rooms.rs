@@ -1,6 +1,5 @@
 //! The rooms on the left, with what is unread in each, and oneself at the bottom.
 
-use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
     Align, CornerRadius, CursorIcon, Layout, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind,
     Ui, Vec2, pos2, vec2,
@@ -40,6 +39,7 @@ pub fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     ui.add_space(4.0);
     let height = rect.bottom() - ui.cursor().top() - CARD_HEIGHT - 2.0 * EDGE - 6.0;
     ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+        widgets::list(ui, "List of rooms");
         for room in &chat.status.rooms {
             room_ui(ui, chat, room, actions);
         }
@@ -78,7 +78,7 @@ fn room_ui(ui: &mut Ui, chat: &Chat, room: &lanyard_node::event::Room, actions: 
     }
     widgets::focus_ring(ui, &response, rect, p);
     let spoken = if unread > 0 { format!("{name}, {unread} unread") } else { name };
-    widgets::name(&response, AccessRole::Button, &spoken);
+    widgets::list_item(&response, &spoken, Some(selected));
     let topic = text::clean_line(&room.topic);
     let mut response = response.on_hover_cursor(CursorIcon::PointingHand);
     if !topic.is_empty() {

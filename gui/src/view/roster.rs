@@ -35,6 +35,7 @@ pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Acti
     ui.add_space(8.0);
     let left = chat.roster.left(&chat.status.roster);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        widgets::list(ui, "List of people");
         // Rows of two heights: those out of sight take their space and nothing more.
         for member in &members {
             member_ui(ui, model, chat, member, actions);
@@ -132,7 +133,7 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
     ui.painter().circle_filled(pos2(rect.right() - 16.0, middle), 4.0, dot);
     widgets::focus_ring(ui, &response, rect.shrink2(vec2(6.0, 2.0)), p);
     let away = note.as_deref().filter(|_| member.away.is_some());
-    widgets::name(&response, AccessRole::Button, &spoken(&name, badge, away));
+    widgets::list_item(&response, &spoken(&name, badge, away), None);
     let since = text::moment(member.since, now, &model.zone);
     let hover = format!("@{}\n{}, here since {since}", member.username, member.role.as_str());
     let response = response.on_hover_text(hover).on_hover_cursor(CursorIcon::PointingHand);
@@ -182,7 +183,7 @@ fn person_menus_ui(
         }
         moderation::menu_ui(ui, chat, subject, actions);
     };
-    row.context_menu(&mut menu);
+    widgets::context_menu(ui, row, row.id, &mut menu);
     if !moderation::may_act_on(chat, subject) {
         return;
     }
@@ -219,5 +220,7 @@ fn gone_ui(ui: &mut Ui, model: &Model, gone: &Gone) {
     let when_laid = widgets::elided(ui, &when, theme::note(), p.faint, width);
     widgets::paint_middle(ui.painter(), pos2(left, middle + 9.5), when_laid, p.faint);
     let words = format!("{}, {when}", gone.nickname);
-    widgets::spoken(ui, rect, &gone.username, &words).on_hover_text(format!("@{}", gone.username));
+    let response = widgets::spoken(ui, rect, &gone.username, &words);
+    widgets::list_item(&response, &words, None);
+    response.on_hover_text(format!("@{}", gone.username));
 }

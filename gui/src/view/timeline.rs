@@ -8,25 +8,28 @@ pub mod body;
 pub mod heights;
 pub mod notices;
 pub mod row;
+mod walk;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
+use eframe::egui::accesskit::Live;
 use eframe::egui::{
     Align2, Area, CornerRadius, CursorIcon, Id, Key, Modifiers, Order, Rect, ScrollArea, Sense,
     Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
 };
+use lanyard_protocol::ids::MessageId;
 
-use crate::action::Action;
+use crate::action::{Action, Focus};
 use crate::model::Model;
 use crate::model::rooms::Room;
-use crate::model::session::Chat;
-use crate::model::timeline::{Entry, Row, RowKey, RowKind, Timeline};
+use crate::model::session::{Attention, Chat};
+use crate::model::timeline::{Entry, OrderKey, Row, RowKey, RowKind, Timeline};
 use crate::theme;
-use crate::view::ViewState;
 use crate::view::timeline::heights::Heights;
 use crate::view::timeline::row::RowContext;
 use crate::view::widgets;
+use crate::view::{Scroll, ViewState};
 
 /// Rows this far outside the visible part are measured, so that a turn of the wheel finds true heights.
 const OVERSCAN: f64 = 600.0;
@@ -34,6 +37,10 @@ const OVERSCAN: f64 = 600.0;
 const LOAD_OLDER_WITHIN: f64 = 1_200.0;
 /// Below the newest message.
 const BOTTOM_SPACE: f64 = 12.0;
+/// A message is seen when its end is in sight, give or take these many points.
+const SEEN_WITHIN: f64 = 2.0;
+/// Above the unread line, this share of the window shows what was read before.
+const READ_SHARE: f64 = 0.2;
 
 /// What the view remembers of one room's timeline.
 #[derive(Debug, Default)]
@@ -44,6 +51,10 @@ pub struct TimelineView {
     width: f32,
     revision: u64,
     anchor: Anchor,
+    /// The last message whose end is in sight.
+    last_in_sight: Option<(OrderKey, MessageId)>,
+    /// The message that the keyboard has walked to.
+    walked: Option<RowKey>,
 }
 
 /// What stays in place when heights change.
@@ -65,17 +76,23 @@ pub fn timeline_ui(
     state: &mut ViewState,
     actions: &mut Vec<Action>,
 ) {
-    let newest_wanted = std::mem::take(&mut state.newest_wanted);
+    let (scroll, step) = (state.scroll.take(), state.step.take());
     let view = state.timelines.entry(chat.current.clone()).or_default();
-    if newest_wanted {
-        view.anchor = Anchor::End;
-    }
     let area = ui.available_rect_before_wrap();
-    let context = RowContext::new(ui, model, chat, room, area.width() - 2.0 * theme::GUTTER);
+    let mut context = RowContext::new(ui, model, chat, room, area.width() - 2.0 * theme::GUTTER);
     view.sync(&context);
-    page_keys(ui, view, &room.timeline, f64::from(area.height()));
-
     let sight = f64::from(area.height());
+    page_keys(ui, view, &room.timeline, sight);
+    if view.walk(ui, &context, step, sight) {
+        state.focus = Some(Focus::Composer);
+        ui.ctx().request_repaint();
+    }
+    context.walked = view.walked;
+    match scroll {
+        Some(Scroll::Newest) => view.anchor = Anchor::End,
+        Some(Scroll::Unread) => view.anchor_at_unread(ui, &context, sight),
+        None => {}
+    }
     let offset = view.settle(ui, &context, sight);
     let total = view.heights.total() + BOTTOM_SPACE;
     let forced = as_f32(offset);
@@ -84,12 +101,14 @@ pub fn timeline_ui(
         .auto_shrink(false)
         .vertical_scroll_offset(forced)
         .show_viewport(ui, |ui, _| {
+            widgets::list(ui, "Messages");
             ui.set_height(as_f32(total.max(sight)));
             let pad = (sight - total).max(0.0);
             // Far down, f32 places are too coarse: rows are placed relative to what is in sight.
             let top = f64::from(area.top()) + pad - offset;
             view.draw(ui, &context, offset..offset + sight, top, actions);
         });
+    note_seen(view, model, room, actions);
     // The clamped offset would be clamped by the heights of the frame before.
     let moved = f64::from(output.state.unclamped_offset().y - forced);
     if moved.abs() > 0.25 {
@@ -102,11 +121,20 @@ pub fn timeline_ui(
     if at_bottom != room.at_bottom {
         actions.push(Action::AtBottom(at_bottom));
     }
+    said_ui(ui, area, chat);
     if room.timeline.is_empty() && !room.loading {
         empty_ui(ui, area, &chat.current);
     }
     if !at_bottom {
-        pill_ui(ui, area, room.below, actions);
+        pill_ui(ui, area, room.unread, actions);
+    }
+}
+
+/// Tells what has come into sight, if somebody looks.
+fn note_seen(view: &TimelineView, model: &Model, room: &Room, actions: &mut Vec<Action>) {
+    let Some((key, id)) = view.last_in_sight else { return };
+    if model.attention == Attention::Here && room.is_news(key) {
+        actions.push(Action::Saw(id));
     }
 }
 
@@ -198,6 +226,7 @@ impl TimelineView {
     ) {
         let timeline = context.timeline;
         let (first, _) = self.heights.at(sight.start);
+        self.last_in_sight = None;
         let left = ui.clip_rect().left().max(ui.max_rect().left()) + theme::GUTTER;
         for at in first..self.heights.len() {
             let begins = self.heights.offset_of(at);
@@ -214,8 +243,33 @@ impl TimelineView {
                 self.heights.set(at, f64::from(laid.height));
                 ui.ctx().request_repaint();
             }
-            row::row_ui(ui, rect, laid, *row, context, actions);
+            if begins + f64::from(laid.height) <= sight.end + SEEN_WITHIN
+                && let Some(entry @ Entry::Message(line)) = timeline.entry(*row)
+            {
+                self.last_in_sight = Some((entry.key(), line.message.id));
+            }
+            let mut item = ui.new_child(row::item(rect, *row, context));
+            item.expand_to_include_rect(rect);
+            row::row_ui(&mut item, rect, laid, *row, context, actions);
         }
+    }
+
+    /// Where the visible part begins.
+    fn offset(&self, sight: f64) -> f64 {
+        match self.anchor {
+            Anchor::End => (self.heights.total() + BOTTOM_SPACE - sight).max(0.0),
+            Anchor::Row { at, into, .. } => self.heights.offset_of(at) + into,
+        }
+    }
+
+    /// Shows what is unread from its first message on, with a little of what stands before it.
+    fn anchor_at_unread(&mut self, ui: &Ui, context: &RowContext<'_>, sight: f64) {
+        let rows = context.timeline.rows();
+        let Some(at) = rows.iter().rposition(|row| row.kind == RowKind::New) else { return };
+        self.measure_up(ui, context, at, sight + OVERSCAN);
+        self.measure(ui, context, at, sight + OVERSCAN);
+        let offset = self.heights.offset_of(at) - sight * READ_SHARE;
+        self.anchor_at(offset.max(0.0), sight, context.timeline);
     }
 
     /// The user has scrolled there.
@@ -253,10 +307,7 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
 /// Page keys scroll the timeline wherever the keyboard is: a draft is short, a timeline is not.
 fn page_keys(ui: &Ui, view: &mut TimelineView, timeline: &Timeline, sight: f64) {
     let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
-    let here = match view.anchor {
-        Anchor::End => (view.heights.total() + BOTTOM_SPACE - sight).max(0.0),
-        Anchor::Row { at, into, .. } => view.heights.offset_of(at) + into,
-    };
+    let here = view.offset(sight);
     if pressed(Modifiers::NONE, Key::PageUp) {
         view.anchor_at((here - sight * 0.9).max(0.0), sight, timeline);
     } else if pressed(Modifiers::NONE, Key::PageDown) {
@@ -266,6 +317,17 @@ fn page_keys(ui: &Ui, view: &mut TimelineView, timeline: &Timeline, sight: f64) 
     } else if pressed(Modifiers::COMMAND, Key::End) {
         view.anchor = Anchor::End;
     }
+}
+
+/// What was said last, for a screen reader to read out as it arrives.
+fn said_ui(ui: &Ui, area: Rect, chat: &Chat) {
+    let Some(said) = &chat.said else { return };
+    // A node of its own for each: the same words twice are read out twice.
+    let id = Id::unique(("said", said.number));
+    let place = Rect::from_min_size(area.left_bottom(), Vec2::ZERO);
+    let response = ui.interact(place, id, Sense::hover());
+    widgets::name(&response, eframe::egui::accesskit::Role::Status, &said.text);
+    ui.ctx().accesskit_node_builder(id, |node| node.set_live(Live::Polite));
 }
 
 fn empty_ui(ui: &Ui, area: Rect, room: &str) {

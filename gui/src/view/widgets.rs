@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
-use eframe::egui::text::{CCursor, CCursorRange, TextFormat};
-use eframe::egui::text_edit::TextEditState;
+use eframe::egui::text::TextFormat;
 use eframe::egui::{
-    Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Key, Margin,
-    Modal, Painter, Pos2, Rect, Response, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
-    WidgetInfo, pos2, vec2,
+    Align, Align2, Color32, CornerRadius, CursorIcon, FocusDirection, FontId, Frame, Galley, Id,
+    Key, Margin, Modal, Modifiers, Painter, Popup, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
+    TextEdit, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 use lanyard_protocol::ids::AccountId;
 
 use crate::action::Action;
 use crate::text;
 use crate::theme::{self, Palette};
-use crate::view::shaping;
+use crate::view::{shaping, take_plain_key};
 
 /// An avatar: the first letter of a name on the account's colour.
 pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str) {
@@ -79,14 +78,6 @@ pub fn paragraph(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Resp
 pub fn paint_middle(painter: &Painter, left_middle: Pos2, galley: Arc<Galley>, colour: Color32) {
     let top = left_middle.y - galley.size().y / 2.0;
     painter.galley(pos2(left_middle.x, top), galley, colour);
-}
-
-/// Marks all that stands in a text field, so that the next key replaces it.
-pub fn select_all(ui: &Ui, field: Id, value: &str) {
-    let mut state = TextEditState::load(ui.ctx(), field).unwrap_or_default();
-    let end = CCursor::new(value.chars().count());
-    state.cursor.set_char_range(Some(CCursorRange::two(CCursor::default(), end)));
-    state.store(ui.ctx(), field);
 }
 
 /// A word that can be clicked, without a box.
@@ -247,9 +238,10 @@ pub fn focus_if_none(ui: &Ui, response: &Response) {
     }
 }
 
-/// Whether Enter was pressed in a field of one line.
-pub fn entered(ui: &Ui, response: &Response) -> bool {
-    response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
+/// Whether Enter was pressed to submit a form. On a button that has the keyboard it presses that instead.
+pub fn enter_submits(ui: &Ui) -> bool {
+    let is_free = ui.memory(|memory| memory.focused().is_none());
+    (is_free || ui.ctx().text_edit_focused()) && take_plain_key(ui, Key::Enter)
 }
 
 /// A soft ring around what has the keyboard.
@@ -270,6 +262,51 @@ fn ring(ui: &Ui, rect: Rect, p: Palette) {
 /// Gives a response its role and name for assistive technology and for tests.
 pub fn name(response: &Response, role: AccessRole, label: &str) {
     response.widget_info(|| WidgetInfo::labeled(role, true, label));
+}
+
+/// Makes a `Ui` the list in which assistive technology finds its items.
+pub fn list(ui: &Ui, label: &str) {
+    ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+        node.set_role(AccessRole::List);
+        node.set_label(label);
+    });
+}
+
+/// Gives a response its name as an item of a list, which may be the chosen one.
+pub fn list_item(response: &Response, label: &str, chosen: Option<bool>) {
+    name(response, AccessRole::ListItem, label);
+    if let Some(chosen) = chosen {
+        response.ctx.accesskit_node_builder(response.id, |node| node.set_selected(chosen));
+    }
+}
+
+/// A menu on something: by the other mouse button, or by the Menu key or Shift+F10 while `holder`
+/// has the keyboard.
+pub fn context_menu(ui: &Ui, on: &Response, holder: Id, content: impl FnOnce(&mut Ui)) {
+    let menu = Popup::default_response_id(on);
+    let is_held = ui.memory(|memory| memory.has_focus(holder));
+    if is_held && menu_key(ui) {
+        Popup::open_id(ui.ctx(), menu);
+    }
+    // The mouse leaves the place where it opened the menu.
+    let by_key =
+        Popup::is_id_open(ui.ctx(), menu) && Popup::position_of_id(ui.ctx(), menu).is_none();
+    let mut popup = Popup::context_menu(on).anchor_widget(holder);
+    if by_key {
+        popup = popup.anchor(on.rect);
+    }
+    popup.show(|ui| {
+        if by_key && is_held && !ui.is_sizing_pass() {
+            // As if Down had been pressed: into the first entry.
+            ui.memory_mut(|memory| memory.move_focus(FocusDirection::Down));
+        }
+        content(ui);
+    });
+}
+
+fn menu_key(ui: &Ui) -> bool {
+    let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    pressed(Modifiers::NONE, Key::Menu) || pressed(Modifiers::SHIFT, Key::F10)
 }
 
 /// Text that is painted, but shall be found by assistive technology too.

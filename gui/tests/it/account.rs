@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::demo;
 
-use crate::stage::{NOW_MS, Stage};
+use crate::stage::{NOW_MS, Stage, typed};
 
 fn with_devices() -> Stage {
     let mut stage = Stage::inside_with(demo::status(NOW_MS, &[0, 1]), |script| {
@@ -88,6 +88,20 @@ fn a_new_password_needs_the_old_one_and_both_times_the_same() {
     let [_, change] = changes.as_slice() else { panic!("{} changes", changes.len()) };
     assert_eq!((change.old.as_str(), change.new.as_str()), ("old secret", "short"));
     assert!(change.cut_others);
+}
+
+#[test]
+fn enter_changes_the_password_or_leads_to_what_is_missing() {
+    let mut stage = Stage::inside(&[0, 1]);
+    stage.click("Menu");
+    stage.click("Change password");
+    stage.press(Key::Enter);
+    assert!(stage.shows("Type the old password once and the new one twice."));
+    stage.at_once(typed("old secret\nnew secret\nnew secret\n"));
+    assert!(stage.shows("Your password is changed."), "{:?}", stage.labels());
+    let script = stage.backend.script();
+    let Some(Command::ChangePassword(change)) = script.commands.last() else { panic!() };
+    assert_eq!((change.old.as_str(), change.new.as_str()), ("old secret", "new secret"));
 }
 
 #[test]

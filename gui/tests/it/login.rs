@@ -10,7 +10,7 @@ use lanyard_gui::settings::Settings;
 use lanyard_node::event::{Refusal, RefusalCode};
 use lanyard_node::join::JoinStep;
 
-use crate::stage::{NOW_MS, Stage, script};
+use crate::stage::{NOW_MS, Stage, script, typed};
 
 fn fill_in(stage: &mut Stage) {
     stage.type_into("Join link", &demo::link());
@@ -86,6 +86,34 @@ fn an_incomplete_form_is_not_sent_and_says_what_is_missing() {
     stage.type_into("Join link", "lanyard://x");
     assert!(stage.shows_part("not a whole join link"));
     assert_eq!(joins(&stage), 0);
+}
+
+#[test]
+fn enter_in_an_incomplete_form_leads_to_what_is_missing() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    for (sentence, field, content) in [
+        ("Paste the join link that you were given.", "Join link", demo::link()),
+        ("Type your username.", "Username", "ada".to_owned()),
+        ("Type your password.", "Password", "secret".to_owned()),
+    ] {
+        stage.press(Key::Enter);
+        stage.pass_ms(60_000);
+        assert!(stage.shows(sentence), "{sentence}: {:?}", stage.labels());
+        assert!(stage.harness.get_by_label(field).is_focused(), "{field}");
+        stage.at_once(typed(&content));
+    }
+    stage.press(Key::Enter);
+    assert_eq!(joins(&stage), 1);
+}
+
+#[test]
+fn a_link_of_another_kind_gets_a_sentence_at_once() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    stage.at_once(typed("lany"));
+    assert!(!stage.shows_part("not a whole join link"), "it may still become one");
+    stage.at_once(typed("http://192.168.1.5:4001/"));
+    assert!(stage.shows_part("a join link begins with lanyard://"), "{:?}", stage.labels());
+    assert!(stage.harness.get_by_label("Join link").is_focused());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]
+mod accessibility;
+#[cfg(test)]
 mod account;
 #[cfg(test)]
 mod architecture;
@@ -44,6 +46,10 @@ mod stage;
 mod starting;
 #[cfg(test)]
 mod timeline;
+#[cfg(test)]
+mod typing;
+#[cfg(test)]
+mod unread;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod wayland;

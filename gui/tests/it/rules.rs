@@ -11,7 +11,7 @@ use lanyard_gui::model::session::Chat;
 use lanyard_node::event::{Mute, NodeEvent, PresenceReason, Status};
 use lanyard_protocol::ids::{AccountId, Role};
 
-use crate::stage::{NOW_MS, Stage};
+use crate::stage::{NOW_MS, Stage, typed};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -178,6 +178,35 @@ fn the_keyboard_reaches_a_moderators_acts() {
     stage.harness.run();
     stage.press(Key::Enter);
     assert!(stage.shows("Mute…"));
+}
+
+#[test]
+fn enter_gives_each_order() {
+    for (entry, kind) in [
+        ("Mute…", OrderKind::Mute),
+        ("Ban…", OrderKind::Ban),
+        ("Lift mute or ban…", OrderKind::Lift),
+    ] {
+        let mut stage = Stage::inside_with(moderator(&[0, 1, 2]), |_| {});
+        stage.click_secondary("Bob");
+        stage.click(entry);
+        stage.at_once(typed("too loud\n"));
+        let given: Vec<_> = orders(&stage).into_iter().map(|o| (o.kind, o.reason)).collect();
+        assert_eq!(given, [(kind, "too loud".to_owned())]);
+        assert!(stage.backend.sent_texts().is_empty());
+    }
+}
+
+#[test]
+fn enter_on_cancel_gives_no_order() {
+    let mut stage = Stage::inside_with(moderator(&[0, 1, 2]), |_| {});
+    stage.click_secondary("Bob");
+    stage.click("Ban…");
+    stage.harness.get_by_label("Cancel").focus();
+    stage.harness.run();
+    stage.press(Key::Enter);
+    assert!(orders(&stage).is_empty());
+    assert!(!stage.shows_part("Ban Bob"));
 }
 
 #[test]

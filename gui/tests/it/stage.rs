@@ -227,6 +227,12 @@ impl<B> Stage<B> {
         self.harness.run();
     }
 
+    /// Lets one stalled frame find all of this at once.
+    pub(crate) fn at_once(&mut self, events: Vec<Event>) {
+        self.harness.input_mut().events.extend(events);
+        self.harness.run();
+    }
+
     pub(crate) fn press(&mut self, key: Key) {
         self.press_with(Modifiers::NONE, key);
     }
@@ -281,6 +287,30 @@ impl<B> Stage<B> {
         let root = &self.harness.output().viewport_output[&ViewportId::ROOT];
         root.repaint_delay.as_millis()
     }
+}
+
+/// What a keyboard sends while a text is typed; a line ends with Enter.
+pub(crate) fn typed(text: &str) -> Vec<Event> {
+    text.chars().flat_map(letter).collect()
+}
+
+fn letter(letter: char) -> Vec<Event> {
+    let (key, text) = match letter {
+        '\n' => (Key::Enter, None),
+        '\t' => (Key::Tab, None),
+        other => (Key::from_name(&other.to_string()).unwrap_or(Key::A), Some(other.to_string())),
+    };
+    let [down, up] = [true, false].map(|pressed| key_event(Modifiers::NONE, key, pressed));
+    [Some(down), text.map(Event::Text), Some(up)].into_iter().flatten().collect()
+}
+
+/// A key that is pressed and let go.
+pub(crate) fn pressed(modifiers: Modifiers, key: Key) -> Vec<Event> {
+    [true, false].map(|pressed| key_event(modifiers, key, pressed)).into()
+}
+
+fn key_event(modifiers: Modifiers, key: Key, pressed: bool) -> Event {
+    Event::Key { key, physical_key: None, pressed, repeat: false, modifiers }
 }
 
 /// A window without a display, at rest.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::text_selection::LabelSelectionState;
 use eframe::egui::{
-    Align2, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2,
-    pos2, vec2,
+    Align2, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
+    Ui, UiBuilder, Vec2, pos2, vec2,
 };
 use lanyard_node::event::{ChatMessage, SendState};
 use lanyard_protocol::ids::{AccountId, MessageId, Role};
@@ -16,7 +16,7 @@ use crate::model::Model;
 use crate::model::markup::{self, MyNames, SpanKind};
 use crate::model::rooms::Room;
 use crate::model::session::{Chat, role_badge};
-use crate::model::timeline::{Entry, Line, Row, RowKind, Timeline};
+use crate::model::timeline::{Entry, Line, Row, RowKey, RowKind, Timeline};
 use crate::text;
 use crate::theme::{self, Palette};
 use crate::view::moderation::{self, Subject};
@@ -52,6 +52,8 @@ pub struct RowContext<'m> {
     pub my_names: &'m MyNames,
     /// The colours.
     pub palette: Palette,
+    /// The row that the keyboard has walked to.
+    pub walked: Option<RowKey>,
     dark_mode: bool,
     last_own: Option<MessageId>,
 }
@@ -75,9 +77,16 @@ impl<'m> RowContext<'m> {
             chat,
             my_names: &chat.my_names,
             palette: theme::palette(ui),
+            walked: None,
             dark_mode: ui.visuals().dark_mode,
             last_own,
         }
+    }
+
+    /// A row's item in the list, and what has the keyboard when one walks to it.
+    #[must_use]
+    pub fn item_id(&self, key: RowKey) -> Id {
+        Id::unique(("row", &self.chat.current, key))
     }
 
     fn state_text(&self, line: &Line) -> Option<String> {
@@ -97,6 +106,26 @@ impl<'m> RowContext<'m> {
             SendState::Sent => "sent".to_owned(),
             SendState::Stored { by, of } => format!("stored by {by} of {of}"),
         })
+    }
+}
+
+/// The item of a list that the row is. Only the one walked to is a stop for the Tab key.
+#[must_use]
+pub fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder {
+    let key = context.timeline.row_key(row);
+    let is_walked = context.walked == Some(key);
+    let item = UiBuilder::new()
+        .scope_id(context.item_id(key))
+        .max_rect(rect)
+        .sense(if is_walked { Sense::FOCUSABLE } else { Sense::hover() })
+        .accessibility_role(AccessRole::ListItem);
+    match context.timeline.entry(row) {
+        Some(Entry::Message(line)) if matches!(row.kind, RowKind::Message { .. }) => {
+            let author = text::clean_name(&line.message.nickname);
+            let time = text::clock(line.message.sent_at, &context.model.zone);
+            item.accessibility_label(format!("{author}, {time}: {}", line.text()))
+        }
+        _ => item,
     }
 }
 
@@ -182,6 +211,9 @@ pub fn row_ui(
         matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
     let id = ui.scope_id().with(("row", timeline.row_key(row)));
     let author = Author::of(row, context);
+    if ui.memory(|memory| memory.has_focus(ui.unique_id())) {
+        walked_ui(ui, rect, header, p);
+    }
     if header {
         header_ui(ui, rect, id, &author, context);
     }
@@ -193,6 +225,14 @@ pub fn row_ui(
         ui.painter().text(place, Align2::RIGHT_CENTER, time, theme::note(), p.faint);
     }
     body_ui(ui, (at, id), body, &author, context, actions);
+}
+
+/// Behind the message that the keyboard has walked to.
+fn walked_ui(ui: &Ui, rect: Rect, header: bool, p: Palette) {
+    let top = if header { rect.top() + GROUP_GAP } else { rect.top() };
+    let around = Rect::from_min_max(pos2(rect.left(), top), rect.max).expand2(vec2(12.0, 4.0));
+    let corner = CornerRadius::same(theme::CORNER);
+    ui.painter().rect(around, corner, p.panel, Stroke::new(1.5, p.ribbon), StrokeKind::Inside);
 }
 
 /// Who speaks in a row.
@@ -298,7 +338,7 @@ fn body_ui(
             link_ui(ui, id.with(("link", number)), &places, url, actions);
         }
     }
-    message_menu_ui(&response, body.text, author, context, actions);
+    message_menu_ui(ui, &response, body.text, author, context, actions);
     if let Some((note, offset)) = body.state {
         let place = Rect::from_min_size(at + offset, note.size());
         widgets::spoken(ui, place, id, note.text());
@@ -307,13 +347,14 @@ fn body_ui(
 }
 
 fn message_menu_ui(
+    ui: &Ui,
     response: &Response,
     text: &str,
     author: &Author<'_>,
     context: &RowContext<'_>,
     actions: &mut Vec<Action>,
 ) {
-    response.context_menu(|ui| {
+    widgets::context_menu(ui, response, ui.unique_id(), |ui| {
         if ui.button("Copy message").clicked() {
             actions.push(Action::Copy(text.to_owned()));
             ui.close();

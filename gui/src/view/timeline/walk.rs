@@ -1,0 +1,87 @@
+//! Walking from message to message by keyboard: with Alt+Up and Alt+Down from anywhere, and with Up and
+//! Down from there. The message walked to has the keyboard, so it is read out and has its menu.
+
+use eframe::egui::{EventFilter, Id, Key, Modifiers, Ui};
+
+use crate::model::timeline::{Row, RowKey, RowKind, Timeline};
+use crate::view::Step;
+use crate::view::timeline::row::RowContext;
+use crate::view::timeline::{Anchor, OVERSCAN, TimelineView};
+
+/// Kept free above and below the message walked to.
+const AROUND: f64 = 8.0;
+
+impl TimelineView {
+    /// Takes the step that is asked for. True if it leads out of the messages, to the composer.
+    pub(super) fn walk(
+        &mut self,
+        ui: &Ui,
+        context: &RowContext<'_>,
+        asked: Option<Step>,
+        sight: f64,
+    ) -> bool {
+        let holds = |key: &RowKey| ui.memory(|memory| memory.has_focus(context.item_id(*key)));
+        self.walked = self.walked.filter(holds);
+        let here = self.walked.and_then(|key| step_from(ui, context.item_id(key)));
+        let Some(step) = asked.or(here) else { return false };
+        let timeline = context.timeline;
+        let found = self.next(timeline, step).and_then(|at| Some((at, timeline.rows().get(at)?)));
+        let Some((at, row)) = found else {
+            if step == Step::Down {
+                self.anchor = Anchor::End;
+            }
+            return step == Step::Down;
+        };
+        self.bring_into_sight(ui, context, at, sight);
+        let key = timeline.row_key(*row);
+        self.walked = Some(key);
+        ui.memory_mut(|memory| memory.request_focus(context.item_id(key)));
+        false
+    }
+
+    /// The next message that way; at first, the last one whose end is in sight.
+    fn next(&self, timeline: &Timeline, step: Step) -> Option<usize> {
+        let rows = timeline.rows();
+        let here =
+            self.walked.and_then(|key| rows.iter().rposition(|row| timeline.row_key(*row) == key));
+        let Some(here) = here else {
+            let (_, last) = self.last_in_sight.filter(|_| step == Step::Up)?;
+            let is_last =
+                |row: &Row| matches!(timeline.row_key(*row), RowKey::Message(id, _) if id == last);
+            return rows.iter().rposition(is_last);
+        };
+        match step {
+            Step::Up => rows.iter().take(here).rposition(is_message),
+            Step::Down => {
+                let below = rows.iter().skip(here + 1).position(is_message)?;
+                Some(here + 1 + below)
+            }
+        }
+    }
+
+    fn bring_into_sight(&mut self, ui: &Ui, context: &RowContext<'_>, at: usize, sight: f64) {
+        self.measure_up(ui, context, at + 1, sight + OVERSCAN);
+        let (here, begins) = (self.offset(sight), self.heights.offset_of(at));
+        let ends = begins + self.heights.get(at);
+        if begins - AROUND < here {
+            self.anchor_at((begins - AROUND).max(0.0), sight, context.timeline);
+        } else if ends + AROUND > here + sight {
+            self.anchor_at(ends + AROUND - sight, sight, context.timeline);
+        }
+    }
+}
+
+fn is_message(row: &Row) -> bool {
+    matches!(row.kind, RowKind::Message { .. })
+}
+
+/// Whether Up or Down was pressed on the message that has the keyboard.
+fn step_from(ui: &Ui, item: Id) -> Option<Step> {
+    let own = EventFilter { vertical_arrows: true, ..EventFilter::default() };
+    ui.memory_mut(|memory| memory.set_focus_lock_filter(item, own));
+    let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    if pressed(Key::ArrowUp) {
+        return Some(Step::Up);
+    }
+    pressed(Key::ArrowDown).then_some(Step::Down)
+}
