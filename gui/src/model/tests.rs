@@ -121,5 +121,6 @@ fn events_outside_a_realm_change_nothing() {
     let mut model = Model::new(Settings::default(), PathBuf::new(), TimeZone::UTC, NOW_MS);
     assert!(deliver(&mut model, demo::message(1, 1, "hi", NOW_MS)).is_empty());
     assert!(model.handle(Action::Send).is_empty());
-    assert!(model.handle(Action::SignIn).is_empty());
+    let effects = model.handle(Action::SignIn);
+    assert!(matches!(effects.as_slice(), [Effect::Focus(_)]), "{effects:?}");
 }

@@ -128,11 +128,14 @@ fn the_unread_line_stands_before_the_first_unread_message() {
     timeline.mark_unread_from_now();
     assert!(!timeline.has_unread_line(), "nothing is unread yet");
     timeline.insert(message(1, 1, START_MS + 1), false);
-    timeline.mark_unread_from_now();
     timeline.insert(message(1, 2, START_MS + 2), false);
     assert_eq!(kinds(&timeline), "DMNMm");
-    timeline.mark_unread_after(message(1, 1, 0).id);
+    assert!(timeline.mark_unread_after(message(1, 1, 0).id));
     assert_eq!(kinds(&timeline), "DMmNM");
+    assert!(!timeline.mark_unread_after(message(9, 9, 0).id), "it is not held");
+    assert_eq!(kinds(&timeline), "DMmNM");
+    timeline.mark_all_unread();
+    assert_eq!(kinds(&timeline), "DNMmm");
     timeline.clear_unread_line();
     assert_eq!(kinds(&timeline), "DMmm");
 }
