@@ -9,6 +9,9 @@ use crate::action::{Effect, Focus};
 use crate::model::session::{Chat, Said, load};
 use crate::text;
 
+/// Messages held while the line "New" is looked for; the store counts no more unread ones than this.
+const LOOKED_THROUGH_MAX: usize = 10_000;
+
 impl Chat {
     /// Takes what the store knows of a room's unread part.
     pub fn unread_known(&mut self, name: &str, read: Option<MessageId>, count: u64) -> Vec<Effect> {
@@ -33,6 +36,7 @@ impl Chat {
         let is_held = read.is_some_and(|read| room.timeline.mark_unread_after(read));
         if !is_held
             && room.has_older
+            && room.timeline.message_count() < LOOKED_THROUGH_MAX
             && let Some(oldest) = room.timeline.oldest()
         {
             room.loading = true;

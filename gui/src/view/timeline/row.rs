@@ -110,7 +110,6 @@ impl<'m> RowContext<'m> {
 }
 
 /// The item of a list that the row is. Only the one walked to is a stop for the Tab key.
-#[must_use]
 pub fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder {
     let key = context.timeline.row_key(row);
     let is_walked = context.walked == Some(key);
