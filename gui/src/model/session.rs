@@ -342,6 +342,8 @@ impl Chat {
             }
             Err(error) => {
                 room.refresh = None;
+                // Without its place, the line "New" is not drawn; reading goes on all the same.
+                room.is_counted |= room.line_wanted.take().is_some();
                 self.notice("history", &format!("Older messages could not be read: {error}"));
                 Vec::new()
             }

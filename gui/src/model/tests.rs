@@ -107,6 +107,21 @@ fn what_a_ban_takes_away_is_no_longer_unread() {
 }
 
 #[test]
+fn a_history_that_cannot_be_read_leaves_nothing_unread_for_ever() {
+    let mut model = inside(&[0, 1]);
+    let (read, room) = (demo::message(1, 1, "", NOW_MS).id, || "lobby".to_owned());
+    model.apply(BackendEvent::Unread { room: room(), result: Ok((Some(read), 60)) });
+    let result = Err(lanyard_node::node::ReadError::NotFound);
+    model.apply(BackendEvent::Loaded { room: room(), page: Page::Newest, result });
+    let message = demo::message(1, 2, "hi", NOW_MS);
+    let id = message.id;
+    deliver(&mut model, message);
+    assert_eq!(model.chat().map(Chat::unread), Some(61));
+    model.handle(Action::Saw(id));
+    assert_eq!(model.chat().map(Chat::unread), Some(0));
+}
+
+#[test]
 fn a_renewed_pass_is_remembered_for_the_next_start() {
     let mut model = inside(&[0, 1]);
     let mut status = demo::status(NOW_MS, &[0, 1]);
