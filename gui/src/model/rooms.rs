@@ -19,6 +19,10 @@ pub struct Room {
     pub unread: u64,
     /// Whether the store has said how many that are.
     pub is_counted: bool,
+    /// Whether the user has been here before: then what others bring is what the user has missed.
+    pub has_past: bool,
+    /// Whether the line "New" stands before what was missed, of which more may come.
+    pub is_catching_up: bool,
     /// Behind which message the line "New" belongs, until that one is held; `None` within: before all.
     pub line_wanted: Option<Option<MessageId>>,
     /// The last message that was on screen while the user looked.
@@ -61,6 +65,8 @@ impl Room {
             composer: Composer::default(),
             unread: 0,
             is_counted: false,
+            has_past: false,
+            is_catching_up: false,
             line_wanted: None,
             seen: None,
             arrived_last: None,
@@ -71,6 +77,15 @@ impl Room {
             recounts: false,
             refresh: None,
         }
+    }
+
+    /// Something comes in that nobody sees: the line "New" stands before the first of that.
+    pub fn begin_unread(&mut self, is_missed: bool) {
+        let goes_on = self.is_catching_up && is_missed;
+        if self.unread == 0 && !goes_on {
+            self.timeline.mark_unread_from_now();
+        }
+        self.is_catching_up = is_missed;
     }
 
     /// Whether it changes anything that the message at this place in the order has been seen.

@@ -394,9 +394,10 @@ impl Chat {
             room.timeline.insert(Arc::clone(message), false);
             return Vec::new();
         }
-        let seen = shown && room.at_bottom && attention == Attention::Here;
-        if !seen && !is_mine && room.unread == 0 {
-            room.timeline.mark_unread_from_now();
+        let looks = shown && room.at_bottom && attention == Attention::Here;
+        let is_missed = message.via == Via::Sync && room.has_past;
+        if !is_mine && (is_missed || !looks) {
+            room.begin_unread(is_missed);
         }
         if !room.timeline.insert(Arc::clone(message), mentions_me) {
             return Vec::new();
@@ -406,7 +407,7 @@ impl Chat {
             return Vec::new();
         }
         // It stands where the user looks, in the very next frame.
-        let is_read = seen && room.is_counted && room.unread == 0;
+        let is_read = looks && !is_missed && room.is_counted && room.unread == 0;
         if is_read {
             room.seen = room.seen.max(room.timeline.key(message.id));
         } else {
@@ -418,6 +419,10 @@ impl Chat {
         }
         if is_read {
             return vec![Effect::Read { room: message.room.clone(), id: message.id }];
+        }
+        if looks && is_missed {
+            // What was said in one's absence is not read by running past.
+            return vec![Effect::ScrollToUnread];
         }
         let unseen = attention == Attention::Elsewhere;
         // Backfill is yesterday's news: it counts as unread, but does not ring.

@@ -6,7 +6,7 @@ use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::demo;
-use lanyard_node::event::{ChatMessage, Status};
+use lanyard_node::event::{ChatMessage, Status, Via};
 use lanyard_protocol::ids::{MessageId, Role};
 
 use crate::stage::{NOW_MS, Stage};
@@ -119,4 +119,40 @@ fn a_late_message_above_what_is_read_does_not_stay_unread() {
     stage.pass_ms(1);
     assert_eq!(unread(&stage, "lobby"), 0);
     assert_eq!(marks(&stage).last(), Some(&late.id), "the store counts by arrival");
+}
+
+#[test]
+fn what_was_said_in_ones_absence_does_not_run_past() {
+    let mut stage = coming_back(100, 1);
+    assert_eq!(unread(&stage, "lobby"), 0);
+    for part in 0..12 {
+        stage.node(|node| {
+            for number in 0..5 {
+                let mut missed = line("lobby", 100 + part * 5 + number);
+                missed.via = Via::Sync;
+                node.deliver(missed);
+            }
+        });
+    }
+    assert!(stage.shows("New") && stage.shows("line 100") && !stage.shows("line 159"));
+    assert!(unread(&stage, "lobby") > 20);
+    stage.press(Key::Escape);
+    assert!(stage.shows("line 159"));
+    stage.node(|node| node.deliver(line("lobby", 200)));
+    assert!(stage.shows("line 200"), "what is said now is followed");
+    assert_eq!(unread(&stage, "lobby"), 0);
+}
+
+#[test]
+fn a_newcomer_sees_the_latest_of_what_was_said_before() {
+    let mut stage = Stage::inside_with(two_rooms(), |_| {});
+    stage.node(|node| {
+        for number in 0..60 {
+            let mut before = line("lobby", number);
+            before.via = Via::Sync;
+            node.deliver(before);
+        }
+    });
+    assert!(stage.shows("line 59") && !stage.shows("New"));
+    assert_eq!(unread(&stage, "lobby"), 0);
 }

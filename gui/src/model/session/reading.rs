@@ -20,6 +20,7 @@ impl Chat {
         // after messages left the set, only the store knows.
         let recounted = std::mem::take(&mut room.recounts);
         room.unread = if recounted { count } else { room.unread.max(count) };
+        room.has_past |= read.is_some() || room.timeline.newest().is_some();
         if count == 0 {
             room.is_counted = true;
             return Vec::new();
