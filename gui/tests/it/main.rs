@@ -36,6 +36,8 @@ mod programs;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod real_reading;
+#[cfg(test)]
 mod real_typing;
 #[cfg(test)]
 mod real_window;

@@ -25,7 +25,7 @@ fn key(letter: char) -> String {
 }
 
 /// Waits until the window is in the room: then what is typed arrives.
-fn wait_until_in(desktop: &Desktop, bob: &mut Program) {
+pub(crate) fn wait_until_in(desktop: &Desktop, bob: &mut Program) {
     desktop.wait_until("the first word", || {
         type_fast(desktop, "hi\n");
         bob.wait_for(Duration::from_millis(500), |line| line["text"] == "hi").is_ok()
