@@ -9,6 +9,7 @@ pub mod bidi;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use lanyard_protocol::text::visible;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Names longer than this are elided wherever they are shown.
@@ -157,6 +158,7 @@ pub fn plain_address(multiaddr: &str) -> String {
 }
 
 fn clean(text: &str, keep_lines: bool) -> String {
+    let text = visible(&text.replace(['\u{2028}', '\u{2029}', '\u{85}'], "\n"));
     let mut out = String::with_capacity(text.len());
     for cluster in text.graphemes(true) {
         let mut marks = 0;
@@ -168,26 +170,13 @@ fn clean(text: &str, keep_lines: bool) -> String {
                 }
             }
             match c {
-                '\n' | '\u{2028}' | '\u{2029}' | '\u{85}' => {
-                    out.push(if keep_lines { '\n' } else { ' ' });
-                }
+                '\n' => out.push(if keep_lines { '\n' } else { ' ' }),
                 '\t' => out.push(' '),
-                c if c.is_control() || is_bidi_control(c) || is_invisible(c) => {}
                 c => out.push(c),
             }
         }
     }
     out
-}
-
-/// Marks, embeddings, overrides and isolates (UAX #9): they would reorder what stands around them.
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// What has no width and no use in chat. The joiners stay: emoji and Persian need them.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{00AD}' | '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0001}')
 }
 
 fn is_combining(c: char) -> bool {

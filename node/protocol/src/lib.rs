@@ -20,6 +20,7 @@ pub mod policy;
 pub mod presence;
 pub mod roster;
 pub mod sync;
+pub mod text;
 pub mod ticket;
 
 #[cfg(any(test, feature = "test-utils"))]
