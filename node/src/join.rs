@@ -19,6 +19,7 @@ use crate::desk::places::Places;
 use crate::desk::refusals::{denied, is_lasting, refusal, unreachable, wrong_realm};
 use crate::event::{Refusal, RefusalCode};
 use crate::login::{LoginError, ask_at, read};
+use crate::names::spelled;
 use crate::net::status::LOGIN_NODE_CLOCK;
 use crate::node::{Node, NodeConfig, StartError};
 use crate::profile::{Profile, ProfileError};
@@ -34,7 +35,7 @@ pub type Password = zeroize::Zeroizing<String>;
 pub struct JoinRequest {
     /// The realm and where its desk is.
     pub link: JoinLink,
-    /// The unique name.
+    /// The unique name, as typed.
     pub username: String,
     /// With a password, the password decides if the desk answers. Without, a stored valid ticket does.
     pub password: Option<Password>,
@@ -95,6 +96,7 @@ pub async fn join(
     request: JoinRequest,
     progress: impl Fn(JoinStep) + Send + Sync,
 ) -> Result<Joined, Refusal> {
+    let request = JoinRequest { username: spelled(&request.username), ..request };
     let profile = Profile::open(&request.profile)?;
     if request.link.invite.is_some() {
         return Err(refusal(
@@ -140,7 +142,7 @@ pub fn has_pass(
 ) -> Result<bool, Refusal> {
     let request = JoinRequest {
         link: link.clone(),
-        username: username.to_owned(),
+        username: spelled(username),
         password: None,
         nickname: None,
         profile: profile.to_owned(),
@@ -243,7 +245,7 @@ fn granted(
     // The high-water mark is not taken over: a wrong clock of an earlier day must not outlive a login.
     let clock = RealmClock::learnt(grant.realm_time, now, 0);
     let membership = Membership {
-        login_name: request.username.to_lowercase(),
+        login_name: request.username.clone(),
         ticket: grant.ticket.clone(),
         member: grant.member.clone(),
     };
@@ -285,11 +287,11 @@ fn stored_pass(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass>,
     let Some(policy) = policy else { return Ok(None) };
     let reader = Reader::open(&profile.database(), &realm).map_err(ProfileError::from)?;
     let realm_ms = clock.peek_ms(Clock::new().now());
-    let name = request.username.to_lowercase();
+    let name = &request.username;
     for membership in reader.memberships().map_err(ProfileError::from)? {
         let Ok(ticket) = Ticket::verify(&membership.ticket, &realm) else { continue };
         let claims = ticket.claims();
-        let same_user = membership.login_name == name || claims.username == name;
+        let same_user = membership.login_name == *name || claims.username == *name;
         if same_user && claims.peer == public_key(profile.key()) && claims.covers(realm_ms) {
             let candidates = [vec![membership.member], peers].concat();
             let offline = request.password.is_some();

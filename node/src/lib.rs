@@ -9,6 +9,7 @@ pub mod keyfile;
 pub mod local_time;
 pub mod logging;
 pub mod login;
+pub mod names;
 pub mod net;
 pub mod node;
 pub mod profile;

@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::desk::{Client, DeskError, Granted};
 use crate::event::{ChatMessage, NodeEvent, Status};
 use crate::join::Password;
+use crate::names::spelled;
 use crate::store::Reader;
 pub use start::{NodeConfig, StartError};
 
@@ -242,18 +243,19 @@ impl Node {
         self.command(Command::Status(status.to_owned())).await
     }
 
-    /// The account of a username that has been seen here, now or earlier.
+    /// The account of a username, as typed, that has been seen here, now or earlier.
     ///
     /// # Errors
     /// [`ReadError::Store`] if the store cannot be read.
     pub async fn account_of(&self, username: &str) -> Result<Option<AccountId>, ReadError> {
+        let username = spelled(username);
         let online = Arc::clone(&self.status.borrow());
         let mut people = online.roster.iter();
         let found = people.find(|(_account, person)| person.username == username);
         if let Some((account, _person)) = found {
             return Ok(Some(*account));
         }
-        let (reader, realm, username) = (self.reader.clone(), self.realm, username.to_owned());
+        let (reader, realm) = (self.reader.clone(), self.realm);
         read(move || {
             let found = reader.account_of(&realm, &username);
             found.map_err(|error| ReadError::Store(error.to_string()))

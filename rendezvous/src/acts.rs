@@ -3,6 +3,7 @@
 //! An act runs in one transaction with its own audit entry, so it is done whole or not at all.
 
 use lanyard_protocol::limits::POLICY_BYTES_MAX;
+use lanyard_protocol::text::is_plain_line;
 use rusqlite::Connection;
 
 use crate::names::NameError;
@@ -228,7 +229,7 @@ pub fn within_policy<T>(
 /// [`ActError::Field`].
 pub fn parse_words(what: &'static str, text: &str) -> Result<String, ActError> {
     let text = text.trim();
-    if text.len() > WORDS_BYTES_MAX || !crate::names::is_plain_line(text) {
+    if text.len() > WORDS_BYTES_MAX || !is_plain_line(text) {
         let expected =
             format!("one line of at most {WORDS_BYTES_MAX} bytes without invisible characters");
         return Err(ActError::Field { what, expected });

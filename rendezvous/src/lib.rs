@@ -14,7 +14,6 @@ pub mod devices;
 pub mod issuer;
 pub mod login;
 pub mod member;
-pub mod names;
 pub mod orders;
 pub mod password;
 pub mod policy;
@@ -26,3 +25,5 @@ pub mod serve;
 pub mod store;
 pub mod throttle;
 pub mod timekeeping;
+
+pub use lanyard_node::names;

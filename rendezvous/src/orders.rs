@@ -10,12 +10,12 @@
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::SettlementVerdict;
+use lanyard_protocol::text::plain_line;
 use rusqlite::Connection;
 
 use crate::accounts::keep_an_admin;
 use crate::acts::{ActError, WORDS_BYTES_MAX, entry};
 use crate::member::orders::ReceivedOrder;
-use crate::names::plain_line;
 use crate::sanctions::{Lifting, lift_account};
 use crate::store::audit::Entry;
 use crate::store::orders::{self, OrderRow};

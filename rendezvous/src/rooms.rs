@@ -10,14 +10,14 @@ use lanyard_protocol::policy::LOBBY;
 use rusqlite::Connection;
 
 use crate::acts::{ActError, entry, parse_words};
-use crate::names::Username;
+use crate::names::{Username, spelled_room};
 use crate::store::audit;
 use crate::store::rooms::{self, RoomRow};
 
 /// Checks the name of a new room: the rules of usernames, and short enough for every message.
 fn parse_name(text: &str) -> Result<Username, ActError> {
     let refuse = |reason: String| ActError::RoomName { name: text.to_owned(), reason };
-    let name = Username::parse(text).map_err(|error| refuse(error.to_string()))?;
+    let name = Username::parse_room(text).map_err(|error| refuse(error.to_string()))?;
     if name.as_str().len() > ROOM_BYTES_MAX {
         return Err(refuse(format!("the name is longer than {ROOM_BYTES_MAX} bytes")));
     }
@@ -89,8 +89,7 @@ pub fn archive(conn: &Connection, name: &str, now: u64) -> Result<(), ActError> 
 }
 
 fn find(conn: &Connection, name: &str) -> Result<RoomRow, ActError> {
-    let spelled = Username::parse(name).map(|name| name.as_str().to_owned());
-    let spelled = spelled.unwrap_or_else(|_cannot_exist| name.to_owned());
+    let spelled = spelled_room(name);
     let mut rooms = rooms::list(conn)?.into_iter();
     rooms
         .find(|room| room.name == spelled)

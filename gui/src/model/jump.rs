@@ -1,5 +1,7 @@
 //! Ctrl+K: rooms and people whose names fit what is typed.
 
+use lanyard_node::names::searchable;
+
 use crate::model::session::Chat;
 use crate::text;
 
@@ -23,7 +25,7 @@ pub enum Target {
 /// What fits, rooms first; names that begin so before names that contain it.
 #[must_use]
 pub fn targets(chat: &Chat, wanted: &str) -> Vec<Target> {
-    let wanted = wanted.trim().trim_start_matches(['#', '@']).to_lowercase();
+    let wanted = searchable(wanted);
     let rooms =
         chat.status.rooms.iter().map(|room| (room.name.clone(), Target::Room(room.name.clone())));
     let people = chat.members().into_iter().filter(|member| !member.is_me).map(|member| {
@@ -33,7 +35,7 @@ pub fn targets(chat: &Chat, wanted: &str) -> Vec<Target> {
     let mut fitting: Vec<(bool, Target)> = rooms
         .chain(people)
         .filter_map(|(name, target)| {
-            let name = text::clean_line(&name).to_lowercase();
+            let name = searchable(&text::clean_line(&name));
             let at = name.find(&wanted)?;
             Some((at > 0, target))
         })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lanyard_node::names::spelled;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::link::JoinLink;
 use zeroize::Zeroizing;
@@ -136,9 +137,9 @@ impl Login {
     /// Whose password is typed here.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
-        let username = self.username.trim().to_owned();
+        let username = spelled(&self.username);
         let link = self.join_link().ok()?;
-        (!username.is_empty()).then_some(Holder { realm: link.realm, username })
+        (!username.trim().is_empty()).then_some(Holder { realm: link.realm, username })
     }
 
     /// What keeps the form from being submitted.
@@ -158,7 +159,7 @@ impl Login {
     #[must_use]
     pub fn stored_pass(&self, now_ms: u64) -> Option<u64> {
         let realm = self.realm.as_ref()?;
-        let same_name = realm.username == self.username.trim();
+        let same_name = realm.username == spelled(&self.username);
         (same_name && realm.pass_until > now_ms).then_some(realm.pass_until)
     }
 
@@ -236,6 +237,11 @@ mod tests {
         assert_eq!(login.missing(1_000), Some(Missing::Password));
         login.username = "bob".into();
         assert_eq!(login.missing(999), Some(Missing::Password));
+        for typed in ["Ada", " @ada ", "ＡＤＡ"] {
+            login.username = typed.into();
+            assert_eq!(login.missing(999), None, "{typed} is the same name");
+            assert_eq!(login.holder().map(|holder| holder.username).as_deref(), Some("ada"));
+        }
     }
 
     #[test]

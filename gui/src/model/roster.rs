@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_node::event::{Person, PresenceChange};
+use lanyard_node::names::searchable;
 use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::text;
@@ -135,10 +136,8 @@ impl Roster {
     }
 
     fn fits(&self, username: &str, nickname: &str) -> bool {
-        let wanted = self.filter.trim().to_lowercase();
-        wanted.is_empty()
-            || username.to_lowercase().contains(&wanted)
-            || nickname.to_lowercase().contains(&wanted)
+        let wanted = searchable(&self.filter);
+        [username, nickname].iter().any(|name| searchable(name).contains(&wanted))
     }
 }
 
@@ -183,8 +182,10 @@ mod tests {
 
     #[test]
     fn the_filter_looks_at_both_names() {
-        let roster = Roster { filter: " AD".into(), ..Roster::default() };
-        assert_eq!(names(&roster.members(&people(), AccountId([9; 16]))), ["Ada"]);
+        for filter in [" AD", "@ad", "ＡＤ"] {
+            let roster = Roster { filter: filter.into(), ..Roster::default() };
+            assert_eq!(names(&roster.members(&people(), AccountId([9; 16]))), ["Ada"]);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `device …`.
 
 use lanyard_node::local_time::LocalTime;
+use lanyard_rendezvous::names::spelled;
 use lanyard_rendezvous::store::devices as rows;
 use lanyard_rendezvous::{accounts, devices};
 use serde_json::json;
@@ -17,8 +18,9 @@ pub(crate) fn run(
     match command {
         DeviceCommand::List { name } => list(realm, name, answers),
         DeviceCommand::Logout { name, device } => {
+            let name = spelled(name);
             realm.act(answers, &format!("device {device} of {name} is logged out"), |tx, now| {
-                devices::log_out(tx, name, *device, now)
+                devices::log_out(tx, &name, *device, now)
             })
         }
     }

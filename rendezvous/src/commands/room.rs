@@ -2,6 +2,7 @@
 
 use lanyard_node::local_time::LocalTime;
 use lanyard_rendezvous::accounts::parse_role;
+use lanyard_rendezvous::names::spelled_room;
 use lanyard_rendezvous::rooms;
 use lanyard_rendezvous::store::rooms as rows;
 use serde_json::json;
@@ -13,24 +14,28 @@ use crate::cli::RoomCommand;
 pub(crate) fn run(realm: &Realm, command: &RoomCommand, answers: &Answers) -> Result<(), Failure> {
     match command {
         RoomCommand::Add { name, topic } => {
+            let name = spelled_room(name);
             realm.act(answers, &format!("added the room {name}"), |tx, now| {
-                rooms::add(tx, name, topic, now)
+                rooms::add(tx, &name, topic, now)
             })
         }
         RoomCommand::Topic { name, topic } => {
+            let name = spelled_room(name);
             realm.act(answers, &format!("{name} is now about: {topic}"), |tx, now| {
-                rooms::set_topic(tx, name, topic, now)
+                rooms::set_topic(tx, &name, topic, now)
             })
         }
         RoomCommand::Post { name, role } => {
-            let role = parse_role(role)?;
+            let (name, role) = (spelled_room(name), parse_role(role)?);
             realm.act(answers, &format!("from {role} on one may post in {name}"), |tx, now| {
-                rooms::set_post(tx, name, role, now)
+                rooms::set_post(tx, &name, role, now)
             })
         }
         RoomCommand::Archive { name } => {
-            realm
-                .act(answers, &format!("{name} is closed"), |tx, now| rooms::archive(tx, name, now))
+            let name = spelled_room(name);
+            realm.act(answers, &format!("{name} is closed"), |tx, now| {
+                rooms::archive(tx, &name, now)
+            })
         }
         RoomCommand::List => list(realm, answers),
     }

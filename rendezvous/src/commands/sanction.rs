@@ -1,5 +1,6 @@
 //! `ban`, `unban`, `mute`, `unmute`.
 
+use lanyard_rendezvous::names::spelled;
 use lanyard_rendezvous::sanctions::{self, Lifting, parse_duration_ms};
 
 use super::Realm;
@@ -13,26 +14,30 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     match command {
         SanctionCommand::Ban { user, since, reason } => {
+            let user = spelled(user);
             let since = since.as_deref().map(|text| parse_duration_ms("--since", text));
             let since = since.transpose()?.unwrap_or(0);
             realm.act(answers, &format!("{user} is banned"), |tx, now| {
-                sanctions::ban(tx, user, since, reason, now)
+                sanctions::ban(tx, &user, since, reason, now)
             })
         }
         SanctionCommand::Unban { user } => {
+            let user = spelled(user);
             realm.act(answers, &format!("{user} is not banned any more"), |tx, now| {
-                sanctions::lift(tx, user, Lifting::Ban, now)
+                sanctions::lift(tx, &user, Lifting::Ban, now)
             })
         }
         SanctionCommand::Mute { user, duration, reason } => {
+            let user = spelled(user);
             let for_ms = parse_duration_ms("--for", duration)?;
             realm.act(answers, &format!("{user} is muted for {duration}"), |tx, now| {
-                sanctions::mute(tx, user, for_ms, reason, now)
+                sanctions::mute(tx, &user, for_ms, reason, now)
             })
         }
         SanctionCommand::Unmute { user } => {
+            let user = spelled(user);
             realm.act(answers, &format!("{user} is not muted any more"), |tx, now| {
-                sanctions::lift(tx, user, Lifting::Mute, now)
+                sanctions::lift(tx, &user, Lifting::Mute, now)
             })
         }
     }

@@ -5,6 +5,7 @@ use lanyard_node::local_time::LocalTime;
 use lanyard_rendezvous::accounts::{self, Tickets};
 use lanyard_rendezvous::clock;
 use lanyard_rendezvous::config::Config;
+use lanyard_rendezvous::names::spelled;
 use lanyard_rendezvous::password::{Hasher, Password};
 use lanyard_rendezvous::store::accounts::State;
 use lanyard_rendezvous::store::{self, meta, sanctions};
@@ -22,22 +23,26 @@ pub(crate) fn run(realm: &Realm, command: UserCommand, answers: &Answers) -> Res
         }
         UserCommand::List => list(realm, answers),
         UserCommand::Disable { name } => {
+            let name = spelled(&name);
             realm.act(answers, &format!("{name} is disabled"), |tx, now| {
                 accounts::set_state(tx, &name, State::Disabled, now)
             })
         }
         UserCommand::Enable { name } => {
+            let name = spelled(&name);
             realm.act(answers, &format!("{name} is enabled"), |tx, now| {
                 accounts::set_state(tx, &name, State::Enabled, now)
             })
         }
         UserCommand::Role { name, role } => {
-            let role = accounts::parse_role(&role)?;
+            let (name, role) = (spelled(&name), accounts::parse_role(&role)?);
             realm.act(answers, &format!("{name} is now {role}"), |tx, now| {
                 accounts::set_role(tx, &name, role, now)
             })
         }
-        UserCommand::Passwd { name, password, cut } => passwd(realm, &name, password, cut, answers),
+        UserCommand::Passwd { name, password, cut } => {
+            passwd(realm, &spelled(&name), password, cut, answers)
+        }
     }
 }
 

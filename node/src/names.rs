@@ -5,7 +5,9 @@
 //! at most 48 characters, without anything that cannot be seen.
 //!
 //! Two names are one name if their UTS 39 skeletons are equal: "раураl" in Cyrillic letters looks like "paypal".
-//! The skeleton is kept in the database beside the name, under a UNIQUE constraint for usernames.
+//! The login node keeps the skeleton in its database beside the name, under a UNIQUE constraint for usernames.
+//!
+//! Wherever somebody types a name, [`Username::parse`] or [`spelled`] reads it: ` @Bob ` is bob in every program.
 
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use unicode_normalization::UnicodeNormalization as _;
@@ -69,12 +71,54 @@ pub struct Username {
     skeleton: String,
 }
 
+/// What people write before the name of a person: `@`, and its wide form.
+const BEFORE_PERSON: [char; 2] = ['@', '\u{ff20}'];
+/// What people write before the name of a room.
+const BEFORE_ROOM: [char; 2] = ['#', '\u{ff03}'];
+
+/// A typed username in its one spelling. What cannot be a username is nobody's, and stays as it was typed.
+#[must_use]
+pub fn spelled(typed: &str) -> String {
+    Username::parse(typed).map_or_else(|_cannot_be| typed.to_owned(), |name| name.text)
+}
+
+/// A typed room name in its one spelling. What cannot be a room's name stays as it was typed.
+#[must_use]
+pub fn spelled_room(typed: &str) -> String {
+    Username::parse_room(typed).map_or_else(|_cannot_be| typed.to_owned(), |name| name.text)
+}
+
+/// Part of a name, or a whole one, in the form in which names are looked through for it.
+#[must_use]
+pub fn searchable(typed: &str) -> String {
+    let name = typed.trim().trim_start_matches([BEFORE_PERSON, BEFORE_ROOM].as_flattened());
+    name.nfkc().collect::<String>().to_lowercase()
+}
+
+/// A name without the space around it and the one sign before it.
+fn bare(typed: &str, before: [char; 2]) -> &str {
+    let name = typed.trim();
+    name.strip_prefix(before).map_or(name, str::trim_start)
+}
+
 impl Username {
-    /// Checks a username and brings it into its one spelling.
+    /// Reads a username as somebody types it, and brings it into its one spelling.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
-    pub fn parse(raw: &str) -> Result<Self, NameError> {
+    pub fn parse(typed: &str) -> Result<Self, NameError> {
+        Self::of(bare(typed, BEFORE_PERSON))
+    }
+
+    /// Reads the name of a room, which keeps the rules of usernames.
+    ///
+    /// # Errors
+    /// [`NameError`] says what is wrong with it.
+    pub fn parse_room(typed: &str) -> Result<Self, NameError> {
+        Self::of(bare(typed, BEFORE_ROOM))
+    }
+
+    fn of(raw: &str) -> Result<Self, NameError> {
         check_raw(raw, USERNAME_CHARS_MAX)?;
         let apart = sara_am_apart(raw);
         let text = precis_profiles::UsernameCaseMapped::enforce(apart.as_str())
@@ -197,24 +241,6 @@ fn looks_like(skeleton: &str, names: &[&str]) -> bool {
     };
     let letters = upright(skeleton);
     names.iter().any(|name| upright(&folded_skeleton(name)) == letters)
-}
-
-/// Whether a text is one line without controls and without characters that hide or turn others.
-pub(crate) fn is_plain_line(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() || hides(c))
-}
-
-/// What is left of a stranger's text when it is shown on one line: at most so many bytes, without controls and
-/// without characters that hide or turn others.
-pub(crate) fn plain_line(text: &str, bytes_max: usize) -> String {
-    let mut line = String::new();
-    for c in text.chars().filter(|c| !c.is_control() && !hides(*c)) {
-        if line.len().saturating_add(c.len_utf8()) > bytes_max {
-            break;
-        }
-        line.push(c);
-    }
-    line.trim().to_owned()
 }
 
 /// Writes the Thai and the Lao vowel "am" as its two parts, as fonts draw it: the ring goes below the tone mark.

@@ -157,3 +157,29 @@ fn a_nickname_meets_a_username_by_case_and_by_shape() {
         assert!(nickname.folded() != alice.skeleton() && nickname.shape() != alice.skeleton());
     }
 }
+
+#[test]
+fn a_typed_name_is_the_same_name_everywhere() {
+    for typed in [
+        "bob",
+        "Bob",
+        "BOB ",
+        " bob\t",
+        "@bob",
+        "@Bob",
+        " @ bob",
+        "＠bob",
+        "ｂｏｂ",
+        "ＢＯＢ\u{3000}",
+    ] {
+        assert_eq!(spelled(typed), "bob", "{typed:?}");
+    }
+    for typed in ["#news", " # News ", "ＮＥＷＳ", "news"] {
+        assert_eq!(spelled_room(typed), "news", "{typed:?}");
+    }
+    for typed in ["", "@", "two words", "@@bob", "#bob", "bo\u{200b}b"] {
+        assert_eq!(spelled(typed), typed, "nobody can be called so");
+    }
+    assert_eq!(searchable(" @Ｂo"), "bo");
+    assert_eq!(searchable("#Ne"), "ne");
+}
