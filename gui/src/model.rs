@@ -23,6 +23,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
+use lanyard_node::names::spelled;
 
 use crate::action::{Action, Dialog, Effect, Focus, LoginField, Panel};
 use crate::bridge::{BackendEvent, Command, JoinOrder};
@@ -206,7 +207,12 @@ impl Model {
                 self.refuse(&refusal);
                 vec![Effect::Focus(Focus::Login(LoginField::Password))]
             }
-            BackendEvent::Terminate => vec![Effect::Close],
+            BackendEvent::Terminate => {
+                // At once: who asks may not wait until the window is closed.
+                let mut effects = self.keep_drafts();
+                effects.push(Effect::Close);
+                effects
+            }
             event @ (BackendEvent::PasswordRecalled { .. } | BackendEvent::KeyringDone(_)) => {
                 self.keyring_answered(event)
             }
@@ -452,7 +458,7 @@ impl Model {
         let nickname = Some(self.login.nickname.trim().to_owned()).filter(|name| !name.is_empty());
         let order = JoinOrder {
             link,
-            username: self.login.username.trim().to_owned(),
+            username: spelled(&self.login.username),
             password: (!self.login.password.is_empty()).then(|| self.login.password.clone()),
             nickname,
             profile: self.profile.clone(),

@@ -4,6 +4,8 @@
 mod measure;
 mod mesh;
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -76,15 +78,17 @@ pub fn run(options: &BenchOptions) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the figures are the program's answer")]
 fn print(figures: &Value, json: bool) {
+    let mut text = String::new();
     if json {
-        println!("{figures}");
-        return;
+        text = format!("{figures}\n");
+    } else {
+        for (name, value) in figures.as_object().into_iter().flatten() {
+            writeln!(text, "{name:>20}  {value}").ok();
+        }
     }
-    for (name, value) in figures.as_object().into_iter().flatten() {
-        println!("{name:>20}  {value}");
-    }
+    // Whoever has stopped reading needs no more.
+    std::io::stdout().write_all(text.as_bytes()).ok();
 }
 
 async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {

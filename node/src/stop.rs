@@ -42,13 +42,47 @@ pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> 
     })
 }
 
-/// Whether the program was started deaf to SIGHUP, as far as the system tells.
-#[cfg(unix)]
-fn is_hangup_ignored() -> bool {
+/// Whether the program was started deaf to SIGHUP, as `nohup` does, as far as the system tells.
+#[must_use]
+pub fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     // Signal 1 is the lowest bit.
     ignored
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Completes when nobody reads standard output any more, as when `head` has seen enough; for a file never.
+pub async fn stdout_closed() {
+    let (closed, told) = tokio::sync::oneshot::channel();
+    // A thread: it waits for ever in most programs, and must not hold up their end.
+    let watch = move || {
+        if wait_until_closed().is_ok() {
+            closed.send(()).ok();
+        }
+    };
+    let watching = std::thread::Builder::new().name("lanyard-stdout".into()).spawn(watch);
+    if watching.is_err() || told.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(unix)]
+fn wait_until_closed() -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let stdout = io::stdout();
+    // Asked for nothing, the system still tells of an error and of the other side's end.
+    let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+    while let Err(error) = poll(&mut watched, None) {
+        if error != rustix::io::Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn wait_until_closed() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use lanyard_node::event::Refusal;
 use lanyard_node::join::{JoinRequest, Joined, join};
 use lanyard_node::node::{Node, NodeClosed, SendError};
+use lanyard_node::stop::asked_to_stop;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -131,24 +132,11 @@ impl Outlet {
     }
 }
 
-/// Ctrl-C in the terminal and the system's shutdown close the window as a click would.
+/// Ctrl-C in the terminal, its end, and the system's shutdown close the window as a click would.
 async fn wait_for_signals(outlet: Outlet) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            return;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        return;
+    match asked_to_stop() {
+        Ok(stop) => stop.await,
+        Err(error) => return tracing::warn!(%error, "Signals cannot be heard"),
     }
     outlet.emit(BackendEvent::Terminate).await;
 }

@@ -1,8 +1,9 @@
 //! Answers: the only writer to standard output, in words or as one JSON object per line.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
+use lanyard_protocol::text::{escape, escape_lines};
 use lanyard_rendezvous::acts::ActError;
 use lanyard_rendezvous::backup::BackupError;
 use lanyard_rendezvous::rules::RuleError;
@@ -24,6 +25,8 @@ pub(crate) enum Failure {
     Misuse(String),
     /// Something broke.
     Fault(anyhow::Error),
+    /// Nobody reads the answer any more, as when `head` has seen enough: what was asked is done.
+    Unread,
 }
 
 impl Failure {
@@ -94,12 +97,27 @@ impl Answers {
         Self { json }
     }
 
-    /// One answer: the object, or what a person reads.
-    pub(crate) fn say(self, object: &Value, words: &str) -> Result<(), Failure> {
-        let line = if self.json { object.to_string() } else { escape(words) };
+    /// One answer: the object, or the line that a person reads.
+    pub(crate) fn say(self, object: &Value, line: &str) -> Result<(), Failure> {
+        self.say_lines(object, &[line])
+    }
+
+    /// One answer: the object, or the lines that a person reads. Names and reasons in them come from people, so
+    /// only the lines that stand here begin a line.
+    pub(crate) fn say_lines(
+        self,
+        object: &Value,
+        lines: &[impl AsRef<str>],
+    ) -> Result<(), Failure> {
+        let text = if self.json {
+            object.to_string()
+        } else {
+            lines.iter().map(|line| escape(line.as_ref())).collect::<Vec<_>>().join("\n")
+        };
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
-            Failure::Fault(anyhow::Error::from(error).context("cannot write the answer"))
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Failure::Unread,
+            _ => Failure::Fault(anyhow::Error::from(error).context("cannot write the answer")),
         })
     }
 
@@ -115,8 +133,9 @@ impl Answers {
             map.insert("warning".to_owned(), warning.into());
         }
         let effect = if policy.is_some() { "" } else { "; takes effect at the next start" };
-        let warning = warning.map(|text| format!("\nwarning: {text}")).unwrap_or_default();
-        self.say(&object, &format!("{words}{effect}{warning}"))
+        let done = format!("{words}{effect}");
+        let warning = warning.map(|text| format!("warning: {text}"));
+        self.say_lines(&object, &[Some(done), warning].into_iter().flatten().collect::<Vec<_>>())
     }
 
     /// Says what went wrong and gives the exit code.
@@ -125,40 +144,15 @@ impl Answers {
             Failure::Refused { code, message } => (*code, message.clone(), 1),
             Failure::Misuse(message) => ("misuse", message.clone(), 2),
             Failure::Fault(error) => ("failed", format!("{error:#}"), 1),
+            Failure::Unread => return ExitCode::SUCCESS,
         };
         if self.json {
             // If standard output is gone, the exit code still says it.
             self.say(&json!({ "error": code, "message": message }), "").ok();
         } else {
             // The same for standard error.
-            writeln!(std::io::stderr(), "error: {}", escape(&message)).ok();
+            writeln!(std::io::stderr(), "error: {}", escape_lines(&message, "  ")).ok();
         }
         ExitCode::from(exit)
-    }
-}
-
-/// Names and reasons come from people: their control characters must not reach the terminal.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hides = c.is_control() && c != '\n';
-        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if hides || turns {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn controls_do_not_reach_the_terminal() {
-        assert_eq!(escape("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\nc\\u{202e}d");
-        assert_eq!(escape("Ольга 王"), "Ольга 王");
     }
 }

@@ -17,13 +17,15 @@ pub(crate) fn backup(realm: &Realm, file: &Path, answers: &Answers) -> Result<()
     backup::backup(&mut store, file)?;
     let policy = policy::number_in_force(store.reader())?;
     let object = json!({ "done": true, "policy": policy, "file": file, "keys": KEYS });
-    let words = format!(
-        "backed up to {}\nThe keys are not in it: keep copies of {} from {} in a safe place, once.",
-        file.display(),
-        KEYS.join(" and "),
-        realm.data_dir.display(),
-    );
-    answers.say(&object, &words)
+    let keys = KEYS.join(" and ");
+    let lines = [
+        format!("backed up to {}", file.display()),
+        format!(
+            "The keys are not in it: keep copies of {keys} from {} in a safe place, once.",
+            realm.data_dir.display()
+        ),
+    ];
+    answers.say_lines(&object, &lines)
 }
 
 pub(crate) fn restore(data_dir: &Path, file: &Path, answers: &Answers) -> Result<(), Failure> {
@@ -36,22 +38,18 @@ pub(crate) fn restore(data_dir: &Path, file: &Path, answers: &Answers) -> Result
         "kept": restored.kept,
         "missing": missing,
     });
-    let mut words = format!("restored {}; takes effect at the next start", file.display());
+    let mut lines = vec![format!("restored {}; takes effect at the next start", file.display())];
     if let Some(kept) = &restored.kept {
-        words.push_str(&format!("\nthe former database is kept as {}", kept.display()));
+        lines.push(format!("the former database is kept as {}", kept.display()));
     }
     match &restored.missing {
-        None => words.push_str("\nthere was no newer policy here to compare the backup with"),
+        None => lines.push("there was no newer policy here to compare the backup with".to_owned()),
         Some(missing) => {
-            for lost in missing {
-                words.push_str(&format!(
-                    "\nnot in the backup, and over from now on: {}",
-                    line(lost)
-                ));
-            }
+            let over = |lost| format!("not in the backup, and over from now on: {}", line(lost));
+            lines.extend(missing.iter().map(over));
         }
     }
-    answers.say(&answer, &words)
+    answers.say_lines(&answer, &lines)
 }
 
 fn object(missing: &Missing) -> Value {

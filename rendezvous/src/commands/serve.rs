@@ -1,12 +1,12 @@
-//! `serve`: runs the login node until SIGTERM or SIGINT.
+//! `serve`: runs the login node until it is asked to stop.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use lanyard_node::stop::asked_to_stop;
 use lanyard_rendezvous::member::MeshMember;
 use lanyard_rendezvous::serve::{self, Listening, Options};
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::answer::{Answers, Failure};
 use crate::cli::ServeArgs;
@@ -19,8 +19,7 @@ pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Resu
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
-        let (term, int) =
-            (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        let stop = asked_to_stop().context("cannot listen for signals")?;
         let announce = |listening: &Listening| {
             if let Err(failure) = announce(listening, *answers) {
                 tracing::warn!(?failure, "Nobody reads the join link");
@@ -28,24 +27,13 @@ pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Resu
         };
         let member_dir = options.data_dir.clone();
         let start_member = |config| MeshMember::start(config, &member_dir);
-        serve::serve(options, start_member, announce, either(term, int))
+        serve::serve(options, start_member, announce, stop)
             .await
             .map_err(|error| Failure::Fault(error.into()))
     });
     // Sign-ins in progress end with the process; their askers come again.
     runtime.shutdown_background();
     result
-}
-
-fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).context("cannot listen for signals").map_err(Failure::Fault)
-}
-
-async fn either(mut term: Signal, mut int: Signal) {
-    tokio::select! {
-        _signal = term.recv() => {}
-        _signal = int.recv() => {}
-    }
 }
 
 fn announce(listening: &Listening, answers: Answers) -> Result<(), Failure> {
