@@ -1,6 +1,5 @@
 //! `lanyard`, the chat window: arguments, runtime, fonts, and the window itself.
 
-use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Once};
@@ -25,7 +24,7 @@ use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::{self, Settings, ThemeChoice};
 use lanyard_gui::theme;
 use lanyard_node::clock::Clock as NodeClock;
-use zeroize::Zeroizing;
+use lanyard_node::stdin;
 
 /// Chat for people who share a network.
 #[derive(Debug, Parser)]
@@ -82,7 +81,7 @@ fn run() -> anyhow::Result<()> {
     start_logging();
     let fonts = SystemFonts::start().context("Could not start a thread")?;
     let size = arguments.size.as_deref().and_then(size).unwrap_or(theme::WINDOW_FIRST);
-    let start = prepare(arguments)?;
+    let start = prepare(arguments);
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Lanyard")
@@ -168,10 +167,10 @@ fn start_logging() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
-fn prepare(arguments: Arguments) -> anyhow::Result<Start> {
+fn prepare(arguments: Arguments) -> Start {
     let zone = TimeZone::system();
     if let Some(scene) = arguments.scripted.as_deref().and_then(Scene::named) {
-        return Ok(prepare_scene(scene, arguments.theme.as_deref()));
+        return prepare_scene(scene, arguments.theme.as_deref());
     }
     let profile = arguments.profile.unwrap_or_else(settings::default_profile);
     let clock: Clock = Box::new(wall_clock_ms);
@@ -179,9 +178,9 @@ fn prepare(arguments: Arguments) -> anyhow::Result<Start> {
     model.drafts = Drafts::load(&profile);
     model.prefill(arguments.join.as_deref(), arguments.username.as_deref());
     if arguments.password_stdin {
-        model.login.password = read_password().context("Could not read the password")?;
+        model.login.password = stdin::password().unwrap_or_else(|error| misuse(&error.to_string()));
     }
-    Ok(Start { model, clock, profile, scene: None, signs_in: arguments.password_stdin })
+    Start { model, clock, profile, scene: None, signs_in: arguments.password_stdin }
 }
 
 /// A scene has a clock that stands still and settings that go nowhere.
@@ -243,14 +242,6 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
         }
     }
     Ok(window)
-}
-
-fn read_password() -> std::io::Result<Zeroizing<String>> {
-    let mut line = Zeroizing::new(String::new());
-    std::io::stdin().lock().read_line(&mut line)?;
-    let len = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(len);
-    Ok(line)
 }
 
 /// The one place where the window looks at the clock.

@@ -13,6 +13,7 @@ mod plain;
 mod screen;
 mod session;
 mod source;
+mod unreadable;
 mod unsent;
 mod words;
 
@@ -23,11 +24,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use lanyard_protocol::link::JoinLink;
-use zeroize::Zeroizing;
 
 use crate::event::{Refusal, RefusalCode};
 use crate::join::{JoinRequest, Password, has_pass};
 use crate::prompt::{self, NoAnswer};
+use crate::stdin::password_of;
 use crate::stop::asked_to_stop;
 use editor::Terminal;
 use input::Lines;
@@ -118,9 +119,8 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
         profile.ok_or_else(|| Start::Misuse("say --data-dir: there is no home folder".into()))?;
     let (password, input) = if options.password_stdin {
         let mut lines = Lines::of_stdin();
-        let line = lines.next().await.and_then(Result::ok);
-        let line = line.ok_or_else(|| Start::Misuse("no password on stdin".into()))?;
-        let password = Zeroizing::new(line.trim_end_matches('\r').to_owned());
+        let password = password_of(lines.next().await.map(|line| line.text));
+        let password = password.map_err(|error| Start::Misuse(error.to_string()))?;
         (Some(password), Input::Lines(lines))
     } else {
         let has_pass = has_pass(&link, &options.username, &profile).map_err(Start::Refused)?;

@@ -14,6 +14,7 @@ pub mod net;
 pub mod node;
 pub mod profile;
 pub mod prompt;
+pub mod stdin;
 pub mod stop;
 pub mod store;
 mod terminal;

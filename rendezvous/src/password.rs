@@ -33,9 +33,6 @@ pub enum PasswordError {
     /// Over 1,024 bytes.
     #[error("the password is longer than {PASSWORD_BYTES_MAX} bytes")]
     TooLong,
-    /// Not UTF-8.
-    #[error("the password is not valid UTF-8")]
-    NotText,
     /// The configured cost is impossible.
     #[error("the Argon2 parameters are not possible: {0}")]
     Parameters(argon2::Error),
@@ -69,15 +66,6 @@ impl Password {
             Ok(even) => Ok(Self(Zeroizing::new(even.into_owned()))),
             Err(_not_in_the_profile) => Ok(Self(raw)),
         }
-    }
-
-    /// Takes bytes as they come from standard input.
-    ///
-    /// # Errors
-    /// As [`Password::new`], and [`PasswordError::NotText`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PasswordError> {
-        let text = std::str::from_utf8(bytes).map_err(|_no_detail| PasswordError::NotText)?;
-        Self::new(text.to_owned())
     }
 
     /// A sentence for whoever chose it, if it is short.
@@ -266,7 +254,6 @@ mod tests {
         assert_eq!(Password::new(String::new()).unwrap_err(), PasswordError::Empty);
         assert!(Password::new("x".repeat(1_024)).is_ok());
         assert_eq!(Password::new("x".repeat(1_025)).unwrap_err(), PasswordError::TooLong);
-        assert_eq!(Password::from_bytes(&[0xff, 0xfe]).unwrap_err(), PasswordError::NotText);
         assert!(password("1234567").warning().is_some());
         assert!(password("12345678").warning().is_none());
         assert!(password("пароль12").warning().is_none(), "characters, not bytes");

@@ -5,10 +5,15 @@ use lanyard_protocol::order::OrderKind;
 use lanyard_protocol::policy::LOBBY;
 use serde_json::Value;
 
+use super::unreadable::not_json;
 use crate::join::Password;
+use crate::names::spelled_room;
 
 /// Messages of a page when nothing is said.
 const HISTORY_DEFAULT: usize = 50;
+
+/// The code of a line of which not even the fields can be read.
+pub(super) const BAD_JSON: &str = "bad-json";
 
 /// A command.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,8 +109,10 @@ pub(super) type Parsed = (Result<Command, BadCommand>, Option<Value>);
 
 /// Reads a JSON line. Unknown fields are ignored.
 pub(super) fn from_json(line: &str) -> Parsed {
-    let Ok(Value::Object(fields)) = serde_json::from_str(line) else {
-        return (Err(bad("bad-json", "a line must be one JSON object")), None);
+    let fields = match serde_json::from_str(line) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_other) => return (Err(bad(BAD_JSON, "is not a JSON object")), None),
+        Err(error) => return (Err(bad(BAD_JSON, &not_json(&error))), None),
     };
     let mark = fields.get("ref").filter(|mark| !mark.is_object() && !mark.is_array()).cloned();
     (command(&fields), mark)
@@ -115,7 +122,7 @@ type Fields = serde_json::Map<String, Value>;
 
 fn command(fields: &Fields) -> Result<Command, BadCommand> {
     let name = text_field(fields, "cmd")?.ok_or_else(|| bad("bad-field", "cmd is missing"))?;
-    let room = || Ok(text_field(fields, "room")?.unwrap_or(LOBBY).to_owned());
+    let room = || Ok(spelled_room(text_field(fields, "room")?.unwrap_or(LOBBY)));
     match name {
         "send" => Ok(Command::Send { room: room()?, text: required(fields, "text")?.to_owned() }),
         "history" => {
@@ -231,9 +238,7 @@ pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> 
             let device = rest.parse().map_err(|_no_number| bad("bad-field", "/logout NUMBER"))?;
             Ok(Command::Logout { device })
         }
-        ("room", name) if !name.is_empty() => {
-            Ok(Command::Room { room: name.strip_prefix('#').unwrap_or(name).to_owned() })
-        }
+        ("room", name) if !name.is_empty() => Ok(Command::Room { room: spelled_room(name) }),
         ("rooms" | "room", "") => Ok(Command::Rooms),
         ("devices", "") => Ok(Command::Devices),
         ("away", "") => Ok(Command::Away { away: true }),

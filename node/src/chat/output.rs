@@ -1,19 +1,19 @@
 //! The only place that writes to stdout, in one of two forms. A reader that is gone ends the session.
 
-#![expect(clippy::print_stderr, reason = "misuse of the command line is told on stderr")]
-
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use lanyard_protocol::engine::OrderRefused;
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;
+use lanyard_protocol::text::escape;
 use serde_json::Value;
 
 use super::command::BadCommand;
 use super::json;
 use super::plain::{self, Transcript};
 use super::screen::Screen;
+use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent, beginning};
 use crate::desk::DeskError;
 use crate::event::{NodeEvent, Refusal, Room, Status};
@@ -78,16 +78,16 @@ impl Output {
 
     /// The command line was wrong.
     pub(super) fn misuse(&self, reason: &str) {
-        eprintln!("error: {reason}");
+        writeln!(io::stderr(), "error: {}", escape(reason)).ok();
     }
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         if self.json {
             self.line(&json::refused(refusal).to_string());
         } else if self.screen.is_some() {
-            self.line(&format!("! {}", plain::escape(&refusal.reason)));
+            self.line(&format!("! {}", escape(&refusal.reason)));
         } else {
-            eprintln!("{}", plain::escape(&refusal.reason));
+            writeln!(io::stderr(), "{}", escape(&refusal.reason)).ok();
         }
     }
 
@@ -111,7 +111,7 @@ impl Output {
         if self.json {
             self.line(&json::notice(code, text).to_string());
         } else {
-            self.line(&format!("* {}", plain::escape(text)));
+            self.line(&format!("* {}", escape(text)));
         }
     }
 
@@ -168,8 +168,8 @@ impl Output {
 
     /// A text was refused: which, and why.
     pub(super) fn not_sent(&mut self, text: &Text, error: &SendError) {
-        let (why, which) = (self.why_not_sent(error), plain::escape(&beginning(&text.text)));
-        self.line(&format!("! Not sent: \"{which}\": {}", plain::escape(&why)));
+        let (why, which) = (self.why_not_sent(error), escape(&beginning(&text.text)));
+        self.line(&format!("! Not sent: \"{which}\": {}", escape(&why)));
     }
 
     fn why_not_sent(&self, error: &SendError) -> String {
@@ -192,7 +192,7 @@ impl Output {
             self.line("* Nothing is unsent.");
         }
         for text in unsent.texts() {
-            let (room, which) = (plain::escape(&text.room), plain::escape(&beginning(&text.text)));
+            let (room, which) = (escape(&text.room), escape(&beginning(&text.text)));
             self.line(&format!("* #{room}: {which}"));
         }
     }
@@ -251,8 +251,24 @@ impl Output {
         if self.json {
             self.line(&json::error(code, message, mark).to_string());
         } else {
-            self.line(&format!("! {}", plain::escape(message)));
+            self.line(&format!("! {}", escape(message)));
         }
+    }
+
+    /// A line of stdin could not be read.
+    pub(super) fn unreadable(&mut self, code: &str, what: &str, line: &Unreadable<'_>) {
+        let beginning = line.beginning();
+        let begins = beginning.as_ref().map(|text| format!("; it begins with: {text}"));
+        let message = format!("line {} {what}{}", line.number, begins.unwrap_or_default());
+        if !self.json {
+            return self.error(code, &message, None);
+        }
+        let mut error = json::error(code, &message, line.mark());
+        if let Some(fields) = error.as_object_mut() {
+            fields.insert("line".into(), line.number.into());
+            fields.extend(beginning.map(|text| ("begins".to_owned(), text.into())));
+        }
+        self.line(&error.to_string());
     }
 
     fn line(&mut self, line: &str) {

@@ -1,10 +1,12 @@
-//! The form for people. Everything that others wrote is escaped: a terminal obeys control characters.
+//! The form for people. Everything that others wrote is escaped: a terminal obeys control characters, and a text
+//! must not look like a line of the program.
 
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::login::DeviceInfo;
+use lanyard_protocol::text::{escape, escape_lines};
 
 use super::output::Answer;
 use super::words::RELOAD;
@@ -12,6 +14,9 @@ use crate::event::{
     ChatMessage, NodeEvent, PresenceChange, PresenceReason, Room, SendState, Status,
 };
 use crate::local_time::LocalTime;
+
+/// Where the further lines of a text stand: right of every line that begins with a time, `*` or `!`.
+const MARGIN: &str = "        ";
 
 const HELP: &str = "\
 Type a line and press Enter to say it. A paste is one message. Tab completes commands, names and rooms.
@@ -146,7 +151,7 @@ impl Transcript {
         } else {
             format!("— {} —\n", self.time.day_name(message.sent_at))
         };
-        let (time, name) = (self.time.clock(message.sent_at), escape(&message.nickname));
+        let (time, name) = (self.time.clock(message.sent_at), speaker(message));
         let room =
             if self.names_rooms { format!("#{} ", escape(&message.room)) } else { String::new() };
         let late = if message.late { " (late)" } else { "" };
@@ -154,8 +159,17 @@ impl Transcript {
         if message.folded {
             return format!("{day_line}[{time}] {room}{name}{late}: (banned meanwhile; not shown)");
         }
-        format!("{day_line}[{time}] {room}{name}{late}{forked}: {}", escape(&message.text))
+        format!(
+            "{day_line}[{time}] {room}{name}{late}{forked}: {}",
+            escape_lines(&message.text, MARGIN)
+        )
     }
+}
+
+/// Who says it. A colon ends the name, so a nickname with one in it stands back behind the username.
+fn speaker(message: &ChatMessage) -> String {
+    let is_clear = !message.nickname.contains([':', '\u{ff1a}']);
+    escape(if is_clear { &message.nickname } else { &message.username })
 }
 
 /// `#staff: what it is about; you may only read`
@@ -180,32 +194,12 @@ fn presence(change: &PresenceChange) -> String {
     format!("* {} ({}) {what}", escape(&change.nickname), escape(&change.username))
 }
 
-/// Control characters (but the newline) and those that reorder a line are shown by number.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if (c.is_control() && c != '\n') || reorders {
-            write!(out, "\\u{{{:x}}}", u32::from(c)).ok();
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 
     use super::*;
     use crate::event::Via;
-
-    #[test]
-    fn what_others_wrote_cannot_drive_the_terminal() {
-        assert_eq!(escape("a\u{1b}[2Jb\nc\u{202e}d\u{7}"), "a\\u{1b}[2Jb\nc\\u{202e}d\\u{7}");
-        assert_eq!(escape("سلام 👋🏽"), "سلام 👋🏽");
-    }
 
     #[test]
     fn messages_name_their_day_once_and_their_room_where_there_are_several() {

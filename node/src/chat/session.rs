@@ -11,16 +11,18 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
-use super::command::{self, BadCommand, Command, Moderation};
-use super::input::BadLine;
+use super::command::{self, BAD_JSON, BadCommand, Command, Moderation};
 use super::output::{Answer, Output};
 use super::source::{Entry, Input, Source};
+use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent};
 use super::words;
 use crate::desk::DeskError;
 use crate::event::{NodeEvent, Status};
 use crate::join::{JoinRequest, Joined, join};
 use crate::node::{Node, Page, ReadError, SendError};
+use crate::stdin::{BadLine, Fault};
+use crate::stop::{asked_to_stop, stdout_closed};
 
 /// After the end of stdin: this long for what nobody has yet.
 const FINISH: Duration = Duration::from_secs(5);
@@ -39,7 +41,7 @@ pub(super) async fn run(
     stay: bool,
     output: &mut Output,
 ) -> Ended {
-    let mut stop = std::pin::pin!(stop_signal());
+    let mut stop = std::pin::pin!(stop());
     let joined = tokio::select! {
         joined = join(request, |_step| ()) => joined,
         () = &mut stop => return Ended::Quit,
@@ -54,6 +56,23 @@ pub(super) async fn run(
     let mut session = Session::start(joined, output);
     let source = Source::open(input, session.node.status(), output);
     session.run(source, stay, stop, output).await
+}
+
+/// Somebody asks for the end, or nobody reads what is printed.
+async fn stop() {
+    let asked = async {
+        match asked_to_stop() {
+            Ok(asked) => asked.await,
+            Err(error) => {
+                tracing::warn!(%error, "Signals cannot be heard");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = asked => {}
+        () = stdout_closed() => {}
+    }
 }
 
 struct Session {
@@ -207,12 +226,11 @@ impl Session {
 
     async fn entry(&mut self, entry: Entry, output: &mut Output) -> Turn {
         match entry {
-            Entry::Line(line) => return self.line(&line, output).await,
-            Entry::Bad(BadLine::TooLong) => {
-                output.error("too-long", "the line is over 256 KiB; it was skipped", None);
-            }
-            Entry::Bad(BadLine::NotText) => {
-                output.error("bad-json", "the line is not UTF-8; it was skipped", None);
+            Entry::Line { number, text } => return self.line(number, &text, output).await,
+            Entry::Bad { number, bad: BadLine { fault, text } } => {
+                let code = if matches!(fault, Fault::TooLong(_)) { "too-long" } else { BAD_JSON };
+                let what = format!("{fault}; it was skipped");
+                output.unreadable(code, &what, &Unreadable { number, text: &text });
             }
             Entry::Cut(line) => output.cut(&line),
             Entry::End => return Turn::Finish,
@@ -221,19 +239,23 @@ impl Session {
         Turn::Go
     }
 
-    async fn line(&mut self, line: &str, output: &mut Output) -> Turn {
-        if line.trim().is_empty() {
+    async fn line(&mut self, number: u64, text: &str, output: &mut Output) -> Turn {
+        if text.trim().is_empty() {
             return Turn::Go;
         }
         let (parsed, mark) = if output.is_json() {
-            command::from_json(line)
+            command::from_json(text)
         } else {
-            (command::from_plain(line, &self.room), None)
+            (command::from_plain(text, &self.room), None)
         };
         match parsed {
             Ok(Command::Quit) => Turn::Quit(Some(mark)),
             Ok(command) => {
                 self.obey(command, mark, output).await;
+                Turn::Go
+            }
+            Err(bad) if bad.code == BAD_JSON => {
+                output.unreadable(bad.code, &bad.message, &Unreadable { number, text });
                 Turn::Go
             }
             Err(bad) => {
@@ -400,25 +422,4 @@ fn read_error(error: &ReadError) -> BadCommand {
         ReadError::Store(_) | ReadError::Closed(_) => "read-only",
     };
     BadCommand { code, message: error.to_string() }
-}
-
-/// SIGINT or SIGTERM.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            return;
-        }
-    }
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "Signals cannot be heard");
-        std::future::pending::<()>().await;
-    }
 }

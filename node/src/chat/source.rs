@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::editor::{Keyboard, Terminal};
-use super::input::{BadLine, Lines};
+use super::input::{Line, Lines};
 use super::output::Output;
 use crate::event::Status;
+use crate::stdin::BadLine;
 
 /// A terminal that edits lines itself hands over no more of one, and drops the rest without a word (termios(3)).
 const TERMINAL_LINE_BYTES_MAX: usize = 4_095;
@@ -30,10 +31,10 @@ pub(super) enum Source {
 /// What has come.
 #[derive(Debug)]
 pub(super) enum Entry {
-    /// A line; from a keyboard, a text that may have several.
-    Line(String),
+    /// A line of stdin and its number, from 1; from a keyboard, a text that may have several, and 0.
+    Line { number: u64, text: String },
     /// A line that was not taken.
-    Bad(BadLine),
+    Bad { number: u64, bad: BadLine },
     /// A line whose end the terminal may have dropped.
     Cut(String),
     /// Nothing more comes.
@@ -79,14 +80,19 @@ impl Source {
     /// The next of what comes.
     pub(super) async fn next(&mut self) -> Entry {
         match self {
-            Self::Keyboard(keyboard) => keyboard.next().await.map_or(Entry::Quit, Entry::Line),
+            Self::Keyboard(keyboard) => match keyboard.next().await {
+                Some(text) => Entry::Line { number: 0, text },
+                None => Entry::Quit,
+            },
             Self::Lines { lines, is_terminal } => match lines.next().await {
                 None => Entry::End,
-                Some(Err(bad)) => Entry::Bad(bad),
-                Some(Ok(line)) if *is_terminal && line.len() >= TERMINAL_LINE_BYTES_MAX => {
-                    Entry::Cut(line)
+                Some(Line { number, text: Err(bad) }) => Entry::Bad { number, bad },
+                Some(Line { text: Ok(text), .. })
+                    if *is_terminal && text.len() >= TERMINAL_LINE_BYTES_MAX =>
+                {
+                    Entry::Cut(text)
                 }
-                Some(Ok(line)) => Entry::Line(line),
+                Some(Line { number, text: Ok(text) }) => Entry::Line { number, text },
             },
         }
     }

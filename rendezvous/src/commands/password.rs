@@ -1,11 +1,12 @@
 //! Where a password comes from: the first line of standard input, or a terminal. Never an argument.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use lanyard_node::prompt::{self, NoAnswer};
+use lanyard_node::stdin::{self, Fault, NoPassword};
 use lanyard_node::stop::asked_to_stop;
-use lanyard_rendezvous::password::{PASSWORD_BYTES_MAX, Password, PasswordError};
+use lanyard_rendezvous::password::Password;
 use zeroize::Zeroizing;
 
 use super::answer::Failure;
@@ -14,38 +15,20 @@ use crate::cli::PasswordArgs;
 /// Asks for a password.
 pub(crate) fn read(args: PasswordArgs) -> Result<Password, Failure> {
     let line = if args.password_stdin { from_stdin()? } else { from_terminal()? };
-    Password::from_bytes(&line).map_err(|error| match error {
-        PasswordError::NotText => Failure::refused("bad-field", error.to_string()),
-        _ => Failure::refused("weak-password", error.to_string()),
+    Password::new(line).map_err(|error| Failure::refused("weak-password", error.to_string()))
+}
+
+fn from_stdin() -> Result<Zeroizing<String>, Failure> {
+    stdin::password().map_err(|error| {
+        let code = match error {
+            NoPassword::Missing | NoPassword::Unreadable(Fault::TooLong(_)) => "weak-password",
+            NoPassword::Unreadable(Fault::NotUtf8 | Fault::Utf16) => "bad-field",
+        };
+        Failure::refused(code, error.to_string())
     })
 }
 
-/// The first line, without its end. No more is read than a password may have.
-fn from_stdin() -> Result<Zeroizing<Vec<u8>>, Failure> {
-    // Room for the line's end and for one byte too many, which the check refuses.
-    let room = PASSWORD_BYTES_MAX.saturating_add(3);
-    let mut line = Zeroizing::new(Vec::with_capacity(room));
-    let mut stdin = std::io::stdin().lock();
-    let mut byte = Zeroizing::new([0_u8; 1]);
-    while line.len() < room {
-        match stdin.read(byte.as_mut()) {
-            Ok(0) => break,
-            Ok(_) if byte.as_ref() == b"\n" => break,
-            Ok(_) => line.extend_from_slice(byte.as_ref()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let error = anyhow::Error::from(error).context("cannot read the password");
-                return Err(Failure::Fault(error));
-            }
-        }
-    }
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    Ok(line)
-}
-
-fn from_terminal() -> Result<Zeroizing<Vec<u8>>, Failure> {
+fn from_terminal() -> Result<Zeroizing<String>, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Misuse(
             "there is no terminal to ask for the password; give it with --password-stdin"
@@ -70,5 +53,5 @@ fn from_terminal() -> Result<Zeroizing<Vec<u8>>, Failure> {
     if first != again {
         return Err(Failure::refused("bad-field", "the two passwords differ; nothing was changed"));
     }
-    Ok(Zeroizing::new(first.as_bytes().to_vec()))
+    Ok(first)
 }
