@@ -13,6 +13,8 @@ mod away;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod closing;
+#[cfg(test)]
 mod contrast;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

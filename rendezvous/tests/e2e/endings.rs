@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use lanyard_node::stop::is_hangup_ignored;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Peer, Realm, Signal, TWO_SECONDS, chat, together};
@@ -52,7 +53,12 @@ fn listens(mut peer: Peer) -> Value {
 
 #[test]
 fn both_programs_end_within_two_seconds_of_a_signal_and_the_others_are_told() {
-    for signal in [Signal::TERM, Signal::INT] {
+    // SIGHUP comes when the terminal closes.
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        if signal == Signal::HUP && is_hangup_ignored() {
+            eprintln!("SKIPPED: under nohup nothing hears SIGHUP");
+            continue;
+        }
         let mut realm = Realm::with(&["alice", "bob"]);
         let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
         together(&mut [&mut alice, &mut bob]);
@@ -64,6 +70,30 @@ fn both_programs_end_within_two_seconds_of_a_signal_and_the_others_are_told() {
         alice.expect_rendezvous("offline", PATIENCE);
         assert_eq!(alice.stop(signal).code(), Some(0));
     }
+}
+
+#[test]
+fn a_login_node_under_nohup_outlives_its_terminal() {
+    let mut realm = Realm::with(&["alice"]);
+    realm.stop(Signal::TERM);
+    realm.serve_under(&["nohup"]);
+    realm.signal(Signal::HUP);
+    realm.join("alice").quit();
+    assert_eq!(realm.stop(Signal::TERM).code(), Some(0));
+}
+
+#[test]
+fn a_peer_whose_output_nobody_reads_leaves_without_noise() {
+    let realm = Realm::with(&["alice", "bob"]);
+    let mut bob = realm.join("bob");
+    let until_enough = r#""$@" | sed -u '/"enough"/q'"#;
+    let head = ["bash", "-o", "pipefail", "-c", until_enough, "bash"];
+    let mut alice = realm.peer("alice").under(&head).ready();
+    bob.expect("alice", PATIENCE, |line| line["event"] == "presence");
+    bob.send("enough");
+    bob.expect_presence(alice.id(), "left", PATIENCE);
+    assert_eq!(alice.end(TWO_SECONDS).code(), Some(0));
+    assert!(!alice.log().contains("panicked") && !alice.log().contains("roken pipe"));
 }
 
 #[test]

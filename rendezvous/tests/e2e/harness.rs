@@ -127,7 +127,19 @@ impl Realm {
 
     /// Starts `serve` on this address and waits until it listens.
     pub(crate) fn serve_at(&mut self, address: &str) {
-        let mut program = self.serve_program(&["--listen", address]);
+        let program = self.serve_program(&["--listen", address]);
+        self.serving_by(program);
+    }
+
+    /// Starts `serve` by another program, whose arguments end with it.
+    pub(crate) fn serve_under(&mut self, starter: &[&str]) {
+        let mut command = under(starter, &self.command(&["serve", "--json"]));
+        command.args(["--listen", "127.0.0.1:0"]);
+        let program = Program::spawn("rendezvous", command, &self.logs());
+        self.serving_by(program);
+    }
+
+    fn serving_by(&mut self, mut program: Program) {
         let listens = |line: &Value| line["event"] == "listening";
         self.listening = program.expect("that it listens", PATIENCE, listens);
         self.serving = Some(program);
@@ -154,7 +166,7 @@ impl Realm {
     pub(crate) fn with_password_by(&self, clock: &FakeTime, args: &[&str], password: &str) -> Said {
         let mut command = self.command(args);
         clock.run_by(&mut command);
-        run_with_password(command, password)
+        run_with_stdin(command, format!("{password}\n").as_bytes())
     }
 
     /// Adds an account by another clock.
@@ -172,6 +184,11 @@ impl Realm {
     /// Kills `serve` with SIGKILL.
     pub(crate) fn crash(&mut self) {
         self.serving.take().unwrap().kill();
+    }
+
+    /// Sends a signal to `serve`.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.serving.as_ref().unwrap().signal(signal);
     }
 
     /// Sends a signal to `serve`; it must end within two seconds.
@@ -226,7 +243,12 @@ impl Realm {
 
     /// Runs a command with `--json` and a password on standard input.
     pub(crate) fn with_password(&self, args: &[&str], password: &str) -> Said {
-        run_with_password(self.command(args), password)
+        self.with_stdin(args, format!("{password}\n").as_bytes())
+    }
+
+    /// Runs a command with `--json --password-stdin` and these bytes on standard input.
+    pub(crate) fn with_stdin(&self, args: &[&str], stdin: &[u8]) -> Said {
+        run_with_stdin(self.command(args), stdin)
     }
 
     /// The number of the policy in force.
@@ -266,18 +288,32 @@ impl Realm {
     }
 }
 
-fn run_with_password(mut command: Command, password: &str) -> Said {
+fn run_with_stdin(mut command: Command, stdin: &[u8]) -> Said {
     command.args(["--json", "--password-stdin"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that is refused before it reads closes the pipe.
-    writeln!(child.stdin.take().unwrap(), "{password}").ok();
+    child.stdin.take().unwrap().write_all(stdin).ok();
     Said::of(child.wait_with_output().unwrap())
 }
 
 /// The password of an account.
 pub(crate) fn password(name: &str) -> String {
     format!("{name}: correct horse")
+}
+
+/// A command that another program starts.
+fn under(starter: &[&str], command: &Command) -> Command {
+    let (program, args) = starter.split_first().unwrap();
+    let mut started = Command::new(program);
+    started.args(args).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
+        };
+    }
+    started
 }
 
 /// Waits until no other test on this machine has programs running.

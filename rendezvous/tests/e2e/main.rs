@@ -16,9 +16,13 @@ mod crashes;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod encodings;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod flood;
+#[cfg(test)]
+mod forged_lines;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -47,3 +51,5 @@ mod restarts;
 mod secrets;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod typed_names;

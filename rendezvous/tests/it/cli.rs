@@ -128,6 +128,29 @@ fn a_short_password_is_taken_with_a_warning() {
 }
 
 #[test]
+fn an_answer_that_nobody_reads_ends_quietly() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    for args in [
+        &["audit"][..],
+        &["user", "list"],
+        &["room", "list"],
+        &["policy", "show"],
+        &["status"],
+        &["user", "disable", "bob"],
+    ] {
+        for form in [&[][..], &["--json"]] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let output = realm.command(args).args(form).stdout(writer).output().unwrap();
+            let noise = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!((output.status.code(), noise.as_str()), (Some(0), ""), "{args:?} {form:?}");
+        }
+    }
+    assert_eq!(realm.json(&["user", "list"]).lines()[0]["state"], "disabled");
+}
+
+#[test]
 fn no_password_reaches_a_log_or_an_answer() {
     let realm = Realm::initialised();
     let mut command = realm.command(&["user", "add", "alice", "--password-stdin"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{FakeTime, PATIENCE, Program, Signal, TWO_SECONDS, password};
+use super::{FakeTime, PATIENCE, Program, Signal, TWO_SECONDS, password, under};
 
 /// A terminal peer before it starts.
 pub(crate) struct Start {
@@ -19,6 +19,7 @@ pub(crate) struct Start {
     logs: PathBuf,
     listen: String,
     password: Option<String>,
+    plain: bool,
 }
 
 impl Start {
@@ -41,7 +42,26 @@ impl Start {
             logs,
             listen: "127.0.0.1:0".to_owned(),
             password,
+            plain: false,
         }
+    }
+
+    /// The username as it is typed.
+    pub(crate) fn typed(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Started by another program, whose arguments end with it.
+    pub(crate) fn under(mut self, starter: &[&str]) -> Self {
+        self.command = under(starter, &self.command);
+        self
+    }
+
+    /// Without `--json`: each line is a string.
+    pub(crate) fn plain(mut self) -> Self {
+        self.plain = true;
+        self
     }
 
     pub(crate) fn password(mut self, password: &str) -> Self {
@@ -84,13 +104,19 @@ impl Start {
     /// Starts it and waits for nothing.
     pub(crate) fn spawn(self) -> Peer {
         let mut command = self.command;
-        command.args(["chat", "--json", "--join", &self.link, "--username", &self.name]);
+        command.args(["chat", "--join", &self.link, "--username", &self.name]);
+        if !self.plain {
+            command.arg("--json");
+        }
         command.args(["--listen", &self.listen, "--data-dir"]).arg(&self.profile);
         command.args(&self.options);
         if self.password.is_some() {
             command.arg("--password-stdin");
         }
         let mut program = Program::spawn(&self.name, command, &self.logs);
+        if self.plain {
+            program = program.plain();
+        }
         if let Some(password) = self.password {
             program.write(format!("{password}\n").as_bytes());
         }

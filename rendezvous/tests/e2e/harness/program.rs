@@ -34,6 +34,8 @@ pub(crate) struct Program {
     /// The same as they were printed.
     printed: Vec<String>,
     log: PathBuf,
+    /// Whether its lines are for people; each is a string then.
+    plain: bool,
 }
 
 impl Program {
@@ -56,7 +58,14 @@ impl Program {
         std::thread::Builder::new().name(format!("stdout of {name}")).spawn(read).unwrap();
         let (pending, transcript, printed) = (VecDeque::new(), Vec::new(), Vec::new());
         let stdin = child.stdin.take();
-        Self { name: name.to_owned(), child, stdin, lines, pending, transcript, printed, log }
+        let (name, plain) = (name.to_owned(), false);
+        Self { name, child, stdin, lines, pending, transcript, printed, log, plain }
+    }
+
+    /// The same with lines for people instead of JSON.
+    pub(crate) fn plain(mut self) -> Self {
+        self.plain = true;
+        self
     }
 
     /// Takes the first line that fits and that nothing has taken before, waiting for it if need be.
@@ -93,7 +102,8 @@ impl Program {
     }
 
     fn take(&mut self, line: String) {
-        let value: Value = serde_json::from_str(&line).unwrap();
+        let value: Value =
+            if self.plain { line.clone().into() } else { serde_json::from_str(&line).unwrap() };
         self.transcript.push(value.clone());
         self.pending.push_back(value);
         self.printed.push(line);
