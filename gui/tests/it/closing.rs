@@ -13,7 +13,7 @@ use crate::real_window::RealWindow;
 const DRAFT: &str = "half a sentence that nobody has sent";
 
 #[test]
-fn a_window_that_is_asked_to_end_keeps_its_draft_and_says_goodbye() {
+fn a_window_asked_to_end_keeps_its_draft_and_says_goodbye() {
     let Some(desktop) = Desktop::start() else { return };
     let realm = Realm::with(&["ada", "bob"]);
     let mut bob = realm.join("bob");

@@ -57,7 +57,7 @@ fn a_line_that_ends_as_on_windows_is_sent_without_its_end() {
 }
 
 #[test]
-fn an_unreadable_json_line_is_named_by_number_beginning_and_mark() {
+fn an_unreadable_json_line_is_named_with_its_mark() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);

@@ -8,7 +8,7 @@ use crate::harness::{PATIENCE, Realm, Signal, together};
 const BOB: [&str; 5] = ["Bob", " bob ", "@bob", "＠Ｂｏｂ", "bob\u{a0}"];
 
 #[test]
-fn a_peer_signs_in_and_comes_back_under_any_spelling_of_its_name() {
+fn a_peer_signs_in_under_any_spelling_of_its_name() {
     let mut realm = Realm::with(&["bob"]);
     for typed in BOB {
         let bob = realm.peer("bob").typed(typed).ready();
