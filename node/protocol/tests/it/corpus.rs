@@ -148,7 +148,7 @@ fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
     let realm = objects::realm_key();
     let links = [
         ("plain", format!("lanyard://192.168.1.2:4001/{realm}")),
-        ("named", format!("lanyard://[fe80::1]:4001/{realm}?name=Caf%C3%A9+%26&invite=a%2Bb&x=y")),
+        ("named", format!("lanyard://[fd00::1]:4001/{realm}?name=Caf%C3%A9+%26&invite=a%2Bb&x=y")),
     ];
     BTreeMap::from([
         (
