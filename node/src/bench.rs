@@ -4,7 +4,6 @@
 mod measure;
 mod mesh;
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -67,10 +66,15 @@ pub fn run(options: &BenchOptions) -> ExitCode {
     let figures = runtime.block_on(bench(options));
     runtime.shutdown_background();
     match figures {
-        Ok(figures) => {
-            print(&figures, options.json);
-            ExitCode::SUCCESS
-        }
+        Ok(figures) => match print(&figures, options.json) {
+            Ok(()) => ExitCode::SUCCESS,
+            // Whoever has stopped reading needs no more.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!(%error, "The figures cannot be written");
+                ExitCode::FAILURE
+            }
+        },
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -78,17 +82,15 @@ pub fn run(options: &BenchOptions) -> ExitCode {
     }
 }
 
-fn print(figures: &Value, json: bool) {
-    let mut text = String::new();
+fn print(figures: &Value, json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
     if json {
-        text = format!("{figures}\n");
-    } else {
-        for (name, value) in figures.as_object().into_iter().flatten() {
-            writeln!(text, "{name:>20}  {value}").ok();
-        }
+        return writeln!(out, "{figures}");
     }
-    // Whoever has stopped reading needs no more.
-    std::io::stdout().write_all(text.as_bytes()).ok();
+    for (name, value) in figures.as_object().into_iter().flatten() {
+        writeln!(out, "{name:>20}  {value}")?;
+    }
+    Ok(())
 }
 
 async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {

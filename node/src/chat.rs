@@ -55,7 +55,7 @@ pub struct ChatOptions {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where to listen for peers, as IP:PORT [default: everywhere, the port of the last time]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::net::ports::parse)]
     listen: Option<SocketAddr>,
     /// Stay after the end of stdin
     #[arg(long)]

@@ -211,6 +211,8 @@ pub enum RefusalCode {
     ProfileDamaged,
     /// The port to listen on is in use, or the address is not to be had.
     CannotListen,
+    /// A part of this program has failed, and it cannot go on.
+    Failed,
 }
 
 impl RefusalCode {
@@ -232,6 +234,7 @@ impl RefusalCode {
             Self::ProfileUnsafe => "profile-unsafe",
             Self::ProfileDamaged => "profile-damaged",
             Self::CannotListen => "cannot-listen",
+            Self::Failed => "failed",
         }
     }
 }

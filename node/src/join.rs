@@ -97,13 +97,13 @@ pub async fn join(
     progress: impl Fn(JoinStep) + Send + Sync,
 ) -> Result<Joined, Refusal> {
     let request = JoinRequest { username: spelled(&request.username), ..request };
-    let profile = Profile::open(&request.profile)?;
     if request.link.invite.is_some() {
         return Err(refusal(
             RefusalCode::Invite,
             "Invite links are not built yet: ask the operator for an account and a link without invite=.",
         ));
     }
+    let profile = Profile::open(&request.profile)?;
     let pass = match &request.password {
         Some(_) => with_password(&request, &profile, &progress).await?,
         None => stored_pass(&request, &profile)?.ok_or_else(|| {

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::private;
+
 /// A secret Ed25519 seed; wiped when dropped.
 pub type Seed = Zeroizing<[u8; 32]>;
 
@@ -69,7 +71,7 @@ pub fn load(path: &Path) -> Result<Seed, KeyError> {
     if !meta.is_file() {
         return Err(KeyError::Damaged { path: path.to_owned(), why: "it is not a file" });
     }
-    if let Some(mode) = mode_for_others(&meta) {
+    if let Some(mode) = private::open_to_others(&meta) {
         return Err(KeyError::Unsafe { path: path.to_owned(), mode });
     }
     if meta.len() != 32 {
@@ -101,11 +103,7 @@ fn create(path: &Path) -> Result<Seed, KeyError> {
     let mut seed = Seed::default();
     getrandom::fill(seed.as_mut()).map_err(|_no_detail| KeyError::Random)?;
     let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft).map_err(io)?;
+    let mut file = private::create_new(&draft).map_err(io)?;
     let written = file.write_all(seed.as_ref()).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
     // Gone or not, the draft has the mode 0600 and is not read by anybody.
@@ -117,19 +115,6 @@ fn create(path: &Path) -> Result<Seed, KeyError> {
     }
     sync_folder(path).map_err(io)?;
     Ok(seed)
-}
-
-/// The mode of a file that group or world have rights on.
-#[cfg(unix)]
-fn mode_for_others(meta: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = meta.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-fn mode_for_others(_meta: &std::fs::Metadata) -> Option<u32> {
-    None
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {

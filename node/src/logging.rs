@@ -1,20 +1,25 @@
 //! Logs go to stderr and nowhere else: stdout belongs to answers. `RUST_LOG` says how much.
+//!
+//! Stderr may be gone: a closed terminal, a full disk, a reader that has left. A line that cannot be written is lost,
+//! and nothing else.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged without `RUST_LOG`.
-const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error,yamux=error";
+/// What the programs of the terminal log without `RUST_LOG`.
+pub const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error,yamux=error";
 
-/// Starts logging for a program.
-pub fn to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(DEFAULT));
+/// Starts logging for a program; `default` says how much without `RUST_LOG`.
+pub fn to_stderr(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| Stderr)
+        // A line that cannot be written would be reported on stderr, by a macro that panics if it cannot do so.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -18,7 +18,8 @@ enum Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    lanyard_node::logging::to_stderr();
+    lanyard_node::logging::to_stderr(lanyard_node::logging::DEFAULT);
+    lanyard_node::failure::watch_for_panics();
     match cli {
         Cli::Chat(options) => chat::run(options),
         Cli::Bench(options) => bench::run(&options),

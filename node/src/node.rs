@@ -164,6 +164,9 @@ pub(crate) enum Command {
     Scores {
         reply: oneshot::Sender<BTreeMap<PeerKey, f64>>,
     },
+    /// Ends the store's thread, as a fault in it would.
+    #[cfg(test)]
+    EndStore,
     Quit {
         reply: oneshot::Sender<()>,
     },
@@ -384,6 +387,11 @@ impl Node {
         }
     }
 
+    /// Waits until the node has ended, for whatever reason.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     async fn command(&self, command: Command) -> Result<(), NodeClosed> {
         self.commands.send(command).await.map_err(|_loop_is_gone| NodeClosed)
     }
@@ -396,3 +404,6 @@ async fn read<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(read).await;
     done.map_err(|error| ReadError::Store(error.to_string()))?
 }
+
+#[cfg(test)]
+mod tests;

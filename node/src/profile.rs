@@ -1,14 +1,24 @@
 //! A profile folder: the device key `identity`, the `lock` that keeps two programs off it, and `chat.db`.
+//!
+//! Key and store are both there, or neither is: a folder that has lost one is refused, and nothing is made anew in it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 
 use crate::event::{Refusal, RefusalCode};
-use crate::keyfile::{self, KeyError};
-use crate::store::StoreError;
+use crate::keyfile::{self, KeyError, Seed};
+use crate::private::{self, PrivateError};
+use crate::store::{self, StoreError, Use};
+
+/// The file of the device key.
+const IDENTITY: &str = "identity";
+/// The file of messages and passes.
+const DATABASE: &str = "chat.db";
+/// The file whose lock keeps a second program off.
+const LOCK: &str = "lock";
 
 /// A locked profile. The lock is held as long as this lives.
 #[derive(Debug)]
@@ -32,7 +42,23 @@ pub enum ProfileError {
     /// The message store cannot be used.
     #[error("the message store cannot be used: {0}")]
     DamagedStore(#[from] StoreError),
-    /// The folder or a file in it cannot be made or read.
+    /// A part of the profile is gone.
+    #[error(
+        "the profile {dir} is damaged: {missing} is missing, and {there} is there; put it back from a backup, or take \
+         another folder to begin anew as a new device"
+    )]
+    Lost {
+        /// The folder.
+        dir: PathBuf,
+        /// What is not there.
+        missing: &'static str,
+        /// What is.
+        there: &'static str,
+    },
+    /// The folder is open to others, and not ours to close.
+    #[error(transparent)]
+    Open(#[from] PrivateError),
+    /// A file in the folder cannot be made or read.
     #[error("the profile {path} cannot be used: {source}")]
     Io {
         /// Which file or folder.
@@ -46,24 +72,29 @@ impl From<ProfileError> for Refusal {
     fn from(error: ProfileError) -> Self {
         let code = match error {
             ProfileError::InUse(_) => RefusalCode::ProfileInUse,
-            ProfileError::Key(KeyError::Unsafe { .. }) => RefusalCode::ProfileUnsafe,
-            ProfileError::Key(_) | ProfileError::DamagedStore(_) | ProfileError::Io { .. } => {
-                RefusalCode::ProfileDamaged
+            ProfileError::Key(KeyError::Unsafe { .. })
+            | ProfileError::Open(PrivateError::NotOurs { .. } | PrivateError::Shared { .. }) => {
+                RefusalCode::ProfileUnsafe
             }
+            ProfileError::Key(_)
+            | ProfileError::DamagedStore(_)
+            | ProfileError::Lost { .. }
+            | ProfileError::Open(PrivateError::Io { .. })
+            | ProfileError::Io { .. } => RefusalCode::ProfileDamaged,
         };
         Self::new(code, &error)
     }
 }
 
 impl Profile {
-    /// Opens and locks a profile folder, making it and its key if they are missing.
+    /// Opens and locks a profile folder, making it, its store and its key if there is nothing yet.
     ///
     /// # Errors
     /// [`ProfileError`] says what to do; nothing was changed then.
     pub fn open(dir: &Path) -> Result<Self, ProfileError> {
-        make_private_dir(dir)?;
-        let lock = lock(&dir.join("lock"), dir)?;
-        let key = SigningKey::from_bytes(&*keyfile::load_or_create(&dir.join("identity"))?);
+        private::folder(dir, &[IDENTITY, DATABASE, LOCK, "gui.json", "drafts.json"])?;
+        let lock = lock(&dir.join(LOCK), dir)?;
+        let key = SigningKey::from_bytes(&*all_or_none(dir)?);
         Ok(Self { dir: dir.to_owned(), key, _lock: lock })
     }
 
@@ -76,20 +107,38 @@ impl Profile {
     /// Where the messages are.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.dir.join("chat.db")
+        self.dir.join(DATABASE)
+    }
+}
+
+/// The key of a profile that is whole, or of one that is made now.
+///
+/// The store is made before the key, and is used after it. So a key without a store, or a used store without a key,
+/// is never what a start has left that was killed: something has been deleted.
+fn all_or_none(dir: &Path) -> Result<Seed, ProfileError> {
+    let (identity, database) = (dir.join(IDENTITY), dir.join(DATABASE));
+    let lost = |missing, there| ProfileError::Lost { dir: dir.to_owned(), missing, there };
+    let has_log = dir.join(format!("{DATABASE}-wal")).exists();
+    match (identity.exists(), database.exists()) {
+        (true, true) => {
+            let seed = keyfile::load(&identity)?;
+            match store::use_of(&database)? {
+                Use::Blank => Err(lost("the content of chat.db", IDENTITY)),
+                Use::Unused | Use::Used => Ok(seed),
+            }
+        }
+        (true, false) => Err(lost(DATABASE, IDENTITY)),
+        (false, true) if store::use_of(&database)? == Use::Used => Err(lost(IDENTITY, DATABASE)),
+        (false, false) if has_log => Err(lost(DATABASE, "chat.db-wal")),
+        (false, _) => {
+            store::make(&database)?;
+            Ok(keyfile::load_or_create(&identity)?)
+        }
     }
 }
 
 fn io_error(path: &Path, source: io::Error) -> ProfileError {
     ProfileError::Io { path: path.to_owned(), source }
-}
-
-fn make_private_dir(dir: &Path) -> Result<(), ProfileError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|source| io_error(dir, source))
 }
 
 fn lock(path: &Path, dir: &Path) -> Result<File, ProfileError> {
@@ -105,6 +154,9 @@ fn lock(path: &Path, dir: &Path) -> Result<File, ProfileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -115,5 +167,64 @@ mod tests {
         assert!(matches!(Profile::open(dir.path()), Err(ProfileError::InUse(_))));
         drop(profile);
         assert_eq!(Profile::open(dir.path()).unwrap().key().to_bytes(), key);
+    }
+
+    /// A profile that somebody has signed in with.
+    fn used() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = Profile::open(dir.path()).unwrap();
+        let store = rusqlite::Connection::open(profile.database()).unwrap();
+        store.execute_batch(
+            "INSERT INTO realms (key) VALUES (x'01');
+             INSERT INTO memberships (realm, login_name, ticket, member) VALUES (1, 'ada', x'', x'')",
+        )
+        .unwrap();
+        dir
+    }
+
+    fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_profile_that_has_lost_a_part_is_refused_and_left_alone() {
+        for (lost, said) in [(IDENTITY, "identity is missing"), (DATABASE, "chat.db is missing")] {
+            let dir = used();
+            fs::remove_file(dir.path().join(lost)).unwrap();
+            let before = files(dir.path());
+            let error = Profile::open(dir.path()).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+            assert!(files(dir.path()) == before, "{lost}: something was made or changed");
+        }
+        let dir = used();
+        fs::write(dir.path().join(DATABASE), "").unwrap();
+        let error = Profile::open(dir.path()).unwrap_err();
+        assert!(matches!(error, ProfileError::Lost { .. }), "{error}");
+        for gone in ["TABLE tickets", "INDEX messages_in_order", "TABLE memberships"] {
+            let dir = used();
+            let store = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
+            store.execute_batch(&format!("PRAGMA foreign_keys = OFF; DROP {gone}")).unwrap();
+            drop(store);
+            let opened = Profile::open(dir.path()).map(|profile| store::make(&profile.database()));
+            let error = opened.unwrap().unwrap_err();
+            assert!(matches!(error, StoreError::Incomplete { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_first_start_that_was_killed_is_taken_up_again() {
+        let halves: [fn(&Path); 4] = [
+            |_nothing| {},
+            |dir| fs::write(dir.join("lock"), "").unwrap(),
+            |dir| fs::write(dir.join(DATABASE), "").unwrap(),
+            |dir| store::make(&dir.join(DATABASE)).unwrap(),
+        ];
+        for half in halves {
+            let dir = tempfile::tempdir().unwrap();
+            half(dir.path());
+            let key = Profile::open(dir.path()).unwrap().key().to_bytes();
+            assert_eq!(Profile::open(dir.path()).unwrap().key().to_bytes(), key);
+        }
     }
 }

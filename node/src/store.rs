@@ -22,6 +22,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::private::{self, PrivateError};
+
 pub use loader::Loader;
 pub use reader::Reader;
 pub use writer::{Opened, Stored, Write, Writer};
@@ -53,6 +55,17 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A table or an index is gone.
+    #[error("{path} is damaged: {what} is missing in it; put back a copy of it")]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// The table or index.
+        what: String,
+    },
+    /// It cannot be kept from others.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
 }
 
 /// What a profile knows of a realm it has been in.
@@ -76,12 +89,56 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     if is_other_file(path) {
         return Err(StoreError::NotAStore { path: path.to_owned() });
     }
+    private::database(path)?;
     let mut connection = Connection::open(path).map_err(&error)?;
     configure(&connection).map_err(&error)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(&error)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(&error)?;
     migrations::run(&mut connection, path)?;
+    migrations::check(&connection, path)?;
     Ok(connection)
+}
+
+/// Makes an empty store, unless there is one.
+///
+/// # Errors
+/// [`StoreError`] if what is there is no store, or a newer one.
+pub fn make(path: &Path) -> Result<(), StoreError> {
+    open_for_writing(path).map(drop)
+}
+
+/// What a store has been used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It has not even its tables.
+    Blank,
+    /// Nobody has signed in with it.
+    Unused,
+    /// Somebody has.
+    Used,
+}
+
+/// What the store at this place has been used for. Nothing is changed.
+///
+/// # Errors
+/// [`StoreError`] if it is no store, or cannot be read.
+pub fn use_of(path: &Path) -> Result<Use, StoreError> {
+    if is_other_file(path) {
+        return Err(StoreError::NotAStore { path: path.to_owned() });
+    }
+    private::tighten(path)?;
+    // Not for reading only: such a connection would leave the files of a write-ahead log behind.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite_error(path))?;
+    configure(&connection).map_err(sqlite_error(path))?;
+    let ask = |sql| connection.query_row(sql, [], |row| row.get(0)).map_err(sqlite_error(path));
+    if ask("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")? {
+        return Ok(Use::Blank);
+    }
+    let table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'memberships')";
+    // Without the table there was one: an unused store has all of them.
+    let used = !ask(table)? || ask("SELECT EXISTS (SELECT 1 FROM memberships)")?;
+    Ok(if used { Use::Used } else { Use::Unused })
 }
 
 /// Whether something stands there that is no SQLite file. To be asked before SQLite opens it: with a write-ahead

@@ -18,7 +18,9 @@ use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent};
 use super::words;
 use crate::desk::DeskError;
-use crate::event::{NodeEvent, Status};
+use crate::desk::refusals::refusal;
+use crate::event::{NodeEvent, RefusalCode, Status};
+use crate::failure;
 use crate::join::{JoinRequest, Joined, join};
 use crate::node::{Node, Page, ReadError, SendError};
 use crate::stdin::{BadLine, Fault};
@@ -26,6 +28,9 @@ use crate::stop::{asked_to_stop, stdout_closed};
 
 /// After the end of stdin: this long for what nobody has yet.
 const FINISH: Duration = Duration::from_secs(5);
+
+/// The longest that the node may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,7 @@ pub(super) async fn run(
     let joined = tokio::select! {
         joined = join(request, |_step| ()) => joined,
         () = &mut stop => return Ended::Quit,
+        why = failure::failed() => Err(refusal(RefusalCode::Failed, &why)),
     };
     let joined = match joined {
         Ok(joined) => joined,
@@ -101,6 +107,8 @@ enum Turn {
     Finish,
     Quit(Option<Option<Value>>),
     Lost,
+    /// A part of this program has failed.
+    Failed(String),
 }
 
 impl Session {
@@ -152,6 +160,7 @@ impl Session {
                     output.desk(done.name, done.answer, done.mark);
                     Turn::Go
                 }
+                why = failure::failed() => Turn::Failed(why),
                 () = finish => Turn::Quit(None),
                 entry = source.next(), if reading => {
                     let turn = self.entry(entry, output).await;
@@ -170,6 +179,11 @@ impl Session {
                 }
                 Turn::Quit(mark) => return self.quit(mark, output).await,
                 Turn::Lost => return Ended::Refused,
+                Turn::Failed(why) => {
+                    output.refused(&refusal(RefusalCode::Failed, &why));
+                    self.say_goodbye().await;
+                    return Ended::Refused;
+                }
             }
             let idle = self.events.is_empty() && self.at_desk.is_empty();
             if deadline.is_some() && self.status.borrow().waiting == 0 && idle {
@@ -399,7 +413,7 @@ impl Session {
     }
 
     async fn quit(&mut self, mark: Option<Option<Value>>, output: &mut Output) -> Ended {
-        self.node.quit().await;
+        self.say_goodbye().await;
         // What happened before the end is still told.
         while let Ok(event) = self.events.try_recv() {
             output.event(&event);
@@ -409,6 +423,11 @@ impl Session {
             output.answer("quit", mark, &Answer::Quit);
         }
         Ended::Quit
+    }
+
+    async fn say_goodbye(&self) {
+        // A node of which a part has failed may not answer any more.
+        tokio::time::timeout(GOODBYE, self.node.quit()).await.ok();
     }
 }
 

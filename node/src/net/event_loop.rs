@@ -35,7 +35,8 @@ use super::translate::Topics;
 use crate::clock::Clock;
 use crate::desk::Granted;
 use crate::desk::places::Places;
-use crate::event::{ChatMessage, NodeEvent, Refusal, Status};
+use crate::desk::refusals::refusal;
+use crate::event::{ChatMessage, NodeEvent, Refusal, RefusalCode, Status};
 use crate::node::{Command, SendError, Sent};
 use crate::store::{Stored, Write, Writer};
 use arrivals::Arrivals;
@@ -144,7 +145,10 @@ impl EventLoop {
             tokio::select! {
                 biased;
                 command = self.commands.recv() => self.command(command),
-                Some(stored) = self.stored.recv() => self.stored(stored),
+                stored = self.stored.recv() => match stored {
+                    Some(stored) => self.stored(stored),
+                    None => self.store_is_gone(),
+                },
                 () = tokio::time::sleep_until(wake) => self.timeout(),
                 Some(loaded) = self.loaded.recv() => self.loaded(loaded),
                 Some(report) = self.reports.recv() => self.report(report),
@@ -184,6 +188,8 @@ impl EventLoop {
                 // Who asked may have gone.
                 reply.send(self.scores()).ok();
             }
+            #[cfg(test)]
+            Some(Command::EndStore) => self.write(Write::Close),
             Some(Command::Quit { reply }) => {
                 self.state.quit = Some(reply);
                 self.state.ended = Some(None);
@@ -267,6 +273,14 @@ impl EventLoop {
             }
         }
         self.write_backlog();
+    }
+
+    /// The store's thread ends after us. If it has ended before, nothing is kept any more, and so nothing is promised.
+    fn store_is_gone(&mut self) {
+        tracing::error!("The message store has ended");
+        let reason = "The message store of this program has failed, so nothing more can be sent or stored. What is \
+                      shown can still be read. Start the program again; if that does not help, report it.";
+        self.state.ended = Some(Some(refusal(RefusalCode::Failed, reason)));
     }
 
     fn timeout(&mut self) {
@@ -356,7 +370,8 @@ impl EventLoop {
     async fn end(mut self) {
         let ended = self.state.ended.take().flatten();
         self.remember_login_node();
-        if ended.is_none() {
+        // Whoever was shut out has nobody to say goodbye to.
+        if ended.as_ref().is_none_or(|why| why.code == RefusalCode::Failed) {
             self.feed(Input::Quit);
         }
         self.state.next_status = Duration::ZERO;

@@ -37,6 +37,29 @@ pub const EVERYWHERE: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
 ];
 
+/// Reads where to listen, as `IP:PORT` or `[IPv6]:PORT`.
+///
+/// # Errors
+/// A sentence, also for a link-local IPv6 address: it is good on one cable only, and peers could not tell it to
+/// each other.
+pub fn parse(text: &str) -> Result<SocketAddr, String> {
+    let host = text.rsplit_once(':').map_or(text, |(host, _port)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if is_link_local(host) || is_link_local(text) {
+        return Err(format!(
+            "{host} is good on one cable only; listen on [::] or on another address of this computer"
+        ));
+    }
+    text.parse().map_err(|_no_address| "it must be IP:PORT or [IPv6]:PORT".to_owned())
+}
+
+/// Whether this is an address of `fe80::/10`, with or without the interface (`%eth0`) that it belongs to.
+#[must_use]
+pub fn is_link_local(host: &str) -> bool {
+    let ip = host.split_once('%').map_or(host, |(ip, _interface)| ip);
+    ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unicast_link_local())
+}
+
 /// Fixes the ports of the wanted addresses: those with port 0 all get one port, the last one if it is free.
 ///
 /// # Errors
@@ -128,6 +151,15 @@ mod tests {
         assert_eq!(choose(&[LOOPBACK], Some(first.port())).unwrap(), [first]);
         let _taken = probe(first).unwrap();
         assert_ne!(choose(&[LOOPBACK], Some(first.port())).unwrap(), [first]);
+    }
+
+    #[test]
+    fn a_link_local_address_is_refused_with_a_sentence() {
+        for text in ["[fe80::1]:4001", "[fe80::1%eth0]:4001", "[fe80::1%2]:0", "fe80::1%eth0"] {
+            assert!(parse(text).unwrap_err().contains("one cable"), "{text}");
+        }
+        assert!(parse("4001").unwrap_err().contains("IP:PORT"));
+        assert_eq!(parse("[::1]:5"), Ok("[::1]:5".parse().unwrap()));
     }
 
     #[test]

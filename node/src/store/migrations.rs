@@ -1,5 +1,6 @@
 //! The schema, as steps that are only ever appended. `user_version` counts the steps taken.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -138,4 +139,21 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
         transaction.commit().map_err(&error)?;
     }
     Ok(())
+}
+
+/// Sees that no table and no index is gone: whoever deleted one must not be taken for somebody who starts anew.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let error = sqlite_error(path);
+    let mut whole = Connection::open_in_memory().map_err(&error)?;
+    run(&mut whole, path)?;
+    let found = names(connection).map_err(&error)?;
+    match names(&whole).map_err(&error)?.difference(&found).next() {
+        Some(what) => Err(StoreError::Incomplete { path: path.to_owned(), what: what.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+fn names(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let sql = "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'";
+    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }

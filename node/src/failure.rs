@@ -1,0 +1,87 @@
+//! Parts of a program that fail, and that nobody would miss at once.
+//!
+//! A panic ends the thread or task that it happens in, and the rest goes on looking healthy: texts are taken and never
+//! stored, rules are set and never signed. So a program calls [`watch_for_panics`] at its start, waits for [`failed`]
+//! beside its work, and ends with that sentence.
+
+use std::io::Write as _;
+use std::panic::Location;
+use std::sync::LazyLock;
+
+use tokio::sync::watch;
+
+/// The first failure, as a sentence.
+static FIRST: LazyLock<watch::Sender<Option<String>>> = LazyLock::new(|| watch::Sender::new(None));
+
+/// From now on a panic in any thread or task is logged, and told by [`failed`].
+///
+/// What a panic says may hold a piece of somebody's text, so only its place is told.
+pub fn watch_for_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("without a name");
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), place);
+        tracing::error!(thread, place, "A part of the program has failed");
+        let sentence = sentence(thread, &place);
+        if thread == "main" {
+            // Nobody waits beside it: the program ends with this panic.
+            writeln!(std::io::stderr(), "error: {sentence}").ok();
+        }
+        tell(sentence);
+    }));
+}
+
+/// Waits until a part of this program has failed; the sentence to end with.
+pub async fn failed() -> String {
+    let mut first = FIRST.subscribe();
+    loop {
+        let told = first.borrow_and_update().clone();
+        match told {
+            Some(sentence) => return sentence,
+            None if first.changed().await.is_ok() => {}
+            // The sender lives as long as the program.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn tell(sentence: String) {
+    FIRST.send_if_modified(|first| {
+        let is_first = first.is_none();
+        first.get_or_insert(sentence);
+        is_first
+    });
+}
+
+fn sentence(thread: &str, place: &str) -> String {
+    format!(
+        "A part of this program has failed (thread {thread}, {place}). That is a fault of the program: \
+         start it again, and please report this line."
+    )
+}
+
+/// File and line, without the folder in which this machine keeps its crates.
+fn place(location: &Location<'_>) -> String {
+    let file = location.file();
+    let of_a_crate =
+        file.split_once("/registry/src/").and_then(|(_home, rest)| rest.split_once('/'));
+    format!("{}:{}", of_a_crate.map_or(file, |(_registry, rest)| rest), location.line())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_that_nobody_waits_for_is_told() {
+        watch_for_panics();
+        let secret = "a text that was typed";
+        let thread = std::thread::Builder::new().name("some-worker".into());
+        assert!(thread.spawn(move || panic!("{secret}")).unwrap().join().is_err());
+        let told = failed().await;
+        assert!(told.contains("some-worker") && told.contains("failure.rs:"), "{told}");
+        assert!(!told.contains(secret));
+        assert!(tokio::spawn(async { panic!("later") }).await.is_err());
+        assert_eq!(failed().await, told, "the first is the cause");
+    }
+}
