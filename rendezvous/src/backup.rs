@@ -18,13 +18,14 @@ mod files;
 use std::path::{Path, PathBuf};
 
 use lanyard_node::keyfile::{self, KeyError};
+use lanyard_node::private::PrivateError;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{Policy, Sanction, SanctionKind, SettlementVerdict, SignedPolicy};
 use rusqlite::Connection;
 
 use crate::acts::entry;
-use crate::serve::REALM_KEY;
+use crate::folder::{self, MEMBER_KEY, REALM_KEY};
 use crate::store::orders::OrderRow;
 use crate::store::{self, Store, StoreError, accounts, audit, meta, orders, policies, sanctions};
 use crate::{clock, serve};
@@ -74,6 +75,9 @@ pub enum BackupError {
         #[source]
         source: std::io::Error,
     },
+    /// The data directory is open to others, and not ours to close.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// The key cannot be read.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -92,7 +96,7 @@ impl BackupError {
             Self::Serving { .. } => Some("serving"),
             Self::Unusable { .. } => Some("bad-field"),
             Self::NoKey { .. } => Some("not-initialised"),
-            Self::Io { .. } | Self::Key(_) | Self::Store(_) => None,
+            Self::Io { .. } | Self::Private(_) | Self::Key(_) | Self::Store(_) => None,
         }
     }
 }
@@ -135,6 +139,8 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
     /// Sanctions that end with the restore; `None` if no newer policy was here to compare with.
     pub missing: Option<Vec<Missing>>,
+    /// Whether the member got a new key, because there was none.
+    pub new_member_key: bool,
 }
 
 /// Puts the content of a backup in the place of the present one.
@@ -149,41 +155,59 @@ pub fn restore(data_dir: &Path, file: &Path) -> Result<Restored, BackupError> {
     if !key_file.exists() {
         return Err(BackupError::NoKey { path: key_file });
     }
+    folder::prepare(data_dir)?;
     let io = |source| BackupError::Io { path: data_dir.to_owned(), source };
     let Some(_lock) = serve::lock(data_dir).map_err(io)? else {
         return Err(BackupError::Serving { path: data_dir.to_owned() });
     };
-    let seed = keyfile::load_or_create(&key_file)?;
-    let realm = public_key(&ed25519_dalek::SigningKey::from_bytes(&seed));
+    let realm = public_key(&ed25519_dalek::SigningKey::from_bytes(&*keyfile::load(&key_file)?));
     let place = data_dir.join(store::FILE_NAME);
     let staged = Staged::copy_beside(&place, file)?;
-    let mut copy = open_checked(&staged, file, realm)?;
-    let now = clock::unix_ms();
+    let copy = open_checked(&staged, file, realm)?;
+    let (kept, missing) = put_in_place(data_dir, staged, copy, realm)?;
+    // Nothing that people hold names it: a new one costs them one more dial.
+    let member_key = data_dir.join(MEMBER_KEY);
+    let new_member_key = !member_key.exists();
+    keyfile::load_or_create(&member_key)?;
+    Ok(Restored { kept, missing, new_member_key })
+}
+
+/// What a restore has kept and what it has lost.
+type Replaced = (Option<PathBuf>, Option<Vec<Missing>>);
+
+fn put_in_place(
+    data_dir: &Path,
+    staged: Staged,
+    mut copy: Store,
+    realm: PeerKey,
+) -> Result<Replaced, BackupError> {
+    let (place, now) = (data_dir.join(store::FILE_NAME), clock::unix_ms());
+    let kept = files::aside(&place, now);
     let present =
         Store::open(data_dir).and_then(|present| present.check(data_dir).map(|()| present));
     match present {
         Ok(mut present) => {
             let newest = signed_policy(&present, realm)?;
             let missing = carry_over(&mut copy, &present, newest.as_ref(), now)?;
-            let kept = files::aside(&place, now);
             Staged::empty_beside(&place)
                 .and_then(|aside| aside.fill_from(&present).and_then(|()| aside.name(&kept)))?;
             present.replace_by(&copy)?;
-            Ok(Restored { kept: Some(kept), missing })
+            Ok((Some(kept), missing))
         }
         Err(StoreError::Missing { .. }) => {
             finish(&mut copy, now)?;
             drop(copy);
+            // The log of a database that is gone must not be taken for one of this.
+            files::keep_log(&place, &kept)?;
             staged.replace(&place)?;
-            Ok(Restored { kept: None, missing: None })
+            Ok((None, None))
         }
-        Err(StoreError::Damaged { .. }) => {
+        Err(StoreError::Damaged { .. } | StoreError::Incomplete { .. }) => {
             finish(&mut copy, now)?;
             drop(copy);
-            let kept = files::aside(&place, now);
             files::keep_damaged(&place, &kept)?;
             staged.replace(&place)?;
-            Ok(Restored { kept: Some(kept), missing: None })
+            Ok((Some(kept), None))
         }
         Err(other) => Err(other.into()),
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use lanyard_node::net::ports;
 
 /// The Lanyard login node: accounts, passwords, passes and rules of a realm.
 #[derive(Debug, Parser)]
@@ -70,10 +71,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Where people sign in; port 0 for the one used last
-    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:4001")]
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:4001", value_parser = ports::parse)]
     pub(crate) listen: SocketAddr,
     /// Where the mesh connects; the same IP and the next port if not given
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = ports::parse)]
     pub(crate) mesh_listen: Option<SocketAddr>,
     /// The host name or IP address for the join link
     #[arg(long, value_name = "HOST", value_parser = parse_host)]
@@ -263,13 +264,18 @@ pub(crate) enum OrderCommand {
 }
 
 /// A host as it can stand in a join link.
-fn parse_host(text: &str) -> Result<String, &'static str> {
+fn parse_host(text: &str) -> Result<String, String> {
+    if ports::is_link_local(text.trim_start_matches('[').trim_end_matches(']')) {
+        return Err(format!(
+            "{text} is good on one cable only; give another address or a host name"
+        ));
+    }
     let plausible = !text.is_empty()
         && text.len() <= 253
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
     if plausible || text.parse::<std::net::Ipv6Addr>().is_ok() {
         Ok(text.to_owned())
     } else {
-        Err("it must be a host name or an IP address, without a port")
+        Err("it must be a host name or an IP address, without a port".to_owned())
     }
 }

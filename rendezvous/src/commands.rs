@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use lanyard_rendezvous::acts::{self, ActError};
 use lanyard_rendezvous::clock;
+use lanyard_rendezvous::folder;
 use lanyard_rendezvous::store::{Store, StoreError};
 use rusqlite::Connection;
 
@@ -81,6 +82,8 @@ impl Realm {
     }
 
     fn store(&self) -> Result<Store, Failure> {
+        folder::has_database_beside_keys(&self.data_dir)
+            .map_err(|error| Failure::Fault(error.into()))?;
         Store::open(&self.data_dir).map_err(|error| match error {
             StoreError::Missing { .. } => Failure::refused(
                 "not-initialised",

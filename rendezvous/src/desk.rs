@@ -104,7 +104,7 @@ impl Desk {
         Ok(Self { swarm, office, visitors, addresses, replies, reply_to })
     }
 
-    /// Answers until dropped.
+    /// Answers until dropped, or until it can listen no more.
     pub async fn run(mut self) {
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         loop {
@@ -116,7 +116,13 @@ impl Desk {
                         self.swarm.close_connection(id);
                     }
                 }
-                event = self.swarm.select_next_some() => self.on_event(event),
+                event = self.swarm.select_next_some() => {
+                    if let SwarmEvent::ListenerClosed { reason, .. } = event {
+                        tracing::error!(?reason, "The desk's listener has ended");
+                        return;
+                    }
+                    self.on_event(event);
+                }
             }
         }
     }
@@ -147,9 +153,6 @@ impl Desk {
             }
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "The desk's listener reports an error");
-            }
-            SwarmEvent::ListenerClosed { reason, .. } => {
-                tracing::error!(?reason, "The desk's listener has ended");
             }
             _ => {}
         }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod devices;
+pub mod folder;
 pub mod issuer;
 pub mod login;
 pub mod member;

@@ -65,6 +65,8 @@ pub trait Member: fmt::Debug + Send + Sync {
     fn renew(&self, ticket: Ticket);
     /// Tells it what time it is. Its own look at the machine's clock is not enough: that one may be set.
     fn set_realm_time(&self, realm_ms: u64);
+    /// Waits until it has left the mesh without being asked to; why, as a sentence.
+    fn ended(&self) -> BoxFuture<'_, String>;
     /// Says goodbye to the mesh.
     fn quit(&self) -> BoxFuture<'_, ()>;
 }
@@ -116,6 +118,9 @@ impl Member for StandIn {
     fn renew(&self, _ticket: Ticket) {}
 
     fn set_realm_time(&self, _realm_ms: u64) {}
+    fn ended(&self) -> BoxFuture<'_, String> {
+        std::future::pending().boxed()
+    }
 
     fn quit(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()

@@ -1,8 +1,32 @@
 //! Addresses: which to tell others. Which to listen on is chosen as peers do it: [`lanyard_node::net::ports`].
+//!
+//! A computer has many addresses, and a link that holds the wrong one leads nowhere. Those of the local network come
+//! first, then global ones, then tunnels, then what only containers and virtual machines on this computer reach.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use lanyard_node::net::ports::{self, PortError};
+
+/// Interfaces that lead into a tunnel: its far end is another network than the one that people are on.
+const TUNNELS: [&str; 11] =
+    ["tun", "tap", "utun", "wg", "ppp", "zt", "tailscale", "nordlynx", "ipsec", "gre", "sit"];
+/// Interfaces that lead to containers and virtual machines on this computer.
+const INSIDE: [&str; 12] = [
+    "docker", "br-", "veth", "virbr", "vnet", "vmnet", "vboxnet", "lxc", "lxdbr", "podman", "cni",
+    "flannel",
+];
+
+/// How well others reach an address: the least is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Lan,
+    Global,
+    /// An address that a computer has given itself, because nobody else did.
+    SelfAssigned,
+    Tunnel,
+    Inside,
+    Loopback,
+}
 
 /// Finds the port to listen on; the result has no port 0.
 ///
@@ -21,42 +45,100 @@ pub fn beside(desk: SocketAddr) -> SocketAddr {
     SocketAddr::new(desk.ip(), port)
 }
 
-/// The multiaddrs under which others reach this address; at most `max`, loopback last.
+/// The multiaddrs under which others reach this address; at most `max`, the best first, loopback last.
 #[must_use]
 pub fn reachable(listen: SocketAddr, max: usize) -> Vec<String> {
+    let ips = ranked(listen).into_iter().map(|(_reach, ip)| ip);
+    let address = |ip| ports::multiaddr(SocketAddr::new(ip, listen.port())).to_string();
+    ips.take(max).map(address).collect()
+}
+
+/// The hosts that a join link can hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkHosts {
+    /// At least one, the best first.
+    pub hosts: Vec<String>,
+    /// Why the first may be the wrong one, as a sentence.
+    pub doubt: Option<&'static str>,
+}
+
+/// HOST of the join link, and of the others that work: what the operator says, else the listen address, else those
+/// of this computer's interfaces.
+#[must_use]
+pub fn link_hosts(advertise: Option<&str>, listen: SocketAddr) -> LinkHosts {
+    match advertise {
+        Some(host) => LinkHosts { hosts: vec![host.to_owned()], doubt: None },
+        None if !listen.ip().is_unspecified() => {
+            LinkHosts { hosts: vec![listen.ip().to_string()], doubt: None }
+        }
+        None => hosts_of(&ranked(listen), default_route()),
+    }
+}
+
+/// Which of these, best first, can stand in a link.
+fn hosts_of(ranked: &[(Reach, IpAddr)], route: Option<IpAddr>) -> LinkHosts {
+    let best = ranked.first().map_or(Reach::Loopback, |(reach, _ip)| *reach);
+    // Whoever is asked to join is not on this computer, if there is any other address.
+    let outward = |reach: Reach| reach < Reach::Inside || reach == best;
+    let hosts: Vec<IpAddr> =
+        ranked.iter().filter(|(reach, _ip)| outward(*reach)).map(|(_reach, ip)| *ip).collect();
+    let as_good = ranked.iter().filter(|(reach, ip)| *reach == best && ip.is_ipv4()).count();
+    let is_routed = hosts.first().copied() == route && route.is_some();
+    let doubt = match best {
+        Reach::Loopback => Some("this computer is on no network: the link works on it alone"),
+        Reach::Tunnel | Reach::Inside => Some("no local network was found, only a tunnel"),
+        Reach::SelfAssigned => Some("the network has given this computer no address of its own"),
+        Reach::Lan | Reach::Global if as_good > 1 && !is_routed => {
+            Some("this computer is on several networks")
+        }
+        Reach::Lan | Reach::Global => None,
+    };
+    let none = || Ipv4Addr::LOCALHOST.to_string();
+    let mut hosts: Vec<String> = hosts.iter().map(IpAddr::to_string).collect();
+    if hosts.is_empty() {
+        hosts.push(none());
+    }
+    LinkHosts { hosts, doubt }
+}
+
+/// The addresses under which a listener is reached, the best first.
+fn ranked(listen: SocketAddr) -> Vec<(Reach, IpAddr)> {
     if !listen.ip().is_unspecified() {
-        return vec![multiaddr(listen)];
+        return vec![(Reach::Lan, listen.ip())];
     }
     // Without a list of interfaces there is still the default route.
-    let mut ips: Vec<IpAddr> = if_addrs::get_if_addrs()
-        .unwrap_or_default()
-        .iter()
-        .map(if_addrs::Interface::ip)
-        .filter(|ip| ip.is_ipv4() || (listen.is_ipv6() && !is_link_local(*ip)))
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let found = interfaces.iter().map(|interface| {
+        (reach(&interface.name, interface.is_p2p(), interface.ip()), interface.ip())
+    });
+    let route = default_route();
+    let routed = route.filter(|_route| interfaces.is_empty()).map(|ip| (Reach::Lan, ip));
+    // A listener on `[::]` hears IPv6 alone: on many systems both families cannot share a socket.
+    let mut ranked: Vec<(Reach, IpAddr)> = found
+        .chain(routed)
+        .filter(|(_reach, ip)| ip.is_ipv4() == listen.is_ipv4() && !is_link_local_v6(*ip))
         .collect();
-    let route = default_route().filter(|ip| ip.is_ipv4() || listen.is_ipv6());
-    ips.sort_by_key(|ip| (ip.is_loopback(), Some(*ip) != route, *ip));
-    ips.dedup();
-    ips.into_iter().take(max).map(|ip| multiaddr(SocketAddr::new(ip, listen.port()))).collect()
+    ranked.sort_by_key(|(reach, ip)| (*reach, Some(*ip) != route, *ip));
+    ranked.dedup();
+    ranked
 }
 
-fn multiaddr(address: SocketAddr) -> String {
-    ports::multiaddr(address).to_string()
-}
-
-/// A link-local IPv6 address means nothing without the interface, which a multiaddr does not carry.
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
-}
-
-/// HOST of the join link: what the operator says, else the listen address, else that of the default route.
-#[must_use]
-pub fn link_host(advertise: Option<&str>, listen: SocketAddr) -> String {
-    match advertise {
-        Some(host) => host.to_owned(),
-        None if !listen.ip().is_unspecified() => listen.ip().to_string(),
-        None => default_route().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string(),
+fn reach(interface: &str, is_p2p: bool, ip: IpAddr) -> Reach {
+    let named = |names: &[&str]| names.iter().any(|name| interface.starts_with(name));
+    match ip {
+        _ if ip.is_loopback() => Reach::Loopback,
+        _ if named(&INSIDE) => Reach::Inside,
+        _ if is_p2p || named(&TUNNELS) => Reach::Tunnel,
+        IpAddr::V4(ip) if ip.is_link_local() => Reach::SelfAssigned,
+        IpAddr::V4(ip) if ip.is_private() => Reach::Lan,
+        IpAddr::V6(ip) if ip.is_unique_local() => Reach::Lan,
+        _ => Reach::Global,
     }
+}
+
+/// A link-local IPv6 address means nothing without the interface, which neither a multiaddr nor a link carries.
+fn is_link_local_v6(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// The address that this computer shows to the outside. Connecting a UDP socket sends nothing.
@@ -75,6 +157,17 @@ mod tests {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
     }
 
+    /// Addresses in the order that a computer with these interfaces puts them.
+    fn order(interfaces: &[(&str, &str)]) -> Vec<(Reach, IpAddr)> {
+        let rank = |(name, ip): &(&str, &str)| {
+            let ip = ip.parse().unwrap();
+            (reach(name, false, ip), ip)
+        };
+        let mut ranked: Vec<_> = interfaces.iter().map(rank).collect();
+        ranked.sort();
+        ranked
+    }
+
     #[test]
     fn the_member_stands_beside_the_desk() {
         assert_eq!(beside(local(4_001)), local(4_002));
@@ -84,11 +177,45 @@ mod tests {
 
     #[test]
     fn the_link_has_a_host_that_means_something() {
-        assert_eq!(link_host(Some("chat.local"), local(1)), "chat.local");
-        assert_eq!(link_host(None, local(1)), "127.0.0.1");
+        assert_eq!(link_hosts(Some("chat.local"), local(1)).hosts, ["chat.local"]);
+        assert_eq!(link_hosts(None, local(1)).hosts, ["127.0.0.1"]);
         let any = "0.0.0.0:1".parse().unwrap();
-        assert!(!link_host(None, any).parse::<IpAddr>().unwrap().is_unspecified());
+        for host in link_hosts(None, any).hosts {
+            assert!(!host.parse::<IpAddr>().unwrap().is_unspecified());
+        }
         assert!(reachable(any, 8).iter().all(|text| text.ends_with("/tcp/1")));
         assert_eq!(reachable("[::1]:5".parse().unwrap(), 8), ["/ip6/::1/tcp/5"]);
+        let any = "[::]:1".parse().unwrap();
+        assert!(reachable(any, 8).iter().all(|text| text.starts_with("/ip6/")));
+    }
+
+    #[test]
+    fn the_local_network_goes_before_tunnels_and_containers() {
+        let ranked = order(&[
+            ("lo", "127.0.0.1"),
+            ("tun0", "10.8.0.6"),
+            ("docker0", "172.17.0.1"),
+            ("wg0", "10.0.0.2"),
+            ("wlan0", "192.168.1.5"),
+        ]);
+        let chosen = hosts_of(&ranked, Some("10.8.0.6".parse().unwrap()));
+        assert_eq!(chosen.hosts, ["192.168.1.5", "10.0.0.2", "10.8.0.6"]);
+        assert_eq!(chosen.doubt, None, "one local network");
+    }
+
+    #[test]
+    fn a_guess_is_called_one() {
+        let doubt = |interfaces: &[(&str, &str)], route: Option<&str>| {
+            let route = route.map(|ip| ip.parse().unwrap());
+            hosts_of(&order(interfaces), route).doubt.is_some()
+        };
+        let two = [("eth0", "10.1.0.1"), ("eth1", "192.168.0.1")];
+        assert!(doubt(&two, None));
+        assert!(!doubt(&two, Some("10.1.0.1")), "the default route decides");
+        assert!(doubt(&[("lo", "127.0.0.1")], None));
+        assert!(doubt(&[], None));
+        assert!(doubt(&[("lo", "127.0.0.1"), ("ppp0", "10.64.0.9")], Some("10.64.0.9")));
+        assert!(doubt(&[("eth0", "169.254.7.7")], None));
+        assert!(!doubt(&[("eth0", "198.51.100.7")], None));
     }
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use lanyard_node::keyfile::{self, KeyError, Seed};
+use lanyard_node::failure;
+use lanyard_node::keyfile::Seed;
 use lanyard_node::net::ports::PortError;
 use lanyard_node::node::StartError;
 use lanyard_protocol::cose::public_key;
@@ -27,6 +28,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::desk::{Desk, DeskError};
+use crate::folder::{self, Folder, FolderError};
 use crate::issuer;
 
 use crate::login::{self, LoginError, Office};
@@ -40,12 +42,8 @@ use crate::store::{Store, StoreError, meta, sessions};
 use crate::timekeeping;
 use keeper::Keeper;
 
-/// The file of the realm key: it signs tickets and policy, and is the desk's identity.
-pub const REALM_KEY: &str = "realm.key";
-/// The file of the member's key.
-const MEMBER_KEY: &str = "member.key";
 /// The file whose lock says that `serve` runs on a data directory.
-const LOCK_FILE: &str = "serve.lock";
+pub(crate) const LOCK_FILE: &str = "serve.lock";
 /// How often the rows are looked at for acts of the command line.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 
@@ -77,6 +75,10 @@ pub struct Options {
 pub struct Listening {
     /// The join link.
     pub link: JoinLink,
+    /// Links by other addresses of this computer.
+    pub others: Vec<JoinLink>,
+    /// Why another link may be the right one.
+    pub doubt: Option<&'static str>,
     /// The desk's multiaddrs.
     pub desk: Vec<String>,
     /// The member's multiaddrs.
@@ -106,9 +108,9 @@ pub enum ServeError {
     /// `rendezvous.toml`.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A key file.
+    /// The data directory is open to others, or has lost a part.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Folder(#[from] FolderError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -130,6 +132,15 @@ pub enum ServeError {
     /// The member.
     #[error(transparent)]
     Member(#[from] StartError),
+    /// A part of the program has failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The member has left the mesh: nobody would hear of a new policy any more.
+    #[error("the login node's own peer has ended: {0}")]
+    MemberEnded(String),
+    /// Nobody could sign in any more.
+    #[error("the desk no longer listens for sign-ins")]
+    DeskClosed,
     /// Threads.
     #[error("the system gives no threads")]
     Threads(#[source] std::io::Error),
@@ -151,11 +162,8 @@ pub async fn serve(
     let _lock = prepare_data_dir(&options.data_dir)?;
     raise_file_limit();
     let config = Config::load(&options.data_dir)?;
-    let realm_seed = keyfile::load_or_create(&options.data_dir.join(REALM_KEY))?;
-    let member_seed = keyfile::load_or_create(&options.data_dir.join(MEMBER_KEY))?;
-    let realm_key = Arc::new(SigningKey::from_bytes(&realm_seed));
-    let mut store = Store::open_or_create(&options.data_dir)?;
-    store.check(&options.data_dir)?;
+    let Folder { mut store, realm, member: member_seed } = folder::open(&options.data_dir)?;
+    let realm_key = Arc::new(SigningKey::from_bytes(&realm));
     let places = choose_places(&mut store, &options, public_key(&realm_key))?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
     let pool = || {
@@ -193,12 +201,14 @@ pub async fn serve(
 
     let told = signed.policy().number;
     let keeper = Keeper { store, realm_key, member: Arc::clone(&member), told };
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
-        () = shutdown => tracing::info!("Stopping"),
-        () = desk.run() => {}
-        () = keeper.watch() => {}
-    }
+        () = shutdown => {
+            tracing::info!("Stopping");
+            Ok(())
+        }
+        error = fails(desk, &keeper) => Err(error),
+    };
     // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
     tokio::time::timeout(GOODBYE, member.quit()).await.ok();
     // So is tidying up: on a slow disk the next start does it, and the database is whole either way.
@@ -208,7 +218,18 @@ pub async fn serve(
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
     drop(store_thread);
-    Ok(())
+    ended
+}
+
+/// Serves as long as every part does; why it cannot go on.
+async fn fails(desk: Desk, keeper: &Keeper) -> ServeError {
+    tokio::select! {
+        biased;
+        why = failure::failed() => ServeError::Failed(why),
+        why = keeper.member.ended() => ServeError::MemberEnded(why),
+        () = desk.run() => ServeError::DeskClosed,
+        () = keeper.watch() => StoreError::Closed.into(),
+    }
 }
 
 async fn tidy_up(keeper: &Keeper) {
@@ -263,10 +284,8 @@ pub fn lock(data_dir: &Path) -> std::io::Result<Option<File>> {
 }
 
 fn prepare_data_dir(path: &Path) -> Result<File, ServeError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
     let failed = |source| ServeError::DataDir { path: path.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    folder::prepare(path).map_err(FolderError::from)?;
     let free = lock(path).map_err(failed)?;
     free.ok_or_else(|| ServeError::Running { path: path.to_owned() })
 }
@@ -368,14 +387,20 @@ fn listening(
     conn: &Connection,
 ) -> Result<Listening, StoreError> {
     let name = meta::text(conn, meta::REALM_NAME)?;
+    let ports::LinkHosts { hosts, doubt } =
+        ports::link_hosts(options.advertise.as_deref(), places.desk);
+    let link = JoinLink {
+        host: String::new(),
+        port: places.desk.port(),
+        realm,
+        name: Some(name.unwrap_or_else(|| policy::DEFAULT_NAME.to_owned())),
+        invite: None,
+    };
+    let mut links = hosts.into_iter().map(|host| JoinLink { host, ..link.clone() });
     Ok(Listening {
-        link: JoinLink {
-            host: ports::link_host(options.advertise.as_deref(), places.desk),
-            port: places.desk.port(),
-            realm,
-            name: Some(name.unwrap_or_else(|| policy::DEFAULT_NAME.to_owned())),
-            invite: None,
-        },
+        link: links.next().unwrap_or_else(|| link.clone()),
+        others: links.collect(),
+        doubt,
         desk: ports::reachable(places.desk, ADDRESSES_PER_PEER_MAX),
         member: member.addresses.clone(),
         member_peer: member.peer,

@@ -27,6 +27,7 @@ pub mod thread;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lanyard_node::private::{self, PrivateError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 /// The file's name in the data directory.
@@ -51,6 +52,20 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A table, an index or a trigger is gone.
+    #[error(
+        "{path} is damaged: {what} is missing in it; put the last backup in its place with \
+         `lanyard-rendezvous restore FILE`"
+    )]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// What is gone.
+        what: String,
+    },
+    /// It cannot be kept from others.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// The file belongs to another program.
     #[error("{path} is a database of another program")]
     Foreign {
@@ -142,12 +157,33 @@ impl Store {
         if lanyard_node::store::is_other_file(&path) {
             return Err(StoreError::Damaged { path });
         }
+        let make_private = if create.is_empty() { private::tighten } else { private::database };
+        make_private(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
         let conn = Connection::open_with_flags(&path, flags).doing("open the database")?;
         prepare(conn, &path).map_err(|error| match error {
             StoreError::Sql { source, .. } if is_damage(&source) => StoreError::Damaged { path },
             other => other,
         })
+    }
+
+    /// Whether a file that is there has not even a table: such a database was never used, or is what is left of one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn is_blank(path: &Path) -> Result<bool, StoreError> {
+        if lanyard_node::store::is_other_file(path) {
+            return Err(StoreError::Damaged { path: path.to_owned() });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let blank = Connection::open_with_flags(path, flags).and_then(|conn| {
+            let sql = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+            conn.query_row(sql, [], |row| row.get(0))
+        });
+        match blank {
+            Err(error) if is_damage(&error) => Err(StoreError::Damaged { path: path.to_owned() }),
+            other => other.doing("look into the database"),
+        }
     }
 
     /// Looks through the whole file for damage; at start only, because it reads everything.
@@ -251,6 +287,7 @@ fn prepare(mut conn: Connection, path: &Path) -> Result<Store, StoreError> {
         tracing::warn!(%mode, "The file system does not allow write-ahead logging");
     }
     migrations::migrate(&mut conn, path)?;
+    migrations::check_whole(&conn, path)?;
     Ok(Store { conn })
 }
 

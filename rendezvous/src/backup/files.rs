@@ -93,13 +93,19 @@ pub(super) fn aside(place: &Path, now: u64) -> PathBuf {
 
 /// Keeps a damaged database with its log, and leaves no log in its place.
 pub(super) fn keep_damaged(place: &Path, kept: &Path) -> Result<(), BackupError> {
+    keep_log(place, kept)?;
+    std::fs::hard_link(place, kept).map_err(io(kept))
+}
+
+/// Moves the log of a database aside.
+pub(super) fn keep_log(place: &Path, kept: &Path) -> Result<(), BackupError> {
     for end in ["-wal", "-shm"] {
         let log = with_end(place, end);
         if log.exists() {
             std::fs::rename(&log, with_end(kept, end)).map_err(io(&log))?;
         }
     }
-    std::fs::hard_link(place, kept).map_err(io(kept))
+    Ok(())
 }
 
 fn with_end(path: &Path, end: &str) -> PathBuf {

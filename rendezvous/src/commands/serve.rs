@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use lanyard_node::stop::asked_to_stop;
+use lanyard_protocol::link::JoinLink;
 use lanyard_rendezvous::member::MeshMember;
 use lanyard_rendezvous::serve::{self, Listening, Options};
 use serde_json::json;
@@ -37,13 +38,26 @@ pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Resu
 }
 
 fn announce(listening: &Listening, answers: Answers) -> Result<(), Failure> {
-    let Listening { link, desk, member, member_peer } = listening;
-    let object = json!({
+    let Listening { link, others, doubt, desk, member, member_peer } = listening;
+    let links: Vec<String> = [link].into_iter().chain(others).map(JoinLink::to_string).collect();
+    let mut object = json!({
         "event": "listening",
         "link": link.to_string(),
+        "links": links,
         "desk": desk,
         "member": member,
         "member_peer": member_peer.to_string(),
     });
-    answers.say(&object, &format!("join link: {link}"))
+    let mut words = format!("join link: {link}");
+    for other in others {
+        words.push_str(&format!("\n    or, from another network: {other}"));
+    }
+    if let Some(doubt) = doubt {
+        let advice = format!("{doubt}; say which address the link has with --advertise HOST");
+        words.push_str(&format!("\nnote: {advice}"));
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("advice".to_owned(), advice.into());
+        }
+    }
+    answers.say(&object, &words)
 }

@@ -7,12 +7,14 @@ use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use lanyard_node::clock::Clock;
+use lanyard_node::event::NodeEvent;
 use lanyard_node::node::{Node, NodeConfig, StartError};
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
 use super::orders::{self, ReceivedOrder};
@@ -103,6 +105,27 @@ impl Member for MeshMember {
         self.wish(async move {
             node.set_realm_time(realm_ms).await.ok();
         });
+    }
+
+    fn ended(&self) -> BoxFuture<'_, String> {
+        let mut events = self.node.events();
+        async move {
+            let told = async {
+                loop {
+                    match events.recv().await {
+                        Ok(NodeEvent::Ended(Some(why))) => return why.reason,
+                        Ok(_) | Err(RecvError::Lagged(_)) => {}
+                        Err(RecvError::Closed) => std::future::pending().await,
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                why = told => why,
+                () = self.node.ended() => "it has stopped.".to_owned(),
+            }
+        }
+        .boxed()
     }
 
     fn quit(&self) -> BoxFuture<'_, ()> {

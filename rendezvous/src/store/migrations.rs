@@ -3,6 +3,7 @@
 //! The list is append-only: a step that was released is never edited, because some database has gone through it.
 //! Each step and its number are committed together.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -67,6 +68,23 @@ fn run(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreEr
     transaction.commit().doing("commit the migration")
 }
 
+/// Sees that nothing of the schema is gone: whoever deleted a table must not be taken for somebody who starts anew.
+pub(super) fn check_whole(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    let mut whole = Connection::open_in_memory().doing("open a database in memory")?;
+    migrate(&mut whole, path)?;
+    let found = names(conn).doing("read the database's schema")?;
+    let expected = names(&whole).doing("read the schema")?;
+    match expected.difference(&found).next() {
+        Some(what) => Err(StoreError::Incomplete { path: path.to_owned(), what: what.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+fn names(conn: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let sql = "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'";
+    conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
 fn version_of(steps: &[&str]) -> i64 {
     i64::try_from(steps.len()).unwrap_or(i64::MAX)
 }
@@ -116,6 +134,17 @@ mod tests {
         assert_eq!(schema(&conn), before);
         let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(found, version_of(STEPS));
+    }
+
+    #[test]
+    fn what_is_gone_is_named() {
+        for gone in ["TABLE sanctions", "TABLE accounts"] {
+            let conn = at_version(STEPS.len());
+            check_whole(&conn, Path::new("test")).unwrap();
+            conn.execute_batch(&format!("PRAGMA foreign_keys = OFF; DROP {gone}")).unwrap();
+            let error = check_whole(&conn, Path::new("test")).unwrap_err().to_string();
+            assert!(error.contains("missing"), "{error}");
+        }
     }
 
     #[test]

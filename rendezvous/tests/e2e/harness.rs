@@ -99,7 +99,7 @@ impl Realm {
         realm
     }
 
-    /// A realm without a past and without accounts, not served yet.
+    /// A realm without a past and without accounts, not served yet, alone on this machine.
     pub(crate) fn fresh() -> Self {
         Self::unserved(Arc::new(alone()), None)
     }
@@ -155,6 +155,17 @@ impl Realm {
         self.serving = Some(program);
     }
 
+    /// The same on 127.0.0.1, with a standard error that the test makes.
+    pub(crate) fn serve_logging_to(&mut self, stderr: Stdio) {
+        let command = self.serve_command(&["--listen", "127.0.0.1:0"]);
+        let log = self.logs().join("none");
+        std::fs::write(&log, "").unwrap();
+        let mut program = Program::spawn_logging_to("rendezvous", command, log, stderr);
+        let listens = |line: &Value| line["event"] == "listening";
+        self.listening = program.expect("that it listens", PATIENCE, listens);
+        self.serving = Some(program);
+    }
+
     /// Runs a command with `--json` by another clock.
     pub(crate) fn run_by(&self, clock: &FakeTime, args: &[&str]) -> Said {
         let mut command = self.command(args);
@@ -176,9 +187,14 @@ impl Realm {
 
     /// Starts `serve` with these options and waits for nothing.
     pub(crate) fn serve_program(&self, options: &[&str]) -> Program {
+        Program::spawn("rendezvous", self.serve_command(options), &self.logs())
+    }
+
+    /// `serve` with these options, before it starts.
+    pub(crate) fn serve_command(&self, options: &[&str]) -> Command {
         let mut command = self.command(&["serve", "--json"]);
         command.args(options);
-        Program::spawn("rendezvous", command, &self.logs())
+        command
     }
 
     /// Kills `serve` with SIGKILL.
@@ -204,6 +220,11 @@ impl Realm {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    /// What `serve` has said when it listened.
+    pub(crate) fn listening(&self) -> &Value {
+        &self.listening
     }
 
     /// The join link.
@@ -256,7 +277,8 @@ impl Realm {
         self.run(&["policy", "show"]).done()["policy"].take()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// The login node's program with these arguments, before it runs.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lanyard-rendezvous"));
         command.args(args).arg("--data-dir").arg(self.data_dir());
         self.set_log_filter(&mut command);

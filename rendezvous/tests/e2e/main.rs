@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod acts;
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod archives;
 #[cfg(test)]
 mod bad_input;
@@ -20,9 +22,13 @@ mod encodings;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod first_start;
+#[cfg(test)]
 mod flood;
 #[cfg(test)]
 mod forged_lines;
+#[cfg(test)]
+mod full_disk;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -31,6 +37,10 @@ mod killed;
 mod login_node_gone;
 #[cfg(test)]
 mod lossy;
+#[cfg(test)]
+mod lost_log;
+#[cfg(test)]
+mod lost_parts;
 #[cfg(test)]
 mod moderators;
 #[cfg(test)]
@@ -41,6 +51,8 @@ mod operator;
 mod orders;
 #[cfg(test)]
 mod partition;
+#[cfg(test)]
+mod privacy;
 #[cfg(test)]
 mod reach;
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod cli;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod login;

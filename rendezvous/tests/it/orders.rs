@@ -61,6 +61,9 @@ impl Member for Double {
     fn renew(&self, _ticket: Ticket) {}
 
     fn set_realm_time(&self, _realm_ms: u64) {}
+    fn ended(&self) -> BoxFuture<'_, String> {
+        std::future::pending().boxed()
+    }
 
     fn quit(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()

@@ -135,13 +135,28 @@ impl Lan {
 
     /// Starts the login node, on the ports of the last time, and waits until it listens.
     pub(crate) fn serve(&mut self, realm: &mut Realm) {
+        let address = format!("{}:0", self.hosts[0].address);
+        self.serve_at(realm, &address);
+    }
+
+    /// The same at this address.
+    pub(crate) fn serve_at(&mut self, realm: &mut Realm, address: &str) {
         let host = &self.hosts[0];
-        let command =
-            realm.command(&["serve", "--json", "--listen", &format!("{}:0", host.address)]);
+        let command = realm.command(&["serve", "--json", "--listen", address]);
         let mut program = Program::spawn("rendezvous", host.inside(&command), &realm.logs());
         let listens = |line: &Value| line["event"] == "listening";
         realm.listening = program.expect("that it listens", PATIENCE, listens);
         realm.serving = Some(program);
+    }
+
+    /// Changes the network of the login node's computer, by lines for `ip -batch`.
+    pub(crate) fn change_login_node(&self, lines: &str) {
+        assert!(ip(&["-n", &self.hosts[0].namespace, "-batch", "-"], lines), "{lines}");
+    }
+
+    /// The address of the login node's computer on the network.
+    pub(crate) fn login_node(&self) -> Ipv4Addr {
+        self.hosts[0].address
     }
 
     /// The terminal peer of an account on the host with this number, before it starts.

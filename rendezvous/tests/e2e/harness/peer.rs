@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -103,6 +103,19 @@ impl Start {
 
     /// Starts it and waits for nothing.
     pub(crate) fn spawn(self) -> Peer {
+        self.spawn_by(Program::spawn)
+    }
+
+    /// The same with a standard error that the test makes.
+    pub(crate) fn logging_to(self, stderr: Stdio) -> Peer {
+        self.spawn_by(|name, command, logs| {
+            let log = logs.join("none");
+            std::fs::write(&log, "").unwrap();
+            Program::spawn_logging_to(name, command, log, stderr)
+        })
+    }
+
+    fn spawn_by(self, spawn: impl FnOnce(&str, Command, &Path) -> Program) -> Peer {
         let mut command = self.command;
         command.args(["chat", "--join", &self.link, "--username", &self.name]);
         if !self.plain {
@@ -113,7 +126,7 @@ impl Start {
         if self.password.is_some() {
             command.arg("--password-stdin");
         }
-        let mut program = Program::spawn(&self.name, command, &self.logs);
+        let mut program = spawn(&self.name, command, &self.logs);
         if self.plain {
             program = program.plain();
         }

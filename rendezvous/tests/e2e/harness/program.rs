@@ -40,11 +40,22 @@ pub(crate) struct Program {
 
 impl Program {
     /// Starts it with piped input and output; its standard error goes to a file in `logs`.
-    pub(crate) fn spawn(name: &str, mut command: Command, logs: &Path) -> Self {
+    pub(crate) fn spawn(name: &str, command: Command, logs: &Path) -> Self {
         static STARTS: AtomicU32 = AtomicU32::new(0);
         let start = STARTS.fetch_add(1, Ordering::Relaxed);
         let log = logs.join(format!("{start:04}-{name}.log"));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let stderr = File::create(&log).unwrap();
+        Self::spawn_logging_to(name, command, log, stderr.into())
+    }
+
+    /// The same with a standard error of the test's own; `log` is what [`Self::log`] reads.
+    pub(crate) fn spawn_logging_to(
+        name: &str,
+        mut command: Command,
+        log: PathBuf,
+        stderr: Stdio,
+    ) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (line, lines) = sync_channel(LINES);
