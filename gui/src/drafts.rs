@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use lanyard_node::event::Status;
+use lanyard_node::private;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::create_private_dir;
@@ -56,9 +57,7 @@ impl Drafts {
     /// What the file system says.
     pub fn save(&self, profile: &Path) -> std::io::Result<()> {
         create_private_dir(profile)?;
-        let half_written = profile.join(format!("{FILE_NAME}.new"));
-        std::fs::write(&half_written, serde_json::to_vec(self)?)?;
-        std::fs::rename(half_written, profile.join(FILE_NAME))
+        private::write(&profile.join(FILE_NAME), &serde_json::to_vec(self)?)
     }
 }
 

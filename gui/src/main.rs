@@ -1,5 +1,6 @@
 //! `lanyard`, the chat window: arguments, runtime, fonts, and the window itself.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Once};
@@ -78,7 +79,9 @@ fn run() -> anyhow::Result<()> {
     if let Err(reason) = check(&arguments) {
         misuse(&reason);
     }
-    start_logging();
+    // What the libraries of the desktop warn of, nobody can act on.
+    lanyard_node::logging::to_stderr("lanyard=warn");
+    lanyard_node::failure::watch_for_panics();
     let fonts = SystemFonts::start().context("Could not start a thread")?;
     let size = arguments.size.as_deref().and_then(size).unwrap_or(theme::WINDOW_FIRST);
     let start = prepare(arguments);
@@ -155,16 +158,9 @@ fn misuse(reason: &str) -> ! {
     std::process::exit(2)
 }
 
-#[expect(clippy::print_stderr, reason = "there is no window to say it in")]
+/// There is no window to say it in, and maybe nobody who reads.
 fn complain(reason: &str) {
-    eprintln!("error: {reason}");
-}
-
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        // What the libraries of the desktop warn of, nobody can act on.
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("lanyard=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    writeln!(std::io::stderr(), "error: {reason}").ok();
 }
 
 fn prepare(arguments: Arguments) -> Start {

@@ -216,6 +216,13 @@ impl Model {
             event @ (BackendEvent::PasswordRecalled { .. } | BackendEvent::KeyringDone(_)) => {
                 self.keyring_answered(event)
             }
+            BackendEvent::Node(NodeEvent::Ended(Some(refusal)))
+                if is_failure(&refusal) && !matches!(self.session, Session::In(_)) =>
+            {
+                self.session = Session::Out;
+                self.refuse(&refusal);
+                Vec::new()
+            }
             event => self.apply_inside(event),
         }
     }
@@ -304,6 +311,11 @@ impl Model {
                     effects.push(Effect::SaveSettings);
                 }
                 effects
+            }
+            // What is on screen stays there: it can be read, and nothing else is left of it.
+            BackendEvent::Node(NodeEvent::Ended(Some(refusal))) if is_failure(&refusal) => {
+                chat.ended = Some(Some(refusal));
+                self.keep_drafts()
             }
             BackendEvent::Node(NodeEvent::Ended(Some(refusal))) => {
                 let mut effects = self.keep_drafts();
@@ -496,6 +508,11 @@ impl Model {
         self.settings.remember(realm.clone());
         self.login.realm = Some(realm);
     }
+}
+
+/// Whether this program itself has failed, and nobody has shut the user out.
+fn is_failure(refusal: &Refusal) -> bool {
+    refusal.code == RefusalCode::Failed
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use lanyard_node::private;
+use lanyard_protocol::link::JoinLink;
 use serde::{Deserialize, Serialize};
 
 const FILE_NAME: &str = "gui.json";
@@ -77,7 +79,7 @@ impl Settings {
 
     /// Puts a realm first in the list.
     pub fn remember(&mut self, realm: KnownRealm) {
-        self.realms.retain(|known| known.link != realm.link);
+        self.realms.retain(|known| !same_link(&known.link, &realm.link));
         self.realms.insert(0, realm);
         self.realms.truncate(REALMS_MAX);
     }
@@ -103,10 +105,15 @@ impl Settings {
     /// What the file system says.
     pub fn save(&self, profile: &Path) -> std::io::Result<()> {
         create_private_dir(profile)?;
-        let half_written = profile.join(format!("{FILE_NAME}.new"));
-        std::fs::write(&half_written, serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(half_written, profile.join(FILE_NAME))?;
-        Ok(())
+        private::write(&profile.join(FILE_NAME), &serde_json::to_vec_pretty(self)?)
+    }
+}
+
+/// Whether two texts are the same join link, however it was written.
+pub(crate) fn same_link(one: &str, other: &str) -> bool {
+    match (one.parse::<JoinLink>(), other.parse::<JoinLink>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _no_link => one.trim() == other.trim(),
     }
 }
 

@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_node::event::Refusal;
+use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
+use lanyard_node::failure;
 use lanyard_node::join::{JoinRequest, Joined, join};
 use lanyard_node::node::{Node, NodeClosed, SendError};
 use lanyard_node::stop::asked_to_stop;
@@ -70,6 +71,7 @@ impl NodeBackend {
         let wake = Arc::clone(&outlet.wake);
         let keyring = Keyring::start(move || wake())?;
         runtime.spawn(wait_for_signals(outlet.clone()));
+        runtime.spawn(tell_failure(outlet.clone()));
         runtime.spawn(supervise(orders, outlet));
         let returned = VecDeque::new();
         Ok(Self { commands, events: received, keyring, returned, runtime: Some(runtime) })
@@ -139,6 +141,13 @@ async fn wait_for_signals(outlet: Outlet) {
         Err(error) => return tracing::warn!(%error, "Signals cannot be heard"),
     }
     outlet.emit(BackendEvent::Terminate).await;
+}
+
+/// Whatever part of the program has failed, the window says so and can be read.
+async fn tell_failure(outlet: Outlet) {
+    let reason = failure::failed().await;
+    let refusal = Refusal { code: RefusalCode::Failed, reason, retry_after_s: None };
+    outlet.emit(BackendEvent::Node(NodeEvent::Ended(Some(refusal)))).await;
 }
 
 /// A node that runs, and the tasks that serve it.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::action::LoginField;
 use crate::bridge::acts::Holder;
 use crate::model::refusal::Explained;
-use crate::settings::{KnownRealm, Settings};
+use crate::settings::{KnownRealm, Settings, same_link};
 use crate::text;
 
 /// What stands in the login window.
@@ -104,7 +104,7 @@ impl Login {
 
     /// Takes a link given from outside. A remembered realm with that key and address is chosen instead.
     pub fn use_link(&mut self, link: &str, settings: &Settings) {
-        match settings.realms.iter().find(|realm| realm.link == link.trim()) {
+        match settings.realms.iter().find(|realm| same_link(&realm.link, link)) {
             Some(realm) => self.pick(realm.clone()),
             None => {
                 self.realm = None;
@@ -249,7 +249,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.remember(known(1, 0));
         let mut login = Login::default();
-        login.use_link(&format!(" {} ", link(1)), &settings);
+        login.use_link(&format!(" <{}>\r\n", link(1)), &settings);
         assert_eq!(login.nickname, "Ada L.");
         assert_eq!(login.place(), Some(("HQ".into(), "192.168.1.5".into())));
     }

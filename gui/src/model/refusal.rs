@@ -121,6 +121,9 @@ fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
             "This computer cannot wait for others on its network port.",
             "Another program may hold the port. Close it, or start Lanyard again in a minute.",
         ),
+        RefusalCode::Failed => {
+            fixed("A part of Lanyard has failed.", "Close this window and start Lanyard again.")
+        }
     }
 }
 
@@ -135,6 +138,7 @@ fn adds_detail(code: RefusalCode) -> bool {
             | RefusalCode::ProfileUnsafe
             | RefusalCode::ProfileDamaged
             | RefusalCode::CannotListen
+            | RefusalCode::Failed
     )
 }
 
@@ -145,7 +149,7 @@ mod tests {
     use super::*;
 
     /// Every code there is.
-    const ALL: [RefusalCode; 14] = [
+    const ALL: [RefusalCode; 15] = [
         RefusalCode::BadCredentials,
         RefusalCode::Locked,
         RefusalCode::Disabled,
@@ -160,6 +164,7 @@ mod tests {
         RefusalCode::ProfileUnsafe,
         RefusalCode::ProfileDamaged,
         RefusalCode::CannotListen,
+        RefusalCode::Failed,
     ];
 
     fn refusal(code: RefusalCode, retry_after_s: Option<u64>) -> Refusal {

@@ -172,8 +172,12 @@ fn notices_ui(ui: &mut Ui, chat: &Chat, p: Palette, actions: &mut Vec<Action>) {
         let words = "The login node does not answer: your stored pass let you in.".to_owned();
         bars.insert(0, (None, words));
     }
-    if chat.ended.is_some() {
-        bars.insert(0, (None, "The connection has ended. Sign out and in again.".to_owned()));
+    match &chat.ended {
+        Some(Some(why)) => bars.insert(0, (None, text::clean_line(&why.reason))),
+        Some(None) => {
+            bars.insert(0, (None, "The connection has ended. Sign out and in again.".to_owned()));
+        }
+        None => {}
     }
     if bars.is_empty() {
         return;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{Key, vec2};
+use eframe::egui::{Event, Key, vec2};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::bridge::{BackendEvent, Command};
@@ -56,6 +56,24 @@ fn enter_submits_and_the_password_is_forgotten() {
     assert!(stage.harness.state().model.login.password.is_empty());
     let remembered = &stage.harness.state().model.settings.realms;
     assert_eq!(remembered.first().map(|realm| realm.username.as_str()), Some("ada"));
+}
+
+#[test]
+fn a_link_that_mail_has_broken_is_pasted_whole() {
+    let mut stage = Stage::at_login(admitted(), Settings::default());
+    let link = demo::link();
+    let (head, tail) = link.split_at(76);
+    stage.harness.get_by_label("Join link").focus();
+    stage.harness.run();
+    let broken = format!("\u{201c}{head}\r\n{tail}\u{201d}.").replace("lanyard", "Lanyard");
+    stage.harness.event(Event::Paste(broken));
+    stage.harness.run();
+    assert!(stage.shows("Hackathon HQ at 192.168.1.5"), "{:?}", stage.labels());
+    stage.type_into("Username", "ada");
+    stage.type_into("Password", "secret");
+    stage.click("Sign in");
+    let known = &stage.harness.state().model.settings.realms[0];
+    assert_eq!(known.link, demo::link(), "it is remembered as it was printed");
 }
 
 #[test]
@@ -169,6 +187,7 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
         (RefusalCode::ProfileUnsafe, "can read your key", "0600"),
         (RefusalCode::ProfileDamaged, "profile cannot be read", "backup"),
         (RefusalCode::CannotListen, "network port", "Another program"),
+        (RefusalCode::Failed, "part of Lanyard has failed", "start Lanyard again"),
     ] {
         let mut stage = Stage::at_login(refused(code, None), demo::settings());
         stage.type_into("Password", "secret");
@@ -297,4 +316,20 @@ fn a_profile_taken_over_elsewhere_leads_back_with_the_reason() {
     let refusal = Refusal { code: RefusalCode::Superseded, reason, retry_after_s: None };
     stage.node(|node| node.tell(lanyard_node::event::NodeEvent::Ended(Some(refusal))));
     assert!(stage.shows("Refused: superseded"));
+}
+
+#[test]
+fn a_failed_program_says_so_and_can_be_read() {
+    let reason = "A part of this program has failed. Start it again.".to_owned();
+    let failed =
+        || Refusal { code: RefusalCode::Failed, reason: reason.clone(), retry_after_s: None };
+    let ended = lanyard_node::event::NodeEvent::Ended(Some(failed()));
+    let mut stage = Stage::inside(&[0, 1]);
+    stage.node(|node| node.tell(ended.clone()));
+    assert!(stage.shows(&reason) && stage.shows("Message"), "{:?}", stage.labels());
+
+    let mut stage = Stage::at_login(script(), Settings::default());
+    let event = BackendEvent::Node(ended);
+    stage.node(|node| node.script().events.push_back(event));
+    assert!(stage.shows("Refused: failed"));
 }
