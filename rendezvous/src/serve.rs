@@ -7,6 +7,7 @@ use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,10 +183,8 @@ pub async fn serve(
         let office = Office::new(store.clone(), pool()?, Arc::clone(&realm_key), stand_in);
         let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
         announce(&told);
-        tokio::select! {
-            biased;
-            () = &mut shutdown => return Ok(()),
-            waited = doubt::wait(desk, &store) => waited?,
+        if !is_right_before(shutdown.as_mut(), desk, &store).await? {
+            return Ok(());
         }
         None
     };
@@ -209,12 +208,7 @@ pub async fn serve(
         }
         error = fails(desk, &keeper) => Err(error),
     };
-    // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
-    tokio::time::timeout(GOODBYE, member.quit()).await.ok();
-    // So is tidying up: on a slow disk the next start does it, and the database is whole either way.
-    if tokio::time::timeout(TIDY, tidy_up(&keeper)).await.is_err() {
-        tracing::warn!("The database has not been tidied in time");
-    }
+    leave(&keeper).await;
     drop(keeper);
     // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
     drop(store_thread);
@@ -229,6 +223,31 @@ async fn fails(desk: Desk, keeper: &Keeper) -> ServeError {
         why = keeper.member.ended() => ServeError::MemberEnded(why),
         () = desk.run() => ServeError::DeskClosed,
         () = keeper.watch() => StoreError::Closed.into(),
+    }
+}
+
+/// Keeps the desk open, where everybody learns why they are not signed in, until the clock is right; false if told to
+/// stop before that.
+async fn is_right_before(
+    shutdown: Pin<&mut impl Future<Output = ()>>,
+    desk: Desk,
+    store: &StoreHandle,
+) -> Result<bool, ServeError> {
+    tokio::select! {
+        biased;
+        () = shutdown => Ok(false),
+        why = failure::failed() => Err(ServeError::Failed(why)),
+        () = desk.run() => Err(ServeError::DeskClosed),
+        waited = doubt::wait(store) => waited.map(|()| true).map_err(ServeError::from),
+    }
+}
+
+async fn leave(keeper: &Keeper) {
+    // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
+    tokio::time::timeout(GOODBYE, keeper.member.quit()).await.ok();
+    // So is tidying up: on a slow disk the next start does it, and the database is whole either way.
+    if tokio::time::timeout(TIDY, tidy_up(keeper)).await.is_err() {
+        tracing::warn!("The database has not been tidied in time");
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn restore(data_dir: &Path, file: &Path, answers: &Answers) -> Result
         lines.push(format!("the former database is kept as {}", kept.display()));
     }
     if restored.new_member_key {
-        words.push_str("\nthere was no member.key; a new one was made, keep a copy of it");
+        lines.push("there was no member.key; a new one was made, keep a copy of it".to_owned());
     }
     match &restored.missing {
         None => lines.push("there was no newer policy here to compare the backup with".to_owned()),

@@ -1,7 +1,7 @@
 //! `clock …`: what is known of the clock, and the operator's word about it.
 
+use lanyard_node::local_time::LocalTime;
 use lanyard_rendezvous::clock;
-use lanyard_rendezvous::store::{Store, StoreError};
 use lanyard_rendezvous::timekeeping::{self, Known, Lowered, duration};
 use serde_json::json;
 
@@ -32,20 +32,18 @@ fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         "message": standing.to_string(),
         "advice": standing.advice(),
     });
-    let right_at = match right_at_ms {
-        Some(at) => local_time(&store, at)?,
-        None => "never noted".to_owned(),
-    };
-    let words = format!(
-        "wall clock     {}\nrealm time     {}\nlast signed    {}\nlast right     {right_at}\nstate          {}: \
-         {standing}\n{}",
-        local_time(&store, wall_ms)?,
-        local_time(&store, realm_ms)?,
-        local_time(&store, mark_ms)?,
-        standing.as_str(),
-        standing.advice(),
-    );
-    answers.say(&object, &words)
+    let time = LocalTime::of_system();
+    let right_at = right_at_ms.map_or_else(|| "never noted".to_owned(), |at| time.stamp(at));
+    let mark = if mark_ms == 0 { "nothing yet".to_owned() } else { time.stamp(mark_ms) };
+    let lines = [
+        format!("wall clock     {}", time.stamp(wall_ms)),
+        format!("realm time     {}", time.stamp(realm_ms)),
+        format!("last signed    {mark}"),
+        format!("last right     {right_at}"),
+        format!("state          {}: {standing}", standing.as_str()),
+        standing.advice().to_owned(),
+    ];
+    answers.say_lines(&object, &lines)
 }
 
 fn accept(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
@@ -66,27 +64,16 @@ fn lower(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         "by_ms": by_ms,
         "tickets_ahead": tickets_ahead,
     });
-    let mut words = format!(
+    let mut lines = vec![format!(
         "the realm's time goes back by {}. Rules and sanctions that were dated later begin now. Everybody who signed in \
          meanwhile asks for the time again by itself.",
         duration(by_ms)
-    );
+    )];
     if tickets_ahead > 0 {
-        words.push_str(&format!(
-            "\nwarning: {tickets_ahead} accounts have tickets that are dated later. They become good when that time \
+        lines.push(format!(
+            "warning: {tickets_ahead} accounts have tickets that are dated later. They become good when that time \
              comes, and `user disable` does not end them before; `ban` does."
         ));
     }
-    answers.say(&object, &words)
-}
-
-/// In the time zone of this computer, by SQLite.
-fn local_time(store: &Store, ms: u64) -> Result<String, StoreError> {
-    if ms == 0 {
-        return Ok("nothing yet".to_owned());
-    }
-    let seconds = i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
-    let sql = "SELECT coalesce(strftime('%Y-%m-%d %H:%M:%S', ?1, 'unixepoch', 'localtime'), '?')";
-    let text = store.reader().query_row(sql, [seconds], |row| row.get(0));
-    text.map_err(|source| StoreError::Sql { what: "read the time", source })
+    answers.say_lines(&object, &lines)
 }

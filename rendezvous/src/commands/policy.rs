@@ -46,18 +46,18 @@ fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         "retention_days": rule.retention_days,
         "registration": rule.registration,
     });
-    let words = format!(
-        "policy            {}\nmax-text-bytes    {}\nper-minute        {}\nguest-per-minute  {}\nper-day           {}\nticket-lifetime   {}s\nretention-days    {}\nregistration      {}",
-        number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string()),
-        rule.max_text_bytes,
-        rule.per_minute,
-        rule.guest_per_minute,
-        rule.per_day,
-        rule.ticket_lifetime_s,
-        rule.retention_days,
-        rule.registration,
-    );
-    answers.say(&object, &words)
+    let number = number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string());
+    let lines = [
+        format!("policy            {number}"),
+        format!("max-text-bytes    {}", rule.max_text_bytes),
+        format!("per-minute        {}", rule.per_minute),
+        format!("guest-per-minute  {}", rule.guest_per_minute),
+        format!("per-day           {}", rule.per_day),
+        format!("ticket-lifetime   {}s", rule.ticket_lifetime_s),
+        format!("retention-days    {}", rule.retention_days),
+        format!("registration      {}", rule.registration),
+    ];
+    answers.say_lines(&object, &lines)
 }
 
 /// The number of the policy that holds what was just written; `None` if nobody is there to sign it.

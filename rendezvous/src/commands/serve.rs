@@ -48,16 +48,14 @@ fn announce(listening: &Listening, answers: Answers) -> Result<(), Failure> {
         "member": member,
         "member_peer": member_peer.to_string(),
     });
-    let mut words = format!("join link: {link}");
-    for other in others {
-        words.push_str(&format!("\n    or, from another network: {other}"));
-    }
+    let mut lines = vec![format!("join link: {link}")];
+    lines.extend(others.iter().map(|other| format!("    or, from another network: {other}")));
     if let Some(doubt) = doubt {
         let advice = format!("{doubt}; say which address the link has with --advertise HOST");
-        words.push_str(&format!("\nnote: {advice}"));
+        lines.push(format!("note: {advice}"));
         if let Some(fields) = object.as_object_mut() {
             fields.insert("advice".to_owned(), advice.into());
         }
     }
-    answers.say(&object, &words)
+    answers.say_lines(&object, &lines)
 }

@@ -91,18 +91,18 @@ pub(crate) fn status(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         "member_port": member_port,
         "clock": { "state": standing.as_str(), "by_ms": standing.by_ms(), "message": standing.to_string() },
     });
-    let mut words = format!(
+    let mut lines = vec![format!(
         "{name}: {}; {} accounts ({enabled} enabled), {} sessions ({online} online), policy {}",
         if serving { "serving" } else { "not serving" },
         all.len(),
         sessions.len(),
         number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string()),
-    );
+    )];
     if !standing.is_right() {
-        words.push_str(&format!(
-            "\nwarning: {standing}, so nobody is signed in and no rule changes. {}",
+        lines.push(format!(
+            "warning: {standing}, so nobody is signed in and no rule changes. {}",
             standing.advice()
         ));
     }
-    answers.say(&object, &words)
+    answers.say_lines(&object, &lines)
 }

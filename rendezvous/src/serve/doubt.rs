@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::{ServeError, WATCH_EVERY};
+use super::WATCH_EVERY;
 use crate::clock;
-use crate::desk::Desk;
 use crate::store::StoreError;
 use crate::store::thread::StoreHandle;
 use crate::timekeeping::{self, Standing};
@@ -80,21 +79,15 @@ fn tell(standing: Standing) {
     tracing::error!(clock = %standing, advice, "Nothing is signed: the clock may be wrong");
 }
 
-/// Keeps the desk open, where everybody is told why they are not signed in, until the clock is right.
-pub(super) async fn wait(desk: Desk, store: &StoreHandle) -> Result<(), ServeError> {
-    let right = async {
-        let (mut watch, mut tick) = (Watch::new(), tokio::time::interval(WATCH_EVERY));
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            watch.look(store).await?;
-            if watch.is_right() {
-                return Ok(());
-            }
+/// Waits until the clock is right.
+pub(super) async fn wait(store: &StoreHandle) -> Result<(), StoreError> {
+    let (mut watch, mut tick) = (Watch::new(), tokio::time::interval(WATCH_EVERY));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        watch.look(store).await?;
+        if watch.is_right() {
+            return Ok(());
         }
-    };
-    tokio::select! {
-        () = desk.run() => Ok(()),
-        waited = right => waited,
     }
 }

@@ -46,6 +46,10 @@ impl Member for Leaver {
         self.0.renew(ticket);
     }
 
+    fn set_realm_time(&self, realm_ms: u64) {
+        self.0.set_realm_time(realm_ms);
+    }
+
     fn ended(&self) -> BoxFuture<'_, String> {
         std::future::ready(WHY.to_owned()).boxed()
     }
