@@ -6,6 +6,8 @@
 
 pub mod bidi;
 
+pub use lanyard_protocol::words::{duration, grouped};
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -21,11 +23,9 @@ const MARKS_PER_LETTER_MAX: usize = 3;
 /// Characters in one cluster. A family emoji with skin tones has eleven; Indic clusters fewer.
 const CLUSTER_CHARS_MAX: usize = 16;
 
-const MINUTE_MS: u64 = 60_000;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
+const DAY_MS: u64 = 24 * 60 * 60_000;
 
-/// A message's text, safe to draw: line breaks stay, controls and bidi overrides go.
+/// A message's text, safe to draw: line breaks and tabs stay, controls and bidi overrides go.
 #[must_use]
 pub fn clean_text(text: &str) -> String {
     clean(text, true)
@@ -95,7 +95,8 @@ pub fn day_name(date: Date, now_ms: u64, zone: &TimeZone) -> String {
     if date.year() == today.year() { name } else { format!("{name} {}", date.year()) }
 }
 
-/// A moment near now: `today 17:20`, `tomorrow 09:40`, `Friday 09:40`, `27 November 09:40`.
+/// A moment: `today 17:20`, `yesterday 09:40`, `Friday 09:40`, `27 November 09:40`, with the year if it is
+/// another.
 #[must_use]
 pub fn moment(at_ms: u64, now_ms: u64, zone: &TimeZone) -> String {
     let date = day(at_ms, zone);
@@ -107,39 +108,19 @@ pub fn moment(at_ms: u64, now_ms: u64, zone: &TimeZone) -> String {
     if today.tomorrow().ok() == Some(date) {
         return format!("tomorrow {time}");
     }
+    if today.yesterday().ok() == Some(date) {
+        return format!("yesterday {time}");
+    }
     let within_a_week = at_ms > now_ms && at_ms - now_ms < 6 * DAY_MS;
     if within_a_week {
         return format!("{} {time}", weekday(date));
     }
-    format!("{} {} {time}", date.day(), month(date))
-}
-
-/// A length of time in the largest fitting unit: `40 s`, `12 min`, `3 h`, `2 days`.
-#[must_use]
-pub fn duration(ms: u64) -> String {
-    match ms {
-        0..MINUTE_MS => format!("{} s", ms.div_ceil(1_000)),
-        MINUTE_MS..HOUR_MS => format!("{} min", ms / MINUTE_MS),
-        HOUR_MS..DAY_MS => format!("{} h", ms / HOUR_MS),
-        _ => match ms / DAY_MS {
-            1 => "1 day".to_owned(),
-            days => format!("{days} days"),
-        },
+    let day = format!("{} {}", date.day(), month(date));
+    if date.year() == today.year() {
+        format!("{day} {time}")
+    } else {
+        format!("{day} {} {time}", date.year())
     }
-}
-
-/// A count with a thin grouping: `4 210`.
-#[must_use]
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// A multiaddr as people write addresses: `192.168.1.7:4003`; anything unusual stays as it is.
@@ -171,7 +152,7 @@ fn clean(text: &str, keep_lines: bool) -> String {
             }
             match c {
                 '\n' => out.push(if keep_lines { '\n' } else { ' ' }),
-                '\t' => out.push(' '),
+                '\t' => out.push(if keep_lines { '\t' } else { ' ' }),
                 c => out.push(c),
             }
         }
@@ -231,7 +212,8 @@ mod tests {
 
     #[test]
     fn bidi_controls_and_controls_are_gone_and_lines_stay() {
-        assert_eq!(clean_text("a\u{202E}b\u{2066}c\u{7}\r\nd\te"), "abc\nd e");
+        assert_eq!(clean_text("a\u{202E}b\u{2066}c\u{7}\r\nd\te"), "abc\nd\te");
+        assert_eq!(clean_line("a\tb"), "a b");
         assert_eq!(clean_name(" a\nb\u{200F} "), "a b");
         assert_eq!(clean_name("\u{202E}"), "?");
     }
@@ -271,16 +253,9 @@ mod tests {
         assert_eq!(moment(NOW_MS + DAY_MS, NOW_MS, &zone), "tomorrow 09:12");
         assert_eq!(moment(NOW_MS + 3 * DAY_MS, NOW_MS, &zone), "Thursday 09:12");
         assert_eq!(moment(NOW_MS + 9 * DAY_MS, NOW_MS, &zone), "11 March 09:12");
+        assert_eq!(moment(NOW_MS - DAY_MS, NOW_MS, &zone), "yesterday 09:12");
+        assert_eq!(moment(NOW_MS + 365 * DAY_MS, NOW_MS, &zone), "2 March 2027 09:12");
         assert_eq!(day(u64::MAX, &zone), day(0, &zone), "no time stops the window");
-    }
-
-    #[test]
-    fn lengths_of_time_and_counts_are_short() {
-        assert_eq!(duration(39_500), "40 s");
-        assert_eq!(duration(12 * MINUTE_MS), "12 min");
-        assert_eq!(duration(DAY_MS), "1 day");
-        assert_eq!(grouped(4_210), "4,210");
-        assert_eq!(grouped(100), "100");
     }
 
     #[test]

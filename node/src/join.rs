@@ -12,6 +12,7 @@ use lanyard_protocol::login::{Denial, DenialCode, Grant, Login, PeerAddresses, R
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::{Now, RealmClock};
+use lanyard_protocol::words;
 
 use crate::clock::Clock;
 use crate::desk::Desk;
@@ -255,18 +256,18 @@ fn granted(
     kept.map_err(|source| {
         ProfileError::from(StoreError::Sqlite { path: profile.database(), source })
     })?;
-    let notices = notices(grant, &clock, now);
+    let notices = notices(grant, &clock);
     let candidates = [vec![grant.member.clone()], grant.peers.clone(), peers].concat();
     Ok(Pass { ticket, policy, clock, candidates, offline: false, notices })
 }
 
-fn notices(grant: &Grant, clock: &RealmClock, now: Now) -> Vec<(&'static str, String)> {
+fn notices(grant: &Grant, clock: &RealmClock) -> Vec<(&'static str, String)> {
     let mut notices = Vec::new();
     if clock.offset_ms().unsigned_abs() > CLOCK_OFF_MS {
-        let minutes = grant.realm_time.abs_diff(now.wall_ms) / 60_000;
+        let ahead = words::ahead(clock.offset_ms().saturating_neg());
         let text = format!(
-            "This computer's clock and the login node's differ by {minutes} minutes; the login node's time is used \
-             here. If this computer's clock is right, tell the operator."
+            "This computer's clock is {ahead} the login node's, whose time is used here. \
+             If this computer's clock is right, tell the operator."
         );
         notices.push(("clock-off", text));
     }

@@ -31,7 +31,7 @@ fn the_own_devices_are_numbered_and_this_one_is_marked() {
     assert!(stage.shows("Device 1 · laptop · this computer"), "{:?}", stage.labels());
     assert!(stage.shows("online"));
     assert!(stage.shows("Device 2 · bench computer"));
-    assert!(stage.shows("signed in 1 March 07:21"), "{:?}", stage.labels());
+    assert!(stage.shows("signed in yesterday 07:21"), "{:?}", stage.labels());
     assert!(!stage.shows("Log device 1 out"), "this one signs out by the menu");
 }
 

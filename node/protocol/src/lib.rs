@@ -22,6 +22,7 @@ pub mod roster;
 pub mod sync;
 pub mod text;
 pub mod ticket;
+pub mod words;
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod sim;

@@ -13,6 +13,7 @@ use crate::limits::{ASK_TIME_EVERY, ASK_TIME_EVERY_MAX, ASK_TIME_SOON, CLOCK_OFF
 use crate::presence::SignedPresence;
 use crate::ticket::Ticket;
 use crate::time::{Now, ProvenTime, RealmClock, offset};
+use crate::words;
 
 use super::{Engine, Event};
 
@@ -51,9 +52,9 @@ impl Engine {
         let possible = self.proven.at(now)..=self.ticket.claims().expires_at_ms();
         if let Some(correction) = self.clock.agree_with_peers(&mut offsets, possible, now) {
             self.shift_clock_offsets(correction);
-            let minutes = correction / 60_000;
+            let ahead = words::ahead(correction.saturating_neg());
             let text = format!(
-                "This computer's clock differs from the others' by {minutes} minutes; \
+                "This computer's clock is {ahead} the others'; \
                  their time is used until the login node says which is right."
             );
             self.event(Event::Notice { code: "clock-corrected", text });
@@ -140,7 +141,7 @@ impl Engine {
     /// The code and the sentence for a clock that contradicts everybody's.
     #[must_use]
     pub fn out_of_step_words(&self, ahead_ms: i64) -> (&'static str, String) {
-        let minutes = ahead_ms.unsigned_abs() / 60_000;
+        let way = words::ahead(ahead_ms);
         let whose = if self.clock.is_learnt() {
             "The time that the login node gave us"
         } else {
@@ -153,13 +154,13 @@ impl Engine {
         };
         if ahead_ms > 0 {
             let text = format!(
-                "{whose} is {minutes} minutes ahead of everybody here, so nobody can accept your messages yet: \
+                "{whose} is {way} everybody here, so nobody can accept your messages yet: \
                  they wait. {remedy}"
             );
             ("clock-ahead", text)
         } else {
             let text = format!(
-                "{whose} is {minutes} minutes behind everybody here, so you do not see what they write yet. {remedy}"
+                "{whose} is {way} everybody here, so you do not see what they write yet. {remedy}"
             );
             ("clock-behind", text)
         }

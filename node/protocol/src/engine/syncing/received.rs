@@ -12,6 +12,7 @@ use crate::order::SignedOrder;
 use crate::sync::{AskTag, Batch, SetName, SyncReply, parse_frames};
 use crate::time::Now;
 use crate::wire::{DecodeError, Pair};
+use crate::words;
 
 use super::super::{Engine, Event};
 use super::{MINUTE_MS, Own, Running};
@@ -162,10 +163,12 @@ impl Engine {
     pub(super) fn tell_backfill(&mut self, running: &Running, ended: bool) {
         let (brought, needed) = (running.round.brought(), running.round.needed());
         if running.set == SetName::Messages && needed >= BACKFILL_NOTICE_MIN {
-            let text = if ended {
-                format!("{brought} earlier messages have arrived.")
-            } else {
-                format!("Fetching earlier messages: {brought} of {needed}.")
+            let is_whole = brought >= needed;
+            let (brought, needed) = (words::grouped(brought), words::grouped(needed));
+            let text = match (ended, is_whole) {
+                (true, true) => format!("{brought} earlier messages have arrived."),
+                (true, false) => format!("{brought} of {needed} earlier messages have arrived."),
+                (false, _) => format!("Catching up: {brought} of {needed} earlier messages."),
             };
             self.event(Event::Notice { code: "backfill", text });
         }
