@@ -7,10 +7,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use eframe::egui::{self, Context, OpenUrl, Ui, ViewportCommand};
+use eframe::egui::{self, Context, OpenUrl, Ui, UserAttentionType, ViewportCommand};
 
 use crate::action::{Action, Effect, Focus, LoginField};
 use crate::bridge::{Backend, Command};
+use crate::instance::{Call, Instance};
 use crate::model::Model;
 use crate::model::session::{Attention, Session};
 use crate::notify::Notifier;
@@ -20,6 +21,10 @@ use crate::view::{self, Scroll, ViewState};
 
 /// Events taken in one frame; the rest waits for the next, so that no flood freezes the window.
 const EVENTS_PER_FRAME_MAX: usize = 512;
+/// A window that has not come to the front by then was not let there.
+const TO_THE_FRONT_MS: u64 = 1_500;
+/// How often it looks whether it is there.
+const CALLERS_LOOK: Duration = Duration::from_millis(50);
 /// Relative times are renewed this often.
 const MINUTE_MS: u64 = 60_000;
 
@@ -37,6 +42,9 @@ pub struct Window {
     profile: PathBuf,
     title: String,
     actions: Vec<Action>,
+    instance: Option<Instance>,
+    /// Second starts that wait for this window to come to the front, and until when, unix milliseconds.
+    callers: Vec<(Call, u64)>,
 }
 
 impl std::fmt::Debug for Window {
@@ -65,23 +73,30 @@ impl Window {
             profile,
             title: String::new(),
             actions: Vec::new(),
+            instance: None,
+            callers: Vec::new(),
         }
+    }
+
+    /// Answers second starts over the same profile.
+    #[must_use]
+    pub fn with_instance(self, instance: Instance) -> Self {
+        Self { instance: Some(instance), ..self }
     }
 
     /// Does what a fresh window does first.
     pub fn begin(&mut self, ctx: &Context) {
         Turns::install(ctx);
-        let effects = self.model.recall_password();
-        self.perform(ctx, effects);
         let is_known = self.model.login.realm.is_some();
         let field = if is_known { LoginField::Password } else { LoginField::Link };
         self.view.focus = Some(Focus::Login(field));
+        let effects = self.model.begin();
+        self.perform(ctx, effects);
     }
 
     /// Takes what has happened since the last frame.
     pub fn logic(&mut self, ctx: &Context) {
-        let attention =
-            if ctx.input(|input| input.focused) { Attention::Here } else { Attention::Elsewhere };
+        let attention = if has_focus(ctx) { Attention::Here } else { Attention::Elsewhere };
         let active = ctx.input(|input| !input.raw.events.is_empty());
         let mut effects = self.model.tick((self.clock)(), attention, active);
         for taken in 0.. {
@@ -93,6 +108,7 @@ impl Window {
             }
         }
         self.perform(ctx, effects);
+        self.take_calls(ctx);
         self.take_zoom(ctx);
         self.update_title(ctx);
         self.sleep_until_times_change(ctx);
@@ -104,6 +120,10 @@ impl Window {
         let ctx = ui.ctx().clone();
         for action in std::mem::take(&mut self.actions) {
             self.act(&ctx, action);
+        }
+        // It has been drawn, and what is typed from now on goes where it shall.
+        if has_focus(&ctx) && self.view.focus.is_none() {
+            self.callers.drain(..).for_each(|(call, _)| call.answer());
         }
     }
 
@@ -120,7 +140,35 @@ impl Window {
         if !self.model.keep_drafts().is_empty() {
             self.save_drafts();
         }
+        if let Some(instance) = &mut self.instance {
+            instance.close();
+        }
+        self.callers.clear();
         self.backend.shut_down();
+    }
+
+    /// A second start ends once this window is in front. A desktop that does not let it there shows by its own
+    /// means that the window wants to be looked at.
+    fn take_calls(&mut self, ctx: &Context) {
+        let now_ms = self.model.now_ms;
+        while let Some(mut call) = self.instance.as_mut().and_then(Instance::next_call) {
+            let effects = self.model.take_offer(std::mem::take(&mut call.offer));
+            self.perform(ctx, effects);
+            self.callers.push((call, now_ms + TO_THE_FRONT_MS));
+        }
+        if self.callers.is_empty() {
+            return;
+        }
+        if !has_focus(ctx) {
+            ctx.send_viewport_cmd(ViewportCommand::Minimized(false));
+            ctx.send_viewport_cmd(ViewportCommand::Focus);
+        }
+        ctx.request_repaint_after(CALLERS_LOOK);
+        for (call, _) in self.callers.extract_if(.., |(_, until)| *until <= now_ms) {
+            let politely = UserAttentionType::Informational;
+            ctx.send_viewport_cmd(ViewportCommand::RequestUserAttention(politely));
+            call.answer();
+        }
     }
 
     fn save_drafts(&self) {
@@ -192,7 +240,8 @@ impl Window {
                 let second = left.filter(|left| *left > 0).map(|_| 1_000);
                 let mute = rules.mute_left();
                 let expiry = rules.expires_at.checked_sub(rules.realm_now).filter(|ms| *ms > 0);
-                let due = [second, mute, expiry, self.model.draft_due_ms()];
+                let looking = chat.looks_for_login_node_ms(now_ms);
+                let due = [second, mute, expiry, looking, self.model.draft_due_ms()];
                 due.into_iter().flatten().fold(to_next_minute, u64::min)
             }
             Session::Out => {
@@ -204,6 +253,12 @@ impl Window {
         };
         ctx.request_repaint_after(Duration::from_millis(wait_ms));
     }
+}
+
+/// Of a minimised window egui itself takes no input and goes on believing that it has the focus; the raw input knows,
+/// and the window manager knows first.
+fn has_focus(ctx: &Context) -> bool {
+    ctx.input(|input| input.raw.focused && input.raw.viewport().minimized != Some(true))
 }
 
 impl eframe::App for Window {

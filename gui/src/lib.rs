@@ -9,6 +9,7 @@
 //! | what the user can do, and what comes of it | [`action`]: `Action` in, `Effect` out |
 //! | what the window knows and decides | [`model`] and its modules, without a window |
 //! | how something looks | [`view`], a module for each part; all literals are in [`theme`] |
+//! | what a second start does | [`instance`], [`model::starting`] |
 //! | what the node is asked and tells | [`bridge`]: `Command` out, `BackendEvent` in |
 //! | how the real node is reached | [`bridge::node`]; its `acts` has one function for each call about rules |
 //! | what stands in for it in tests and pictures | [`bridge::fake`] |
@@ -22,6 +23,7 @@ pub mod bridge;
 pub mod colour_scheme;
 pub mod drafts;
 pub mod fonts;
+pub mod instance;
 pub mod launch;
 pub mod model;
 pub mod notify;

@@ -1,7 +1,7 @@
 //! `lanyard`, the chat window: arguments, runtime, fonts, and the window itself.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -19,8 +19,10 @@ use lanyard_gui::bridge::node::NodeBackend;
 use lanyard_gui::colour_scheme;
 use lanyard_gui::drafts::Drafts;
 use lanyard_gui::fonts::{self, SystemFonts};
+use lanyard_gui::instance::{self, Found, Instance};
 use lanyard_gui::launch;
 use lanyard_gui::model::Model;
+use lanyard_gui::model::starting::Offer;
 use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::{self, Settings, ThemeChoice};
 use lanyard_gui::theme;
@@ -61,6 +63,7 @@ struct Start {
     profile: PathBuf,
     scene: Option<Scene>,
     signs_in: bool,
+    instance: Option<Instance>,
 }
 
 fn main() -> ExitCode {
@@ -82,9 +85,17 @@ fn run() -> anyhow::Result<()> {
     // What the libraries of the desktop warn of, nobody can act on.
     lanyard_node::logging::to_stderr("lanyard=warn");
     lanyard_node::failure::watch_for_panics();
+    let profile = arguments.profile.clone().unwrap_or_else(settings::default_profile);
+    let instance = match arguments.scripted {
+        Some(_) => None,
+        None => match claim(&profile, &arguments)? {
+            Some(instance) => Some(instance),
+            None => return Ok(()),
+        },
+    };
     let fonts = SystemFonts::start().context("Could not start a thread")?;
     let size = arguments.size.as_deref().and_then(size).unwrap_or(theme::WINDOW_FIRST);
-    let start = prepare(arguments);
+    let start = prepare(&arguments, profile, instance);
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Lanyard")
@@ -163,20 +174,36 @@ fn complain(reason: &str) {
     writeln!(std::io::stderr(), "error: {reason}").ok();
 }
 
-fn prepare(arguments: Arguments) -> Start {
+/// The right to be the window of this profile; `None` if there is one already, which is in front now.
+fn claim(profile: &Path, arguments: &Arguments) -> anyhow::Result<Option<Instance>> {
+    let found = instance::claim(profile, &offer(arguments)).context("Could not use the profile")?;
+    match found {
+        Found::Free(instance) => Ok(Some(instance)),
+        Found::Window => Ok(None),
+        Found::Silence => Err(anyhow::anyhow!(
+            "Lanyard is open with this profile already, but its window does not answer. \
+             End it, or start with --profile and another folder."
+        )),
+    }
+}
+
+fn offer(arguments: &Arguments) -> Offer {
+    Offer { link: arguments.join.clone(), username: arguments.username.clone() }
+}
+
+fn prepare(arguments: &Arguments, profile: PathBuf, instance: Option<Instance>) -> Start {
     let zone = TimeZone::system();
     if let Some(scene) = arguments.scripted.as_deref().and_then(Scene::named) {
         return prepare_scene(scene, arguments.theme.as_deref());
     }
-    let profile = arguments.profile.unwrap_or_else(settings::default_profile);
     let clock: Clock = Box::new(wall_clock_ms);
     let mut model = Model::new(Settings::load(&profile), profile.clone(), zone, clock());
     model.drafts = Drafts::load(&profile);
-    model.prefill(arguments.join.as_deref(), arguments.username.as_deref());
+    model.prefill(&offer(arguments));
     if arguments.password_stdin {
         model.login.password = stdin::password().unwrap_or_else(|error| misuse(&error.to_string()));
     }
-    Start { model, clock, profile, scene: None, signs_in: arguments.password_stdin }
+    Start { model, clock, profile, scene: None, signs_in: arguments.password_stdin, instance }
 }
 
 /// A scene has a clock that stands still and settings that go nowhere.
@@ -193,11 +220,12 @@ fn prepare_scene(scene: Scene, theme: Option<&str>) -> Start {
     let mut model = Model::new(settings, profile.clone(), TimeZone::UTC, SCENE_NOW_MS);
     *model.login.password = "correct horse".to_owned();
     let signs_in = scene != Scene::Login;
-    Start { model, clock: Box::new(|| SCENE_NOW_MS), profile, scene: Some(scene), signs_in }
+    let clock: Clock = Box::new(|| SCENE_NOW_MS);
+    Start { model, clock, profile, scene: Some(scene), signs_in, instance: None }
 }
 
 fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Result<Window> {
-    let Start { mut model, clock, profile, scene, signs_in } = start;
+    let Start { mut model, clock, profile, scene, signs_in, instance } = start;
     ctx.set_fonts(fonts::definitions(Some(&fonts)));
     model.missing_scripts = fonts.missing_scripts();
     model.emoji = fonts.emoji();
@@ -219,6 +247,11 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
         }
     };
     let mut window = Window::new(model, backend, notifier, clock, profile);
+    if let Some(mut instance) = instance {
+        let waker = ctx.clone();
+        instance.listen(move || waker.request_repaint())?;
+        window = window.with_instance(instance);
+    }
     window.begin(ctx);
     if signs_in {
         window.act(ctx, Action::SignIn);

@@ -17,6 +17,7 @@ pub mod refusal;
 pub mod rooms;
 pub mod roster;
 pub mod session;
+pub mod starting;
 pub mod timeline;
 
 use std::path::PathBuf;
@@ -32,7 +33,8 @@ use crate::model::account::PasswordField;
 use crate::model::jump::Target;
 use crate::model::login::Login;
 use crate::model::session::{Attention, Chat, Session};
-use crate::settings::{KnownRealm, Settings};
+use crate::model::starting::Offer;
+use crate::settings::Settings;
 use crate::text;
 
 /// The window's state.
@@ -63,6 +65,8 @@ pub struct Model {
     /// What was being typed, as far as it is on disk.
     pub drafts: Drafts,
     profile: PathBuf,
+    /// What a second start brought while the user was on the way in.
+    offered: Option<Offer>,
     /// When the user last did anything here, unix milliseconds.
     active_ms: u64,
     away: bool,
@@ -81,6 +85,8 @@ pub enum EmojiSource {
     BuiltIn,
 }
 
+/// What the window is called, and a place that was given no name.
+const PROGRAM: &str = "Lanyard";
 /// Without a touch for so long, the others see one as away.
 const AWAY_AFTER_MS: u64 = 10 * 60_000;
 /// A draft is on disk so long after the first change.
@@ -104,6 +110,7 @@ impl Model {
             emoji: EmojiSource::BuiltIn,
             drafts: Drafts::default(),
             profile,
+            offered: None,
             active_ms: now_ms,
             away: false,
             draft_changed_ms: None,
@@ -122,11 +129,17 @@ impl Model {
     /// The window's title.
     #[must_use]
     pub fn title(&self) -> String {
-        let Some(chat) = self.chat() else { return "Lanyard".to_owned() };
-        let realm = text::clean_name(&chat.status.realm_name);
+        let Some(chat) = self.chat() else { return PROGRAM.to_owned() };
+        let realm = chat.status.realm_name.trim();
+        let says_nothing = realm.is_empty() || realm.eq_ignore_ascii_case(PROGRAM);
+        let name = if says_nothing {
+            PROGRAM.to_owned()
+        } else {
+            format!("{} – {PROGRAM}", text::clean_name(realm))
+        };
         match chat.unread() {
-            0 => format!("{realm} – Lanyard"),
-            unread => format!("({unread}) {realm} – Lanyard"),
+            0 => name,
+            unread => format!("({unread}) {name}"),
         }
     }
 
@@ -148,6 +161,7 @@ impl Model {
             Session::In(chat) if came_back => effects.extend(chat.go_to_unread()),
             Session::In(_) | Session::Out | Session::Joining(_) => {}
         }
+        effects.extend(self.answer_offer());
         effects
     }
 
@@ -188,6 +202,7 @@ impl Model {
                 let drafts = self.drafts.of(&status);
                 let (mut chat, mut effects) =
                     Chat::enter(status, offline, self.zone.clone(), drafts);
+                chat.entered_ms = Some(self.now_ms);
                 for (code, sentence) in &notices {
                     chat.notice(code, sentence);
                 }
@@ -198,14 +213,16 @@ impl Model {
                 self.login.password_shown = false;
                 self.login.refused = None;
                 self.login.is_tried = false;
+                self.settings.signed_out = false;
                 self.remember_realm();
                 effects.extend([Effect::SaveSettings, Effect::Focus(Focus::Composer)]);
                 effects
             }
             BackendEvent::Refused(refusal) => {
                 self.session = Session::Out;
-                self.refuse(&refusal);
-                vec![Effect::Focus(Focus::Login(LoginField::Password))]
+                let mut effects = self.refuse(&refusal);
+                effects.push(Effect::Focus(Focus::Login(LoginField::Password)));
+                effects
             }
             BackendEvent::Terminate => {
                 // At once: who asks may not wait until the window is closed.
@@ -266,7 +283,8 @@ impl Model {
                 self.session = Session::Out;
                 self.dialog = None;
                 self.login = Login::remembered(&self.settings);
-                effects.push(Effect::Backend(Command::Leave));
+                self.settings.signed_out = true;
+                effects.extend([Effect::SaveSettings, Effect::Backend(Command::Leave)]);
                 effects.extend(self.recall_password());
                 return effects;
             }
@@ -287,16 +305,6 @@ impl Model {
             action => return self.handle_inside(action),
         }
         Vec::new()
-    }
-
-    /// Chooses what a start with arguments chooses, and signs in if a password came along.
-    pub fn prefill(&mut self, link: Option<&str>, username: Option<&str>) {
-        if let Some(link) = link {
-            self.login.use_link(link, &self.settings);
-        }
-        if let Some(username) = username {
-            username.clone_into(&mut self.login.username);
-        }
     }
 
     fn apply_inside(&mut self, event: BackendEvent) -> Vec<Effect> {
@@ -321,7 +329,7 @@ impl Model {
                 let mut effects = self.keep_drafts();
                 self.session = Session::Out;
                 self.dialog = None;
-                self.refuse(&refusal);
+                effects.extend(self.refuse(&refusal));
                 effects.push(Effect::Backend(Command::Leave));
                 effects
             }
@@ -455,14 +463,12 @@ impl Model {
             return vec![Effect::Focus(Focus::Login(missing.field()))];
         }
         let Ok(link) = self.login.join_link() else { return Vec::new() };
-        // The form carries an older key for this very address: the network cannot be asked about that.
+        // An older key is known for this very address: the network cannot be asked about that.
         if self.login.realm.is_none()
             && self.login.other_realm_at_same_address(&self.settings).is_some()
-            && self.login.refused.as_ref().is_none_or(|refused| !refused.is_alarming())
+            && !self.login.may_insist()
         {
-            let reason = "Nothing has been sent to it.".to_owned();
-            let code = RefusalCode::WrongRealm;
-            self.refuse(&Refusal { code, reason, retry_after_s: None });
+            self.login.refused = Some(refusal::other_realm(link.realm));
             return Vec::new();
         }
         self.login.refused = None;
@@ -476,37 +482,6 @@ impl Model {
             profile: self.profile.clone(),
         };
         vec![Effect::Backend(Command::Join(Box::new(order)))]
-    }
-
-    fn refuse(&mut self, refusal: &Refusal) {
-        let address = self
-            .login
-            .join_link()
-            .map_or_else(|_missing| String::new(), |link| format!("{}:{}", link.host, link.port));
-        let without_password = self.login.password.is_empty();
-        if refusal.code == RefusalCode::BadCredentials && without_password {
-            if let Some(realm) = &mut self.login.realm {
-                realm.pass_until = 0;
-            }
-            self.login.refused = Some(refusal::no_stored_pass());
-            return;
-        }
-        self.login.refused = Some(refusal::explain(refusal, &address, self.now_ms));
-    }
-
-    fn remember_realm(&mut self) {
-        let Session::In(chat) = &self.session else { return };
-        let Ok(link) = self.login.join_link() else { return };
-        let status = &chat.status;
-        let realm = KnownRealm {
-            link: link.to_string(),
-            name: status.realm_name.clone(),
-            username: status.me.username.clone(),
-            nickname: status.me.nickname.clone(),
-            pass_until: status.expires_at,
-        };
-        self.settings.remember(realm.clone());
-        self.login.realm = Some(realm);
     }
 }
 

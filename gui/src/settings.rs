@@ -27,6 +27,8 @@ pub struct Settings {
     pub sounds: bool,
     /// Whether the system's keyring keeps the password.
     pub keep_password: bool,
+    /// Whether the user signed out: then the next start shows the form, although there is a ticket.
+    pub signed_out: bool,
     /// Realms joined before, the latest first.
     pub realms: Vec<KnownRealm>,
 }
@@ -39,6 +41,7 @@ impl Default for Settings {
             notifications: true,
             sounds: false,
             keep_password: false,
+            signed_out: false,
             realms: Vec::new(),
         }
     }

@@ -193,8 +193,12 @@ pub enum RefusalCode {
     Banned,
     /// The login node does not answer and there is no valid pass.
     Unreachable,
+    /// The login node answers, but speaks another version.
+    OtherVersion,
     /// Another key answers at the address: not this realm's login node.
     WrongRealm,
+    /// The login node has the right key, but its reply does not hold what it must.
+    UnusableReply,
     /// The login node has too much to do.
     Busy,
     /// Invites are not built yet.
@@ -216,7 +220,7 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
-    /// The code as programs read it.
+    /// The code as programs read it; some of ours share one there.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -224,8 +228,8 @@ impl RefusalCode {
             Self::Locked => "locked",
             Self::Disabled => "disabled",
             Self::Banned => "banned",
-            Self::Unreachable => "unreachable",
-            Self::WrongRealm => "wrong-realm",
+            Self::Unreachable | Self::OtherVersion => "unreachable",
+            Self::WrongRealm | Self::UnusableReply => "wrong-realm",
             Self::Busy => "busy",
             Self::Invite => "invite",
             Self::Superseded => "superseded",

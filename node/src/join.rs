@@ -19,6 +19,7 @@ use crate::desk::Desk;
 use crate::desk::places::Places;
 use crate::desk::refusals::{denied, is_lasting, refusal, unreachable, wrong_realm};
 use crate::event::{Refusal, RefusalCode};
+use crate::host;
 use crate::login::{LoginError, ask_at, read};
 use crate::names::spelled;
 use crate::net::status::LOGIN_NODE_CLOCK;
@@ -168,7 +169,7 @@ async fn with_password(
             username: request.username.clone(),
             password: request.password.clone().unwrap_or_default(),
             nickname: request.nickname.clone(),
-            device_label: None,
+            device_label: host::device_label(),
         });
         let checking = || progress(JoinStep::Checking);
         let links = places.link_first();
@@ -230,7 +231,7 @@ fn granted(
     let realm = request.link.realm;
     let damaged = |what: &str| {
         refusal(
-            RefusalCode::WrongRealm,
+            RefusalCode::UnusableReply,
             &format!("The login node's reply cannot be used: {what}. Tell the operator."),
         )
     };

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod desk;
 pub mod event;
 pub mod failure;
+mod host;
 pub mod join;
 pub mod keyfile;
 pub mod local_time;

@@ -92,7 +92,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`] says what to do; nothing was changed then.
     pub fn open(dir: &Path) -> Result<Self, ProfileError> {
-        private::folder(dir, &[IDENTITY, DATABASE, LOCK, "gui.json", "drafts.json"])?;
+        folder(dir)?;
         let lock = lock(&dir.join(LOCK), dir)?;
         let key = SigningKey::from_bytes(&*all_or_none(dir)?);
         Ok(Self { dir: dir.to_owned(), key, _lock: lock })
@@ -109,6 +109,14 @@ impl Profile {
     pub fn database(&self) -> PathBuf {
         self.dir.join(DATABASE)
     }
+}
+
+/// Makes a profile folder if it is missing, for its owner alone.
+///
+/// # Errors
+/// [`PrivateError`] if it holds other things as well, and others can read it.
+pub fn folder(dir: &Path) -> Result<(), PrivateError> {
+    private::folder(dir, &[IDENTITY, DATABASE, LOCK, "gui.json", "drafts.json"])
 }
 
 /// The key of a profile that is whole, or of one that is made now.

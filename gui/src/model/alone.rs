@@ -57,9 +57,9 @@ pub fn diagnose(status: &Status, interfaces: &[Interface], realm_now: u64) -> Ve
     if realm_now >= status.expires_at {
         checks.insert(0, Check {
             verdict: Verdict::Bad,
-            title: "Your pass has expired".into(),
+            title: "You are no longer signed in".into(),
             details: Vec::new(),
-            advice: Some("Peers close the door five minutes after that. Sign in again when the login node is back."),
+            advice: Some("Peers close the door five minutes after that. Sign in again; the login node must answer."),
         });
     }
     checks
@@ -120,7 +120,7 @@ fn login_node(status: &Status) -> Check {
     }
     Check {
         verdict: Verdict::Doubtful,
-        title: "The login node does not answer".into(),
+        title: "The login node is not connected".into(),
         details: Vec::new(),
         advice: Some(
             "It knows where the others are. Check that it runs and that you are on its network.",

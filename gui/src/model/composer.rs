@@ -69,7 +69,7 @@ impl Composer {
     pub fn locked(&self, rules: &Rules<'_>) -> Option<String> {
         if rules.realm_now >= rules.expires_at {
             return Some(
-                "Your pass has expired. Sign in again when the login node is back.".into(),
+                "You are no longer signed in. Sign in again; the login node must answer.".into(),
             );
         }
         if rules.archived {
@@ -79,6 +79,12 @@ impl Composer {
             return Some("Your role may read this room, but not write to it.".into());
         }
         None
+    }
+
+    /// Whether a text would be taken here now.
+    #[must_use]
+    pub fn is_open(&self, rules: &Rules<'_>) -> bool {
+        self.locked(rules).is_none() && rules.muted().is_none()
     }
 
     /// Why the draft cannot be sent now. `None` for an empty one too: nothing is wrong with it.
@@ -189,7 +195,7 @@ fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
         SendError::NoSuchRoom => lasting("This room is gone.", None),
         SendError::MayNotPost => lasting("You may not write in this room.", None),
         SendError::Expired => {
-            lasting("Your pass has expired. Sign in again when the login node is back.", None)
+            lasting("You are no longer signed in. Sign in again; the login node must answer.", None)
         }
         SendError::Store(why) => {
             lasting(&format!("It could not be stored: {}", text::clean_line(why)), None)
@@ -221,7 +227,7 @@ mod tests {
         let says =
             |composer: &Composer, rules: &Rules<'_>| composer.objection(rules).unwrap_or_default();
         assert_eq!(with("x").objection(&RULES), None);
-        assert!(says(&with("x"), &Rules { realm_now: 1_000_000, ..RULES }).contains("expired"));
+        assert!(says(&with("x"), &Rules { realm_now: 1_000_000, ..RULES }).contains("no longer"));
         assert!(says(&with("x"), &Rules { archived: true, ..RULES }).contains("archived"));
         assert!(says(&with("x"), &Rules { may_post: false, ..RULES }).contains("role"));
         let mute = Mute { until: Some(600_000), reason: "loud".into(), moderator: None };

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::action::LoginField;
 use crate::bridge::acts::Holder;
-use crate::model::refusal::Explained;
+use crate::model::refusal::{Addressee, Explained};
 use crate::settings::{KnownRealm, Settings, same_link};
 use crate::text;
 
@@ -170,6 +170,24 @@ impl Login {
         let known = self.realm.as_ref().map(|realm| realm.name.clone());
         let name = known.or(link.name).filter(|name| !name.is_empty());
         Some((text::clean_name(&name.unwrap_or_else(|| link.host.clone())), link.host))
+    }
+
+    /// Whom the form is sent to.
+    #[must_use]
+    pub fn addressee(&self, settings: &Settings) -> Addressee {
+        let Ok(link) = self.join_link() else {
+            return Addressee { address: String::new(), is_known: false };
+        };
+        let mut known = settings.realms.iter().filter_map(|realm| realm.link.parse().ok());
+        let is_known = known.any(|known: JoinLink| known.realm == link.realm);
+        Addressee { address: format!("{}:{}", link.host, link.port), is_known }
+    }
+
+    /// Whether the last refusal was a question about this very realm, which signing in again answers.
+    #[must_use]
+    pub fn may_insist(&self) -> bool {
+        let meant = self.refused.as_ref().and_then(|refused| refused.may_be_meant);
+        meant.is_some() && meant == self.join_link().ok().map(|link| link.realm)
     }
 
     /// Another remembered realm at the same address with another key: the address has changed hands.

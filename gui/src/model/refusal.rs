@@ -1,6 +1,7 @@
 //! What each refusal means and what to do next, in two sentences.
 
 use lanyard_node::event::{Refusal, RefusalCode};
+use lanyard_protocol::ids::PeerKey;
 
 use crate::text;
 
@@ -17,6 +18,17 @@ pub struct Explained {
     pub detail: Option<String>,
     /// When a new try makes sense, unix milliseconds.
     pub retry_at: Option<u64>,
+    /// The realm that the user may enter all the same, who alone can know whether it is meant.
+    pub may_be_meant: Option<PeerKey>,
+}
+
+/// What a form was sent to, for the words of its refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressee {
+    /// Host and port.
+    pub address: String,
+    /// Whether this profile has been in that realm before.
+    pub is_known: bool,
 }
 
 impl Explained {
@@ -43,27 +55,57 @@ pub fn no_stored_pass() -> Explained {
         advice: "Type your password and sign in again.".to_owned(),
         detail: None,
         retry_at: None,
+        may_be_meant: None,
+    }
+}
+
+/// The link names another realm than the one that was at its address before. No other key than the link's is ever
+/// accepted, so this one question is the user's: whether the link is the right one.
+#[must_use]
+pub fn other_realm(realm: PeerKey) -> Explained {
+    Explained {
+        code: RefusalCode::WrongRealm,
+        title: "This is a different login node than last time.".to_owned(),
+        advice: "Either the place was set up anew, or somebody is pretending to be it. \
+                 Ask for a fresh join link in person before you go on."
+            .to_owned(),
+        detail: Some(NOTHING_SENT.to_owned()),
+        retry_at: None,
+        may_be_meant: Some(realm),
     }
 }
 
 /// Puts a refusal into words.
 #[must_use]
-pub fn explain(refusal: &Refusal, address: &str, now_ms: u64) -> Explained {
-    let (title, advice) = sentences(refusal.code, address);
+pub fn explain(refusal: &Refusal, to: &Addressee, now_ms: u64) -> Explained {
+    let (title, advice) = sentences(refusal.code, to);
     let said = text::clean_line(refusal.reason.trim());
+    let detail = match refusal.code {
+        RefusalCode::WrongRealm => Some(NOTHING_SENT.to_owned()),
+        // For these the reason carries what only the other side knows: who, why, which file.
+        code => Some(said).filter(|said| adds_detail(code) && !said.is_empty()),
+    };
     Explained {
         code: refusal.code,
         title,
         advice: advice.to_owned(),
-        // For these the reason carries what only the other side knows: who, why, which file.
-        detail: (adds_detail(refusal.code) && !said.is_empty()).then_some(said),
+        detail,
         retry_at: refusal.retry_after_s.map(|s| now_ms.saturating_add(s.saturating_mul(1_000))),
+        may_be_meant: None,
     }
 }
 
-fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
+/// The password leaves only after the other side has proved the key of the link (PROTOCOL.md R-60).
+const NOTHING_SENT: &str = "Nothing has been sent to it.";
+
+fn sentences(code: RefusalCode, to: &Addressee) -> (String, &'static str) {
     let fixed = |title: &str, advice| (title.to_owned(), advice);
     match code {
+        RefusalCode::Unreachable
+        | RefusalCode::WrongRealm
+        | RefusalCode::OtherVersion
+        | RefusalCode::UnusableReply
+        | RefusalCode::Busy => of_the_login_node(code, to),
         RefusalCode::BadCredentials => fixed(
             "Wrong name or password.",
             "Check both and try again. After 5 failures the next try waits.",
@@ -79,20 +121,6 @@ fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
             "This account is banned.",
             "If you think that is a mistake, talk to whoever runs this place.",
         ),
-        RefusalCode::Unreachable => (
-            format!("The login node does not answer at {address}."),
-            "Check that you are on the right network and that the login node is running. \
-             Without a pass that is still good, nobody gets in while it is away.",
-        ),
-        RefusalCode::WrongRealm => fixed(
-            "This is a different login node than last time.",
-            "Either the place was set up anew, or somebody is pretending to be it. \
-             Ask for a fresh join link in person before you go on.",
-        ),
-        RefusalCode::Busy => fixed(
-            "The login node is busy.",
-            "Many people are signing in right now. Try again in a moment.",
-        ),
         RefusalCode::Invite => fixed(
             "Invites are not accepted here yet.",
             "Ask whoever runs this place for an account and a link without an invite.",
@@ -105,9 +133,10 @@ fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
             "The join link cannot be read.",
             "Copy the whole link again, from lanyard:// to its end.",
         ),
+        // A second window never comes so far: it shows the first.
         RefusalCode::ProfileInUse => fixed(
-            "Lanyard is already running with this profile.",
-            "Use the window that is open, or start this one with --profile and another folder.",
+            "A terminal peer is using this profile.",
+            "End it first, or start the window with --profile and another folder.",
         ),
         RefusalCode::ProfileUnsafe => fixed(
             "Other users of this computer can read your key.",
@@ -127,14 +156,45 @@ fn sentences(code: RefusalCode, address: &str) -> (String, &'static str) {
     }
 }
 
+fn of_the_login_node(code: RefusalCode, to: &Addressee) -> (String, &'static str) {
+    let fixed = |title: &str, advice| (title.to_owned(), advice);
+    match code {
+        RefusalCode::WrongRealm if to.is_known => fixed(
+            "A different login node answers than last time.",
+            "It was set up anew, or somebody is pretending to be it. \
+             Ask for a fresh join link in person.",
+        ),
+        RefusalCode::WrongRealm => fixed(
+            "Another login node answers than your join link names.",
+            "The link may be old or damaged, or somebody is pretending to be the place. \
+             Ask for the current join link in person.",
+        ),
+        RefusalCode::OtherVersion => fixed(
+            "The login node is of another version.",
+            "Update Lanyard here, or ask whoever runs this place to update it there.",
+        ),
+        RefusalCode::UnusableReply => {
+            fixed("The login node's reply cannot be used.", "Tell whoever runs this place.")
+        }
+        RefusalCode::Busy => fixed(
+            "The login node is busy.",
+            "Many people are signing in right now. Try again in a moment.",
+        ),
+        _unreachable => (
+            format!("The login node does not answer at {}.", to.address),
+            "Check that you are on the right network and that the login node is running. \
+             Without a pass that is still good, nobody gets in while it is away.",
+        ),
+    }
+}
+
 fn adds_detail(code: RefusalCode) -> bool {
     matches!(
         code,
         RefusalCode::Disabled
             | RefusalCode::Banned
-            | RefusalCode::WrongRealm
+            | RefusalCode::UnusableReply
             | RefusalCode::BadLink
-            | RefusalCode::ProfileInUse
             | RefusalCode::ProfileUnsafe
             | RefusalCode::ProfileDamaged
             | RefusalCode::CannotListen
@@ -149,13 +209,15 @@ mod tests {
     use super::*;
 
     /// Every code there is.
-    const ALL: [RefusalCode; 15] = [
+    const ALL: [RefusalCode; 17] = [
         RefusalCode::BadCredentials,
         RefusalCode::Locked,
         RefusalCode::Disabled,
         RefusalCode::Banned,
         RefusalCode::Unreachable,
+        RefusalCode::OtherVersion,
         RefusalCode::WrongRealm,
+        RefusalCode::UnusableReply,
         RefusalCode::Busy,
         RefusalCode::Invite,
         RefusalCode::Superseded,
@@ -167,13 +229,17 @@ mod tests {
         RefusalCode::Failed,
     ];
 
+    fn told(refusal: &Refusal, is_known: bool) -> Explained {
+        explain(refusal, &Addressee { address: "h:1".into(), is_known }, 1_000)
+    }
+
     fn refusal(code: RefusalCode, retry_after_s: Option<u64>) -> Refusal {
         Refusal { code, reason: "by grace: \u{202E}spam".into(), retry_after_s }
     }
 
     #[test]
     fn every_code_has_its_own_sentence_and_next_step() {
-        let all: Vec<_> = ALL.map(|code| explain(&refusal(code, None), "h:1", 0)).into();
+        let all: Vec<_> = ALL.map(|code| told(&refusal(code, None), true)).into();
         let titles: BTreeSet<_> = all.iter().map(|e| &e.title).collect();
         let advice: BTreeSet<_> = all.iter().map(|e| &e.advice).collect();
         assert_eq!((titles.len(), advice.len()), (ALL.len(), ALL.len()));
@@ -181,10 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_second_visit_speaks_of_the_last_one() {
+        let wrong = refusal(RefusalCode::WrongRealm, None);
+        assert!(told(&wrong, true).title.contains("than last time"));
+        let first = told(&wrong, false);
+        assert!(first.title.contains("than your join link names"));
+        assert!(first.is_alarming() && first.may_be_meant.is_none(), "nothing can be insisted on");
+    }
+
+    #[test]
     fn a_ban_says_who_and_why_and_a_lock_how_long() {
-        let ban = explain(&refusal(RefusalCode::Banned, None), "", 0);
+        let ban = told(&refusal(RefusalCode::Banned, None), true);
         assert_eq!(ban.detail.as_deref(), Some("by grace: spam"));
-        let lock = explain(&refusal(RefusalCode::Locked, Some(40)), "", 1_000);
+        let lock = told(&refusal(RefusalCode::Locked, Some(40)), true);
         assert_eq!(lock.wait(1_000).as_deref(), Some("40 s"));
         assert_eq!(lock.wait(41_000), None);
     }

@@ -1,5 +1,6 @@
 //! Being in a realm: rooms, people, notices, and how the window's user stands to them.
 
+mod login_node;
 mod reading;
 mod rules;
 
@@ -24,6 +25,8 @@ use crate::model::rooms::Room;
 use crate::model::roster::{Member, Roster};
 use crate::model::timeline::{Echo, PresenceNote};
 use crate::text;
+
+pub use login_node::LoginNode;
 
 /// The room that is always there.
 pub const LOBBY: &str = "lobby";
@@ -81,6 +84,9 @@ pub struct Chat {
     pub status: Arc<Status>,
     /// Whether the stored pass let us in without the login node.
     pub entered_offline: bool,
+    /// When that was, local clock in unix milliseconds.
+    pub entered_ms: Option<u64>,
+    met_login_node: bool,
     /// Rooms by name.
     pub rooms: BTreeMap<String, Room>,
     /// The room shown.
@@ -121,6 +127,8 @@ impl Chat {
         let mut chat = Self {
             my_names: MyNames::new(&status.me.username, &status.me.nickname),
             entered_offline,
+            entered_ms: None,
+            met_login_node: status.rendezvous_online,
             rooms: BTreeMap::new(),
             current: LOBBY.to_owned(),
             roster: Roster::default(),
@@ -147,12 +155,15 @@ impl Chat {
     pub fn update_status(&mut self, status: Arc<Status>, now_ms: u64) -> Vec<Effect> {
         let lost_last_peer = status.neighbours.is_empty() && !self.status.neighbours.is_empty();
         let before = std::mem::replace(&mut self.status, status);
+        self.met_login_node |= self.status.rendezvous_online;
         let me = &self.status.me;
         self.my_names = MyNames::new(&me.username, &me.nickname);
         let mut effects = self.open_new_rooms();
         self.tell_changes(&before, now_ms);
         self.note_away(now_ms);
         if lost_last_peer {
+            // What was being fetched from them does not go on.
+            self.notices.retain(|notice| notice.code != "backfill");
             effects.push(Effect::Backend(Command::LookAtInterfaces));
         }
         effects
@@ -222,7 +233,7 @@ impl Chat {
     #[must_use]
     pub fn pass_is_worrying(&self, now_ms: u64) -> bool {
         let left = self.status.expires_at.saturating_sub(self.realm_now(now_ms));
-        !self.status.rendezvous_online || left < PASS_WARNS_MS
+        self.login_node(now_ms) == LoginNode::Offline || left < PASS_WARNS_MS
     }
 
     /// Unread messages of all rooms.

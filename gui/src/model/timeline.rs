@@ -5,6 +5,7 @@
 //! Rows are derived from entries: a change rebuilds them from the touched entry on, never before it.
 
 mod entry;
+mod late;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -178,7 +179,8 @@ impl Timeline {
         self.entries.extend(added);
         // Two sorted runs: the standard library's stable sort merges them in one pass.
         self.entries.sort_by_key(Entry::key);
-        self.rebuild_from(first_touched.unwrap_or(0));
+        let judged_anew = self.judge_all_late();
+        self.rebuild_from(first_touched.into_iter().chain(judged_anew).min().unwrap_or(0));
     }
 
     /// Takes a notice.
@@ -369,6 +371,7 @@ impl Timeline {
         self.keys.insert(message.id, key);
         let at = self.entries.partition_point(|entry| entry.key() < key);
         self.entries.insert(at, Entry::Message(Line::new(message, mentions_me)));
+        self.judge_late(at);
         at
     }
 

@@ -135,7 +135,9 @@ fn card_ui(
             field_ui(ui, chat, &composer.draft, unlocked, actions);
         });
         if composer.draft.is_empty() {
-            ui.scope_builder(place(row), |ui| hint_ui(ui));
+            if composer.is_open(rules) {
+                ui.scope_builder(place(row), |ui| hint_ui(ui));
+            }
             return;
         }
         let button = Rect::from_min_max(row.max - SEND_SIZE, row.max);
@@ -156,6 +158,7 @@ fn card_ui(
 fn field_ui(ui: &mut Ui, chat: &Chat, draft: &str, unlocked: bool, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let room = text::clean_name(&chat.current);
+    let hint = if unlocked { format!("Message # {room}") } else { "Read only".to_owned() };
     let mut value = draft.to_owned();
     if types_into_nothing(ui) {
         ui.memory_mut(|memory| memory.request_focus(id()));
@@ -168,7 +171,7 @@ fn field_ui(ui: &mut Ui, chat: &Chat, draft: &str, unlocked: bool, actions: &mut
             };
             let edit = TextEdit::multiline(&mut value)
                 .id(id())
-                .hint_text(RichText::new(format!("Message # {room}")).color(p.faint))
+                .hint_text(RichText::new(hint).color(p.faint))
                 .font(theme::body())
                 .desired_rows(1)
                 .desired_width(f32::INFINITY)

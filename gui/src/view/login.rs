@@ -188,10 +188,11 @@ fn known_place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<A
     ui.painter().rect(rect, corner, p.card, Stroke::new(1.0, line), StrokeKind::Inside);
     widgets::focus_ring(ui, &response, rect, p);
     let middle = rect.center().y;
-    ui.painter().circle_filled(pos2(rect.left() + 17.0, middle), 4.0, p.online);
+    // No dot: before somebody signs in, nothing is known of the login node.
+    let left = rect.left() + 12.0;
     let shown = widgets::elided(ui, &name, theme::strong(), p.text, rect.width() * 0.5);
-    let after_name = rect.left() + 31.0 + shown.size().x + 10.0;
-    widgets::paint_middle(ui.painter(), pos2(rect.left() + 31.0, middle), shown, p.text);
+    let after_name = left + shown.size().x + 10.0;
+    widgets::paint_middle(ui.painter(), pos2(left, middle), shown, p.text);
     let detail = format!("{host} · known");
     let detail =
         widgets::elided(ui, &detail, theme::note(), p.faint, rect.right() - 32.0 - after_name);
@@ -360,8 +361,7 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
     let waits =
         model.login.refused.as_ref().is_some_and(|refused| refused.wait(model.now_ms).is_some());
     let ready = missing.is_none() && !waits;
-    let alarming = model.login.refused.as_ref().is_some_and(Explained::is_alarming);
-    let response = if alarming && ready {
+    let response = if model.login.may_insist() && ready {
         widgets::danger_button(ui, "Sign in all the same", size)
     } else if model.login.password.is_empty() && missing.is_none() {
         widgets::primary_button(ui, "Sign in with the stored pass", ready, size)
@@ -384,7 +384,9 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
 /// What signing in is doing.
 fn progress(step: Option<JoinStep>) -> &'static str {
     match step {
-        None | Some(JoinStep::Connecting) => "Connecting to the login node…",
+        // With a stored pass the login node is not asked.
+        None => "Signing in…",
+        Some(JoinStep::Connecting) => "Connecting to the login node…",
         Some(JoinStep::Checking) => "Checking your password…",
         Some(JoinStep::Joining) => "Joining the room…",
     }

@@ -2,7 +2,7 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    CornerRadius, CursorIcon, Frame, Id, Popup, Rect, Response, RichText, ScrollArea, Sense,
+    CornerRadius, CursorIcon, Frame, Id, Popup, Pos2, Rect, Response, RichText, ScrollArea, Sense,
     Stroke, TextEdit, Ui, Vec2, pos2, vec2,
 };
 
@@ -20,6 +20,7 @@ const LINE: f32 = 40.0;
 const TALL_LINE: f32 = 48.0;
 const DOTS_SIDE: f32 = 24.0;
 const MINUTE_MS: u64 = 60_000;
+const YOU: &str = "(you)";
 
 /// Draws the roster.
 pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
@@ -98,8 +99,9 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
         None => None,
     };
     let height = if note.is_some() { TALL_LINE } else { LINE };
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
+    // Nothing happens to one who clicks on oneself; the other button has a menu all the same.
+    let sense = if member.is_me { Sense::click() - Sense::FOCUSABLE } else { Sense::click() };
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), sense);
     if !ui.is_rect_visible(rect) {
         return;
     }
@@ -112,19 +114,9 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
     let min = pos2(rect.left() + EDGE, middle - theme::SMALL_AVATAR / 2.0);
     let avatar = Rect::from_min_size(min, Vec2::splat(theme::SMALL_AVATAR));
     widgets::avatar(ui.painter(), avatar, member.account, &member.nickname);
-    let name =
-        if member.is_me { format!("{} (you)", member.nickname) } else { member.nickname.clone() };
-    let badge = role_badge(member.role);
-    let badge_width = badge.map_or(0.0, |word| widgets::badge_width(ui, word) + 6.0);
     let left = avatar.right() + 10.0;
-    let width = rect.right() - 30.0 - left - badge_width;
-    let galley = widgets::elided(ui, &name, theme::body(), p.text, width);
     let name_middle = if note.is_some() { middle - 8.0 } else { middle };
-    let after = left + galley.size().x + 5.0;
-    widgets::paint_middle(ui.painter(), pos2(left, name_middle), galley, p.text);
-    if let Some(word) = badge {
-        widgets::badge(ui.painter(), pos2(after, name_middle), word, p);
-    }
+    name_ui(ui, member, pos2(left, name_middle), rect.right() - 30.0 - left);
     if let Some(note) = &note {
         let galley = ui.painter().layout_no_wrap(note.clone(), theme::note(), p.dim);
         widgets::paint_middle(ui.painter(), pos2(left, middle + 9.5), galley, p.dim);
@@ -133,14 +125,39 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
     ui.painter().circle_filled(pos2(rect.right() - 16.0, middle), 4.0, dot);
     widgets::focus_ring(ui, &response, rect.shrink2(vec2(6.0, 2.0)), p);
     let away = note.as_deref().filter(|_| member.away.is_some());
-    widgets::list_item(&response, &spoken(&name, badge, away), None);
+    widgets::list_item(&response, &spoken(member, away), None);
     let since = text::moment(member.since, now, &model.zone);
     let hover = format!("@{}\n{}, here since {since}", member.username, member.role.as_str());
-    let response = response.on_hover_text(hover).on_hover_cursor(CursorIcon::PointingHand);
-    if response.clicked() {
-        actions.push(Action::Mention(member.username.clone()));
+    let mut response = response.on_hover_text(hover);
+    if !member.is_me {
+        response = response.on_hover_cursor(CursorIcon::PointingHand);
+        if response.clicked() {
+            actions.push(Action::Mention(member.username.clone()));
+        }
     }
     person_menus_ui(ui, chat, rect, &response, member, actions);
+}
+
+/// The name, which gives way where the line is too short for it, `(you)` and the badge.
+fn name_ui(ui: &Ui, member: &Member, left_middle: Pos2, width: f32) {
+    let p = theme::palette(ui);
+    let badge = role_badge(member.role);
+    let you = member.is_me.then(|| widgets::elided(ui, YOU, theme::body(), p.dim, width));
+    let taken = badge.map_or(0.0, |word| widgets::badge_width(ui, word) + 6.0)
+        + you.as_ref().map_or(0.0, |you| you.size().x + 5.0);
+    let name = widgets::elided(ui, &member.nickname, theme::body(), p.text, width - taken);
+    let mut at = left_middle;
+    let after_name = name.size().x + 5.0;
+    widgets::paint_middle(ui.painter(), at, name, p.text);
+    at.x += after_name;
+    if let Some(you) = you {
+        let after_you = you.size().x + 5.0;
+        widgets::paint_middle(ui.painter(), at, you, p.dim);
+        at.x += after_you;
+    }
+    if let Some(word) = badge {
+        widgets::badge(ui.painter(), at, word, p);
+    }
 }
 
 fn away_words(away: Away, now: u64) -> String {
@@ -152,8 +169,10 @@ fn away_words(away: Away, now: u64) -> String {
     }
 }
 
-fn spoken(name: &str, badge: Option<&str>, away: Option<&str>) -> String {
-    let words = [Some(name), badge, away];
+fn spoken(member: &Member, away: Option<&str>) -> String {
+    let name =
+        if member.is_me { format!("{} {YOU}", member.nickname) } else { member.nickname.clone() };
+    let words = [Some(name.as_str()), role_badge(member.role), away];
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
@@ -173,7 +192,7 @@ fn person_menus_ui(
         role: member.role,
     };
     let mut menu = |ui: &mut Ui| {
-        if ui.button(format!("Mention @{}", member.username)).clicked() {
+        if !member.is_me && ui.button(format!("Mention @{}", member.username)).clicked() {
             actions.push(Action::Mention(member.username.clone()));
             ui.close();
         }

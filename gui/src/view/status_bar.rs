@@ -5,7 +5,7 @@ use eframe::egui::{Color32, CursorIcon, Rect, Sense, Ui, pos2, vec2};
 
 use crate::action::{Action, Dialog};
 use crate::model::Model;
-use crate::model::session::Chat;
+use crate::model::session::{Chat, LoginNode};
 use crate::text;
 use crate::theme;
 use crate::view::widgets;
@@ -49,7 +49,11 @@ fn pass_ui(ui: &Ui, model: &Model, chat: &Chat, rect: Rect, taken: f32) {
     let p = theme::palette(ui);
     let (words, short) = pass_words(model, chat);
     let worrying = chat.pass_is_worrying(model.now_ms);
-    let (dot, colour) = if worrying { (p.amber, p.amber) } else { (p.online, p.dim) };
+    let (dot, colour) = match chat.login_node(model.now_ms) {
+        _ if worrying => (p.amber, p.amber),
+        LoginNode::Looking => (p.faint, p.dim),
+        LoginNode::Online | LoginNode::Offline => (p.online, p.dim),
+    };
     let width = |words: &str| {
         ui.painter().layout_no_wrap(words.to_owned(), theme::note(), colour).size().x + 12.0
     };
@@ -65,14 +69,21 @@ fn pass_words(model: &Model, chat: &Chat) -> (String, String) {
     let realm_now = chat.realm_now(model.now_ms);
     let expires_at = chat.status.expires_at;
     if realm_now >= expires_at {
-        return ("Your pass has expired · sign in again".into(), "pass expired".into());
+        return ("No longer signed in · sign in again".into(), "no longer signed in".into());
     }
     let until = text::moment(expires_at, realm_now, &model.zone);
-    if chat.status.rendezvous_online {
-        (format!("Login node online · pass good until {until}"), format!("until {until}"))
-    } else {
-        let words = format!("Login node offline · your pass is good until {until}");
-        (words, format!("login node offline · until {until}"))
+    match chat.login_node(model.now_ms) {
+        LoginNode::Online => {
+            (format!("Login node online · pass good until {until}"), format!("until {until}"))
+        }
+        LoginNode::Looking => {
+            let words = format!("Looking for the login node · signed in until {until}");
+            (words, format!("looking for the login node · until {until}"))
+        }
+        LoginNode::Offline => {
+            let words = format!("Login node offline · your pass is good until {until}");
+            (words, format!("login node offline · until {until}"))
+        }
     }
 }
 

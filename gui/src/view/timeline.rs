@@ -25,6 +25,7 @@ use crate::model::Model;
 use crate::model::rooms::Room;
 use crate::model::session::{Attention, Chat};
 use crate::model::timeline::{Entry, OrderKey, Row, RowKey, RowKind, Timeline};
+use crate::text;
 use crate::theme;
 use crate::view::timeline::heights::Heights;
 use crate::view::timeline::row::RowContext;
@@ -123,7 +124,8 @@ pub fn timeline_ui(
     }
     said_ui(ui, area, chat);
     if room.timeline.is_empty() && !room.loading {
-        empty_ui(ui, area, &chat.current);
+        let may_write = room.composer.is_open(&chat.rules(model.now_ms));
+        empty_ui(ui, area, chat, may_write);
     }
     if !at_bottom {
         pill_ui(ui, area, room.unread, actions);
@@ -291,7 +293,9 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
     const LETTER_WIDTH: f32 = 7.2;
     let letters = match (row.kind, timeline.entry(row)) {
         (RowKind::Day(_) | RowKind::New, _) => return row::DIVIDER_HEIGHT,
-        (RowKind::Presence { .. } | RowKind::Folded { .. }, _) => return row::PRESENCE_HEIGHT,
+        (RowKind::Presence { .. } | RowKind::Folded { .. } | RowKind::Late, _) => {
+            return row::PRESENCE_HEIGHT;
+        }
         (RowKind::News, _) => return row::NEWS_GAP + theme::NOTE_LINE_HEIGHT,
         (_, Some(Entry::Message(line))) => line.text().len(),
         (_, _) => timeline.echo(row).map_or(0, |echo| echo.text.len()),
@@ -330,9 +334,18 @@ fn said_ui(ui: &Ui, area: Rect, chat: &Chat) {
     ui.ctx().accesskit_node_builder(id, |node| node.set_live(Live::Polite));
 }
 
-fn empty_ui(ui: &Ui, area: Rect, room: &str) {
+fn empty_ui(ui: &Ui, area: Rect, chat: &Chat, may_write: bool) {
     let p = theme::palette(ui);
-    let words = format!("Nothing has been said in # {room} yet. Say hello!");
+    let room = text::clean_name(&chat.current);
+    let mut words = if chat.is_cut_off() {
+        // What was said while nobody could be reached is not known.
+        format!("Nothing said in # {room} has reached this computer yet.")
+    } else {
+        format!("Nothing has been said in # {room} yet.")
+    };
+    if may_write {
+        words.push_str(" Say hello!");
+    }
     let at = area.center();
     ui.painter().text(at, Align2::CENTER_CENTER, &words, theme::body(), p.faint);
     widgets::spoken(ui, Rect::from_center_size(at, vec2(200.0, 20.0)), "empty", &words);

@@ -4,7 +4,7 @@ use eframe::egui::{OutputCommand, vec2};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::{self, demo};
-use lanyard_node::event::{DialAttempt, NodeEvent, PresenceReason, SendState};
+use lanyard_node::event::{DialAttempt, Mute, NodeEvent, PresenceReason, SendState, Status};
 use lanyard_node::node::SendError;
 use lanyard_protocol::ids::Role;
 
@@ -32,7 +32,7 @@ fn a_refused_text_is_kept_and_the_reason_said() {
         (SendError::SlowDown { retry_after_s: 3 }, "Slow down"),
         (SendError::MayNotPost, "may not write"),
         (SendError::TooLong { bytes: 4_210, max: 4_096 }, "4,210 of 4,096 bytes"),
-        (SendError::Expired, "pass has expired"),
+        (SendError::Expired, "no longer signed in"),
         (SendError::Store("disk full".into()), "disk full"),
     ] {
         let status = demo::status(NOW_MS, &[0, 1]);
@@ -55,7 +55,7 @@ fn the_composer_says_what_is_in_the_way_before_the_node_does() {
     assert!(stage.shows_part("18 of 10 bytes: too long"));
     assert!(stage.backend.sent_texts().is_empty());
     stage.node(|node| node.set_status(|status| status.expires_at = NOW_MS));
-    assert!(stage.shows_part("Your pass has expired."));
+    assert!(stage.shows_part("You are no longer signed in."));
     assert!(stage.shows_part("sign in again"), "the status line says it too");
 }
 
@@ -285,4 +285,69 @@ fn settings_are_applied_and_kept() {
     assert_eq!(settings.theme, lanyard_gui::settings::ThemeChoice::Dark);
     assert!(!settings.notifications);
     assert!(stage.harness.ctx.global_style().visuals.dark_mode);
+}
+
+#[test]
+fn the_own_line_says_you_whatever_the_badge() {
+    let mut status = demo::status(NOW_MS, &[0, 1, 2]);
+    if let Some(ada) = status.roster.get_mut(&demo::account(0)) {
+        (ada.role, ada.nickname) = (Role::Moderator, "Augusta Ada King, Countess".into());
+    }
+    let mut stage = Stage::inside_with(status, |_| {});
+    let painted = stage.painted();
+    assert!(painted.iter().any(|text| text == "(you)"), "{painted:?}");
+    let spoken = "Augusta Ada King, Countess (you), moderator";
+    stage.click(spoken);
+    assert_eq!(stage.draft(), "", "nobody mentions oneself");
+    stage.click_secondary(spoken);
+    assert!(stage.shows("Copy username"));
+    assert!(!stage.shows_part("Mention @ada"));
+}
+
+#[test]
+fn nobody_is_asked_to_write_where_that_is_not_possible() {
+    let invites = |change: fn(&mut Status)| {
+        let mut status = demo::status(NOW_MS, &[0, 1]);
+        change(&mut status);
+        let stage = Stage::inside_with(status, |_| {});
+        let painted = stage.painted().concat();
+        (stage.shows_part("Say hello!"), painted.contains("Enter sends"))
+    };
+    assert_eq!(invites(|_| {}), (true, true));
+    assert_eq!(invites(|status| status.rooms[0].post = Role::Admin), (false, false));
+    assert_eq!(invites(|status| status.rooms[0].archived = true), (false, false));
+    assert_eq!(invites(|status| status.expires_at = NOW_MS), (false, false));
+    let mute = |status: &mut Status| {
+        status.mute = Some(Mute { until: None, reason: String::new(), moderator: None });
+    };
+    assert_eq!(invites(mute), (false, false));
+}
+
+#[test]
+fn a_place_called_lanyard_is_not_said_twice() {
+    let title = |realm_name: &str| {
+        let mut status = demo::status(NOW_MS, &[0, 1]);
+        realm_name.clone_into(&mut status.realm_name);
+        Stage::inside_with(status, |_| {}).harness.state().model.title()
+    };
+    assert_eq!(title("Hackathon HQ"), "Hackathon HQ – Lanyard");
+    for no_name in ["Lanyard", "lanyard ", ""] {
+        assert_eq!(title(no_name), "Lanyard");
+    }
+}
+
+#[test]
+fn at_the_start_the_login_node_is_looked_for() {
+    let mut status = demo::status(NOW_MS, &[0]);
+    status.rendezvous_online = false;
+    let mut stage = Stage::inside_with(status, |_| {});
+    assert!(stage.shows_part("Looking for the login node"), "{:?}", stage.labels());
+    assert!(stage.shows_part("Nothing said in # lobby has reached this computer yet."));
+    assert!(stage.sleeps_ms() <= 20_000);
+    stage.pass_ms(20_000);
+    assert!(stage.shows_part("Login node offline"));
+    stage.node(|node| node.set_status(|status| status.rendezvous_online = true));
+    assert!(stage.shows_part("Login node online"));
+    stage.node(|node| node.set_status(|status| status.rendezvous_online = false));
+    assert!(stage.shows_part("Login node offline"), "it is known by now");
 }

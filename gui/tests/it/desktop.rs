@@ -30,6 +30,13 @@ pub(crate) struct Desktop {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WindowId(String);
 
+impl WindowId {
+    /// As xdotool takes it.
+    pub(crate) fn number(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Desktop {
     /// An empty desktop of 1280 × 800; `None` if this machine lacks a tool.
     pub(crate) fn start() -> Option<Self> {

@@ -11,6 +11,7 @@ use lanyard_gui::model::Model;
 use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::Settings;
 use lanyard_node::clock::Clock;
+use lanyard_protocol::ids::PeerKey;
 
 use crate::programs::{PATIENCE, Program, Realm, password};
 use crate::stage::{Stage, harness};
@@ -200,6 +201,41 @@ fn the_window_moderates_is_moderated_and_keeps_its_account() {
     window.click("Close Change password");
     window.click("Menu");
     window.click("My devices");
-    window.expect("this computer", PATIENCE);
+    window.expect(&format!("Device 1 · {} · this computer", host_name()), PATIENCE);
+    window.close();
+}
+
+/// The host's part of this computer's name.
+fn host_name() -> String {
+    let said = std::process::Command::new("uname").arg("-n").output().unwrap().stdout;
+    let name = String::from_utf8(said).unwrap();
+    name.trim().split('.').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_link_with_another_key_is_refused_for_good() {
+    let realm = Realm::with(&["ada"]);
+    let mut window = Stage::live(&realm, "ada");
+    let (address, _key) = realm.link.rsplit_once('/').unwrap();
+    window.type_into("Join link", &format!("{address}/{}", PeerKey([0x11; 32])));
+    window.type_into("Username", "ada");
+    window.type_into("Password", &password("ada"));
+    window.press(Key::Enter);
+    window.expect("Refused: wrong-realm", PATIENCE);
+    assert!(window.shows("Another login node answers than your join link names."));
+    assert!(!window.shows_part("last time") && !window.shows("Sign in all the same"));
+    window.close();
+}
+
+#[test]
+fn a_profile_that_a_terminal_peer_uses_is_said_in_one_sentence() {
+    let realm = Realm::with(&["ada"]);
+    let _peer = realm.join("ada");
+    let mut window = Stage::live(&realm, "ada");
+    window.type_into("Join link", &realm.link);
+    window.type_into("Username", "ada");
+    window.type_into("Password", &password("ada"));
+    window.press(Key::Enter);
+    window.expect("A terminal peer is using this profile.", PATIENCE);
     window.close();
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use eframe::egui::{Event, Key, vec2};
 use egui_kittest::kittest::Queryable as _;
+use lanyard_gui::action::{Action, LoginField};
 use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::bridge::{BackendEvent, Command};
 use lanyard_gui::settings::Settings;
+use lanyard_gui::theme;
 use lanyard_node::event::{Refusal, RefusalCode};
 use lanyard_node::join::JoinStep;
+use lanyard_protocol::ids::PeerKey;
 
 use crate::stage::{NOW_MS, Stage, script, typed};
 
@@ -178,12 +181,14 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
         (RefusalCode::Disabled, "This account is disabled.", "enable it"),
         (RefusalCode::Banned, "This account is banned.", "talk to whoever"),
         (RefusalCode::Unreachable, "does not answer at 192.168.1.5:4001", "right network"),
-        (RefusalCode::WrongRealm, "different login node than last time", "in person"),
+        (RefusalCode::OtherVersion, "login node is of another version", "Update"),
+        (RefusalCode::WrongRealm, "different login node answers than last time", "in person"),
+        (RefusalCode::UnusableReply, "reply cannot be used", "Tell whoever"),
         (RefusalCode::Busy, "The login node is busy.", "in a moment"),
         (RefusalCode::Invite, "Invites are not accepted", "without an invite"),
         (RefusalCode::Superseded, "in use on another computer", "Close it there"),
         (RefusalCode::BadLink, "join link cannot be read", "Copy the whole link"),
-        (RefusalCode::ProfileInUse, "already running with this profile", "--profile"),
+        (RefusalCode::ProfileInUse, "A terminal peer is using this profile.", "--profile"),
         (RefusalCode::ProfileUnsafe, "can read your key", "0600"),
         (RefusalCode::ProfileDamaged, "profile cannot be read", "backup"),
         (RefusalCode::CannotListen, "network port", "Another program"),
@@ -210,12 +215,24 @@ fn the_loudest_refusal_is_seen_whole_in_the_smallest_window() {
     let mut stage = Stage::at_login_sized(script, demo::settings(), size);
     stage.type_into("Password", "secret");
     stage.press(Key::Enter);
-    for label in
-        ["STOP", "Refused: wrong-realm", "Sign in all the same", "Password", "Paste a join link…"]
-    {
+    for label in ["STOP", "Refused: wrong-realm", "Sign in", "Password", "Paste a join link…"] {
         let rect = stage.harness.get_by_label(label).rect();
         assert!(rect.top() >= 0.0 && rect.bottom() <= size.y, "{label}: {rect:?}");
     }
+}
+
+#[test]
+fn on_a_first_visit_there_is_no_last_time() {
+    let mut stage = Stage::at_login(refused(RefusalCode::WrongRealm, None), Settings::default());
+    fill_in(&mut stage);
+    stage.click("Sign in");
+    assert!(stage.shows("STOP"));
+    assert!(stage.shows("Another login node answers than your join link names."));
+    assert!(stage.shows("Nothing has been sent to it."));
+    assert!(!stage.shows_part("last time"), "{:?}", stage.labels());
+    assert!(!stage.shows("Sign in all the same"), "no other key than the link's is accepted");
+    stage.click("Sign in");
+    assert_eq!(joins(&stage), 2, "the right login node may be back");
 }
 
 #[test]
@@ -257,7 +274,7 @@ fn a_lock_counts_down_and_then_lets_try_again() {
 fn another_key_at_a_known_address_stops_before_anything_is_sent() {
     let mut stage = Stage::at_login(admitted(), demo::settings());
     stage.click("Paste a join link…");
-    let key = lanyard_protocol::ids::PeerKey([0x11; 32]);
+    let key = PeerKey([0x11; 32]);
     stage.type_into("Join link", &format!("lanyard://192.168.1.5:4001/{key}"));
     stage.type_into("Password", "secret");
     stage.click("Sign in");
@@ -268,9 +285,50 @@ fn another_key_at_a_known_address_stops_before_anything_is_sent() {
 }
 
 #[test]
+fn insisting_on_one_realm_is_no_yes_to_another() {
+    let mut stage = Stage::at_login(admitted(), demo::settings());
+    stage.click("Paste a join link…");
+    let link = |byte| PeerKey([byte; 32]).to_string();
+    stage.type_into("Join link", &format!("lanyard://192.168.1.5:4001/{}", link(0x11)));
+    stage.type_into("Password", "secret");
+    stage.click("Sign in");
+    assert!(stage.shows("Sign in all the same"));
+    let other = format!("lanyard://192.168.1.5:4001/{}", link(0x22));
+    let window = stage.harness.state_mut();
+    window.model.handle(Action::EditLogin(LoginField::Link, other));
+    stage.harness.run();
+    stage.click("Sign in");
+    assert!(stage.shows("Sign in all the same"), "it asks again");
+    assert_eq!(joins(&stage), 0);
+}
+
+#[test]
+fn nothing_looks_online_before_one_signs_in() {
+    let stage = Stage::at_login(script(), demo::settings());
+    let online = theme::palette_of(stage.harness.ctx.global_style().visuals.dark_mode).online;
+    assert!(stage.dots().iter().all(|colour| *colour != online), "{:?}", stage.dots());
+}
+
+#[test]
+fn a_window_with_a_ticket_signs_in_by_itself_until_one_signs_out() {
+    let mut settings = demo::settings();
+    settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    let mut stage = Stage::at_login(admitted(), settings);
+    assert!(stage.shows("Message"), "{:?}", stage.labels());
+    assert!(stage.harness.get_by_label("Message").is_focused());
+    stage.click("Menu");
+    stage.click("Sign out");
+    assert!(stage.shows("Sign in with the stored pass"));
+    assert!(stage.saved_settings().signed_out, "the next start shows the form");
+    stage.click("Sign in with the stored pass");
+    assert!(!stage.saved_settings().signed_out);
+}
+
+#[test]
 fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
     let mut settings = demo::settings();
     settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    settings.signed_out = true;
     let mut script = admitted();
     script.offline = true;
     let mut status = demo::status(NOW_MS, &[0, 1]);
@@ -289,6 +347,7 @@ fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
 fn a_stored_pass_that_is_gone_is_no_wrong_password() {
     let mut settings = demo::settings();
     settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    settings.signed_out = true;
     let mut stage = Stage::at_login(refused(RefusalCode::BadCredentials, None), settings);
     stage.click("Sign in with the stored pass");
     assert!(stage.shows("This computer holds no valid pass for that name."));

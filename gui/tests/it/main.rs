@@ -34,6 +34,8 @@ mod keyring;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod one_window;
+#[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod reading;

@@ -1,8 +1,11 @@
 //! Reading: selecting over several messages, what a link hides, marks, tooltips, and what fonts lack.
 
+use std::sync::Arc;
+
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::fake::demo;
 use lanyard_gui::model::EmojiSource;
+use lanyard_node::event::{ChatMessage, Via};
 
 use crate::stage::{NOW_MS, Stage};
 
@@ -80,15 +83,51 @@ fn only_web_and_mail_links_can_be_clicked() {
     assert_eq!(links.len(), 1);
 }
 
+/// Said ten minutes ago and more, and only here now.
+fn late(number: u32) -> ChatMessage {
+    let mut late = demo::message(1, number, "old news", NOW_MS - 600_000 + u64::from(number));
+    (late.late, late.received_at, late.via) = (true, NOW_MS, Via::Sync);
+    late
+}
+
 #[test]
-fn what_arrives_late_says_so() {
+fn one_line_stands_above_what_came_late() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     stage.node(|node| {
-        let mut late = demo::message(1, 1, "yesterday's news", NOW_MS - 600_000);
-        late.late = true;
-        node.deliver(late);
+        node.deliver(demo::message(2, 1, "read long ago", NOW_MS - 300_000));
+        (1..=3).for_each(|number| node.deliver(late(number)));
     });
-    assert!(stage.shows("moderator, 09:11 · arrived late"), "{:?}", stage.labels());
+    assert!(stage.shows("3 messages arrived late, today 09:21"), "{:?}", stage.labels());
+    assert!(stage.shows("moderator, 09:11"), "a header has its time and nothing else");
+    assert_eq!(stage.labels().iter().filter(|label| label.contains("arrived late")).count(), 1);
+}
+
+#[test]
+fn what_one_was_away_for_is_not_late() {
+    let mut stage = Stage::inside(&[0, 1, 2]);
+    stage.node(|node| {
+        node.deliver(demo::message(2, 1, "said right now", NOW_MS));
+        (1..=3).for_each(|number| node.deliver(late(number)));
+    });
+    assert!(stage.shows("old news"));
+    assert!(!stage.shows_part("arrived late"), "{:?}", stage.labels());
+}
+
+#[test]
+fn late_messages_of_the_store_say_so_too() {
+    let stage = Stage::inside_with(demo::status(NOW_MS, &[0, 1, 2]), |script| {
+        let seen = demo::message(2, 1, "read long ago", NOW_MS - 300_000);
+        script.history = [late(1), late(2), seen].map(Arc::new).into();
+    });
+    assert!(stage.shows("2 messages arrived late, today 09:21"), "{:?}", stage.labels());
+}
+
+#[test]
+fn a_tab_is_as_wide_as_four_spaces() {
+    let stage = with_lines(&["a\tb", "a    b", "a b"]);
+    let width = |text: &str| stage.harness.get_by_label(text).rect().width();
+    assert!((width("a\tb") - width("a    b")).abs() < 1.0);
+    assert!(width("a\tb") > width("a b") + 5.0);
 }
 
 #[test]

@@ -333,7 +333,8 @@ fn at_expiry_the_composer_locks_while_reading_goes_on_and_the_draft_stays() {
     stage.pass_ms(5_000);
     assert!(stage.sleeps_ms() <= 15_000, "wakes at expiry, not at the next minute");
     stage.pass_ms(15_000);
-    assert!(stage.shows("Your pass has expired. Sign in again when the login node is back."));
+    let words = "You are no longer signed in. Sign in again; the login node must answer.";
+    assert!(stage.shows(words));
     stage.press(Key::Enter);
     assert!(stage.backend.sent_texts().is_empty());
     assert_eq!(stage.draft(), "half a sentence");
@@ -344,5 +345,5 @@ fn at_expiry_the_composer_locks_while_reading_goes_on_and_the_draft_stays() {
             status.expires_at = NOW_MS + 24 * HOUR_MS;
         });
     });
-    assert!(!stage.shows_part("Your pass has expired"), "a renewed pass opens it again");
+    assert!(!stage.shows_part("no longer signed in"), "a renewed pass opens it again");
 }

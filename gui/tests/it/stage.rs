@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use eframe::egui::epaint::TextShape;
 use eframe::egui::{
-    Event, ImeEvent, Key, Modifiers, OutputCommand, PointerButton, Pos2, Vec2, ViewportId, vec2,
+    Color32, Event, ImeEvent, Key, Modifiers, OutputCommand, PointerButton, Pos2, Shape, Vec2,
+    ViewportId, vec2,
 };
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -275,6 +277,43 @@ impl<B> Stage<B> {
             [node.label(), node.value()].into_iter().flatten().collect::<Vec<_>>()
         });
         texts.collect()
+    }
+
+    /// The texts as they were painted, elided and all.
+    pub(crate) fn painted(&self) -> Vec<String> {
+        let letters = |text: &TextShape| -> String {
+            let rows = text.galley.rows.iter();
+            rows.flat_map(|row| row.glyphs.iter().map(|glyph| glyph.chr)).collect()
+        };
+        let texts = self.shapes();
+        let texts = texts.iter().filter_map(|shape| match shape {
+            Shape::Text(text) => Some(letters(text)),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// The colours of all filled circles.
+    pub(crate) fn dots(&self) -> Vec<Color32> {
+        let shapes = self.shapes();
+        let dots = shapes.iter().filter_map(|shape| match shape {
+            Shape::Circle(circle) => Some(circle.fill),
+            _ => None,
+        });
+        dots.collect()
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        let mut waiting: Vec<Shape> =
+            self.harness.output().shapes.iter().map(|clipped| clipped.shape.clone()).collect();
+        let mut flat = Vec::new();
+        while let Some(shape) = waiting.pop() {
+            match shape {
+                Shape::Vec(shapes) => waiting.extend(shapes),
+                shape => flat.push(shape),
+            }
+        }
+        flat
     }
 
     /// The links opened by the last frame.

@@ -65,7 +65,7 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
             format!("The login node has too much to do. Try again in {seconds} s."),
         ),
         DenialCode::Unsupported => (
-            RefusalCode::Unreachable,
+            RefusalCode::OtherVersion,
             "The login node is of another version. Update it or this program.".to_owned(),
         ),
     };

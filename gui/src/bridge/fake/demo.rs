@@ -293,6 +293,7 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
         backend.deliver(message);
     }
     backend.set_status(|status| {
+        status.rendezvous_online = false;
         if let Some(emeka) = status.roster.get_mut(&account(4)) {
             emeka.away = true;
         }
@@ -342,7 +343,6 @@ fn chat_status(now_ms: u64) -> Status {
     let mut status = status(now_ms, &[0, 1, 2, 3, 4, 5, 6]);
     status.rooms.push(room("hardware", "Benches, boards and the 3D printer", Role::Guest));
     status.rooms.push(room("announcements", "From the team", Role::Moderator));
-    status.rendezvous_online = false;
     status.expires_at = now_ms + 24 * HOUR_MS + 20 * MINUTE_MS;
     status
 }
@@ -376,8 +376,9 @@ fn conversation(now_ms: u64) -> Vec<Arc<ChatMessage>> {
         message(5, 1, "صباح الخير للجميع", ago(6)),
         message(3, 1, "@ada can you look at the mesh on the second floor?", ago(2)),
     ];
-    if let Some(late) = lines.last_mut() {
-        late.late = true;
+    // It came after what stands below it had been read.
+    for late in lines.iter_mut().filter(|line| line.account == account(5)) {
+        (late.late, late.received_at) = (true, now_ms);
     }
     let me = status(now_ms, &[0]).me;
     let mut own = own_message(&me, "lobby", "On my way. Give me ten minutes.", 1_000, ago(1));

@@ -48,6 +48,8 @@ pub struct Line {
     pub state: Option<SendState>,
     /// Whether it speaks to the user.
     pub mentions_me: bool,
+    /// Whether what stands below it had been here for a while when it came.
+    pub came_behind: bool,
 }
 
 impl Line {
@@ -56,7 +58,7 @@ impl Line {
     pub fn new(message: Arc<ChatMessage>, mentions_me: bool) -> Self {
         let cleaned = text::clean_text(&message.text);
         let cleaned = (cleaned != message.text).then(|| cleaned.into_boxed_str());
-        Self { cleaned, state: message.state, mentions_me, message }
+        Self { cleaned, state: message.state, mentions_me, came_behind: false, message }
     }
 
     /// The text to draw.

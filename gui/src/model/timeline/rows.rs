@@ -23,6 +23,8 @@ pub enum RowKind {
     Day(Date),
     /// The line above which everything was read.
     New,
+    /// The messages below came late, above what had been read.
+    Late,
     /// A message, with its author's name and avatar if `header`.
     Message {
         /// Whether it begins a group.
@@ -54,6 +56,8 @@ pub enum RowKey {
     Day(i32),
     /// The unread line.
     New,
+    /// The line above late messages that begin with this one.
+    Late(MessageId),
     /// A message, without and with header.
     Message(MessageId, bool),
     /// Folded messages that begin with this one.
@@ -74,6 +78,7 @@ impl Timeline {
             (RowKind::Message { header }, Some(Entry::Message(line))) => {
                 RowKey::Message(line.message.id, header)
             }
+            (RowKind::Late, Some(Entry::Message(line))) => RowKey::Late(line.message.id),
             (RowKind::Presence { count }, Some(Entry::Presence(note))) => {
                 RowKey::Presence(note.number, count)
             }
@@ -89,6 +94,7 @@ impl Timeline {
             }
             (
                 RowKind::New
+                | RowKind::Late
                 | RowKind::Message { .. }
                 | RowKind::Presence { .. }
                 | RowKind::Folded { .. }
@@ -145,6 +151,9 @@ impl Timeline {
                 }
                 Entry::Message(line) => {
                     let before = previous.filter(|entry| !self.is_hidden_entry(entry));
+                    if line.came_behind && !before.is_some_and(came_behind) {
+                        self.rows.push(Row { entry: at, kind: RowKind::Late });
+                    }
                     let starts_group = day_changed || first_unread || !continues(before, line);
                     let kind = RowKind::Message { header: starts_group };
                     self.rows.push(Row { entry: at, kind });
@@ -188,11 +197,17 @@ fn is_first_unread(read: Option<OrderKey>, previous: Option<&Entry>, entry: &Ent
     entry.key() > read && previous.is_none_or(|previous| previous.key() <= read)
 }
 
+fn came_behind(entry: &Entry) -> bool {
+    matches!(entry, Entry::Message(line) if line.came_behind)
+}
+
 fn continues(previous: Option<&Entry>, line: &Line) -> bool {
     let Some(Entry::Message(before)) = previous else { return false };
+    if before.came_behind != line.came_behind {
+        return false;
+    }
     let (before, line) = (&before.message, &line.message);
     before.account == line.account
         && before.nickname == line.nickname
-        && before.late == line.late
         && line.sent_at.saturating_sub(before.sent_at) < GROUP_GAP_MS
 }

@@ -53,6 +53,7 @@ fn kinds(timeline: &Timeline) -> String {
         RowKind::Presence { .. } => 'p',
         RowKind::Folded { .. } => 'f',
         RowKind::News => 'n',
+        RowKind::Late => 'L',
         RowKind::Echo { header: true } => 'E',
         RowKind::Echo { header: false } => 'e',
     };
@@ -253,4 +254,52 @@ fn what_left_the_set_leaves_the_timeline() {
     assert_eq!(timeline.message_count(), 2);
     assert_eq!(timeline.rows_unchanged_since(before), 0);
     assert!(timeline.insert(message(1, 3, START_MS + 3), false), "it may come back");
+}
+
+/// Said at `sent_at`, and here two hours after everything else.
+fn late(number: u8, sent_at: u64) -> Arc<ChatMessage> {
+    let mut late = (*message(1, number, sent_at)).clone();
+    (late.late, late.received_at) = (true, START_MS + 2 * 3_600_000);
+    Arc::new(late)
+}
+
+#[test]
+fn each_block_that_came_behind_has_one_line_above() {
+    let mut timeline = timeline();
+    let minute = |n: u64| START_MS + n * 60_000;
+    for n in [0, 10, 20] {
+        timeline.insert(message(2, n, minute(n.into())), false);
+    }
+    for (number, at) in [(1, 11), (2, 12), (3, 1), (4, 13)] {
+        timeline.insert(late(number, minute(at)), false);
+    }
+    assert_eq!(kinds(&timeline), "DMLMMLMmmM");
+    let blocks = timeline.rows().iter().filter(|row| row.kind == RowKind::Late);
+    let sizes: Vec<_> = blocks.map(|row| timeline.late_block(*row).count()).collect();
+    assert_eq!(sizes, [1, 3]);
+    timeline.insert(late(5, minute(21)), false);
+    assert_eq!(kinds(&timeline), "DMLMMLMmmMM", "nothing stands below the last");
+}
+
+#[test]
+fn late_is_the_same_one_by_one_and_as_a_page() {
+    let minute = |n: u64| START_MS + n * 60_000;
+    let all: Vec<_> =
+        (0..12)
+            .map(|n| {
+                if n % 3 == 0 { late(n, minute(n.into())) } else { message(2, n, minute(n.into())) }
+            })
+            .collect();
+    let (mut singly, mut paged) = (timeline(), timeline());
+    for message in &all {
+        singly.insert(Arc::clone(message), false);
+    }
+    paged.insert_page(&all, |_| false);
+    assert_ne!(kinds(&singly), kinds(&paged), "what is below decides, and comes last here");
+    singly.insert_page(&all, |_| false);
+    let mut newest_first = timeline();
+    for message in all.iter().rev() {
+        newest_first.insert(Arc::clone(message), false);
+    }
+    assert_eq!(kinds(&newest_first), kinds(&paged));
 }

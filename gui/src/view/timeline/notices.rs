@@ -9,6 +9,7 @@ use lanyard_node::event::PresenceReason;
 
 use crate::action::Action;
 use crate::model::timeline::{Entry, News, PresenceNote, Row};
+use crate::text;
 use crate::theme;
 use crate::view::timeline::row::RowContext;
 use crate::view::{shaping, widgets};
@@ -62,6 +63,27 @@ pub(super) fn news_ui(
     }
     ui.painter().galley(at, words, p.text);
     widgets::spoken(ui, rect, ("news", news.number), &news.words);
+}
+
+/// `3 messages arrived late, today 11:20`.
+pub(super) fn late_ui(ui: &Ui, rect: Rect, row: Row, context: &RowContext<'_>) {
+    let (mut count, mut last, mut first) = (0_u64, 0, None);
+    for line in context.timeline.late_block(row) {
+        count += 1;
+        last = last.max(line.message.received_at);
+        first.get_or_insert(line.message.id.0);
+    }
+    let now = context.chat.realm_now(context.model.now_ms);
+    let when = text::moment(last, now, &context.model.zone);
+    let words = match count {
+        1 => format!("1 message arrived late, {when}"),
+        many => format!("{} messages arrived late, {when}", text::grouped(many)),
+    };
+    let p = context.palette;
+    let left = rect.left() + theme::INDENT;
+    let galley = widgets::elided(ui, &words, theme::note(), p.amber, rect.right() - left);
+    widgets::paint_middle(ui.painter(), pos2(left, rect.bottom() - UNDER_MIDDLE), galley, p.amber);
+    widgets::spoken(ui, rect, ("late", first), &words);
 }
 
 /// `1 line from a banned person, sent before the ban · Show`.
@@ -118,12 +140,7 @@ pub(super) fn presence_ui<'n>(
             .iter()
             .take(20)
             .map(|note| {
-                format!(
-                    "{}  {} {}",
-                    crate::text::clock(note.at, zone),
-                    note.nickname,
-                    verb(note.reason)
-                )
+                format!("{}  {} {}", text::clock(note.at, zone), note.nickname, verb(note.reason))
             })
             .collect();
         response.on_hover_text(lines.join("\n"));

@@ -21,7 +21,9 @@ use crate::text;
 use crate::theme::{self, Palette};
 use crate::view::moderation::{self, Subject};
 use crate::view::timeline::body::{Body, lay_out_body};
-use crate::view::timeline::notices::{divider_ui, folded_ui, lay_out_news, news_ui, presence_ui};
+use crate::view::timeline::notices::{
+    divider_ui, folded_ui, late_ui, lay_out_news, news_ui, presence_ui,
+};
 use crate::view::widgets;
 
 /// Above a message with a header.
@@ -47,7 +49,8 @@ pub struct RowContext<'m> {
     pub timeline: &'m Timeline,
     /// What the window knows.
     pub model: &'m Model,
-    chat: &'m Chat,
+    /// The realm.
+    pub chat: &'m Chat,
     /// Who is spoken to.
     pub my_names: &'m MyNames,
     /// The colours.
@@ -149,7 +152,9 @@ pub fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
     let timeline: &'m Timeline = context.timeline;
     let header = match row.kind {
         RowKind::Day(_) | RowKind::New => return Laid::fixed(DIVIDER_HEIGHT),
-        RowKind::Presence { .. } | RowKind::Folded { .. } => return Laid::fixed(PRESENCE_HEIGHT),
+        RowKind::Presence { .. } | RowKind::Folded { .. } | RowKind::Late => {
+            return Laid::fixed(PRESENCE_HEIGHT);
+        }
         RowKind::News => {
             let note = match timeline.entry(row) {
                 Some(Entry::News(news)) => lay_out_news(ui, news, context),
@@ -194,6 +199,7 @@ pub fn row_ui(
         (RowKind::Presence { count }, _) => {
             return presence_ui(ui, rect, timeline.presence(row, count), context);
         }
+        (RowKind::Late, _) => return late_ui(ui, rect, row, context),
         (RowKind::Folded { count }, _) => {
             return folded_ui(ui, rect, row, count, context, actions);
         }
@@ -241,7 +247,6 @@ struct Author<'a> {
     username: &'a str,
     role: Role,
     sent_at: u64,
-    late: bool,
     folded: bool,
     mentions_me: bool,
 }
@@ -259,7 +264,6 @@ impl<'a> Author<'a> {
                     username: &me.username,
                     role: me.role,
                     sent_at: timeline.echo(row).map_or(0, |echo| echo.at),
-                    late: false,
                     folded: false,
                     mentions_me: false,
                 }
@@ -274,7 +278,6 @@ impl<'a> Author<'a> {
             username: &message.username,
             role: message.role,
             sent_at: message.sent_at,
-            late: message.late,
             folded: message.folded,
             mentions_me,
         }
@@ -301,11 +304,7 @@ fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowCont
         x += widgets::badge(ui.painter(), pos2(x, middle), badge, p) + 5.0;
     }
     let time = text::clock(author.sent_at, &context.model.zone);
-    let words = match (author.folded, author.late) {
-        (true, _) => format!("{time} · sent before the ban"),
-        (false, true) => format!("{time} · arrived late"),
-        (false, false) => time,
-    };
+    let words = if author.folded { format!("{time} · sent before the ban") } else { time };
     let laid = ui.painter().layout_no_wrap(words.clone(), theme::note(), p.faint);
     let place = Rect::from_min_size(pos2(x, middle - laid.size().y / 2.0), laid.size());
     widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), laid, p.faint);
@@ -358,7 +357,9 @@ fn message_menu_ui(
             actions.push(Action::Copy(text.to_owned()));
             ui.close();
         }
-        if ui.button(format!("Mention @{}", text::clean_name(author.username))).clicked() {
+        let is_me = author.account == context.chat.status.me.account;
+        let words = format!("Mention @{}", text::clean_name(author.username));
+        if !is_me && ui.button(words).clicked() {
             actions.push(Action::Mention(author.username.to_owned()));
             ui.close();
         }
