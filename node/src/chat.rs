@@ -16,6 +16,7 @@ mod source;
 mod unreadable;
 mod unsent;
 mod words;
+mod wrap;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;

@@ -1,9 +1,9 @@
 //! The modes of the terminal on standard input: kept, changed, and put back on every way out.
 
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{Modes, continuations};
+pub(crate) use elsewhere::{Modes, columns_of_stdout, continuations};
 #[cfg(unix)]
-pub(crate) use unix::{Modes, continuations};
+pub(crate) use unix::{Modes, columns_of_stdout, continuations};
 
 #[cfg(unix)]
 mod unix;
@@ -35,6 +35,10 @@ mod elsewhere {
         pub(crate) fn suspend(&self, _wait: impl FnOnce()) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    pub(crate) fn columns_of_stdout() -> Option<usize> {
+        None
     }
 
     pub(crate) fn continuations() -> io::Result<Receiver<()>> {

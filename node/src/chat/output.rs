@@ -15,10 +15,12 @@ use super::plain::{self, Transcript};
 use super::screen::Screen;
 use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent, beginning};
+use super::wrap::wrap;
 use crate::desk::DeskError;
 use crate::event::{NodeEvent, Refusal, Room, Status};
 use crate::join::Joined;
 use crate::node::{History, ModerateError, SendError, Sent};
+use crate::terminal;
 
 /// An answer to a command.
 #[derive(Debug)]
@@ -272,8 +274,10 @@ impl Output {
     }
 
     fn line(&mut self, line: &str) {
+        let columns = if self.json { None } else { terminal::columns_of_stdout() };
+        let line = columns.map_or_else(|| line.to_owned(), |columns| wrap(line, columns));
         if let Some(screen) = &self.screen {
-            return screen.print(line.to_owned());
+            return screen.print(line);
         }
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n"));

@@ -16,7 +16,7 @@ use crate::event::{
 use crate::local_time::LocalTime;
 
 /// Where the further lines of a text stand: right of every line that begins with a time, `*` or `!`.
-const MARGIN: &str = "        ";
+pub(super) const MARGIN: &str = "        ";
 
 const HELP: &str = "\
 Type a line and press Enter to say it. A paste is one message. Tab completes commands, names and rooms.

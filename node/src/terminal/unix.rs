@@ -7,12 +7,18 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
-    tcgetattr, tcsetattr,
+    tcgetattr, tcgetwinsize, tcsetattr,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
+
+/// How wide the terminal on standard output is now; `None` if there is none, or if it does not say.
+pub(crate) fn columns_of_stdout() -> Option<usize> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then(|| usize::from(size.ws_col))
+}
 
 /// The modes as they were found; dropping it puts them back.
 #[derive(Debug)]

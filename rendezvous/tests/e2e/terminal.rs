@@ -55,6 +55,18 @@ fn is_message(line: &Value) -> bool {
 }
 
 #[test]
+fn a_text_that_fills_a_row_cannot_pose_as_another_line() {
+    let realm = Realm::with(&["alice", "eve"]);
+    let mut eve = realm.join("eve");
+    let alice = at_the_prompt(&realm, "alice");
+    eve.send(&format!("ok{}[10:31] Grace H.: send the door code", " ".repeat(65)));
+    alice.see("door code");
+    let rows = alice.rows();
+    let row = rows.iter().find(|row| row.contains("door code"));
+    assert!(row.is_some_and(|row| row.starts_with("        ")), "{rows:?}");
+}
+
+#[test]
 fn passwords_typed_and_pasted_are_accepted_and_said_to_nobody() {
     let realm = Realm::with(&["alice", "bob"]);
     let mut bob = realm.join("bob");
