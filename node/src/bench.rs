@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -65,16 +66,10 @@ pub fn run(options: &BenchOptions) -> ExitCode {
     };
     let figures = runtime.block_on(bench(options));
     runtime.shutdown_background();
-    match figures {
-        Ok(figures) => match print(&figures, options.json) {
-            Ok(()) => ExitCode::SUCCESS,
-            // Whoever has stopped reading needs no more.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(error) => {
-                tracing::error!(%error, "The figures cannot be written");
-                ExitCode::FAILURE
-            }
-        },
+    let told = figures
+        .and_then(|figures| print(&figures, options.json).context("the figures cannot be written"));
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -83,14 +78,17 @@ pub fn run(options: &BenchOptions) -> ExitCode {
 }
 
 fn print(figures: &Value, json: bool) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        return writeln!(out, "{figures}");
+    let lines = figures.as_object().into_iter().flatten();
+    let text: String = if json {
+        format!("{figures}\n")
+    } else {
+        lines.map(|(name, value)| format!("{name:>20}  {value}\n")).collect()
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever has stopped reading needs no more.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
-    for (name, value) in figures.as_object().into_iter().flatten() {
-        writeln!(out, "{name:>20}  {value}")?;
-    }
-    Ok(())
 }
 
 async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {
