@@ -310,7 +310,7 @@ fn nothing_looks_online_before_one_signs_in() {
 }
 
 #[test]
-fn a_window_with_a_ticket_signs_in_by_itself_until_one_signs_out() {
+fn a_window_with_a_ticket_signs_in_until_one_signs_out() {
     let mut settings = demo::settings();
     settings.realms[0].pass_until = NOW_MS + 3_600_000;
     let mut stage = Stage::at_login(admitted(), settings);

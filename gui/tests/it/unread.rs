@@ -76,7 +76,7 @@ fn what_has_been_on_screen_is_read_and_nothing_else() {
 }
 
 #[test]
-fn what_is_left_unread_keeps_its_line_when_one_comes_back_to_the_room() {
+fn what_is_left_unread_keeps_its_line() {
     let mut stage = coming_back(100, 60);
     let left = u32::try_from(unread(&stage, "lobby")).unwrap();
     stage.click("# hardware");

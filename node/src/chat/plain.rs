@@ -202,7 +202,7 @@ mod tests {
     use crate::event::Via;
 
     #[test]
-    fn messages_name_their_day_once_and_their_room_where_there_are_several() {
+    fn messages_name_their_day_once_and_their_room() {
         const DAY_MS: u64 = 86_400_000;
         let mut transcript = Transcript::default();
         let lines: Vec<String> =

@@ -171,7 +171,7 @@ fn r6_one_account_that_agrees_is_enough_to_be_heard() {
 }
 
 #[test]
-fn r90_clocks_that_contradict_each_other_make_it_ask_for_the_time() {
+fn r90_contradicting_clocks_make_it_ask_for_the_time() {
     let asks = |outputs: &[Output]| {
         outputs.iter().filter(|o| matches!(o, Output::Event(Event::AskTheTime))).count()
     };
