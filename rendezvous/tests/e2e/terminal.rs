@@ -258,14 +258,16 @@ fn what_is_refused_is_named_and_can_be_sent_again() {
     set_policy(&realm, "per-minute", "3");
     let mut bob = realm.join("bob");
     let mut alice = at_the_prompt(&realm, "alice");
-    // Within one minute by the clock, whatever the quota counts from.
+    // Three count in a minute of the clock; a minute may end in between, and then six do.
     let lines: Vec<String> = (1..=8).map(|number| format!("line {number}")).collect();
     lines.iter().for_each(|line| alice.enter(line));
-    alice.see("! Not sent: \"line 8\": slow down");
+    alice.wait_for("two refusals", |screen| {
+        screen.contents().matches("! Not sent: \"line ").count() >= 2
+    });
+    alice.see("slow down");
     alice.see("/retry sends it again");
-    let refused = alice.rows().iter().filter(|row| row.starts_with("! Not sent: \"line ")).count();
     alice.enter("/unsent");
-    alice.see("* #lobby: line 8");
+    alice.see("* #lobby: line ");
     set_policy(&realm, "per-minute", "0");
     let start = clock::monotonic();
     loop {
@@ -280,8 +282,7 @@ fn what_is_refused_is_named_and_can_be_sent_again() {
     }
     let mut heard: Vec<String> = lines.iter().map(|_line| next_text(&mut bob)).collect();
     heard.sort_unstable();
-    assert_eq!(heard, lines, "{refused} were refused");
-    assert!(refused >= 2);
+    assert_eq!(heard, lines);
 }
 
 #[test]
