@@ -148,7 +148,7 @@ pub enum ActError {
 }
 
 impl ActError {
-    /// The stable code of design §9, if this is a refusal and not a fault.
+    /// The stable code, if this is a refusal and not a fault.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {

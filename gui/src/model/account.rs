@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use crate::bridge::acts::{DeviceInfo, PasswordChange};
 
-/// Shorter passwords are taken, but warned of (design §10).
+/// Shorter passwords are taken, but warned of.
 const PASSWORD_LEN_ADVISED: usize = 8;
-/// The longest password, in bytes (design §10).
+/// The longest password, in bytes.
 const PASSWORD_BYTES_MAX: usize = 1_024;
 
 /// The own devices, as far as known.

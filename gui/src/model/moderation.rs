@@ -5,7 +5,7 @@ use lanyard_protocol::ids::{AccountId, Role};
 use crate::bridge::acts::{Moderation, OrderKind};
 use crate::text;
 
-/// The longest reason, in bytes (design §4).
+/// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 200;
 
 const MINUTE_MS: u64 = 60_000;

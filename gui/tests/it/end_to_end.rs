@@ -16,9 +16,9 @@ use lanyard_protocol::ids::PeerKey;
 use crate::programs::{PATIENCE, Program, Realm, password};
 use crate::stage::{Stage, harness};
 
-/// How soon "bye" reaches the others (design §9).
+/// How soon "bye" reaches the others.
 const TWO_SECONDS: Duration = Duration::from_secs(2);
-/// How soon a node says that the login node is gone (design §9, `link`), and some time to draw it.
+/// How soon a node says that the login node is gone, and some time to draw it.
 const OFFLINE_IS_KNOWN: Duration = Duration::from_secs(25);
 /// How often something is said before the mesh must be made.
 const TRIES: usize = 10;

@@ -1,4 +1,4 @@
-//! Renewing the pass: a task beside the loop that asks the desk in good time (design §4).
+//! Renewing the pass: a task beside the loop that asks the desk in good time.
 //!
 //! At a random point of 40 to 60 % of a ticket's life it asks for the next one, so that a realm that was let in
 //! within one minute does not come back within one minute. While the login node is away it asks again from time to

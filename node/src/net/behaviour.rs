@@ -1,4 +1,4 @@
-//! The behaviours of a node, and gossipsub's configuration (design §8; measurements behind each number there).
+//! The behaviours of a node, and gossipsub's configuration.
 
 use std::collections::HashSet;
 use std::io;

@@ -27,7 +27,7 @@ pub(crate) use program::{Program, Signal};
 
 /// For what has no deadline of its own: longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// How soon programs end after SIGTERM, SIGINT or `quit`, and rules reach everybody (design §9).
+/// How soon programs end after SIGTERM, SIGINT or `quit`, and rules reach everybody.
 pub(crate) const TWO_SECONDS: Duration = Duration::from_secs(2);
 
 /// Whether the tests are to run at the full figures of the issues (`scripts/soak.sh`).

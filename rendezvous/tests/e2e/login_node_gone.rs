@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Peer, Realm, Signal, chat, together};
 
-/// Every peer says so within this time (design §9, `link`).
+/// Every peer says so within this time.
 const NOTICED: Duration = Duration::from_secs(20);
 /// Peers that start without the login node are in two-way chat within this time.
 const FOUND: Duration = Duration::from_secs(10);
