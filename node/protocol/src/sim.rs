@@ -6,13 +6,14 @@
 //!    └────────────── arrives later, twice, or not at all: network.rs ◀────────────────────────────┘
 //! ```
 //!
-//! Everything random comes from the seed, so a run that fails is run again by its number. The trace hash is over all
-//! that the engines have put out: equal seeds give equal hashes.
+//! Everything random comes from the seed, so a run that fails is run again by its number. The trace hash covers every
+//! output of every engine (trace.rs): equal seeds give equal hashes, and so does code that was only rearranged.
 
 mod crowd;
 mod network;
 mod peer;
 mod store;
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

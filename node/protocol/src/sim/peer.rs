@@ -25,6 +25,7 @@ use crate::time::{Now, RealmClock};
 use super::Setup;
 use super::network::Wire;
 use super::store::Disk;
+use super::trace;
 
 /// Of twenty peers one is a moderator, one a guest.
 const ROLES_EVERY: usize = 20;
@@ -144,27 +145,32 @@ impl Peer {
     }
 
     fn drain(&mut self, now: Now) {
-        loop {
-            let mut follow_ups = Vec::new();
-            while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
-                if !matches!(output, Output::View(_)) {
-                    self.trace.push(format!("{output:?}"));
-                }
-                follow_ups.extend(self.carry_out(output));
+        for input in self.carry_out_all() {
+            if let Some(engine) = &mut self.engine {
+                engine.handle_input(input, now);
             }
-            if follow_ups.is_empty() {
-                return;
-            }
-            for input in follow_ups {
-                if let Some(engine) = &mut self.engine {
-                    engine.handle_input(input, now);
-                }
-                // Drained before the next.
-                while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
-                    self.carry_out(output);
-                }
-            }
+            // Drained before the next.
+            self.carry_out_all();
         }
+    }
+
+    /// Carries out what the engine asks for, the verdict last. Gives back what is to be fed to it next.
+    fn carry_out_all(&mut self) -> Vec<Input> {
+        let mut follow_ups = Vec::new();
+        let mut verdict = None;
+        while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
+            if matches!(output, Output::Verdict { .. }) {
+                verdict = Some(output);
+                continue;
+            }
+            self.trace.extend(trace::line(&output));
+            follow_ups.extend(self.carry_out(output));
+        }
+        if let Some(verdict) = verdict {
+            self.trace.extend(trace::line(&verdict));
+            self.carry_out(verdict);
+        }
+        follow_ups
     }
 
     fn carry_out(&mut self, output: Output) -> Option<Input> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ids::Role;
+use lanyard_protocol::limits::{CROWD_LASTS, LINKS_FULL_MAX};
 use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::order::{Order, OrderKind, SignedOrder};
 use lanyard_protocol::policy::{Policy, Rules, SanctionKind, SignedPolicy};
@@ -237,6 +238,38 @@ fn r48_equal_seeds_give_equal_runs() {
     let first = hash(7);
     assert_eq!(first, hash(7));
     assert_ne!(first, hash(8));
+}
+
+/// What the engines of a whole realm put out, for each of twenty seeds. A change of the code that is to change nothing
+/// leaves this file as it is; after one that does, `UPDATE_TRACES=1` writes it anew.
+#[test]
+fn r48_twenty_runs_put_out_what_is_on_record() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/traces.txt");
+    let line = |seed| std::thread::spawn(move || format!("{seed} {}\n", trace_of(seed)));
+    let runs: Vec<_> = (1..=20).map(line).collect();
+    let fresh: String = runs.into_iter().map(|run| run.join().unwrap()).collect();
+    if std::env::var_os("UPDATE_TRACES").is_some() {
+        std::fs::write(path, &fresh).unwrap();
+    }
+    assert_eq!(fresh, std::fs::read_to_string(path).unwrap_or_default());
+}
+
+/// A day in a small realm and its end; for the last seed, a crowd that dials as it likes.
+fn trace_of(seed: u64) -> String {
+    if seed == 20 {
+        let mut sim = Sim::dialling(setup(LINKS_FULL_MAX + 4, seed));
+        sim.run(CROWD_LASTS);
+        sim.kill([3, 4, 5]);
+        sim.say(0, "who is there?");
+        sim.run(seconds(30));
+        return sim.trace_hash();
+    }
+    let mut sim = a_day(13 + usize::try_from(seed % 4).unwrap(), seed);
+    sim.renew(1);
+    sim.run(seconds(120));
+    sim.quit(2);
+    sim.run(seconds(20));
+    sim.trace_hash()
 }
 
 #[test]
