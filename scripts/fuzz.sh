@@ -13,7 +13,7 @@ cargo +nightly --version >/dev/null 2>&1 || die "the nightly toolchain is missin
 SECONDS_EACH=${1:-60}
 [[ $SECONDS_EACH =~ ^[1-9][0-9]*$ ]] || die "usage: scripts/fuzz.sh [SECONDS [TARGET…]]"
 shift $(($# > 0 ? 1 : 0))
-ALL="sync policy order message ticket hello login link"
+ALL="sync policy moderation message ticket hello login link"
 # shellcheck disable=SC2086
 [ $# -gt 0 ] || set -- $ALL
 FUZZ=$ROOT/node/protocol/fuzz

@@ -6,7 +6,7 @@
 use lanyard_protocol::ids::{AccountId, MessageId};
 
 use crate::bridge::Command;
-use crate::bridge::acts::OrderKind;
+use crate::bridge::acts::ModerationKind;
 use crate::model::account::PasswordField;
 use crate::settings::ThemeChoice;
 
@@ -63,10 +63,10 @@ pub enum Action {
     OpenLink(String),
     /// Puts a text on the clipboard.
     Copy(String),
-    /// Begins a moderator's order about somebody.
-    Moderate {
+    /// Begins a moderator's moderation about somebody.
+    BeginModeration {
         /// What is ordered.
-        kind: OrderKind,
+        kind: ModerationKind,
         /// Whom it is about.
         account: AccountId,
         /// The unique name.
@@ -74,16 +74,16 @@ pub enum Action {
         /// The display name.
         nickname: String,
     },
-    /// Chose how long the order lasts, in milliseconds.
-    SetOrderLength(u64),
-    /// Changed the order's reason.
+    /// Chose how long the moderation lasts, in milliseconds.
+    SetModerationLength(u64),
+    /// Changed the moderation's reason.
     EditReason(String),
-    /// Gives the order.
-    GiveOrder,
+    /// Gives the moderation.
+    Moderate,
     /// Typed into a field of the password dialog.
     EditPassword(PasswordField, String),
     /// Wants the other devices logged out with the change, or not.
-    CutOthers(bool),
+    RevokeOthers(bool),
     /// Changes the password.
     ChangePassword,
     /// Wants one of the own devices logged out, or thought better of it.
@@ -126,7 +126,7 @@ pub enum Focus {
     Composer,
     /// The jump dialog's field.
     Jump,
-    /// The reason of a moderator's order.
+    /// The reason of a moderator's moderation.
     Reason,
     /// A field of the login window.
     Login(LoginField),
@@ -145,7 +145,7 @@ pub enum Dialog {
     Keys,
     /// Jump to a room or a person.
     Jump,
-    /// A moderator's order.
+    /// A moderator's moderation.
     Moderate,
     /// The own devices.
     Devices,

@@ -73,7 +73,7 @@ pub enum Command {
     LookAtInterfaces,
     /// Let the others know whether anybody sits at the computer.
     SetAway(bool),
-    /// Give a moderator's order.
+    /// Give a moderator's moderation.
     Moderate(Moderation),
     /// Change the own password.
     ChangePassword(Box<PasswordChange>),
@@ -92,7 +92,7 @@ pub struct JoinOrder {
     pub link: JoinLink,
     /// The unique name.
     pub username: String,
-    /// The password, or none to use the stored pass.
+    /// The password, or none to use the stored ticket.
     pub password: Option<Password>,
     /// The display name wished for.
     pub nickname: Option<String>,
@@ -109,7 +109,7 @@ pub enum BackendEvent {
     Joined {
         /// The first state.
         status: Arc<Status>,
-        /// True if the stored pass let us in.
+        /// True if the stored ticket let us in.
         offline: bool,
         /// Codes and sentences to show.
         notices: Vec<(&'static str, String)>,
@@ -166,7 +166,7 @@ pub enum BackendEvent {
         /// The password, or a sentence.
         result: Result<Option<Password>, String>,
     },
-    /// The answer to the keyring's other orders; the error is a sentence.
+    /// The answer to the keyring's other moderations; the error is a sentence.
     KeyringDone(Result<(), String>),
     /// The system asks the program to end.
     Terminate,

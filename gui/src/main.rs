@@ -263,7 +263,7 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
             window.act(ctx, Action::Show(Some(Dialog::Alone)));
         }
         if scene == Scene::Moderate {
-            window.act(ctx, demo::order());
+            window.act(ctx, demo::moderation());
             window.act(ctx, Action::EditReason("Sells tickets in every room".to_owned()));
         }
         if scene == Scene::Refused {

@@ -312,9 +312,9 @@ impl Model {
         let Session::In(chat) = &mut self.session else { return Vec::new() };
         match event {
             BackendEvent::Status(status) => {
-                let pass_changed = status.expires_at != chat.status.expires_at;
+                let ticket_changed = status.expires_at != chat.status.expires_at;
                 let mut effects = chat.update_status(status, now_ms);
-                if pass_changed {
+                if ticket_changed {
                     self.remember_realm();
                     effects.push(Effect::SaveSettings);
                 }

@@ -72,8 +72,8 @@ pub struct KnownRealm {
     pub username: String,
     /// The display name used there.
     pub nickname: String,
-    /// End of the pass that this profile holds, realm time in unix milliseconds; 0 if none.
-    pub pass_until: u64,
+    /// End of the ticket that this profile holds, realm time in unix milliseconds; 0 if none.
+    pub signed_in_until: u64,
 }
 
 impl Settings {

@@ -1,6 +1,6 @@
 //! Colours, spacing and type: the only place with literals for any of them.
 //!
-//! Calm, a little warm, quiet lines; one accent (the ribbon); amber only for the pass and for roles;
+//! Calm, a little warm, quiet lines; one accent (the ribbon); amber only for the ticket and for roles;
 //! red only for refusals and the unread line. All lengths are points on a grid of 4.
 
 use eframe::egui::style::{ScrollStyle, Selection, TextCursorStyle, WidgetVisuals};
@@ -86,7 +86,7 @@ pub struct Palette {
     pub tile: Color32,
     /// Text on the accent.
     pub on_ribbon: Color32,
-    /// The pass and roles.
+    /// The ticket and roles.
     pub amber: Color32,
     /// Behind amber text.
     pub amber_soft: Color32,

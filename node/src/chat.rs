@@ -27,7 +27,7 @@ use clap::Args;
 use lanyard_protocol::link::JoinLink;
 
 use crate::event::{Refusal, RefusalCode};
-use crate::join::{JoinRequest, Password, has_pass};
+use crate::join::{JoinRequest, Password, has_ticket};
 use crate::prompt::{self, NoAnswer};
 use crate::stdin::password_of;
 use crate::stop::asked_to_stop;
@@ -124,8 +124,8 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
         let password = password.map_err(|error| Start::Misuse(error.to_string()))?;
         (Some(password), Input::Lines(lines))
     } else {
-        let has_pass = has_pass(&link, &options.username, &profile).map_err(Start::Refused)?;
-        let password = if has_pass { None } else { Some(ask_for_password(options).await?) };
+        let has_ticket = has_ticket(&link, &options.username, &profile).map_err(Start::Refused)?;
+        let password = if has_ticket { None } else { Some(ask_for_password(options).await?) };
         // Only now: two readers of one terminal would share the password between them.
         let terminal = if options.json { None } else { Terminal::of_stdio() };
         (password, terminal.map_or_else(|| Input::Lines(Lines::of_stdin()), Input::Terminal))

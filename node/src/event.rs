@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
-use lanyard_protocol::law::Sanctioned;
-use lanyard_protocol::order::SignedOrder;
+use lanyard_protocol::moderation::SignedModeration;
 
 /// Something that happened once.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub enum NodeEvent {
     },
     /// A device of somebody else came or went.
     Presence(PresenceChange),
-    /// Our pass is now good until this realm time, in unix milliseconds.
+    /// Our ticket is now good until this realm time, in unix milliseconds.
     Pass {
         /// End of the ticket's life.
         expires_at: u64,
@@ -34,8 +34,8 @@ pub enum NodeEvent {
         /// Its number.
         number: u64,
     },
-    /// A moderator's order has become known; whom it hits and why stands in it.
-    Order(Box<SignedOrder>),
+    /// A moderator's moderation has become known; whom it hits and why stands in it.
+    Moderation(Box<SignedModeration>),
     /// The operator's ban or mute of somebody has begun or ended.
     Sanctioned(Box<Sanctioned>),
     /// Messages have left the set or come back: what is shown is to be read again from the store.
@@ -191,7 +191,7 @@ pub enum RefusalCode {
     Disabled,
     /// The account is banned.
     Banned,
-    /// The login node does not answer and there is no valid pass.
+    /// The login node does not answer and there is no valid ticket.
     Unreachable,
     /// The login node answers, but speaks another version.
     OtherVersion,
@@ -260,11 +260,11 @@ pub struct Status {
     pub roster: BTreeMap<AccountId, Person>,
     /// Where the others' devices said they listen: multiaddrs without `/p2p/`.
     pub addresses: BTreeMap<PeerKey, Vec<String>>,
-    /// The rooms of the policy, in its order; the lobby is always among them.
+    /// The rooms of the policy, in its moderation; the lobby is always among them.
     pub rooms: Vec<Room>,
     /// The exact bytes of our ticket.
     pub ticket: Vec<u8>,
-    /// End of our pass, realm time, unix milliseconds.
+    /// End of our ticket, realm time, unix milliseconds.
     pub expires_at: u64,
     /// Number of the policy in force.
     pub policy: u64,

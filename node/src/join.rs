@@ -15,12 +15,12 @@ use lanyard_protocol::time::{Now, RealmClock};
 use lanyard_protocol::words;
 
 use crate::clock::Clock;
-use crate::desk::Desk;
-use crate::desk::places::Places;
-use crate::desk::refusals::{denied, is_lasting, refusal, unreachable, wrong_realm};
 use crate::event::{Refusal, RefusalCode};
 use crate::host;
 use crate::login::{LoginError, ask_at, read};
+use crate::login_node::LoginServer;
+use crate::login_node::places::Places;
+use crate::login_node::refusals::{denied, is_lasting, refusal, unreachable, wrong_realm};
 use crate::names::spelled;
 use crate::net::status::LOGIN_NODE_CLOCK;
 use crate::node::{Node, NodeConfig, StartError};
@@ -39,9 +39,9 @@ pub struct JoinRequest {
     pub link: JoinLink,
     /// The unique name, as typed.
     pub username: String,
-    /// With a password, the password decides if the desk answers. Without, a stored valid ticket does.
+    /// With a password, the password decides if the login server answers. Without, a stored valid ticket does.
     pub password: Option<Password>,
-    /// A wish for a display name; the desk decides.
+    /// A wish for a display name; the login server decides.
     pub nickname: Option<String>,
     /// The profile folder.
     pub profile: PathBuf,
@@ -61,9 +61,9 @@ impl std::fmt::Debug for JoinRequest {
 /// What joining is doing right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinStep {
-    /// Reaching the desk.
+    /// Reaching the login server.
     Connecting,
-    /// The desk checks the password.
+    /// The login server checks the password.
     Checking,
     /// The node starts.
     Joining,
@@ -74,13 +74,13 @@ pub enum JoinStep {
 pub struct Joined {
     /// The running node.
     pub node: Node,
-    /// True if a stored ticket let us in because the desk did not answer.
+    /// True if a stored ticket let us in because the login server did not answer.
     pub offline: bool,
     /// Code and sentence of what the user should know, such as a clock that is off.
     pub notices: Vec<(&'static str, String)>,
 }
 
-/// What a node starts with, from the desk or from the store.
+/// What a node starts with, from the login server or from the store.
 struct Pass {
     ticket: Ticket,
     policy: SignedPolicy,
@@ -108,7 +108,7 @@ pub async fn join(
     let profile = Profile::open(&request.profile)?;
     let pass = match &request.password {
         Some(_) => with_password(&request, &profile, &progress).await?,
-        None => stored_pass(&request, &profile)?.ok_or_else(|| {
+        None => stored_ticket(&request, &profile)?.ok_or_else(|| {
             refusal(
                 RefusalCode::BadCredentials,
                 "There is no valid pass in this profile for that name: a password is needed.",
@@ -116,9 +116,9 @@ pub async fn join(
         })?,
     };
     progress(JoinStep::Joining);
-    let desk = Desk { link: request.link, key: profile.key().clone() };
+    let login_server = LoginServer { link: request.link, key: profile.key().clone() };
     let node = Node::start(NodeConfig {
-        desk: Some(desk),
+        login_server: Some(login_server),
         key: profile.key().clone(),
         ticket: pass.ticket,
         policy: pass.policy,
@@ -132,12 +132,12 @@ pub async fn join(
     Ok(Joined { node, offline: pass.offline, notices: pass.notices })
 }
 
-/// Whether this profile holds a pass with which `username` gets in without a password. Takes the profile's lock
+/// Whether this profile holds a ticket with which `username` gets in without a password. Takes the profile's lock
 /// for a moment.
 ///
 /// # Errors
 /// A [`Refusal`] if the profile cannot be used.
-pub fn has_pass(
+pub fn has_ticket(
     link: &JoinLink,
     username: &str,
     profile: &std::path::Path,
@@ -151,10 +151,10 @@ pub fn has_pass(
         listen: Vec::new(),
     };
     let profile = Profile::open(profile)?;
-    Ok(stored_pass(&request, &profile)?.is_some())
+    Ok(stored_ticket(&request, &profile)?.is_some())
 }
 
-/// The desk decides if it answers; a stored ticket helps only if it does not.
+/// The login server decides if it answers; a stored ticket helps only if it does not.
 async fn with_password(
     request: &JoinRequest,
     profile: &Profile,
@@ -195,7 +195,7 @@ async fn with_password(
             Err(LoginError::WrongRealm) => return Err(wrong_realm()),
             Err(LoginError::Unreachable(cause)) => {
                 let unreachable = || unreachable(&request.link, &cause);
-                return stored_pass(request, profile)?.ok_or_else(unreachable);
+                return stored_ticket(request, profile)?.ok_or_else(unreachable);
             }
         }
     }
@@ -208,7 +208,7 @@ fn without_signature(
     denial: &Denial,
 ) -> Result<Pass, Refusal> {
     let refusal = denied(denial);
-    let Some(mut pass) = stored_pass(request, profile)? else { return Err(refusal) };
+    let Some(mut pass) = stored_ticket(request, profile)? else { return Err(refusal) };
     pass.notices.push((LOGIN_NODE_CLOCK, refusal.reason));
     Ok(pass)
 }
@@ -220,7 +220,7 @@ fn stored_place(request: &JoinRequest, profile: &Profile) -> Result<Option<Strin
     Ok(Reader::open(&profile.database(), &realm)?.login_node()?)
 }
 
-/// Checks what the desk has granted and keeps it. `now` is when it came.
+/// Checks what the login server has granted and keeps it. `now` is when it came.
 fn granted(
     request: &JoinRequest,
     profile: &Profile,
@@ -249,7 +249,7 @@ fn granted(
     let membership = Membership {
         login_name: request.username.clone(),
         ticket: grant.ticket.clone(),
-        member: grant.member.clone(),
+        authority: grant.authority.clone(),
     };
     let kept = opened.keep_membership(&membership, policy.as_bytes(), &clock).and_then(|()| {
         place.map_or(Ok(()), |place| opened.remember_login_node(place, grant.realm_time))
@@ -258,7 +258,7 @@ fn granted(
         ProfileError::from(StoreError::Sqlite { path: profile.database(), source })
     })?;
     let notices = notices(grant, &clock);
-    let candidates = [vec![grant.member.clone()], grant.peers.clone(), peers].concat();
+    let candidates = [vec![grant.authority.clone()], grant.peers.clone(), peers].concat();
     Ok(Pass { ticket, policy, clock, candidates, offline: false, notices })
 }
 
@@ -282,7 +282,7 @@ fn notices(grant: &Grant, clock: &RealmClock) -> Vec<(&'static str, String)> {
 }
 
 /// A ticket of this realm, user and device that is still valid.
-fn stored_pass(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass>, Refusal> {
+fn stored_ticket(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass>, Refusal> {
     let realm = request.link.realm;
     drop(Opened::open(&profile.database(), &realm).map_err(ProfileError::from)?);
     let (policy, clock, peers) = stored_state(profile, &realm)?;
@@ -295,7 +295,7 @@ fn stored_pass(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass>,
         let claims = ticket.claims();
         let same_user = membership.login_name == *name || claims.username == *name;
         if same_user && claims.peer == public_key(profile.key()) && claims.covers(realm_ms) {
-            let candidates = [vec![membership.member], peers].concat();
+            let candidates = [vec![membership.authority], peers].concat();
             let offline = request.password.is_some();
             let notices = Vec::new();
             return Ok(Some(Pass { ticket, policy, clock, candidates, offline, notices }));

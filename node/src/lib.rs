@@ -2,7 +2,6 @@
 pub mod bench;
 pub mod chat;
 pub mod clock;
-pub mod desk;
 pub mod event;
 pub mod failure;
 mod host;
@@ -11,6 +10,7 @@ pub mod keyfile;
 pub mod local_time;
 pub mod logging;
 pub mod login;
+pub mod login_node;
 pub mod names;
 pub mod net;
 pub mod node;

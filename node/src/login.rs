@@ -1,4 +1,4 @@
-//! The client of the desk: one connection to the pinned realm key, one request, one reply.
+//! The client of the login server: one connection to the pinned realm key, one request, one reply.
 //!
 //! The password leaves only after Noise has proved the key of the join link. Whoever else answers at the address
 //! gets a broken handshake (PROTOCOL.md R-60).
@@ -31,7 +31,7 @@ const ADDRESSES_MAX: usize = 8;
 /// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// Nobody answers there, or not as a desk.
+    /// Nobody answers there, or not as a login server.
     #[error("{0}")]
     Unreachable(String),
     /// Somebody with another key answers.
@@ -41,7 +41,7 @@ pub enum LoginError {
 
 type Behaviour = request_response::Behaviour<Capped>;
 
-/// Asks the desk of `link`, with `key` as the device. `checking` is called once the request is on its way.
+/// Asks the login server of `link`, with `key` as the device. `checking` is called once the request is on its way.
 ///
 /// # Errors
 /// [`LoginError`] if there was no reply that can be read; a denial is a reply.

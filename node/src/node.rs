@@ -5,17 +5,17 @@ mod start;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lanyard_protocol::engine::{NewOrder, OrderRefused};
+use lanyard_protocol::engine::{ModerationRefused, NewModeration};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::login::{ChangePassword, DeviceInfo};
-use lanyard_protocol::order::OrderKind;
+use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::desk::{Client, DeskError, Granted};
 use crate::event::{ChatMessage, NodeEvent, Status};
 use crate::join::Password;
+use crate::login_node::{Client, Granted, LoginServerError};
 use crate::names::spelled;
 use crate::store::Reader;
 pub use start::{NodeConfig, StartError};
@@ -73,7 +73,7 @@ pub enum SendError {
         /// When there is room again, in seconds.
         retry_after_s: u64,
     },
-    /// The pass is over.
+    /// The ticket is over.
     #[error("your pass has expired; sign in again when the login node is back")]
     Expired,
     /// The store does not take it.
@@ -84,12 +84,12 @@ pub enum SendError {
     Closed(#[from] NodeClosed),
 }
 
-/// Why a moderator's order was not given.
+/// Why a moderator's moderation was not given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModerateError {
     /// It may not be given, or would have no effect.
     #[error(transparent)]
-    Refused(#[from] OrderRefused),
+    Refused(#[from] ModerationRefused),
     /// The node has ended.
     #[error(transparent)]
     Closed(#[from] NodeClosed),
@@ -109,7 +109,7 @@ pub enum Page {
 /// A part of a room's history, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// In order.
+    /// In moderation.
     pub messages: Vec<Arc<ChatMessage>>,
     /// Whether there is more in the direction asked for.
     pub more: bool,
@@ -137,9 +137,9 @@ pub(crate) enum Command {
         text: String,
         reply: oneshot::Sender<Result<Sent, SendError>>,
     },
-    Order {
-        order: NewOrder,
-        reply: oneshot::Sender<Result<MessageId, OrderRefused>>,
+    Moderation {
+        moderation: NewModeration,
+        reply: oneshot::Sender<Result<MessageId, ModerationRefused>>,
     },
     Status(String),
     MarkRead {
@@ -151,7 +151,7 @@ pub(crate) enum Command {
         head: Vec<u8>,
     },
     Renew(Box<Ticket>),
-    /// The desk has granted a new ticket, and what comes with it.
+    /// The login server has granted a new ticket, and what comes with it.
     Granted(Box<Granted>),
     /// The login node signs nothing for now, because of its clock.
     LoginNodeUnsure(String),
@@ -183,7 +183,7 @@ pub struct Node {
     status: watch::Receiver<Arc<Status>>,
     reader: Reader,
     realm: PeerKey,
-    desk: Option<Client>,
+    login_server: Option<Client>,
 }
 
 impl Node {
@@ -220,21 +220,21 @@ impl Node {
         read(move || reader.history(&room, page, limit.min(PAGE_MAX))).await
     }
 
-    /// Gives a moderator's order on an account; without a time it holds as long as an order may, 24 hours. Returns when
+    /// Gives a moderator's moderation on an account; without a time it holds as long as a moderation may, 24 hours. Returns when
     /// it is in force here and on its way to the others.
     ///
     /// # Errors
     /// [`ModerateError`] says why not; nothing was published then.
     pub async fn moderate(
         &self,
-        kind: OrderKind,
+        kind: ModerationKind,
         account: AccountId,
         for_ms: Option<u64>,
         reason: &str,
     ) -> Result<MessageId, ModerateError> {
         let (reply, answer) = oneshot::channel();
-        let order = NewOrder { kind, account, for_ms, reason: reason.to_owned() };
-        self.command(Command::Order { order, reply }).await?;
+        let moderation = NewModeration { kind, account, for_ms, reason: reason.to_owned() };
+        self.command(Command::Moderation { moderation, reply }).await?;
         Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
     }
 
@@ -266,40 +266,40 @@ impl Node {
         .await
     }
 
-    /// Changes the password of our account at the login node. With `cut_others`, all its other devices are
+    /// Changes the password of our account at the login node. With `revoke_others`, all its other devices are
     /// logged out. The new ticket that comes with it is taken into use.
     ///
     /// # Errors
-    /// [`DeskError`]. If the login node did not answer, nobody knows which of the two passwords holds.
+    /// [`LoginServerError`]. If the login node did not answer, nobody knows which of the two passwords holds.
     pub async fn change_password(
         &self,
         old: Password,
         new: Password,
-        cut_others: bool,
-    ) -> Result<(), DeskError> {
-        let desk = self.desk.as_ref().ok_or(DeskError::NoDesk)?;
+        revoke_others: bool,
+    ) -> Result<(), LoginServerError> {
+        let login_server = self.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
         let (account, username) = self.whoami();
-        let change = ChangePassword { username, old, new, cut_others };
-        let granted = desk.change_password(account, change).await?;
+        let change = ChangePassword { username, old, new, revoke_others };
+        let granted = login_server.change_password(account, change).await?;
         Ok(self.command(Command::Granted(Box::new(granted))).await?)
     }
 
     /// The devices of our account, as the login node knows them.
     ///
     /// # Errors
-    /// [`DeskError`] if it does not answer, or says no.
-    pub async fn devices(&self) -> Result<Vec<DeviceInfo>, DeskError> {
-        let desk = self.desk.as_ref().ok_or(DeskError::NoDesk)?;
-        desk.devices(self.whoami().0).await
+    /// [`LoginServerError`] if it does not answer, or says no.
+    pub async fn devices(&self) -> Result<Vec<DeviceInfo>, LoginServerError> {
+        let login_server = self.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
+        login_server.devices(self.whoami().0).await
     }
 
     /// Logs a device of our account out; the devices after that.
     ///
     /// # Errors
-    /// [`DeskError`], also if there is no such device.
-    pub async fn logout_device(&self, device: u64) -> Result<Vec<DeviceInfo>, DeskError> {
-        let desk = self.desk.as_ref().ok_or(DeskError::NoDesk)?;
-        desk.log_out(self.whoami().0, device).await
+    /// [`LoginServerError`], also if there is no such device.
+    pub async fn logout_device(&self, device: u64) -> Result<Vec<DeviceInfo>, LoginServerError> {
+        let login_server = self.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
+        login_server.log_out(self.whoami().0, device).await
     }
 
     fn whoami(&self) -> (AccountId, String) {

@@ -3,7 +3,7 @@
 //! Nothing is shown before it is stored, so whoever missed an event finds it here. The writer takes what has gathered
 //! in its queue into one transaction; own messages are written with `synchronous=FULL`, because they are promised.
 //!
-//! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is theirs.
+//! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed moderation is theirs.
 
 mod checkpoint;
 mod insert;
@@ -76,7 +76,7 @@ pub struct Membership {
     /// The newest ticket.
     pub ticket: Vec<u8>,
     /// The rendezvous' node: its PeerId and addresses.
-    pub member: lanyard_protocol::login::PeerAddresses,
+    pub authority: lanyard_protocol::login::PeerAddresses,
 }
 
 fn sqlite_error(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {

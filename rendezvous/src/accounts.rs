@@ -1,7 +1,7 @@
 //! What may be done to accounts, and what follows from it.
 //!
 //! Disabling an account and changing its role always cut: tickets issued before that moment admit nobody.
-//! A new password cuts on request, and then logs all devices out, or a stolen one would renew its ticket without
+//! A new password revocations on request, and then logs all devices out, or a stolen one would renew its ticket without
 //! the password. Every function runs in the caller's transaction and writes its own audit entry,
 //! so an act is done whole or not at all. `now` is realm time in milliseconds.
 
@@ -103,7 +103,7 @@ pub fn find(conn: &Connection, name: &str) -> Result<Account, ActError> {
     accounts::by_username(conn, username.as_str())?.ok_or_else(not_found)
 }
 
-/// Switches an account on or off; off cuts. Doing it again changes nothing.
+/// Switches an account on or off; off revocations. Doing it again changes nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::LastAdmin`].
@@ -124,7 +124,7 @@ pub fn set_state(conn: &Connection, name: &str, state: State, now: u64) -> Resul
     Ok(audit::write(conn, entry(what, &account.username, ""), now)?)
 }
 
-/// Changes a role and cuts. The role that it already has changes nothing.
+/// Changes a role and revocations. The role that it already has changes nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::LastAdmin`].
@@ -145,7 +145,7 @@ pub enum Tickets {
     /// They stay.
     Keep,
     /// They admit nobody any more.
-    Cut,
+    Revocation,
 }
 
 /// Writes a new password.
@@ -162,7 +162,7 @@ pub fn set_password(
     let account = find(conn, name)?;
     let detail = match tickets {
         Tickets::Keep => "",
-        Tickets::Cut => {
+        Tickets::Revocation => {
             cut(conn, &account, "the password was changed", now)?;
             // Whoever has a device of this account needs the new password; its key alone renews nothing.
             devices::log_out_all(conn, account.id, None)?;
@@ -173,20 +173,20 @@ pub fn set_password(
     Ok(audit::write(conn, entry("user-passwd", &account.username, detail), now)?)
 }
 
-/// The start of a cut: the next full second. Tickets count whole seconds, so a cut "now" would spare those
+/// The start of a revocation: the next full second. Tickets count whole seconds, so a revocation "now" would spare those
 /// issued earlier in this very second.
 #[must_use]
-pub fn cut_from(now: u64) -> u64 {
+pub fn revoked_from(now: u64) -> u64 {
     (now / 1_000).saturating_add(1).saturating_mul(1_000)
 }
 
 fn cut(conn: &Connection, account: &Account, reason: &str, now: u64) -> Result<(), ActError> {
-    cut_tickets(conn, account.id, &Cut { peer: None, reason, by: OPERATOR }, now)
+    revoke_tickets(conn, account.id, &Revocation { peer: None, reason, by: OPERATOR }, now)
 }
 
 /// Which tickets of an account end, and why.
 #[derive(Debug, Clone, Copy)]
-pub struct Cut<'a> {
+pub struct Revocation<'a> {
     /// Those of this device alone, if not all.
     pub peer: Option<PeerKey>,
     /// Why, for people.
@@ -199,19 +199,19 @@ pub struct Cut<'a> {
 ///
 /// # Errors
 /// [`ActError::Store`].
-pub fn cut_tickets(
+pub fn revoke_tickets(
     conn: &Connection,
     account: AccountId,
-    cut: &Cut<'_>,
+    cut: &Revocation<'_>,
     now: u64,
 ) -> Result<(), ActError> {
-    let (newest_cut, newest_issue) = accounts::by_id(conn, account)?
-        .map_or((0, 0), |account| (account.newest_cut, account.newest_issue));
+    let (newest_revocation, newest_issue) = accounts::by_id(conn, account)?
+        .map_or((0, 0), |account| (account.newest_revocation, account.newest_issue));
     // After every ticket that was issued, also in this very second after an earlier cut.
-    let from = cut_from(now).max(cut_from(newest_issue)).max(newest_cut);
+    let from = revoked_from(now).max(revoked_from(newest_issue)).max(newest_revocation);
     let row = SanctionRow {
         id: 0,
-        kind: Kind::Cut,
+        kind: Kind::Revocation,
         account,
         peer: cut.peer,
         from,
@@ -221,7 +221,7 @@ pub fn cut_tickets(
         made_at: now,
     };
     sanctions::insert(conn, &row)?;
-    Ok(accounts::raise_newest_cut(conn, account, from)?)
+    Ok(accounts::raise_newest_revocation(conn, account, from)?)
 }
 
 /// Refuses what would leave a realm that has admins without one who can act.
@@ -332,8 +332,8 @@ mod tests {
         realm.store.write(|tx| set_state(tx, "alice", State::Disabled, NOW + 5_000)).unwrap();
         let from: Vec<u64> = realm.sanctions().iter().map(|row| row.from).collect();
         assert_eq!(from, [10_001_000, 10_006_000]);
-        assert_eq!(realm.find("alice").newest_cut, 10_006_000);
-        assert_eq!(cut_from(5_000), 6_000, "a ticket of this second is cut too");
+        assert_eq!(realm.find("alice").newest_revocation, 10_006_000);
+        assert_eq!(revoked_from(5_000), 6_000, "a ticket of this second is cut too");
     }
 
     #[test]
@@ -353,7 +353,10 @@ mod tests {
         realm.add("alice", None, Role::Member).unwrap();
         realm.store.write(|tx| set_password(tx, "alice", "two", Tickets::Keep, NOW)).unwrap();
         assert!(realm.sanctions().is_empty());
-        realm.store.write(|tx| set_password(tx, "alice", "three", Tickets::Cut, NOW)).unwrap();
+        realm
+            .store
+            .write(|tx| set_password(tx, "alice", "three", Tickets::Revocation, NOW))
+            .unwrap();
         assert_eq!(realm.sanctions().len(), 1);
         assert_eq!(realm.find("alice").phc, "three");
     }

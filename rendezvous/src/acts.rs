@@ -108,15 +108,15 @@ pub enum ActError {
         /// The number.
         device: u64,
     },
-    /// No such order.
+    /// No such moderation.
     #[error("there is no order \"{}\"", id.escape_debug())]
-    OrderNotFound {
+    ModerationNotFound {
         /// As it was given.
         id: String,
     },
     /// It was decided the other way.
     #[error("the order {id} is settled already; ban, unban, mute or unmute instead")]
-    OrderSettled {
+    ModerationSettled {
         /// As it was given.
         id: String,
     },
@@ -156,13 +156,13 @@ impl ActError {
             | Self::Nickname { .. }
             | Self::NicknameTaken
             | Self::RoomName { .. } => Some("bad-name"),
-            Self::Exists { .. } | Self::RoomExists { .. } | Self::OrderSettled { .. } => {
+            Self::Exists { .. } | Self::RoomExists { .. } | Self::ModerationSettled { .. } => {
                 Some("exists")
             }
             Self::NotFound { .. }
             | Self::NotSanctioned { .. }
             | Self::RoomNotFound { .. }
-            | Self::OrderNotFound { .. }
+            | Self::ModerationNotFound { .. }
             | Self::DeviceNotFound { .. } => Some("not-found"),
             Self::Role { .. } | Self::Field { .. } => Some("bad-field"),
             Self::LastAdmin { .. } | Self::Lobby => Some("would-lock-out"),

@@ -9,7 +9,7 @@
 //! aside first. The newest policy that this data directory has signed goes over into the restored database, so the
 //! number grows even with a clock that was set back, and a new policy is signed at the next start in any case.
 //! The sanctions of that policy which the backup does not know are named: they end with the restore.
-//! Orders of moderators go over as well: they are facts of the mesh and no rows of the operator's. One that was
+//! Moderations of moderators go over as well: they are facts of the mesh and no rows of the operator's. One that was
 //! refused stays refused, or what it had condemned would be gone again; one that was ratified is open again, because
 //! its sanction ends with the restore.
 
@@ -25,9 +25,11 @@ use lanyard_protocol::policy::{Policy, Sanction, SanctionKind, SettlementVerdict
 use rusqlite::Connection;
 
 use crate::acts::entry;
-use crate::folder::{self, MEMBER_KEY, REALM_KEY};
-use crate::store::orders::OrderRow;
-use crate::store::{self, Store, StoreError, accounts, audit, meta, orders, policies, sanctions};
+use crate::folder::{self, AUTHORITY_KEY, REALM_KEY};
+use crate::store::moderations::ModerationRow;
+use crate::store::{
+    self, Store, StoreError, accounts, audit, meta, moderations, policies, sanctions,
+};
 use crate::{clock, serve};
 use files::Staged;
 
@@ -139,8 +141,8 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
     /// Sanctions that end with the restore; `None` if no newer policy was here to compare with.
     pub missing: Option<Vec<Missing>>,
-    /// Whether the member got a new key, because there was none.
-    pub new_member_key: bool,
+    /// Whether the authority peer got a new key, because there was none.
+    pub new_authority_key: bool,
 }
 
 /// Puts the content of a backup in the place of the present one.
@@ -166,10 +168,10 @@ pub fn restore(data_dir: &Path, file: &Path) -> Result<Restored, BackupError> {
     let copy = open_checked(&staged, file, realm)?;
     let (kept, missing) = put_in_place(data_dir, staged, copy, realm)?;
     // Nothing that people hold names it: a new one costs them one more dial.
-    let member_key = data_dir.join(MEMBER_KEY);
-    let new_member_key = !member_key.exists();
+    let member_key = data_dir.join(AUTHORITY_KEY);
+    let new_authority_key = !member_key.exists();
     keyfile::load_or_create(&member_key)?;
-    Ok(Restored { kept, missing, new_member_key })
+    Ok(Restored { kept, missing, new_authority_key })
 }
 
 /// What a restore has kept and what it has lost.
@@ -256,8 +258,8 @@ fn carry_over(
         if let Some(row) = row.filter(|row| row.number > known) {
             policies::insert(tx, &row)?;
         }
-        for order in orders::list(present.reader())? {
-            carry_order_over(tx, &order, now)?;
+        for moderation in moderations::list(present.reader())? {
+            carry_moderation_over(tx, &moderation, now)?;
         }
         let ids = newest.iter().flat_map(|signed| &signed.policy().sanctions);
         let highest = ids.map(|sanction| sanction.id).max().unwrap_or(0);
@@ -267,14 +269,18 @@ fn carry_over(
     Ok(missing)
 }
 
-fn carry_order_over(tx: &Connection, order: &OrderRow, now: u64) -> Result<(), StoreError> {
-    if accounts::by_id(tx, order.account)?.is_none() {
+fn carry_moderation_over(
+    tx: &Connection,
+    moderation: &ModerationRow,
+    now: u64,
+) -> Result<(), StoreError> {
+    if accounts::by_id(tx, moderation.account)?.is_none() {
         return Ok(());
     }
-    orders::insert(tx, order, now)?;
+    moderations::insert(tx, moderation, now)?;
     let refused = SettlementVerdict::Refused;
-    if order.verdict == Some(refused) && orders::verdict(tx, order.id)?.is_none() {
-        orders::settle(tx, order.id, refused, now)?;
+    if moderation.verdict == Some(refused) && moderations::verdict(tx, moderation.id)?.is_none() {
+        moderations::settle(tx, moderation.id, refused, now)?;
     }
     Ok(())
 }
@@ -316,7 +322,7 @@ pub fn kind(kind: SanctionKind) -> &'static str {
     match kind {
         SanctionKind::Ban => "ban",
         SanctionKind::Mute => "mute",
-        SanctionKind::Cut => "cut",
+        SanctionKind::Revocation => "cut",
     }
 }
 

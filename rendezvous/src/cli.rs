@@ -42,10 +42,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Clock(ClockCommand),
     /// List what moderators have ordered
-    Orders,
-    /// Decide about a moderator's order
+    Moderations,
+    /// Decide about a moderator's moderation
     #[command(subcommand)]
-    Order(OrderCommand),
+    Moderation(ModerationCommand),
     /// List who did what and when
     Audit {
         /// Only the last entries
@@ -127,7 +127,7 @@ pub(crate) enum UserCommand {
         name: String,
         #[command(flatten)]
         password: PasswordArgs,
-        /// End all passes that were given out before
+        /// End all tickets that were given out before
         #[arg(long)]
         cut: bool,
     },
@@ -230,7 +230,7 @@ pub(crate) enum DeviceCommand {
         /// The account
         name: String,
     },
-    /// Log a device out; its pass ends at once
+    /// Log a device out; its ticket ends at once
     Logout {
         /// The account
         name: String,
@@ -250,15 +250,15 @@ pub(crate) enum ClockCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum OrderCommand {
-    /// Make the order a sanction of the realm
+pub(crate) enum ModerationCommand {
+    /// Make the moderation a sanction of the realm
     Ratify {
-        /// The order's id
+        /// The moderation's id
         id: String,
     },
-    /// Undo the order, as if it had never been
+    /// Undo the moderation, as if it had never been
     Refuse {
-        /// The order's id
+        /// The moderation's id
         id: String,
     },
 }

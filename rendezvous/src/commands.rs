@@ -4,7 +4,7 @@ mod answer;
 mod backup;
 mod clock_command;
 mod device;
-mod order;
+mod moderation;
 mod password;
 mod policy;
 mod room;
@@ -45,8 +45,8 @@ fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
         Command::Room(command) => room::run(&Realm::open(data_dir)?, &command, answers),
         Command::Device(command) => device::run(&Realm::open(data_dir)?, &command, answers),
         Command::Clock(command) => clock_command::run(&Realm::open(data_dir)?, command, answers),
-        Command::Orders => order::list(&Realm::open(data_dir)?, answers),
-        Command::Order(command) => order::run(&Realm::open(data_dir)?, &command, answers),
+        Command::Moderations => moderation::list(&Realm::open(data_dir)?, answers),
+        Command::Moderation(command) => moderation::run(&Realm::open(data_dir)?, &command, answers),
         Command::Audit { last } => show::audit(&Realm::open(data_dir)?, last, answers),
         Command::Backup { file } => backup::backup(&Realm::open(data_dir)?, &file, answers),
         Command::Restore { file } => backup::restore(&data_dir, &file, answers),

@@ -4,12 +4,12 @@
 
 use rusqlite::Connection;
 
-use crate::accounts::{Cut, cut_tickets, find};
+use crate::accounts::{Revocation, find, revoke_tickets};
 use crate::acts::{ActError, entry};
 use crate::store::audit::{self, OPERATOR};
 use crate::store::devices;
 
-/// Logs a device out: its tickets are cut, those of the other devices are not.
+/// Logs a device out: its tickets are revoked, those of the other devices are not.
 ///
 /// # Errors
 /// [`ActError::NotFound`]; [`ActError::DeviceNotFound`] also if it is logged out already.
@@ -20,8 +20,9 @@ pub fn log_out(conn: &Connection, name: &str, number: u64, now: u64) -> Result<(
     let Some(device) = device else {
         return Err(ActError::DeviceNotFound { name: account.username, device: number });
     };
-    let cut = Cut { peer: Some(device.peer), reason: "the device was logged out", by: OPERATOR };
-    cut_tickets(conn, account.id, &cut, now)?;
+    let cut =
+        Revocation { peer: Some(device.peer), reason: "the device was logged out", by: OPERATOR };
+    revoke_tickets(conn, account.id, &cut, now)?;
     devices::log_out(conn, account.id, number)?;
     let detail = format!("device {number}");
     Ok(audit::write(conn, entry("device-logout", &account.username, &detail), now)?)
@@ -63,7 +64,7 @@ mod tests {
         assert_eq!(again.code(), Some("not-found"));
         let key = SigningKey::from_bytes(&[3; 32]);
         let (signed, _) = store.write(|tx| policy::publish(tx, &key, NOW)).unwrap();
-        let cut = |peer| signed.policy().cut_of(alice, peer, NOW).is_some();
+        let cut = |peer| signed.policy().revocation_of(alice, peer, NOW).is_some();
         assert!(cut(phone) && !cut(laptop));
         let rows = devices::list(store.reader(), alice).unwrap();
         let out: Vec<bool> = rows.iter().map(|device| device.logged_out).collect();

@@ -1,6 +1,6 @@
 //! The data folder: everything of a realm, or nothing.
 //!
-//! A first start makes the database, then the member's key, then the realm's, and writes into the database to which
+//! A first start makes the database, then the authority peer's key, then the realm's, and writes into the database to which
 //! realm it belongs when all three are there. So what a start leaves that was killed is told from a folder that has
 //! lost a part: a key never stands beside a database that is missing or blank, and a database that knows its realm
 //! never stands without a key. A folder that has lost a part is refused, and nothing is made anew in it: a new realm key
@@ -16,10 +16,10 @@ use lanyard_protocol::cose::public_key;
 use crate::store::{self, Store, StoreError, meta};
 use crate::{config, serve};
 
-/// The file of the realm key: it signs tickets and policy, and is the desk's identity.
+/// The file of the realm key: it signs tickets and policy, and is the login server's identity.
 pub const REALM_KEY: &str = "realm.key";
-/// The file of the member's key.
-pub const MEMBER_KEY: &str = "member.key";
+/// The file of the authority peer's key.
+pub const AUTHORITY_KEY: &str = "member.key";
 
 /// What is open of a data folder.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct Folder {
     pub store: Store,
     /// The realm key.
     pub realm: Seed,
-    /// The member's key.
-    pub member: Seed,
+    /// The authority peer's key.
+    pub authority: Seed,
 }
 
 /// Why a data folder cannot be used.
@@ -50,7 +50,7 @@ pub enum FolderError {
     #[error(
         "{} is missing, and the database is there; put back the copy of the key that you have kept{}",
         path.display(),
-        if path.ends_with(MEMBER_KEY) { ", or let `lanyard-rendezvous restore FILE` make a new one" } else { "" }
+        if path.ends_with(AUTHORITY_KEY) { ", or let `lanyard-rendezvous restore FILE` make a new one" } else { "" }
     )]
     NoKey {
         /// Where the key should be.
@@ -90,7 +90,7 @@ pub fn open(data_dir: &Path) -> Result<Folder, FolderError> {
     let store = Store::open_or_create(data_dir)?;
     store.check(data_dir)?;
     let realm = meta::text(store.reader(), meta::REALM_ID)?;
-    let (realm_key, member_key) = (data_dir.join(REALM_KEY), data_dir.join(MEMBER_KEY));
+    let (realm_key, member_key) = (data_dir.join(REALM_KEY), data_dir.join(AUTHORITY_KEY));
     if realm.is_some() {
         for path in [&realm_key, &member_key] {
             if !path.exists() {
@@ -98,13 +98,13 @@ pub fn open(data_dir: &Path) -> Result<Folder, FolderError> {
             }
         }
     }
-    let member = keyfile::load_or_create(&member_key)?;
+    let authority = keyfile::load_or_create(&member_key)?;
     let seed = keyfile::load_or_create(&realm_key)?;
     let id = public_key(&SigningKey::from_bytes(&seed)).to_string();
     if realm.is_some_and(|realm| realm != id) {
         return Err(FolderError::WrongKey { path: realm_key });
     }
-    Ok(Folder { store, realm: seed, member })
+    Ok(Folder { store, realm: seed, authority })
 }
 
 /// Sees that no key stands without a database.
@@ -117,7 +117,7 @@ pub fn has_database_beside_keys(data_dir: &Path) -> Result<(), FolderError> {
     let there = |name: &&&str| data_dir.join(name).exists();
     let is_missing = !path.exists();
     let proofs: &[&str] =
-        if is_missing { &[REALM_KEY, MEMBER_KEY, log] } else { &[REALM_KEY, MEMBER_KEY] };
+        if is_missing { &[REALM_KEY, AUTHORITY_KEY, log] } else { &[REALM_KEY, AUTHORITY_KEY] };
     match proofs.iter().find(there) {
         Some(there) if is_missing || Store::is_blank(&path)? => {
             Err(FolderError::NoDatabase { path, there })
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_has_lost_a_file_is_refused_and_left_alone() {
-        for lost in [REALM_KEY, MEMBER_KEY, store::FILE_NAME] {
+        for lost in [REALM_KEY, AUTHORITY_KEY, store::FILE_NAME] {
             let dir = served();
             fs::remove_file(dir.path().join(lost)).unwrap();
             let before = files(dir.path());
@@ -165,7 +165,7 @@ mod tests {
         assert!(matches!(open(dir.path()), Err(FolderError::NoDatabase { .. })));
         fs::remove_file(dir.path().join(store::FILE_NAME)).unwrap();
         fs::remove_file(dir.path().join(REALM_KEY)).unwrap();
-        fs::remove_file(dir.path().join(MEMBER_KEY)).unwrap();
+        fs::remove_file(dir.path().join(AUTHORITY_KEY)).unwrap();
         fs::write(dir.path().join("rendezvous.db-wal"), "rest").unwrap();
         assert!(matches!(open(dir.path()), Err(FolderError::NoDatabase { .. })));
     }
@@ -185,7 +185,7 @@ mod tests {
             |dir| drop(Store::open_or_create(dir).unwrap()),
             |dir| {
                 drop(Store::open_or_create(dir).unwrap());
-                keyfile::load_or_create(&dir.join(MEMBER_KEY)).unwrap();
+                keyfile::load_or_create(&dir.join(AUTHORITY_KEY)).unwrap();
             },
             |dir| drop(open(dir).unwrap()),
         ];
@@ -194,7 +194,7 @@ mod tests {
             half(dir.path());
             let first = open(dir.path()).unwrap();
             let again = open(dir.path()).unwrap();
-            assert_eq!((*first.realm, *first.member), (*again.realm, *again.member));
+            assert_eq!((*first.realm, *first.authority), (*again.realm, *again.authority));
         }
     }
 }

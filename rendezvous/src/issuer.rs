@@ -1,4 +1,4 @@
-//! Issuing: claims that no cut of today refuses, and the member's own ticket.
+//! Issuing: claims that no revocation of today refuses, and the authority peer's own ticket.
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::accounts::Account;
 
-/// Life of the member's ticket: the member renews it in process, so it may be short.
-pub const MEMBER_LIFETIME_S: u64 = 86_400;
+/// Life of the authority peer's ticket: the authority peer renews it in process, so it may be short.
+pub const AUTHORITY_LIFETIME_S: u64 = 86_400;
 
 /// For whom a ticket is.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +24,11 @@ pub struct Bearer<'a> {
     pub device: u64,
 }
 
-/// The time of issue, in seconds: now, but never below the account's newest cut, or the new ticket would be
+/// The time of issue, in seconds: now, but never below the account's newest revocation, or the new ticket would be
 /// cut with the old ones.
 #[must_use]
 pub fn issue_time_s(account: &Account, realm_ms: u64) -> u64 {
-    (realm_ms / 1_000).max(account.newest_cut.div_ceil(1_000))
+    (realm_ms / 1_000).max(account.newest_revocation.div_ceil(1_000))
 }
 
 /// Issues a ticket. `id` is 16 random bytes.
@@ -60,14 +60,14 @@ pub fn issue(
 /// The ticket of the rendezvous' own node in the mesh. Its account id comes from its key, so that it is
 /// the same after every start and nobody's in the database.
 #[must_use]
-pub fn issue_for_member(
+pub fn issue_for_authority(
     realm_key: &SigningKey,
-    member: PeerKey,
+    authority: PeerKey,
     realm_ms: u64,
     policy: u64,
     id: [u8; 16],
 ) -> Ticket {
-    let digest: [u8; 32] = Sha256::digest(member.0).into();
+    let digest: [u8; 32] = Sha256::digest(authority.0).into();
     let mut account = AccountId([0; 16]);
     for (to, from) in account.0.iter_mut().zip(digest) {
         *to = from;
@@ -78,8 +78,8 @@ pub fn issue_for_member(
         account,
         id,
         issued_at_s,
-        expires_at_s: issued_at_s.saturating_add(MEMBER_LIFETIME_S),
-        peer: member,
+        expires_at_s: issued_at_s.saturating_add(AUTHORITY_LIFETIME_S),
+        peer: authority,
         username: "rendezvous".to_owned(),
         nickname: "rendezvous".to_owned(),
         role: Role::Authority,
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::store::accounts::State;
 
-    fn account(newest_cut: u64) -> Account {
+    fn account(newest_revocation: u64) -> Account {
         Account {
             id: AccountId([1; 16]),
             username: "alice".to_owned(),
@@ -105,7 +105,7 @@ mod tests {
             state: State::Enabled,
             created_at: 0,
             last_login_at: 0,
-            newest_cut,
+            newest_revocation,
             newest_issue: 0,
         }
     }
@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn the_members_ticket_is_of_role_authority_and_one_account() {
         let realm = SigningKey::from_bytes(&[3; 32]);
-        let member = PeerKey([9; 32]);
-        let one = issue_for_member(&realm, member, 5_000, 1, [1; 16]);
-        let two = issue_for_member(&realm, member, 9_000, 2, [2; 16]);
+        let authority = PeerKey([9; 32]);
+        let one = issue_for_authority(&realm, authority, 5_000, 1, [1; 16]);
+        let two = issue_for_authority(&realm, authority, 9_000, 2, [2; 16]);
         assert_eq!(one.claims().account, two.claims().account);
         assert_eq!(one.claims().role, Role::Authority);
         assert!(Ticket::verify(two.as_bytes(), &public_key(&realm)).is_ok());

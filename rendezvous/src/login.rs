@@ -18,7 +18,7 @@ use lanyard_protocol::login::{
 };
 use zeroize::Zeroizing;
 
-use crate::member::Member;
+use crate::authority::Authority;
 use crate::names::Username;
 use crate::password::pool::{Asker, Pool, Priority};
 use crate::password::{Check, Password, PasswordError};
@@ -32,7 +32,7 @@ use grant::{Act, Granted, SignIn, Signer, Visit};
 
 /// Why nobody gets a ticket, as part of a sentence that the asker's program makes.
 const CLOCK_IN_DOUBT: &str = "its clock may be wrong, and its operator must confirm it";
-/// Longer than a program asks a desk again that has too much to do.
+/// Longer than a program asks a login server again that has too much to do.
 const CLOCK_RETRY_S: u64 = 90;
 
 /// A fault of this machine while it decided.
@@ -58,17 +58,17 @@ pub enum LoginError {
     Refused(Denial),
 }
 
-/// Everything that a decision needs. Shared by all connections of the desk.
+/// Everything that a decision needs. Shared by all connections of the login server.
 #[derive(Debug)]
 pub struct Office {
     store: StoreHandle,
     pool: Pool,
     throttle: Mutex<Throttle>,
     realm_key: Arc<SigningKey>,
-    member: Arc<dyn Member>,
+    authority: Arc<dyn Authority>,
 }
 
-/// What the desk answers: each request has its kind of reply.
+/// What the login server answers: each request has its kind of reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// To who asks for a ticket.
@@ -107,9 +107,9 @@ impl Office {
         store: StoreHandle,
         pool: Pool,
         realm_key: Arc<SigningKey>,
-        member: Arc<dyn Member>,
+        authority: Arc<dyn Authority>,
     ) -> Self {
-        Self { store, pool, throttle: Mutex::default(), realm_key, member }
+        Self { store, pool, throttle: Mutex::default(), realm_key, authority }
     }
 
     /// How often Argon2 has run.
@@ -194,13 +194,13 @@ impl Office {
         change: ChangePassword,
         clock: impl Fn() -> u64,
     ) -> Result<Reply, LoginError> {
-        let ChangePassword { username, old, new, cut_others } = change;
+        let ChangePassword { username, old, new, revoke_others } = change;
         let new = Password::new(new)?;
         match self.check(&visit, username, old, Some(new)).await? {
             Checked::Not(reply) => Ok(reply),
             Checked::Right { account, rehash } => {
                 let phc = rehash.ok_or(LoginError::WorkersGone)?;
-                let act = Act::ChangePassword { phc, cut_others };
+                let act = Act::ChangePassword { phc, revoke_others };
                 let visit = Visit { clock_ms: clock(), ..visit };
                 self.grant(SignIn { account: *account, visit, act }).await
             }
@@ -336,7 +336,7 @@ impl Office {
     }
 
     fn signer(&self) -> Signer {
-        Signer { realm_key: Arc::clone(&self.realm_key), member: Arc::clone(&self.member) }
+        Signer { realm_key: Arc::clone(&self.realm_key), authority: Arc::clone(&self.authority) }
     }
 
     fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {

@@ -7,7 +7,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{
-    Policy, PolicyError, PostRule, Registration, RoomRules, Rules, Sanction, SanctionKind,
+    Limits, Policy, PolicyError, PostRule, Registration, RoomRules, Sanction, SanctionKind,
     Settlement, SignedPolicy, next_number,
 };
 use lanyard_protocol::wire;
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::policies::{self, SignedPolicy as PolicyRow};
 use crate::store::sanctions::Kind;
-use crate::store::{StoreError, meta, orders, rooms, rules, sanctions};
+use crate::store::{StoreError, meta, moderations, rooms, rules, sanctions};
 use crate::timekeeping::{self, Known, Standing};
 
 /// What a realm is called whose operator has not said.
@@ -107,7 +107,7 @@ pub fn size(conn: &Connection, now: u64) -> Result<usize, StoreError> {
 
 /// The document without realm, number and date.
 fn document(conn: &Connection) -> Result<Policy, StoreError> {
-    let rules = rules::list(conn)?.into_iter().map(|row| Rules {
+    let rules = rules::list(conn)?.into_iter().map(|row| Limits {
         from: row.starts_at,
         max_text_bytes: row.max_text_bytes,
         per_minute: row.per_minute,
@@ -128,7 +128,7 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
         kind: match row.kind {
             Kind::Ban => SanctionKind::Ban,
             Kind::Mute => SanctionKind::Mute,
-            Kind::Cut => SanctionKind::Cut,
+            Kind::Revocation => SanctionKind::Revocation,
         },
         sub: row.account,
         peer: row.peer,
@@ -137,9 +137,9 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
         reason: row.reason,
         by: row.by,
     });
-    let settled = orders::list(conn)?
+    let settled = moderations::list(conn)?
         .into_iter()
-        .filter_map(|row| row.verdict.map(|verdict| Settlement { order: row.id, verdict }));
+        .filter_map(|row| row.verdict.map(|verdict| Settlement { number: row.id, verdict }));
     let name = meta::text(conn, meta::REALM_NAME)?;
     Ok(Policy {
         realm: PeerKey([0; 32]),
@@ -160,8 +160,8 @@ fn forget(policy: &mut Policy, now: u64) {
     let life_s = policy.rules.iter().map(|rules| rules.ticket_lifetime_s).max().unwrap_or(0);
     policy.sanctions.retain(|sanction| match (sanction.kind, sanction.until) {
         (_, Some(until)) => until >= boundary,
-        // The last ticket that a cut speaks of ends one lifetime after it.
-        (SanctionKind::Cut, None) => {
+        // The last ticket that a revocation speaks of ends one lifetime after it.
+        (SanctionKind::Revocation, None) => {
             sanction.from.saturating_add(life_s.saturating_mul(1_000)) >= boundary
         }
         (SanctionKind::Ban | SanctionKind::Mute, None) => true,
@@ -208,7 +208,7 @@ mod tests {
         assert!(new);
         let policy = SignedPolicy::verify(signed.as_bytes(), &public_key(&key())).unwrap();
         assert_eq!(policy.policy().number, NOW);
-        assert_eq!(policy.policy().rules, [Rules::default_from(0)]);
+        assert_eq!(policy.policy().rules, [Limits::default_from(0)]);
         assert!(policy.policy().room("lobby").unwrap().may_post(Role::Guest, NOW));
         assert_eq!(number_in_force(store.reader()).unwrap(), Some(NOW));
     }
@@ -226,8 +226,8 @@ mod tests {
         assert!(new);
         assert_eq!(third.policy().number, NOW + 1);
         assert!(third.policy().issued_at >= NOW);
-        assert_eq!(third.policy().rules_at(NOW + 60).per_minute, 7);
-        assert_eq!(third.policy().rules_at(NOW + 59).per_minute, 60);
+        assert_eq!(third.policy().limits_at(NOW + 60).per_minute, 7);
+        assert_eq!(third.policy().limits_at(NOW + 59).per_minute, 60);
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         store.write(|tx| timekeeping::lower(tx, NOW)).unwrap();
         let (signed, _) = sign(&mut store, NOW + 1);
         let policy = signed.policy();
-        assert_eq!(policy.rules_at(NOW).per_minute, 7);
+        assert_eq!(policy.limits_at(NOW).per_minute, 7);
         let [mute] = &policy
             .sanctions
             .iter()
@@ -270,8 +270,14 @@ mod tests {
             panic!("{policy:?}");
         };
         assert_eq!((mute.from, mute.until), (NOW, Some(NOW + 60_000)), "as long as it was given");
-        assert!(policy.cut_of(id, PeerKey([5; 32]), NOW - 1).is_some(), "the old role stays cut");
-        assert!(policy.cut_of(id, PeerKey([5; 32]), NOW).is_none(), "and the new one gets in");
+        assert!(
+            policy.revocation_of(id, PeerKey([5; 32]), NOW - 1).is_some(),
+            "the old role stays cut"
+        );
+        assert!(
+            policy.revocation_of(id, PeerKey([5; 32]), NOW).is_none(),
+            "and the new one gets in"
+        );
     }
 
     #[test]
@@ -283,8 +289,8 @@ mod tests {
         store.write(|tx| accounts::set_state(tx, "alice", State::Disabled, NOW)).unwrap();
         let (signed, _) = sign(&mut store, NOW);
         let peer = PeerKey([5; 32]);
-        assert!(signed.policy().cut_of(id, peer, NOW).is_some());
-        assert!(signed.policy().cut_of(id, peer, accounts::cut_from(NOW)).is_none());
+        assert!(signed.policy().revocation_of(id, peer, NOW).is_some());
+        assert!(signed.policy().revocation_of(id, peer, accounts::revoked_from(NOW)).is_none());
         store.write(|tx| rule::set(tx, "per-minute", "7", NOW + 1)).unwrap();
         let (later, _) = sign(&mut store, NOW + 98 * DAY_MS);
         assert!(later.policy().sanctions.is_empty(), "retention and a ticket's life are over");

@@ -38,11 +38,12 @@ pub fn choose(wanted: SocketAddr, last: Option<u64>) -> Result<SocketAddr, PortE
     Ok(chosen.first().copied().unwrap_or(wanted))
 }
 
-/// Where the member listens if nobody said: the desk's address, and its port plus one.
+/// Where the authority peer listens if nobody said: the login server's address, and its port plus one.
 #[must_use]
-pub fn beside(desk: SocketAddr) -> SocketAddr {
-    let port = if desk.port() == 0 { 0 } else { desk.port().checked_add(1).unwrap_or(0) };
-    SocketAddr::new(desk.ip(), port)
+pub fn beside(login_server: SocketAddr) -> SocketAddr {
+    let port =
+        if login_server.port() == 0 { 0 } else { login_server.port().checked_add(1).unwrap_or(0) };
+    SocketAddr::new(login_server.ip(), port)
 }
 
 /// The multiaddrs under which others reach this address; at most `max`, the best first, loopback last.
@@ -158,7 +159,7 @@ mod tests {
     }
 
     /// Addresses in the order that a computer with these interfaces puts them.
-    fn order(interfaces: &[(&str, &str)]) -> Vec<(Reach, IpAddr)> {
+    fn moderation(interfaces: &[(&str, &str)]) -> Vec<(Reach, IpAddr)> {
         let rank = |(name, ip): &(&str, &str)| {
             let ip = ip.parse().unwrap();
             (reach(name, false, ip), ip)
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_local_network_goes_before_tunnels_and_containers() {
-        let ranked = order(&[
+        let ranked = moderation(&[
             ("lo", "127.0.0.1"),
             ("tun0", "10.8.0.6"),
             ("docker0", "172.17.0.1"),
@@ -207,7 +208,7 @@ mod tests {
     fn a_guess_is_called_one() {
         let doubt = |interfaces: &[(&str, &str)], route: Option<&str>| {
             let route = route.map(|ip| ip.parse().unwrap());
-            hosts_of(&order(interfaces), route).doubt.is_some()
+            hosts_of(&moderation(interfaces), route).doubt.is_some()
         };
         let two = [("eth0", "10.1.0.1"), ("eth1", "192.168.0.1")];
         assert!(doubt(&two, None));

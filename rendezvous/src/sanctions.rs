@@ -58,7 +58,7 @@ pub fn ban(
     let detail = if since_ms == 0 { reason.clone() } else { format!("since {from}: {reason}") };
     let audited = entry("ban", &account.username, &detail);
     let standing = sanctions::in_force(conn, Kind::Ban, account.id, now)?;
-    // One with an end, such as a ratified order's, does not stand for a ban without.
+    // One with an end, such as a ratified moderation's, does not stand for a ban without.
     if let Some(old) = standing.into_iter().find(|row| row.until.is_none()) {
         let from = if since_ms == 0 { old.from } else { old.from.min(from) };
         let reason = if reason.is_empty() { old.reason.clone() } else { reason.clone() };

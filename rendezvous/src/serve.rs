@@ -1,4 +1,4 @@
-//! `serve`: opens keys and database, the desk and the member, and keeps the policy signed until told to stop.
+//! `serve`: opens keys and database, the login server and the authority peer, and keeps the policy signed until told to stop.
 
 mod doubt;
 mod keeper;
@@ -28,12 +28,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::clock;
 use crate::config::{Config, ConfigError};
-use crate::desk::{Desk, DeskError};
 use crate::folder::{self, Folder, FolderError};
 use crate::issuer;
+use crate::login_server::{LoginServer, LoginServerError};
 
+use crate::authority::{Authority, AuthorityConfig, StandIn};
 use crate::login::{self, LoginError, Office};
-use crate::member::{Member, MemberConfig, StandIn};
 use crate::password::pool::{self, Pool};
 use crate::password::{Hasher, PasswordError};
 use crate::policy::{self, PublishError};
@@ -48,7 +48,7 @@ pub(crate) const LOCK_FILE: &str = "serve.lock";
 /// How often the rows are looked at for acts of the command line.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 
-/// The longest that the member may take to say goodbye.
+/// The longest that the authority peer may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The longest that tidying the database may take; the two are well under the two seconds that we are given.
@@ -59,15 +59,15 @@ const TIDY: Duration = Duration::from_millis(600);
 pub struct Options {
     /// The data directory.
     pub data_dir: PathBuf,
-    /// The desk's address; port 0 for the last one.
+    /// The login server's address; port 0 for the last one.
     pub listen: SocketAddr,
-    /// The member's address, if not beside the desk's.
+    /// The authority peer's address, if not beside the login server's.
     pub mesh_listen: Option<SocketAddr>,
     /// HOST of the join link.
     pub advertise: Option<String>,
     /// A new name for the realm.
     pub name: Option<String>,
-    /// Whether the member relays.
+    /// Whether the authority peer relays.
     pub relay: bool,
 }
 
@@ -80,12 +80,12 @@ pub struct Listening {
     pub others: Vec<JoinLink>,
     /// Why another link may be the right one.
     pub doubt: Option<&'static str>,
-    /// The desk's multiaddrs.
-    pub desk: Vec<String>,
-    /// The member's multiaddrs.
-    pub member: Vec<String>,
-    /// The member's key.
-    pub member_peer: PeerKey,
+    /// The login server's multiaddrs.
+    pub login_server: Vec<String>,
+    /// The authority peer's multiaddrs.
+    pub authority: Vec<String>,
+    /// The authority peer's key.
+    pub authority_peer: PeerKey,
 }
 
 /// Why it does not serve.
@@ -124,24 +124,24 @@ pub enum ServeError {
     /// The first policy.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The desk.
+    /// The login server.
     #[error(transparent)]
-    Desk(#[from] DeskError),
-    /// The member's ticket.
+    LoginServer(#[from] LoginServerError),
+    /// The authority peer's ticket.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// The member.
+    /// The authority peer.
     #[error(transparent)]
-    Member(#[from] StartError),
+    Authority(#[from] StartError),
     /// A part of the program has failed.
     #[error("{0}")]
     Failed(String),
-    /// The member has left the mesh: nobody would hear of a new policy any more.
+    /// The authority peer has left the mesh: nobody would hear of a new policy any more.
     #[error("the login node's own peer has ended: {0}")]
-    MemberEnded(String),
+    AuthorityEnded(String),
     /// Nobody could sign in any more.
     #[error("the desk no longer listens for sign-ins")]
-    DeskClosed,
+    LoginServerClosed,
     /// Threads.
     #[error("the system gives no threads")]
     Threads(#[source] std::io::Error),
@@ -150,20 +150,20 @@ pub enum ServeError {
     Name(String),
 }
 
-/// Serves until `shutdown` is ready. `start_member` plugs in the mesh; `announce` is called once, when both listen.
+/// Serves until `shutdown` is ready. `start_authority` plugs in the mesh; `announce` is called once, when both listen.
 ///
 /// # Errors
 /// [`ServeError`] if it cannot start.
 pub async fn serve(
     options: Options,
-    start_member: impl FnOnce(MemberConfig) -> Result<Arc<dyn Member>, StartError>,
+    start_authority: impl FnOnce(AuthorityConfig) -> Result<Arc<dyn Authority>, StartError>,
     announce: impl FnOnce(&Listening),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let _lock = prepare_data_dir(&options.data_dir)?;
     raise_file_limit();
     let config = Config::load(&options.data_dir)?;
-    let Folder { mut store, realm, member: member_seed } = folder::open(&options.data_dir)?;
+    let Folder { mut store, realm, authority: authority_seed } = folder::open(&options.data_dir)?;
     let realm_key = Arc::new(SigningKey::from_bytes(&realm));
     let places = choose_places(&mut store, &options, public_key(&realm_key))?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
@@ -171,7 +171,7 @@ pub async fn serve(
         let workers = pool::workers(config.argon2);
         Pool::start(Arc::clone(&hasher), workers).map_err(ServeError::Threads)
     };
-    let me = member_address(&member_seed, &places);
+    let me = authority_address(&authority_seed, &places);
     let told = listening(&options, &places, &me, public_key(&realm_key), store.reader())?;
     let is_right = timekeeping::standing(store.reader(), clock::unix_ms())?.is_right();
     let (store, store_thread) = StoreHandle::start(store).map_err(ServeError::Threads)?;
@@ -181,32 +181,35 @@ pub async fn serve(
     } else {
         let stand_in = StandIn::of(me);
         let office = Office::new(store.clone(), pool()?, Arc::clone(&realm_key), stand_in);
-        let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
+        let login_server =
+            LoginServer::open(&realm_key, places.login_server, Arc::new(office)).await?;
         announce(&told);
-        if !is_right_before(shutdown.as_mut(), desk, &store).await? {
+        if !is_right_before(shutdown.as_mut(), login_server, &store).await? {
             return Ok(());
         }
         None
     };
-    let (signed, ticket) = sign_first(&store, &realm_key, &member_seed).await?;
+    let (signed, ticket) = sign_first(&store, &realm_key, &authority_seed).await?;
     let started = clock::unix_ms();
     let head = signed.sign_head(&realm_key);
-    let member = start_member(member_config(member_seed, ticket, &signed, head, &places, started))?;
-    let office = Office::new(store.clone(), pool()?, Arc::clone(&realm_key), Arc::clone(&member));
-    let desk = Desk::open(&realm_key, places.desk, Arc::new(office)).await?;
+    let authority =
+        start_authority(authority_config(authority_seed, ticket, &signed, head, &places, started))?;
+    let office =
+        Office::new(store.clone(), pool()?, Arc::clone(&realm_key), Arc::clone(&authority));
+    let login_server = LoginServer::open(&realm_key, places.login_server, Arc::new(office)).await?;
     if let Some(announce) = announce {
         announce(&told);
     }
 
     let told = signed.policy().number;
-    let keeper = Keeper { store, realm_key, member: Arc::clone(&member), told };
+    let keeper = Keeper { store, realm_key, authority: Arc::clone(&authority), told };
     let ended = tokio::select! {
         biased;
         () = shutdown => {
             tracing::info!("Stopping");
             Ok(())
         }
-        error = fails(desk, &keeper) => Err(error),
+        error = fails(login_server, &keeper) => Err(error),
     };
     leave(&keeper).await;
     drop(keeper);
@@ -216,35 +219,35 @@ pub async fn serve(
 }
 
 /// Serves as long as every part does; why it cannot go on.
-async fn fails(desk: Desk, keeper: &Keeper) -> ServeError {
+async fn fails(login_server: LoginServer, keeper: &Keeper) -> ServeError {
     tokio::select! {
         biased;
         why = failure::failed() => ServeError::Failed(why),
-        why = keeper.member.ended() => ServeError::MemberEnded(why),
-        () = desk.run() => ServeError::DeskClosed,
+        why = keeper.authority.ended() => ServeError::AuthorityEnded(why),
+        () = login_server.run() => ServeError::LoginServerClosed,
         () = keeper.watch() => StoreError::Closed.into(),
     }
 }
 
-/// Keeps the desk open, where everybody learns why they are not signed in, until the clock is right; false if told to
+/// Keeps the login server open, where everybody learns why they are not signed in, until the clock is right; false if told to
 /// stop before that.
 async fn is_right_before(
     shutdown: Pin<&mut impl Future<Output = ()>>,
-    desk: Desk,
+    login_server: LoginServer,
     store: &StoreHandle,
 ) -> Result<bool, ServeError> {
     tokio::select! {
         biased;
         () = shutdown => Ok(false),
         why = failure::failed() => Err(ServeError::Failed(why)),
-        () = desk.run() => Err(ServeError::DeskClosed),
+        () = login_server.run() => Err(ServeError::LoginServerClosed),
         waited = doubt::wait(store) => waited.map(|()| true).map_err(ServeError::from),
     }
 }
 
 async fn leave(keeper: &Keeper) {
     // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
-    tokio::time::timeout(GOODBYE, keeper.member.quit()).await.ok();
+    tokio::time::timeout(GOODBYE, keeper.authority.quit()).await.ok();
     // So is tidying up: on a slow disk the next start does it, and the database is whole either way.
     if tokio::time::timeout(TIDY, tidy_up(keeper)).await.is_err() {
         tracing::warn!("The database has not been tidied in time");
@@ -312,8 +315,8 @@ fn prepare_data_dir(path: &Path) -> Result<File, ServeError> {
 /// Where desk and member listen.
 #[derive(Debug, Clone, Copy)]
 struct Places {
-    desk: SocketAddr,
-    member: SocketAddr,
+    login_server: SocketAddr,
+    authority: SocketAddr,
     relay: bool,
 }
 
@@ -324,23 +327,23 @@ fn choose_places(
 ) -> Result<Places, ServeError> {
     let name = options.name.as_deref().map(realm_name).transpose()?;
     let last = |key| meta::number(store.reader(), key);
-    let desk = ports::choose(options.listen, last(meta::DESK_PORT)?)?;
+    let login_server = ports::choose(options.listen, last(meta::DESK_PORT)?)?;
     let wanted = options.mesh_listen.unwrap_or_else(|| ports::beside(options.listen));
-    let mut member = ports::choose(wanted, last(meta::MEMBER_PORT)?)?;
-    if member == desk && wanted.port() == 0 {
-        member = ports::choose(wanted, None)?;
+    let mut authority = ports::choose(wanted, last(meta::AUTHORITY_PORT)?)?;
+    if authority == login_server && wanted.port() == 0 {
+        authority = ports::choose(wanted, None)?;
     }
-    if member.port() == desk.port() {
-        return Err(PortError::InUse { port: member.port() }.into());
+    if authority.port() == login_server.port() {
+        return Err(PortError::InUse { port: authority.port() }.into());
     }
     store.write(|tx| {
-        meta::set(tx, meta::DESK_PORT, &desk.port().to_string())?;
-        meta::set(tx, meta::MEMBER_PORT, &member.port().to_string())?;
+        meta::set(tx, meta::DESK_PORT, &login_server.port().to_string())?;
+        meta::set(tx, meta::AUTHORITY_PORT, &authority.port().to_string())?;
         meta::set(tx, meta::REALM_ID, &realm.to_string())?;
         name.map_or(Ok(()), |name| meta::set(tx, meta::REALM_NAME, &name))?;
         sessions::set_online(tx, &[])
     })?;
-    Ok(Places { desk, member, relay: options.relay })
+    Ok(Places { login_server, authority, relay: options.relay })
 }
 
 /// A realm's name stands in every window title, so it obeys the rules for nicknames.
@@ -350,19 +353,19 @@ fn realm_name(text: &str) -> Result<String, ServeError> {
         .map_err(|_reason| ServeError::Name(text.to_owned()))
 }
 
-fn member_address(seed: &Seed, places: &Places) -> PeerAddresses {
+fn authority_address(seed: &Seed, places: &Places) -> PeerAddresses {
     let peer = public_key(&SigningKey::from_bytes(seed));
-    PeerAddresses { peer, addresses: ports::reachable(places.member, ADDRESSES_PER_PEER_MAX) }
+    PeerAddresses { peer, addresses: ports::reachable(places.authority, ADDRESSES_PER_PEER_MAX) }
 }
 
-/// The policy in force and the member's first ticket, signed by a clock that is right.
+/// The policy in force and the authority peer's first ticket, signed by a clock that is right.
 async fn sign_first(
     store: &StoreHandle,
     realm_key: &Arc<SigningKey>,
-    member_seed: &Seed,
+    authority_seed: &Seed,
 ) -> Result<(SignedPolicy, Ticket), ServeError> {
     let (key, realm_key) =
-        (public_key(&SigningKey::from_bytes(member_seed)), Arc::clone(realm_key));
+        (public_key(&SigningKey::from_bytes(authority_seed)), Arc::clone(realm_key));
     let id = login::random_id()?;
     let signed = store.run(move |store| {
         let clock_ms = clock::unix_ms();
@@ -371,29 +374,29 @@ async fn sign_first(
             let (signed, _is_new) = policy::publish(tx, &realm_key, clock_ms)?;
             let now = meta::realm_now(tx, clock_ms)?;
             let number = signed.policy().number;
-            let ticket = issuer::issue_for_member(&realm_key, key, now, number, id);
+            let ticket = issuer::issue_for_authority(&realm_key, key, now, number, id);
             Ok::<_, PublishError>((signed, ticket))
         })
     });
     Ok(signed.await?)
 }
 
-fn member_config(
+fn authority_config(
     seed: Seed,
     ticket: Ticket,
     policy: &SignedPolicy,
     policy_head: Vec<u8>,
     places: &Places,
     realm_now_ms: u64,
-) -> MemberConfig {
-    MemberConfig {
+) -> AuthorityConfig {
+    AuthorityConfig {
         seed,
         ticket,
         policy_head,
         policy: policy.clone(),
         realm_now_ms,
-        listen: places.member,
-        addresses: ports::reachable(places.member, ADDRESSES_PER_PEER_MAX),
+        listen: places.authority,
+        addresses: ports::reachable(places.authority, ADDRESSES_PER_PEER_MAX),
         relay: places.relay,
     }
 }
@@ -401,16 +404,16 @@ fn member_config(
 fn listening(
     options: &Options,
     places: &Places,
-    member: &PeerAddresses,
+    authority: &PeerAddresses,
     realm: PeerKey,
     conn: &Connection,
 ) -> Result<Listening, StoreError> {
     let name = meta::text(conn, meta::REALM_NAME)?;
     let ports::LinkHosts { hosts, doubt } =
-        ports::link_hosts(options.advertise.as_deref(), places.desk);
+        ports::link_hosts(options.advertise.as_deref(), places.login_server);
     let link = JoinLink {
         host: String::new(),
-        port: places.desk.port(),
+        port: places.login_server.port(),
         realm,
         name: Some(name.unwrap_or_else(|| policy::DEFAULT_NAME.to_owned())),
         invite: None,
@@ -420,8 +423,8 @@ fn listening(
         link: links.next().unwrap_or_else(|| link.clone()),
         others: links.collect(),
         doubt,
-        desk: ports::reachable(places.desk, ADDRESSES_PER_PEER_MAX),
-        member: member.addresses.clone(),
-        member_peer: member.peer,
+        login_server: ports::reachable(places.login_server, ADDRESSES_PER_PEER_MAX),
+        authority: authority.addresses.clone(),
+        authority_peer: authority.peer,
     })
 }

@@ -16,7 +16,7 @@ pub mod dated;
 pub mod devices;
 pub mod meta;
 mod migrations;
-pub mod orders;
+pub mod moderations;
 pub mod policies;
 pub mod rooms;
 pub mod rules;

@@ -38,7 +38,7 @@ pub const ADDRESS_FAILURES: u32 = 100;
 pub const ADDRESS_WINDOW_MS: u64 = 15 * 60_000;
 /// Entries per table: 4,096 names of at most 128 bytes are half a megabyte.
 pub const ENTRIES_MAX: usize = 4_096;
-/// Names are cut to this many bytes as keys.
+/// Names are revoked to this many bytes as keys.
 const KEY_BYTES_MAX: usize = 128;
 
 /// Whether a try may be made now.
@@ -157,12 +157,12 @@ pub fn prefix(address: IpAddr) -> IpAddr {
 #[derive(Debug)]
 struct Table<K> {
     entries: BTreeMap<K, Entry>,
-    order: BTreeSet<(u64, u64, K)>,
+    moderation: BTreeSet<(u64, u64, K)>,
 }
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), order: BTreeSet::new() }
+        Self { entries: BTreeMap::new(), moderation: BTreeSet::new() }
     }
 }
 
@@ -175,17 +175,17 @@ impl<K: Ord + Clone> Table<K> {
         let mut entry = self.remove(&key).unwrap_or_default();
         change(&mut entry);
         if self.entries.len() >= ENTRIES_MAX
-            && let Some((_, _, oldest)) = self.order.pop_first()
+            && let Some((_, _, oldest)) = self.moderation.pop_first()
         {
             self.entries.remove(&oldest);
         }
-        self.order.insert((entry.until, entry.last, key.clone()));
+        self.moderation.insert((entry.until, entry.last, key.clone()));
         self.entries.insert(key, entry);
     }
 
     fn remove(&mut self, key: &K) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
-        self.order.remove(&(entry.until, entry.last, key.clone()));
+        self.moderation.remove(&(entry.until, entry.last, key.clone()));
         Some(entry)
     }
 }
@@ -294,7 +294,7 @@ mod tests {
             throttle.failed(&format!("invented{n}"), IpAddr::V4(n.into()), 1);
         }
         assert_eq!(throttle.len(), (ENTRIES_MAX, ENTRIES_MAX));
-        assert_eq!(throttle.accounts.order.len(), ENTRIES_MAX);
+        assert_eq!(throttle.accounts.moderation.len(), ENTRIES_MAX);
         assert_eq!(throttle.gate("alice", HOME, 1), wait(14_999));
         throttle.failed(&"é".repeat(5_000), HOME, 1);
         assert!(throttle.accounts.entries.keys().all(|key| key.len() <= KEY_BYTES_MAX));

@@ -3,9 +3,9 @@
 use lanyard_node::join::Password;
 use lanyard_protocol::ids::{AccountId, PeerKey};
 pub use lanyard_protocol::login::DeviceInfo;
-pub use lanyard_protocol::order::OrderKind;
+pub use lanyard_protocol::moderation::ModerationKind;
 
-/// Who gave an order.
+/// Who gave a moderation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
     /// Whoever runs the login node.
@@ -18,7 +18,7 @@ pub enum By {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sanction {
     /// What it is.
-    pub kind: OrderKind,
+    pub kind: ModerationKind,
     /// Whom it is about.
     pub account: AccountId,
     /// Its end, realm time in unix milliseconds; `None`: until it is lifted.
@@ -31,14 +31,14 @@ pub struct Sanction {
     pub at: u64,
 }
 
-/// A moderator's order to be given.
+/// A moderator's moderation to be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moderation {
     /// What is ordered.
-    pub kind: OrderKind,
+    pub kind: ModerationKind,
     /// Whom it is about.
     pub account: AccountId,
-    /// For how long, in milliseconds; `None` with [`OrderKind::Lift`].
+    /// For how long, in milliseconds; `None` with [`ModerationKind::Lift`].
     pub for_ms: Option<u64>,
     /// Why, in words for everybody.
     pub reason: String,
@@ -52,7 +52,7 @@ pub struct PasswordChange {
     /// The one to come.
     pub new: Password,
     /// Whether all other devices are logged out.
-    pub cut_others: bool,
+    pub revoke_others: bool,
 }
 
 /// Whose password it is.

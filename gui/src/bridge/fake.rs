@@ -27,7 +27,7 @@ pub struct Script {
     pub commands: Vec<Command>,
     /// Joining ends so; without a status it stays under way.
     pub joins: Option<Result<Arc<Status>, Refusal>>,
-    /// Whether the stored pass lets in.
+    /// Whether the stored ticket lets in.
     pub offline: bool,
     /// What the node says on entering.
     pub notices: Vec<(&'static str, String)>,
@@ -49,7 +49,7 @@ pub struct Script {
     pub devices: Vec<DeviceInfo>,
     /// What the keyring holds; `Err`: why there is none.
     pub keyring: Result<Vec<(Holder, String)>, String>,
-    /// How the next acts (orders, a new password, a logout) are answered; `Ok` beyond the list.
+    /// How the next acts (moderations, a new password, a logout) are answered; `Ok` beyond the list.
     pub acts_fail: VecDeque<String>,
 }
 
@@ -187,8 +187,8 @@ impl Script {
                 });
                 self.events.push_back(BackendEvent::DeviceLoggedOut(result));
             }
-            Command::Keyring(order) => {
-                let answer = self.ask_keyring(order);
+            Command::Keyring(moderation) => {
+                let answer = self.ask_keyring(moderation);
                 self.events.push_back(answer);
             }
             Command::CancelJoin
@@ -198,8 +198,8 @@ impl Script {
         }
     }
 
-    fn ask_keyring(&mut self, order: &KeyringOrder) -> BackendEvent {
-        let held = match (&mut self.keyring, order) {
+    fn ask_keyring(&mut self, moderation: &KeyringOrder) -> BackendEvent {
+        let held = match (&mut self.keyring, moderation) {
             (Ok(held), _) => held,
             (Err(why), KeyringOrder::Recall(holder)) => {
                 let (holder, result) = (holder.clone(), Err(why.clone()));
@@ -207,7 +207,7 @@ impl Script {
             }
             (Err(why), _) => return BackendEvent::KeyringDone(Err(why.clone())),
         };
-        match order {
+        match moderation {
             KeyringOrder::Recall(holder) => {
                 let found = held.iter().find(|(whose, _)| whose == holder);
                 let password = found.map(|(_, password)| Zeroizing::new(password.clone()));

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::bridge::BackendEvent;
 use crate::bridge::acts::{Holder, KeyringOrder};
 
-/// Orders and answers on their way; a person does not ask faster than this is emptied.
+/// Moderations and answers on their way; a person does not ask faster than this is emptied.
 const WAITING_MAX: usize = 64;
 /// The name under which the keyring lists our entries.
 const SERVICE: &str = "lanyard";
@@ -19,7 +19,7 @@ const SERVICE: &str = "lanyard";
 /// The keyring behind two bounded queues.
 #[derive(Debug)]
 pub struct Keyring {
-    orders: SyncSender<KeyringOrder>,
+    moderations: SyncSender<KeyringOrder>,
     answers: Receiver<BackendEvent>,
 }
 
@@ -29,23 +29,23 @@ impl Keyring {
     /// # Errors
     /// If the system has no thread left.
     pub fn start(wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
-        let (orders, received) = sync_channel(WAITING_MAX);
+        let (moderations, received) = sync_channel(WAITING_MAX);
         let (told, answers) = sync_channel(WAITING_MAX);
         std::thread::Builder::new().name("lanyard-keyring".into()).spawn(move || {
-            for order in received {
+            for moderation in received {
                 // A window that is gone needs no answers.
-                if told.send(carry_out(order)).is_err() {
+                if told.send(carry_out(moderation)).is_err() {
                     return;
                 }
                 wake();
             }
         })?;
-        Ok(Self { orders, answers })
+        Ok(Self { moderations, answers })
     }
 
-    /// Takes an order; its answer comes as an event.
-    pub fn dispatch(&self, order: KeyringOrder) {
-        if self.orders.try_send(order).is_err() {
+    /// Takes a moderation; its answer comes as an event.
+    pub fn dispatch(&self, moderation: KeyringOrder) {
+        if self.moderations.try_send(moderation).is_err() {
             tracing::warn!("The keyring does not keep up");
         }
     }
@@ -57,8 +57,8 @@ impl Keyring {
     }
 }
 
-fn carry_out(order: KeyringOrder) -> BackendEvent {
-    match order {
+fn carry_out(moderation: KeyringOrder) -> BackendEvent {
+    match moderation {
         KeyringOrder::Recall(holder) => {
             let result = recall(&holder);
             BackendEvent::PasswordRecalled { holder, result }

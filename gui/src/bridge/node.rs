@@ -35,7 +35,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// A node behind two bounded queues.
 pub struct NodeBackend {
-    commands: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Moderation>,
     events: mpsc::Receiver<BackendEvent>,
     keyring: Keyring,
     /// Answers to commands that could not even be handed over.
@@ -49,7 +49,7 @@ impl std::fmt::Debug for NodeBackend {
     }
 }
 
-enum Order {
+enum Moderation {
     Command(Command),
     ShutDown(oneshot::Sender<()>),
 }
@@ -84,12 +84,12 @@ impl Backend for NodeBackend {
             Command::Keyring(order) => return self.keyring.dispatch(order),
             command => command,
         };
-        let Err(error) = self.commands.try_send(Order::Command(command)) else { return };
+        let Err(error) = self.commands.try_send(Moderation::Command(command)) else { return };
         tracing::warn!("The node does not keep up with the window's commands");
         let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) =
             error;
         // A text must not vanish: the composer gets it back.
-        if let Order::Command(Command::Send { room, echo, .. }) = order {
+        if let Moderation::Command(Command::Send { room, echo, .. }) = order {
             let result = Err(SendError::Closed(NodeClosed));
             self.returned.push_back(BackendEvent::SendDone { room, echo, result });
         }
@@ -108,7 +108,7 @@ impl Backend for NodeBackend {
         let commands = self.commands.clone();
         let said = runtime.block_on(async move {
             tokio::time::timeout(GOODBYE_MAX, async move {
-                commands.send(Order::ShutDown(done)).await.ok();
+                commands.send(Moderation::ShutDown(done)).await.ok();
                 goodbye.await.ok();
             })
             .await
@@ -173,7 +173,7 @@ impl Running {
     }
 }
 
-async fn supervise(mut orders: mpsc::Receiver<Order>, outlet: Outlet) {
+async fn supervise(mut orders: mpsc::Receiver<Moderation>, outlet: Outlet) {
     let mut joining: Option<JoinHandle<Result<Joined, Refusal>>> = None;
     let mut running: Option<Running> = None;
     loop {
@@ -186,25 +186,25 @@ async fn supervise(mut orders: mpsc::Receiver<Order>, outlet: Outlet) {
             }
         };
         match order {
-            Some(Order::Command(Command::Join(order))) => {
+            Some(Moderation::Command(Command::Join(order))) => {
                 leave(&mut running).await;
                 joining = Some(tokio::spawn(enter(*order, outlet.clone())));
             }
-            Some(Order::Command(Command::CancelJoin)) => {
+            Some(Moderation::Command(Command::CancelJoin)) => {
                 if let Some(task) = joining.take() {
                     task.abort();
                 }
             }
-            Some(Order::Command(Command::Leave)) => leave(&mut running).await,
-            Some(Order::Command(Command::LookAtInterfaces)) => {
+            Some(Moderation::Command(Command::Leave)) => leave(&mut running).await,
+            Some(Moderation::Command(Command::LookAtInterfaces)) => {
                 outlet.emit(BackendEvent::Interfaces(interfaces())).await;
             }
-            Some(Order::Command(command)) => {
+            Some(Moderation::Command(command)) => {
                 if let Some(running) = &running {
                     running.orders.send(command).await.ok();
                 }
             }
-            Some(Order::ShutDown(done)) => {
+            Some(Moderation::ShutDown(done)) => {
                 leave(&mut running).await;
                 done.send(()).ok();
                 return;

@@ -45,7 +45,7 @@ pub struct PasswordForm {
     /// The one to come, once more.
     pub again: Zeroizing<String>,
     /// Whether all other devices are logged out.
-    pub cut_others: bool,
+    pub revoke_others: bool,
     /// Whether it was asked for: from then on the dialog says what is missing.
     pub is_tried: bool,
     /// Whether it is under way.
@@ -113,7 +113,7 @@ impl PasswordForm {
         ready.then(|| PasswordChange {
             old: self.old.clone(),
             new: self.new.clone(),
-            cut_others: self.cut_others,
+            revoke_others: self.revoke_others,
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the user does about rules and accounts, and how it went.
 
 use crate::action::{Action, Dialog, Effect, Focus};
-use crate::bridge::acts::OrderKind;
+use crate::bridge::acts::ModerationKind;
 use crate::bridge::{BackendEvent, Command};
 use crate::model::Model;
 use crate::model::account::{Devices, PasswordForm};
@@ -13,11 +13,11 @@ impl Model {
     pub(super) fn handle_act(&mut self, action: Action) -> Vec<Effect> {
         let Session::In(chat) = &mut self.session else { return Vec::new() };
         match action {
-            Action::Moderate { kind, account, username, nickname } => {
+            Action::BeginModeration { kind, account, username, nickname } => {
                 chat.moderation = Some(ModerationForm::new(kind, account, &username, &nickname));
                 return self.show(Some(Dialog::Moderate));
             }
-            Action::SetOrderLength(for_ms) => {
+            Action::SetModerationLength(for_ms) => {
                 if let Some(form) = &mut chat.moderation {
                     form.for_ms = for_ms;
                 }
@@ -28,9 +28,9 @@ impl Model {
                     form.failed = None;
                 }
             }
-            Action::GiveOrder => return chat.give_order(),
+            Action::Moderate => return chat.give_moderation(),
             Action::EditPassword(field, value) => chat.password.edit(field, value),
-            Action::CutOthers(cut) => chat.password.cut_others = cut,
+            Action::RevokeOthers(cut) => chat.password.revoke_others = cut,
             Action::ChangePassword if chat.password.sending => {}
             Action::ChangePassword => {
                 let Some(change) = chat.password.change() else {
@@ -110,24 +110,25 @@ impl Model {
 }
 
 impl Chat {
-    fn give_order(&mut self) -> Vec<Effect> {
+    fn give_moderation(&mut self) -> Vec<Effect> {
         let Some(form) = &mut self.moderation else { return Vec::new() };
-        let Some(order) = form.order() else { return Vec::new() };
+        let Some(moderation) = form.moderation() else { return Vec::new() };
         form.sending = true;
         form.failed = None;
-        vec![Effect::Backend(Command::Moderate(order))]
+        vec![Effect::Backend(Command::Moderate(moderation))]
     }
 }
 
-/// The order that a menu offers, as its words.
+/// The moderation that a menu offers, as its words.
 #[must_use]
-pub fn menu_words(kind: OrderKind) -> &'static str {
+pub fn menu_words(kind: ModerationKind) -> &'static str {
     match kind {
-        OrderKind::Mute => "Mute…",
-        OrderKind::Ban => "Ban…",
-        OrderKind::Lift => "Lift mute or ban…",
+        ModerationKind::Mute => "Mute…",
+        ModerationKind::Ban => "Ban…",
+        ModerationKind::Lift => "Lift mute or ban…",
     }
 }
 
-/// All orders, as a menu lists them.
-pub const ORDERS: [OrderKind; 3] = [OrderKind::Mute, OrderKind::Ban, OrderKind::Lift];
+/// All moderations, as a menu lists them.
+pub const MODERATIONS: [ModerationKind; 3] =
+    [ModerationKind::Mute, ModerationKind::Ban, ModerationKind::Lift];

@@ -35,7 +35,7 @@ pub struct Refused {
 pub struct Rules<'z> {
     /// Longest text, in bytes.
     pub max_text_bytes: u64,
-    /// End of the pass, realm time in unix milliseconds.
+    /// End of the ticket, realm time in unix milliseconds.
     pub expires_at: u64,
     /// Realm time, unix milliseconds.
     pub realm_now: u64,

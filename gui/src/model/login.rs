@@ -55,7 +55,7 @@ pub enum Missing {
     Link(String),
     /// No username.
     Username,
-    /// No password, and no stored pass that would do without.
+    /// No password, and no stored ticket that would do without.
     Password,
 }
 
@@ -151,16 +151,16 @@ impl Login {
         if self.username.trim().is_empty() {
             return Some(Missing::Username);
         }
-        let needs_password = self.password.is_empty() && self.stored_pass(now_ms).is_none();
+        let needs_password = self.password.is_empty() && self.stored_ticket(now_ms).is_none();
         needs_password.then_some(Missing::Password)
     }
 
-    /// Until when the stored pass of this realm and name is good, if it is still.
+    /// Until when the stored ticket of this realm and name is good, if it is still.
     #[must_use]
-    pub fn stored_pass(&self, now_ms: u64) -> Option<u64> {
+    pub fn stored_ticket(&self, now_ms: u64) -> Option<u64> {
         let realm = self.realm.as_ref()?;
         let same_name = realm.username == spelled(&self.username);
-        (same_name && realm.pass_until > now_ms).then_some(realm.pass_until)
+        (same_name && realm.signed_in_until > now_ms).then_some(realm.signed_in_until)
     }
 
     /// The place's name and address, to show.
@@ -211,13 +211,13 @@ mod tests {
         format!("lanyard://192.168.1.5:4001/{}?name=HQ", PeerKey([key; 32]))
     }
 
-    fn known(key: u8, pass_until: u64) -> KnownRealm {
+    fn known(key: u8, signed_in_until: u64) -> KnownRealm {
         KnownRealm {
             link: link(key),
             name: "HQ".into(),
             username: "ada".into(),
             nickname: "Ada L.".into(),
-            pass_until,
+            signed_in_until,
         }
     }
 

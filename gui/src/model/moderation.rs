@@ -1,23 +1,23 @@
-//! A moderator's order on its way: whom it is about, for how long, why, and how it went.
+//! A moderator's moderation on its way: whom it is about, for how long, why, and how it went.
 
 use lanyard_protocol::ids::{AccountId, Role};
 
-use crate::bridge::acts::{Moderation, OrderKind};
+use crate::bridge::acts::{Moderation, ModerationKind};
 use crate::text;
 
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 200;
 
 const MINUTE_MS: u64 = 60_000;
-/// The lengths offered; an order lasts a day at most.
+/// The lengths offered; a moderation lasts a day at most.
 pub const LENGTHS: [(u64, &str); 3] =
     [(10 * MINUTE_MS, "10 min"), (60 * MINUTE_MS, "1 h"), (24 * 60 * MINUTE_MS, "24 h")];
 
-/// An order being written.
+/// A moderation being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModerationForm {
     /// What is ordered.
-    pub kind: OrderKind,
+    pub kind: ModerationKind,
     /// Whom it is about.
     pub account: AccountId,
     /// The display name, safe to draw.
@@ -35,9 +35,9 @@ pub struct ModerationForm {
 }
 
 impl ModerationForm {
-    /// A new order about somebody.
+    /// A new moderation about somebody.
     #[must_use]
-    pub fn new(kind: OrderKind, account: AccountId, username: &str, nickname: &str) -> Self {
+    pub fn new(kind: ModerationKind, account: AccountId, username: &str, nickname: &str) -> Self {
         Self {
             kind,
             account,
@@ -55,9 +55,9 @@ impl ModerationForm {
     pub fn question(&self) -> String {
         let who = format!("{} (@{})", self.nickname, self.username);
         match self.kind {
-            OrderKind::Mute => format!("Mute {who}? They read on, but cannot write."),
-            OrderKind::Ban => format!("Ban {who}? Every peer closes the door at once."),
-            OrderKind::Lift => format!("Lift what moderators ordered about {who}?"),
+            ModerationKind::Mute => format!("Mute {who}? They read on, but cannot write."),
+            ModerationKind::Ban => format!("Ban {who}? Every peer closes the door at once."),
+            ModerationKind::Lift => format!("Lift what moderators ordered about {who}?"),
         }
     }
 
@@ -65,13 +65,13 @@ impl ModerationForm {
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self.kind {
-            OrderKind::Mute => "Mute",
-            OrderKind::Ban => "Ban",
-            OrderKind::Lift => "Lift",
+            ModerationKind::Mute => "Mute",
+            ModerationKind::Ban => "Ban",
+            ModerationKind::Lift => "Lift",
         }
     }
 
-    /// What keeps the order from being given.
+    /// What keeps the moderation from being given.
     #[must_use]
     pub fn objection(&self) -> Option<String> {
         let bytes = self.reason.trim().len();
@@ -79,20 +79,20 @@ impl ModerationForm {
             .then(|| format!("{bytes} of {REASON_BYTES_MAX} bytes: shorten the reason"))
     }
 
-    /// The order, if nothing is against it.
+    /// The moderation, if nothing is against it.
     #[must_use]
-    pub fn order(&self) -> Option<Moderation> {
+    pub fn moderation(&self) -> Option<Moderation> {
         let ready = !self.sending && self.objection().is_none();
         ready.then(|| Moderation {
             kind: self.kind,
             account: self.account,
-            for_ms: (self.kind != OrderKind::Lift).then_some(self.for_ms),
+            for_ms: (self.kind != ModerationKind::Lift).then_some(self.for_ms),
             reason: self.reason.trim().to_owned(),
         })
     }
 }
 
-/// Whether somebody of this role may give orders about somebody of that one.
+/// Whether somebody of this role may give moderations about somebody of that one.
 #[must_use]
 pub fn may_moderate(mine: Role, theirs: Role) -> bool {
     matches!(mine, Role::Moderator | Role::Admin) && matches!(theirs, Role::Guest | Role::Member)
@@ -115,14 +115,14 @@ mod tests {
 
     #[test]
     fn an_order_carries_a_length_and_a_short_reason() {
-        let mut form = ModerationForm::new(OrderKind::Mute, AccountId([1; 16]), "bob", "Bob");
+        let mut form = ModerationForm::new(ModerationKind::Mute, AccountId([1; 16]), "bob", "Bob");
         form.reason = " spam ".into();
-        let order = form.order().unwrap();
-        assert_eq!((order.for_ms, order.reason.as_str()), (Some(600_000), "spam"));
-        form.kind = OrderKind::Lift;
-        assert_eq!(form.order().unwrap().for_ms, None);
+        let moderation = form.moderation().unwrap();
+        assert_eq!((moderation.for_ms, moderation.reason.as_str()), (Some(600_000), "spam"));
+        form.kind = ModerationKind::Lift;
+        assert_eq!(form.moderation().unwrap().for_ms, None);
         form.reason = "ä".repeat(101);
-        assert!(form.order().is_none());
+        assert!(form.moderation().is_none());
         assert!(form.objection().is_some_and(|why| why.starts_with("202 of 200 bytes")));
     }
 }

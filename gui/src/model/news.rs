@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use lanyard_node::event::{Room, Status};
 use lanyard_protocol::ids::Role;
 
-use crate::bridge::acts::{By, OrderKind, Sanction};
+use crate::bridge::acts::{By, ModerationKind, Sanction};
 use crate::model::session::LOBBY;
 use crate::text;
 
@@ -55,14 +55,14 @@ pub fn sanction(sanction: &Sanction, who: &Subject, realm_now: u64, zone: &TimeZ
         None => " until further notice".to_owned(),
     };
     let words = match sanction.kind {
-        OrderKind::Mute => format!("{name} {were} muted by {by}{until}"),
-        OrderKind::Ban => format!("{name} {were} banned by {by}{until}"),
-        OrderKind::Lift => format!("{name}: mutes and bans by moderators were lifted by {by}"),
+        ModerationKind::Mute => format!("{name} {were} muted by {by}{until}"),
+        ModerationKind::Ban => format!("{name} {were} banned by {by}{until}"),
+        ModerationKind::Lift => format!("{name}: mutes and bans by moderators were lifted by {by}"),
     };
     with_reason(words, &sanction.reason)
 }
 
-/// What became of the mute on the user between two states, where no moderator's order tells it.
+/// What became of the mute on the user between two states, where no moderator's moderation tells it.
 #[must_use]
 pub fn own_mute(
     before: &Status,
@@ -73,7 +73,7 @@ pub fn own_mute(
     match (&before.mute, &after.mute) {
         (old, Some(new)) if old.as_ref() != Some(new) && new.moderator.is_none() => {
             let told = Sanction {
-                kind: OrderKind::Mute,
+                kind: ModerationKind::Mute,
                 account: after.me.account,
                 until: new.until,
                 reason: new.reason.clone(),
@@ -183,7 +183,7 @@ mod tests {
 
     fn mute() -> Sanction {
         Sanction {
-            kind: OrderKind::Mute,
+            kind: ModerationKind::Mute,
             account: demo::account(2),
             until: Some(NOW_MS + 600_000),
             reason: "spam\u{202E}\nagain".into(),
@@ -199,11 +199,11 @@ mod tests {
             told(&mute(), &Subject::named("bob", "Bob B.")),
             "Bob B. (@bob) was muted by @chen until today 09:31. Reason: spam again"
         );
-        let mut ban = Sanction { kind: OrderKind::Ban, by: By::Operator, ..mute() };
+        let mut ban = Sanction { kind: ModerationKind::Ban, by: By::Operator, ..mute() };
         (ban.until, ban.reason) = (None, String::new());
         let words = "You were banned by the operator until further notice";
         assert_eq!(told(&ban, &Subject::Me), words);
-        let lift = Sanction { kind: OrderKind::Lift, by: mute().by, ..ban };
+        let lift = Sanction { kind: ModerationKind::Lift, by: mute().by, ..ban };
         assert_eq!(
             told(&lift, &Subject::named("bob", "Bob")),
             "Bob: mutes and bans by moderators were lifted by @chen"

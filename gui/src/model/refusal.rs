@@ -46,9 +46,9 @@ impl Explained {
     }
 }
 
-/// The stored pass was to do, and there is none: that is no wrong password.
+/// The stored ticket was to do, and there is none: that is no wrong password.
 #[must_use]
-pub fn no_stored_pass() -> Explained {
+pub fn no_stored_ticket() -> Explained {
     Explained {
         code: RefusalCode::BadCredentials,
         title: "This computer holds no valid pass for that name.".to_owned(),

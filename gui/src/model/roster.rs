@@ -98,7 +98,7 @@ impl Roster {
         self.left.get(&account)
     }
 
-    /// Everybody online who fits the filter: those who keep order first, then by name.
+    /// Everybody online who fits the filter: those who keep moderation first, then by name.
     #[must_use]
     pub fn members(&self, people: &BTreeMap<AccountId, Person>, me: AccountId) -> Vec<Member> {
         let mut members: Vec<Member> = people
@@ -116,8 +116,8 @@ impl Roster {
             })
             .collect();
         members.sort_by_cached_key(|member| {
-            let keeps_order = member.role >= Role::Moderator;
-            (!keeps_order, member.nickname.to_lowercase(), member.username.clone())
+            let keeps_moderation = member.role >= Role::Moderator;
+            (!keeps_moderation, member.nickname.to_lowercase(), member.username.clone())
         });
         members
     }

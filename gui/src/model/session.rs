@@ -32,7 +32,7 @@ pub use login_node::LoginNode;
 pub const LOBBY: &str = "lobby";
 /// Messages taken from the store at a time.
 pub const PAGE_LEN: usize = 200;
-/// While the login node renews it, the pass turns amber only this long before its end.
+/// While the login node renews it, the ticket turns amber only this long before its end.
 const PASS_WARNS_MS: u64 = 3_600_000;
 /// Notices kept on screen.
 const NOTICES_MAX: usize = 4;
@@ -82,7 +82,7 @@ pub enum Attention {
 pub struct Chat {
     /// The node's latest state.
     pub status: Arc<Status>,
-    /// Whether the stored pass let us in without the login node.
+    /// Whether the stored ticket let us in without the login node.
     pub entered_offline: bool,
     /// When that was, local clock in unix milliseconds.
     pub entered_ms: Option<u64>,
@@ -103,7 +103,7 @@ pub struct Chat {
     pub said: Option<Said>,
     /// The names the user is spoken to by.
     pub my_names: MyNames,
-    /// The moderator's order being written.
+    /// The moderator's moderation being written.
     pub moderation: Option<ModerationForm>,
     /// The own devices.
     pub devices: Devices,
@@ -229,9 +229,9 @@ impl Chat {
         self.status.neighbours.is_empty()
     }
 
-    /// Whether the end of the pass has come near while nobody can renew it.
+    /// Whether the end of the ticket has come near while nobody can renew it.
     #[must_use]
-    pub fn pass_is_worrying(&self, now_ms: u64) -> bool {
+    pub fn ticket_is_worrying(&self, now_ms: u64) -> bool {
         let left = self.status.expires_at.saturating_sub(self.realm_now(now_ms));
         self.login_node(now_ms) == LoginNode::Offline || left < PASS_WARNS_MS
     }
@@ -268,7 +268,7 @@ impl Chat {
             // The status that comes with them says it all.
             NodeEvent::Pass { .. }
             | NodeEvent::Policy { .. }
-            | NodeEvent::Order(_)
+            | NodeEvent::Moderation(_)
             | NodeEvent::Sanctioned(_) => Vec::new(),
         }
     }

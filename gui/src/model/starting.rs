@@ -22,7 +22,7 @@ impl Model {
     /// What a fresh window does first. Whoever signed out gets the form, and so does whoever has no ticket.
     pub fn begin(&mut self) -> Vec<Effect> {
         let has_ticket =
-            self.login.password.is_empty() && self.login.stored_pass(self.now_ms).is_some();
+            self.login.password.is_empty() && self.login.stored_ticket(self.now_ms).is_some();
         if has_ticket && !self.settings.signed_out {
             return self.sign_in();
         }
@@ -72,10 +72,10 @@ impl Model {
         let without_password = self.login.password.is_empty();
         if refusal.code == RefusalCode::BadCredentials && without_password {
             if let Some(realm) = &mut self.login.realm {
-                realm.pass_until = 0;
+                realm.signed_in_until = 0;
                 self.settings.remember(realm.clone());
             }
-            self.login.refused = Some(refusal::no_stored_pass());
+            self.login.refused = Some(refusal::no_stored_ticket());
             return vec![Effect::SaveSettings];
         }
         let to = self.login.addressee(&self.settings);
@@ -93,7 +93,7 @@ impl Model {
             name: status.realm_name.clone(),
             username: status.me.username.clone(),
             nickname: status.me.nickname.clone(),
-            pass_until: status.expires_at,
+            signed_in_until: status.expires_at,
         };
         self.settings.remember(realm.clone());
         self.login.realm = Some(realm);
@@ -117,7 +117,7 @@ mod tests {
 
     fn with_ticket(change: impl FnOnce(&mut Settings)) -> Model {
         let mut settings = demo::settings();
-        settings.realms[0].pass_until = NOW_MS + 1;
+        settings.realms[0].signed_in_until = NOW_MS + 1;
         change(&mut settings);
         Model::new(settings, PathBuf::new(), TimeZone::UTC, NOW_MS)
     }
@@ -151,7 +151,9 @@ mod tests {
 
     #[test]
     fn without_a_ticket_or_for_another_name_there_is_the_form() {
-        assert!(!joins(&with_ticket(|settings| settings.realms[0].pass_until = NOW_MS).begin()));
+        assert!(!joins(
+            &with_ticket(|settings| settings.realms[0].signed_in_until = NOW_MS).begin()
+        ));
         assert!(!joins(&with_ticket(|settings| settings.realms.clear()).begin()));
         let mut model = with_ticket(|_| {});
         model.prefill(&elsewhere());

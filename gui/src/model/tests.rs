@@ -128,7 +128,7 @@ fn a_renewed_pass_is_remembered_for_the_next_start() {
     status.expires_at = NOW_MS + 99;
     let effects = model.apply(BackendEvent::Status(Arc::new(status)));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveSettings)));
-    assert_eq!(model.settings.realms.first().map(|realm| realm.pass_until), Some(NOW_MS + 99));
+    assert_eq!(model.settings.realms.first().map(|realm| realm.signed_in_until), Some(NOW_MS + 99));
 }
 
 #[test]

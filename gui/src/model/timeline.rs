@@ -177,7 +177,7 @@ impl Timeline {
             first_touched = Some(at);
         }
         self.entries.extend(added);
-        // Two sorted runs: the standard library's stable sort merges them in one pass.
+        // Two sorted runs: the standard library's stable sort merges them in one ticket.
         self.entries.sort_by_key(Entry::key);
         let judged_anew = self.judge_all_late();
         self.rebuild_from(first_touched.into_iter().chain(judged_anew).min().unwrap_or(0));

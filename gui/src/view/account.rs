@@ -135,8 +135,8 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             ui.add_space(6.0);
         }
         let note = "Whoever knows the old password loses access at once";
-        if widgets::switch(ui, "Log out my other devices", note, form.cut_others) {
-            actions.push(Action::CutOthers(!form.cut_others));
+        if widgets::switch(ui, "Log out my other devices", note, form.revoke_others) {
+            actions.push(Action::RevokeOthers(!form.revoke_others));
         }
         outcome_ui(ui, form);
         ui.add_space(8.0);

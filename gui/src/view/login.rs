@@ -259,7 +259,7 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
 fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
     let login = &model.login;
     let hint =
-        if login.stored_pass(model.now_ms).is_some() { "not needed with your pass" } else { "" };
+        if login.stored_ticket(model.now_ms).is_some() { "not needed with your pass" } else { "" };
     let field = Field {
         label: "Password",
         id: field_id(LoginField::Password),
@@ -282,7 +282,7 @@ fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Acti
     if toggle.clicked() {
         actions.push(Action::ShowPassword(!login.password_shown));
     }
-    if let Some(until) = login.stored_pass(model.now_ms) {
+    if let Some(until) = login.stored_ticket(model.now_ms) {
         ui.add_space(6.0);
         let until = text::moment(until, model.now_ms, &model.zone);
         let words = format!("Your pass on this computer is good until {until}.");
@@ -384,7 +384,7 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
 /// What signing in is doing.
 fn progress(step: Option<JoinStep>) -> &'static str {
     match step {
-        // With a stored pass the login node is not asked.
+        // With a stored ticket the login node is not asked.
         None => "Signing in…",
         Some(JoinStep::Connecting) => "Connecting to the login node…",
         Some(JoinStep::Checking) => "Checking your password…",

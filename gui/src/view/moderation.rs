@@ -4,8 +4,8 @@ use eframe::egui::{Align, Id, Layout, Ui, vec2};
 use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::action::Action;
-use crate::bridge::acts::OrderKind;
-use crate::model::acts::{ORDERS, menu_words};
+use crate::bridge::acts::ModerationKind;
+use crate::model::acts::{MODERATIONS, menu_words};
 use crate::model::moderation::{LENGTHS, ModerationForm, may_moderate};
 use crate::model::session::Chat;
 use crate::theme;
@@ -24,7 +24,7 @@ pub struct Subject<'s> {
     pub role: Role,
 }
 
-/// Whether the user may give orders about somebody.
+/// Whether the user may give moderations about somebody.
 #[must_use]
 pub fn may_act_on(chat: &Chat, subject: Subject<'_>) -> bool {
     let me = &chat.status.me;
@@ -37,9 +37,9 @@ pub fn menu_ui(ui: &mut Ui, chat: &Chat, subject: Subject<'_>, actions: &mut Vec
         return;
     }
     ui.separator();
-    for kind in ORDERS {
+    for kind in MODERATIONS {
         if ui.button(menu_words(kind)).clicked() {
-            actions.push(Action::Moderate {
+            actions.push(Action::BeginModeration {
                 kind,
                 account: subject.account,
                 username: subject.username.to_owned(),
@@ -50,27 +50,27 @@ pub fn menu_ui(ui: &mut Ui, chat: &Chat, subject: Subject<'_>, actions: &mut Vec
     }
 }
 
-/// Draws the dialog that confirms an order.
+/// Draws the dialog that confirms a moderation.
 pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let Some(form) = &chat.moderation else { return };
     if widgets::enter_submits(ui) {
-        actions.push(Action::GiveOrder);
+        actions.push(Action::Moderate);
     }
     let title = match form.kind {
-        OrderKind::Mute => "Mute somebody",
-        OrderKind::Ban => "Ban somebody",
-        OrderKind::Lift => "Lift an order",
+        ModerationKind::Mute => "Mute somebody",
+        ModerationKind::Ban => "Ban somebody",
+        ModerationKind::Lift => "Lift an order",
     };
     widgets::dialog(ui, title, actions, |ui, actions| {
         let p = theme::palette(ui);
         ui.spacing_mut().item_spacing.y = theme::GRID;
         widgets::paragraph(ui, &form.question(), theme::body(), p.text);
-        if form.kind != OrderKind::Lift {
+        if form.kind != ModerationKind::Lift {
             ui.add_space(8.0);
             ui.horizontal_wrapped(|ui| {
                 for (for_ms, words) in LENGTHS {
                     if widgets::choice(ui, words, form.for_ms == for_ms) {
-                        actions.push(Action::SetOrderLength(for_ms));
+                        actions.push(Action::SetModerationLength(for_ms));
                     }
                 }
             });
@@ -115,13 +115,13 @@ fn buttons_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
             let size = vec2(96.0, 32.0);
             if form.sending {
                 widgets::primary_button(ui, "Signing…", false, size);
-            } else if form.kind == OrderKind::Lift {
-                let ready = form.order().is_some();
+            } else if form.kind == ModerationKind::Lift {
+                let ready = form.moderation().is_some();
                 if widgets::primary_button(ui, form.verb(), ready, size).clicked() && ready {
-                    actions.push(Action::GiveOrder);
+                    actions.push(Action::Moderate);
                 }
             } else if widgets::danger_button(ui, form.verb(), size).clicked() {
-                actions.push(Action::GiveOrder);
+                actions.push(Action::Moderate);
             }
             if widgets::quiet_button(ui, "Cancel").clicked() {
                 actions.push(Action::Show(None));

@@ -1,4 +1,4 @@
-//! The status line, always there: peers, login node, and how long the pass is good.
+//! The status line, always there: peers, login node, and how long the ticket is good.
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{Color32, CursorIcon, Rect, Sense, Ui, pos2, vec2};
@@ -42,13 +42,13 @@ pub fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>)
         widgets::spoken(ui, place, "waiting", &waiting);
         end = place.right();
     }
-    pass_ui(ui, model, chat, rect, end);
+    ticket_ui(ui, model, chat, rect, end);
 }
 
-fn pass_ui(ui: &Ui, model: &Model, chat: &Chat, rect: Rect, taken: f32) {
+fn ticket_ui(ui: &Ui, model: &Model, chat: &Chat, rect: Rect, taken: f32) {
     let p = theme::palette(ui);
-    let (words, short) = pass_words(model, chat);
-    let worrying = chat.pass_is_worrying(model.now_ms);
+    let (words, short) = ticket_words(model, chat);
+    let worrying = chat.ticket_is_worrying(model.now_ms);
     let (dot, colour) = match chat.login_node(model.now_ms) {
         _ if worrying => (p.amber, p.amber),
         LoginNode::Looking => (p.faint, p.dim),
@@ -65,7 +65,7 @@ fn pass_ui(ui: &Ui, model: &Model, chat: &Chat, rect: Rect, taken: f32) {
 }
 
 /// The whole sentence, and what is left of it in a narrow window.
-fn pass_words(model: &Model, chat: &Chat) -> (String, String) {
+fn ticket_words(model: &Model, chat: &Chat) -> (String, String) {
     let realm_now = chat.realm_now(model.now_ms);
     let expires_at = chat.status.expires_at;
     if realm_now >= expires_at {

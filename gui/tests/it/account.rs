@@ -87,7 +87,7 @@ fn a_new_password_needs_the_old_one_and_both_times_the_same() {
         .collect();
     let [_, change] = changes.as_slice() else { panic!("{} changes", changes.len()) };
     assert_eq!((change.old.as_str(), change.new.as_str()), ("old secret", "short"));
-    assert!(change.cut_others);
+    assert!(change.revoke_others);
 }
 
 #[test]

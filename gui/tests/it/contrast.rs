@@ -20,7 +20,7 @@ const CONTRAST_MIN: f32 = 4.5;
 const SMALL: Vec2 = vec2(640.0, 420.0);
 const LARGE: Vec2 = vec2(1120.0, 720.0);
 
-/// What is painted, in its order.
+/// What is painted, in its moderation.
 struct Canvas {
     bare: Color32,
     fills: Vec<(Rect, Shape)>,
@@ -235,7 +235,7 @@ fn an_order_can_be_read() {
     status.me.role = Role::Moderator;
     let mut stage = Stage::inside_with(status, |_| {});
     let ctx = stage.harness.ctx.clone();
-    stage.harness.state_mut().act(&ctx, demo::order());
+    stage.harness.state_mut().act(&ctx, demo::moderation());
     stage.harness.run();
     assert_readable(&mut stage, "an order");
     stage.type_into("Reason", "sold tickets");

@@ -145,8 +145,8 @@ fn the_window_signs_in_chats_outlives_the_login_node_and_says_goodbye() {
     assert!(left.is_ok(), "goodbye reaches bob within {TWO_SECONDS:?}");
 }
 
-/// Ada, a moderator, gives an order about bob from the roster's menu.
-fn order(window: &mut Stage<Live>, entry: &str, verb: &str) {
+/// Ada, a moderator, gives a moderation about bob from the roster's menu.
+fn moderation(window: &mut Stage<Live>, entry: &str, verb: &str) {
     window.click("Actions for bob");
     window.click(entry);
     window.type_into("Reason", "end to end");
@@ -171,11 +171,11 @@ fn the_window_moderates_is_moderated_and_keeps_its_account() {
     sign_in(&mut window, &realm.link, "ada");
     window.expect("1 peer", PATIENCE);
 
-    order(&mut window, "Mute…", "Mute");
+    moderation(&mut window, "Mute…", "Mute");
     window.expect("bob was muted by @ada until", PATIENCE);
     bob.expect("the order", |line| line["event"] == "notice" || line["event"] == "order");
     assert!(!may_bob_write(&mut bob, "muted?"));
-    order(&mut window, "Lift mute or ban…", "Lift");
+    moderation(&mut window, "Lift mute or ban…", "Lift");
     window.expect("bob: mutes and bans by moderators were lifted by @ada", PATIENCE);
     assert!((0..TRIES).any(|_| may_bob_write(&mut bob, "free again")));
     window.expect("free again", PATIENCE);

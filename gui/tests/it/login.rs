@@ -1,4 +1,4 @@
-//! Signing in: the form, the progress, every refusal, and the pass that opens without the login node.
+//! Signing in: the form, the progress, every refusal, and the ticket that opens without the login node.
 
 use std::sync::Arc;
 
@@ -44,10 +44,10 @@ fn a_filled_form_leads_into_the_room() {
     stage.click("Sign in");
     assert!(stage.shows("Message"));
     let script = stage.backend.script();
-    let Some(Command::Join(order)) = script.commands.first() else { panic!("no join") };
-    assert_eq!(order.username, "ada");
-    assert_eq!(order.nickname.as_deref(), Some("Ada L."));
-    assert_eq!(order.password.as_ref().map(|p| p.as_str()), Some("secret"));
+    let Some(Command::Join(moderation)) = script.commands.first() else { panic!("no join") };
+    assert_eq!(moderation.username, "ada");
+    assert_eq!(moderation.nickname.as_deref(), Some("Ada L."));
+    assert_eq!(moderation.password.as_ref().map(|p| p.as_str()), Some("secret"));
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn nothing_looks_online_before_one_signs_in() {
 #[test]
 fn a_window_with_a_ticket_signs_in_until_one_signs_out() {
     let mut settings = demo::settings();
-    settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    settings.realms[0].signed_in_until = NOW_MS + 3_600_000;
     let mut stage = Stage::at_login(admitted(), settings);
     assert!(stage.shows("Message"), "{:?}", stage.labels());
     assert!(stage.harness.get_by_label("Message").is_focused());
@@ -327,7 +327,7 @@ fn a_window_with_a_ticket_signs_in_until_one_signs_out() {
 #[test]
 fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
     let mut settings = demo::settings();
-    settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    settings.realms[0].signed_in_until = NOW_MS + 3_600_000;
     settings.signed_out = true;
     let mut script = admitted();
     script.offline = true;
@@ -339,14 +339,14 @@ fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
     stage.click("Sign in with the stored pass");
     assert!(stage.shows("The login node does not answer: your stored pass let you in."));
     let script = stage.backend.script();
-    let Some(Command::Join(order)) = script.commands.first() else { panic!("no join") };
-    assert!(order.password.is_none());
+    let Some(Command::Join(moderation)) = script.commands.first() else { panic!("no join") };
+    assert!(moderation.password.is_none());
 }
 
 #[test]
 fn a_stored_pass_that_is_gone_is_no_wrong_password() {
     let mut settings = demo::settings();
-    settings.realms[0].pass_until = NOW_MS + 3_600_000;
+    settings.realms[0].signed_in_until = NOW_MS + 3_600_000;
     settings.signed_out = true;
     let mut stage = Stage::at_login(refused(RefusalCode::BadCredentials, None), settings);
     stage.click("Sign in with the stored pass");

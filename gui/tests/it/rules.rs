@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
-use lanyard_gui::bridge::acts::{By, Moderation, OrderKind, Sanction};
+use lanyard_gui::bridge::acts::{By, Moderation, ModerationKind, Sanction};
 use lanyard_gui::bridge::fake::demo;
 use lanyard_gui::bridge::{BackendEvent, Command};
 use lanyard_gui::model::session::Chat;
@@ -23,7 +23,7 @@ fn moderator(people: &[usize]) -> Status {
 
 fn ban_of_bob() -> Sanction {
     Sanction {
-        kind: OrderKind::Ban,
+        kind: ModerationKind::Ban,
         account: demo::account(2),
         until: Some(NOW_MS + HOUR_MS),
         reason: "sold tickets".into(),
@@ -32,13 +32,13 @@ fn ban_of_bob() -> Sanction {
     }
 }
 
-fn orders(stage: &Stage) -> Vec<Moderation> {
+fn moderations(stage: &Stage) -> Vec<Moderation> {
     let script = stage.backend.script();
-    let orders = script.commands.iter().filter_map(|command| match command {
-        Command::Moderate(order) => Some(order.clone()),
+    let moderations = script.commands.iter().filter_map(|command| match command {
+        Command::Moderate(moderation) => Some(moderation.clone()),
         _ => None,
     });
-    orders.collect()
+    moderations.collect()
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_sanction_is_a_line_in_every_room() {
     assert!(stage.shows(words), "{:?}", stage.labels());
     stage.click("# hardware");
     assert!(stage.shows(words));
-    let kind = OrderKind::Lift;
+    let kind = ModerationKind::Lift;
     let lifted = Sanction { kind, until: None, reason: String::new(), ..ban_of_bob() };
     stage.node(|node| node.push(BackendEvent::Sanction(lifted)));
     assert!(stage.shows("Bob: mutes and bans by moderators were lifted by @chen"));
@@ -118,20 +118,20 @@ fn a_moderator_mutes_a_person_with_a_reason_and_a_confirmation() {
     stage.click_secondary("Bob");
     stage.click("Mute…");
     assert!(stage.shows_part("Mute Bob (@bob)?"));
-    assert!(orders(&stage).is_empty(), "nothing happens before it is confirmed");
+    assert!(moderations(&stage).is_empty(), "nothing happens before it is confirmed");
     stage.click("1 h");
     stage.type_into("Reason", "loud");
     stage.backend.script().acts_fail.push_back("You are not a moderator any more.".into());
     stage.click("Mute");
     assert!(stage.shows("You are not a moderator any more."));
     stage.click("Mute");
-    let order = Moderation {
-        kind: OrderKind::Mute,
+    let moderation = Moderation {
+        kind: ModerationKind::Mute,
         account: demo::account(2),
         for_ms: Some(HOUR_MS),
         reason: "loud".into(),
     };
-    assert_eq!(orders(&stage), [order.clone(), order]);
+    assert_eq!(moderations(&stage), [moderation.clone(), moderation]);
     assert!(!stage.shows_part("Mute Bob"), "the dialog is gone");
 }
 
@@ -148,11 +148,11 @@ fn a_message_leads_to_its_author_too() {
     stage.type_into("Reason", &"x".repeat(201));
     assert!(stage.shows("201 of 200 bytes: shorten the reason"));
     stage.click("Lift");
-    assert_eq!(orders(&stage).len(), 1, "too long a reason is not sent");
+    assert_eq!(moderations(&stage).len(), 1, "too long a reason is not sent");
     stage.press(Key::Escape);
-    let ban = orders(&stage).remove(0);
+    let ban = moderations(&stage).remove(0);
     assert_eq!(ban.account, demo::account(6));
-    assert_eq!((ban.kind, ban.for_ms), (OrderKind::Ban, Some(24 * HOUR_MS)));
+    assert_eq!((ban.kind, ban.for_ms), (ModerationKind::Ban, Some(24 * HOUR_MS)));
 }
 
 #[test]
@@ -183,15 +183,15 @@ fn the_keyboard_reaches_a_moderators_acts() {
 #[test]
 fn enter_gives_each_order() {
     for (entry, kind) in [
-        ("Mute…", OrderKind::Mute),
-        ("Ban…", OrderKind::Ban),
-        ("Lift mute or ban…", OrderKind::Lift),
+        ("Mute…", ModerationKind::Mute),
+        ("Ban…", ModerationKind::Ban),
+        ("Lift mute or ban…", ModerationKind::Lift),
     ] {
         let mut stage = Stage::inside_with(moderator(&[0, 1, 2]), |_| {});
         stage.click_secondary("Bob");
         stage.click(entry);
         stage.at_once(typed("too loud\n"));
-        let given: Vec<_> = orders(&stage).into_iter().map(|o| (o.kind, o.reason)).collect();
+        let given: Vec<_> = moderations(&stage).into_iter().map(|o| (o.kind, o.reason)).collect();
         assert_eq!(given, [(kind, "too loud".to_owned())]);
         assert!(stage.backend.sent_texts().is_empty());
     }
@@ -205,7 +205,7 @@ fn enter_on_cancel_gives_no_order() {
     stage.harness.get_by_label("Cancel").focus();
     stage.harness.run();
     stage.press(Key::Enter);
-    assert!(orders(&stage).is_empty());
+    assert!(moderations(&stage).is_empty());
     assert!(!stage.shows_part("Ban Bob"));
 }
 

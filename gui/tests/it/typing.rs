@@ -94,10 +94,10 @@ fn a_login_typed_in_one_frame_signs_in_with_all_of_it() {
     let mut stage = Stage::at_login(admitted, Settings::default());
     stage.at_once(typed(&format!("{}\tada\tAda L.\tsecret\n", demo::link())));
     let script = stage.backend.script();
-    let Some(Command::Join(order)) = script.commands.first() else { panic!("no join") };
-    assert_eq!(order.username, "ada");
-    assert_eq!(order.nickname.as_deref(), Some("Ada L."));
-    assert_eq!(order.password.as_ref().map(|p| p.as_str()), Some("secret"));
+    let Some(Command::Join(moderation)) = script.commands.first() else { panic!("no join") };
+    assert_eq!(moderation.username, "ada");
+    assert_eq!(moderation.nickname.as_deref(), Some("Ada L."));
+    assert_eq!(moderation.password.as_ref().map(|p| p.as_str()), Some("secret"));
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //!                                     └──────────┘
 //!   links.rs     who is linked, boots, duplicates        gossip.rs    verdicts on what arrives
 //!   sending.rs   own messages and the outbox             policy.rs    numbers, fetching, adopting
-//!   presence.rs  own presence, and what others say       ordering.rs  moderators' orders
+//!   presence.rs  own presence, and what others say       ordering.rs  moderators' moderations
 //!   syncing.rs   when a round runs, with whom, and what   serving.rs   what neighbours ask of us
 //!                becomes of the answers
 //!   receipts.rs  who holds what of running sessions      asking.rs    our requests and their answers
@@ -24,7 +24,7 @@ mod clocks;
 mod gossip;
 mod io;
 mod links;
-mod ordering;
+mod moderating;
 mod policy;
 mod presence;
 mod receipts;
@@ -44,12 +44,12 @@ use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use crate::address_book::AddressBook;
 use crate::admission::{AdmissionView, KnownBoot};
 use crate::cose::public_key;
-use crate::dialing::AddressBook;
 use crate::hello::Hello;
+use crate::history::{Author, History, Resettled, Rules};
 use crate::ids::{PeerKey, Role};
-use crate::law::{Author, Law, Resettled, Rulebook};
 use crate::login::PeerAddresses;
 use crate::policy::{Policy, SignedPolicy};
 use crate::presence::HERE;
@@ -65,7 +65,7 @@ pub use io::{
     StoredPair, Topic,
 };
 pub use links::{Link, LinkId, NewLink};
-pub use ordering::{NewOrder, OrderRefused};
+pub use moderating::{ModerationRefused, NewModeration};
 use receipts::Receipts;
 use retaining::Retention;
 use sending::Outbox;
@@ -88,7 +88,7 @@ pub struct Engine {
     seq: u64,
     ticket: Arc<Ticket>,
     signed_policy: SignedPolicy,
-    law: Law,
+    history: History,
     clock: RealmClock,
     proven: ProvenTime,
     retention: Retention,
@@ -139,7 +139,7 @@ impl Engine {
             session: config.session,
             seq: 0,
             ticket: Arc::new(config.ticket),
-            law: Law::new(Arc::new(config.policy.policy().clone())),
+            history: History::new(Arc::new(config.policy.policy().clone())),
             signed_policy: config.policy,
             clock: config.clock,
             listening: Vec::new(),
@@ -178,7 +178,7 @@ impl Engine {
         engine.clock.now_ms(now);
         engine.proven.note(engine.ticket.claims().issued_at_ms(), now);
         engine.proven.note(engine.policy().issued_at, now);
-        engine.law.restore_orders(config.orders);
+        engine.history.restore_moderations(config.moderations);
         engine.index(config.stored);
         engine.retain(now);
         engine.check_own_membership(now);
@@ -221,7 +221,7 @@ impl Engine {
             Input::Loaded { request, pairs } => self.loaded(request, &pairs),
             Input::SlowPeer(peer) => self.sync_slow_peer(peer, now),
             Input::Unpublished(peers) => self.unpublished = peers,
-            Input::Order { request, order } => self.order(request, order, now),
+            Input::Moderation { request, moderation } => self.moderation(request, moderation, now),
             Input::Status(status) => self.set_status(status, now),
             Input::PublishPolicy { policy, head } => self.publish_policy(policy, head, now),
             Input::Renewed(ticket) => self.renewed(ticket, now),
@@ -297,7 +297,7 @@ impl Engine {
         if !self.ended {
             for dial in self.book.poll(now.mono) {
                 self.view_is_stale = true;
-                let crate::dialing::Dial { peer, addresses } = dial;
+                let crate::address_book::Dial { peer, addresses } = dial;
                 self.outputs.push_back(Output::Dial(PeerAddresses { peer, addresses }));
             }
         }
@@ -324,7 +324,7 @@ impl Engine {
                 policy: self.policy().number,
                 ticket: self.ticket.as_bytes().to_vec(),
             },
-            rules: Arc::clone(self.law.rules()),
+            rules: Arc::clone(self.history.rules()),
             clock: self.clock.clone(),
             boots: Arc::new(self.boots.clone()),
             links_of: Arc::new(links_of),
@@ -334,23 +334,23 @@ impl Engine {
         }
     }
 
-    /// Takes stored messages into the law's index.
+    /// Takes stored messages into the history's index.
     fn index(&mut self, stored: StoredIndex) {
         let authors: BTreeMap<_, _> =
             stored.tickets.iter().map(|ticket| (ticket.hash(), ticket.claims().peer)).collect();
         for ticket in &stored.tickets {
-            self.law.note_author(ticket);
+            self.history.note_author(ticket);
         }
         for message in &stored.messages {
             if let Some(author) = authors.get(&message.ticket) {
                 self.receipts.note(*author, message.session, message.seq, message.sent_at);
             }
         }
-        let resettled = self.law.index(stored.messages);
+        let resettled = self.history.index(stored.messages);
         self.resettle(resettled);
     }
 
-    /// Tells the store what the law has changed its mind about.
+    /// Tells the store what the history has changed its mind about.
     fn resettle(&mut self, resettled: Resettled) {
         if !resettled.is_empty() {
             self.outputs.push_back(Output::Resettle(resettled));
@@ -397,20 +397,20 @@ impl Engine {
         &self.ticket
     }
 
-    /// The rules in force: the policy and the orders that count.
+    /// The rules in force: the policy and the moderations that count.
     #[must_use]
-    pub fn rules(&self) -> &Rulebook {
-        self.law.rules()
+    pub fn rules(&self) -> &Rules {
+        self.history.rules()
     }
 
-    /// The law and its set.
+    /// The history and its set.
     #[must_use]
-    pub fn law(&self) -> &Law {
-        &self.law
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     fn policy(&self) -> &Policy {
-        self.law.rules().policy()
+        self.history.rules().policy()
     }
 
     /// What the rules look at of ourselves.

@@ -1,28 +1,17 @@
 //! The rules of a Lanyard mesh, without any I/O.
 
-pub mod ids;
-pub mod limits;
+mod encoding;
+mod objects;
+mod peers;
+
+pub mod engine;
+pub mod history;
+pub mod reconcile;
 pub mod time;
 
-pub mod cose;
-pub mod wire;
-
-pub mod admission;
-pub mod dialing;
-pub mod engine;
-pub mod hello;
-pub mod law;
-pub mod link;
-pub mod login;
-pub mod message;
-pub mod order;
-pub mod policy;
-pub mod presence;
-pub mod roster;
-pub mod sync;
-pub mod text;
-pub mod ticket;
-pub mod words;
+pub use encoding::{cose, ids, limits, text, wire, words};
+pub use objects::{hello, link, login, message, moderation, policy, presence, ticket};
+pub use peers::{address_book, admission, roster};
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod sim;

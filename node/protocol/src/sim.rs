@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 use crate::engine::{GossipId, Input, LinkId, NewLink, Topic};
 use crate::ids::{AccountId, MessageId, PeerKey};
 use crate::message::VerifiedMessage;
-use crate::order::SignedOrder;
+use crate::moderation::SignedModeration;
 use crate::policy::SignedPolicy;
 use crate::testing::{self, T0};
 use crate::time::Now;
@@ -281,8 +281,8 @@ impl Sim {
         self.feed(number, Input::PublishPolicy { policy: policy.clone(), head });
     }
 
-    /// A moderator's order becomes known to one peer's neighbours.
-    pub fn order(&mut self, number: usize, order: &SignedOrder) {
+    /// A moderator's moderation becomes known to one peer's neighbours.
+    pub fn moderation(&mut self, number: usize, order: &SignedModeration) {
         self.inject(number, Topic::Control, &order.to_gossip());
     }
 

@@ -9,11 +9,11 @@ use crate::admission::AdmissionView;
 use crate::cose::public_key;
 use crate::engine::StoredIndex;
 use crate::hello::Hello;
+use crate::history::{Held, Indexed, Rules};
 use crate::ids::{AccountId, Role};
-use crate::law::{Held, Indexed, Rulebook};
 use crate::message::{AdmittedMessage, Content, VerifiedMessage};
-use crate::order::{Order, OrderKind, SignedOrder};
-use crate::policy::{LOBBY, Policy, RoomRules, Rules, Sanction, SanctionKind};
+use crate::moderation::{Moderation, ModerationKind, SignedModeration};
+use crate::policy::{LOBBY, Limits, Policy, RoomRules, Sanction, SanctionKind};
 use crate::presence::{HERE, Presence, SignedPresence};
 use crate::ticket::{Claims, Ticket};
 use crate::time::RealmClock;
@@ -68,7 +68,7 @@ pub fn policy(realm: &SigningKey) -> Policy {
         number: 1,
         issued_at: T0,
         name: "Test realm".to_owned(),
-        rules: vec![Rules::default_from(T0)],
+        rules: vec![Limits::default_from(T0)],
         rooms: vec![RoomRules::lobby()],
         sanctions: Vec::new(),
         settled: Vec::new(),
@@ -104,7 +104,7 @@ pub fn message(
     admitted(VerifiedMessage::author(content, ticket, peer).expect("the text fits into a message"))
 }
 
-/// A message as if the law had taken it in.
+/// A message as if the history had taken it in.
 #[must_use]
 pub fn admitted(message: VerifiedMessage) -> AdmittedMessage {
     message.into_admitted(Held::for_a_test())
@@ -116,16 +116,16 @@ pub fn admitted(message: VerifiedMessage) -> AdmittedMessage {
 /// If it is out of bounds.
 #[must_use]
 #[expect(clippy::expect_used, reason = "test support: an order out of bounds is the test's defect")]
-pub fn order(kind: OrderKind, username: &str, from: u64, until: u64) -> SignedOrder {
+pub fn moderation(kind: ModerationKind, username: &str, from: u64, until: u64) -> SignedModeration {
     let (realm, signer) = (key(1), key(2));
     let mut claims = claims(&realm, &signer, "mod");
     claims.role = Role::Moderator;
     let ticket = Arc::new(Ticket::issue(claims, &realm));
     let digest: [u8; 32] = Sha256::digest(format!("{kind:?} {username} {from} {until}")).into();
-    let order = Order {
+    let moderation = Moderation {
         realm: public_key(&realm),
         ticket: ticket.hash(),
-        order: *digest.first_chunk().expect("32 bytes begin with 16"),
+        number: *digest.first_chunk().expect("32 bytes begin with 16"),
         kind,
         sub: account(username),
         from,
@@ -133,7 +133,7 @@ pub fn order(kind: OrderKind, username: &str, from: u64, until: u64) -> SignedOr
         reason: "a test".to_owned(),
         policy: 1,
     };
-    SignedOrder::author(order, ticket, &signer).expect("the order is in bounds")
+    SignedModeration::author(moderation, ticket, &signer).expect("the order is in bounds")
 }
 
 /// Messages as the store gives them to an engine that starts.
@@ -185,7 +185,7 @@ pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
         realm: public_key(realm),
         me: public_key(me),
         hello,
-        rules: Arc::new(Rulebook::new(Arc::new(policy(realm)))),
+        rules: Arc::new(Rules::new(Arc::new(policy(realm)))),
         clock: RealmClock::restored(0, 0),
         boots: Arc::default(),
         links_of: Arc::default(),

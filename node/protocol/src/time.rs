@@ -19,7 +19,7 @@ pub struct Now {
 
 /// Realm time = wall clock + offset, never going back (PROTOCOL.md R-5).
 ///
-/// The high-water mark is stored by the driver, so that turning the machine's clock back does not revive a pass.
+/// The high-water mark is stored by the driver, so that turning the machine's clock back does not revive a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealmClock {
     offset_ms: i64,

@@ -11,7 +11,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{AccountId, MessageId, Role};
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::policy::{LOBBY, Policy, RoomRules, Rules, SignedPolicy};
+use lanyard_protocol::policy::{LOBBY, Limits, Policy, RoomRules, SignedPolicy};
 use lanyard_protocol::ticket::{Claims, Ticket};
 use lanyard_protocol::time::RealmClock;
 use tokio::sync::broadcast::Receiver;
@@ -120,7 +120,7 @@ impl Mesh {
             database: self.folder.join(format!("{number}.db")),
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)],
             candidates,
-            desk: None,
+            login_server: None,
             profile: None,
         };
         Ok(Node::start(config)?)
@@ -307,11 +307,11 @@ fn policy(realm: &SigningKey, now: u64) -> Policy {
         number: 1,
         issued_at: now,
         name: "Bench".into(),
-        rules: vec![Rules {
+        rules: vec![Limits {
             per_minute: 0,
             guest_per_minute: 0,
             per_day: u64::MAX,
-            ..Rules::default_from(now.saturating_sub(86_400_000))
+            ..Limits::default_from(now.saturating_sub(86_400_000))
         }],
         rooms: vec![RoomRules::lobby()],
         sanctions: Vec::new(),

@@ -1,7 +1,7 @@
 //! What can be asked for on a line of input, in either form.
 
 use lanyard_protocol::ids::MessageId;
-use lanyard_protocol::order::OrderKind;
+use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::LOBBY;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(super) enum Command {
     Password {
         old: Password,
         new: Password,
-        cut_others: bool,
+        revoke_others: bool,
     },
     Devices,
     Logout {
@@ -58,9 +58,9 @@ pub(super) enum Command {
 /// What a moderator wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Moderation {
-    pub(super) kind: OrderKind,
+    pub(super) kind: ModerationKind,
     pub(super) username: String,
-    /// Milliseconds; `None` for as long as an order may hold.
+    /// Milliseconds; `None` for as long as a moderation may hold.
     pub(super) for_ms: Option<u64>,
     pub(super) reason: String,
 }
@@ -131,13 +131,13 @@ fn command(fields: &Fields) -> Result<Command, BadCommand> {
         "roster" => Ok(Command::Roster),
         "status" => Ok(Command::Status),
         "ticket" => Ok(Command::Ticket),
-        "mute" => moderation(OrderKind::Mute, fields),
-        "ban" => moderation(OrderKind::Ban, fields),
-        "lift" => moderation(OrderKind::Lift, fields),
+        "mute" => moderation(ModerationKind::Mute, fields),
+        "ban" => moderation(ModerationKind::Ban, fields),
+        "lift" => moderation(ModerationKind::Lift, fields),
         "password" => Ok(Command::Password {
             old: password(fields, "old")?,
             new: password(fields, "new")?,
-            cut_others: flag(fields, "cut_others")?.unwrap_or(false),
+            revoke_others: flag(fields, "cut_others")?.unwrap_or(false),
         }),
         "devices" => Ok(Command::Devices),
         "logout" => {
@@ -151,7 +151,7 @@ fn command(fields: &Fields) -> Result<Command, BadCommand> {
     }
 }
 
-fn moderation(kind: OrderKind, fields: &Fields) -> Result<Command, BadCommand> {
+fn moderation(kind: ModerationKind, fields: &Fields) -> Result<Command, BadCommand> {
     let username = required(fields, "username")?.to_owned();
     let for_ms = text_field(fields, "for")?.map(duration_ms).transpose()?;
     let reason = text_field(fields, "reason")?.unwrap_or_default().to_owned();
@@ -231,9 +231,9 @@ pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> 
     let (first, rest) = word.trim().split_once(' ').unwrap_or((word.trim(), ""));
     let rest = rest.trim();
     match (first, rest) {
-        ("mute", _) => plain_moderation(OrderKind::Mute, rest),
-        ("ban", _) => plain_moderation(OrderKind::Ban, rest),
-        ("lift", _) => plain_moderation(OrderKind::Lift, rest),
+        ("mute", _) => plain_moderation(ModerationKind::Mute, rest),
+        ("ban", _) => plain_moderation(ModerationKind::Ban, rest),
+        ("lift", _) => plain_moderation(ModerationKind::Lift, rest),
         ("logout", _) => {
             let device = rest.parse().map_err(|_no_number| bad("bad-field", "/logout NUMBER"))?;
             Ok(Command::Logout { device })
@@ -261,7 +261,7 @@ pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> 
 }
 
 /// `NAME [TIME] [REASON …]`.
-fn plain_moderation(kind: OrderKind, rest: &str) -> Result<Command, BadCommand> {
+fn plain_moderation(kind: ModerationKind, rest: &str) -> Result<Command, BadCommand> {
     let (username, rest) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
     if username.is_empty() {
         return Err(bad("bad-field", "say whom: /mute NAME 10m REASON"));
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(code(r#"{"cmd":"history","before":"xyz"}"#), "bad-field");
     }
 
-    fn moderation(kind: OrderKind, for_ms: Option<u64>, reason: &str) -> Command {
+    fn moderation(kind: ModerationKind, for_ms: Option<u64>, reason: &str) -> Command {
         let (username, reason) = ("bob".to_owned(), reason.to_owned());
         Command::Moderate(Moderation { kind, username, for_ms, reason })
     }
@@ -311,12 +311,12 @@ mod tests {
     fn moderators_commands_are_read_in_both_forms() {
         let json = |line: &str| from_json(line).0.unwrap();
         let mute = json(r#"{"cmd":"mute","username":"bob","for":"10m","reason":"too loud"}"#);
-        assert_eq!(mute, moderation(OrderKind::Mute, Some(600_000), "too loud"));
+        assert_eq!(mute, moderation(ModerationKind::Mute, Some(600_000), "too loud"));
         let lift = json(r#"{"cmd":"lift","username":"bob"}"#);
-        assert_eq!(lift, moderation(OrderKind::Lift, None, ""));
+        assert_eq!(lift, moderation(ModerationKind::Lift, None, ""));
         let plain = |line: &str| from_plain(line, LOBBY).unwrap();
         assert_eq!(plain("/mute bob 10m too loud"), mute);
-        let ban = moderation(OrderKind::Ban, None, "for 10m");
+        let ban = moderation(ModerationKind::Ban, None, "for 10m");
         assert_eq!(plain("/ban bob for 10m"), ban, "what is no time is a reason");
         assert_eq!(plain("/lift bob"), lift);
         assert!(from_plain("/mute", LOBBY).is_err());
@@ -331,7 +331,7 @@ mod tests {
     fn passwords_are_read_and_never_shown() {
         let line = r#"{"cmd":"password","old":"correct horse","new":"battery","cut_others":true}"#;
         let command = from_json(line).0.unwrap();
-        assert!(matches!(&command, Command::Password { cut_others: true, .. }));
+        assert!(matches!(&command, Command::Password { revoke_others: true, .. }));
         assert!(!format!("{command:?}").contains("horse"));
         assert_eq!(code(r#"{"cmd":"password","old":"x"}"#), "bad-field");
         assert_eq!(code(r#"{"cmd":"password","old":"x","new":"y","cut_others":1}"#), "bad-field");

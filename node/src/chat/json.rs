@@ -69,7 +69,9 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
         NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
         NodeEvent::Reload => notice("reload", RELOAD),
         // Told with the names in it, by the session.
-        NodeEvent::Order(_) | NodeEvent::Sanctioned(_) | NodeEvent::Ended(None) => return None,
+        NodeEvent::Moderation(_) | NodeEvent::Sanctioned(_) | NodeEvent::Ended(None) => {
+            return None;
+        }
         NodeEvent::Notice { code, text } => notice(code, text),
         NodeEvent::Ended(Some(refusal)) => refused(refusal),
     })
@@ -144,7 +146,7 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         Answer::Roster(status) => json!({"people": people(status)}),
         Answer::Status(status) => self::status(status),
         Answer::Ticket(ticket) => json!({"ticket": hex::encode(ticket)}),
-        Answer::Ordered(id) => json!({"id": id.to_string()}),
+        Answer::Moderated(id) => json!({"id": id.to_string()}),
         Answer::Devices(devices) => json!({"devices": self::devices(devices)}),
         // Nothing that a program can ask for.
         Answer::Room(..) | Answer::Rooms(..) => json!({}),

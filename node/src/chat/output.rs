@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use lanyard_protocol::engine::OrderRefused;
+use lanyard_protocol::engine::ModerationRefused;
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::text::escape;
@@ -16,9 +16,9 @@ use super::screen::Screen;
 use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent, beginning};
 use super::wrap::wrap;
-use crate::desk::DeskError;
 use crate::event::{NodeEvent, Refusal, Room, Status};
 use crate::join::Joined;
+use crate::login_node::LoginServerError;
 use crate::node::{History, ModerateError, SendError, Sent};
 use crate::terminal;
 
@@ -30,8 +30,8 @@ pub(super) enum Answer<'a> {
     Roster(&'a Status),
     Status(&'a Status),
     Ticket(&'a [u8]),
-    /// The id of an order.
-    Ordered(MessageId),
+    /// The id of a moderation.
+    Moderated(MessageId),
     Devices(&'a [DeviceInfo]),
     /// The room that was entered, and one's role there.
     Room(&'a Room, Role),
@@ -136,16 +136,16 @@ impl Output {
     }
 
     /// What the login node has answered: the devices, if they were asked for.
-    pub(super) fn desk(
+    pub(super) fn login_server(
         &mut self,
         cmd: &str,
-        answer: Result<Option<Vec<DeviceInfo>>, DeskError>,
+        answer: Result<Option<Vec<DeviceInfo>>, LoginServerError>,
         mark: Option<Value>,
     ) {
         match answer {
             Ok(Some(devices)) => self.answer(cmd, mark, &Answer::Devices(&devices)),
             Ok(None) => self.answer(cmd, mark, &Answer::Done),
-            Err(error) => self.desk_error(&error, mark),
+            Err(error) => self.login_error(&error, mark),
         }
     }
 
@@ -224,27 +224,29 @@ impl Output {
         self.error("no-such-room", &message, None);
     }
 
-    pub(super) fn order_error(&mut self, error: &ModerateError, mark: Option<Value>) {
+    pub(super) fn moderation_error(&mut self, error: &ModerateError, mark: Option<Value>) {
         let code = match error {
             ModerateError::Refused(refused) => match refused {
-                OrderRefused::NotAModerator | OrderRefused::AboveOrders => "may-not-post",
-                OrderRefused::Oneself | OrderRefused::TooLong => "bad-field",
-                OrderRefused::Reason { .. } => "too-long",
-                OrderRefused::Expired => "expired",
-                OrderRefused::TooMany | OrderRefused::TooManyInADay => "slow-down",
-                OrderRefused::NothingToLift => "not-found",
-                OrderRefused::NotAMember => "banned",
+                ModerationRefused::NotAModerator | ModerationRefused::AboveModeration => {
+                    "may-not-post"
+                }
+                ModerationRefused::Oneself | ModerationRefused::TooLong => "bad-field",
+                ModerationRefused::Reason { .. } => "too-long",
+                ModerationRefused::Expired => "expired",
+                ModerationRefused::TooMany | ModerationRefused::TooManyInADay => "slow-down",
+                ModerationRefused::NothingToLift => "not-found",
+                ModerationRefused::NotAMember => "banned",
             },
             ModerateError::Closed(_) => "read-only",
         };
         self.error(code, &error.to_string(), mark);
     }
 
-    pub(super) fn desk_error(&mut self, error: &DeskError, mark: Option<Value>) {
+    pub(super) fn login_error(&mut self, error: &LoginServerError, mark: Option<Value>) {
         let code = match error {
-            DeskError::Refused(refusal) => refusal.code.as_str(),
-            DeskError::NoSuchDevice(_) => "not-found",
-            DeskError::NoDesk | DeskError::Closed(_) => "unreachable",
+            LoginServerError::Refused(refusal) => refusal.code.as_str(),
+            LoginServerError::NoSuchDevice(_) => "not-found",
+            LoginServerError::NoLoginServer | LoginServerError::Closed(_) => "unreachable",
         };
         self.error(code, &error.to_string(), mark);
     }

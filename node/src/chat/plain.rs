@@ -88,9 +88,9 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
         NodeEvent::Reload => format!("* {RELOAD}"),
         NodeEvent::Notice { text, .. } => format!("* {}", escape(text)),
         NodeEvent::Ended(Some(refusal)) => format!("! {}", escape(&refusal.reason)),
-        // Orders are told with the names in them, by the session.
+        // Moderations are told with the names in them, by the session.
         NodeEvent::State { state: SendState::Sent | SendState::Stored { .. }, .. }
-        | NodeEvent::Order(_)
+        | NodeEvent::Moderation(_)
         | NodeEvent::Sanctioned(_)
         | NodeEvent::Policy { .. }
         | NodeEvent::Ended(None) => return None,
@@ -99,8 +99,8 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
 
 pub(super) fn answer(answer: &Answer<'_>, transcript: &mut Transcript) -> Option<String> {
     match answer {
-        // An order comes back as a line of its own.
-        Answer::Sent(_) | Answer::Ordered(_) | Answer::Quit => None,
+        // A moderation comes back as a line of its own.
+        Answer::Sent(_) | Answer::Moderated(_) | Answer::Quit => None,
         Answer::Done => Some("* Done.".to_owned()),
         Answer::Devices(devices) => {
             let line = |device: &DeviceInfo| {

@@ -17,11 +17,11 @@ use super::source::{Entry, Input, Source};
 use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent};
 use super::words;
-use crate::desk::DeskError;
-use crate::desk::refusals::refusal;
 use crate::event::{NodeEvent, RefusalCode, Status};
 use crate::failure;
 use crate::join::{JoinRequest, Joined, join};
+use crate::login_node::LoginServerError;
+use crate::login_node::refusals::refusal;
 use crate::node::{Node, Page, ReadError, SendError};
 use crate::stdin::{BadLine, Fault};
 use crate::stop::{asked_to_stop, stdout_closed};
@@ -88,17 +88,17 @@ struct Session {
     /// What the last `link` line said.
     link: (bool, usize),
     /// Questions to the login node, which may take a while: the conversation goes on meanwhile.
-    at_desk: JoinSet<AtDesk>,
+    at_login_server: JoinSet<AtLoginServer>,
     /// Where texts go that name no room.
     room: String,
     unsent: Unsent,
 }
 
 /// A command that the login node has answered.
-struct AtDesk {
+struct AtLoginServer {
     name: &'static str,
     mark: Option<Value>,
-    answer: Result<Option<Vec<DeviceInfo>>, DeskError>,
+    answer: Result<Option<Vec<DeviceInfo>>, LoginServerError>,
 }
 
 /// What to do after a turn.
@@ -128,7 +128,7 @@ impl Session {
             events,
             status,
             link,
-            at_desk: JoinSet::new(),
+            at_login_server: JoinSet::new(),
             room: LOBBY.to_owned(),
             unsent: Unsent::default(),
         }
@@ -156,8 +156,8 @@ impl Session {
                 () = &mut stop => Turn::Quit(None),
                 event = self.events.recv() => self.event(event, output),
                 Ok(()) = self.status.changed() => self.status_changed(output),
-                Some(Ok(done)) = self.at_desk.join_next() => {
-                    output.desk(done.name, done.answer, done.mark);
+                Some(Ok(done)) = self.at_login_server.join_next() => {
+                    output.login_server(done.name, done.answer, done.mark);
                     Turn::Go
                 }
                 why = failure::failed() => Turn::Failed(why),
@@ -185,7 +185,7 @@ impl Session {
                     return Ended::Refused;
                 }
             }
-            let idle = self.events.is_empty() && self.at_desk.is_empty();
+            let idle = self.events.is_empty() && self.at_login_server.is_empty();
             if deadline.is_some() && self.status.borrow().waiting == 0 && idle {
                 return self.quit(None, output).await;
             }
@@ -198,8 +198,8 @@ impl Session {
                 output.refused(&refusal);
                 Turn::Lost
             }
-            Ok(NodeEvent::Order(order)) => {
-                let text = words::order(&order, &self.status.borrow());
+            Ok(NodeEvent::Moderation(moderation)) => {
+                let text = words::moderation(&moderation, &self.status.borrow());
                 output.notice("order", &text);
                 Turn::Go
             }
@@ -300,19 +300,19 @@ impl Session {
             Command::Status => output.answer(name, mark, &Answer::Status(&status)),
             Command::Ticket => output.answer(name, mark, &Answer::Ticket(&status.ticket)),
             Command::Moderate(moderation) => self.moderate(name, moderation, mark, output).await,
-            Command::Password { old, new, cut_others } => {
+            Command::Password { old, new, revoke_others } => {
                 let node = self.node.clone();
-                let change = async move { node.change_password(old, new, cut_others).await };
-                self.ask_desk(name, mark, async { change.await.map(|()| None) });
+                let change = async move { node.change_password(old, new, revoke_others).await };
+                self.ask_login_server(name, mark, async { change.await.map(|()| None) });
             }
             Command::Devices => {
                 let node = self.node.clone();
-                self.ask_desk(name, mark, async move { node.devices().await.map(Some) });
+                self.ask_login_server(name, mark, async move { node.devices().await.map(Some) });
             }
             Command::Logout { device } => {
                 let node = self.node.clone();
                 let log_out = async move { node.logout_device(device).await.map(Some) };
-                self.ask_desk(name, mark, log_out);
+                self.ask_login_server(name, mark, log_out);
             }
             Command::Away { away } => {
                 let status = if away { AWAY } else { HERE };
@@ -381,13 +381,13 @@ impl Session {
         self.room = room;
     }
 
-    fn ask_desk(
+    fn ask_login_server(
         &mut self,
         name: &'static str,
         mark: Option<Value>,
-        ask: impl Future<Output = Result<Option<Vec<DeviceInfo>>, DeskError>> + Send + 'static,
+        ask: impl Future<Output = Result<Option<Vec<DeviceInfo>>, LoginServerError>> + Send + 'static,
     ) {
-        self.at_desk.spawn(async move { AtDesk { name, mark, answer: ask.await } });
+        self.at_login_server.spawn(async move { AtLoginServer { name, mark, answer: ask.await } });
     }
 
     async fn moderate(
@@ -407,8 +407,8 @@ impl Session {
             Err(error) => return output.bad_command(&read_error(&error), mark),
         };
         match self.node.moderate(kind, account, for_ms, &reason).await {
-            Ok(id) => output.answer(name, mark, &Answer::Ordered(id)),
-            Err(error) => output.order_error(&error, mark),
+            Ok(id) => output.answer(name, mark, &Answer::Moderated(id)),
+            Err(error) => output.moderation_error(&error, mark),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Sentences that both faces use.
 
+use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::ids::AccountId;
-use lanyard_protocol::law::Sanctioned;
-use lanyard_protocol::order::{OrderKind, SignedOrder};
+use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::SanctionKind;
 
 use crate::event::Status;
@@ -12,16 +12,16 @@ pub(super) const RELOAD: &str =
     "Messages were withdrawn, or have come back; read the history again.";
 
 /// What a moderator has ordered, with the names of both as far as they are known.
-pub(super) fn order(signed: &SignedOrder, status: &Status) -> String {
-    let order = signed.order();
+pub(super) fn moderation(signed: &SignedModeration, status: &Status) -> String {
+    let moderation = signed.content();
     let maker = &signed.ticket().claims().username;
-    let whom = name_of(order.sub, status);
-    let minutes = order.until.saturating_sub(order.from).div_ceil(60_000);
-    let because = because(&order.reason);
-    match order.kind {
-        OrderKind::Ban => format!("{maker} has banned {whom} for {minutes} min{because}"),
-        OrderKind::Mute => format!("{maker} has muted {whom} for {minutes} min{because}"),
-        OrderKind::Lift => format!("{maker} has lifted the orders on {whom}{because}"),
+    let whom = name_of(moderation.sub, status);
+    let minutes = moderation.until.saturating_sub(moderation.from).div_ceil(60_000);
+    let because = because(&moderation.reason);
+    match moderation.kind {
+        ModerationKind::Ban => format!("{maker} has banned {whom} for {minutes} min{because}"),
+        ModerationKind::Mute => format!("{maker} has muted {whom} for {minutes} min{because}"),
+        ModerationKind::Lift => format!("{maker} has lifted the orders on {whom}{because}"),
     }
 }
 
@@ -31,7 +31,7 @@ pub(super) fn sanctioned(news: &Sanctioned, status: &Status) -> String {
     let because = because(&news.reason);
     let (done, undone) = match news.kind {
         SanctionKind::Mute => ("muted", "may write again"),
-        SanctionKind::Ban | SanctionKind::Cut => ("banned", "may come back"),
+        SanctionKind::Ban | SanctionKind::Revocation => ("banned", "may come back"),
     };
     match (news.lifted, news.until) {
         (true, _) => format!("{whom} {undone}"),

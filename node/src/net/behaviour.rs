@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::sync::SYNC_PROTOCOL;
+use lanyard_protocol::reconcile::SYNC_PROTOCOL;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::gossipsub::{
     self, ConfigBuilder, DataTransform, IdentityTransform, MaxCountSubscriptionFilter,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use lanyard_protocol::admission::AdmissionView;
-use lanyard_protocol::engine::{Engine, Input, LinkId, OrderRefused, StoredIndex};
+use lanyard_protocol::engine::{Engine, Input, LinkId, ModerationRefused, StoredIndex};
 use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use lanyard_protocol::login::PeerAddresses;
@@ -33,10 +33,10 @@ use super::gate::Report;
 use super::status::{self, LOGIN_NODE_CLOCK, Surroundings};
 use super::translate::Topics;
 use crate::clock::Clock;
-use crate::desk::Granted;
-use crate::desk::places::Places;
-use crate::desk::refusals::refusal;
 use crate::event::{ChatMessage, NodeEvent, Refusal, RefusalCode, Status};
+use crate::login_node::Granted;
+use crate::login_node::places::Places;
+use crate::login_node::refusals::refusal;
 use crate::node::{Command, SendError, Sent};
 use crate::store::{Stored, Write, Writer};
 use arrivals::Arrivals;
@@ -70,7 +70,7 @@ pub(crate) struct EventLoop {
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) stored: mpsc::Receiver<Stored>,
-    /// Older messages for the law's index, and whether these were the last.
+    /// Older messages for the history's index, and whether these were the last.
     pub(crate) index: mpsc::Receiver<(StoredIndex, bool)>,
     pub(crate) loads: Loads,
     pub(crate) loaded: mpsc::Receiver<Loaded>,
@@ -80,7 +80,7 @@ pub(crate) struct EventLoop {
     /// Where the login node can be asked.
     pub(crate) places: Option<Arc<Places>>,
     /// Wakes who renews the ticket.
-    pub(crate) ask_desk: Arc<Notify>,
+    pub(crate) ask_login_server: Arc<Notify>,
     pub(crate) state: State,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct State {
     connections: BTreeMap<LinkId, ConnectionId>,
     next_link: u64,
     sends: BTreeMap<u64, oneshot::Sender<Answer>>,
-    orders: BTreeMap<u64, oneshot::Sender<Result<MessageId, OrderRefused>>>,
+    moderations: BTreeMap<u64, oneshot::Sender<Result<MessageId, ModerationRefused>>>,
     next_request: u64,
     own_stored: Option<Arc<ChatMessage>>,
     requests: Requests,
@@ -171,10 +171,10 @@ impl EventLoop {
                 self.state.sends.insert(request, reply);
                 self.feed(Input::Send { request, room, text });
             }
-            Some(Command::Order { order, reply }) => {
+            Some(Command::Moderation { moderation, reply }) => {
                 let request = self.next_request();
-                self.state.orders.insert(request, reply);
-                self.feed(Input::Order { request, order });
+                self.state.moderations.insert(request, reply);
+                self.feed(Input::Moderation { request, moderation });
             }
             Some(Command::Status(status)) => self.feed(Input::Status(status)),
             Some(Command::MarkRead { room, id }) => self.write(Write::ReadMark(room, id)),
@@ -209,21 +209,21 @@ impl EventLoop {
         self.feed(Input::PublishPolicy { policy, head });
     }
 
-    fn renew(&mut self, ticket: Ticket, member: Option<PeerAddresses>) {
+    fn renew(&mut self, ticket: Ticket, authority: Option<PeerAddresses>) {
         let (account, bytes) = (ticket.claims().account, ticket.as_bytes().to_vec());
-        self.write(Write::Pass { account, ticket: bytes, member });
+        self.write(Write::Pass { account, ticket: bytes, authority });
         self.feed(Input::Renewed(ticket));
     }
 
-    /// What the desk says is newer than what we had: its clock, its policy, a ticket, and where everybody is.
+    /// What the login server says is newer than what we had: its clock, its policy, a ticket, and where everybody is.
     fn granted(&mut self, granted: Granted) {
-        let Granted { ticket, policy, realm_ms, member, peers } = granted;
+        let Granted { ticket, policy, realm_ms, authority, peers } = granted;
         self.around.login_node_clock = None;
         self.feed(Input::RealmTime(realm_ms));
         // The policy may cut what was issued before, and the new ticket is of after that.
-        self.renew(ticket, Some(member.clone()));
+        self.renew(ticket, Some(authority.clone()));
         self.feed(Input::Policy(policy));
-        self.feed(Input::Candidates([vec![member], peers].concat()));
+        self.feed(Input::Candidates([vec![authority], peers].concat()));
         // Who had refused us for an expired pass lets us in now.
         self.feed(Input::NetworkChanged);
         self.write(Write::Clock(self.engine.clock().clone()));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use lanyard_protocol::engine::{Engine, Link, Topic};
+use lanyard_protocol::history::{Author, Maker};
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
-use lanyard_protocol::law::{Author, Maker};
 use lanyard_protocol::presence::AWAY;
 use lanyard_protocol::time::Now;
 
@@ -57,7 +57,7 @@ pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status 
         ticket: engine.ticket().as_bytes().to_vec(),
         expires_at: claims.expires_at_ms(),
         policy: policy.number,
-        max_text_bytes: policy.rules_at(realm_ms).max_text_bytes,
+        max_text_bytes: policy.limits_at(realm_ms).max_text_bytes,
         listen: around.listen.iter().map(|at| format!("{at}/p2p/{}", claims.peer)).collect(),
         messages: around.messages,
         waiting: engine.waiting() as u64,

@@ -19,9 +19,9 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::Node;
 use crate::clock::Clock;
-use crate::desk::places::Places;
-use crate::desk::renewal::Renewal;
-use crate::desk::{Client, Desk};
+use crate::login_node::places::Places;
+use crate::login_node::renewal::Renewal;
+use crate::login_node::{Client, LoginServer};
 use crate::net::behaviour::Behaviour;
 use crate::net::event_loop::{EventLoop, Loads, State};
 use crate::net::gate::GateConfig;
@@ -40,7 +40,7 @@ const EVENTS: usize = 4_096;
 const REPORTS: usize = 2_048;
 /// What the store has written and the loop has not told yet.
 const STORED: usize = 4_096;
-/// Messages that the law's index takes in at a time: a few milliseconds of the loop.
+/// Messages that the history's index takes in at a time: a few milliseconds of the loop.
 const INDEX_PART: usize = 1_024;
 /// Parts of the index that wait for the loop; the loader waits for it.
 const INDEX_PARTS: usize = 2;
@@ -66,7 +66,7 @@ pub struct NodeConfig {
     /// Peers to begin with, besides those in the store.
     pub candidates: Vec<PeerAddresses>,
     /// Where tickets are renewed; without it the node lives as long as its ticket.
-    pub desk: Option<Desk>,
+    pub login_server: Option<LoginServer>,
     /// Held as long as the node runs: the profile's lock.
     pub profile: Option<Profile>,
 }
@@ -113,7 +113,7 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
     let wanted = Arc::new(Notify::new());
     let event_loop = EventLoop {
         places: places.clone(),
-        ask_desk: Arc::clone(&wanted),
+        ask_login_server: Arc::clone(&wanted),
         clock,
         topics: Topics::of(&realm),
         engine,
@@ -137,19 +137,19 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
         Box::pin(event_loop.run()).await;
         drop(profile);
     });
-    let desk = places.map(|places| Client::new(config.key, places));
-    if let Some(desk) = desk.clone() {
+    let login_server = places.map(|places| Client::new(config.key, places));
+    if let Some(login_server) = login_server.clone() {
         let (status, commands) = (status_seen.clone(), commands.downgrade());
-        tokio::spawn(Renewal { desk, clock, status, wanted, commands }.run());
+        tokio::spawn(Renewal { login_server, clock, status, wanted, commands }.run());
     }
-    Ok(Node { commands, events, status: status_seen, reader, desk, realm })
+    Ok(Node { commands, events, status: status_seen, reader, login_server, realm })
 }
 
 /// Where the login node can be asked, if anywhere.
 fn places(config: &NodeConfig, reader: &Reader) -> Result<Option<Arc<Places>>, StartError> {
-    let Some(desk) = &config.desk else { return Ok(None) };
+    let Some(login_server) = &config.login_server else { return Ok(None) };
     let earlier = reader.login_node()?;
-    Ok(Some(Arc::new(Places::new(desk.link.clone(), earlier.as_deref()))))
+    Ok(Some(Arc::new(Places::new(login_server.link.clone(), earlier.as_deref()))))
 }
 
 fn system(error: impl Display) -> StartError {
@@ -165,7 +165,7 @@ fn choose_ports(config: &NodeConfig, opened: &Opened) -> Result<Vec<SocketAddr>,
     Ok(listen)
 }
 
-/// Reads the older messages into the law's index, newest first, as fast as the loop takes them.
+/// Reads the older messages into the history's index, newest first, as fast as the loop takes them.
 fn fill_index(mut loader: Loader, fill: &mpsc::Sender<(StoredIndex, bool)>) {
     loop {
         let part = loader.next(INDEX_PART).unwrap_or_else(|error| {
@@ -197,7 +197,7 @@ fn engine(
         clock: config.clock.clone(),
         oldest: reader.oldest()?,
         stored: loader.since(realm_ms.saturating_sub(RECENT_MS))?,
-        orders: reader.orders(&realm)?,
+        moderations: reader.moderations(&realm)?,
         unsent: reader.unsent(realm_ms.saturating_sub(RESEND_AGE_MS_MAX))?,
         seed: random()?,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use lanyard_protocol::policy::{LOBBY, Rules};
+use lanyard_protocol::policy::{LOBBY, Limits};
 use lanyard_protocol::testing;
 use lanyard_protocol::time::RealmClock;
 
@@ -22,7 +22,7 @@ fn alone(dir: &tempfile::TempDir) -> Node {
     claims.expires_at_s = claims.issued_at_s + testing::WEEK_S;
     let mut policy = testing::policy(&realm);
     policy.issued_at = now_ms - 3_600_000;
-    policy.rules = vec![Rules::default_from(policy.issued_at)];
+    policy.rules = vec![Limits::default_from(policy.issued_at)];
     let config = NodeConfig {
         key,
         ticket: Ticket::issue(claims, &realm),
@@ -31,7 +31,7 @@ fn alone(dir: &tempfile::TempDir) -> Node {
         database: dir.path().join("chat.db"),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         candidates: Vec::new(),
-        desk: None,
+        login_server: None,
         profile: None,
     };
     Node::start(config).unwrap()

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use lanyard_protocol::history::Resettled;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
-use lanyard_protocol::law::Resettled;
 use lanyard_protocol::limits::LATE_MS;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::AdmittedMessage;
-use lanyard_protocol::order::SignedOrder;
+use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
 use lanyard_protocol::wire;
@@ -46,13 +46,13 @@ pub(super) fn apply(
                        WHERE message_id = ?1";
             transaction.prepare_cached(sql)?.execute(params![id.0, by, of])?;
         }
-        Write::Order(order) => {
-            let ticket = tickets.row(transaction, order.ticket())?;
-            order_row(transaction, realm, ticket, order)?;
+        Write::Moderation(moderation) => {
+            let ticket = tickets.row(transaction, moderation.ticket())?;
+            moderation_row(transaction, realm, ticket, moderation)?;
         }
         Write::Policy(bytes) => keep_policy(transaction, realm, bytes)?,
-        Write::Pass { account, ticket, member } => {
-            keep_pass(transaction, realm, *account, ticket, member.as_ref())?;
+        Write::Pass { account, ticket, authority } => {
+            keep_ticket(transaction, realm, *account, ticket, authority.as_ref())?;
         }
         Write::Peer(peer, seen_at) => keep_peer(transaction, realm, peer, *seen_at)?,
         Write::Clock(clock) => keep_clock(transaction, realm, clock)?,
@@ -93,7 +93,7 @@ fn message_row(
 ) -> rusqlite::Result<Option<Stored>> {
     let message = row.message;
     if !insert_message(transaction, row, arrived)? {
-        // The law has taken it in, so whatever it was before, it is held now.
+        // The history has taken it in, so whatever it was before, it is held now.
         let sql = "UPDATE messages SET held = 1 WHERE message_id = ?1 AND held = 0";
         let restored = transaction.prepare_cached(sql)?.execute([message.id().0])?;
         return Ok((restored == 1).then_some(Stored::Resettled(1)));
@@ -214,8 +214,8 @@ pub(super) fn forget_some(
     Ok((held.len(), held.iter().sum()))
 }
 
-/// Deletes the orders that have ended before a realm time.
-pub(super) fn forget_orders(
+/// Deletes the moderations that have ended before a realm time.
+pub(super) fn forget_moderations(
     connection: &Connection,
     realm: i64,
     before: u64,
@@ -225,13 +225,13 @@ pub(super) fn forget_orders(
     Ok(())
 }
 
-fn order_row(
+fn moderation_row(
     transaction: &Transaction<'_>,
     realm: i64,
     ticket: i64,
-    signed: &SignedOrder,
+    signed: &SignedModeration,
 ) -> rusqlite::Result<()> {
-    let order = signed.order();
+    let moderation = signed.content();
     transaction.execute(
         "INSERT INTO orders (realm, order_id, ticket, kind, account, begins_at, ends_at, bytes)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (realm, order_id) DO NOTHING",
@@ -239,10 +239,10 @@ fn order_row(
             realm,
             signed.id().0,
             ticket,
-            order.kind.as_str(),
-            order.sub.0,
-            time(order.from),
-            time(order.until),
+            moderation.kind.as_str(),
+            moderation.sub.0,
+            time(moderation.from),
+            time(moderation.until),
             signed.as_bytes(),
         ],
     )?;
@@ -259,12 +259,12 @@ pub(super) fn keep_policy(
 }
 
 /// Puts a renewed ticket in the place of the old one of the same account.
-fn keep_pass(
+fn keep_ticket(
     transaction: &Transaction<'_>,
     realm: i64,
     account: AccountId,
     ticket: &[u8],
-    member: Option<&PeerAddresses>,
+    authority: Option<&PeerAddresses>,
 ) -> rusqlite::Result<()> {
     let sql = "SELECT key FROM realms WHERE id = ?1";
     let key = PeerKey(transaction.query_row(sql, [realm], |row| row.get(0))?);
@@ -279,7 +279,7 @@ fn keep_pass(
         transaction.execute(
             "UPDATE memberships SET ticket = ?3, member = coalesce(?4, member)
              WHERE realm = ?1 AND login_name = ?2",
-            params![realm, login_name, ticket, member.map(wire::encode)],
+            params![realm, login_name, ticket, authority.map(wire::encode)],
         )?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Loading what the law looks at: the newest messages before a node starts, all others while it runs.
+//! Loading what the history looks at: the newest messages before a node starts, all others while it runs.
 //!
 //! One index of the database holds every column that is read here, so that a million messages are a walk through
 //! some fifty megabytes and not through their texts.
@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use lanyard_protocol::engine::StoredIndex;
+use lanyard_protocol::history::Indexed;
 use lanyard_protocol::ids::{MessageId, PeerKey, TicketHash};
-use lanyard_protocol::law::Indexed;
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 

@@ -9,7 +9,7 @@ use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::limits::{ADDRESS_BOOK_MAX, LOGIN_REPLY_BYTES_MAX};
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::Refused;
-use lanyard_protocol::order::SignedOrder;
+use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
 use lanyard_protocol::wire::{self, Pair};
@@ -134,11 +134,11 @@ impl Reader {
         })
     }
 
-    /// The orders that are kept, verified again.
+    /// The moderations that are kept, verified again.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
-    pub fn orders(&self, key: &PeerKey) -> Result<Vec<SignedOrder>, StoreError> {
+    pub fn moderations(&self, key: &PeerKey) -> Result<Vec<SignedModeration>, StoreError> {
         let stored = self.read(|connection, realm| {
             let mut statement = connection.prepare(
                 "SELECT t.bytes, o.bytes FROM orders o JOIN tickets t ON t.id = o.ticket
@@ -148,7 +148,7 @@ impl Reader {
             rows.collect::<rusqlite::Result<Vec<(Vec<u8>, Vec<u8>)>>>()
         })?;
         let verify = |(ticket, object): &(Vec<u8>, Vec<u8>)| {
-            SignedOrder::from_pair(Pair { ticket, object }, key, |bytes| {
+            SignedModeration::from_pair(Pair { ticket, object }, key, |bytes| {
                 Ticket::verify(bytes, key).map(Arc::new).map_err(Refused::Ticket)
             })
         };
@@ -310,10 +310,10 @@ impl Reader {
             let sql = "SELECT login_name, ticket, member FROM memberships WHERE realm = ?1";
             let mut statement = connection.prepare(sql)?;
             let rows = statement.query_map([realm], |row| {
-                let member: Vec<u8> = row.get(2)?;
-                let member = wire::decode(&member, LOGIN_REPLY_BYTES_MAX)
+                let authority: Vec<u8> = row.get(2)?;
+                let authority = wire::decode(&authority, LOGIN_REPLY_BYTES_MAX)
                     .unwrap_or(PeerAddresses { peer: PeerKey([0; 32]), addresses: Vec::new() });
-                Ok(Membership { login_name: row.get(0)?, ticket: row.get(1)?, member })
+                Ok(Membership { login_name: row.get(0)?, ticket: row.get(1)?, authority })
             })?;
             rows.collect()
         })

@@ -1,6 +1,6 @@
 //! Tests of the store: order, idempotence, restarts, foreign and newer files.
 
-mod law;
+mod history;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::checkpoint::Checkpointer;
-use super::insert::{apply, forget_orders, forget_some};
+use super::insert::{apply, forget_moderations, forget_some};
 use super::ticket_rows::TicketRows;
 use super::writer::{Opened, Stored, Write};
 use crate::clock::Clock;
@@ -200,7 +200,7 @@ impl Thread {
             Ok((FORGET, held)) => self.tell(Stored::Resettled(-held)),
             Ok((_the_rest, held)) => {
                 self.forget = None;
-                if let Err(error) = forget_orders(connection, realm, before) {
+                if let Err(error) = forget_moderations(connection, realm, before) {
                     tracing::warn!(%error, "Old orders stay in the store");
                 }
                 self.tell(Stored::Resettled(-held));
@@ -214,7 +214,7 @@ impl Thread {
     }
 }
 
-/// What is told of a write that could not be done. What the law has decided is decided again at the next start.
+/// What is told of a write that could not be done. What the history has decided is decided again at the next start.
 fn failed(write: &Write, reason: &str) -> Option<Stored> {
     match write {
         Write::Message { request: Some(request), .. } => {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use lanyard_protocol::history::Resettled;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
-use lanyard_protocol::law::Resettled;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::AdmittedMessage;
-use lanyard_protocol::order::SignedOrder;
+use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::time::RealmClock;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::mpsc;
@@ -40,13 +40,13 @@ pub enum Write {
     },
     /// Messages have left the set or come back, or the quota has displaced them.
     Resettle(Resettled),
-    /// All that was sent before a realm time is to go, and all orders that ended before it.
+    /// All that was sent before a realm time is to go, and all moderations that ended before it.
     Forget {
         /// The retention boundary, unix milliseconds.
         before: u64,
     },
-    /// A moderator's order.
-    Order(Box<SignedOrder>),
+    /// A moderator's moderation.
+    Moderation(Box<SignedModeration>),
     /// An own message has reached somebody.
     Sent(MessageId),
     /// An own message is in the stores of others.
@@ -65,7 +65,7 @@ pub enum Write {
         /// Its exact bytes.
         ticket: Vec<u8>,
         /// Where the rendezvous' node is now, if that was said.
-        member: Option<PeerAddresses>,
+        authority: Option<PeerAddresses>,
     },
     /// The newest policy.
     Policy(Vec<u8>),
@@ -244,7 +244,7 @@ impl Opened {
                 self.realm,
                 membership.login_name,
                 membership.ticket,
-                lanyard_protocol::wire::encode(&membership.member)
+                lanyard_protocol::wire::encode(&membership.authority)
             ],
         )?;
         keep_policy(&transaction, self.realm, policy)?;

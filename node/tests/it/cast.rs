@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use lanyard_node::clock::Clock;
-use lanyard_node::desk::Desk;
 use lanyard_node::event::{ChatMessage, NodeEvent, PresenceReason, Status};
+use lanyard_node::login_node::LoginServer;
 use lanyard_node::node::{Node, NodeConfig, Page};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::policy::{LOBBY, Policy, Rules, SignedPolicy};
+use lanyard_protocol::policy::{LOBBY, Limits, Policy, SignedPolicy};
 use lanyard_protocol::testing;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use lanyard_protocol::time::RealmClock;
@@ -96,7 +96,7 @@ pub(crate) fn policy(change: impl FnOnce(&mut Policy)) -> SignedPolicy {
     let mut policy = testing::policy(&key("realm"));
     // Signed an hour ago: nothing in it may stand in the future.
     policy.issued_at = now_ms() - 3_600_000;
-    policy.rules = vec![Rules::default_from(policy.issued_at)];
+    policy.rules = vec![Limits::default_from(policy.issued_at)];
     change(&mut policy);
     SignedPolicy::sign(policy, &key("realm")).unwrap()
 }
@@ -107,7 +107,7 @@ pub(crate) struct Setup {
     pub(crate) policy: SignedPolicy,
     pub(crate) listen: SocketAddr,
     pub(crate) knows: Vec<PeerAddresses>,
-    pub(crate) desk: Option<Desk>,
+    pub(crate) login_server: Option<LoginServer>,
     /// What an earlier start has left.
     pub(crate) dir: Option<TempDir>,
 }
@@ -116,7 +116,7 @@ impl Setup {
     pub(crate) fn of(name: &str) -> Self {
         let policy = policy(|_policy| {});
         let (claims, listen, knows) = (claims(name), LOOPBACK, Vec::new());
-        Self { claims, policy, listen, knows, desk: None, dir: None }
+        Self { claims, policy, listen, knows, login_server: None, dir: None }
     }
 
     pub(crate) fn authority(self) -> Self {
@@ -155,7 +155,7 @@ impl Setup {
             database: dir.path().join("chat.db"),
             listen: vec![self.listen],
             candidates: self.knows,
-            desk: self.desk,
+            login_server: self.login_server,
             profile: None,
         };
         let node = Node::start(config).unwrap();

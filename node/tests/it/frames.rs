@@ -100,7 +100,7 @@ fn framed(rpc: &[u8]) -> Vec<u8> {
     [&varint(rpc.len()), rpc].concat()
 }
 
-/// Who subscribes to nothing is cut off as deaf.
+/// Who subscribes to nothing is revoked off as deaf.
 fn subscriptions() -> Vec<u8> {
     let subscription = |topic: Topic| {
         let path = topic.path(&peer("realm"));

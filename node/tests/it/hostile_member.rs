@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::limits::SETTLE_MS;
-use lanyard_protocol::sync::{
+use lanyard_protocol::reconcile::{
     ItemSet, OPEN_END, SetName, Span, SyncReply, SyncRequest, Window, parse_frames, spans,
 };
 use rusqlite::{Connection, OpenFlags};
@@ -125,8 +125,8 @@ async fn round_costs(all: &[Honest], set: &BTreeSet<(u64, MessageId)>) -> usize 
     let everything = [Span { since: 0, until: OPEN_END }];
     let windows = spans(now_ms() - SETTLE_MS, false, now_ms() - 90 * 86_400_000);
     let mut cost = 0;
-    let orders = (SetName::Orders, everything.to_vec());
-    for (name, spans) in [orders, (SetName::Messages, windows)] {
+    let moderations = (SetName::Moderations, everything.to_vec());
+    for (name, spans) in [moderations, (SetName::Messages, windows)] {
         let window = |span: &Span| {
             let inside = set.iter().filter(|(at, _id)| {
                 name == SetName::Messages && (span.since..span.until).contains(at)

@@ -11,7 +11,7 @@ use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::limits::{AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX};
 use lanyard_protocol::message::Content;
 use lanyard_protocol::policy::PolicyHead;
-use lanyard_protocol::sync::{
+use lanyard_protocol::reconcile::{
     Batch, SetName, SyncReply, SyncRequest, Window, frames_to_bytes, policy_number_reply,
 };
 use lanyard_protocol::ticket::{Claims, Ticket};
@@ -92,14 +92,14 @@ pub(crate) fn hostile_requests() -> Vec<SyncRequest> {
     // Ten thousand empty ranges, and then everything.
     let many_ranges = [&[0x61][..], &[1, 0, 0].repeat(10_000), &[0, 0, 2, 0]].concat();
     let reconcile = |set, windows| SyncRequest::Reconcile { set, windows };
-    let (messages, orders) = (SetName::Messages, SetName::Orders);
+    let (messages, moderations) = (SetName::Messages, SetName::Moderations);
     let mut requests = vec![
         reconcile(messages, (0..5).map(|n| window(n, &strange)).collect()),
-        reconcile(orders, vec![window(0, &many_ranges)]),
+        reconcile(moderations, vec![window(0, &many_ranges)]),
         reconcile(messages, vec![window(1, &[0x61, 0, 0, 2, 0])]),
         reconcile(messages, vec![window(2, &[0x61, 0xff, 0xff, 0xff])]),
         SyncRequest::Get { set: messages, ids: (0..1_024).map(id).collect() },
-        SyncRequest::Get { set: orders, ids: (0..1_024).map(id).collect() },
+        SyncRequest::Get { set: moderations, ids: (0..1_024).map(id).collect() },
         SyncRequest::Held { session: u64::MAX, ranges: vec![(0, u64::MAX)] },
         SyncRequest::PolicyNumber(u64::MAX),
         SyncRequest::PolicyGet(0),

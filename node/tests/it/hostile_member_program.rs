@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use lanyard_node::net::codec::Capped;
 use lanyard_protocol::engine::Topic;
-use lanyard_protocol::sync::{SYNC_PROTOCOL, SyncReply, SyncRequest};
+use lanyard_protocol::reconcile::{SYNC_PROTOCOL, SyncReply, SyncRequest};
 use libp2p::gossipsub::{self, ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId};
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, ProtocolSupport};

@@ -65,7 +65,7 @@ const LIES: [(&str, Lie); 16] = [
     }),
     ("banned", |_hello| Verdict::plain(VerdictCode::Banned).to_frame()),
     ("expired", |_hello| Verdict::plain(VerdictCode::Expired).to_frame()),
-    ("cut", |_hello| Verdict::plain(VerdictCode::Cut).to_frame()),
+    ("cut", |_hello| Verdict::plain(VerdictCode::Revocation).to_frame()),
     ("busy for ever", |_hello| Verdict::plain(VerdictCode::Busy).to_frame()),
     ("code 999", |_hello| Verdict::plain(VerdictCode::Other(999)).to_frame()),
     ("garbage", |_hello| vec![0x5a; 900]),

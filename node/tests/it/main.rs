@@ -10,8 +10,6 @@ mod cast;
 #[cfg(test)]
 mod crossing;
 #[cfg(test)]
-mod desk;
-#[cfg(test)]
 mod forgery;
 #[cfg(test)]
 mod frames;
@@ -29,6 +27,8 @@ mod hostile_member_program;
 mod hostile_member_watch;
 #[cfg(test)]
 mod impostor;
+#[cfg(test)]
+mod login_server;
 #[cfg(test)]
 mod lying;
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(crate) enum Seen {
 /// See the module.
 pub(crate) struct Renegade {
     name: String,
-    orders: mpsc::Sender<(Topic, Vec<u8>)>,
+    moderations: mpsc::Sender<(Topic, Vec<u8>)>,
     seen: mpsc::Receiver<Seen>,
     past: Vec<Seen>,
 }
@@ -54,20 +54,20 @@ struct Behaviour {
 impl Renegade {
     /// Links with a node, and waits until that has subscribed to `topic`.
     pub(crate) async fn join(name: &str, host: &Honest, topic: Topic) -> Self {
-        let (orders, ordered) = mpsc::channel(64);
+        let (moderations, ordered) = mpsc::channel(64);
         let (tell, seen) = mpsc::channel(4_096);
         let mut swarm = swarm(name);
         let to = Multiaddr::from(host.address.ip()).with(Protocol::Tcp(host.address.port()));
         swarm.dial(to.with(Protocol::P2p(peer_id(host)))).unwrap();
         tokio::spawn(run(swarm, ordered, tell));
-        let mut renegade = Self { name: name.to_owned(), orders, seen, past: Vec::new() };
+        let mut renegade = Self { name: name.to_owned(), moderations, seen, past: Vec::new() };
         renegade.sees(|seen| *seen == Seen::Linked).await;
         renegade.sees(|seen| *seen == Seen::Subscribed(topic.path(&peer("realm")))).await;
         renegade
     }
 
     pub(crate) async fn publishes(&self, topic: Topic, bytes: impl Into<Vec<u8>>) {
-        self.orders.send((topic, bytes.into())).await.unwrap();
+        self.moderations.send((topic, bytes.into())).await.unwrap();
     }
 
     /// Says something that is all right.
@@ -117,13 +117,13 @@ pub(crate) fn peer_id(host: &Honest) -> PeerId {
 
 async fn run(
     mut swarm: Swarm<Behaviour>,
-    mut orders: mpsc::Receiver<(Topic, Vec<u8>)>,
+    mut moderations: mpsc::Receiver<(Topic, Vec<u8>)>,
     tell: mpsc::Sender<Seen>,
 ) {
     loop {
         tokio::select! {
-            order = orders.recv() => {
-                let Some((topic, bytes)) = order else { return };
+            moderation = moderations.recv() => {
+                let Some((topic, bytes)) = moderation else { return };
                 let topic = IdentTopic::new(topic.path(&peer("realm")));
                 let gossipsub = &mut swarm.behaviour_mut().gossipsub;
                 if let Err(error) = gossipsub.publish(topic, bytes) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lanyard_node::clock::Clock;
 use lanyard_node::event::Via;
 use lanyard_node::store::{Loader, Opened, Write, Writer};
-use lanyard_protocol::law::Law;
+use lanyard_protocol::history::History;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use rusqlite::{Connection, params};
 
@@ -59,7 +59,7 @@ async fn a_node_with_a_million_messages_is_ready_within_a_second() {
 
     let began = clock.now().mono;
     let mut loader = Loader::open(&path, &peer("realm")).unwrap();
-    let mut law = Law::new(setup.policy.policy().clone().into());
+    let mut history = History::new(setup.policy.policy().clone().into());
     let (mut longest, mut taken) = (Duration::ZERO, 0);
     loop {
         let part = loader.next(1_024).unwrap();
@@ -67,14 +67,14 @@ async fn a_node_with_a_million_messages_is_ready_within_a_second() {
             break;
         }
         taken += part.messages.len() as u64;
-        part.tickets.iter().for_each(|ticket| law.note_author(ticket));
+        part.tickets.iter().for_each(|ticket| history.note_author(ticket));
         let before = clock.now().mono;
-        law.index(part.messages);
+        history.index(part.messages);
         longest = longest.max(clock.now().mono - before);
     }
     let loaded = clock.now().mono - began;
-    assert_eq!((taken, law.set().len()), (MESSAGES, MESSAGES));
-    drop(law);
+    assert_eq!((taken, history.set().len()), (MESSAGES, MESSAGES));
+    drop(history);
 
     let mut bob = honest("bob").await;
     setup = setup.knowing_node(&bob);

@@ -1,11 +1,11 @@
-//! Moderators' orders and the operator's policy, as running peers feel them.
+//! Moderators' moderations and the operator's policy, as running peers feel them.
 
 use lanyard_node::event::{NodeEvent, RefusalCode};
 use lanyard_node::node::{ModerateError, SendError};
 use lanyard_protocol::cose::public_key;
-use lanyard_protocol::engine::{OrderRefused, Topic};
+use lanyard_protocol::engine::{ModerationRefused, Topic};
 use lanyard_protocol::ids::Role;
-use lanyard_protocol::order::OrderKind;
+use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::{LOBBY, Policy, Sanction, SanctionKind, SignedPolicy};
 use lanyard_protocol::testing::{account, sanction};
 
@@ -27,14 +27,16 @@ async fn three() -> (Honest, Honest, Honest) {
     (moderator, alice, bob)
 }
 
-async fn hears_order(honest: &mut Honest, kind: OrderKind) -> (String, String) {
-    let order = honest.event("an order", |event| match event {
-        NodeEvent::Order(order) if order.order().kind == kind => Some(order.clone()),
+async fn hears_moderation(honest: &mut Honest, kind: ModerationKind) -> (String, String) {
+    let moderation = honest.event("an order", |event| match event {
+        NodeEvent::Moderation(moderation) if moderation.content().kind == kind => {
+            Some(moderation.clone())
+        }
         _other => None,
     });
-    let order = order.await;
-    assert_eq!(order.order().sub, account("bob"));
-    (order.ticket().claims().username.clone(), order.order().reason.clone())
+    let moderation = moderation.await;
+    assert_eq!(moderation.content().sub, account("bob"));
+    (moderation.ticket().claims().username.clone(), moderation.content().reason.clone())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,10 +45,14 @@ async fn a_moderator_mutes_and_lifts_and_all_peers_hear_of_it() {
     let (mut moderator, mut alice, mut bob) = three().await;
     let target = moderator.node.account_of("bob").await.unwrap().unwrap();
     assert_eq!(target, account("bob"));
-    let mute = moderator.node.moderate(OrderKind::Mute, target, Some(10 * MINUTE_MS), "too loud");
+    let mute =
+        moderator.node.moderate(ModerationKind::Mute, target, Some(10 * MINUTE_MS), "too loud");
     mute.await.unwrap();
     for honest in [&mut moderator, &mut alice, &mut bob] {
-        assert_eq!(hears_order(honest, OrderKind::Mute).await, ("mod".into(), "too loud".into()));
+        assert_eq!(
+            hears_moderation(honest, ModerationKind::Mute).await,
+            ("mod".into(), "too loud".into())
+        );
     }
     let muted = bob.sees("the mute", |status| status.mute.is_some()).await.mute.unwrap();
     assert_eq!((muted.moderator.as_deref(), muted.reason.as_str()), (Some("mod"), "too loud"));
@@ -55,8 +61,8 @@ async fn a_moderator_mutes_and_lifts_and_all_peers_hear_of_it() {
     assert!(matches!(said, Err(SendError::Muted { until: Some(_) })), "{said:?}");
     they_chat(&mut alice, &mut moderator, "meanwhile").await;
 
-    moderator.node.moderate(OrderKind::Lift, target, None, "").await.unwrap();
-    hears_order(&mut bob, OrderKind::Lift).await;
+    moderator.node.moderate(ModerationKind::Lift, target, None, "").await.unwrap();
+    hears_moderation(&mut bob, ModerationKind::Lift).await;
     bob.sees("the end of the mute", |status| status.mute.is_none()).await;
     they_chat(&mut bob, &mut alice, "after the mute").await;
 }
@@ -68,7 +74,7 @@ async fn a_moderator_bans_and_the_banned_is_told_by_whom_and_why() {
     bob.says("before the ban").await;
     alice.hears("before the ban").await;
     moderator.hears("before the ban").await;
-    let ban = moderator.node.moderate(OrderKind::Ban, account("bob"), None, "spam");
+    let ban = moderator.node.moderate(ModerationKind::Ban, account("bob"), None, "spam");
     ban.await.unwrap();
     let refusal = bob.event("the end", |event| match event {
         NodeEvent::Ended(refusal) => Some(refusal.clone()),
@@ -108,16 +114,16 @@ async fn an_order_without_effect_is_refused_with_its_reason() {
         Err(ModerateError::Refused(refused)) => refused,
         other => panic!("{other:?}"),
     };
-    let ban = OrderKind::Ban;
+    let ban = ModerationKind::Ban;
     let hour = Some(60 * MINUTE_MS);
-    assert_eq!(refused(&alice, ban, "bob", hour, "").await, OrderRefused::NotAModerator);
-    assert_eq!(refused(&moderator, ban, "mod", hour, "").await, OrderRefused::Oneself);
+    assert_eq!(refused(&alice, ban, "bob", hour, "").await, ModerationRefused::NotAModerator);
+    assert_eq!(refused(&moderator, ban, "mod", hour, "").await, ModerationRefused::Oneself);
     let too_long = Some(25 * 60 * MINUTE_MS);
-    assert_eq!(refused(&moderator, ban, "bob", too_long, "").await, OrderRefused::TooLong);
-    let lift = refused(&moderator, OrderKind::Lift, "bob", None, "").await;
-    assert_eq!(lift, OrderRefused::NothingToLift);
+    assert_eq!(refused(&moderator, ban, "bob", too_long, "").await, ModerationRefused::TooLong);
+    let lift = refused(&moderator, ModerationKind::Lift, "bob", None, "").await;
+    assert_eq!(lift, ModerationRefused::NothingToLift);
     let wordy = refused(&moderator, ban, "bob", hour, &"x".repeat(201)).await;
-    assert!(matches!(wordy, OrderRefused::Reason { bytes: 201, max: 200 }), "{wordy:?}");
+    assert!(matches!(wordy, ModerationRefused::Reason { bytes: 201, max: 200 }), "{wordy:?}");
     assert_eq!(alice.node.account_of("nobody").await.unwrap(), None);
 }
 

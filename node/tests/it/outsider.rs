@@ -87,7 +87,7 @@ fn tickets() -> Vec<Case> {
         with_claims("an expired ticket", expired, VerdictCode::Expired),
         with_claims("a ticket of tomorrow", early, VerdictCode::NotYetValid),
         with_claims("a banned account", of_account(account("banned")), VerdictCode::Banned),
-        with_claims("a withdrawn ticket", of_account(account("cut")), VerdictCode::Cut),
+        with_claims("a withdrawn ticket", of_account(account("cut")), VerdictCode::Revocation),
     ]
 }
 
@@ -97,7 +97,7 @@ fn strict(name: &str) -> Setup {
         let from = policy.issued_at;
         policy.sanctions = vec![
             sanction(SanctionKind::Ban, account("banned"), from, None),
-            sanction(SanctionKind::Cut, account("cut"), now_ms() + 60_000, None),
+            sanction(SanctionKind::Revocation, account("cut"), now_ms() + 60_000, None),
         ];
     }))
 }

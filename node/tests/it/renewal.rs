@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lanyard_node::desk::DeskError;
 use lanyard_node::event::{NodeEvent, RefusalCode};
 use lanyard_node::join::Password;
+use lanyard_node::login_node::LoginServerError;
 use lanyard_node::node::SendError;
 use lanyard_node::store::{Membership, Opened, Reader};
 use lanyard_protocol::login::{DenialCode, DeviceInfo, DevicesReply, PeerAddresses, Request};
@@ -18,7 +18,9 @@ use lanyard_protocol::time::RealmClock;
 use crate::cast::{
     Honest, LOOPBACK, SOON, Setup, honest, in_company, now_ms, peer, policy, they_chat, within,
 };
-use crate::desk::{OpenDesk, a_week_for, closed_address, denied, desk_at, granted, ticket_for};
+use crate::login_server::{
+    OpenLoginServer, a_week_for, closed_address, denied, granted, login_server_at, ticket_for,
+};
 
 /// Long enough to see that nothing comes.
 const QUIET: Duration = Duration::from_secs(2);
@@ -31,7 +33,7 @@ fn with_pass(name: &str, ago_s: u64, life_s: u64) -> Setup {
     setup
 }
 
-async fn new_pass(honest: &mut Honest) -> u64 {
+async fn new_ticket(honest: &mut Honest) -> u64 {
     let pass = honest.event("a new pass", |event| match event {
         NodeEvent::Pass { expires_at } => Some(*expires_at),
         _other => None,
@@ -43,19 +45,19 @@ async fn new_pass(honest: &mut Honest) -> u64 {
 async fn a_pass_is_renewed_at_half_its_life_stored_and_shown_to_the_others() {
     let _lock = in_company();
     let newer = policy(|policy| policy.number = 7);
-    let desk = OpenDesk::open(LOOPBACK, move |_peer, _request| {
+    let login_server = OpenLoginServer::open(LOOPBACK, move |_peer, _request| {
         granted(&ticket_for("alice", now_ms() / 1_000, 7 * 86_400), &newer)
     });
-    let desk = desk.await;
+    let login_server = login_server.await;
     let mut bob = honest("bob").await;
     let mut setup = with_pass("alice", 50, 100).knowing_node(&bob);
-    setup.desk = Some(desk_at(desk.address, "alice"));
+    setup.login_server = Some(login_server_at(login_server.address, "alice"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     let membership = Membership {
         login_name: "alice".into(),
         ticket: Ticket::issue(setup.claims.clone(), &crate::cast::key("realm")).as_bytes().to_vec(),
-        member: PeerAddresses {
+        authority: PeerAddresses {
             peer: peer("member"),
             addresses: vec!["/ip4/10.0.0.1/tcp/1".into()],
         },
@@ -66,9 +68,9 @@ async fn a_pass_is_renewed_at_half_its_life_stored_and_shown_to_the_others() {
     drop(opened);
     setup.dir = Some(dir);
     let mut alice = setup.start().await;
-    assert!(new_pass(&mut alice).await > now_ms() + 6 * 86_400_000);
+    assert!(new_ticket(&mut alice).await > now_ms() + 6 * 86_400_000);
     assert_eq!(
-        desk.so_far(),
+        login_server.so_far(),
         [Request::Renew(lanyard_protocol::login::Renew { account: account("alice") })]
     );
     alice.sees("the policy that came with it", |status| status.policy == 7).await;
@@ -81,21 +83,25 @@ async fn a_pass_is_renewed_at_half_its_life_stored_and_shown_to_the_others() {
     let kept = reader.memberships().unwrap();
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].ticket, ticket, "the next start begins with it");
-    assert_eq!(kept[0].member.addresses, Vec::<String>::new(), "the desk has said where it is now");
+    assert_eq!(
+        kept[0].authority.addresses,
+        Vec::<String>::new(),
+        "the desk has said where it is now"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn before_half_its_life_nobody_asks() {
     let _lock = in_company();
-    let desk = OpenDesk::open(LOOPBACK, |_peer, _request| a_week_for("alice")).await;
+    let login_server = OpenLoginServer::open(LOOPBACK, |_peer, _request| a_week_for("alice")).await;
     let mut setup = with_pass("alice", 30, 100);
-    setup.desk = Some(desk_at(desk.address, "alice"));
+    setup.login_server = Some(login_server_at(login_server.address, "alice"));
     let mut alice = setup.start().await;
     assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Pass { .. })).await);
-    assert_eq!(desk.so_far(), []);
+    assert_eq!(login_server.so_far(), []);
 }
 
-/// Says things until the pass is over.
+/// Says things until the ticket is over.
 async fn until_expired(honest: &Honest) {
     let mut patience = tokio::time::interval(Duration::from_millis(500));
     let expired = async {
@@ -116,15 +122,15 @@ async fn a_login_node_that_is_away_until_the_pass_is_over_renews_it_when_it_is_b
     let address = closed_address();
     let mut bob = honest("bob").await;
     let mut setup = with_pass("alice", 10, 25).knowing_node(&bob);
-    setup.desk = Some(desk_at(address, "alice"));
+    setup.login_server = Some(login_server_at(address, "alice"));
     let mut alice = setup.start().await;
     alice.linked_with(peer("bob")).await;
     they_chat(&mut alice, &mut bob, "in time").await;
     until_expired(&alice).await;
     bob.says("alice can still read").await;
     assert!(alice.stored().await.contains(&"in time, there".to_owned()), "reading goes on");
-    let _desk = OpenDesk::open(address, |_peer, _request| a_week_for("alice")).await;
-    new_pass(&mut alice).await;
+    let _login_server = OpenLoginServer::open(address, |_peer, _request| a_week_for("alice")).await;
+    new_ticket(&mut alice).await;
     alice.hears("alice can still read").await;
     they_chat(&mut alice, &mut bob, "again").await;
 }
@@ -134,7 +140,7 @@ async fn the_return_of_the_login_nodes_own_peer_is_the_moment_to_ask_again() {
     let _lock = in_company();
     let (tell, mut asked) = tokio::sync::mpsc::channel(64);
     let is_back = Arc::new(AtomicBool::new(false));
-    let desk = OpenDesk::open(LOOPBACK, {
+    let login_server = OpenLoginServer::open(LOOPBACK, {
         let is_back = Arc::clone(&is_back);
         move |_peer, _request| {
             // Looked at before it is told, or the answer to the first try could be that of the next.
@@ -143,11 +149,11 @@ async fn the_return_of_the_login_nodes_own_peer_is_the_moment_to_ask_again() {
             if is_back { a_week_for("alice") } else { Vec::new() }
         }
     });
-    let desk = desk.await;
+    let login_server = login_server.await;
     let address = closed_address();
     // Without the return, the next try would be minutes away.
     let mut setup = with_pass("alice", 15_000, 20_000).knowing(peer("member"), address);
-    setup.desk = Some(desk_at(desk.address, "alice"));
+    setup.login_server = Some(login_server_at(login_server.address, "alice"));
     let mut alice = setup.start().await;
     within(SOON, "the first try", asked.recv()).await.unwrap();
     is_back.store(true, Ordering::SeqCst);
@@ -155,15 +161,16 @@ async fn the_return_of_the_login_nodes_own_peer_is_the_moment_to_ask_again() {
     let mut member = Setup::of("member").authority();
     member.listen = address;
     let _member = member.start().await;
-    new_pass(&mut alice).await;
+    new_ticket(&mut alice).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_is_told_once_and_ends_nothing_before_its_time() {
     let _lock = in_company();
-    let desk = OpenDesk::open(LOOPBACK, |_peer, _request| denied(DenialCode::BadCredentials)).await;
+    let login_server =
+        OpenLoginServer::open(LOOPBACK, |_peer, _request| denied(DenialCode::BadCredentials)).await;
     let mut setup = with_pass("alice", 15, 20);
-    setup.desk = Some(desk_at(desk.address, "alice"));
+    setup.login_server = Some(login_server_at(login_server.address, "alice"));
     let mut alice = setup.start().await;
     let told = |event: &NodeEvent| match event {
         NodeEvent::Notice { code: "renewal-refused", text } => Some(text.clone()),
@@ -174,7 +181,7 @@ async fn a_refusal_is_told_once_and_ends_nothing_before_its_time() {
     alice.says("still a member").await;
     let again = alice.event_until(QUIET, |event| told(event).is_some()).await;
     assert!(!again, "once is enough");
-    assert!(desk.so_far().len() > 1, "and it was asked again");
+    assert!(login_server.so_far().len() > 1, "and it was asked again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,28 +197,28 @@ async fn the_owner_changes_the_password_and_logs_devices_out() {
         logged_out: false,
     };
     let list = vec![device.clone()];
-    let desk = OpenDesk::open(LOOPBACK, move |_peer, request| match request {
+    let login_server = OpenLoginServer::open(LOOPBACK, move |_peer, request| match request {
         Request::ChangePassword(change) if *change.old == "old horse" => a_week_for("alice"),
         Request::ListDevices(_) => DevicesReply::Devices(list.clone()).to_bytes(),
         Request::LogOutDevice(out) => DevicesReply::NoSuchDevice(out.device).to_bytes(),
         _other => denied(DenialCode::BadCredentials),
     });
-    let desk = desk.await;
+    let login_server = login_server.await;
     let mut setup = Setup::of("alice");
-    setup.desk = Some(desk_at(desk.address, "alice"));
+    setup.login_server = Some(login_server_at(login_server.address, "alice"));
     let mut alice = setup.start().await;
     let password = |text: &str| Password::new(text.to_owned());
     let wrong = alice.node.change_password(password("no horse"), password("new"), false).await;
-    let Err(DeskError::Refused(refusal)) = wrong else { panic!("{wrong:?}") };
+    let Err(LoginServerError::Refused(refusal)) = wrong else { panic!("{wrong:?}") };
     assert_eq!(refusal.code, RefusalCode::BadCredentials);
     assert!(refusal.reason.contains("old password"), "{}", refusal.reason);
     alice.node.change_password(password("old horse"), password("new"), true).await.unwrap();
-    new_pass(&mut alice).await;
-    let Some(Request::ChangePassword(change)) = desk.so_far().pop() else {
-        panic!("{:?}", desk.so_far())
+    new_ticket(&mut alice).await;
+    let Some(Request::ChangePassword(change)) = login_server.so_far().pop() else {
+        panic!("{:?}", login_server.so_far())
     };
-    assert_eq!((change.username.as_str(), change.cut_others), ("alice", true));
+    assert_eq!((change.username.as_str(), change.revoke_others), ("alice", true));
     assert_eq!(alice.node.devices().await, Ok(vec![device]));
-    assert_eq!(alice.node.logout_device(9).await, Err(DeskError::NoSuchDevice(9)));
-    assert_eq!(honest("bob").await.node.devices().await, Err(DeskError::NoDesk));
+    assert_eq!(alice.node.logout_device(9).await, Err(LoginServerError::NoSuchDevice(9)));
+    assert_eq!(honest("bob").await.node.devices().await, Err(LoginServerError::NoLoginServer));
 }

@@ -107,16 +107,16 @@ fn a_restore_brings_the_rows_back_and_names_what_the_backup_lacks() {
 
 #[test]
 fn orders_go_over_and_what_was_refused_stays_refused() {
-    use crate::member::orders::ReceivedOrder;
-    use lanyard_protocol::order::OrderKind;
+    use crate::authority::moderations::ReceivedModeration;
+    use lanyard_protocol::moderation::ModerationKind;
 
     let realm = Realm::new();
     let now = clock::unix_ms();
     let bob = crate::accounts::find(realm.store().reader(), "bob").unwrap().id;
     let receive = |byte: u8| {
-        let order = ReceivedOrder {
+        let moderation = ReceivedModeration {
             id: [byte; 16],
-            kind: OrderKind::Ban,
+            kind: ModerationKind::Ban,
             account: bob,
             from: now - u64::from(byte),
             until: now + 3_600_000,
@@ -124,12 +124,14 @@ fn orders_go_over_and_what_was_refused_stays_refused() {
             by: "mona".to_owned(),
             role: Role::Moderator,
         };
-        realm.store().write(|tx| crate::orders::receive(tx, &order, now)).unwrap();
+        realm.store().write(|tx| crate::moderations::receive(tx, &moderation, now)).unwrap();
     };
     let settle = |byte: u8, verdict| {
         let id = hex::encode([byte; 16]);
-        perform(&mut realm.store(), now, |tx, now| crate::orders::settle(tx, &id, verdict, now))
-            .unwrap();
+        perform(&mut realm.store(), now, |tx, now| {
+            crate::moderations::settle(tx, &id, verdict, now)
+        })
+        .unwrap();
     };
     receive(1);
     receive(2);
@@ -144,10 +146,10 @@ fn orders_go_over_and_what_was_refused_stays_refused() {
     realm.sign(now);
     let restored = restore(realm.dir.path(), &file).unwrap();
     assert_eq!(restored.missing.unwrap().len(), 1, "the sanction of order 3");
-    let verdicts: Vec<_> = orders::list(realm.store().reader())
+    let verdicts: Vec<_> = moderations::list(realm.store().reader())
         .unwrap()
         .iter()
-        .map(|order| (order.id[0], order.verdict))
+        .map(|moderation| (moderation.id[0], moderation.verdict))
         .collect();
     let (ratified, refused) = (Some(SettlementVerdict::Ratified), Some(SettlementVerdict::Refused));
     assert_eq!(verdicts, [(4, refused), (3, None), (2, ratified), (1, refused)]);

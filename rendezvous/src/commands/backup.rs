@@ -37,13 +37,13 @@ pub(crate) fn restore(data_dir: &Path, file: &Path, answers: &Answers) -> Result
         "policy": null,
         "kept": restored.kept,
         "missing": missing,
-        "new_member_key": restored.new_member_key,
+        "new_member_key": restored.new_authority_key,
     });
     let mut lines = vec![format!("restored {}; takes effect at the next start", file.display())];
     if let Some(kept) = &restored.kept {
         lines.push(format!("the former database is kept as {}", kept.display()));
     }
-    if restored.new_member_key {
+    if restored.new_authority_key {
         lines.push("there was no member.key; a new one was made, keep a copy of it".to_owned());
     }
     match &restored.missing {

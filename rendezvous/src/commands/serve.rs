@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use lanyard_node::stop::asked_to_stop;
 use lanyard_protocol::link::JoinLink;
-use lanyard_rendezvous::member::MeshMember;
+use lanyard_rendezvous::authority::MeshAuthority;
 use lanyard_rendezvous::serve::{self, Listening, Options};
 use serde_json::json;
 
@@ -27,8 +27,8 @@ pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Resu
             }
         };
         let member_dir = options.data_dir.clone();
-        let start_member = |config| MeshMember::start(config, &member_dir);
-        serve::serve(options, start_member, announce, stop)
+        let start_authority = |config| MeshAuthority::start(config, &member_dir);
+        serve::serve(options, start_authority, announce, stop)
             .await
             .map_err(|error| Failure::Fault(error.into()))
     });
@@ -38,15 +38,15 @@ pub(crate) fn run(data_dir: PathBuf, args: ServeArgs, answers: &Answers) -> Resu
 }
 
 fn announce(listening: &Listening, answers: Answers) -> Result<(), Failure> {
-    let Listening { link, others, doubt, desk, member, member_peer } = listening;
+    let Listening { link, others, doubt, login_server, authority, authority_peer } = listening;
     let links: Vec<String> = [link].into_iter().chain(others).map(JoinLink::to_string).collect();
     let mut object = json!({
         "event": "listening",
         "link": link.to_string(),
         "links": links,
-        "desk": desk,
-        "member": member,
-        "member_peer": member_peer.to_string(),
+        "desk": login_server,
+        "member": authority,
+        "member_peer": authority_peer.to_string(),
     });
     let mut lines = vec![format!("join link: {link}")];
     lines.extend(others.iter().map(|other| format!("    or, from another network: {other}")));

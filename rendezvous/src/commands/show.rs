@@ -76,8 +76,8 @@ pub(crate) fn status(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
     let realm_id = meta::text(conn, meta::REALM_ID)?;
     let name = meta::text(conn, meta::REALM_NAME)?;
     let name = name.as_deref().unwrap_or(policy::DEFAULT_NAME);
-    let desk_port = meta::number(conn, meta::DESK_PORT)?;
-    let member_port = meta::number(conn, meta::MEMBER_PORT)?;
+    let login_port = meta::number(conn, meta::DESK_PORT)?;
+    let authority_port = meta::number(conn, meta::AUTHORITY_PORT)?;
     let object = json!({
         "serving": serving,
         "realm": realm_id,
@@ -87,8 +87,8 @@ pub(crate) fn status(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         "enabled": enabled,
         "sessions": sessions.len(),
         "online": online,
-        "desk_port": desk_port,
-        "member_port": member_port,
+        "desk_port": login_port,
+        "member_port": authority_port,
         "clock": { "state": standing.as_str(), "by_ms": standing.by_ms(), "message": standing.to_string() },
     });
     let mut lines = vec![format!(

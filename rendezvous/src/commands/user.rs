@@ -78,7 +78,7 @@ fn passwd(
 ) -> Result<(), Failure> {
     accounts::find(realm.store()?.reader(), name)?;
     let (phc, warning) = hash(realm, &password::read(args)?)?;
-    let tickets = if cut { Tickets::Cut } else { Tickets::Keep };
+    let tickets = if cut { Tickets::Revocation } else { Tickets::Keep };
     let words = format!("{name} has a new password");
     realm.act_with(answers, &words, warning.as_deref(), |tx, now| {
         accounts::set_password(tx, name, &phc, tickets, now)

@@ -1,6 +1,6 @@
-//! The owner's devices at the desk: listing them and logging one out (PROTOCOL.md ).
+//! The owner's devices at the login server: listing them and logging one out (PROTOCOL.md ).
 //!
-//! Whoever may renew may ask. A cut that the owner causes stands in everybody's policy, so those of a day are
+//! Whoever may renew may ask. A revocation that the owner causes stands in everybody's policy, so those of a day are
 //! counted, whether a new password made them or a logout.
 
 use lanyard_protocol::ids::{AccountId, PeerKey};
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::LoginError;
 use super::grant::{self, Signer, Visit};
-use crate::accounts::{Cut, cut_tickets};
+use crate::accounts::{Revocation, revoke_tickets};
 use crate::acts::{ActError, within_policy};
 use crate::names::Nickname;
 use crate::policy;
@@ -21,9 +21,9 @@ use crate::store::sanctions::{self, Kind};
 use crate::store::{StoreError, meta};
 
 /// Cuts stand in everybody's policy: so many may the owner of an account cause in a day.
-const OWN_CUTS_PER_DAY: usize = 16;
+const OWN_REVOCATIONS_PER_DAY: usize = 16;
 /// Beyond so many devices at once, one cut for the whole account does it.
-const CUTS_ONE_BY_ONE: usize = 8;
+const REVOCATIONS_ONE_BY_ONE: usize = 8;
 const DAY_MS: u64 = 86_400_000;
 
 /// The devices of an account, for one of them.
@@ -56,7 +56,7 @@ pub(super) fn log_out(
     let Some(device) = found else { return Ok(DevicesReply::NoSuchDevice(number)) };
     if !device.logged_out {
         let cuts = if is_living(&device, now) { vec![Some(device.peer)] } else { Vec::new() };
-        cut_own(tx, &account, &cuts, "the device was logged out", now)?;
+        revoke_own(tx, &account, &cuts, "the device was logged out", now)?;
         devices::log_out(tx, account.id, number)?;
         let detail = format!("device {number}");
         let entry =
@@ -69,7 +69,7 @@ pub(super) fn log_out(
 }
 
 /// Logs the other devices of an account out, for its owner. The own device keeps its ticket if it can, so that
-/// nothing that is just being sent falls under a cut.
+/// nothing that is just being sent falls under a revocation.
 pub(super) fn log_out_others(
     tx: &Connection,
     account: &Account,
@@ -81,12 +81,12 @@ pub(super) fn log_out_others(
         .filter(|device| !device.logged_out && is_living(device, now) && device.peer != own)
         .map(|device| device.peer)
         .collect();
-    let cuts: Vec<Option<PeerKey>> = if living.len() > CUTS_ONE_BY_ONE {
+    let cuts: Vec<Option<PeerKey>> = if living.len() > REVOCATIONS_ONE_BY_ONE {
         vec![None]
     } else {
         living.into_iter().map(Some).collect()
     };
-    cut_own(tx, account, &cuts, "the password was changed", now)?;
+    revoke_own(tx, account, &cuts, "the password was changed", now)?;
     Ok(devices::log_out_all(tx, account.id, Some(own))?)
 }
 
@@ -96,7 +96,7 @@ fn is_living(device: &DeviceRow, now: u64) -> bool {
 }
 
 /// Cuts tickets of an account for its owner, if today's are not used up and the policy has room.
-fn cut_own(
+fn revoke_own(
     tx: &Connection,
     account: &Account,
     cuts: &[Option<PeerKey>],
@@ -106,7 +106,7 @@ fn cut_own(
     let by = account.username.as_str();
     let all = sanctions::list(tx)?;
     let today = all.iter().filter(|row| {
-        row.kind == Kind::Cut
+        row.kind == Kind::Revocation
             && row.account == account.id
             && row.by == by
             && row.made_at.saturating_add(DAY_MS) > now
@@ -114,13 +114,14 @@ fn cut_own(
     let (made, oldest) = today.fold((0_usize, now), |(made, oldest), row| {
         (made.saturating_add(1), oldest.min(row.made_at))
     });
-    if !cuts.is_empty() && made.saturating_add(cuts.len()) > OWN_CUTS_PER_DAY {
+    if !cuts.is_empty() && made.saturating_add(cuts.len()) > OWN_REVOCATIONS_PER_DAY {
         let wait = oldest.saturating_add(DAY_MS).saturating_sub(now);
         return Err(locked("too many devices were logged out today".to_owned(), wait));
     }
     let cut_all = |tx: &Connection| {
-        cuts.iter()
-            .try_for_each(|peer| cut_tickets(tx, account.id, &Cut { peer: *peer, reason, by }, now))
+        cuts.iter().try_for_each(|peer| {
+            revoke_tickets(tx, account.id, &Revocation { peer: *peer, reason, by }, now)
+        })
     };
     within_policy(tx, now, cut_all).map_err(|error| match error {
         ActError::Store(error) => LoginError::Store(error),

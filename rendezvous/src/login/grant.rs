@@ -10,8 +10,8 @@ use rusqlite::Connection;
 
 use super::devices::log_out_others;
 use super::{LoginError, random_id};
+use crate::authority::Authority;
 use crate::issuer::{self, Bearer};
-use crate::member::Member;
 use crate::names::{NameError, Nickname};
 use crate::policy;
 use crate::store::accounts::{self, Account, State};
@@ -27,10 +27,10 @@ const DAY_MS: u64 = 86_400_000;
 /// What signs and what the reply names.
 pub(super) struct Signer {
     pub(super) realm_key: Arc<SigningKey>,
-    pub(super) member: Arc<dyn Member>,
+    pub(super) authority: Arc<dyn Authority>,
 }
 
-/// Who stands at the desk.
+/// Who stands at the login server.
 pub(super) struct Visit {
     pub(super) peer: PeerKey,
     pub(super) from: SocketAddr,
@@ -42,7 +42,7 @@ pub(super) struct Visit {
 /// What was asked with a right password.
 pub(super) enum Act {
     Login { rehash: Option<String> },
-    ChangePassword { phc: String, cut_others: bool },
+    ChangePassword { phc: String, revoke_others: bool },
 }
 
 /// A sign-in whose password was right a moment ago.
@@ -89,15 +89,15 @@ pub(super) fn grant(
             }
             What::Login
         }
-        Act::ChangePassword { phc, cut_others } => {
+        Act::ChangePassword { phc, revoke_others } => {
             accounts::set_phc(tx, account.id, phc)?;
-            if *cut_others {
+            if *revoke_others {
                 log_out_others(tx, &account, visit.peer, now)?;
             }
-            What::NewPassword { cut_others: *cut_others }
+            What::NewPassword { revoke_others: *revoke_others }
         }
     };
-    // A cut may have raised the least time of issue.
+    // A revocation may have raised the least time of issue.
     let account = accounts::by_id(tx, account.id)?.unwrap_or(account);
     let grant = admit(tx, signer, &account, visit, what)?;
     Ok(Granted::In(Box::new(grant)))
@@ -157,7 +157,7 @@ fn refusal(conn: &Connection, account: &Account, now: u64) -> Result<Option<Deni
 enum What {
     Login,
     Renewal,
-    NewPassword { cut_others: bool },
+    NewPassword { revoke_others: bool },
 }
 
 /// Registers the device and makes the reply; the ticket leaves only after COMMIT.
@@ -182,8 +182,8 @@ fn admit(
     let (word, cut) = match what {
         What::Login => ("login", ""),
         What::Renewal => ("renew", ""),
-        What::NewPassword { cut_others: false } => ("password", ""),
-        What::NewPassword { cut_others: true } => ("password", ", others logged out"),
+        What::NewPassword { revoke_others: false } => ("password", ""),
+        What::NewPassword { revoke_others: true } => ("password", ", others logged out"),
     };
     if matches!(what, What::Renewal) {
         sessions::renew(tx, &session)?;
@@ -199,7 +199,7 @@ fn admit(
     let number = policy.policy().number;
     let key = signer.realm_key.as_ref();
     let ticket = issuer::issue(key, bearer, issued_at_s, lifetime_s, number, random_id()?);
-    // Right after a cut, the time of issue is up to a second ahead; the realm's clock is not put forward for that,
+    // Right after a revocation, the time of issue is up to a second ahead; the realm's clock is not put forward for that,
     // or whoever sets the own clock by this reply would stay ahead of everybody else.
     accounts::raise_newest_issue(tx, account.id, issued_at_s.saturating_mul(1_000))?;
     meta::raise_time_mark(tx, now)?;
@@ -207,10 +207,10 @@ fn admit(
         ticket: ticket.as_bytes().to_vec(),
         policy: policy.as_bytes().to_vec(),
         realm_time: now,
-        member: signer.member.addresses(),
+        authority: signer.authority.addresses(),
         // One entry out of bounds would make the whole reply unreadable.
         peers: signer
-            .member
+            .authority
             .peers(PEERS_MAX)
             .into_iter()
             .filter(PeerAddresses::is_bounded)

@@ -1,7 +1,7 @@
 //! Sign-ins against a real store and pool, with made-up time.
 
 mod devices;
-mod passes;
+mod tickets;
 
 use std::num::NonZeroUsize;
 
@@ -13,8 +13,8 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::accounts as acts;
+use crate::authority::{AuthorityConfig, StandIn};
 use crate::config::Argon2Config;
-use crate::member::{MemberConfig, StandIn};
 use crate::password::Hasher;
 use crate::store::accounts::State;
 use crate::store::sanctions::{self, Kind, SanctionRow};
@@ -24,13 +24,13 @@ const NOW: u64 = 1_800_000_000_700;
 const LAPTOP: PeerKey = PeerKey([7; 32]);
 const PHONE: PeerKey = PeerKey([8; 32]);
 
-struct Desk {
+struct LoginServer {
     _dir: tempfile::TempDir,
     office: Office,
     realm: PeerKey,
 }
 
-impl Desk {
+impl LoginServer {
     /// A realm with alice, bob and the passwords "alice-password" and "bob-password".
     fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -45,10 +45,10 @@ impl Desk {
         let realm_key = SigningKey::from_bytes(&[3; 32]);
         let realm = public_key(&realm_key);
         let (policy, _) = store.write(|tx| policy::publish(tx, &realm_key, NOW)).unwrap();
-        let member = PeerKey([9; 32]);
-        let config = MemberConfig {
+        let authority = PeerKey([9; 32]);
+        let config = AuthorityConfig {
             seed: Zeroizing::new([9; 32]),
-            ticket: issuer::issue_for_member(&realm_key, member, NOW, 1, [0; 16]),
+            ticket: issuer::issue_for_authority(&realm_key, authority, NOW, 1, [0; 16]),
             policy_head: policy.sign_head(&realm_key),
             policy,
             listen: "127.0.0.1:1".parse().unwrap(),
@@ -56,11 +56,11 @@ impl Desk {
             realm_now_ms: NOW,
             relay: false,
         };
-        let member = StandIn::start(config);
+        let authority = StandIn::start(config);
         let (store, _thread) = StoreHandle::start(store).unwrap();
         let hasher = Arc::new(Hasher::new(Argon2Config { memory_kib: 8, passes: 1 }).unwrap());
         let pool = Pool::start(hasher, NonZeroUsize::MIN).unwrap();
-        let office = Office::new(store, pool, Arc::new(realm_key), member);
+        let office = Office::new(store, pool, Arc::new(realm_key), authority);
         Self { _dir: dir, office, realm }
     }
 
@@ -113,152 +113,156 @@ fn code(reply: &Reply) -> Option<DenialCode> {
 
 #[tokio::test]
 async fn the_right_password_gives_a_ticket_bound_to_the_device() {
-    let desk = Desk::open();
-    let reply = desk.try_in("ALICE", "alice-password", LAPTOP, NOW).await;
-    let ticket = desk.ticket(reply);
+    let login_server = LoginServer::open();
+    let reply = login_server.try_in("ALICE", "alice-password", LAPTOP, NOW).await;
+    let ticket = login_server.ticket(reply);
     let claims = ticket.claims();
     assert_eq!((claims.peer, claims.device), (LAPTOP, 1));
     assert_eq!((claims.username.as_str(), claims.role), ("alice", Role::Member));
     assert_eq!(claims.issued_at_s, NOW / 1_000);
     assert_eq!(claims.expires_at_s - claims.issued_at_s, 7 * 86_400);
-    let second = desk.ticket(desk.try_in("alice", "alice-password", PHONE, NOW).await);
+    let second =
+        login_server.ticket(login_server.try_in("alice", "alice-password", PHONE, NOW).await);
     assert_eq!(second.claims().device, 2);
     assert_ne!(second.claims().id, claims.id);
 }
 
 #[tokio::test]
 async fn wrong_and_unknown_are_one_reply_at_one_cost() {
-    let desk = Desk::open();
-    let before = desk.office.argon2_calls();
-    let wrong = desk.try_in("alice", "no", LAPTOP, NOW).await;
-    let cost = desk.office.argon2_calls() - before;
+    let login_server = LoginServer::open();
+    let before = login_server.office.argon2_calls();
+    let wrong = login_server.try_in("alice", "no", LAPTOP, NOW).await;
+    let cost = login_server.office.argon2_calls() - before;
     assert_eq!(code(&wrong), Some(DenialCode::BadCredentials));
     for name in ["nobody", "two words", "-", "\u{202e}x"] {
-        let before = desk.office.argon2_calls();
-        let unknown = desk.try_in(name, "no", LAPTOP, NOW).await;
+        let before = login_server.office.argon2_calls();
+        let unknown = login_server.try_in(name, "no", LAPTOP, NOW).await;
         assert_eq!(unknown.to_bytes(), wrong.to_bytes());
-        assert_eq!(desk.office.argon2_calls() - before, cost, "{name}");
+        assert_eq!(login_server.office.argon2_calls() - before, cost, "{name}");
     }
 }
 
 #[tokio::test]
 async fn five_failures_lock_for_a_while_but_not_the_known_device() {
-    let desk = Desk::open();
-    desk.ticket(desk.try_in("alice", "alice-password", LAPTOP, NOW).await);
+    let login_server = LoginServer::open();
+    login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, NOW).await);
     for name in ["alice", "nobody"] {
         for spelling in [name, name, name, name, &name.to_uppercase()] {
-            let reply = desk.try_in(spelling, "guess", PHONE, NOW).await;
+            let reply = login_server.try_in(spelling, "guess", PHONE, NOW).await;
             assert_eq!(code(&reply), Some(DenialCode::BadCredentials));
         }
-        let calls = desk.office.argon2_calls();
-        let reply = desk.try_in(name, "alice-password", PHONE, NOW).await;
+        let calls = login_server.office.argon2_calls();
+        let reply = login_server.try_in(name, "alice-password", PHONE, NOW).await;
         let Reply::Denied(denial) = &reply else { panic!("{reply:?}") };
         assert_eq!((denial.code, denial.retry_after_s), (DenialCode::Locked, Some(15)));
-        assert_eq!(desk.office.argon2_calls(), calls, "no check while locked");
+        assert_eq!(login_server.office.argon2_calls(), calls, "no check while locked");
     }
-    let wrong = desk.try_in("alice", "guess", LAPTOP, NOW).await;
+    let wrong = login_server.try_in("alice", "guess", LAPTOP, NOW).await;
     assert_eq!(code(&wrong), Some(DenialCode::Locked));
-    desk.ticket(desk.try_in("alice", "alice-password", LAPTOP, NOW).await);
-    let still = desk.try_in("alice", "alice-password", PHONE, NOW).await;
+    login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, NOW).await);
+    let still = login_server.try_in("alice", "alice-password", PHONE, NOW).await;
     assert_eq!(code(&still), Some(DenialCode::Locked), "the owner's login frees no guesser");
-    desk.ticket(desk.try_in("alice", "alice-password", PHONE, NOW + 30_000).await);
+    login_server.ticket(login_server.try_in("alice", "alice-password", PHONE, NOW + 30_000).await);
 }
 
 #[tokio::test]
 async fn disabled_and_banned_are_told_only_after_the_right_password() {
-    let desk = Desk::open();
-    desk.act(|tx| acts::set_state(tx, "alice", State::Disabled, NOW)).await;
-    desk.act(|tx| {
-        let account = acts::find(tx, "bob")?.id;
-        let ban = SanctionRow {
-            id: 0,
-            kind: Kind::Ban,
-            account,
-            peer: None,
-            from: NOW,
-            until: Some(NOW + 60_000),
-            reason: "spam".to_owned(),
-            by: "operator".to_owned(),
-            made_at: NOW,
-        };
-        Ok(sanctions::insert(tx, &ban)?)
-    })
-    .await;
+    let login_server = LoginServer::open();
+    login_server.act(|tx| acts::set_state(tx, "alice", State::Disabled, NOW)).await;
+    login_server
+        .act(|tx| {
+            let account = acts::find(tx, "bob")?.id;
+            let ban = SanctionRow {
+                id: 0,
+                kind: Kind::Ban,
+                account,
+                peer: None,
+                from: NOW,
+                until: Some(NOW + 60_000),
+                reason: "spam".to_owned(),
+                by: "operator".to_owned(),
+                made_at: NOW,
+            };
+            Ok(sanctions::insert(tx, &ban)?)
+        })
+        .await;
     for name in ["alice", "bob"] {
-        let wrong = desk.try_in(name, "guess", LAPTOP, NOW).await;
+        let wrong = login_server.try_in(name, "guess", LAPTOP, NOW).await;
         assert_eq!(code(&wrong), Some(DenialCode::BadCredentials));
     }
-    let disabled = desk.try_in("alice", "alice-password", LAPTOP, NOW).await;
+    let disabled = login_server.try_in("alice", "alice-password", LAPTOP, NOW).await;
     assert_eq!(code(&disabled), Some(DenialCode::Disabled));
-    let banned = desk.try_in("bob", "bob-password", LAPTOP, NOW).await;
+    let banned = login_server.try_in("bob", "bob-password", LAPTOP, NOW).await;
     let Reply::Denied(denial) = &banned else { panic!("{banned:?}") };
     assert_eq!((denial.code, denial.reason.as_str()), (DenialCode::Banned, "spam"));
     assert_eq!(denial.retry_after_s, Some(60), "with its end");
-    desk.ticket(desk.try_in("bob", "bob-password", LAPTOP, NOW + 60_000).await);
+    login_server.ticket(login_server.try_in("bob", "bob-password", LAPTOP, NOW + 60_000).await);
 }
 
 #[tokio::test]
 async fn a_ticket_after_a_cut_is_not_cut() {
-    let desk = Desk::open();
-    let old = desk.ticket(desk.try_in("alice", "alice-password", LAPTOP, NOW).await);
-    desk.act(|tx| acts::set_role(tx, "alice", Role::Moderator, NOW)).await;
-    let reply = desk.try_in("alice", "alice-password", LAPTOP, NOW).await;
+    let login_server = LoginServer::open();
+    let old =
+        login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, NOW).await);
+    login_server.act(|tx| acts::set_role(tx, "alice", Role::Moderator, NOW)).await;
+    let reply = login_server.try_in("alice", "alice-password", LAPTOP, NOW).await;
     let Reply::Granted(grant) = &reply else { panic!("{reply:?}") };
-    let signed = SignedPolicy::verify(&grant.policy, &desk.realm).unwrap();
-    let new = desk.ticket(reply.clone());
+    let signed = SignedPolicy::verify(&grant.policy, &login_server.realm).unwrap();
+    let new = login_server.ticket(reply.clone());
     assert_eq!(new.claims().role, Role::Moderator);
-    let cut_of = |ticket: &Ticket| {
+    let revocation_of = |ticket: &Ticket| {
         let claims = ticket.claims();
-        signed.policy().cut_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
+        signed.policy().revocation_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
     };
-    assert!(cut_of(&old) && !cut_of(&new));
+    assert!(revocation_of(&old) && !revocation_of(&new));
     assert_eq!(new.claims().policy, signed.policy().number);
 }
 
 #[tokio::test]
 async fn cuts_and_tickets_of_one_second_follow_each_other_and_leave_the_clock_alone() {
-    let desk = Desk::open();
+    let login_server = LoginServer::open();
     let mut tickets = Vec::new();
     for role in [Role::Moderator, Role::Member, Role::Moderator] {
-        let reply = desk.try_in("alice", "alice-password", LAPTOP, NOW).await;
+        let reply = login_server.try_in("alice", "alice-password", LAPTOP, NOW).await;
         let Reply::Granted(grant) = &reply else { panic!("{reply:?}") };
         assert_eq!(grant.realm_time, NOW, "who signs in now must not be ahead of the others");
-        tickets.push(desk.ticket(reply));
-        desk.act(move |tx| acts::set_role(tx, "alice", role, NOW)).await;
+        tickets.push(login_server.ticket(reply));
+        login_server.act(move |tx| acts::set_role(tx, "alice", role, NOW)).await;
     }
-    let reply = desk.try_in("alice", "alice-password", LAPTOP, NOW).await;
+    let reply = login_server.try_in("alice", "alice-password", LAPTOP, NOW).await;
     let Reply::Granted(grant) = &reply else { panic!("{reply:?}") };
-    let policy = SignedPolicy::verify(&grant.policy, &desk.realm).unwrap();
+    let policy = SignedPolicy::verify(&grant.policy, &login_server.realm).unwrap();
     let cut = |ticket: &Ticket| {
         let claims = ticket.claims();
-        policy.policy().cut_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
+        policy.policy().revocation_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
     };
     assert!(tickets.iter().all(cut), "each ticket is under the cut that came after it");
-    let last = desk.ticket(reply.clone());
+    let last = login_server.ticket(reply.clone());
     assert!(!cut(&last));
     assert!(last.claims().issued_at_ms() <= NOW + 4_000);
 }
 
 #[tokio::test]
 async fn a_nickname_is_a_wish() {
-    let desk = Desk::open();
-    let first = desk.wish("alice", "alice-password", LAPTOP, Some("Al  the Great"), NOW).await;
-    assert_eq!(desk.ticket(first).claims().nickname, "Al the Great");
+    let login_server = LoginServer::open();
+    let first =
+        login_server.wish("alice", "alice-password", LAPTOP, Some("Al  the Great"), NOW).await;
+    assert_eq!(login_server.ticket(first).claims().nickname, "Al the Great");
     for wish in ["BOB", "B0b", "a\u{202e}b", ""] {
-        let reply = desk.wish("alice", "alice-password", LAPTOP, Some(wish), NOW).await;
+        let reply = login_server.wish("alice", "alice-password", LAPTOP, Some(wish), NOW).await;
         let Reply::Granted(grant) = &reply else { panic!("{reply:?}") };
         assert!(grant.nickname_refused.is_some(), "{wish:?}");
-        assert_eq!(desk.ticket(reply.clone()).claims().nickname, "Al the Great");
+        assert_eq!(login_server.ticket(reply.clone()).claims().nickname, "Al the Great");
     }
-    let own = desk.wish("alice", "alice-password", LAPTOP, Some("Alice"), NOW).await;
-    assert_eq!(desk.ticket(own).claims().nickname, "Alice");
+    let own = login_server.wish("alice", "alice-password", LAPTOP, Some("Alice"), NOW).await;
+    assert_eq!(login_server.ticket(own).claims().nickname, "Alice");
 }
 
 #[tokio::test]
 async fn a_password_changed_during_the_check_does_not_let_in() {
-    let desk = Desk::open();
-    let found = desk.office.find(Username::parse("alice").ok(), LAPTOP).await.unwrap();
-    desk.act(|tx| acts::set_password(tx, "alice", "other", acts::Tickets::Keep, NOW)).await;
+    let login_server = LoginServer::open();
+    let found = login_server.office.find(Username::parse("alice").ok(), LAPTOP).await.unwrap();
+    login_server.act(|tx| acts::set_password(tx, "alice", "other", acts::Tickets::Keep, NOW)).await;
     let visit = Visit {
         peer: LAPTOP,
         from: "192.0.2.1:1".parse().unwrap(),
@@ -268,13 +272,13 @@ async fn a_password_changed_during_the_check_does_not_let_in() {
     };
     let account = found.account.unwrap();
     let sign_in = SignIn { account, visit, act: Act::Login { rehash: None } };
-    let reply = desk.office.grant(sign_in).await.unwrap();
+    let reply = login_server.office.grant(sign_in).await.unwrap();
     assert_eq!(code(&reply), Some(DenialCode::BadCredentials));
 }
 
 #[tokio::test]
 async fn realm_time_is_read_after_the_check() {
-    let desk = Desk::open();
+    let login_server = LoginServer::open();
     let times = std::cell::Cell::new(NOW);
     // Each look at the clock finds it three seconds later, as if the queue were long.
     let clock = || times.replace(times.get() + 3_000);
@@ -285,7 +289,7 @@ async fn realm_time_is_read_after_the_check() {
         device_label: None,
     });
     let from = "192.0.2.1:1".parse().unwrap();
-    let reply = pass(desk.office.answer(LAPTOP, from, request, clock).await);
+    let reply = pass(login_server.office.answer(LAPTOP, from, request, clock).await);
     let Reply::Granted(grant) = reply else {
         panic!("not in");
     };
@@ -294,8 +298,8 @@ async fn realm_time_is_read_after_the_check() {
 
 #[tokio::test]
 async fn an_unknown_operation_is_answered() {
-    let desk = Desk::open();
+    let login_server = LoginServer::open();
     let from = "192.0.2.1:1".parse().unwrap();
-    let reply = desk.office.answer(LAPTOP, from, Request::Unknown(9), || NOW).await;
+    let reply = login_server.office.answer(LAPTOP, from, Request::Unknown(9), || NOW).await;
     assert_eq!(code(&pass(reply)), Some(DenialCode::Unsupported));
 }

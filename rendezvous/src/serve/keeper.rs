@@ -1,4 +1,4 @@
-//! What goes on while the desk serves: acts of the command line are signed, the register learns who is online.
+//! What goes on while the login server serves: acts of the command line are signed, the register learns who is online.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio::time::MissedTickBehavior;
 
 use super::WATCH_EVERY;
 use super::doubt::{self, News};
-use crate::member::Member;
-use crate::member::orders::{self, ReceivedOrder};
+use crate::authority::Authority;
+use crate::authority::moderations::{self, ReceivedModeration};
 use crate::policy::{self, PublishError};
 use crate::store::thread::StoreHandle;
 use crate::store::{StoreError, meta, policies, sessions};
@@ -18,7 +18,7 @@ use crate::{clock, issuer, login};
 
 /// How often the register learns who is online.
 const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
-/// How often the member's ticket is renewed: long before half of its life.
+/// How often the authority peer's ticket is renewed: long before half of its life.
 const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// How far the watch over the rows has come.
@@ -28,12 +28,12 @@ struct Seen {
     told: u64,
 }
 
-/// What goes on while the desk serves.
+/// What goes on while the login server serves.
 pub(super) struct Keeper {
     pub(super) store: StoreHandle,
     pub(super) realm_key: Arc<SigningKey>,
-    pub(super) member: Arc<dyn Member>,
-    /// The number of the policy that the member started with.
+    pub(super) authority: Arc<dyn Authority>,
+    /// The number of the policy that the authority peer started with.
     pub(super) told: u64,
 }
 
@@ -44,9 +44,9 @@ impl Keeper {
         let mut renew = tokio::time::interval(RENEW_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
-        let mut orders = self.member.orders();
+        let mut moderations = self.authority.moderations();
         let mut doubt = doubt::Watch::new();
-        // The first tick is at once, and the member has just got a ticket.
+        // The first tick is at once, and the authority peer has just got a ticket.
         renew.tick().await;
         loop {
             tokio::select! {
@@ -58,7 +58,7 @@ impl Keeper {
                     }
                 },
                 _tick = roll_call.tick() => {
-                    let now_online = self.member.online();
+                    let now_online = self.authority.online();
                     if now_online != online {
                         self.roll_call(now_online.clone()).await;
                         online = now_online;
@@ -66,12 +66,12 @@ impl Keeper {
                 }
                 _tick = renew.tick(), if doubt.is_right() => self.renew().await,
                 // They are dated and forgotten by the clock, so they wait for it.
-                Some(order) = orders.recv(), if doubt.is_right() => self.received(order).await,
+                Some(moderation) = moderations.recv(), if doubt.is_right() => self.received(moderation).await,
             }
         }
     }
 
-    /// Signs nothing while the clock may be wrong. The member does not follow a clock that was set; it is told when
+    /// Signs nothing while the clock may be wrong. The authority peer does not follow a clock that was set; it is told when
     /// the operator has said which is right.
     async fn look_and_publish(
         &self,
@@ -83,14 +83,14 @@ impl Keeper {
             return Ok(());
         }
         if news == News::Right {
-            self.member.set_realm_time(clock::unix_ms());
+            self.authority.set_realm_time(clock::unix_ms());
             self.renew().await;
             seen.version = None;
         }
         self.publish_if_changed(seen).await
     }
 
-    /// Signs again if another process has written, and tells the member.
+    /// Signs again if another process has written, and tells the authority peer.
     async fn publish_if_changed(&self, seen: &mut Seen) -> Result<(), PublishError> {
         let realm_key = Arc::clone(&self.realm_key);
         let (before, told) = (seen.version, seen.told);
@@ -99,7 +99,7 @@ impl Keeper {
             .run(move |store| {
                 // Read before the rows: what is written after this is seen at the next look.
                 let version = store.data_version()?;
-                // A new password that cuts is signed by the desk itself, on this very connection.
+                // A new password that revocations is signed by the login server itself, on this very connection.
                 let is_told = policies::newest_number(store.reader())? <= told;
                 if before == Some(version) && is_told {
                     return Ok((version, None));
@@ -112,18 +112,18 @@ impl Keeper {
         seen.version = Some(version);
         if let Some((signed, _is_new)) = published {
             let number = signed.policy().number;
-            // A sign-in may have signed it a moment ago; what counts is what the member was told.
+            // A sign-in may have signed it a moment ago; what counts is what the authority peer was told.
             if number > seen.told {
                 tracing::info!(number, "A new policy is in force");
-                self.member.publish_policy(&signed, signed.sign_head(&self.realm_key));
+                self.authority.publish_policy(&signed, signed.sign_head(&self.realm_key));
                 seen.told = number;
             }
         }
         Ok(())
     }
 
-    async fn received(&self, order: ReceivedOrder) {
-        if let Err(error) = orders::received(&self.store, order, clock::unix_ms()).await {
+    async fn received(&self, moderation: ReceivedModeration) {
+        if let Err(error) = moderations::received(&self.store, moderation, clock::unix_ms()).await {
             let error = login::error_chain(&error);
             tracing::error!(%error, "A moderator's order could not be kept");
         }
@@ -144,11 +144,11 @@ impl Keeper {
             let now = meta::realm_now(conn, clock::unix_ms())?;
             Ok::<_, StoreError>((now, policy::number_in_force(conn)?.unwrap_or(0)))
         });
-        let peer = self.member.addresses().peer;
+        let peer = self.authority.addresses().peer;
         match (found.await, login::random_id()) {
             (Ok((now, number)), Ok(id)) => {
-                let ticket = issuer::issue_for_member(&self.realm_key, peer, now, number, id);
-                self.member.renew(ticket);
+                let ticket = issuer::issue_for_authority(&self.realm_key, peer, now, number, id);
+                self.authority.renew(ticket);
             }
             (Err(error), _) => {
                 let error = login::error_chain(&error);

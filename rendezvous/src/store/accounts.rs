@@ -47,8 +47,8 @@ pub struct Account {
     pub created_at: u64,
     /// When it last signed in; 0 for never.
     pub last_login_at: u64,
-    /// The latest time of its cuts; 0 for none.
-    pub newest_cut: u64,
+    /// The latest time of its revocations; 0 for none.
+    pub newest_revocation: u64,
     /// The latest time of issue of its tickets, in milliseconds; 0 for none.
     pub newest_issue: u64,
 }
@@ -99,7 +99,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Account, StoreError>> {
         state,
         created_at: from_sql(row.get(7)?),
         last_login_at: from_sql(row.get(8)?),
-        newest_cut: from_sql(row.get(9)?),
+        newest_revocation: from_sql(row.get(9)?),
         newest_issue: from_sql(row.get(10)?),
     }))
 }
@@ -290,11 +290,15 @@ pub fn set_last_login(conn: &Connection, id: AccountId, now: u64) -> Result<(), 
     Ok(())
 }
 
-/// Remembers a cut; an older one changes nothing.
+/// Remembers a revocation; an older one changes nothing.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn raise_newest_cut(conn: &Connection, id: AccountId, from: u64) -> Result<(), StoreError> {
+pub fn raise_newest_revocation(
+    conn: &Connection,
+    id: AccountId,
+    from: u64,
+) -> Result<(), StoreError> {
     conn.execute(
         "UPDATE accounts SET newest_cut = max(newest_cut, ?2) WHERE account = ?1",
         params![id.0.as_slice(), to_sql(from)],

@@ -13,7 +13,7 @@ pub fn tickets_after(conn: &Connection, now: u64) -> Result<u64, StoreError> {
     conn.query_row(sql, [to_sql(now)], |row| row.get(0)).doing("count the tickets").map(from_sql)
 }
 
-/// Brings rules, rooms, sanctions and cuts that are dated later back to now. A sanction keeps its length. Tickets and
+/// Brings rules, rooms, sanctions and revocations that are dated later back to now. A sanction keeps its length. Tickets and
 /// the audit log stay as they are: they are facts.
 ///
 /// # Errors

@@ -6,10 +6,10 @@ use super::{Doing as _, StoreError};
 
 /// The realm's display name.
 pub const REALM_NAME: &str = "realm_name";
-/// The port that the desk used last.
+/// The port that the login server used last.
 pub const DESK_PORT: &str = "desk_port";
-/// The port that the member used last.
-pub const MEMBER_PORT: &str = "member_port";
+/// The port that the authority peer used last.
+pub const AUTHORITY_PORT: &str = "member_port";
 /// The largest realm time that was ever signed, in milliseconds.
 pub const TIME_MARK: &str = "time_mark";
 /// When the clock was last known to be right: see [`crate::timekeeping`].

@@ -1,4 +1,4 @@
-//! Rows of `sanctions`: bans, mutes and cuts, dated.
+//! Rows of `sanctions`: bans, mutes and revocations, dated.
 
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use rusqlite::{Connection, params};
@@ -13,7 +13,7 @@ pub enum Kind {
     /// May read, may not write.
     Mute,
     /// Tickets issued before its start admit nobody.
-    Cut,
+    Revocation,
 }
 
 impl Kind {
@@ -23,7 +23,7 @@ impl Kind {
         match self {
             Self::Ban => "ban",
             Self::Mute => "mute",
-            Self::Cut => "cut",
+            Self::Revocation => "cut",
         }
     }
 }
@@ -76,7 +76,7 @@ pub fn list(conn: &Connection) -> Result<Vec<SanctionRow>, StoreError> {
         let kind = match kind.as_str() {
             "ban" => Kind::Ban,
             "mute" => Kind::Mute,
-            "cut" => Kind::Cut,
+            "cut" => Kind::Revocation,
             _ => return Err(StoreError::Row { what: "kind of sanction" }),
         };
         let damaged = StoreError::Row { what: "sanction" };

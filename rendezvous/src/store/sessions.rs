@@ -22,7 +22,7 @@ pub struct SessionRow {
     pub since: u64,
     /// When its ticket ends.
     pub expires_at: u64,
-    /// Whether the member sees it.
+    /// Whether the authority peer sees it.
     pub online: bool,
 }
 

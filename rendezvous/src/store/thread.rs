@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Store, StoreError};
 
-/// Acts that may wait: more than the desk has connections, so that it never blocks on its own doing.
+/// Acts that may wait: more than the login server has connections, so that it never blocks on its own doing.
 const QUEUE: usize = 512;
 
 type Act = Box<dyn FnOnce(&mut Store) + Send>;

@@ -1,4 +1,4 @@
-//! Line ends, byte order marks and foreign encodings on standard input: no content, or a sentence.
+//! Line ends, byte moderation marks and foreign encodings on standard input: no content, or a sentence.
 
 use serde_json::{Value, json};
 

@@ -35,10 +35,10 @@ fn a_port_in_use_is_named_by_both_programs() {
 #[test]
 fn the_ports_of_the_last_time_are_taken_again() {
     let mut realm = Realm::with(&["alice"]);
-    let (desk, listen) = (realm.desk(), listens(realm.join("alice")));
+    let (login_server, listen) = (realm.login_server(), listens(realm.join("alice")));
     realm.stop(Signal::TERM);
     realm.serve();
-    assert_eq!(realm.desk(), desk);
+    assert_eq!(realm.login_server(), login_server);
     assert_eq!(listens(realm.join("alice")), listen);
 }
 

@@ -13,7 +13,7 @@ use lanyard_rendezvous::clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::harness::{PATIENCE, Peer, Realm, Signal, is_soak, password, together};
-use client::{Desk, Flooded, SignedIn, door, flood, sign_in};
+use client::{Flooded, LoginServer, SignedIn, door, flood, sign_in};
 
 /// Where the new device comes from. The flood and the known device come from 127.0.0.1.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -26,9 +26,9 @@ const MEMORY_KIB_MAX: u64 = 300 * 1_024;
 /// 99 of 100 lines of the chat arrive within this time.
 const LINE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Connections that say nothing: more than the desk has places for handshakes.
+/// Connections that say nothing: more than the login server has places for handshakes.
 const SILENT: usize = 1_300;
-/// Sooner than the desk gives up on them: it is not their end that makes room.
+/// Sooner than the login server gives up on them: it is not their end that makes room.
 const SILENT_FOR: Duration = Duration::from_secs(3);
 
 struct Size {
@@ -52,21 +52,21 @@ struct Happened {
 }
 
 /// The flood, and who wants to sign in meanwhile; these have a runtime of their own, as on another computer.
-fn besiege(desk: Desk, known: &SigningKey) -> Happened {
+fn besiege(login_server: LoginServer, known: &SigningKey) -> Happened {
     let Size { per_second, lasts } = size();
     let (attackers, people) = (runtime(), runtime());
-    let flooding = attackers.spawn(flood(desk, per_second, lasts));
+    let flooding = attackers.spawn(flood(login_server, per_second, lasts));
     let started = clock::monotonic();
     let new = people.spawn(async move {
         // In the middle of it, when every table is as full as it gets.
         tokio::time::sleep(lasts / 4).await;
         let key = SigningKey::from_bytes(&[82; 32]);
-        sign_in(door(desk, ELSEWHERE).await, &key, "dave", &password("dave")).await
+        sign_in(door(login_server, ELSEWHERE).await, &key, "dave", &password("dave")).await
     });
     let known = people.block_on(async {
         let mut all = Vec::new();
         while clock::monotonic() - started < lasts {
-            all.push(sign_in(desk, known, "carol", &password("carol")).await);
+            all.push(sign_in(login_server, known, "carol", &password("carol")).await);
             tokio::time::sleep(lasts / 20).await;
         }
         all
@@ -90,10 +90,10 @@ fn chat_meanwhile(alice: &mut Peer, bob: &mut Peer, is_over: impl Fn() -> bool) 
     took
 }
 
-fn desk_of(realm: &Realm) -> Desk {
+fn login_server_of(realm: &Realm) -> LoginServer {
     let link: JoinLink = realm.link().parse().unwrap();
-    let (address, id) = (realm.desk(), link.realm.to_string());
-    Desk { address: address.parse().unwrap(), realm: id.parse().unwrap() }
+    let (address, id) = (realm.login_server(), link.realm.to_string());
+    LoginServer { address: address.parse().unwrap(), realm: id.parse().unwrap() }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -105,13 +105,13 @@ fn silent_connections_of_one_address_keep_no_other_out() {
     let realm = Realm::with(&["dave"]);
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
-    let (desk, runtime) = (desk_of(&realm), runtime());
-    // More than the desk has places for handshakes; none of them ever says a word.
+    let (login_server, runtime) = (login_server_of(&realm), runtime());
+    // More than the login server has places for handshakes; none of them ever says a word.
     let silent: Vec<_> =
-        (0..SILENT).map(|_| std::net::TcpStream::connect(desk.address).unwrap()).collect();
+        (0..SILENT).map(|_| std::net::TcpStream::connect(login_server.address).unwrap()).collect();
     let key = SigningKey::from_bytes(&[82; 32]);
     let new = runtime.block_on(async {
-        sign_in(door(desk, ELSEWHERE).await, &key, "dave", &password("dave")).await
+        sign_in(door(login_server, ELSEWHERE).await, &key, "dave", &password("dave")).await
     });
     assert!(new.took < SILENT_FOR, "{new:?}");
     assert_eq!(silent.len(), SILENT);
@@ -128,11 +128,11 @@ fn a_flood_of_sign_ins_keeps_nobody_out_and_disturbs_no_chat() {
     realm.run(&["policy", "set", "per-minute", "0"]).done();
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
-    let (desk, known) = (desk_of(&realm), SigningKey::from_bytes(&[81; 32]));
+    let (login_server, known) = (login_server_of(&realm), SigningKey::from_bytes(&[81; 32]));
     // Its first sign-in makes it a known device.
-    runtime().block_on(sign_in(desk, &known, "carol", &password("carol")));
+    runtime().block_on(sign_in(login_server, &known, "carol", &password("carol")));
     let siege = std::thread::Builder::new().name("siege".to_owned());
-    let siege = siege.spawn(move || besiege(desk, &known)).unwrap();
+    let siege = siege.spawn(move || besiege(login_server, &known)).unwrap();
     let lines = chat_meanwhile(&mut alice, &mut bob, || siege.is_finished());
     let Happened { flooded, known, new } = siege.join().unwrap();
     let p99 = lines[(lines.len() * 99).div_ceil(100) - 1];

@@ -232,8 +232,8 @@ impl Realm {
         self.listening["link"].as_str().unwrap()
     }
 
-    /// Where the desk listens, as IP:PORT.
-    pub(crate) fn desk(&self) -> String {
+    /// Where the login server listens, as IP:PORT.
+    pub(crate) fn login_server(&self) -> String {
         let rest = self.link().strip_prefix("lanyard://").unwrap();
         rest.split_once('/').unwrap().0.to_owned()
     }

@@ -23,7 +23,7 @@ const RATE: u32 = 5;
 
 #[test]
 fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
-    let (peers, lasts, cut_ms) = if is_soak() { (6, 300, 20_000) } else { (4, 30, 4_000) };
+    let (peers, lasts, revoked_ms) = if is_soak() { (6, 300, 20_000) } else { (4, 30, 4_000) };
     let (lasts, mut dice) = (Duration::from_secs(lasts), Dice::new());
     let names = names(peers);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -34,7 +34,7 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
 
     let began = clock::monotonic();
     let mut cables: Vec<(Instant, bool)> =
-        names.iter().map(|_name| (began + dice.between(0, cut_ms), true)).collect();
+        names.iter().map(|_name| (began + dice.between(0, revoked_ms), true)).collect();
     let (mut said_by, mut cuts) = (vec![0; peers.len()], 0);
     for number in 0..u32::try_from(lasts.as_secs()).unwrap() * RATE {
         let due = began + Duration::from_secs(1) * number / RATE;
@@ -46,7 +46,7 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
             let plugged = !cables[changing].1;
             lan.plug(changing, plugged);
             cuts += usize::from(!plugged);
-            cables[changing] = (next + dice.between(1_000, cut_ms), plugged);
+            cables[changing] = (next + dice.between(1_000, revoked_ms), plugged);
         }
         pass(due);
         let speaker = usize::try_from(dice.below(peers.len() as u64)).unwrap();
@@ -60,7 +60,7 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
     figure(&format!(
         "cables: {} peers, {cuts} cuts of 1 to {} s in {} s, {} messages: 0 lost {:.1} s after quiet",
         peers.len(),
-        cut_ms / 1_000,
+        revoked_ms / 1_000,
         lasts.as_secs(),
         all.len(),
         since(quiet).as_secs_f64(),

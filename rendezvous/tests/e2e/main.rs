@@ -42,13 +42,13 @@ mod lost_log;
 #[cfg(test)]
 mod lost_parts;
 #[cfg(test)]
+mod moderations;
+#[cfg(test)]
 mod moderators;
 #[cfg(test)]
 mod moves;
 #[cfg(test)]
 mod operator;
-#[cfg(test)]
-mod orders;
 #[cfg(test)]
 mod partition;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password}
 const ALL_FELT: Duration = Duration::from_secs(5);
 /// After the heal, all stores are the same within this time.
 const HEALED: Duration = Duration::from_secs(15);
-/// What is to stand in an order is said at least this far apart, and by as much more as the clocks differ.
+/// What is to stand in a moderation is said at least this far apart, and by as much more as the clocks differ.
 const SKEW_MIN: Duration = Duration::from_millis(100);
 
 /// A room with a moderator on each side and members everywhere.
@@ -28,7 +28,7 @@ struct Room {
     names: Vec<String>,
     /// How many are on the first side. The first peer of each side is a moderator.
     half: usize,
-    /// Orders and messages are dated in milliseconds, by clocks that a busy machine has set some of them apart.
+    /// Moderations and messages are dated in milliseconds, by clocks that a busy machine has set some of them apart.
     skew: Duration,
 }
 
@@ -49,8 +49,8 @@ impl Room {
         Some(Self { peers, lan, realm, names, half, skew })
     }
 
-    /// The moderator of a side gives an order; it must be accepted. The moment before.
-    fn order(&mut self, side: usize, kind: &str, whom: usize) -> Instant {
+    /// The moderator of a side gives a moderation; it must be accepted. The moment before.
+    fn moderation(&mut self, side: usize, kind: &str, whom: usize) -> Instant {
         let moderator = side * self.half;
         let mut command = json!({"cmd": kind, "username": self.names[whom], "reason": "a test"});
         if kind != "lift" {
@@ -96,7 +96,7 @@ fn clocks_apart(peers: &mut [Peer]) -> Duration {
     Duration::from_millis(apart.unsigned_abs())
 }
 
-fn is_order(line: &Value, verb: &str) -> bool {
+fn is_moderation(line: &Value, verb: &str) -> bool {
     let text = line["text"].as_str().unwrap_or_default();
     line["code"] == "order" && text.contains(verb) && text.contains("a test")
 }
@@ -108,9 +108,9 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     let everyone: Vec<usize> = (0..room.peers.len()).collect();
     room.forget();
 
-    let began = room.order(0, "mute", muted);
+    let began = room.moderation(0, "mute", muted);
     room.felt(&everyone, began, "the mute, with the login node on", |line| {
-        is_order(line, "has muted")
+        is_moderation(line, "has muted")
     });
     pass(began + room.skew);
     let error = room.peers[muted].ask(json!({"cmd": "send", "text": "Can anybody hear me?"}));
@@ -121,7 +121,7 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
         peer.expect_rendezvous("offline", PATIENCE);
     }
     room.forget();
-    let began = room.order(1, "ban", banned);
+    let began = room.moderation(1, "ban", banned);
     let rest = room.others(&[banned]);
     let left = rest.len() - 1;
     room.felt(&rest, began, "the ban, with the login node off", |line| {
@@ -137,8 +137,8 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     room.peers[banned] = room.lan.peer(&room.realm, banned, &name).no_password().spawn();
     let refused = room.peers[banned].refused(PATIENCE);
     assert_eq!(refused["code"], "banned", "{refused}");
-    let began = room.order(0, "lift", muted);
-    room.felt(&rest, began, "the lift", |line| is_order(line, "has lifted"));
+    let began = room.moderation(0, "lift", muted);
+    room.felt(&rest, began, "the lift", |line| is_moderation(line, "has lifted"));
     pass(clock::monotonic() + room.skew);
     let id = room.peers[muted].send("Thank you.");
     for peer in room.others(&[banned, muted]) {
@@ -162,31 +162,31 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
     room.forget();
 
     // Mute, mute, lift: the lift is the newest.
-    room.order(1, "mute", lifted);
-    let began = room.order(0, "mute", lifted);
-    room.felt(&sides[0], began, "the first side's mute", |line| is_order(line, "has muted"));
+    room.moderation(1, "mute", lifted);
+    let began = room.moderation(0, "mute", lifted);
+    room.felt(&sides[0], began, "the first side's mute", |line| is_moderation(line, "has muted"));
     pass(clock::monotonic() + room.skew);
-    let began = room.order(1, "lift", lifted);
-    room.felt(&sides[1], began, "the second side's lift", |line| is_order(line, "has lifted"));
+    let began = room.moderation(1, "lift", lifted);
+    room.felt(&sides[1], began, "the second side's lift", |line| is_moderation(line, "has lifted"));
     pass(clock::monotonic() + room.skew);
     let after_lift = room.peers[lifted].send("I may speak again.");
 
     // Ban here, unheard there; then mute there: the mute is the newest, and what was said between them is out.
     let before_ban = room.peers[muted].send("Before the ban.");
     pass(clock::monotonic() + room.skew);
-    room.order(0, "ban", muted);
+    room.moderation(0, "ban", muted);
     pass(clock::monotonic() + room.skew);
     let during_ban = room.peers[muted].send("During a ban that I have not heard of.");
     for peer in &sides[1] {
         room.peers[*peer].expect_message(&during_ban, PATIENCE);
     }
     pass(clock::monotonic() + room.skew);
-    room.order(1, "mute", muted);
+    room.moderation(1, "mute", muted);
 
     // Mute there, then ban here: the ban is the newest.
-    room.order(1, "mute", banned);
+    room.moderation(1, "mute", banned);
     pass(clock::monotonic() + room.skew);
-    room.order(0, "ban", banned);
+    room.moderation(0, "ban", banned);
 
     room.lan.join_side(1, true);
     let healed = clock::monotonic();
@@ -227,7 +227,7 @@ fn expect_one_log(room: &mut Room, peers: &[usize], held: &[&String], condemned:
                 break;
             }
             assert!(since(started) < HEALED, "peer {peer} holds {log:?}, but not {condemned}");
-            // A message leaves the set with the order that condemns it, of which there is a line.
+            // A message leaves the set with the moderation that condemns it, of which there is a line.
             room.peers[*peer].wait_for(Duration::from_millis(100), |_line| false).ok();
         }
     }

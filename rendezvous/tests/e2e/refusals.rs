@@ -46,7 +46,7 @@ fn that_an_account_is_disabled_is_told_only_after_the_right_password() {
 #[test]
 fn an_unreachable_login_node_is_named() {
     let mut realm = Realm::with(&["alice"]);
-    let address = realm.desk();
+    let address = realm.login_server();
     realm.stop(Signal::TERM);
     let refused = realm.peer("alice").refused();
     assert_eq!(refused["code"], "unreachable");
@@ -58,7 +58,7 @@ fn an_unreachable_login_node_is_named() {
 #[test]
 fn another_login_node_at_the_address_gets_no_password() {
     let mut realm = Realm::with(&["alice"]);
-    let address = realm.desk();
+    let address = realm.login_server();
     realm.stop(Signal::TERM);
     let mut impostor = realm.another();
     // It even knows the account, so that a password that arrived would leave a session.
@@ -75,7 +75,7 @@ fn links_that_are_none_and_invites_are_told_apart() {
     let link = realm.link();
     let (front, _query) = link.split_once('?').unwrap();
     let damaged = front.split_at(front.len() - 3).0;
-    let no_port = front.replacen(&realm.desk(), "127.0.0.1", 1);
+    let no_port = front.replacen(&realm.login_server(), "127.0.0.1", 1);
     let long = format!("{link}&x={}", "x".repeat(2_000));
     let links = ["", "nonsense", "http://127.0.0.1:1/", damaged, no_port.as_str(), long.as_str()];
     for bad in links {

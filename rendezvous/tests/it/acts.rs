@@ -1,11 +1,11 @@
 //! The operator's acts on rooms, people and devices, with `serve` running and without.
 
 use lanyard_protocol::ids::{PeerKey, Role};
-use lanyard_protocol::order::OrderKind;
+use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::{Policy, SanctionKind};
-use lanyard_rendezvous::member::orders::ReceivedOrder;
+use lanyard_rendezvous::authority::moderations::ReceivedModeration;
 use lanyard_rendezvous::store::{Store, StoreError, devices};
-use lanyard_rendezvous::{accounts, clock, orders};
+use lanyard_rendezvous::{accounts, clock, moderations};
 use serde_json::json;
 
 use crate::harness::Realm;
@@ -101,7 +101,7 @@ fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
     realm.add("bob");
     let passwd = realm.with_password(&["user", "passwd", "bob", "--cut"], b"PLANTED-secret\n");
     assert_eq!(passwd.code, 0);
-    sign_in_and_order(&realm);
+    sign_in_and_moderate(&realm);
     let copy = realm.file("copy.db");
     let mut expected = vec!["user-add", "user-passwd", "order-mute", "order-ban"];
     for (args, what) in [
@@ -141,12 +141,12 @@ fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
     assert!(!realm.run(&["audit"]).stdout.contains("PLANTED"));
 }
 
-/// A device of bob's, and two orders of mona against him.
-fn sign_in_and_order(realm: &Realm) {
+/// A device of bob's, and two moderations of mona against him.
+fn sign_in_and_moderate(realm: &Realm) {
     let mut store = Store::open(realm.path()).unwrap();
     let now = clock::unix_ms();
     let account = accounts::find(store.reader(), "bob").unwrap().id;
-    let order = |byte: u8, kind| ReceivedOrder {
+    let moderation = |byte: u8, kind| ReceivedModeration {
         id: [byte; 16],
         kind,
         account,
@@ -158,8 +158,8 @@ fn sign_in_and_order(realm: &Realm) {
     };
     let written: Result<(), StoreError> = store.write(|tx| {
         devices::sign_in(tx, account, PeerKey([7; 32]), "", now, now + 60_000)?;
-        orders::receive(tx, &order(1, OrderKind::Mute), now)?;
-        orders::receive(tx, &order(2, OrderKind::Ban), now).map(|_kept| ())
+        moderations::receive(tx, &moderation(1, ModerationKind::Mute), now)?;
+        moderations::receive(tx, &moderation(2, ModerationKind::Ban), now).map(|_kept| ())
     });
     written.unwrap();
 }

@@ -66,7 +66,7 @@ async fn r75_an_owner_lists_the_devices_logs_one_out_and_everybody_learns_it() {
     let link: lanyard_protocol::link::JoinLink = serving.link().parse().unwrap();
     let policy = SignedPolicy::verify(&grant.policy, &link.realm).unwrap();
     let cut = |claims: &Claims| {
-        policy.policy().cut_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
+        policy.policy().revocation_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
     };
     assert!(cut(&other) && !cut(&own));
     let told = serving.wait_for_log(&format!("in force number={}", number.unwrap()));

@@ -8,8 +8,8 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
-use lanyard_rendezvous::member::orders::{self, ReceivedOrder};
-use lanyard_rendezvous::member::{Member, StandIn};
+use lanyard_rendezvous::authority::moderations::{self, ReceivedModeration};
+use lanyard_rendezvous::authority::{Authority, StandIn};
 use lanyard_rendezvous::serve::{Options, serve};
 use tokio::sync::mpsc;
 
@@ -19,9 +19,9 @@ const WHY: &str = "This profile is in use on another computer.";
 
 /// A member that leaves the mesh at once.
 #[derive(Debug)]
-struct Leaver(Arc<dyn Member>);
+struct Leaver(Arc<dyn Authority>);
 
-impl Member for Leaver {
+impl Authority for Leaver {
     fn addresses(&self) -> PeerAddresses {
         self.0.addresses()
     }
@@ -38,8 +38,8 @@ impl Member for Leaver {
         self.0.publish_policy(policy, head);
     }
 
-    fn orders(&self) -> mpsc::Receiver<ReceivedOrder> {
-        orders::channel().1
+    fn moderations(&self) -> mpsc::Receiver<ReceivedModeration> {
+        moderations::channel().1
     }
 
     fn renew(&self, ticket: Ticket) {
@@ -70,7 +70,7 @@ async fn serve_ends_with_a_reason_when_its_own_peer_has_ended() {
         name: None,
         relay: false,
     };
-    let start = |config| Ok(Arc::new(Leaver(StandIn::start(config))) as Arc<dyn Member>);
+    let start = |config| Ok(Arc::new(Leaver(StandIn::start(config))) as Arc<dyn Authority>);
     let ended = serve(options, start, |_listening| {}, std::future::pending());
     let error = tokio::time::timeout(DEADLINE, ended).await.expect("it ends").unwrap_err();
     assert!(error.to_string().contains(WHY), "{error}");

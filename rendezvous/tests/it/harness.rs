@@ -168,7 +168,7 @@ impl Serving {
         self.listening["link"].as_str().unwrap()
     }
 
-    pub(crate) fn desk(&self) -> &str {
+    pub(crate) fn login_server(&self) -> &str {
         self.listening["desk"][0].as_str().unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! Signing in over the wire, as a peer does it, and what a stranger can do at the desk.
+//! Signing in over the wire, as a peer does it, and what a stranger can do at the login server.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl Codec for Asking {
     }
 }
 
-/// A peer that can say anything to the desk.
+/// A peer that can say anything to the login server.
 pub(crate) struct Peer {
     swarm: Swarm<request_response::Behaviour<Asking>>,
     pub(crate) key: PeerKey,
@@ -94,8 +94,8 @@ impl Peer {
     }
 
     /// Connects; `Err` says why not.
-    async fn connect(&mut self, desk: &str, realm: PeerId) -> Result<(), String> {
-        let address: Multiaddr = desk.parse().unwrap();
+    async fn connect(&mut self, login_server: &str, realm: PeerId) -> Result<(), String> {
+        let address: Multiaddr = login_server.parse().unwrap();
         let dial = DialOpts::peer_id(realm).addresses(vec![address]).build();
         self.swarm.dial(dial).unwrap();
         let connected = async {
@@ -136,7 +136,7 @@ impl Peer {
     pub(crate) async fn login(&mut self, serving: &Serving, name: &str, password: &str) -> Reply {
         let realm = realm_of(serving);
         if !self.swarm.is_connected(&realm) {
-            self.connect(serving.desk(), realm).await.unwrap();
+            self.connect(serving.login_server(), realm).await.unwrap();
         }
         let request = Request::Login(Login {
             username: name.to_owned(),
@@ -179,7 +179,7 @@ async fn a_peer_signs_in_and_stands_in_the_register() {
     assert_eq!(ticket.claims().peer, peer.key);
     let policy = SignedPolicy::verify(&grant.policy, &link.realm).unwrap();
     assert_eq!(policy.policy().number, ticket.claims().policy);
-    assert_eq!(json!(grant.member.addresses), serving.listening["member"]);
+    assert_eq!(json!(grant.authority.addresses), serving.listening["member"]);
     let session = realm.json(&["sessions"]).object();
     assert_eq!(session["username"], "alice");
     assert_eq!(session["peer"], json!(peer.key.to_string()));
@@ -233,7 +233,7 @@ async fn the_desk_speaks_nothing_but_login() {
         "/libp2p/circuit/relay/0.2.0/hop",
     ] {
         let mut peer = Peer::new(protocol);
-        peer.connect(serving.desk(), id).await.unwrap();
+        peer.connect(serving.login_server(), id).await.unwrap();
         assert!(peer.ask(id, vec![1, 2, 3]).await.is_err(), "{protocol}");
     }
 }
@@ -246,7 +246,7 @@ async fn garbage_gets_no_answer_and_harms_nobody() {
     let id = realm_of(&serving);
     for bytes in [vec![], vec![0xff; 40], vec![0x82; 8_192], vec![0; 500_000]] {
         let mut peer = Peer::new(LOGIN_PROTOCOL);
-        peer.connect(serving.desk(), id).await.unwrap();
+        peer.connect(serving.login_server(), id).await.unwrap();
         let answer = peer.ask(id, bytes).await.unwrap_or_default();
         assert!(answer.is_empty(), "{answer:?}");
     }
@@ -257,7 +257,7 @@ async fn garbage_gets_no_answer_and_harms_nobody() {
 
 async fn peer_asks_for_something_new(peer: &mut Peer, serving: &Serving) {
     let id = realm_of(serving);
-    peer.connect(serving.desk(), id).await.unwrap();
+    peer.connect(serving.login_server(), id).await.unwrap();
     let bytes = peer.ask(id, Request::Unknown(77).to_bytes().to_vec()).await.unwrap();
     assert_eq!(denial(&Reply::parse(&bytes).unwrap()), DenialCode::Unsupported);
 }
@@ -268,7 +268,7 @@ async fn another_key_at_the_address_is_found_out_before_the_password() {
     let serving = realm.serve();
     let impostor = identity::Keypair::generate_ed25519().public().to_peer_id();
     let mut peer = Peer::new(LOGIN_PROTOCOL);
-    let refused = peer.connect(serving.desk(), impostor).await;
+    let refused = peer.connect(serving.login_server(), impostor).await;
     assert!(refused.is_err(), "the Noise key is not that of the link");
 }
 
@@ -281,12 +281,12 @@ async fn who_only_stands_there_makes_room_for_who_asks() {
     let mut idle = Vec::new();
     for _ in 0..280 {
         let mut peer = Peer::new(LOGIN_PROTOCOL);
-        peer.connect(serving.desk(), id).await.unwrap();
+        peer.connect(serving.login_server(), id).await.unwrap();
         idle.push(peer);
     }
     let mut half_open = Vec::new();
     for _ in 0..200 {
-        let address = serving.desk().replace("/ip4/", "").replace("/tcp/", ":");
+        let address = serving.login_server().replace("/ip4/", "").replace("/tcp/", ":");
         half_open.push(std::net::TcpStream::connect(address).unwrap());
     }
     let mut alice = Peer::new(LOGIN_PROTOCOL);
@@ -299,9 +299,9 @@ async fn who_only_stands_there_makes_room_for_who_asks() {
 async fn who_never_asks_is_closed_in_time() {
     let realm = Realm::fresh();
     let serving = realm.serve();
-    let address = serving.desk().replace("/ip4/", "").replace("/tcp/", ":");
+    let address = serving.login_server().replace("/ip4/", "").replace("/tcp/", ":");
     let mut idle = Peer::new(LOGIN_PROTOCOL);
-    idle.connect(serving.desk(), realm_of(&serving)).await.unwrap();
+    idle.connect(serving.login_server(), realm_of(&serving)).await.unwrap();
     // Not even the first byte of a handshake: four seconds.
     let silent = async {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -16,13 +16,13 @@ mod harness;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod moderations;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
-mod orders;
-#[cfg(test)]
-mod passes;
-#[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod tickets;
 #[cfg(test)]
 mod timing;
 #[cfg(test)]

@@ -173,7 +173,7 @@ async fn hostile_wishes_at_a_sign_in_leave_the_nickname_or_are_made_harmless() {
         }
         let (nickname, refused) = match wish(&serving, &name).await {
             Ok(got) => got,
-            // The desk does not read what is longer than a request allows.
+            // The login server does not read what is longer than a request allows.
             Err(_closed) if name.len() > NAME_BYTES_MAX => continue,
             Err(error) => panic!("{name:?}: {error}"),
         };

@@ -14,7 +14,7 @@ fn it_starts_says_where_it_is_and_ends_on_sigterm() {
     let serving = realm.serve_with(&["--listen", "127.0.0.1:0", "--name", "Ship's mess"]);
     let link: JoinLink = serving.link().parse().unwrap();
     assert_eq!((link.host.as_str(), link.name.as_deref()), ("127.0.0.1", Some("Ship's mess")));
-    assert_eq!(serving.desk(), format!("/ip4/127.0.0.1/tcp/{}", link.port));
+    assert_eq!(serving.login_server(), format!("/ip4/127.0.0.1/tcp/{}", link.port));
     assert_eq!(serving.listening["event"], "listening");
     assert_eq!(realm.json(&["status"]).object()["serving"], json!(true));
     for key in ["realm.key", "member.key"] {
@@ -31,11 +31,11 @@ fn it_starts_says_where_it_is_and_ends_on_sigterm() {
 fn a_restart_keeps_link_ports_and_policy() {
     let realm = Realm::fresh();
     let first = realm.serve();
-    let (link, member) = (first.link().to_owned(), first.listening["member"].clone());
+    let (link, authority) = (first.link().to_owned(), first.listening["member"].clone());
     first.stop();
     let before = realm.json(&["policy", "show"]).object();
     let second = realm.serve();
-    assert_eq!((second.link(), &second.listening["member"]), (link.as_str(), &member));
+    assert_eq!((second.link(), &second.listening["member"]), (link.as_str(), &authority));
     assert_eq!(realm.json(&["policy", "show"]).object(), before);
 }
 

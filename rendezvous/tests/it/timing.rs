@@ -13,9 +13,9 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::login::{DenialCode, Login, Reply, Request};
+use lanyard_rendezvous::authority::{AuthorityConfig, StandIn};
 use lanyard_rendezvous::config::Argon2Config;
 use lanyard_rendezvous::login::{Answer, Office};
-use lanyard_rendezvous::member::{MemberConfig, StandIn};
 use lanyard_rendezvous::names::Username;
 use lanyard_rendezvous::password::pool::Pool;
 use lanyard_rendezvous::password::{Hasher, Password};
@@ -48,9 +48,9 @@ impl Asked {
         store.write(|tx| accounts::create(tx, &name, None, Role::Member, &phc, NOW)).unwrap();
         let key = SigningKey::from_bytes(&[3; 32]);
         let (policy, _is_new) = store.write(|tx| policy::publish(tx, &key, NOW)).unwrap();
-        let member = StandIn::start(MemberConfig {
+        let authority = StandIn::start(AuthorityConfig {
             seed: zeroize::Zeroizing::new([9; 32]),
-            ticket: issuer::issue_for_member(&key, public_key(&key), NOW, 1, [0; 16]),
+            ticket: issuer::issue_for_authority(&key, public_key(&key), NOW, 1, [0; 16]),
             policy_head: policy.sign_head(&key),
             policy,
             listen: "127.0.0.1:1".parse().unwrap(),
@@ -60,7 +60,7 @@ impl Asked {
         });
         let (store, _thread) = StoreHandle::start(store).unwrap();
         let pool = Pool::start(Arc::new(hasher), NonZeroUsize::MIN).unwrap();
-        Self { _dir: dir, office: Office::new(store, pool, Arc::new(key), member), times: 0 }
+        Self { _dir: dir, office: Office::new(store, pool, Arc::new(key), authority), times: 0 }
     }
 
     /// How long a refusal takes, in microseconds.

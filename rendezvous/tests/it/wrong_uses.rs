@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use lanyard_protocol::ids::{PeerKey, Role};
-use lanyard_protocol::order::OrderKind;
+use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SettlementVerdict;
-use lanyard_rendezvous::member::orders::ReceivedOrder;
+use lanyard_rendezvous::authority::moderations::ReceivedModeration;
 use lanyard_rendezvous::store::{self, Store, StoreError, devices};
-use lanyard_rendezvous::{accounts, acts, clock, orders};
+use lanyard_rendezvous::{accounts, acts, clock, moderations};
 
 use crate::harness::{Realm, Said};
 
@@ -57,19 +57,19 @@ fn lived_in() -> Realm {
     ] {
         assert_eq!(realm.json(args).code, 0, "{args:?}");
     }
-    sign_in_and_order(&realm);
+    sign_in_and_moderate(&realm);
     realm
 }
 
-/// Bob has two devices, the second is logged out; three orders are there, the second is refused.
-fn sign_in_and_order(realm: &Realm) {
+/// Bob has two devices, the second is logged out; three moderations are there, the second is refused.
+fn sign_in_and_moderate(realm: &Realm) {
     let mut store = Store::open(realm.path()).unwrap();
     let now = clock::unix_ms();
     let id = |name| accounts::find(store.reader(), name).unwrap().id;
     let (bob, root) = (id("bob"), id("root"));
-    let order = |byte: u8, account| ReceivedOrder {
+    let moderation = |byte: u8, account| ReceivedModeration {
         id: [byte; 16],
-        kind: OrderKind::Ban,
+        kind: ModerationKind::Ban,
         account,
         from: now,
         until: now + 86_400_000,
@@ -77,17 +77,19 @@ fn sign_in_and_order(realm: &Realm) {
         by: "muted".to_owned(),
         role: Role::Moderator,
     };
-    let all = [order(1, bob), order(2, bob), order(3, root)];
+    let all = [moderation(1, bob), moderation(2, bob), moderation(3, root)];
     store
         .write(|tx| {
             for byte in [7, 8] {
                 devices::sign_in(tx, bob, PeerKey([byte; 32]), "", now, now + 86_400_000)?;
             }
-            all.iter().try_for_each(|order| orders::receive(tx, order, now).map(|_kept| ()))
+            all.iter().try_for_each(|moderation| {
+                moderations::receive(tx, moderation, now).map(|_kept| ())
+            })
         })
         .map_err(|error: StoreError| error)
         .unwrap();
-    let refuse = |tx: &_, now| orders::settle(tx, SETTLED, SettlementVerdict::Refused, now);
+    let refuse = |tx: &_, now| moderations::settle(tx, SETTLED, SettlementVerdict::Refused, now);
     acts::perform(&mut store, now, refuse).unwrap();
     assert_eq!(realm.json(&["device", "logout", "bob", "2"]).code, 0);
 }

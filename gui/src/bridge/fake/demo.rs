@@ -11,7 +11,7 @@ use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
 use crate::action::Action;
 use crate::bridge::Interface;
-use crate::bridge::acts::{DeviceInfo, OrderKind};
+use crate::bridge::acts::{DeviceInfo, ModerationKind};
 use crate::bridge::fake::{Script, ScriptedBackend};
 use crate::settings::{KnownRealm, Settings};
 
@@ -29,7 +29,7 @@ pub enum Scene {
     WrongRealm,
     /// The lobby with several people.
     Chat,
-    /// The same lobby before a moderator's order.
+    /// The same lobby before a moderator's moderation.
     Moderate,
     /// The lobby in many scripts.
     Scripts,
@@ -106,7 +106,7 @@ pub fn settings() -> Settings {
         name: "Hackathon HQ".into(),
         username: "ada".into(),
         nickname: "Ada L.".into(),
-        pass_until: 0,
+        signed_in_until: 0,
     });
     settings
 }
@@ -264,11 +264,11 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
 
 /// What a moderator of the demo realm is about to do.
 #[must_use]
-pub fn order() -> Action {
+pub fn moderation() -> Action {
     let (username, nickname, _) =
         PEOPLE.get(2).copied().unwrap_or(("nobody", "Nobody", Role::Member));
-    Action::Moderate {
-        kind: OrderKind::Mute,
+    Action::BeginModeration {
+        kind: ModerationKind::Mute,
         account: account(2),
         username: username.into(),
         nickname: nickname.into(),

@@ -2,38 +2,38 @@
 //!
 //! Each function is one call of the node's handle or one translation of its words, and nothing more.
 
-use lanyard_node::desk::DeskError;
 use lanyard_node::event::NodeEvent;
+use lanyard_node::login_node::LoginServerError;
 use lanyard_node::node::Node;
-use lanyard_protocol::law::Sanctioned;
-use lanyard_protocol::order::{OrderKind, SignedOrder};
+use lanyard_protocol::history::Sanctioned;
+use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::SanctionKind;
 use lanyard_protocol::presence::{AWAY, HERE};
 
 use crate::bridge::BackendEvent;
 use crate::bridge::acts::{By, DeviceInfo, Moderation, PasswordChange, Sanction};
 
-/// Signs and publishes a moderator's order.
-pub(super) async fn moderate(node: &Node, order: Moderation) -> Result<(), String> {
-    let Moderation { kind, account, for_ms, reason } = order;
+/// Signs and publishes a moderator's moderation.
+pub(super) async fn moderate(node: &Node, moderation: Moderation) -> Result<(), String> {
+    let Moderation { kind, account, for_ms, reason } = moderation;
     let given = node.moderate(kind, account, for_ms, &reason).await;
     given.map(|_id| ()).map_err(|error| sentence(&error.to_string()))
 }
 
 /// Changes the password at the login node.
 pub(super) async fn change_password(node: &Node, change: PasswordChange) -> Result<(), String> {
-    let PasswordChange { old, new, cut_others } = change;
-    node.change_password(old, new, cut_others).await.map_err(|error| desk_sentence(&error))
+    let PasswordChange { old, new, revoke_others } = change;
+    node.change_password(old, new, revoke_others).await.map_err(|error| login_sentence(&error))
 }
 
 /// The devices of the own account.
 pub(super) async fn devices(node: &Node) -> Result<Vec<DeviceInfo>, String> {
-    node.devices().await.map_err(|error| desk_sentence(&error))
+    node.devices().await.map_err(|error| login_sentence(&error))
 }
 
-/// Ends the pass of one of them; the devices after that.
+/// Ends the ticket of one of them; the devices after that.
 pub(super) async fn log_out_device(node: &Node, number: u64) -> Result<Vec<DeviceInfo>, String> {
-    node.logout_device(number).await.map_err(|error| desk_sentence(&error))
+    node.logout_device(number).await.map_err(|error| login_sentence(&error))
 }
 
 /// Lets the others know whether anybody sits at the computer.
@@ -46,30 +46,30 @@ pub(super) async fn set_away(node: &Node, away: bool) {
 /// An event in the window's words.
 pub(super) fn translate(event: NodeEvent) -> BackendEvent {
     match event {
-        NodeEvent::Order(order) => BackendEvent::Sanction(ordered(&order)),
+        NodeEvent::Moderation(moderation) => BackendEvent::Sanction(ordered(&moderation)),
         NodeEvent::Sanctioned(news) => BackendEvent::Sanction(sanctioned(&news)),
         event => BackendEvent::Node(event),
     }
 }
 
-fn ordered(signed: &SignedOrder) -> Sanction {
-    let order = signed.order();
+fn ordered(signed: &SignedModeration) -> Sanction {
+    let moderation = signed.content();
     Sanction {
-        kind: order.kind,
-        account: order.sub,
-        until: (order.kind != OrderKind::Lift).then_some(order.until),
-        reason: order.reason.clone(),
+        kind: moderation.kind,
+        account: moderation.sub,
+        until: (moderation.kind != ModerationKind::Lift).then_some(moderation.until),
+        reason: moderation.reason.clone(),
         by: By::Moderator(signed.ticket().claims().username.clone()),
-        at: order.from,
+        at: moderation.from,
     }
 }
 
 fn sanctioned(news: &Sanctioned) -> Sanction {
     Sanction {
         kind: match (news.lifted, news.kind) {
-            (true, _) => OrderKind::Lift,
-            (false, SanctionKind::Mute) => OrderKind::Mute,
-            (false, SanctionKind::Ban | SanctionKind::Cut) => OrderKind::Ban,
+            (true, _) => ModerationKind::Lift,
+            (false, SanctionKind::Mute) => ModerationKind::Mute,
+            (false, SanctionKind::Ban | SanctionKind::Revocation) => ModerationKind::Ban,
         },
         account: news.account,
         until: news.until.filter(|_until| !news.lifted),
@@ -79,9 +79,9 @@ fn sanctioned(news: &Sanctioned) -> Sanction {
     }
 }
 
-fn desk_sentence(error: &DeskError) -> String {
+fn login_sentence(error: &LoginServerError) -> String {
     match error {
-        DeskError::Refused(refusal) => refusal.reason.clone(),
+        LoginServerError::Refused(refusal) => refusal.reason.clone(),
         other => sentence(&other.to_string()),
     }
 }

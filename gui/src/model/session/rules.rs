@@ -10,7 +10,7 @@ use lanyard_protocol::ids::{AccountId, MessageId};
 
 use crate::action::Effect;
 use crate::bridge::Command;
-use crate::bridge::acts::{OrderKind, Sanction};
+use crate::bridge::acts::{ModerationKind, Sanction};
 use crate::model::news::{self, Place, Subject};
 use crate::model::rooms::Refresh;
 use crate::model::session::{Chat, load};
@@ -24,7 +24,7 @@ impl Chat {
     pub fn sanctioned(&mut self, sanction: &Sanction, now_ms: u64) {
         let who = self.subject(sanction.account);
         let words = news::sanction(sanction, &who, self.realm_now(now_ms), &self.zone);
-        self.tell(&Place::Everywhere, &words, sanction.at, sanction.kind != OrderKind::Lift);
+        self.tell(&Place::Everywhere, &words, sanction.at, sanction.kind != ModerationKind::Lift);
     }
 
     /// Who is online, but has not touched a computer for a while.

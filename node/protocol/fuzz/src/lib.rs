@@ -15,21 +15,21 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::admission;
 use lanyard_protocol::cose::{self, Envelope, Kind, public_key};
 use lanyard_protocol::hello::{HEAD_LEN, Hello, Verdict, parse_head};
+use lanyard_protocol::history::{History, NoEffect};
 use lanyard_protocol::ids::{MessageId, PeerKey};
-use lanyard_protocol::law::{Law, NoEffect};
 use lanyard_protocol::limits::{
     BATCH_BYTES_MAX, FRAME_BYTES_MAX, FRAMES_BYTES_MAX, GATE_FRAME_BYTES_MAX, GET_IDS_MAX,
     HELD_RANGES_MAX, LOGIN_REPLY_BYTES_MAX, LOGIN_REQUEST_BYTES_MAX, MESSAGE_BYTES_MAX,
-    ORDER_MS_MAX, ORDER_REASON_BYTES_MAX, ROOM_BYTES_MAX, SYNC_REPLY_BYTES_MAX,
+    MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX, ROOM_BYTES_MAX, SYNC_REPLY_BYTES_MAX,
     SYNC_REQUEST_BYTES_MAX, WINDOWS_MAX,
 };
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{DevicesReply, Reply, Request};
 use lanyard_protocol::message::{SignedMessage, VerifiedMessage};
-use lanyard_protocol::order::{OrderKind, SignedOrder};
+use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::{Policy, PolicyHead, SignedPolicy};
 use lanyard_protocol::presence::SignedPresence;
-use lanyard_protocol::sync::{
+use lanyard_protocol::reconcile::{
     Ask, Batch, ItemSet, Round, SeqRanges, SetName, Source, Span, SyncReply, SyncRequest,
     TokenBucket, answer_windows, frames_to_bytes, parse_frames,
 };
@@ -60,7 +60,8 @@ struct Cast {
 static CAST: LazyLock<Cast> = LazyLock::new(|| {
     let (realm_key, member_key) = (testing::key(1), testing::key(2));
     let ticket = Arc::new(testing::ticket(&realm_key, &member_key, "alice"));
-    let moderator = Arc::clone(testing::order(OrderKind::Ban, "bob", T0, T0 + 1).ticket());
+    let moderator =
+        Arc::clone(testing::moderation(ModerationKind::Ban, "bob", T0, T0 + 1).ticket());
     let text = |n: u8, at: u64| {
         let message = testing::message(&realm_key, &testing::key(n), &format!("user{n}"), "hi", at);
         VerifiedMessage::clone(&message)
@@ -106,7 +107,7 @@ fn one_pair(bytes: &[u8]) {
     }
 }
 
-fn signed_by_member(kind: Kind, payload: &[u8]) -> Vec<u8> {
+fn signed_by_authority(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let object = cose::sign(kind, &CAST.member_key, payload);
     Pair { ticket: CAST.ticket.as_bytes(), object: &object }.to_bytes()
 }
@@ -130,10 +131,10 @@ pub fn ticket(bytes: &[u8]) {
     assert_eq!(again.claims(), claims);
 }
 
-/// Messages: [`SignedMessage::parse`] and the law.
+/// Messages: [`SignedMessage::parse`] and the history.
 pub fn message(bytes: &[u8]) {
     let Some((sign, rest)) = signed_or_raw(bytes) else { return };
-    let bytes = if sign { signed_by_member(Kind::Message, rest) } else { rest.to_vec() };
+    let bytes = if sign { signed_by_authority(Kind::Message, rest) } else { rest.to_vec() };
     one_pair(&bytes);
     let Ok(signed) = SignedMessage::parse(&bytes) else { return };
     assert!(bytes.len() <= MESSAGE_BYTES_MAX);
@@ -148,11 +149,11 @@ pub fn message(bytes: &[u8]) {
     let Ok(verified) = signed.verify(Arc::new(ticket)) else { return };
     assert_eq!((verified.id(), verified.content()), (id, &content));
     assert_eq!(verified.to_gossip(), bytes);
-    let mut law = Law::new(Arc::new(testing::policy(&CAST.realm_key)));
-    let taken = law.take(verified.clone(), T0).is_ok();
-    assert_eq!(law.set().contains(content.sent_at, id), taken);
-    assert_eq!(law.set().len(), u64::from(taken));
-    assert!(law.take(verified, T0).is_err(), "what is held, or refused, is not taken again");
+    let mut history = History::new(Arc::new(testing::policy(&CAST.realm_key)));
+    let taken = history.take(verified.clone(), T0).is_ok();
+    assert_eq!(history.set().contains(content.sent_at, id), taken);
+    assert_eq!(history.set().len(), u64::from(taken));
+    assert!(history.take(verified, T0).is_err(), "what is held, or refused, is not taken again");
 }
 
 /// Policies and their heads: [`SignedPolicy::verify`], and a set under two policies, one after the other or at once.
@@ -184,9 +185,10 @@ fn policy_head(bytes: &[u8], sign: bool) {
 
 /// Who learns a policy late holds what they hold who knew it from the start.
 fn one_set_under(policy: &Policy) {
-    let held = |law: &Law| law.set().items(0, u64::MAX).collect::<Vec<_>>();
+    let held = |history: &History| history.set().items(0, u64::MAX).collect::<Vec<_>>();
     let usual = Arc::new(testing::policy(&CAST.realm_key));
-    let (mut late, mut early) = (Law::new(Arc::clone(&usual)), Law::new(Arc::new(policy.clone())));
+    let (mut late, mut early) =
+        (History::new(Arc::clone(&usual)), History::new(Arc::new(policy.clone())));
     for message in &CAST.messages {
         late.take(message.clone(), T0).expect("the usual policy takes it");
         // Refused ones are those that the other law condemns.
@@ -225,7 +227,7 @@ fn greeting(body: &[u8]) {
     }
 }
 
-/// The desk: requests and replies.
+/// The login server: requests and replies.
 pub fn login(bytes: &[u8]) {
     if let Ok(request) = Request::parse(bytes) {
         assert!(bytes.len() <= LOGIN_REQUEST_BYTES_MAX);
@@ -240,46 +242,46 @@ pub fn login(bytes: &[u8]) {
     }
 }
 
-/// Orders, and presence, which shares their topic.
-pub fn order(bytes: &[u8]) {
+/// Moderations, and presence, which shares their topic.
+pub fn moderation(bytes: &[u8]) {
     let Some((sign, rest)) = signed_or_raw(bytes) else { return };
     let ticket_of = |bytes: &[u8]| {
         let ticket = Ticket::verify(bytes, &CAST.realm);
         ticket.map(Arc::new).map_err(lanyard_protocol::message::Refused::Ticket)
     };
-    let presence = if sign { signed_by_member(Kind::Presence, rest) } else { rest.to_vec() };
+    let presence = if sign { signed_by_authority(Kind::Presence, rest) } else { rest.to_vec() };
     if let Ok(signed) = SignedPresence::verify(&presence, ticket_of) {
         assert_eq!(&*signed.pair, presence);
     }
     let bytes = if sign {
-        let object = cose::sign(Kind::Order, &CAST.member_key, rest);
+        let object = cose::sign(Kind::Moderation, &CAST.member_key, rest);
         Pair { ticket: CAST.moderator.as_bytes(), object: &object }.to_bytes()
     } else {
         rest.to_vec()
     };
     one_pair(&bytes);
-    let Ok(signed) = SignedOrder::verify(&bytes, &CAST.realm, ticket_of) else { return };
+    let Ok(signed) = SignedModeration::verify(&bytes, &CAST.realm, ticket_of) else { return };
     assert_eq!(signed.to_gossip(), bytes);
-    let said = signed.order();
-    assert!(said.from < said.until && said.until - said.from <= ORDER_MS_MAX);
-    assert!(said.reason.len() <= ORDER_REASON_BYTES_MAX);
+    let said = signed.content();
+    assert!(said.from < said.until && said.until - said.from <= MODERATION_MS_MAX);
+    assert!(said.reason.len() <= MODERATION_REASON_BYTES_MAX);
     one_set_after(signed);
 }
 
-/// Before the messages or after them, an order leaves the same set.
-fn one_set_after(order: SignedOrder) {
-    let held = |law: &Law| law.set().items(0, u64::MAX).collect::<Vec<_>>();
+/// Before the messages or after them, a moderation leaves the same set.
+fn one_set_after(moderation: SignedModeration) {
+    let held = |history: &History| history.set().items(0, u64::MAX).collect::<Vec<_>>();
     let usual = Arc::new(testing::policy(&CAST.realm_key));
-    let (mut late, mut early) = (Law::new(Arc::clone(&usual)), Law::new(usual));
-    let counts = early.take_order(order.clone());
+    let (mut late, mut early) = (History::new(Arc::clone(&usual)), History::new(usual));
+    let counts = early.take_moderation(moderation.clone());
     for message in &CAST.messages {
         late.take(message.clone(), T0).expect("without orders it is taken");
         early.take(message.clone(), T0).ok();
     }
-    assert_eq!(late.take_order(order.clone()).is_ok(), counts.is_ok());
+    assert_eq!(late.take_moderation(moderation.clone()).is_ok(), counts.is_ok());
     assert_eq!(held(&late), held(&early));
     if counts.is_ok() {
-        assert_eq!(late.take_order(order), Err(NoEffect::Known));
+        assert_eq!(late.take_moderation(moderation), Err(NoEffect::Known));
     }
 }
 

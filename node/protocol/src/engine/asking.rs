@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{MessageId, PeerKey};
-use crate::sync::{AskTag, SyncReply, SyncRequest, parse_policy_number};
+use crate::reconcile::{AskTag, SyncReply, SyncRequest, parse_policy_number};
 use crate::time::Now;
 
 use super::{AskId, Engine, Output};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::cose::{Envelope, Kind};
+use crate::history::{Author, Resettled, Taken};
 use crate::ids::{AccountId, PeerKey, TicketHash};
-use crate::law::{Author, Resettled, Taken};
 use crate::limits::{
     CROWDED_BURST, CROWDED_PER_S, POLICY_HEAD_BYTES_MAX, PRESENCES_BURST, PRESENCES_PER_S,
     TICKET_CACHE_MAX,
@@ -13,7 +13,7 @@ use crate::limits::{
 use crate::message::{Acceptance, Arrival, Refused, SignedMessage, VerifiedMessage};
 use crate::policy::{PolicyError, PolicyHead};
 use crate::presence::SignedPresence;
-use crate::sync::TokenBucket;
+use crate::reconcile::TokenBucket;
 use crate::ticket::{self, Ticket};
 use crate::time::Now;
 use crate::wire::{DecodeError, Pair};
@@ -54,13 +54,13 @@ impl Engine {
     fn judge_message(&mut self, source: PeerKey, bytes: &[u8], now: Now) -> Result<(), Refused> {
         self.note_gossip(source, now);
         let signed = SignedMessage::parse(bytes)?;
-        if self.law.set().contains(signed.content().sent_at, signed.id()) {
+        if self.history.set().contains(signed.content().sent_at, signed.id()) {
             return Err(Refused::Held);
         }
         let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
         let author = ticket.claims().peer;
         let sent_at = signed.content().sent_at;
-        if self.law.full_until(&Author::of(&ticket), sent_at).is_some()
+        if self.history.full_until(&Author::of(&ticket), sent_at).is_some()
             && !self.paces.may_crowd(ticket.claims().account, now)
         {
             return Err(Refused::TooFast);
@@ -71,7 +71,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Time, then the law; what both let pass goes to the store. Whether it has opened a hole in its session.
+    /// Time, then the history; what both let pass goes to the store. Whether it has opened a hole in its session.
     pub(super) fn take_message(
         &mut self,
         message: VerifiedMessage,
@@ -80,7 +80,7 @@ impl Engine {
     ) -> Result<bool, Refused> {
         let realm_ms = self.clock.peek_ms(now);
         message.check_arrival(arrival, realm_ms)?;
-        let Taken { message, displaced, folded } = self.law.take(message, realm_ms)?;
+        let Taken { message, displaced, folded } = self.history.take(message, realm_ms)?;
         let opens_hole = self.note_receipt(&message, now);
         let message = Box::new(message);
         self.outputs.push_back(Output::Store { message, arrival, folded });
@@ -112,10 +112,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Presence and orders travel on `control` as pairs.
+    /// Presence and moderations travel on `control` as pairs.
     fn judge_pair(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        if kind_in_pair(bytes) == Some(Kind::Order) {
-            return self.judge_order(bytes, now);
+        if kind_in_pair(bytes) == Some(Kind::Moderation) {
+            return self.judge_moderation(bytes, now);
         }
         let (tickets, realm) = (&mut self.tickets, &self.realm);
         let signed = SignedPresence::verify(bytes, |ticket| tickets.verify(ticket, realm))?;
@@ -169,7 +169,7 @@ impl Paces {
 #[derive(Debug, Default)]
 pub(super) struct TicketCache {
     by_hash: BTreeMap<TicketHash, Arc<Ticket>>,
-    order: VecDeque<TicketHash>,
+    moderation: VecDeque<TicketHash>,
 }
 
 impl TicketCache {
@@ -180,9 +180,9 @@ impl TicketCache {
         }
         let ticket = Arc::new(Ticket::verify(bytes, realm).map_err(Refused::Ticket)?);
         self.by_hash.insert(hash, Arc::clone(&ticket));
-        self.order.push_back(hash);
-        if self.order.len() > TICKET_CACHE_MAX
-            && let Some(oldest) = self.order.pop_front()
+        self.moderation.push_back(hash);
+        if self.moderation.len() > TICKET_CACHE_MAX
+            && let Some(oldest) = self.moderation.pop_front()
         {
             self.by_hash.remove(&oldest);
         }

@@ -6,17 +6,17 @@ use ed25519_dalek::SigningKey;
 
 use crate::admission::AdmissionView;
 use crate::hello::{Verdict, VerdictCode};
+use crate::history::{Indexed, Maker, Resettled, Sanctioned};
 use crate::ids::{MessageId, PeerKey};
-use crate::law::{Indexed, Maker, Resettled, Sanctioned};
 use crate::login::PeerAddresses;
 use crate::message::{Acceptance, AdmittedMessage, Arrival};
-use crate::order::SignedOrder;
+use crate::moderation::SignedModeration;
 use crate::policy::SignedPolicy;
 use crate::roster::Change;
 use crate::ticket::Ticket;
 use crate::time::RealmClock;
 
-use super::ordering::{NewOrder, OrderRefused};
+use super::moderating::{ModerationRefused, NewModeration};
 use super::{LinkId, NewLink, SendRefused, SentReceipt, Unsent};
 
 /// The gossipsub topics of a realm.
@@ -26,7 +26,7 @@ pub enum Topic {
     Direct,
     /// Messages that are forwarded.
     Mesh,
-    /// Presence, policy heads and orders.
+    /// Presence, policy heads and moderations.
     Control,
 }
 
@@ -66,15 +66,15 @@ pub struct Config {
     pub stored: StoredIndex,
     /// When the oldest of all that are stored was sent, if there are any.
     pub oldest: Option<u64>,
-    /// The stored orders.
-    pub orders: Vec<SignedOrder>,
+    /// The stored moderations.
+    pub moderations: Vec<SignedModeration>,
     /// Own messages that nobody has yet.
     pub unsent: Vec<Unsent>,
     /// Randomness.
     pub seed: [u8; 32],
 }
 
-/// Stored messages as the law's index needs them, and the tickets they were sent under.
+/// Stored messages as the history's index needs them, and the tickets they were sent under.
 #[derive(Debug, Default)]
 pub struct StoredIndex {
     /// Those not given before.
@@ -91,7 +91,7 @@ pub struct AskId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// The bytes of a stored message or order, and of its ticket.
+/// The bytes of a stored message or moderation, and of its ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPair {
     /// The exact bytes of the ticket.
@@ -214,11 +214,11 @@ pub enum Input {
     /// The neighbours that gossipsub does not publish to, because of what they did.
     Unpublished(BTreeSet<PeerKey>),
     /// A moderator acts.
-    Order {
+    Moderation {
         /// Given back with the answer.
         request: u64,
         /// What.
-        order: NewOrder,
+        moderation: NewModeration,
     },
     /// What we say of ourselves from now on: `here`, `away`.
     Status(String),
@@ -273,8 +273,8 @@ pub enum Output {
         /// The retention boundary, unix milliseconds.
         before: u64,
     },
-    /// Keep a moderator's order.
-    StoreOrder(Box<SignedOrder>),
+    /// Keep a moderator's moderation.
+    StoreModeration(Box<SignedModeration>),
     /// Read stored messages; answer with [`Input::Loaded`].
     Load {
         /// For the answer.
@@ -347,17 +347,17 @@ pub enum Event {
         /// How far.
         state: Progress,
     },
-    /// The answer to an [`Input::Order`].
-    Ordered {
+    /// The answer to an [`Input::Moderation`].
+    Moderated {
         /// Of the request.
         request: u64,
-        /// The order's id, or why not.
-        result: Result<MessageId, OrderRefused>,
+        /// The moderation's id, or why not.
+        result: Result<MessageId, ModerationRefused>,
     },
     /// A new policy has begun or ended a ban or mute.
     Sanctioned(Box<Sanctioned>),
-    /// A moderator's order has become known.
-    Order(Box<SignedOrder>),
+    /// A moderator's moderation has become known.
+    Moderation(Box<SignedModeration>),
     /// Messages have left the set or come back: what is shown is to be read again.
     Reload,
     /// Somebody came or went.
@@ -367,7 +367,7 @@ pub enum Event {
         /// Its number.
         number: u64,
     },
-    /// Our pass is new.
+    /// Our ticket is new.
     Pass {
         /// Its end, realm time in unix milliseconds.
         expires_at: u64,
@@ -408,7 +408,7 @@ pub enum Progress {
 pub enum EndReason {
     /// A newer start of this very profile exists, on another computer.
     Superseded,
-    /// The policy, or a moderator's order, bans our account.
+    /// The policy, or a moderator's moderation, bans our account.
     Banned {
         /// In the words of whoever did it.
         reason: String,
@@ -418,7 +418,7 @@ pub enum EndReason {
         until: Option<u64>,
     },
     /// The policy has withdrawn our ticket.
-    Cut {
+    Revocation {
         /// In the operator's words.
         reason: String,
     },

@@ -19,7 +19,7 @@ use super::{Engine, Output, Topic};
 
 /// A refusal that is not a matter of milliseconds: leave the peer alone for this long.
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
-/// Links of somebody whom a new policy bans or cuts stand this much longer, so that he can fetch it and learn why.
+/// Links of somebody whom a new policy bans or revocations stand this much longer, so that he can fetch it and learn why.
 const CONDEMNED_CLOSE: Duration = Duration::from_millis(500);
 
 /// The driver's name for a link.
@@ -177,7 +177,7 @@ impl Engine {
             | VerdictCode::Expired
             | VerdictCode::NotYetValid
             | VerdictCode::Banned
-            | VerdictCode::Cut
+            | VerdictCode::Revocation
             | VerdictCode::Denied
             | VerdictCode::Other(_) => {
                 self.book.postpone(peer, now.mono.saturating_add(REFUSED_WAIT + jitter));
@@ -323,7 +323,7 @@ impl Engine {
         self.outputs.extend(ids.into_iter().map(Output::Close));
     }
 
-    /// Expiry, bans and cuts also end links that stand.
+    /// Expiry, bans and revocations also end links that stand.
     pub(super) fn judge_links_again(&mut self, now: Now) {
         let view = self.view();
         for link in self.links.values_mut() {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::history::{Sentence, sanctioned};
 use crate::ids::{PeerKey, Role};
-use crate::law::{Sentence, sanctioned};
 use crate::limits::{POLICY_DEADLINE, POLICY_RETRY};
 use crate::policy::SignedPolicy;
-use crate::sync::SyncRequest;
+use crate::reconcile::SyncRequest;
 use crate::time::Now;
 
 use super::asking::Asking;
@@ -105,7 +105,7 @@ impl Engine {
         // A sanction begins when it is signed, also by a clock that is a little slow.
         let realm_ms = self.clock.peek_ms(now).max(policy.policy().issued_at);
         let news = sanctioned(self.policy(), policy.policy(), realm_ms);
-        let resettled = self.law.adopt_policy(Arc::new(policy.policy().clone()));
+        let resettled = self.history.adopt_policy(Arc::new(policy.policy().clone()));
         self.signed_policy = policy.clone();
         self.proven.note(policy.policy().issued_at, now);
         self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
@@ -145,9 +145,9 @@ impl Engine {
         if let Some(ban) = self.rules().ban_at(&me, realm_ms) {
             let Sentence { reason, by, until, .. } = ban;
             self.end(EndReason::Banned { reason, by, until });
-        } else if let Some(cut) = policy.cut_of(me.account, me.peer, me.issued_at) {
+        } else if let Some(cut) = policy.revocation_of(me.account, me.peer, me.issued_at) {
             let reason = cut.reason.clone();
-            self.end(EndReason::Cut { reason });
+            self.end(EndReason::Revocation { reason });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::law::Author;
+use crate::history::Author;
 use crate::limits::{PRESENCE_ADDRESSES_MAX, STATUS_BYTES_MAX};
 use crate::login::PeerAddresses;
 use crate::message::Refused;
@@ -39,7 +39,7 @@ impl Engine {
         let claims = signed.ticket.claims();
         let author = Author::of(&signed.ticket);
         if self.rules().ban_at(&author, realm_ms).is_some()
-            || self.policy().cut_of(author.account, peer, author.issued_at).is_some()
+            || self.policy().revocation_of(author.account, peer, author.issued_at).is_some()
         {
             return Err(Refused::Sanctioned);
         }

@@ -8,7 +8,7 @@ use crate::limits::{
     FULL_COUNT_MAX, HEARD_RANGES_MAX, OWN_STATES_MAX, RECEIPTS_EVERY, STATES_EVERY,
 };
 use crate::message::VerifiedMessage;
-use crate::sync::{SeqRanges, SyncRequest, numbers};
+use crate::reconcile::{SeqRanges, SyncRequest, numbers};
 use crate::time::Now;
 
 use super::asking::Asking;

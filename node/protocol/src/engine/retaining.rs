@@ -48,13 +48,13 @@ impl Engine {
     /// Forgets what is too old by the smaller of two times: the newest that the realm has signed, and this machine's
     /// clock.
     pub(super) fn retain(&mut self, now: Now) {
-        self.retention.extend(self.law.boundary(), now);
+        self.retention.extend(self.history.boundary(), now);
         let realm_ms = self.proven.at(now).min(now.wall_ms);
-        if let Some(before) = self.law.retain(realm_ms, self.retention.reach) {
+        if let Some(before) = self.history.retain(realm_ms, self.retention.reach) {
             self.outputs.push_back(Output::Forget { before });
             self.event(Event::Reload);
         }
-        let next = self.law.boundary().saturating_add(RETAIN_STEP_MS);
+        let next = self.history.boundary().saturating_add(RETAIN_STEP_MS);
         self.retention.reach = self.retention.reach.min(next);
     }
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::history::Resettled;
 use crate::ids::{MessageId, PeerKey};
-use crate::law::Resettled;
 use crate::limits::{
     ORDER_AHEAD_MS_MAX, OUTBOX_MAX, OWN_BYTES_PER_S, OWN_MESSAGES_BURST, OWN_MESSAGES_PER_S,
     RESEND_AGE_MS_MAX,
 };
 use crate::message::{AdmittedMessage, Content, VerifiedMessage};
-use crate::sync::TokenBucket;
+use crate::reconcile::TokenBucket;
 use crate::time::Now;
 
 use super::{Engine, Event, Output, Progress, Topic};
@@ -32,7 +32,7 @@ pub struct SentReceipt {
 /// Why a text was not taken. Nothing was stored then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendRefused {
-    /// The pass is over.
+    /// The ticket is over.
     #[error("expired")]
     Expired,
     /// Nothing but white space.
@@ -159,7 +159,7 @@ impl Engine {
     ) -> Result<AdmittedMessage, SendRefused> {
         let realm_ms = self.clock.peek_ms(now);
         let follows =
-            self.law.set().largest_sent_at().map_or(0, |largest| largest.saturating_add(1));
+            self.history.set().largest_sent_at().map_or(0, |largest| largest.saturating_add(1));
         let sent_at = realm_ms.max(follows.min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)));
         self.may_say(&room, &text, sent_at)?;
         let content = Content { room, session: self.session, seq: self.seq, sent_at, text };
@@ -167,7 +167,8 @@ impl Engine {
         let message = VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key)
             .map_err(|_too_large| SendRefused::TooLong { bytes, max: bytes.saturating_sub(1) })?;
         // Every other peer asks the same law; what it says no to must not leave.
-        let taken = self.law.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
+        let taken =
+            self.history.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
         self.seq = self.seq.saturating_add(1);
         self.resettle(Resettled { displaced: taken.displaced, ..Resettled::default() });
         Ok(taken.message)
@@ -185,7 +186,7 @@ impl Engine {
         if text.trim().is_empty() {
             return Err(SendRefused::Empty);
         }
-        let (bytes, max) = (text.len() as u64, policy.rules_at(sent_at).max_text_bytes);
+        let (bytes, max) = (text.len() as u64, policy.limits_at(sent_at).max_text_bytes);
         if bytes > max {
             return Err(SendRefused::TooLong { bytes, max });
         }
@@ -196,7 +197,7 @@ impl Engine {
         if let Some(mute) = rules.mute_at(&me, sent_at) {
             return Err(SendRefused::Muted { until: mute.until });
         }
-        if let Some(until) = self.law.full_until(&me, sent_at) {
+        if let Some(until) = self.history.full_until(&me, sent_at) {
             return Err(SendRefused::SlowDown { retry_after_ms: until.saturating_sub(sent_at) });
         }
         Ok(())
@@ -205,7 +206,7 @@ impl Engine {
     pub(super) fn own_stored(&mut self, request: u64, result: Result<(), String>, now: Now) {
         let Some(message) = self.outbox.storing.remove(&request) else { return };
         if let Err(error) = result {
-            self.law.was_not_stored(message.content().sent_at, message.id());
+            self.history.was_not_stored(message.content().sent_at, message.id());
             self.event(Event::Sent { request, result: Err(SendRefused::Store(error)) });
             return;
         }

@@ -1,18 +1,18 @@
-//! What neighbours ask for: policies, frames of our sets, messages and orders; within a budget.
+//! What neighbours ask for: policies, frames of our sets, messages and moderations; within a budget.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::history::History;
 use crate::ids::{MessageId, PeerKey};
-use crate::law::Law;
 use crate::limits::{
     BATCH_BYTES_MAX, FRAMES_BYTES_MAX, GETS_IN_FLIGHT_MAX, ITEM_SETS_MAX, ITEM_SETS_SPARE,
     MESSAGE_BYTES_MAX, POLICIES_BYTES_PER_S, POLICY_BYTES_MAX, SERVED_BURST_BYTES,
     SERVED_BYTES_PER_S, SERVED_SHARES,
 };
-use crate::sync::{
+use crate::reconcile::{
     BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, TokenBucket, Window, answer_windows,
     frames_to_bytes, policy_number_reply,
 };
@@ -49,32 +49,44 @@ pub(super) struct ItemSets {
 
 impl ItemSets {
     /// The set of a span.
-    pub(super) fn get(&self, law: &Law, set: SetName, since: u64, until: u64) -> Arc<ItemSet> {
-        if let Some(items) = self.known(law, set, since, until) {
+    pub(super) fn get(
+        &self,
+        history: &History,
+        set: SetName,
+        since: u64,
+        until: u64,
+    ) -> Arc<ItemSet> {
+        if let Some(items) = self.known(history, set, since, until) {
             return items;
         }
         let items = Arc::new(match set {
-            SetName::Messages => ItemSet::new(law.set().items(since, until)),
-            SetName::Orders => {
+            SetName::Messages => ItemSet::new(history.set().items(since, until)),
+            SetName::Moderations => {
                 let within = |(from, _id): &(u64, MessageId)| (since..until).contains(from);
-                ItemSet::new(law.rules().orders().items().filter(within))
+                ItemSet::new(history.rules().moderations().items().filter(within))
             }
         });
         let part = Part {
             span: (set, since, until),
-            version: version(law, set, since, until),
+            version: version(history, set, since, until),
             items: Arc::clone(&items),
         };
-        self.keep(part, law);
+        self.keep(part, history);
         items
     }
 
     /// The set of a span, if it has been built and not changed since.
-    fn known(&self, law: &Law, set: SetName, since: u64, until: u64) -> Option<Arc<ItemSet>> {
+    fn known(
+        &self,
+        history: &History,
+        set: SetName,
+        since: u64,
+        until: u64,
+    ) -> Option<Arc<ItemSet>> {
         let mut kept = self.kept.borrow_mut();
         let at = kept.iter().position(|part| part.span == (set, since, until))?;
         let part = kept.remove(at);
-        if part.version != version(law, set, since, until) {
+        if part.version != version(history, set, since, until) {
             return None;
         }
         let items = Arc::clone(&part.items);
@@ -83,10 +95,10 @@ impl ItemSets {
     }
 
     /// A span is whatever a neighbour says, so what is kept for it is bounded: in parts, and in items.
-    fn keep(&self, part: Part, law: &Law) {
+    fn keep(&self, part: Part, history: &History) {
         let mut kept = self.kept.borrow_mut();
         kept.push(part);
-        let set = usize::try_from(law.set().len()).unwrap_or(usize::MAX);
+        let set = usize::try_from(history.set().len()).unwrap_or(usize::MAX);
         let items_max = set.saturating_mul(2).saturating_add(ITEM_SETS_SPARE);
         while kept.len() > 1 && (kept.len() > ITEM_SETS_MAX || total(&kept) > items_max) {
             kept.remove(0);
@@ -94,15 +106,15 @@ impl ItemSets {
     }
 
     /// What it costs to answer a frame, in bytes of the budget, the answer itself aside.
-    fn cost(&self, law: &Law, set: SetName, window: &Window) -> usize {
+    fn cost(&self, history: &History, set: SetName, window: &Window) -> usize {
         let Window { since, until, ref frame } = *window;
-        if let Some(items) = self.known(law, set, since, until) {
+        if let Some(items) = self.known(history, set, since, until) {
             let agrees = *frame == items.fingerprint_frame();
             return if agrees { 0 } else { items.len() / ITEMS_SUMMED_PER_BYTE };
         }
         let at_most = match set {
-            SetName::Messages => law.set().at_most(since, until),
-            SetName::Orders => law.rules().orders().items().size_hint().0 as u64,
+            SetName::Messages => history.set().at_most(since, until),
+            SetName::Moderations => history.rules().moderations().items().size_hint().0 as u64,
         };
         let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
         at_most.saturating_mul(WALK_BYTES).saturating_add(at_most / ITEMS_SUMMED_PER_BYTE)
@@ -119,10 +131,10 @@ fn total(kept: &[Part]) -> usize {
     kept.iter().map(|part| part.items.len()).sum()
 }
 
-fn version(law: &Law, set: SetName, since: u64, until: u64) -> u64 {
+fn version(history: &History, set: SetName, since: u64, until: u64) -> u64 {
     match set {
-        SetName::Messages => law.set().version(since, until),
-        SetName::Orders => law.rules().orders().version(),
+        SetName::Messages => history.set().version(since, until),
+        SetName::Moderations => history.rules().moderations().version(),
     }
 }
 
@@ -235,8 +247,8 @@ impl Engine {
             Ok(SyncRequest::Reconcile { set, windows }) => {
                 self.serve_frames(peer, set, &windows, now)
             }
-            Ok(SyncRequest::Get { set: SetName::Orders, ids }) => {
-                self.serve_orders(peer, &ids, now)
+            Ok(SyncRequest::Get { set: SetName::Moderations, ids }) => {
+                self.serve_moderations(peer, &ids, now)
             }
             Ok(SyncRequest::Get { set: SetName::Messages, ids }) => {
                 if self.may_load(request, peer, ids.len(), now) {
@@ -273,12 +285,12 @@ impl Engine {
         windows: &[Window],
         now: Now,
     ) -> SyncReply {
-        let costs = windows.iter().map(|window| self.item_sets.cost(&self.law, set, window));
+        let costs = windows.iter().map(|window| self.item_sets.cost(&self.history, set, window));
         let cost = costs.fold(REQUEST_BYTES, usize::saturating_add);
         let most = cost.saturating_add(FRAMES_BYTES_MAX);
         let Some(paid) = self.serving.pay(peer, most, now) else { return SyncReply::Later };
         let answer = answer_windows(windows, |window| {
-            self.item_sets.get(&self.law, set, window.since, window.until)
+            self.item_sets.get(&self.history, set, window.since, window.until)
         });
         let Ok(frames) = answer else { return SyncReply::Unsupported };
         let bytes = frames_to_bytes(&frames);
@@ -287,14 +299,14 @@ impl Engine {
         SyncReply::Ok(bytes)
     }
 
-    fn serve_orders(&mut self, peer: PeerKey, ids: &[MessageId], now: Now) -> SyncReply {
+    fn serve_moderations(&mut self, peer: PeerKey, ids: &[MessageId], now: Now) -> SyncReply {
         let cost = REQUEST_BYTES + ids.len() * MISS_BYTES;
         let Some(paid) = self.serving.pay(peer, cost + BATCH_BYTES_MAX, now) else {
             return SyncReply::Later;
         };
         let mut batch = BatchBuilder::default();
-        for order in ids.iter().filter_map(|id| self.law.rules().orders().get(*id)) {
-            if !batch.push(order.ticket().as_bytes(), order.as_bytes()) {
+        for moderation in ids.iter().filter_map(|id| self.history.rules().moderations().get(*id)) {
+            if !batch.push(moderation.ticket().as_bytes(), moderation.as_bytes()) {
                 break;
             }
         }

@@ -6,7 +6,7 @@
 //!   every 10 s ──▶ all windows, with a neighbour drawn by lot
 //! ```
 //!
-//! Each round begins with the policy's number and the orders, because they decide what becomes of the messages.
+//! Each round begins with the policy's number and the moderations, because they decide what becomes of the messages.
 
 mod flights;
 mod past;
@@ -16,12 +16,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::history::History;
 use crate::ids::{MessageId, PeerKey, Role};
-use crate::law::Law;
 use crate::limits::{
     FETCH_ALONE, HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_EVERY, ROUND_GAP, ROUND_STALL, ROUNDS_MAX,
 };
-use crate::sync::{
+use crate::reconcile::{
     Ask, ItemSet, OPEN_END, Outcome, Round, SetName, Source, Span, SyncRequest, Window, spans,
 };
 use crate::time::Now;
@@ -95,7 +95,7 @@ pub(super) struct Syncing {
     left: VecDeque<Left>,
     next_number: u64,
     routine: Duration,
-    /// Whether the law's index holds everything that is stored.
+    /// Whether the history's index holds everything that is stored.
     pub(super) indexed: bool,
     /// Whether a round over all windows has been completed since the start.
     caught_up: bool,
@@ -103,7 +103,7 @@ pub(super) struct Syncing {
 
 /// What a round reads of us.
 struct Own<'a> {
-    law: &'a Law,
+    history: &'a History,
     sets: &'a ItemSets,
     flights: &'a Flights,
     /// Whom the round is with, and the monotonic time.
@@ -113,11 +113,11 @@ struct Own<'a> {
 
 impl Source for Own<'_> {
     fn items(&self, set: SetName, since: u64, until: u64) -> Arc<ItemSet> {
-        self.sets.get(self.law, set, since, until)
+        self.sets.get(self.history, set, since, until)
     }
 
     fn wants(&self, set: SetName, id: MessageId) -> bool {
-        wants(self.law, set, id)
+        wants(self.history, set, id)
     }
 
     fn is_with_another(&self, id: MessageId) -> bool {
@@ -125,11 +125,11 @@ impl Source for Own<'_> {
     }
 }
 
-/// Whether an id is worth fetching: neither held, nor refused by the law and remembered.
-fn wants(law: &Law, set: SetName, id: MessageId) -> bool {
+/// Whether an id is worth fetching: neither held, nor refused by the history and remembered.
+fn wants(history: &History, set: SetName, id: MessageId) -> bool {
     match set {
-        SetName::Messages => law.wants(id),
-        SetName::Orders => law.rules().orders().get(id).is_none(),
+        SetName::Messages => history.wants(id),
+        SetName::Moderations => history.rules().moderations().get(id).is_none(),
     }
 }
 
@@ -213,7 +213,7 @@ impl Engine {
             return;
         }
         let recent = self.clock.peek_ms(now).saturating_sub(11 * MINUTE_MS);
-        let only_recent = set == SetName::Orders
+        let only_recent = set == SetName::Moderations
             || windows
                 .iter()
                 .zip(frames)
@@ -327,9 +327,9 @@ impl Engine {
         let reach = if self.syncing.indexed { due.reach } else { Reach::Recent };
         let all = Span { since: 0, until: OPEN_END };
         let running = Running {
-            round: Round::new(SetName::Orders, vec![all]),
+            round: Round::new(SetName::Moderations, vec![all]),
             number: self.syncing.number(),
-            set: SetName::Orders,
+            set: SetName::Moderations,
             began: now.mono,
             reach,
             open: due.open,
@@ -345,7 +345,7 @@ impl Engine {
     }
 
     fn windows(&self, reach: Reach, open: bool, now: Now) -> Vec<Span> {
-        let mut windows = spans(self.clock.peek_ms(now), open, self.law.boundary());
+        let mut windows = spans(self.clock.peek_ms(now), open, self.history.boundary());
         if reach == Reach::Recent {
             windows.truncate(1);
         }
@@ -355,8 +355,8 @@ impl Engine {
     /// Asks what there is to ask, and ends the round when there is nothing more.
     fn go_on(&mut self, peer: PeerKey, now: Now) {
         loop {
-            let (law, sets, flights) = (&self.law, &self.item_sets, &self.syncing.flights);
-            let source = Own { law, sets, flights, peer, mono: now.mono };
+            let (history, sets, flights) = (&self.history, &self.item_sets, &self.syncing.flights);
+            let source = Own { history, sets, flights, peer, mono: now.mono };
             let Some(running) = self.syncing.running.get_mut(&peer) else { return };
             if running.wait_until.is_some() {
                 return;
@@ -372,9 +372,9 @@ impl Engine {
         }
         let Some(running) = self.syncing.running.get(&peer) else { return };
         let Some(outcome) = running.round.outcome() else { return };
-        // The login node's own member keeps orders for its operator, and never a message.
-        if running.set == SetName::Orders && !self.is_authority() {
-            // A peer that does not answer about orders will not about messages.
+        // The login node's own member keeps moderations for its operator, and never a message.
+        if running.set == SetName::Moderations && !self.is_authority() {
+            // A peer that does not answer about moderations will not about messages.
             if outcome.complete || outcome.agreed {
                 let (reach, open) = (running.reach, running.open);
                 let windows = self.windows(reach, open, now);
@@ -428,7 +428,7 @@ impl Engine {
     /// What was left to others and has not come is asked for.
     fn ask_for_what_was_left(&mut self, now: Now) {
         while let Some(left) = self.syncing.left.pop_front_if(|left| left.at <= now.mono) {
-            if left.ids.iter().any(|id| wants(&self.law, left.set, *id)) {
+            if left.ids.iter().any(|id| wants(&self.history, left.set, *id)) {
                 self.want_round(left.peer, left.reach, left.open, now.mono);
             }
         }
@@ -451,7 +451,7 @@ impl Engine {
 
     /// The store could not take a message: whoever is linked is asked for it again, a little later.
     pub(super) fn not_stored(&mut self, sent_at: u64, message: MessageId, now: Now) {
-        self.law.was_not_stored(sent_at, message);
+        self.history.was_not_stored(sent_at, message);
         let recent = self.clock.peek_ms(now).saturating_sub(10 * MINUTE_MS);
         let reach = if sent_at > recent { Reach::Recent } else { Reach::Full };
         let neighbour = self.neighbours().next();

@@ -9,7 +9,7 @@ mod gossiping;
 mod harness;
 mod linking;
 mod membership;
-mod ordering;
+mod moderating;
 mod policing;
 mod presence;
 mod repairing;

@@ -20,7 +20,7 @@ use crate::limits::{
     CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN, LINKS_THIN_MAX, LINKS_THIN_MIN,
     PART_RETRY, PART_WITHIN, PARTINGS_MAX, RING_EACH_SIDE, STRANGER_EVERY, THIN_EVERY,
 };
-use crate::sync::{SyncReply, SyncRequest};
+use crate::reconcile::{SyncReply, SyncRequest};
 use crate::time::Now;
 
 use super::Engine;

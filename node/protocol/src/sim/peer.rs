@@ -12,8 +12,8 @@ use crate::engine::{
     AskId, Config, Engine, Event, Input, LinkId, Output, Progress, RequestId, Topic,
 };
 use crate::hello::Hello;
+use crate::history::Author;
 use crate::ids::{AccountId, MessageId, PeerKey, Role};
-use crate::law::Author;
 use crate::login::PeerAddresses;
 use crate::message::{Acceptance, Content, VerifiedMessage};
 use crate::policy::LOBBY;
@@ -120,7 +120,7 @@ impl Peer {
             clock: RealmClock::restored(0, 0),
             oldest: self.disk.oldest(),
             stored: recent,
-            orders: self.disk.orders.clone(),
+            moderations: self.disk.moderations.clone(),
             unsent: self.disk.unsent(),
             seed,
         };
@@ -183,7 +183,7 @@ impl Peer {
             }
             Output::Resettle(resettled) => self.disk.resettle(&resettled),
             Output::Forget { before } => self.disk.forget(before),
-            Output::StoreOrder(order) => self.disk.orders.push(*order),
+            Output::StoreModeration(moderation) => self.disk.moderations.push(*moderation),
             Output::StorePolicy(policy) => self.disk.policy = *policy,
             Output::Load { request, ids, .. } => {
                 return Some(Input::Loaded { request, pairs: self.disk.load(&ids) });
@@ -384,7 +384,7 @@ impl Peer {
     }
 
     pub(super) fn held(&self) -> Vec<(u64, MessageId)> {
-        let held = |engine: &Engine| engine.law().set().items(0, u64::MAX).collect();
+        let held = |engine: &Engine| engine.history().set().items(0, u64::MAX).collect();
         self.engine.as_ref().map(held).unwrap_or_default()
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{StoredIndex, StoredPair, Unsent};
+use crate::history::{Indexed, Resettled};
 use crate::ids::{AccountId, MessageId};
-use crate::law::{Indexed, Resettled};
 use crate::limits::RECENT_MS;
 use crate::message::VerifiedMessage;
-use crate::order::SignedOrder;
+use crate::moderation::SignedModeration;
 use crate::policy::SignedPolicy;
 use crate::wire::Pair;
 
@@ -24,14 +24,14 @@ struct Row {
 #[derive(Debug)]
 pub(super) struct Disk {
     rows: BTreeMap<MessageId, Row>,
-    pub(super) orders: Vec<SignedOrder>,
+    pub(super) moderations: Vec<SignedModeration>,
     pub(super) policy: SignedPolicy,
     pub(super) boot: u64,
 }
 
 impl Disk {
     pub(super) fn new(policy: SignedPolicy) -> Self {
-        Self { rows: BTreeMap::new(), orders: Vec::new(), policy, boot: 0 }
+        Self { rows: BTreeMap::new(), moderations: Vec::new(), policy, boot: 0 }
     }
 
     pub(super) fn store(&mut self, message: &VerifiedMessage, folded: bool) {

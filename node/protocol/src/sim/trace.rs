@@ -27,7 +27,9 @@ pub(super) fn line(output: &Output) -> Option<String> {
             ids(&changed.displaced)
         ),
         Output::Forget { before } => format!("forget {before}"),
-        Output::StoreOrder(order) => format!("moderation {}", hex::encode(order.as_bytes())),
+        Output::StoreModeration(moderation) => {
+            format!("moderation {}", hex::encode(moderation.as_bytes()))
+        }
         Output::Load { request, ids: wanted, bytes_max } => {
             format!("load {} {bytes_max} {}", request.0, ids(wanted))
         }
@@ -65,7 +67,7 @@ fn event_line(event: &Event) -> Option<String> {
             Progress::Sent => format!("state {id} sent"),
             Progress::Stored { by, of } => format!("state {id} stored {by} {of}"),
         },
-        Event::Ordered { request, result } => {
+        Event::Moderated { request, result } => {
             let id = result.as_ref().map(MessageId::to_string).unwrap_or_default();
             format!("moderated {request} {id}")
         }
@@ -73,11 +75,11 @@ fn event_line(event: &Event) -> Option<String> {
             let kind = match it.kind {
                 SanctionKind::Ban => "ban",
                 SanctionKind::Mute => "mute",
-                SanctionKind::Cut => "revocation",
+                SanctionKind::Revocation => "revocation",
             };
             format!("sanctioned {} {kind} {} {:?} {}", it.account, it.lifted, it.until, it.at)
         }
-        Event::Order(order) => format!("moderation-known {}", order.id()),
+        Event::Moderation(moderation) => format!("moderation-known {}", moderation.id()),
         Event::Presence(change) => format!("presence {}", change_words(change)),
         Event::Policy { number } => format!("policy-in-force {number}"),
         Event::Pass { expires_at } => format!("ticket {expires_at}"),
@@ -87,7 +89,7 @@ fn event_line(event: &Event) -> Option<String> {
             let why = match reason {
                 EndReason::Superseded => "superseded",
                 EndReason::Banned { .. } => "banned",
-                EndReason::Cut { .. } => "revoked",
+                EndReason::Revocation { .. } => "revoked",
             };
             format!("ended {why}")
         }

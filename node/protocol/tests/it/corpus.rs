@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lanyard_protocol::cose::Envelope;
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::login::{DevicesReply, ListDevices, LogOutDevice, Request};
-use lanyard_protocol::sync::{
+use lanyard_protocol::reconcile::{
     BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
     policy_number_reply,
 };
@@ -31,7 +31,7 @@ const TARGETS: [(&str, Body); 8] = [
     ("sync", targets::sync),
     ("hello", targets::hello),
     ("login", targets::login),
-    ("order", targets::order),
+    ("moderation", targets::moderation),
     ("link", targets::link),
 ];
 /// Damaged copies of all files together: a few seconds.
@@ -63,7 +63,7 @@ fn id(n: u64) -> MessageId {
 fn requests() -> Vec<(&'static str, SyncRequest)> {
     let window = |since, until, frame: &[u8]| Window { since, until, frame: frame.to_vec() };
     let set = ItemSet::new((0..40).map(|n| (T0 + n, id(n))));
-    let (set_name, other) = (SetName::Messages, SetName::Orders);
+    let (set_name, other) = (SetName::Messages, SetName::Moderations);
     let fingerprint = window(T0, T0 + 1_000, &set.fingerprint_frame());
     // Everything that there is: the initiator has an empty list.
     let all = window(0, u64::MAX, &[0x61, 0, 0, 2, 0]);
@@ -142,7 +142,7 @@ fn login_seeds() -> Vec<(String, Vec<u8>)> {
 fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
     let named = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
     let (policy, head) = (objects::golden("policy"), objects::golden("policy-head"));
-    let (message, order) = (objects::golden("message"), objects::golden("order"));
+    let (message, moderation) = (objects::golden("message"), objects::golden("order"));
     let (ticket, presence) = (objects::golden("ticket"), objects::golden("presence"));
     let frames = ["hello", "verdict-accepted", "verdict-superseded"];
     let realm = objects::realm_key();
@@ -178,10 +178,10 @@ fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
         ("hello", frames.map(|name| named(name, objects::golden(name))).into()),
         ("login", login_seeds()),
         (
-            "order",
+            "moderation",
             vec![
-                named("golden", led(RAW, &order)),
-                named("content", led(SIGNED, &payload_in(&order))),
+                named("golden", led(RAW, &moderation)),
+                named("content", led(SIGNED, &payload_in(&moderation))),
                 named("presence", led(RAW, &presence)),
                 named("presence-content", led(SIGNED, &payload_in(&presence))),
             ],

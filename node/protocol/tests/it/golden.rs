@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::{HEAD_LEN, Hello, Verdict, VerdictCode, parse_head};
-use lanyard_protocol::law::Law;
+use lanyard_protocol::history::History;
 use lanyard_protocol::login::{Reply, Request};
 use lanyard_protocol::message::{Arrival, Refused, SignedMessage};
 use lanyard_protocol::policy::{PolicyHead, SignedPolicy};
@@ -65,8 +65,8 @@ fn r40_the_golden_message_passes_all_stages() {
     let ticket = Ticket::verify(signed.ticket_bytes(), &realm_key()).unwrap();
     let verified = signed.verify(Arc::new(ticket)).unwrap();
     assert_eq!(verified.check_arrival(Arrival::Gossip, testing::T0), Ok(()));
-    let mut law = Law::new(Arc::new(objects::policy()));
-    let taken = law.take(verified, testing::T0).unwrap();
+    let mut history = History::new(Arc::new(objects::policy()));
+    let taken = history.take(verified, testing::T0).unwrap();
     assert_eq!(taken.message, objects::message());
 }
 

@@ -54,7 +54,7 @@ impl Judge {
             clock: RealmClock::restored(0, 0),
             stored: StoredIndex::default(),
             oldest: None,
-            orders: Vec::new(),
+            moderations: Vec::new(),
             unsent: Vec::new(),
             seed: [0; 32],
         };
@@ -414,7 +414,7 @@ fn r11_a_signature_over_one_kind_is_none_over_another() {
     let mut judge = Judge::new();
     let (ticket, message) = split_pair(&messages()[0]);
     let payload = Parts::of(&message).payload;
-    for kind in [Kind::Ticket, Kind::Policy, Kind::PolicyHead, Kind::Presence, Kind::Order] {
+    for kind in [Kind::Ticket, Kind::Policy, Kind::PolicyHead, Kind::Presence, Kind::Moderation] {
         let signed = Parts::of(&cose::sign(kind, &testing::key(2), &payload));
         let mut disguised = Parts::of(&message);
         disguised.signature = signed.signature;

@@ -9,9 +9,9 @@ mod foreign;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
-mod hostile;
+mod history;
 #[cfg(test)]
-mod law;
+mod hostile;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

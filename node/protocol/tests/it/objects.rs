@@ -11,7 +11,7 @@ use lanyard_protocol::login::{
     ChangePassword, Denial, DenialCode, Grant, Login, PeerAddresses, Renew, Reply, Request,
 };
 use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
-use lanyard_protocol::order::{OrderKind, SignedOrder};
+use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::{
     LOBBY, Policy, PostRule, RoomRules, SanctionKind, Settlement, SettlementVerdict, SignedPolicy,
 };
@@ -49,12 +49,12 @@ pub(crate) fn policy() -> Policy {
         archived_from: Some(T0 + 86_400_000),
     });
     let bob = testing::account("bob");
-    let mut cut = testing::sanction(SanctionKind::Cut, bob, T0, None);
+    let mut cut = testing::sanction(SanctionKind::Revocation, bob, T0, None);
     cut.id = 2;
     cut.peer = Some(public_key(&testing::key(3)));
     policy.sanctions =
         vec![testing::sanction(SanctionKind::Mute, bob, T0, Some(T0 + 600_000)), cut];
-    policy.settled = vec![Settlement { order: [9; 16], verdict: SettlementVerdict::Ratified }];
+    policy.settled = vec![Settlement { number: [9; 16], verdict: SettlementVerdict::Ratified }];
     policy
 }
 
@@ -73,8 +73,8 @@ pub(crate) fn message() -> AdmittedMessage {
     testing::admitted(VerifiedMessage::author(content, Arc::new(ticket()), &alice()).unwrap())
 }
 
-pub(crate) fn order() -> SignedOrder {
-    testing::order(OrderKind::Mute, "bob", T0 + 5, T0 + 600_005)
+pub(crate) fn moderation() -> SignedModeration {
+    testing::moderation(ModerationKind::Mute, "bob", T0 + 5, T0 + 600_005)
 }
 
 pub(crate) fn presence() -> SignedPresence {
@@ -115,7 +115,7 @@ pub(crate) fn change_password() -> Request {
         username: "alice".to_owned(),
         old: "correct horse".to_owned().into(),
         new: "battery staple".to_owned().into(),
-        cut_others: true,
+        revoke_others: true,
     })
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn granted() -> Reply {
         ticket: ticket().as_bytes().to_vec(),
         policy: signed_policy().as_bytes().to_vec(),
         realm_time: T0 + 4,
-        member: at(4, "/ip4/192.168.1.2/tcp/4002"),
+        authority: at(4, "/ip4/192.168.1.2/tcp/4002"),
         peers: vec![at(3, "/ip4/192.168.1.7/tcp/4003")],
         nickname_refused: None,
     }))
@@ -151,7 +151,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("policy-head", "R-55: the head of that policy", signed_policy().sign_head(&realm())),
         ("message", "R-40: a text, as the pair on gossip", message().to_gossip()),
         ("presence", "R-70: a presence, as the pair on gossip", presence().pair.to_vec()),
-        ("order", "R-120: a moderator's order, as the pair on gossip", order().to_gossip()),
+        ("order", "R-120: a moderator's order, as the pair on gossip", moderation().to_gossip()),
         ("hello", "R-80: a Hello frame", hello().to_frame()),
         ("verdict-accepted", "R-82: the verdict Accepted", plain(VerdictCode::Accepted)),
         ("verdict-superseded", "R-88: Superseded with its proof", superseded().to_frame()),

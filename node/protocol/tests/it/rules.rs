@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_protocol::limits;
-use lanyard_protocol::sync::{
+use lanyard_protocol::reconcile::{
     ItemSet, SetName, SyncReply, SyncRequest, Window, answer_windows, frames_to_bytes,
 };
 
@@ -112,13 +112,13 @@ fn limits() -> Vec<(&'static str, u64)> {
         PRESENCE_ADDRESSES_MAX ADDRESS_BYTES_MAX STATUS_BYTES_MAX ROOM_BYTES_MAX REJECTS_MAX
         DIALS_PENDING_MAX LINKS_PER_ACCOUNT LINKS_FULL_MAX LINKS_REFILL LINKS_THIN LINKS_THIN_MIN LINKS_THIN_MAX RING_EACH_SIDE
         PARTINGS_MAX ADDRESS_BOOK_MAX ADDRESSES_PER_PEER_MAX ROSTER_MAX
-        TICKET_CACHE_MAX OUTBOX_MAX ORDER_BYTES_MAX PROTECTED_BYTES_MAX ORDER_REASON_BYTES_MAX
-        ORDERS_PER_MINUTE ORDERS_PER_DAY REMEMBERED_IDS_MAX
+        TICKET_CACHE_MAX OUTBOX_MAX MODERATION_BYTES_MAX PROTECTED_BYTES_MAX MODERATION_REASON_BYTES_MAX
+        MODERATIONS_PER_MINUTE MODERATIONS_PER_DAY REMEMBERED_IDS_MAX
         SERVED_BURST_BYTES ITEM_SETS_MAX ROUNDS_MAX DEAF_ROUNDS_MAX FULL_COUNT_MAX OWN_STATES_MAX
         ITEM_SETS_SPARE HEARD_RANGES_MAX);
     all.extend(named!(u64::from;
         NOT_BEFORE_LEEWAY_MS LINK_GRACE_MS AHEAD_MS_MAX GOSSIP_AGE_MS_MAX RECENT_MS SETTLE_MS
-        RESEND_AGE_MS_MAX ORDER_MS_MAX ORDER_AHEAD_MS_MAX LATE_MS CLOCK_OFF_MS RETAIN_STEP_MS PRESENCE_LEASE_REFRESHES
+        RESEND_AGE_MS_MAX MODERATION_MS_MAX ORDER_AHEAD_MS_MAX LATE_MS CLOCK_OFF_MS RETAIN_STEP_MS PRESENCE_LEASE_REFRESHES
         BACKFILL_NOTICE_MIN OWN_MESSAGES_PER_S OWN_MESSAGES_BURST OWN_BYTES_PER_S
         SERVED_SHARES POLICIES_BYTES_PER_S BATCH_USE_MIN CROWDED_PER_S CROWDED_BURST PRESENCES_PER_S
         PRESENCES_BURST));
@@ -143,7 +143,8 @@ fn the_table_of_limits_has_the_values_of_the_code() {
         .collect();
     let expected = limits().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     assert_eq!(rows, expected);
-    let declared = std::fs::read_to_string(root().join("node/protocol/src/limits.rs")).unwrap();
+    let declared =
+        std::fs::read_to_string(root().join("node/protocol/src/encoding/limits.rs")).unwrap();
     assert_eq!(declared.matches("\npub const ").count(), rows.len(), "every limit is in the table");
 }
 

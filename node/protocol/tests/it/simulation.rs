@@ -7,8 +7,8 @@ use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::limits::{CROWD_LASTS, LINKS_FULL_MAX};
 use lanyard_protocol::message::{Content, VerifiedMessage};
-use lanyard_protocol::order::{Order, OrderKind, SignedOrder};
-use lanyard_protocol::policy::{Policy, Rules, SanctionKind, SignedPolicy};
+use lanyard_protocol::moderation::{Moderation, ModerationKind, SignedModeration};
+use lanyard_protocol::policy::{Limits, Policy, SanctionKind, SignedPolicy};
 use lanyard_protocol::sim::{Faults, Setup, Sim};
 use lanyard_protocol::testing::{self, T0};
 use lanyard_protocol::ticket::Ticket;
@@ -35,7 +35,7 @@ fn seed(default: u64) -> u64 {
 fn signed(number: u64, change: impl FnOnce(&mut Policy)) -> SignedPolicy {
     let mut policy = testing::policy(&testing::key(1));
     policy.number = number;
-    policy.rules[0] = Rules { per_minute: 12, guest_per_minute: 6, ..policy.rules[0] };
+    policy.rules[0] = Limits { per_minute: 12, guest_per_minute: 6, ..policy.rules[0] };
     policy.rules[0].max_text_bytes = 200;
     change(&mut policy);
     SignedPolicy::sign(policy, &testing::key(1)).unwrap()
@@ -127,15 +127,15 @@ fn of_a_later_version(bytes: &[u8]) -> Vec<u8> {
     later
 }
 
-fn order(kind: OrderKind, on: usize, number: u8, from: u64) -> SignedOrder {
+fn moderation(kind: ModerationKind, on: usize, number: u8, from: u64) -> SignedModeration {
     let key = testing::key(42);
     let mut claims = testing::claims(&testing::key(1), &key, "judge");
     claims.role = Role::Moderator;
     let ticket = Arc::new(Ticket::issue(claims, &testing::key(1)));
-    let order = Order {
+    let moderation = Moderation {
         realm: ticket.claims().realm,
         ticket: ticket.hash(),
-        order: [number; 16],
+        number: [number; 16],
         kind,
         sub: testing::account(&format!("user{on}")),
         from,
@@ -143,10 +143,10 @@ fn order(kind: OrderKind, on: usize, number: u8, from: u64) -> SignedOrder {
         reason: "loud".into(),
         policy: 1,
     };
-    SignedOrder::author(order, ticket, &key).unwrap()
+    SignedModeration::author(moderation, ticket, &key).unwrap()
 }
 
-/// A lively day: chatter through loss, liars, a partition with contradicting orders, policies, restarts.
+/// A lively day: chatter through loss, liars, a partition with contradicting moderations, policies, restarts.
 fn a_day(peers: usize, seed: u64) -> Sim {
     let mut lots = ChaCha8Rng::seed_from_u64(seed ^ 1);
     let mut sim = Sim::new(setup(peers, seed));
@@ -155,9 +155,9 @@ fn a_day(peers: usize, seed: u64) -> Sim {
     lie(&mut sim);
     sim.partition(|number| number % 2);
     let now = T0 + u64::try_from(sim.elapsed().as_millis()).unwrap();
-    sim.order(0, &order(OrderKind::Mute, 5, 1, now - 20_000));
-    sim.order(1, &order(OrderKind::Lift, 5, 2, now - 10_000));
-    sim.order(1, &order(OrderKind::Ban, 6, 3, now - 30_000));
+    sim.moderation(0, &moderation(ModerationKind::Mute, 5, 1, now - 20_000));
+    sim.moderation(1, &moderation(ModerationKind::Lift, 5, 2, now - 10_000));
+    sim.moderation(1, &moderation(ModerationKind::Ban, 6, 3, now - 30_000));
     chatter(&mut sim, &mut lots, peers, 60);
     let banned = testing::account("user7");
     let ban = signed(2, |policy| {
@@ -176,7 +176,7 @@ fn a_day(peers: usize, seed: u64) -> Sim {
     sim
 }
 
-/// Two texts with one number, and one text under a cut that becomes known after it. The first two are held, the last
+/// Two texts with one number, and one text under a revocation that becomes known after it. The first two are held, the last
 /// one is not.
 fn fork_and_cut(sim: &mut Sim) -> ([VerifiedMessage; 2], VerifiedMessage) {
     let now = T0 + u64::try_from(sim.elapsed().as_millis()).unwrap();
@@ -193,7 +193,7 @@ fn fork_and_cut(sim: &mut Sim) -> ([VerifiedMessage; 2], VerifiedMessage) {
     let policy = signed(3, |policy| {
         let muted = testing::account("user7");
         policy.sanctions.push(testing::sanction(SanctionKind::Mute, muted, now - 40_000, None));
-        let cut = testing::sanction(SanctionKind::Cut, account, now - 20_000, None);
+        let cut = testing::sanction(SanctionKind::Revocation, account, now - 20_000, None);
         policy.sanctions.push(lanyard_protocol::policy::Sanction { id: cut.id + 1, ..cut });
     });
     sim.publish(2, &policy);
@@ -374,7 +374,7 @@ fn r48_a_modified_program_of_the_banned_reaches_nobody_unfolded_who_knows_of_the
     sim.partition(|number| usize::from(unaware(number)));
     sim.run(seconds(5));
     let now = T0 + u64::try_from(sim.elapsed().as_millis()).unwrap();
-    sim.order(0, &order(OrderKind::Ban, banned, 1, now));
+    sim.moderation(0, &moderation(ModerationKind::Ban, banned, 1, now));
     // Whom gossip has passed by has it by reconciliation.
     sim.run(seconds(40));
     for (seq, sent_at) in [(0, now - 60_000), (1, now - 30_000), (2, now + 1_000)] {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lanyard_protocol::engine::{
     EndReason, Event, Input, LinkId, Output, Progress, SendRefused, Topic,
 };
+use lanyard_protocol::history::Maker;
 use lanyard_protocol::ids::MessageId;
-use lanyard_protocol::law::Maker;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::Acceptance;
 use lanyard_protocol::roster::{Change, Reason};
@@ -29,7 +29,7 @@ impl EventLoop {
             Output::StoreOwn { request, message } => self.store_own(message, request),
             Output::Resettle(resettled) => self.write(Write::Resettle(resettled)),
             Output::Forget { before } => self.write(Write::Forget { before }),
-            Output::StoreOrder(order) => self.write(Write::Order(order)),
+            Output::StoreModeration(moderation) => self.write(Write::Moderation(moderation)),
             Output::Load { request, ids, bytes_max } => self.load(request, ids, bytes_max),
             Output::Publish { topic, bytes, message } => self.publish(topic, bytes, message),
             Output::StorePolicy(policy) => self.write(Write::Policy(policy.as_bytes().to_vec())),
@@ -106,20 +106,20 @@ impl EventLoop {
         match event {
             Event::Sent { request, result } => self.answer(request, result),
             Event::State { id, state } => self.state_changed(id, state),
-            Event::Ordered { request, result } => {
-                if let Some(reply) = self.state.orders.remove(&request) {
-                    // Who asked may have gone; the order is given all the same.
+            Event::Moderated { request, result } => {
+                if let Some(reply) = self.state.moderations.remove(&request) {
+                    // Who asked may have gone; the moderation is given all the same.
                     reply.send(result).ok();
                 }
             }
-            Event::Order(order) => self.tell(NodeEvent::Order(order)),
+            Event::Moderation(moderation) => self.tell(NodeEvent::Moderation(moderation)),
             Event::Sanctioned(news) => self.tell(NodeEvent::Sanctioned(news)),
             // Told when the store has done it: who reads earlier reads the old.
             Event::Reload => {}
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
             Event::Policy { number } => self.tell(NodeEvent::Policy { number }),
             Event::Pass { expires_at } => self.tell(NodeEvent::Pass { expires_at }),
-            Event::AskTheTime => self.ask_desk.notify_one(),
+            Event::AskTheTime => self.ask_login_server.notify_one(),
             Event::Notice { code, text } => self.tell(NodeEvent::Notice { code, text }),
             Event::Changed => self.state.changed = true,
             Event::Ended(reason) => {
@@ -223,7 +223,7 @@ fn refusal(reason: EndReason, realm_ms: u64) -> Refusal {
             );
             (RefusalCode::Banned, reason)
         }
-        EndReason::Cut { reason } => (
+        EndReason::Revocation { reason } => (
             RefusalCode::Disabled,
             format!(
                 "Your pass was withdrawn by the operator{}. Sign in again, or ask the operator.",

@@ -26,7 +26,7 @@ impl EventLoop {
         }
     }
 
-    /// Writes what has waited, in its order.
+    /// Writes what has waited, in its moderation.
     pub(super) fn write_backlog(&mut self) {
         while let Some(write) = self.state.backlog.pop_front() {
             if let Err(write) = self.writer.try_write(write) {

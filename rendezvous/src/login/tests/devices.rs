@@ -10,7 +10,7 @@ use crate::store::{devices, policies};
 
 const DAY: u64 = 86_400_000;
 
-impl Desk {
+impl LoginServer {
     async fn devices(&self, account: AccountId, peer: PeerKey, now: u64) -> DevicesReply {
         self.about_devices(Request::ListDevices(ListDevices { account }), peer, now).await
     }
@@ -34,7 +34,7 @@ impl Desk {
         }
     }
 
-    /// The newest signed policy, as the member tells it.
+    /// The newest signed policy, as the authority peer tells it.
     async fn policy(&self) -> Policy {
         let row = self.office.store.run(|store| policies::newest(store.reader())).await.unwrap();
         SignedPolicy::verify(&row.unwrap().document, &self.realm).unwrap().policy().clone()
@@ -57,15 +57,18 @@ fn denial(reply: DevicesReply) -> Denial {
 
 #[tokio::test]
 async fn r69_the_owner_sees_the_own_devices_and_nobody_elses() {
-    let desk = Desk::open();
-    let account = desk.alice(LAPTOP).await.claims().account;
-    desk.ticket(desk.try_in("alice", "alice-password", PHONE, NOW + 1_000).await);
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
+    login_server.ticket(login_server.try_in("alice", "alice-password", PHONE, NOW + 1_000).await);
     let bobs = PeerKey([20; 32]);
-    desk.ticket(desk.try_in("bob", "bob-password", bobs, NOW).await);
-    let calls = desk.office.argon2_calls();
-    let entries = desk.audit().await.len();
-    let seen = rows(desk.devices(account, LAPTOP, NOW + 2_000).await);
-    assert_eq!((desk.office.argon2_calls(), desk.audit().await.len()), (calls, entries));
+    login_server.ticket(login_server.try_in("bob", "bob-password", bobs, NOW).await);
+    let calls = login_server.office.argon2_calls();
+    let entries = login_server.audit().await.len();
+    let seen = rows(login_server.devices(account, LAPTOP, NOW + 2_000).await);
+    assert_eq!(
+        (login_server.office.argon2_calls(), login_server.audit().await.len()),
+        (calls, entries)
+    );
     let both: Vec<(u64, PeerKey)> = seen.iter().map(|row| (row.device, row.peer)).collect();
     assert_eq!(both, [(1, LAPTOP), (2, PHONE)]);
     assert_eq!((seen[1].first_seen, seen[1].last_login), (NOW + 1_000, NOW + 1_000));
@@ -75,118 +78,125 @@ async fn r69_the_owner_sees_the_own_devices_and_nobody_elses() {
 
 #[tokio::test]
 async fn r69_who_may_not_renew_may_not_ask_and_learns_no_more() {
-    let desk = Desk::open();
-    let ticket = desk.alice(LAPTOP).await;
+    let login_server = LoginServer::open();
+    let ticket = login_server.alice(LAPTOP).await;
     let (account, end) = (ticket.claims().account, ticket.claims().expires_at_ms());
-    let unknown = desk.devices(AccountId([0; 16]), LAPTOP, NOW).await;
+    let unknown = login_server.devices(AccountId([0; 16]), LAPTOP, NOW).await;
     for reply in [
-        desk.devices(account, PHONE, NOW).await,
-        desk.log_out(account, 1, PHONE, NOW).await,
-        desk.log_out(AccountId([0; 16]), 1, LAPTOP, NOW).await,
-        desk.devices(account, LAPTOP, end + 30 * DAY + 1).await,
+        login_server.devices(account, PHONE, NOW).await,
+        login_server.log_out(account, 1, PHONE, NOW).await,
+        login_server.log_out(AccountId([0; 16]), 1, LAPTOP, NOW).await,
+        login_server.devices(account, LAPTOP, end + 30 * DAY + 1).await,
     ] {
         assert_eq!(reply.to_bytes(), unknown.to_bytes());
     }
     assert_eq!(denial(unknown).code, DenialCode::BadCredentials);
-    rows(desk.devices(account, LAPTOP, end + 30 * DAY).await);
-    desk.act(|tx| sanctioning::ban(tx, "alice", 0, "spam", NOW)).await;
-    let banned = denial(desk.log_out(account, 1, LAPTOP, NOW).await);
+    rows(login_server.devices(account, LAPTOP, end + 30 * DAY).await);
+    login_server.act(|tx| sanctioning::ban(tx, "alice", 0, "spam", NOW)).await;
+    let banned = denial(login_server.log_out(account, 1, LAPTOP, NOW).await);
     assert_eq!((banned.code, banned.reason.as_str()), (DenialCode::Banned, "spam"));
-    desk.act(|tx| sanctioning::lift(tx, "alice", sanctioning::Lifting::Ban, NOW)).await;
-    desk.act(|tx| acts::set_state(tx, "alice", State::Disabled, NOW)).await;
-    assert_eq!(denial(desk.devices(account, LAPTOP, NOW).await).code, DenialCode::Disabled);
+    login_server.act(|tx| sanctioning::lift(tx, "alice", sanctioning::Lifting::Ban, NOW)).await;
+    login_server.act(|tx| acts::set_state(tx, "alice", State::Disabled, NOW)).await;
+    assert_eq!(denial(login_server.devices(account, LAPTOP, NOW).await).code, DenialCode::Disabled);
 }
 
 #[tokio::test]
 async fn r75_a_device_is_logged_out_and_the_policy_of_that_moment_says_so() {
-    let desk = Desk::open();
-    let (own, other) = (desk.alice(LAPTOP).await, desk.alice(PHONE).await);
+    let login_server = LoginServer::open();
+    let (own, other) = (login_server.alice(LAPTOP).await, login_server.alice(PHONE).await);
     let account = own.claims().account;
-    let before = desk.policy().await.number;
-    let seen = rows(desk.log_out(account, 2, LAPTOP, NOW + 1).await);
+    let before = login_server.policy().await.number;
+    let seen = rows(login_server.log_out(account, 2, LAPTOP, NOW + 1).await);
     let out: Vec<bool> = seen.iter().map(|row| row.logged_out).collect();
     assert_eq!(out, [false, true]);
-    let policy = desk.policy().await;
+    let policy = login_server.policy().await;
     assert!(policy.number > before, "signed before the answer");
     let cut = |ticket: &Ticket| {
         let claims = ticket.claims();
-        policy.cut_of(account, claims.peer, claims.issued_at_ms()).is_some()
+        policy.revocation_of(account, claims.peer, claims.issued_at_ms()).is_some()
     };
     assert!(cut(&other) && !cut(&own));
-    assert_eq!(desk.audit().await.last().unwrap(), "alice device-logout device 2");
+    assert_eq!(login_server.audit().await.last().unwrap(), "alice device-logout device 2");
     assert_eq!(
-        code(&desk.renew(account, PHONE, NOW + 5_000).await),
+        code(&login_server.renew(account, PHONE, NOW + 5_000).await),
         Some(DenialCode::BadCredentials)
     );
-    let asked = denial(desk.devices(account, PHONE, NOW + 5_000).await);
+    let asked = denial(login_server.devices(account, PHONE, NOW + 5_000).await);
     assert_eq!(asked.code, DenialCode::BadCredentials);
-    desk.ticket(desk.renew(account, LAPTOP, NOW + 5_000).await);
-    let back = desk.ticket(desk.try_in("alice", "alice-password", PHONE, NOW + 5_000).await);
+    login_server.ticket(login_server.renew(account, LAPTOP, NOW + 5_000).await);
+    let back = login_server
+        .ticket(login_server.try_in("alice", "alice-password", PHONE, NOW + 5_000).await);
     assert_eq!(back.claims().device, 2);
     assert!(!cut(&back), "the password brings it back");
 }
 
 #[tokio::test]
 async fn r75_the_asking_device_may_name_itself() {
-    let desk = Desk::open();
-    let account = desk.alice(LAPTOP).await.claims().account;
-    assert!(rows(desk.log_out(account, 1, LAPTOP, NOW + 1).await)[0].logged_out);
-    let again = denial(desk.log_out(account, 1, LAPTOP, NOW + 2).await);
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
+    assert!(rows(login_server.log_out(account, 1, LAPTOP, NOW + 1).await)[0].logged_out);
+    let again = denial(login_server.log_out(account, 1, LAPTOP, NOW + 2).await);
     assert_eq!(again.code, DenialCode::BadCredentials);
 }
 
 #[tokio::test]
 async fn r75_what_is_logged_out_or_has_ended_needs_no_cut() {
-    let desk = Desk::open();
-    let ticket = desk.alice(PHONE).await;
+    let login_server = LoginServer::open();
+    let ticket = login_server.alice(PHONE).await;
     let (account, end) = (ticket.claims().account, ticket.claims().expires_at_ms());
     let gone = end + LINK_GRACE_MS;
-    desk.ticket(desk.try_in("alice", "alice-password", LAPTOP, gone).await);
-    assert!(rows(desk.log_out(account, 1, LAPTOP, gone).await)[0].logged_out);
-    assert!(desk.policy().await.sanctions.is_empty(), "nobody keeps a link to it");
-    let (number, entries) = (desk.policy().await.number, desk.audit().await.len());
-    assert!(rows(desk.log_out(account, 1, LAPTOP, gone + 1).await)[0].logged_out);
-    assert_eq!((desk.policy().await.number, desk.audit().await.len()), (number, entries));
+    login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, gone).await);
+    assert!(rows(login_server.log_out(account, 1, LAPTOP, gone).await)[0].logged_out);
+    assert!(login_server.policy().await.sanctions.is_empty(), "nobody keeps a link to it");
+    let (number, entries) = (login_server.policy().await.number, login_server.audit().await.len());
+    assert!(rows(login_server.log_out(account, 1, LAPTOP, gone + 1).await)[0].logged_out);
+    assert_eq!(
+        (login_server.policy().await.number, login_server.audit().await.len()),
+        (number, entries)
+    );
 }
 
 #[tokio::test]
 async fn r77_a_number_that_is_none_changes_nothing() {
-    let desk = Desk::open();
-    let account = desk.alice(LAPTOP).await.claims().account;
-    let (number, entries) = (desk.policy().await.number, desk.audit().await.len());
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
+    let (number, entries) = (login_server.policy().await.number, login_server.audit().await.len());
     for device in [0, 2, u64::MAX] {
-        let reply = desk.log_out(account, device, LAPTOP, NOW).await;
+        let reply = login_server.log_out(account, device, LAPTOP, NOW).await;
         assert_eq!(reply, DevicesReply::NoSuchDevice(device));
     }
-    assert_eq!((desk.policy().await.number, desk.audit().await.len()), (number, entries));
+    assert_eq!(
+        (login_server.policy().await.number, login_server.audit().await.len()),
+        (number, entries)
+    );
 }
 
 #[tokio::test]
 async fn r75_the_cuts_of_a_day_are_counted_with_those_of_new_passwords() {
-    let desk = Desk::open();
-    let account = desk.alice(LAPTOP).await.claims().account;
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
     let other = |n: u8| PeerKey([100 + n; 32]);
-    desk.alice(other(0)).await;
-    let changed = desk.change("alice-password", "alice-password", true, LAPTOP).await;
+    login_server.alice(other(0)).await;
+    let changed = login_server.change("alice-password", "alice-password", true, LAPTOP).await;
     assert!(matches!(changed, Reply::Granted(_)), "the first cut: {changed:?}");
     for n in 1..=16 {
-        desk.alice(other(n)).await;
+        login_server.alice(other(n)).await;
     }
     for device in 3..=17 {
-        rows(desk.log_out(account, device, LAPTOP, NOW).await);
+        rows(login_server.log_out(account, device, LAPTOP, NOW).await);
     }
-    let locked = denial(desk.log_out(account, 18, LAPTOP, NOW).await);
+    let locked = denial(login_server.log_out(account, 18, LAPTOP, NOW).await);
     assert_eq!(locked.code, DenialCode::Locked);
     assert!(locked.retry_after_s.is_some_and(|wait| (1..=86_400).contains(&wait)));
-    let left = rows(desk.devices(account, LAPTOP, NOW).await);
+    let left = rows(login_server.devices(account, LAPTOP, NOW).await);
     assert!(!left[17].logged_out, "a refusal changes nothing");
-    rows(desk.log_out(account, 18, LAPTOP, NOW + DAY + 1_000).await);
+    rows(login_server.log_out(account, 18, LAPTOP, NOW + DAY + 1_000).await);
 }
 
 #[tokio::test]
 async fn r76_of_many_devices_those_that_are_in_use_are_named() {
-    let desk = Desk::open();
-    let account = desk.alice(LAPTOP).await.claims().account;
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
     let sign_in_all = move |store: &mut Store| {
         store.write(|tx| {
             for n in 0..300_u16 {
@@ -200,8 +210,8 @@ async fn r76_of_many_devices_those_that_are_in_use_are_named() {
             Ok::<_, StoreError>(())
         })
     };
-    desk.office.store.run(sign_in_all).await.unwrap();
-    let seen = rows(desk.devices(account, LAPTOP, NOW).await);
+    login_server.office.store.run(sign_in_all).await.unwrap();
+    let seen = rows(login_server.devices(account, LAPTOP, NOW).await);
     assert_eq!(seen.len(), 256);
     assert_eq!(seen.iter().filter(|row| !row.logged_out).count(), 201);
     assert!(seen.is_sorted_by_key(|row| row.device) && seen[0].peer == LAPTOP);

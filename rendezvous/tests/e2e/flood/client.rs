@@ -1,4 +1,4 @@
-//! The asking side of the desk, as an attacker or an impatient person would write it: many keys, any address.
+//! The asking side of the login server, as an attacker or an impatient person would write it: many keys, any address.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,17 +25,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(200);
 /// Connections of a flood at a time; what would be more is dropped and counted.
 const FLOOD_MAX: usize = 512;
-/// Tries on one connection: the desk allows eight.
+/// Tries on one connection: the login server allows eight.
 pub(crate) const TRIES_EACH: u64 = 4;
 
 /// Where to ask.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Desk {
+pub(crate) struct LoginServer {
     pub(crate) address: SocketAddr,
     pub(crate) realm: PeerId,
 }
 
-/// One connection to the desk.
+/// One connection to the login server.
 pub(crate) struct Client {
     swarm: Swarm<request_response::Behaviour<Capped>>,
     realm: PeerId,
@@ -43,7 +43,10 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects with this key.
-    pub(crate) async fn connect(desk: Desk, key: &SigningKey) -> Result<Self, String> {
+    pub(crate) async fn connect(
+        login_server: LoginServer,
+        key: &SigningKey,
+    ) -> Result<Self, String> {
         let transport = transport::ungated(key).map_err(|error| error.to_string())?;
         let protocol = (StreamProtocol::new(LOGIN_PROTOCOL), ProtocolSupport::Outbound);
         let config = request_response::Config::default().with_request_timeout(PATIENCE);
@@ -52,9 +55,10 @@ impl Client {
             libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
         let me: PeerId = public_key(key).to_string().parse().unwrap();
         let mut client =
-            Self { swarm: Swarm::new(transport, behaviour, me, config), realm: desk.realm };
+            Self { swarm: Swarm::new(transport, behaviour, me, config), realm: login_server.realm };
         let connecting = async {
-            let to = DialOpts::peer_id(desk.realm).addresses(vec![ports::multiaddr(desk.address)]);
+            let to = DialOpts::peer_id(login_server.realm)
+                .addresses(vec![ports::multiaddr(login_server.address)]);
             client.swarm.dial(to.build()).unwrap();
             loop {
                 match client.swarm.select_next_some().await {
@@ -101,8 +105,8 @@ impl Client {
     }
 }
 
-/// A way to the desk that comes out at another address: whoever uses it is a stranger from there.
-pub(crate) async fn door(desk: Desk, from: IpAddr) -> Desk {
+/// A way to the login server that comes out at another address: whoever uses it is a stranger from there.
+pub(crate) async fn door(login_server: LoginServer, from: IpAddr) -> LoginServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -110,14 +114,14 @@ pub(crate) async fn door(desk: Desk, from: IpAddr) -> Desk {
             tokio::spawn(async move {
                 let socket = TcpSocket::new_v4().unwrap();
                 socket.bind(SocketAddr::new(from, 0)).unwrap();
-                if let Ok(mut outside) = socket.connect(desk.address).await {
+                if let Ok(mut outside) = socket.connect(login_server.address).await {
                     // Either end may hang up at any time.
                     tokio::io::copy_bidirectional(&mut inside, &mut outside).await.ok();
                 }
             });
         }
     });
-    Desk { address, ..desk }
+    LoginServer { address, ..login_server }
 }
 
 /// How a sign-in with retries went.
@@ -127,11 +131,16 @@ pub(crate) struct SignedIn {
     pub(crate) tries: u32,
 }
 
-/// Signs in as a peer does: while the desk is busy or does not answer, it tries again.
-pub(crate) async fn sign_in(desk: Desk, key: &SigningKey, name: &str, password: &str) -> SignedIn {
+/// Signs in as a peer does: while the login server is busy or does not answer, it tries again.
+pub(crate) async fn sign_in(
+    login_server: LoginServer,
+    key: &SigningKey,
+    name: &str,
+    password: &str,
+) -> SignedIn {
     let started = clock::monotonic();
     for tries in 1.. {
-        let pause = match Client::connect(desk, key).await {
+        let pause = match Client::connect(login_server, key).await {
             Ok(mut client) => match client.login(name, password).await {
                 Ok(Reply::Granted(_)) => {
                     return SignedIn { took: clock::monotonic() - started, tries };
@@ -163,7 +172,7 @@ pub(crate) struct Flooded {
 }
 
 /// Tries random names with random keys and passwords, so many a second for a time, all from one address.
-pub(crate) async fn flood(desk: Desk, per_second: u64, lasts: Duration) -> Flooded {
+pub(crate) async fn flood(login_server: LoginServer, per_second: u64, lasts: Duration) -> Flooded {
     let connections = per_second.div_ceil(TRIES_EACH);
     let mut tick =
         tokio::time::interval(Duration::from_secs(1) / u32::try_from(connections).unwrap());
@@ -176,7 +185,7 @@ pub(crate) async fn flood(desk: Desk, per_second: u64, lasts: Duration) -> Flood
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
                 running.spawn(async move {
-                    let came_to = attack(desk).await;
+                    let came_to = attack(login_server).await;
                     drop(place);
                     came_to
                 });
@@ -192,13 +201,13 @@ pub(crate) async fn flood(desk: Desk, per_second: u64, lasts: Duration) -> Flood
     sum
 }
 
-async fn attack(desk: Desk) -> Flooded {
+async fn attack(login_server: LoginServer) -> Flooded {
     let mut random = [0; 32];
     getrandom::fill(&mut random).unwrap();
     let key = SigningKey::from_bytes(&random);
     let name = format!("x{}", hex::encode(&random[..8]));
     let mut sum = Flooded::default();
-    let Ok(mut client) = Client::connect(desk, &key).await else {
+    let Ok(mut client) = Client::connect(login_server, &key).await else {
         return Flooded { closed: TRIES_EACH, ..sum };
     };
     for n in 0..TRIES_EACH {

@@ -1,4 +1,4 @@
-//! What becomes of the answers to a round: each message and each order is judged as if it came from a stranger, by the
+//! What becomes of the answers to a round: each message and each moderation is judged as if it came from a stranger, by the
 //! same law as what gossip brings.
 
 use std::time::Duration;
@@ -8,8 +8,8 @@ use crate::limits::{
     AHEAD_MS_MAX, BACKFILL_NOTICE_MIN, BATCH_USE_MIN, LATER_RETRY, MESSAGE_BYTES_MAX,
 };
 use crate::message::{Acceptance, Arrival, Refused, SignedMessage};
-use crate::order::SignedOrder;
-use crate::sync::{AskTag, Batch, SetName, SyncReply, parse_frames};
+use crate::moderation::SignedModeration;
+use crate::reconcile::{AskTag, Batch, SetName, SyncReply, parse_frames};
 use crate::time::Now;
 use crate::wire::{DecodeError, Pair};
 use crate::words;
@@ -55,8 +55,8 @@ impl Engine {
 
     fn take_frames(&mut self, peer: PeerKey, tag: AskTag, body: &[u8], now: Now) -> bool {
         let Ok(frames) = parse_frames(body) else { return false };
-        let (law, sets, flights) = (&self.law, &self.item_sets, &self.syncing.flights);
-        let source = Own { law, sets, flights, peer, mono: now.mono };
+        let (history, sets, flights) = (&self.history, &self.item_sets, &self.syncing.flights);
+        let source = Own { history, sets, flights, peer, mono: now.mono };
         if let Some(running) = self.syncing.running.get_mut(&peer) {
             running.round.on_frames(tag, frames, &source);
         }
@@ -73,11 +73,13 @@ impl Engine {
         let mut received = Vec::with_capacity(batch.len());
         let mut brought_recent = false;
         let before = self.size_of(set);
-        let mut orders = Vec::new();
+        let mut moderations = Vec::new();
         for pair in batch.pairs() {
             let judged = match set {
                 SetName::Messages => self.take_synced_message(pair, recent, now),
-                SetName::Orders => self.synced_order(pair, &mut orders, now).map(|id| (id, false)),
+                SetName::Moderations => {
+                    self.synced_moderation(pair, &mut moderations, now).map(|id| (id, false))
+                }
             };
             match judged {
                 Ok((id, is_recent)) => {
@@ -91,7 +93,7 @@ impl Engine {
                 }
             }
         }
-        self.take_orders(orders, now);
+        self.take_moderations(moderations, now);
         for id in &received {
             self.syncing.flights.landed(*id);
         }
@@ -117,12 +119,12 @@ impl Engine {
 
     fn size_of(&self, set: SetName) -> u64 {
         match set {
-            SetName::Messages => self.law.set().len(),
-            SetName::Orders => self.rules().orders().items().size_hint().0 as u64,
+            SetName::Messages => self.history.set().len(),
+            SetName::Moderations => self.rules().moderations().items().size_hint().0 as u64,
         }
     }
 
-    /// The id of an authentic message, whatever the law says of it, and whether gossip should have brought it.
+    /// The id of an authentic message, whatever the history says of it, and whether gossip should have brought it.
     fn take_synced_message(
         &mut self,
         pair: Pair<'_>,
@@ -134,7 +136,7 @@ impl Engine {
         }
         let signed = SignedMessage::from_pair(pair)?;
         let (id, sent_at) = (signed.id(), signed.content().sent_at);
-        if self.law.set().contains(sent_at, id) {
+        if self.history.set().contains(sent_at, id) {
             return Ok((id, false));
         }
         let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
@@ -143,18 +145,19 @@ impl Engine {
         Ok((id, taken.is_ok() && sent_at >= recent))
     }
 
-    /// The id of an authentic order. One that has no effect is none of the forwarder's guilt.
-    fn synced_order(
+    /// The id of an authentic moderation. One that has no effect is none of the forwarder's guilt.
+    fn synced_moderation(
         &mut self,
         pair: Pair<'_>,
-        orders: &mut Vec<SignedOrder>,
+        moderations: &mut Vec<SignedModeration>,
         now: Now,
     ) -> Result<MessageId, Refused> {
         let (tickets, realm) = (&mut self.tickets, &self.realm);
-        let order = SignedOrder::from_pair(pair, realm, |ticket| tickets.verify(ticket, realm))?;
-        let id = order.id();
-        if order.order().from <= self.clock.peek_ms(now).saturating_add(AHEAD_MS_MAX) {
-            orders.push(order);
+        let moderation =
+            SignedModeration::from_pair(pair, realm, |ticket| tickets.verify(ticket, realm))?;
+        let id = moderation.id();
+        if moderation.content().from <= self.clock.peek_ms(now).saturating_add(AHEAD_MS_MAX) {
+            moderations.push(moderation);
         }
         Ok(id)
     }

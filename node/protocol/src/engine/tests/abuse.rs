@@ -7,14 +7,14 @@ use super::harness::{
     Peer, config_of, hello_of, key_of, millis, policy, presence_by, seconds, ticket_of, verdict,
 };
 use crate::engine::{Input, Output, RequestId, StoredPair, Topic};
+use crate::history::Indexed;
 use crate::ids::MessageId;
-use crate::law::Indexed;
 use crate::limits::{
     BATCH_BYTES_MAX, CROWDED_BURST, GETS_IN_VAIN_MAX, HEARD_RANGES_MAX, ITEM_SETS_SPARE,
     PRESENCES_BURST, SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
 };
 use crate::message::{Acceptance, Content, VerifiedMessage};
-use crate::sync::{
+use crate::reconcile::{
     BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
 };
 use crate::testing::{self, T0};
@@ -46,7 +46,7 @@ fn with_messages(count: u64) -> Peer {
     let (mut peer, _outputs) = Peer::start(config);
     peer.link(1, LIAR);
     peer.link(2, NEIGHBOUR);
-    assert_eq!(peer.engine.law().set().len(), count);
+    assert_eq!(peer.engine.history().set().len(), count);
     peer
 }
 
@@ -108,7 +108,7 @@ fn r102_a_frame_that_agrees_with_nobody_is_paid_by_the_items_it_sums_up() {
 #[test]
 fn r109_who_asks_without_end_leaves_half_of_the_budget_to_the_others() {
     let mut peer = with_messages(100);
-    let get = SyncRequest::Get { set: SetName::Orders, ids: (0..1_024).map(id).collect() };
+    let get = SyncRequest::Get { set: SetName::Moderations, ids: (0..1_024).map(id).collect() };
     for _second in 0..5 {
         for _request in 0..1_000 {
             ask(&mut peer, LIAR, &get);
@@ -211,7 +211,7 @@ fn r107_authentic_messages_without_end_that_the_law_refuses_end_the_round() {
     peer.link(1, LIAR);
     let outputs = peer.advance(millis(1));
     let batches = answer_round(&mut peer, outputs, &flood);
-    assert_eq!(peer.engine.law().set().len(), 60);
+    assert_eq!(peer.engine.history().set().len(), 60);
     assert!(batches <= 1 + GETS_IN_VAIN_MAX, "{batches} batches were judged");
 }
 
@@ -228,7 +228,7 @@ fn r42_messages_that_only_push_out_others_are_taken_at_a_pace() {
         accepted += u64::from(verdict(&outputs) == Acceptance::Accept);
     }
     assert_eq!(accepted, 60 + CROWDED_BURST);
-    assert_eq!(peer.engine.law().set().len(), 60);
+    assert_eq!(peer.engine.history().set().len(), 60);
     let other = super::harness::text_by(NEIGHBOUR, "not mine", T0);
     assert_eq!(verdict(&peer.gossip(LIAR, Topic::Mesh, &other)), Acceptance::Accept);
 }

@@ -10,7 +10,7 @@ use crate::limits::{
     OWN_BYTES_PER_S, OWN_MESSAGES_BURST, RECEIPTS_EVERY, ROUND_EVERY, STATES_EVERY,
 };
 use crate::message::{Acceptance, Content, SignedMessage, VerifiedMessage};
-use crate::sync::{
+use crate::reconcile::{
     Batch, BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
 };
 use crate::testing::{self, T0};
@@ -197,7 +197,7 @@ fn r111_a_fresh_link_brings_what_was_missed_and_the_law_judges_it() {
     let outputs = peer.advance(millis(1));
     let outputs = serve(&mut peer, outputs, &theirs);
     assert_eq!(stored_texts(&outputs).len(), 3);
-    assert_eq!(peer.engine.law().set().len(), 3);
+    assert_eq!(peer.engine.history().set().len(), 3);
     // Gossip may bring them again: they are held.
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &theirs[0].to_gossip())), Acceptance::Ignore);
 }
@@ -288,7 +288,7 @@ fn r48_a_message_that_could_not_be_stored_is_taken_again() {
     let id = SignedMessage::parse(&bytes).unwrap().id();
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &bytes)), Acceptance::Accept);
     peer.feed(Input::NotStored { sent_at: T0, message: id });
-    assert_eq!(peer.engine.law().set().len(), 0);
+    assert_eq!(peer.engine.history().set().len(), 0);
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &bytes)), Acceptance::Accept);
 }
 
@@ -298,8 +298,13 @@ fn r125_an_order_that_a_round_has_brought_goes_on_by_gossip_while_it_is_fresh() 
         let mut peer = Peer::new(5);
         peer.advance(millis(age_ms));
         peer.link(1, 3);
-        let order = testing::order(crate::order::OrderKind::Ban, "user4", T0, T0 + 3_600_000);
-        let items = ItemSet::new([(T0, order.id())]);
+        let moderation = testing::moderation(
+            crate::moderation::ModerationKind::Ban,
+            "user4",
+            T0,
+            T0 + 3_600_000,
+        );
+        let items = ItemSet::new([(T0, moderation.id())]);
         let mut outputs = peer.advance(millis(1));
         let mut all = Vec::new();
         while let Some((_peer, ask, request)) = asked(&outputs).pop() {
@@ -308,9 +313,9 @@ fn r125_an_order_that_a_round_has_brought_goes_on_by_gossip_while_it_is_fresh() 
                 SyncRequest::Reconcile { windows, .. } => {
                     frames_to_bytes(&[items.respond(&windows[0].frame, 60_000).unwrap()])
                 }
-                SyncRequest::Get { set: SetName::Orders, .. } => {
+                SyncRequest::Get { set: SetName::Moderations, .. } => {
                     let mut batch = BatchBuilder::default();
-                    assert!(batch.push(order.ticket().as_bytes(), order.as_bytes()));
+                    assert!(batch.push(moderation.ticket().as_bytes(), moderation.as_bytes()));
                     batch.finish().to_bytes()
                 }
                 _other => break,
@@ -319,8 +324,8 @@ fn r125_an_order_that_a_round_has_brought_goes_on_by_gossip_while_it_is_fresh() 
         }
         all.append(&mut outputs);
         let told = published(&all, Topic::Control);
-        let told = told.iter().filter(|bytes| **bytes == order.to_gossip()).count();
+        let told = told.iter().filter(|bytes| **bytes == moderation.to_gossip()).count();
         assert_eq!(told, published_on, "{age_ms} ms old");
-        assert!(peer.engine.rules().orders().get(order.id()).is_some());
+        assert!(peer.engine.rules().moderations().get(moderation.id()).is_some());
     }
 }

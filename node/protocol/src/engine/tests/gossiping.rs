@@ -9,7 +9,7 @@ use super::harness::{
 use crate::engine::{Input, LinkId, Topic};
 use crate::limits::{DENY_FOR, REJECTS_MAX};
 use crate::message::Acceptance;
-use crate::order::{Order, OrderKind, SignedOrder};
+use crate::moderation::{Moderation, ModerationKind, SignedModeration};
 use crate::testing::{self, T0};
 
 /// Pairs with the first bit of the signature flipped, each of another message.
@@ -128,9 +128,10 @@ fn r32_an_honest_forwarder_is_never_counted() {
     peer.link(1, 3);
     peer.answer_policy(3, Some(strict.as_bytes().to_vec()));
     let ticket = Arc::new(super::harness::ticket_of(3, |_claims| {}));
-    let order = testing::order(OrderKind::Mute, "user4", T0, T0 + 1).order().clone();
-    let order = Order { ticket: ticket.hash(), ..order };
-    let no_moderator = SignedOrder::author(order, ticket, &testing::key(3)).unwrap();
+    let moderation =
+        testing::moderation(ModerationKind::Mute, "user4", T0, T0 + 1).content().clone();
+    let moderation = Moderation { ticket: ticket.hash(), ..moderation };
+    let no_moderator = SignedModeration::author(moderation, ticket, &testing::key(3)).unwrap();
     for _round in 0..3 {
         for (topic, bytes) in [
             (Topic::Mesh, text_by(3, "old", T0 - 600_001)),

@@ -16,8 +16,8 @@ use crate::hello::Hello;
 use crate::ids::PeerKey;
 use crate::message::Acceptance;
 use crate::policy::{Policy, SignedPolicy};
+use crate::reconcile::{SyncReply, SyncRequest};
 use crate::roster::Reason;
-use crate::sync::{SyncReply, SyncRequest};
 use crate::testing::{self, T0};
 use crate::ticket::{Claims, Ticket};
 use crate::time::{Now, RealmClock};
@@ -71,7 +71,7 @@ pub(super) fn config_of(number: u8) -> Config {
         clock: RealmClock::restored(0, 0),
         stored: StoredIndex::default(),
         oldest: None,
-        orders: Vec::new(),
+        moderations: Vec::new(),
         unsent: Vec::new(),
         seed: [number; 32],
     }

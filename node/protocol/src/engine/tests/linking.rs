@@ -76,12 +76,12 @@ fn new_link(id: u64, number: u8, dialled: bool, way: Way) -> Input {
 }
 
 /// Who of the peers 2 and 3 closes which of the links 1 and 2. `links`: whether peer 2 dialled it, and its way.
-fn duplicates(links: [(bool, Way); 2], order_at_3: [usize; 2]) -> (Vec<u64>, Vec<u64>) {
+fn duplicates(links: [(bool, Way); 2], moderation_at_3: [usize; 2]) -> (Vec<u64>, Vec<u64>) {
     let (mut a, mut b) = (Peer::new(2), Peer::new(3));
     for (index, (by_a, way)) in links.into_iter().enumerate() {
         a.feed(new_link(index as u64 + 1, 3, by_a, way));
     }
-    for index in order_at_3 {
+    for index in moderation_at_3 {
         let (by_a, way) = links[index];
         b.feed(new_link(index as u64 + 1, 2, !by_a, way));
     }
@@ -95,8 +95,8 @@ fn duplicates(links: [(bool, Way); 2], order_at_3: [usize; 2]) -> (Vec<u64>, Vec
 fn r94_both_sides_keep_the_link_that_the_smaller_key_dialled() {
     let a_is_smaller = key_of(2) < key_of(3);
     let loser = if a_is_smaller { 2 } else { 1 };
-    for order in [[0, 1], [1, 0]] {
-        let (by_a, by_b) = duplicates([(true, Way::Direct), (false, Way::Direct)], order);
+    for moderation in [[0, 1], [1, 0]] {
+        let (by_a, by_b) = duplicates([(true, Way::Direct), (false, Way::Direct)], moderation);
         assert_eq!((by_a, by_b), (vec![loser], vec![loser]));
     }
 }
@@ -111,8 +111,8 @@ fn r94_a_direct_link_stays_before_a_relayed_one() {
 
 #[test]
 fn r94_who_dialled_both_keeps_its_first_and_the_other_side_waits() {
-    for order in [[0, 1], [1, 0]] {
-        let (at_a, at_b) = duplicates([(true, Way::Direct), (true, Way::Direct)], order);
+    for moderation in [[0, 1], [1, 0]] {
+        let (at_a, at_b) = duplicates([(true, Way::Direct), (true, Way::Direct)], moderation);
         assert_eq!((at_a, at_b), (vec![2], vec![]));
     }
 }

@@ -8,7 +8,7 @@ use super::harness::{
 };
 use crate::engine::{EndReason, Input, Output, Topic};
 use crate::hello::{Verdict, VerdictCode};
-use crate::law::Maker;
+use crate::history::Maker;
 use crate::login::PeerAddresses;
 use crate::policy::SanctionKind;
 use crate::presence::SignedPresence;
@@ -118,11 +118,11 @@ fn r56_a_verified_policy_that_bans_or_cuts_us_ends() {
             SanctionKind::Ban,
             vec![EndReason::Banned { reason: reason(), by: operator(), until: None }],
         ),
-        (SanctionKind::Cut, vec![EndReason::Cut { reason: reason() }]),
+        (SanctionKind::Revocation, vec![EndReason::Revocation { reason: reason() }]),
         (SanctionKind::Mute, vec![]),
     ] {
         let mut peer = Peer::new(2);
-        let from = T0 + u64::from(kind == SanctionKind::Cut) * 1_000;
+        let from = T0 + u64::from(kind == SanctionKind::Revocation) * 1_000;
         assert_eq!(ended(&fetched(&mut peer, &sanctioned(2, kind, from))), expected);
     }
 }

@@ -141,7 +141,12 @@ fn r56_adoption_closes_the_links_of_the_condemned_within_a_second() {
         let until = T0 + 60_000;
         policy.sanctions = vec![
             testing::sanction(SanctionKind::Ban, testing::account("user3"), T0, Some(until)),
-            testing::sanction(SanctionKind::Cut, testing::account("user4"), T0 + 1_000, None),
+            testing::sanction(
+                SanctionKind::Revocation,
+                testing::account("user4"),
+                T0 + 1_000,
+                None,
+            ),
             testing::sanction(SanctionKind::Mute, testing::account("user5"), T0, None),
         ];
     });

@@ -10,7 +10,7 @@ use crate::limits::{
     ROUNDS_MAX,
 };
 use crate::message::{Acceptance, VerifiedMessage};
-use crate::sync::SyncRequest;
+use crate::reconcile::SyncRequest;
 use crate::testing::T0;
 
 fn is_round(output: &Output) -> bool {
@@ -162,7 +162,7 @@ fn r107_what_came_too_late_for_gossip_is_still_asked_for() {
     peer.link(1, 3);
     let late = message(3, 0, T0);
     assert_ne!(verdict(&peer.gossip(3, Topic::Mesh, &late.to_gossip())), Acceptance::Accept);
-    assert!(peer.engine.law().wants(late.id()));
+    assert!(peer.engine.history().wants(late.id()));
     let mut stored = 0;
     // Until a round over all windows has run.
     for _second in 0..15 {
@@ -170,7 +170,7 @@ fn r107_what_came_too_late_for_gossip_is_still_asked_for() {
         stored += stored_texts(&serve(&mut peer, outputs, std::slice::from_ref(&late))).len();
     }
     assert_eq!(stored, 1);
-    assert!(!peer.engine.law().wants(late.id()), "it is held");
+    assert!(!peer.engine.history().wants(late.id()), "it is held");
 }
 
 /// As many as there are places bring one message each, now and then, and never end.
@@ -203,7 +203,7 @@ fn r107_those_who_bring_a_little_now_and_then_make_room_for_who_waits() {
         while !outputs.is_empty() {
             let requests = asked(&outputs);
             if stored_texts(&outputs).contains(&"number 0".to_owned())
-                && peer.engine.law().set().contains(T0 - 50_000, news[0].id())
+                && peer.engine.history().set().contains(T0 - 50_000, news[0].id())
             {
                 return;
             }
@@ -243,7 +243,7 @@ fn r107_an_answer_to_an_earlier_round_is_not_looked_at() {
             outputs.extend(reply(&mut peer, ask, answer(&request, &theirs)));
         }
     };
-    // The round ends with its link, and the next one begins with the orders.
+    // The round ends with its link, and the next one begins with the moderations.
     peer.feed(Input::LinkDown(LinkId(1)));
     peer.link(2, 3);
     let next = peer.advance(seconds(1));

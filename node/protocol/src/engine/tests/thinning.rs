@@ -15,7 +15,7 @@ use crate::limits::{
     LOST_AFTER, PART_RETRY, PART_WITHIN, PARTINGS_MAX, RING_EACH_SIDE, STRANGER_EVERY,
 };
 use crate::login::PeerAddresses;
-use crate::sync::{SyncReply, SyncRequest};
+use crate::reconcile::{SyncReply, SyncRequest};
 use crate::testing::T0;
 
 const ME: u8 = 2;

@@ -80,7 +80,7 @@ fn r48_neither_clock_alone_deletes_anything() {
     peer.now.wall_ms -= YEAR_MS;
     peer.feed(Input::RealmTime(T0 + YEAR_MS));
     assert!(!forgets(&peer.advance(seconds(60))), "the login node's clock alone");
-    assert_eq!(peer.engine.law().set().len(), 2);
+    assert_eq!(peer.engine.history().set().len(), 2);
 }
 
 #[test]
@@ -90,10 +90,10 @@ fn r48_both_clocks_wrong_delete_one_day_and_no_more() {
     let year_later = peer.now.wall_ms;
     peer.feed(Input::RealmTime(year_later));
     peer.advance(seconds(60));
-    let mut held = vec![peer.engine.law().set().len()];
+    let mut held = vec![peer.engine.history().set().len()];
     for _step in 0..95 {
         sleep(&mut peer, RETAIN_STEP_EVERY);
-        held.push(peer.engine.law().set().len());
+        held.push(peer.engine.history().set().len());
     }
     assert_eq!(held.first(), Some(&3), "{held:?}");
     assert_eq!(held.last(), Some(&0), "{held:?}");
@@ -111,7 +111,7 @@ fn r48_a_start_at_a_wrong_time_deletes_one_day_and_no_more() {
     let now = Now { mono: Duration::ZERO, wall_ms: T0 + YEAR_MS };
     let mut engine = Engine::new(config, now);
     while engine.poll_output().is_some() {}
-    let boundary = engine.law().boundary();
+    let boundary = engine.history().boundary();
     assert!((T0..=T0 + DAY_MS).contains(&boundary), "{boundary}");
 }
 
@@ -122,12 +122,12 @@ fn r48_a_boundary_that_was_wrong_goes_back() {
     set_clock(&mut peer, YEAR_MS.cast_signed());
     peer.feed(Input::RealmTime(year_later));
     sleep(&mut peer, RETAIN_STEP_EVERY * 400);
-    assert!(peer.engine.law().boundary() > T0);
+    assert!(peer.engine.history().boundary() > T0);
     set_clock(&mut peer, -YEAR_MS.cast_signed());
     peer.feed(Input::RealmTime(T0));
     peer.link(1, 3);
     peer.advance(seconds(11));
-    assert!(peer.engine.law().boundary() < T0);
+    assert!(peer.engine.history().boundary() < T0);
     let text = text_by(3, "not forgotten", T0 + 11_000);
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &text)), Acceptance::Accept);
 }

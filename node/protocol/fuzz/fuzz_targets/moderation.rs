@@ -1,0 +1,5 @@
+//! libFuzzer's way to `moderation`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lanyard_protocol_fuzz::moderation(bytes));

@@ -1,0 +1,287 @@
+//! COSE_Sign1 in the one encoding (RFC 9052 §4.2; PROTOCOL.md ).
+//!
+//! A signature covers the protected header and the payload, not the bytes around them. If the outer array could be
+//! spelled in two ways, one signed message would have two envelopes, and two gossip ids. So the array is taken apart
+//! by a reader that knows only one spelling: `84`, protected, `a0`, payload, `58 40` and 64 bytes.
+
+use std::sync::LazyLock;
+
+use coset::{CborSerializable as _, HeaderBuilder, SignatureContext, iana, sig_structure_data};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+
+use crate::ids::PeerKey;
+use crate::limits::PROTECTED_BYTES_MAX;
+use crate::wire::{DecodeError, push_byte_string, take_byte_string};
+
+/// The header label of `typ` (RFC 9596).
+const TYP: i64 = 16;
+/// The tag of COSE_Sign1, which only tickets carry, as CWTs do.
+const SIGN1_TAG: u8 = 0xd2;
+const ARRAY_OF_FOUR: u8 = 0x84;
+const EMPTY_MAP: u8 = 0xa0;
+
+/// The kinds of signed objects. The protected `typ` keeps a signature over one from passing as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A membership ticket, a CWT.
+    Ticket,
+    /// The realm's rules and sanctions.
+    Policy,
+    /// Number and hash of a policy, small enough for gossip.
+    PolicyHead,
+    /// A chat message.
+    Message,
+    /// Who is there and where.
+    Presence,
+    /// A moderator's act.
+    Moderation,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [
+        Self::Ticket,
+        Self::Policy,
+        Self::PolicyHead,
+        Self::Message,
+        Self::Presence,
+        Self::Moderation,
+    ];
+
+    /// The value of the protected `typ` header.
+    #[must_use]
+    pub fn typ(self) -> &'static str {
+        match self {
+            Self::Ticket => "application/lanyard-ticket+cwt",
+            Self::Policy => "application/lanyard-policy+cose",
+            Self::PolicyHead => "application/lanyard-policy-head+cose",
+            Self::Message => "application/lanyard-message+cose",
+            Self::Presence => "application/lanyard-presence+cose",
+            Self::Moderation => "application/lanyard-order+cose",
+        }
+    }
+
+    /// The one protected header of this kind: `{1: -8 (EdDSA), 16: typ}`.
+    fn protected(self) -> &'static [u8] {
+        static HEADERS: LazyLock<[(Kind, Vec<u8>); 6]> =
+            LazyLock::new(|| Kind::ALL.map(|kind| (kind, kind.encode_protected())));
+        HEADERS.iter().find(|(kind, _bytes)| *kind == self).map_or(&[], |(_kind, bytes)| bytes)
+    }
+
+    fn encode_protected(self) -> Vec<u8> {
+        let header = HeaderBuilder::new()
+            .algorithm(iana::Algorithm::EdDSA)
+            .value(TYP, self.typ().into())
+            .build();
+        // Encoding two small values into memory cannot fail; empty bytes would match no envelope.
+        header.to_vec().unwrap_or_default()
+    }
+}
+
+/// A signed object taken apart. Nothing in it is verified yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// What it says it is, or `None` for a `typ` of a later version.
+    pub kind: Option<Kind>,
+    /// The content that is signed.
+    pub payload: &'a [u8],
+    protected: &'a [u8],
+    signature: &'a [u8; 64],
+}
+
+/// The signature is not by this key over these bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the signature is not valid")]
+pub struct BadSignature;
+
+impl<'a> Envelope<'a> {
+    /// Takes an envelope of at most `max` bytes apart.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for whatever is not byte for byte the one encoding.
+    pub fn parse(bytes: &'a [u8], max: usize) -> Result<Self, DecodeError> {
+        if bytes.len() > max {
+            return Err(DecodeError::TooLong { max });
+        }
+        let (tagged, array) = match bytes.strip_prefix(&[SIGN1_TAG]) {
+            Some(array) => (true, array),
+            None => (false, bytes),
+        };
+        let rest = array.strip_prefix(&[ARRAY_OF_FOUR]).ok_or(DecodeError::Malformed)?;
+        let (protected, rest) = take_byte_string(rest)?;
+        let rest = rest.strip_prefix(&[EMPTY_MAP]).ok_or(DecodeError::NotCanonical)?;
+        let (payload, rest) = take_byte_string(rest)?;
+        let (signature, rest) = take_byte_string(rest)?;
+        let signature = signature.try_into().map_err(|_not_64| DecodeError::Malformed)?;
+        if !rest.is_empty() {
+            return Err(DecodeError::Malformed);
+        }
+        let kind = kind_of(protected)?;
+        if kind.is_some() && tagged != (kind == Some(Kind::Ticket)) {
+            return Err(DecodeError::NotCanonical);
+        }
+        Ok(Self { kind, payload, protected, signature })
+    }
+
+    /// The bytes that the signature covers: `["Signature1", protected, h'', payload]` (RFC 9052 §4.4).
+    #[must_use]
+    pub fn to_be_signed(self) -> Vec<u8> {
+        to_be_signed(self.protected, self.payload)
+    }
+
+    /// Checks the signature with `verify_strict`, so that no weak key signs for everybody.
+    ///
+    /// # Errors
+    /// [`BadSignature`], also for a key that is no key.
+    pub fn verify(&self, key: &PeerKey) -> Result<(), BadSignature> {
+        let key = VerifyingKey::from_bytes(&key.0).map_err(|_no_point| BadSignature)?;
+        self.verify_over(&self.to_be_signed(), &key)
+    }
+
+    /// [`Self::verify`] for callers that have the signed bytes and the decoded key.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify_over(&self, to_be_signed: &[u8], key: &VerifyingKey) -> Result<(), BadSignature> {
+        let signature = Signature::from_bytes(self.signature);
+        key.verify_strict(to_be_signed, &signature).map_err(|_dalek_says_no_more| BadSignature)
+    }
+}
+
+/// Signs a payload. The result is the object, ready to be stored and sent as it is.
+#[must_use]
+pub fn sign(kind: Kind, key: &SigningKey, payload: &[u8]) -> Vec<u8> {
+    let protected = kind.protected();
+    let signature = key.sign(&to_be_signed(protected, payload));
+    let mut out = Vec::with_capacity(protected.len() + payload.len() + 80);
+    if kind == Kind::Ticket {
+        out.push(SIGN1_TAG);
+    }
+    out.push(ARRAY_OF_FOUR);
+    push_byte_string(&mut out, protected);
+    out.push(EMPTY_MAP);
+    push_byte_string(&mut out, payload);
+    push_byte_string(&mut out, &signature.to_bytes());
+    out
+}
+
+/// The public half of a key, as the protocol spells it.
+#[must_use]
+pub fn public_key(key: &SigningKey) -> PeerKey {
+    PeerKey(key.verifying_key().to_bytes())
+}
+
+fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
+    let protected = coset::ProtectedHeader {
+        original_data: Some(protected.to_vec()),
+        header: coset::Header::default(),
+    };
+    sig_structure_data(SignatureContext::CoseSign1, protected, None, &[], payload)
+}
+
+/// The kind that a protected header names. A header that says more than `alg` and `typ` is of a later version.
+fn kind_of(protected: &[u8]) -> Result<Option<Kind>, DecodeError> {
+    if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.protected() == protected) {
+        return Ok(Some(kind));
+    }
+    // Headers can hold signatures that hold headers, and the reader goes down into each on its stack. Few bytes cannot
+    // hold many.
+    if protected.len() > PROTECTED_BYTES_MAX {
+        return Err(DecodeError::TooLong { max: PROTECTED_BYTES_MAX });
+    }
+    let header = coset::Header::from_slice(protected).map_err(|_any| DecodeError::Malformed)?;
+    let typ = header.rest.iter().find(|(label, _value)| *label == coset::Label::Int(TYP));
+    let typ = typ.and_then(|(_label, value)| value.as_text()).ok_or(DecodeError::Malformed)?;
+    // A known kind has one header; another spelling of it would be a second envelope.
+    if Kind::ALL.into_iter().any(|kind| kind.typ() == typ) {
+        return Err(DecodeError::NotCanonical);
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> SigningKey {
+        SigningKey::from_bytes(&[3; 32])
+    }
+
+    #[test]
+    fn a_signed_object_verifies_and_has_one_spelling() {
+        for kind in Kind::ALL {
+            let bytes = sign(kind, &key(), b"payload");
+            let envelope = Envelope::parse(&bytes, 999).unwrap();
+            assert_eq!(envelope.kind, Some(kind));
+            assert_eq!(envelope.verify(&public_key(&key())), Ok(()));
+            assert_eq!(envelope.verify(&PeerKey([0; 32])), Err(BadSignature));
+        }
+    }
+
+    #[test]
+    fn coset_reads_what_we_write() {
+        use coset::TaggedCborSerializable as _;
+        let bytes = sign(Kind::Ticket, &key(), b"payload");
+        let parsed = coset::CoseSign1::from_tagged_slice(&bytes).unwrap();
+        let verifying = key().verifying_key();
+        parsed
+            .verify_signature(&[], |signature, data| {
+                verifying.verify_strict(data, &Signature::from_slice(signature).unwrap())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn other_spellings_of_the_same_signature_are_refused() {
+        let bytes = sign(Kind::Message, &key(), b"payload");
+        let mut tagged = vec![SIGN1_TAG];
+        tagged.extend_from_slice(&bytes);
+        assert_eq!(Envelope::parse(&tagged, 999), Err(DecodeError::NotCanonical));
+        let mut trailing = bytes.clone();
+        trailing.push(0);
+        assert_eq!(Envelope::parse(&trailing, 999), Err(DecodeError::Malformed));
+        let ticket = sign(Kind::Ticket, &key(), b"payload");
+        assert_eq!(Envelope::parse(&ticket[1..], 999), Err(DecodeError::NotCanonical));
+        assert_eq!(Envelope::parse(&bytes, 9), Err(DecodeError::TooLong { max: 9 }));
+    }
+
+    /// Countersignatures in countersignatures (label 7 of RFC 9052), eight bytes a level.
+    fn nested(levels: usize) -> Vec<u8> {
+        (0..levels).fold(vec![EMPTY_MAP], |inner, _level| {
+            let mut header = vec![0xa1, 7, 0x83];
+            push_byte_string(&mut header, &inner);
+            header.extend_from_slice(&[EMPTY_MAP, 0x40]);
+            header
+        })
+    }
+
+    #[test]
+    fn r11_a_header_in_headers_without_end_does_not_exhaust_the_stack() {
+        for levels in [1, 15, 100, 10_000, 25_000] {
+            let mut bytes = vec![ARRAY_OF_FOUR];
+            push_byte_string(&mut bytes, &nested(levels));
+            bytes.push(EMPTY_MAP);
+            push_byte_string(&mut bytes, b"x");
+            push_byte_string(&mut bytes, &[0; 64]);
+            let parse = move || Envelope::parse(&bytes, 1_048_576).map(|envelope| envelope.kind);
+            // Less than any thread of ours has.
+            let thread = std::thread::Builder::new().stack_size(512 * 1_024).spawn(parse).unwrap();
+            assert!(thread.join().unwrap().is_err(), "{levels} levels");
+        }
+    }
+
+    #[test]
+    fn a_later_kind_is_told_apart_from_rubbish() {
+        let header = HeaderBuilder::new()
+            .algorithm(iana::Algorithm::EdDSA)
+            .value(TYP, "application/lanyard-poll+cose".into())
+            .build()
+            .to_vec()
+            .unwrap();
+        let mut bytes = vec![ARRAY_OF_FOUR];
+        push_byte_string(&mut bytes, &header);
+        bytes.push(EMPTY_MAP);
+        push_byte_string(&mut bytes, b"x");
+        push_byte_string(&mut bytes, &[0; 64]);
+        assert_eq!(Envelope::parse(&bytes, 999).unwrap().kind, None);
+    }
+}

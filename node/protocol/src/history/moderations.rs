@@ -1,0 +1,271 @@
+//! Which moderations count (PROTOCOL.md R-122), which of them speaks last, which are settled, and which are
+//! reconciled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{AccountId, MessageId, Role};
+use crate::limits::{MODERATIONS_PER_DAY, MODERATIONS_PER_MINUTE};
+use crate::moderation::{ModerationKind, SignedModeration};
+use crate::policy::Policy;
+
+use super::rules::Author;
+
+const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 86_400_000;
+
+/// A moderation's place among those of its maker: `from`, number, id.
+type Place = (u64, [u8; 16], MessageId);
+
+/// Why an authentic moderation has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoEffect {
+    /// It is known already.
+    #[error("this moderation is known already")]
+    Known,
+    /// Its maker is no moderator.
+    #[error("only moderators and admins moderate")]
+    NotAModerator,
+    /// Given outside the life of its maker's ticket.
+    #[error("the order was given outside the life of its maker's pass")]
+    OutsideTicket,
+    /// Its maker was banned, or logged out, when it was given.
+    #[error("its maker was no longer a member")]
+    Sanctioned,
+    /// There are ten smaller ones of this maker in that minute.
+    #[error("no more than {MODERATIONS_PER_MINUTE} moderations in a minute")]
+    TooMany,
+    /// There are as many smaller ones of this maker in that UTC day as count.
+    #[error("no more than {MODERATIONS_PER_DAY} moderations in a day")]
+    TooManyInADay,
+}
+
+/// A moderation that counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Counted {
+    pub(super) from: u64,
+    number: [u8; 16],
+    id: MessageId,
+    pub(super) until: u64,
+    pub(super) kind: ModerationKind,
+    pub(super) reason: String,
+    pub(super) by: String,
+}
+
+/// The moderations that are kept.
+#[derive(Debug, Clone, Default)]
+pub struct Moderations {
+    moderations: BTreeMap<MessageId, SignedModeration>,
+    /// The same by maker and place.
+    places: BTreeSet<(AccountId, Place)>,
+    /// Those whose makers may give them, under the present policy: the set that is reconciled.
+    allowed: BTreeSet<(u64, MessageId)>,
+    /// Grows with every count, so that whoever keeps the items knows when they are stale.
+    version: u64,
+    /// Those that are not settled either, in order.
+    counted: BTreeMap<AccountId, Vec<Counted>>,
+}
+
+impl Moderations {
+    /// The moderations that are kept, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &SignedModeration> {
+        self.moderations.values()
+    }
+
+    /// Begin and id of the moderations that peers reconcile, in that order.
+    pub fn items(&self) -> impl Iterator<Item = (u64, MessageId)> {
+        self.allowed.iter().copied()
+    }
+
+    /// A number that is another whenever the items have changed. It may also change without that.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The order of that id.
+    #[must_use]
+    pub fn get(&self, id: MessageId) -> Option<&SignedModeration> {
+        self.moderations.get(&id)
+    }
+
+    /// Whether a moderation counts under the policy that it was counted with last.
+    #[must_use]
+    pub fn counts(&self, moderation: &SignedModeration) -> bool {
+        let of_account = self.counted.get(&moderation.content().sub);
+        of_account
+            .is_some_and(|counted| counted.iter().any(|counted| counted.id == moderation.id()))
+    }
+
+    /// Whether moderators have banned or muted an account at a time.
+    #[must_use]
+    pub fn is_ordered(&self, account: AccountId, at: u64) -> bool {
+        self.last_word(account, at).is_some_and(|counted| counted.kind != ModerationKind::Lift)
+    }
+
+    /// The newest moderation on an account that is in force at a time decides, whoever gave it: two moderators who
+    /// contradict each other are settled alike everywhere.
+    pub(super) fn last_word(&self, account: AccountId, at: u64) -> Option<&Counted> {
+        let in_force = |counted: &&Counted| counted.from <= at && at < counted.until;
+        // Sorted, so the last that is in force is the newest.
+        self.counted.get(&account)?.iter().rev().find(in_force)
+    }
+
+    /// Keeps a moderation. It does not count before [`Self::recount`].
+    pub(super) fn insert(
+        &mut self,
+        moderation: SignedModeration,
+        policy: &Policy,
+    ) -> Result<(), NoEffect> {
+        if self.moderations.contains_key(&moderation.id()) {
+            return Err(NoEffect::Known);
+        }
+        may_moderate(&moderation, policy)?;
+        let (maker, place) = (maker(&moderation), place(&moderation));
+        self.places.insert((maker, place));
+        self.moderations.insert(moderation.id(), moderation);
+        // As with the quota of messages: the smallest stay, so that all peers keep the same ones.
+        let over = self.over_limits(maker, place.0 / DAY_MS, policy);
+        for (other, _why) in &over {
+            self.places.remove(&(maker, *other));
+            self.moderations.remove(&other.2);
+        }
+        over.iter().find(|(other, _why)| *other == place).map_or(Ok(()), |(_place, why)| Err(*why))
+    }
+
+    /// Which moderations of a maker and UTC day are too many: a function of those that are kept, whatever came first.
+    fn over_limits(&self, maker: AccountId, day: u64, policy: &Policy) -> Vec<(Place, NoEffect)> {
+        let begin = |day: u64| (maker, (day.saturating_mul(DAY_MS), [0; 16], MessageId([0; 32])));
+        let of_day = self.places.range(begin(day)..begin(day.saturating_add(1)));
+        let mut taken = Taken::default();
+        let judged = of_day.filter_map(|(maker, place)| {
+            let moderation = self.moderations.get(&place.2)?;
+            may_moderate(moderation, policy).ok()?;
+            taken.take(*maker, place.0).err().map(|why| (*place, why))
+        });
+        judged.collect()
+    }
+
+    /// Counts again under a policy. The earliest time for which the book now says something else.
+    pub(super) fn recount(&mut self, policy: &Policy) -> Option<u64> {
+        self.allowed.clear();
+        self.version = self.version.wrapping_add(1);
+        let mut counted: BTreeMap<AccountId, Vec<Counted>> = BTreeMap::new();
+        let mut taken = Taken::default();
+        let moderations =
+            self.places.iter().filter_map(|(_maker, place)| self.moderations.get(&place.2));
+        for moderation in moderations {
+            // A policy may allow today what it did not when the others were kept.
+            if may_moderate(moderation, policy).is_err()
+                || taken.take(maker(moderation), moderation.content().from).is_err()
+            {
+                continue;
+            }
+            self.allowed.insert((moderation.content().from, moderation.id()));
+            if !is_settled(moderation, policy) {
+                counted.entry(moderation.content().sub).or_default().push(count(moderation));
+            }
+        }
+        counted.values_mut().for_each(|moderations| moderations.sort_unstable());
+        let before = std::mem::replace(&mut self.counted, counted);
+        earliest_change(&before, &self.counted)
+    }
+
+    /// Whether a moderation has ended before the retention boundary.
+    pub(super) fn has_ended_before(&self, boundary: u64) -> bool {
+        self.moderations.values().any(|moderation| moderation.content().until < boundary)
+    }
+
+    pub(super) fn forget_before(&mut self, boundary: u64, policy: &Policy) {
+        self.moderations.retain(|_id, moderation| moderation.content().until >= boundary);
+        self.places.retain(|(_maker, place)| self.moderations.contains_key(&place.2));
+        self.recount(policy);
+    }
+}
+
+/// Who may give a moderation: a moderator, under a living ticket, who was a member then.
+fn may_moderate(signed: &SignedModeration, policy: &Policy) -> Result<(), NoEffect> {
+    let author = Author::of(signed.ticket());
+    let from = signed.content().from;
+    if !matches!(author.role, Role::Moderator | Role::Admin) {
+        return Err(NoEffect::NotAModerator);
+    }
+    if !author.covers(from) {
+        return Err(NoEffect::OutsideTicket);
+    }
+    let Author { account, peer, issued_at, .. } = author;
+    if policy.revocation_at(account, peer, issued_at, from).is_some()
+        || policy.ban_at(account, from).is_some()
+    {
+        return Err(NoEffect::Sanctioned);
+    }
+    Ok(())
+}
+
+/// Whether the operator has decided about a moderation: ratified or refused, the moderation itself is over.
+fn is_settled(signed: &SignedModeration, policy: &Policy) -> bool {
+    policy.settled.iter().any(|settled| settled.number == signed.content().number)
+}
+
+/// What is taken of one maker, in the order of places.
+#[derive(Debug, Default)]
+struct Taken {
+    maker: Option<AccountId>,
+    minute: (u64, usize),
+    day: (u64, usize),
+}
+
+impl Taken {
+    /// Takes the next one, if neither its minute nor its day is full. What the minute leaves out does not count for
+    /// the day.
+    fn take(&mut self, maker: AccountId, from: u64) -> Result<(), NoEffect> {
+        if self.maker != Some(maker) {
+            *self = Self { maker: Some(maker), ..Self::default() };
+        }
+        for (span, length) in [(&mut self.minute, MINUTE_MS), (&mut self.day, DAY_MS)] {
+            if span.0 != from / length {
+                *span = (from / length, 0);
+            }
+        }
+        if self.minute.1 >= MODERATIONS_PER_MINUTE {
+            return Err(NoEffect::TooMany);
+        }
+        if self.day.1 >= MODERATIONS_PER_DAY {
+            return Err(NoEffect::TooManyInADay);
+        }
+        self.minute.1 = self.minute.1.saturating_add(1);
+        self.day.1 = self.day.1.saturating_add(1);
+        Ok(())
+    }
+}
+
+fn maker(moderation: &SignedModeration) -> AccountId {
+    moderation.ticket().claims().account
+}
+
+fn place(moderation: &SignedModeration) -> Place {
+    (moderation.content().from, moderation.content().number, moderation.id())
+}
+
+fn count(signed: &SignedModeration) -> Counted {
+    let (from, number, id) = place(signed);
+    let moderation = signed.content();
+    Counted {
+        from,
+        number,
+        id,
+        until: moderation.until,
+        kind: moderation.kind,
+        reason: moderation.reason.clone(),
+        by: signed.ticket().claims().username.clone(),
+    }
+}
+
+fn earliest_change(
+    old: &BTreeMap<AccountId, Vec<Counted>>,
+    new: &BTreeMap<AccountId, Vec<Counted>>,
+) -> Option<u64> {
+    let flat = |book: &BTreeMap<AccountId, Vec<Counted>>| -> BTreeSet<(u64, MessageId)> {
+        book.values().flatten().map(|counted| (counted.from, counted.id)).collect()
+    };
+    flat(old).symmetric_difference(&flat(new)).map(|(from, _id)| *from).min()
+}

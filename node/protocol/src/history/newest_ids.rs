@@ -1,0 +1,36 @@
+//! The newest ids of some kind: those that the history has refused under the present rules, and those taken lately.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::ids::MessageId;
+use crate::limits::REMEMBERED_IDS_MAX;
+
+/// A set of ids that forgets the oldest. Whoever fills it can at worst make us fetch the same message again.
+#[derive(Debug, Default)]
+pub(super) struct NewestIds {
+    ids: BTreeSet<MessageId>,
+    moderation: VecDeque<MessageId>,
+}
+
+impl NewestIds {
+    pub(super) fn contains(&self, id: MessageId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    pub(super) fn insert(&mut self, id: MessageId) {
+        if !self.ids.insert(id) {
+            return;
+        }
+        self.moderation.push_back(id);
+        if self.moderation.len() > REMEMBERED_IDS_MAX
+            && let Some(oldest) = self.moderation.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.ids.clear();
+        self.moderation.clear();
+    }
+}

@@ -1,0 +1,286 @@
+//! The rulebook: policy and counted moderations as one, asked by date (PROTOCOL.md ).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ids::{AccountId, PeerKey, Role};
+use crate::message::Refused;
+use crate::moderation::{ModerationKind, SignedModeration};
+use crate::policy::{Limits, Policy, RoomRules, Sanction, SanctionKind};
+use crate::ticket::Ticket;
+
+use super::moderations::{Counted, Moderations, NoEffect};
+
+/// What the rules look at of whoever has signed something: claims of its ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Author {
+    /// The account.
+    pub account: AccountId,
+    /// The device key.
+    pub peer: PeerKey,
+    /// The role under that ticket.
+    pub role: Role,
+    /// When the ticket was issued, unix milliseconds.
+    pub issued_at: u64,
+    /// From when on it is good, unix milliseconds.
+    pub not_before: u64,
+    /// Until when, unix milliseconds.
+    pub expires_at: u64,
+}
+
+impl Author {
+    /// The bearer of a ticket.
+    #[must_use]
+    pub fn of(ticket: &Ticket) -> Self {
+        let claims = ticket.claims();
+        Self {
+            account: claims.account,
+            peer: claims.peer,
+            role: claims.role,
+            issued_at: claims.issued_at_ms(),
+            not_before: claims.not_before_ms(),
+            expires_at: claims.expires_at_ms(),
+        }
+    }
+
+    /// Whether the ticket is good at a realm time, without leeway.
+    #[must_use]
+    pub fn covers(&self, realm_ms: u64) -> bool {
+        (self.not_before..self.expires_at).contains(&realm_ms)
+    }
+}
+
+/// A ban or mute in force, by whomever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// Ban or mute.
+    pub kind: SanctionKind,
+    /// Since when, realm time in unix milliseconds.
+    pub from: u64,
+    /// Its end; `None` until it is lifted.
+    pub until: Option<u64>,
+    /// Why, in the words of whoever gave it.
+    pub reason: String,
+    /// Who gave it.
+    pub by: Maker,
+}
+
+/// Who has given a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Maker {
+    /// The operator, by the policy.
+    Operator(String),
+    /// A moderator, by a moderation.
+    Moderator(String),
+}
+
+/// The rules in force.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    policy: Arc<Policy>,
+    moderations: Moderations,
+}
+
+impl Rules {
+    /// A policy, and no moderations yet.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>) -> Self {
+        Self { policy, moderations: Moderations::default() }
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The moderations.
+    #[must_use]
+    pub fn moderations(&self) -> &Moderations {
+        &self.moderations
+    }
+
+    /// The earliest time for which the moderations now say something else.
+    pub(super) fn set_policy(&mut self, policy: Arc<Policy>) -> Option<u64> {
+        self.policy = policy;
+        self.moderations.recount(&self.policy)
+    }
+
+    /// Keeps a moderation, which counts after [`Self::recount_moderations`].
+    pub(super) fn insert_moderation(
+        &mut self,
+        moderation: SignedModeration,
+    ) -> Result<(), NoEffect> {
+        self.moderations.insert(moderation, &self.policy)
+    }
+
+    /// The earliest time for which the moderations now say something else.
+    pub(super) fn recount_moderations(&mut self) -> Option<u64> {
+        self.moderations.recount(&self.policy)
+    }
+
+    pub(super) fn forget_moderations(&mut self, before: u64) {
+        self.moderations.forget_before(before, &self.policy);
+    }
+
+    /// Everything about a message but the quota.
+    ///
+    /// # Errors
+    /// The first [`Refused`] of the table in PROTOCOL.md R-42 that looks at neither arrival nor quota.
+    pub fn judge(
+        &self,
+        author: &Author,
+        room: &str,
+        sent_at: u64,
+        text_bytes: usize,
+    ) -> Result<(), Refused> {
+        if author.role == Role::Authority {
+            return Err(Refused::Authority);
+        }
+        if !author.covers(sent_at) {
+            return Err(Refused::OutsideTicket);
+        }
+        if text_bytes as u64 > self.policy.limits_at(sent_at).max_text_bytes {
+            return Err(Refused::TooLong);
+        }
+        if !self.policy.room(room).is_some_and(|room| room.may_post(author.role, sent_at)) {
+            return Err(Refused::MayNotPost);
+        }
+        let Author { account, peer, issued_at, .. } = *author;
+        if self.policy.revocation_at(account, peer, issued_at, sent_at).is_some()
+            || self.has_sentence(author, sent_at)
+        {
+            return Err(Refused::Sanctioned);
+        }
+        Ok(())
+    }
+
+    fn has_sentence(&self, author: &Author, at: u64) -> bool {
+        let by_policy = self.policy.ban_at(author.account, at).is_some()
+            || self.policy.mute_at(author.account, at).is_some();
+        by_policy
+            || self
+                .moderation_at(author, at)
+                .is_some_and(|counted| counted.kind != ModerationKind::Lift)
+    }
+
+    /// The moderators' last word on an account at a time. Moderators and admins are not theirs to judge.
+    fn moderation_at(&self, author: &Author, at: u64) -> Option<&Counted> {
+        matches!(author.role, Role::Guest | Role::Member)
+            .then(|| self.moderations.last_word(author.account, at))
+            .flatten()
+    }
+
+    /// The ban in force at a realm time, the operator's first.
+    #[must_use]
+    pub fn ban_at(&self, author: &Author, at: u64) -> Option<Sentence> {
+        self.sentence_at(SanctionKind::Ban, ModerationKind::Ban, author, at)
+    }
+
+    /// The mute in force at a realm time, the operator's first.
+    #[must_use]
+    pub fn mute_at(&self, author: &Author, at: u64) -> Option<Sentence> {
+        self.sentence_at(SanctionKind::Mute, ModerationKind::Mute, author, at)
+    }
+
+    fn sentence_at(
+        &self,
+        kind: SanctionKind,
+        ordered: ModerationKind,
+        author: &Author,
+        at: u64,
+    ) -> Option<Sentence> {
+        let by_policy = match kind {
+            SanctionKind::Ban => self.policy.ban_at(author.account, at),
+            SanctionKind::Mute => self.policy.mute_at(author.account, at),
+            SanctionKind::Revocation => None,
+        };
+        let policy = by_policy.map(|sanction| Sentence {
+            kind,
+            from: sanction.from,
+            until: sanction.until,
+            reason: sanction.reason.clone(),
+            by: Maker::Operator(sanction.by.clone()),
+        });
+        policy.or_else(|| {
+            let counted =
+                self.moderation_at(author, at).filter(|counted| counted.kind == ordered)?;
+            Some(Sentence {
+                kind,
+                from: counted.from,
+                until: Some(counted.until),
+                reason: counted.reason.clone(),
+                by: Maker::Moderator(counted.by.clone()),
+            })
+        })
+    }
+
+    /// Messages per minute for a role by the rule of that date; `None` is unlimited.
+    #[must_use]
+    pub fn per_minute(&self, role: Role, at: u64) -> Option<u64> {
+        let rules = self.policy.limits_at(at);
+        limit(if role == Role::Guest { rules.guest_per_minute } else { rules.per_minute })
+    }
+
+    /// Messages per UTC day by the rule of that date; `None` is unlimited.
+    #[must_use]
+    pub fn per_day(&self, at: u64) -> Option<u64> {
+        limit(self.policy.limits_at(at).per_day)
+    }
+}
+
+/// 0 means unlimited.
+fn limit(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
+}
+
+/// The earliest time about which two policies differ; `None` if they judge alike. Everything in a policy is dated,
+/// so nothing that was sent earlier need be judged again.
+pub(super) fn earliest_difference(old: &Policy, new: &Policy) -> Option<u64> {
+    [limits_differ(&old.rules, &new.rules), rooms_differ(old, new), sanctions_differ(old, new)]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+fn limits_differ(old: &[Limits], new: &[Limits]) -> Option<u64> {
+    let oldest = |rules: &[Limits]| rules.iter().min_by_key(|rules| rules.from).copied();
+    if oldest(old) != oldest(new) {
+        // The oldest rules also judge what was sent before their date.
+        return Some(0);
+    }
+    let only_in = |these: &[Limits], those: &[Limits]| {
+        these.iter().filter(|rules| !those.contains(rules)).map(|rules| rules.from).min()
+    };
+    [only_in(old, new), only_in(new, old)].into_iter().flatten().min()
+}
+
+fn rooms_differ(old: &Policy, new: &Policy) -> Option<u64> {
+    let names = old.rooms.iter().chain(&new.rooms).map(|room| &room.name);
+    names.filter_map(|name| room_differs(old.room(name), new.room(name))).min()
+}
+
+fn room_differs(old: Option<&RoomRules>, new: Option<&RoomRules>) -> Option<u64> {
+    let (Some(old), Some(new)) = (old, new) else { return Some(0) };
+    let archived = (old.archived_from != new.archived_from)
+        .then(|| [old.archived_from, new.archived_from].into_iter().flatten().min())
+        .flatten();
+    let changed = |these: &RoomRules, those: &RoomRules| {
+        these.post.iter().filter(|rule| !those.post.contains(rule)).map(|rule| rule.from).min()
+    };
+    [archived, changed(old, new), changed(new, old)].into_iter().flatten().min()
+}
+
+fn sanctions_differ(old: &Policy, new: &Policy) -> Option<u64> {
+    let by_id = |policy: &Policy| -> BTreeMap<u64, Sanction> {
+        policy.sanctions.iter().map(|sanction| (sanction.id, sanction.clone())).collect()
+    };
+    let (before, after) = (by_id(old), by_id(new));
+    let only_in = |these: &BTreeMap<u64, Sanction>, those: &BTreeMap<u64, Sanction>| {
+        let differs = |(id, sanction): &(&u64, &Sanction)| {
+            those.get(id).is_none_or(|other| other != *sanction)
+        };
+        these.iter().filter(differs).map(|(_id, sanction)| sanction.from).min()
+    };
+    [only_in(&before, &after), only_in(&after, &before)].into_iter().flatten().min()
+}

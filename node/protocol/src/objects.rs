@@ -1,0 +1,10 @@
+//! The signed objects of the mesh and the messages of its protocols: what each says, and its exact bytes.
+
+pub mod hello;
+pub mod link;
+pub mod login;
+pub mod message;
+pub mod moderation;
+pub mod policy;
+pub mod presence;
+pub mod ticket;

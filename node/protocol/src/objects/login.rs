@@ -1,0 +1,400 @@
+//! The login protocol `/lanyard/login/1`: one request and one reply on a Noise stream to the pinned realm key.
+//!
+//! A request is `[op, body]`, decoded in two steps, so that a login server answers an operation it does not know instead
+//! of failing to read it (PROTOCOL.md ).
+
+mod devices;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use zeroize::Zeroizing;
+
+use crate::ids::{AccountId, PeerKey};
+use crate::limits::{
+    ADDRESS_BYTES_MAX, ADDRESSES_PER_PEER_MAX, LOGIN_REPLY_BYTES_MAX, LOGIN_REQUEST_BYTES_MAX,
+    NAME_BYTES_MAX, PASSWORD_BYTES_MAX,
+};
+use crate::wire::{self, DecodeError};
+
+pub use devices::{DEVICES_MAX, DeviceInfo, DevicesReply, ListDevices, LogOutDevice};
+
+/// Name of the stream protocol.
+pub const LOGIN_PROTOCOL: &str = "/lanyard/login/1";
+/// Peers in a reply.
+pub const PEERS_MAX: usize = 32;
+const OP_LOGIN: u16 = 1;
+const OP_RENEW: u16 = 2;
+const OP_CHANGE_PASSWORD: u16 = 3;
+const OP_LIST_DEVICES: u16 = 4;
+const OP_LOG_OUT_DEVICE: u16 = 5;
+
+/// What is asked of the login server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A ticket for a password.
+    Login(Login),
+    /// A ticket for a device that had one.
+    Renew(Renew),
+    /// A new password for the old one, and a ticket.
+    ChangePassword(ChangePassword),
+    /// The devices of the own account. The answer is a [`DevicesReply`].
+    ListDevices(ListDevices),
+    /// A device of the own account is to be logged out. The answer is a [`DevicesReply`].
+    LogOutDevice(LogOutDevice),
+    /// An operation of a later version; the answer is [`DenialCode::Unsupported`].
+    Unknown(u16),
+}
+
+/// Name and password. The device is the key that Noise has proved; no field says it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// As typed; the login server normalises it.
+    pub username: String,
+    /// As typed. Zeroised when dropped.
+    pub password: Zeroizing<String>,
+    /// A wish for a display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nickname: Option<String>,
+    /// What the device calls itself, shown to its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_label: Option<String>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// Which account the device had a ticket of. The Noise-proved key is the proof; there is no password
+/// (PROTOCOL.md R-67).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// `sub` of the ticket that runs out.
+    pub account: AccountId,
+}
+
+/// A new password, by who knows the old one (PROTOCOL.md R-68).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangePassword {
+    /// As typed; the login server normalises it.
+    pub username: String,
+    /// The password that holds until now. Zeroised when dropped.
+    pub old: Zeroizing<String>,
+    /// The password from now on. Zeroised when dropped.
+    pub new: Zeroizing<String>,
+    /// Whether all other devices of the account are logged out.
+    #[serde(rename = "cut_others")]
+    pub revoke_others: bool,
+}
+
+impl fmt::Debug for ChangePassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangePassword")
+            .field("username", &self.username)
+            .field("cut_others", &self.revoke_others)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Request {
+    /// The bytes on the wire. Zeroised when dropped, for the password in them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let (op, body) = match self {
+            Self::Login(login) => (OP_LOGIN, wire::encode(login)),
+            Self::Renew(renew) => (OP_RENEW, wire::encode(renew)),
+            Self::ChangePassword(change) => (OP_CHANGE_PASSWORD, wire::encode(change)),
+            Self::ListDevices(list) => (OP_LIST_DEVICES, wire::encode(list)),
+            Self::LogOutDevice(out) => (OP_LOG_OUT_DEVICE, wire::encode(out)),
+            Self::Unknown(op) => (*op, Vec::new()),
+        };
+        let mut body = ByteBuf::from(body);
+        let bytes = wire::encode(&(op, &body));
+        zeroize::Zeroize::zeroize(body.as_mut());
+        Zeroizing::new(bytes)
+    }
+
+    /// Reads a request of at most 8 KiB.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is not a request, or a field is longer than it may be.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let (op, body): (u16, Zeroizing<Bytes>) = wire::decode(bytes, LOGIN_REQUEST_BYTES_MAX)
+            .map(|(op, Bytes(b))| (op, Zeroizing::new(Bytes(b))))?;
+        match op {
+            OP_LOGIN => parse_login(&body.0).map(Self::Login),
+            OP_RENEW => wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX).map(Self::Renew),
+            OP_CHANGE_PASSWORD => parse_change(&body.0).map(Self::ChangePassword),
+            OP_LIST_DEVICES => {
+                wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX).map(Self::ListDevices)
+            }
+            OP_LOG_OUT_DEVICE => {
+                wire::decode(&body.0, LOGIN_REQUEST_BYTES_MAX).map(Self::LogOutDevice)
+            }
+            _ => Ok(Self::Unknown(op)),
+        }
+    }
+}
+
+fn parse_login(body: &[u8]) -> Result<Login, DecodeError> {
+    let login: Login = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
+    let short = |text: &Option<String>| text.as_ref().is_none_or(|t| t.len() <= NAME_BYTES_MAX);
+    check_username(&login.username)?;
+    check_password(&login.password)?;
+    if !short(&login.nickname) || !short(&login.device_label) {
+        return Err(DecodeError::Field("nickname"));
+    }
+    Ok(login)
+}
+
+fn parse_change(body: &[u8]) -> Result<ChangePassword, DecodeError> {
+    let change: ChangePassword = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
+    check_username(&change.username)?;
+    check_password(&change.old)?;
+    check_password(&change.new)?;
+    Ok(change)
+}
+
+fn check_username(username: &str) -> Result<(), DecodeError> {
+    if username.is_empty() || username.len() > NAME_BYTES_MAX {
+        return Err(DecodeError::Field("username"));
+    }
+    Ok(())
+}
+
+fn check_password(password: &str) -> Result<(), DecodeError> {
+    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
+        return Err(DecodeError::Field("password"));
+    }
+    Ok(())
+}
+
+/// A byte string whose memory is wiped, for the body that holds the password.
+#[derive(Deserialize)]
+struct Bytes(#[serde(with = "serde_bytes")] Vec<u8>);
+
+impl zeroize::Zeroize for Bytes {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// The login server's answer to a request for a ticket. A denial is an outcome, not an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// In.
+    Granted(Box<Grant>),
+    /// Not in.
+    Denied(Denial),
+}
+
+/// All that a peer needs to enter the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The exact bytes of the ticket.
+    #[serde(with = "serde_bytes")]
+    pub ticket: Vec<u8>,
+    /// The exact bytes of the policy in force.
+    #[serde(with = "serde_bytes")]
+    pub policy: Vec<u8>,
+    /// The rendezvous' clock, unix milliseconds.
+    pub realm_time: u64,
+    /// The rendezvous' node in the mesh.
+    #[serde(rename = "member")]
+    pub authority: PeerAddresses,
+    /// Peers that are online, at most 32: candidates to dial, nothing more.
+    pub peers: Vec<PeerAddresses>,
+    /// Why the wish for a nickname was not granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nickname_refused: Option<String>,
+}
+
+/// Where a peer may be found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerAddresses {
+    /// Whom to expect there.
+    pub peer: PeerKey,
+    /// Multiaddrs without `/p2p/`.
+    pub addresses: Vec<String>,
+}
+
+impl PeerAddresses {
+    /// Whether number and length of the addresses are within bounds.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.addresses.len() <= ADDRESSES_PER_PEER_MAX
+            && self.addresses.iter().all(|address| address.len() <= ADDRESS_BYTES_MAX)
+    }
+}
+
+/// Why not, and when to try again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// A stable code.
+    pub code: DenialCode,
+    /// What the operator has to say, such as the reason of a ban; empty if nothing.
+    #[serde(default)]
+    pub reason: String,
+    /// Seconds until a new try makes sense.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
+}
+
+/// The login server's reasons. `Disabled` and `Banned` are told only after the right password, or to a device of the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DenialCode {
+    /// Name or password are wrong; not said which. For a renewal: this device needs the password again.
+    BadCredentials,
+    /// Too many failures.
+    Locked,
+    /// The operator has disabled the account.
+    Disabled,
+    /// The account is banned.
+    Banned,
+    /// The queue for password checks is full.
+    Busy,
+    /// An operation this desk does not know.
+    Unsupported,
+}
+
+impl Reply {
+    /// The bytes on the wire.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        wire::encode(self)
+    }
+
+    /// Reads a reply. Ticket and policy in it are still to be verified (PROTOCOL.md R-66).
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is not a reply or names too many peers.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let reply: Self = wire::decode(bytes, LOGIN_REPLY_BYTES_MAX)?;
+        if let Self::Granted(grant) = &reply {
+            let bounded = grant.peers.len() <= PEERS_MAX
+                && grant.authority.is_bounded()
+                && grant.peers.iter().all(PeerAddresses::is_bounded);
+            if !bounded {
+                return Err(DecodeError::Field("peers"));
+            }
+        }
+        Ok(reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn login() -> Login {
+        Login {
+            username: "alice".into(),
+            password: Zeroizing::new("correct horse".into()),
+            nickname: Some("Al".into()),
+            device_label: None,
+        }
+    }
+
+    #[test]
+    fn r60_a_request_is_read_back() {
+        let request = Request::Login(login());
+        assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
+    }
+
+    #[test]
+    fn r61_an_unknown_operation_is_named() {
+        assert_eq!(Request::parse(&Request::Unknown(9).to_bytes()), Ok(Request::Unknown(9)));
+    }
+
+    #[test]
+    fn r62_lengths_are_bounded() {
+        let long = Login { password: Zeroizing::new("x".repeat(1_025)), ..login() };
+        assert_eq!(
+            Request::parse(&Request::Login(long).to_bytes()),
+            Err(DecodeError::Field("password"))
+        );
+        let nameless = Login { username: String::new(), ..login() };
+        assert_eq!(
+            Request::parse(&Request::Login(nameless).to_bytes()),
+            Err(DecodeError::Field("username"))
+        );
+    }
+
+    #[test]
+    fn r63_debug_never_shows_the_password() {
+        assert!(!format!("{:?}", Request::Login(login())).contains("horse"));
+    }
+
+    fn change() -> ChangePassword {
+        ChangePassword {
+            username: "alice".into(),
+            old: Zeroizing::new("correct horse".into()),
+            new: Zeroizing::new("battery horse".into()),
+            revoke_others: true,
+        }
+    }
+
+    #[test]
+    fn r67_a_renewal_is_read_back() {
+        let request = Request::Renew(Renew { account: AccountId([7; 16]) });
+        assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
+        let empty = wire::encode(&(OP_RENEW, ByteBuf::from(vec![0xa0])));
+        assert!(Request::parse(&empty).is_err(), "an account must be named");
+    }
+
+    #[test]
+    fn r68_a_change_of_password_is_read_back_bounded_and_never_shown() {
+        let request = Request::ChangePassword(change());
+        assert_eq!(Request::parse(&request.to_bytes()), Ok(request.clone()));
+        assert!(!format!("{request:?}").contains("horse"));
+        let long = || Zeroizing::new("x".repeat(1_025));
+        for (wrong, field) in [
+            (ChangePassword { old: long(), ..change() }, "password"),
+            (ChangePassword { new: long(), ..change() }, "password"),
+            (ChangePassword { new: Zeroizing::default(), ..change() }, "password"),
+            (ChangePassword { username: "x".repeat(257), ..change() }, "username"),
+        ] {
+            let parsed = Request::parse(&Request::ChangePassword(wrong).to_bytes());
+            assert_eq!(parsed, Err(DecodeError::Field(field)));
+        }
+    }
+
+    #[test]
+    fn r64_replies_are_read_back_and_bounded() {
+        let denied = Reply::Denied(Denial {
+            code: DenialCode::Locked,
+            reason: String::new(),
+            retry_after_s: Some(40),
+        });
+        assert_eq!(Reply::parse(&denied.to_bytes()), Ok(denied));
+        let peer =
+            PeerAddresses { peer: PeerKey([1; 32]), addresses: vec!["/ip4/1.2.3.4/tcp/5".into()] };
+        let mut grant = Grant {
+            ticket: vec![1],
+            policy: vec![2],
+            realm_time: 3,
+            authority: peer.clone(),
+            peers: vec![peer.clone(); 32],
+            nickname_refused: None,
+        };
+        let granted = Reply::Granted(Box::new(grant.clone()));
+        assert_eq!(Reply::parse(&granted.to_bytes()), Ok(granted));
+        grant.peers.push(peer);
+        assert!(Reply::parse(&Reply::Granted(Box::new(grant)).to_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoders_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            Request::parse(&bytes).ok();
+            Reply::parse(&bytes).ok();
+        }
+    }
+}

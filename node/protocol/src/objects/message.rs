@@ -1,0 +1,516 @@
+//! Messages, and the stages a message passes before it may be stored, shown or forwarded.
+//!
+//! ```text
+//! bytes ── parse ──▶ SignedMessage ── verify ──▶ VerifiedMessage ── the history ──▶ AdmittedMessage
+//!          Reject                     Reject                        Ignore
+//! ```
+//!
+//! The stages are types, so a skipped check does not compile: only [`crate::history::History::take`] makes an
+//! [`AdmittedMessage`] of what somebody has signed.
+
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use sha2::{Digest as _, Sha256};
+
+use crate::cose::{self, BadSignature, Envelope, Kind};
+use crate::history::Held;
+use crate::ids::{MessageId, PeerKey, TicketHash};
+use crate::limits::{AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX, MESSAGE_BYTES_MAX, ROOM_BYTES_MAX};
+use crate::ticket::{Ticket, TicketError};
+use crate::wire::{self, DecodeError, Pair};
+
+/// Keeps a message id from ever being the hash of something else (PROTOCOL.md R-40).
+const ID_DOMAIN: &[u8] = b"lanyard-message-1";
+/// The body kind of UTF-8 text.
+const BODY_TEXT: u16 = 1;
+
+/// What the author signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Payload {
+    room: String,
+    ticket: TicketHash,
+    session: u64,
+    seq: u64,
+    sent_at: u64,
+    body: (u16, ByteBuf),
+}
+
+/// What a message says, after its bytes were understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The room.
+    pub room: String,
+    /// The author's program start.
+    pub session: u64,
+    /// Number within the session, from 0.
+    pub seq: u64,
+    /// Realm time of sending, unix milliseconds.
+    pub sent_at: u64,
+    /// The text.
+    pub text: String,
+}
+
+/// Why a message is not taken in. What was not the forwarder's to see is only ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Over 16 KiB, not CBOR, not the one encoding, or a field out of range.
+    ///
+    /// Blame: the forwarder, who must have seen it.
+    #[error("malformed: {0}")]
+    Malformed(#[from] DecodeError),
+    /// A known kind of object on the wrong topic.
+    ///
+    /// Blame: the forwarder.
+    #[error("on the wrong topic")]
+    WrongTopic,
+    /// A kind of object, or of body, of a later version.
+    ///
+    /// Blame: nobody.
+    #[error("of a later version")]
+    Unknown,
+    /// The rendezvous' node may not write.
+    ///
+    /// Blame: nobody; forwarding it is harmless.
+    #[error("a text under the role authority")]
+    Authority,
+    /// The id is already held.
+    ///
+    /// Blame: nobody.
+    #[error("already held")]
+    Held,
+    /// Its ticket is none of this realm.
+    ///
+    /// Blame: the forwarder.
+    #[error("its ticket: {0}")]
+    Ticket(TicketError),
+    /// It names another ticket than the one it carries.
+    ///
+    /// Blame: the forwarder.
+    #[error("it names another ticket")]
+    OtherTicket,
+    /// Not signed by the key in its ticket.
+    ///
+    /// Blame: the forwarder.
+    #[error("its signature is not valid")]
+    Signature,
+    /// Sent outside the life of its ticket.
+    ///
+    /// Blame: the author; but a forwarder may not have looked.
+    #[error("sent outside the life of its ticket")]
+    OutsideTicket,
+    /// Over two minutes ahead of realm time, which every peer knows a little differently.
+    ///
+    /// Blame: nobody.
+    #[error("ahead of realm time")]
+    Ahead,
+    /// Over ten minutes old, on gossip.
+    ///
+    /// Blame: nobody; reconciliation brings it.
+    #[error("too old for gossip")]
+    Old,
+    /// Longer than the policy in force at its time allows.
+    ///
+    /// Blame: the author; a forwarder may know another policy.
+    #[error("longer than the policy allows")]
+    TooLong,
+    /// No such room, or the role may not post in it.
+    ///
+    /// Blame: the author; a forwarder may know another policy.
+    #[error("may not be posted in this room")]
+    MayNotPost,
+    /// Banned, cut or muted when it was sent.
+    ///
+    /// Blame: the author; a forwarder may know another policy.
+    #[error("its author was sanctioned")]
+    Sanctioned,
+    /// Its author has said enough in that minute or on that day.
+    ///
+    /// Blame: the author; a forwarder may not hold the same messages yet.
+    #[error("over the quota of its author")]
+    OverQuota,
+    /// Sent before the retention boundary.
+    ///
+    /// Blame: nobody.
+    #[error("sent before what is kept")]
+    Forgotten,
+    /// On gossip, more from one account than anybody needs to change in so short a time.
+    ///
+    /// Blame: nobody; reconciliation brings what is left of it in the end.
+    #[error("too much in too short a time")]
+    TooFast,
+}
+
+impl Refused {
+    /// A short stable word, for counting and for logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::WrongTopic => "wrong-topic",
+            Self::Unknown => "unknown",
+            Self::Authority => "authority",
+            Self::Held => "held",
+            Self::Ticket(_) => "ticket",
+            Self::OtherTicket => "other-ticket",
+            Self::Signature => "signature",
+            Self::OutsideTicket => "outside-ticket",
+            Self::Ahead => "ahead",
+            Self::Old => "old",
+            Self::TooLong => "too-long",
+            Self::MayNotPost => "may-not-post",
+            Self::Sanctioned => "sanctioned",
+            Self::OverQuota => "over-quota",
+            Self::Forgotten => "forgotten",
+            Self::TooFast => "too-fast",
+        }
+    }
+}
+
+/// What gossipsub is told about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Forward it.
+    Accept,
+    /// Drop it; whoever forwarded it is to blame.
+    Reject,
+    /// Drop it; nobody is to blame.
+    Ignore,
+}
+
+impl Refused {
+    /// Reject only what the forwarder itself could have seen. No default case: a new refusal must decide.
+    #[must_use]
+    pub fn acceptance(self) -> Acceptance {
+        match self {
+            Self::Malformed(_)
+            | Self::WrongTopic
+            | Self::Ticket(_)
+            | Self::OtherTicket
+            | Self::Signature => Acceptance::Reject,
+            Self::Unknown
+            | Self::Authority
+            | Self::Held
+            | Self::OutsideTicket
+            | Self::Ahead
+            | Self::Old
+            | Self::TooLong
+            | Self::MayNotPost
+            | Self::Sanctioned
+            | Self::OverQuota
+            | Self::Forgotten
+            | Self::TooFast => Acceptance::Ignore,
+        }
+    }
+}
+
+/// A message whose bytes were understood. Nothing in it is proved yet.
+#[derive(Debug, Clone)]
+pub struct SignedMessage<'a> {
+    envelope: Envelope<'a>,
+    message_bytes: &'a [u8],
+    ticket_bytes: &'a [u8],
+    to_be_signed: Vec<u8>,
+    id: MessageId,
+    ticket_hash: TicketHash,
+    content: Content,
+}
+
+impl<'a> SignedMessage<'a> {
+    /// Reads the pair that travels on gossip.
+    ///
+    /// # Errors
+    /// [`Refused::Malformed`], [`Refused::WrongTopic`] for another known kind, [`Refused::Unknown`] for a later one.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Refused> {
+        let pair = Pair::parse(bytes, MESSAGE_BYTES_MAX)?;
+        Self::from_pair(pair)
+    }
+
+    /// Reads a message and its ticket as they are stored.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn from_pair(pair: Pair<'a>) -> Result<Self, Refused> {
+        let envelope = Envelope::parse(pair.object, MESSAGE_BYTES_MAX)?;
+        match envelope.kind {
+            Some(Kind::Message) => {}
+            Some(_other) => return Err(Refused::WrongTopic),
+            None => return Err(Refused::Unknown),
+        }
+        let payload: Payload = wire::decode(envelope.payload, MESSAGE_BYTES_MAX)?;
+        let to_be_signed = envelope.to_be_signed();
+        Ok(Self {
+            envelope,
+            message_bytes: pair.object,
+            ticket_bytes: pair.ticket,
+            id: message_id(&to_be_signed),
+            to_be_signed,
+            ticket_hash: payload.ticket,
+            content: content_of(payload)?,
+        })
+    }
+
+    /// Its id, which no other signed bytes have.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// What it says, if its signature is good.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The bytes of the ticket it came with, to look it up before verifying it again.
+    #[must_use]
+    pub fn ticket_bytes(&self) -> &'a [u8] {
+        self.ticket_bytes
+    }
+
+    /// Checks the message against its ticket, whose own signature the caller has checked.
+    ///
+    /// # Errors
+    /// [`Refused::OtherTicket`] or [`Refused::Signature`].
+    pub fn verify(self, ticket: Arc<Ticket>) -> Result<VerifiedMessage, Refused> {
+        if ticket.hash() != self.ticket_hash {
+            return Err(Refused::OtherTicket);
+        }
+        let verified = ticket.verify_signed(&self.envelope, &self.to_be_signed);
+        verified.map_err(|BadSignature| Refused::Signature)?;
+        Ok(VerifiedMessage {
+            id: self.id,
+            bytes: self.message_bytes.to_vec(),
+            content: self.content,
+            ticket,
+        })
+    }
+}
+
+/// A message that its author has signed under a ticket of this realm. The rules have not been asked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedMessage {
+    id: MessageId,
+    bytes: Vec<u8>,
+    content: Content,
+    ticket: Arc<Ticket>,
+}
+
+impl VerifiedMessage {
+    /// Signs a message of our own. The history is still to be asked.
+    ///
+    /// # Errors
+    /// [`Refused::Malformed`] if the text does not fit into a message.
+    pub fn author(
+        content: Content,
+        ticket: Arc<Ticket>,
+        key: &SigningKey,
+    ) -> Result<Self, Refused> {
+        let payload = Payload {
+            room: content.room.clone(),
+            ticket: ticket.hash(),
+            session: content.session,
+            seq: content.seq,
+            sent_at: content.sent_at,
+            body: (BODY_TEXT, ByteBuf::from(content.text.as_bytes())),
+        };
+        let bytes = cose::sign(Kind::Message, key, &wire::encode(&payload));
+        let envelope = Envelope::parse(&bytes, MESSAGE_BYTES_MAX)?;
+        let id = message_id(&envelope.to_be_signed());
+        let message = Self { id, bytes, content, ticket };
+        if message.to_gossip().len() > MESSAGE_BYTES_MAX {
+            return Err(Refused::Malformed(DecodeError::TooLong { max: MESSAGE_BYTES_MAX }));
+        }
+        Ok(message)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The ticket it was sent under.
+    #[must_use]
+    pub fn ticket(&self) -> &Arc<Ticket> {
+        &self.ticket
+    }
+
+    /// The exact signed bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The order in which every peer shows messages (PROTOCOL.md R-45).
+    #[must_use]
+    pub fn order_key(&self) -> (u64, PeerKey, u64, u64, MessageId) {
+        let Content { session, seq, sent_at, .. } = self.content;
+        (sent_at, self.ticket.claims().peer, session, seq, self.id)
+    }
+
+    /// The pair that goes on gossip.
+    #[must_use]
+    pub fn to_gossip(&self) -> Vec<u8> {
+        Pair { ticket: self.ticket.as_bytes(), object: &self.bytes }.to_bytes()
+    }
+
+    /// Judges its time by ours. This may delay a message, and never decides about it: it can come again.
+    ///
+    /// # Errors
+    /// [`Refused::Ahead`], and on gossip [`Refused::Old`].
+    pub fn check_arrival(&self, arrival: Arrival, realm_now_ms: u64) -> Result<(), Refused> {
+        let sent_at = self.content.sent_at;
+        if sent_at > realm_now_ms.saturating_add(AHEAD_MS_MAX) {
+            return Err(Refused::Ahead);
+        }
+        let is_old = sent_at.saturating_add(GOSSIP_AGE_MS_MAX) < realm_now_ms;
+        if is_old && arrival == Arrival::Gossip {
+            return Err(Refused::Old);
+        }
+        Ok(())
+    }
+
+    /// The history has taken it in.
+    pub(crate) fn into_admitted(self, _held: Held) -> AdmittedMessage {
+        AdmittedMessage(self)
+    }
+}
+
+/// How a message of somebody else has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// On a gossip topic.
+    Gossip,
+    /// From a neighbour that was asked for it.
+    Sync,
+}
+
+/// A message that may be stored, shown and forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmittedMessage(VerifiedMessage);
+
+impl std::ops::Deref for AdmittedMessage {
+    type Target = VerifiedMessage;
+
+    fn deref(&self) -> &VerifiedMessage {
+        &self.0
+    }
+}
+
+fn message_id(to_be_signed: &[u8]) -> MessageId {
+    let mut hasher = Sha256::new();
+    hasher.update(ID_DOMAIN);
+    hasher.update(to_be_signed);
+    MessageId(hasher.finalize().into())
+}
+
+fn content_of(payload: Payload) -> Result<Content, Refused> {
+    let (kind, body) = payload.body;
+    if kind != BODY_TEXT {
+        return Err(Refused::Unknown);
+    }
+    if payload.room.is_empty() || payload.room.len() > ROOM_BYTES_MAX {
+        return Err(DecodeError::Field("room").into());
+    }
+    // Times beyond i64 cannot be stored, and no clock shows them.
+    if i64::try_from(payload.sent_at).is_err() {
+        return Err(DecodeError::Field("sent_at").into());
+    }
+    let text = String::from_utf8(body.into_vec()).map_err(|_no_text| DecodeError::Field("body"))?;
+    let Payload { room, session, seq, sent_at, .. } = payload;
+    Ok(Content { room, session, seq, sent_at, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cose::public_key;
+    use crate::testing::{self, T0};
+
+    fn message(text: &str) -> AdmittedMessage {
+        testing::message(&testing::key(1), &testing::key(2), "alice", text, T0)
+    }
+
+    fn verify(bytes: &[u8]) -> Result<VerifiedMessage, Refused> {
+        let signed = SignedMessage::parse(bytes)?;
+        let realm = public_key(&testing::key(1));
+        let ticket = Ticket::verify(signed.ticket_bytes(), &realm).map_err(Refused::Ticket)?;
+        signed.verify(Arc::new(ticket))
+    }
+
+    #[test]
+    fn r40_what_was_sent_arrives_unchanged() {
+        let sent = message("NICK {quit}\nسلام 👋🏽");
+        assert_eq!(verify(&sent.to_gossip()), Ok(VerifiedMessage::clone(&sent)));
+    }
+
+    #[test]
+    fn r41_a_message_under_anothers_ticket_is_rejected() {
+        let realm = testing::key(1);
+        let sent = message("hi");
+        let other = testing::ticket(&realm, &testing::key(3), "bob");
+        let swapped = Pair { ticket: other.as_bytes(), object: sent.as_bytes() }.to_bytes();
+        assert_eq!(verify(&swapped), Err(Refused::OtherTicket));
+        let stolen = Arc::new(testing::ticket(&realm, &testing::key(2), "alice"));
+        let content = sent.content().clone();
+        let forged = VerifiedMessage::author(content, stolen, &testing::key(3)).unwrap();
+        assert_eq!(verify(&forged.to_gossip()), Err(Refused::Signature));
+    }
+
+    #[test]
+    fn r42_time_is_judged_and_only_ignored() {
+        let message = message("hi");
+        let gossip = |now| message.check_arrival(Arrival::Gossip, now);
+        assert_eq!(gossip(T0 - AHEAD_MS_MAX - 1), Err(Refused::Ahead));
+        assert_eq!(gossip(T0 - AHEAD_MS_MAX), Ok(()));
+        assert_eq!(gossip(T0 + GOSSIP_AGE_MS_MAX), Ok(()));
+        assert_eq!(gossip(T0 + GOSSIP_AGE_MS_MAX + 1), Err(Refused::Old));
+        assert_eq!(message.check_arrival(Arrival::Sync, T0 + 10 * GOSSIP_AGE_MS_MAX), Ok(()));
+        assert_eq!(
+            message.check_arrival(Arrival::Sync, T0 - AHEAD_MS_MAX - 1),
+            Err(Refused::Ahead)
+        );
+    }
+
+    #[test]
+    fn r44_another_kind_of_object_is_told_apart() {
+        let realm = testing::key(1);
+        let ticket = testing::ticket(&realm, &testing::key(2), "alice");
+        let policy_object = cose::sign(Kind::Policy, &realm, b"x");
+        let pair = Pair { ticket: ticket.as_bytes(), object: &policy_object }.to_bytes();
+        assert_eq!(verify(&pair), Err(Refused::WrongTopic));
+    }
+
+    proptest! {
+        #[test]
+        fn no_flipped_bit_survives(bit in 0usize..8_000) {
+            let mut bytes = message("hello").to_gossip();
+            let bit = bit % (bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let refused = verify(&bytes).unwrap_err();
+            prop_assert!(matches!(refused.acceptance(), Acceptance::Reject | Acceptance::Ignore));
+        }
+
+        #[test]
+        fn any_text_arrives_unchanged(text in "\\PC{0,400}") {
+            let sent = message(&text);
+            prop_assert_eq!(verify(&sent.to_gossip()).unwrap().content().text.clone(), text);
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(SignedMessage::parse(&bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! The policy: the realm's rules, rooms and sanctions, numbered, dated and signed by the realm key.
+//!
+//! It is complete each time, so whoever holds the newest needs no older one. Everything in it is dated, and judges
+//! what was said at that date, so that all peers come to the same verdict whenever they look (PROTOCOL.md ).
+
+use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::cose::{self, Envelope, Kind};
+use crate::ids::{AccountId, PeerKey, Role};
+use crate::limits::{POLICY_BYTES_MAX, POLICY_HEAD_BYTES_MAX};
+use crate::wire::{self, DecodeError};
+
+/// The room that every realm has.
+pub const LOBBY: &str = "lobby";
+
+/// The whole document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The realm it is for.
+    pub realm: PeerKey,
+    /// `max(previous + 1, realm time in ms)`: a restored database still counts upward.
+    pub number: u64,
+    /// Realm time of signing, unix milliseconds.
+    pub issued_at: u64,
+    /// The realm's display name.
+    pub name: String,
+    /// Limits, each in force from its date on; the last one dated before a time rules it.
+    pub rules: Vec<Limits>,
+    /// The rooms; the lobby is always among them.
+    pub rooms: Vec<RoomRules>,
+    /// Bans, mutes and revocations.
+    pub sanctions: Vec<Sanction>,
+    /// Moderators' moderations that the operator has settled.
+    #[serde(default)]
+    pub settled: Vec<Settlement>,
+}
+
+/// Limits in force from a date on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Realm time, unix milliseconds.
+    pub from: u64,
+    /// Longest text, in bytes of UTF-8.
+    pub max_text_bytes: u64,
+    /// Messages per account and minute; 0 is unlimited.
+    pub per_minute: u64,
+    /// The same for guests.
+    pub guest_per_minute: u64,
+    /// Messages per account and UTC day.
+    pub per_day: u64,
+    /// Life of a ticket, in seconds.
+    pub ticket_lifetime_s: u64,
+    /// How long messages are kept.
+    pub retention_days: u64,
+    /// How accounts come to be.
+    pub registration: Registration,
+}
+
+impl Limits {
+    /// The rules of a fresh realm.
+    #[must_use]
+    pub fn default_from(from: u64) -> Self {
+        Self {
+            from,
+            max_text_bytes: 4_096,
+            per_minute: 60,
+            guest_per_minute: 20,
+            per_day: 5_000,
+            ticket_lifetime_s: 7 * 86_400,
+            retention_days: 90,
+            registration: Registration::Closed,
+        }
+    }
+}
+
+/// How accounts come to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// The operator adds them.
+    Closed,
+}
+
+/// A room and who may post in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomRules {
+    /// Its unique name.
+    pub name: String,
+    /// What it is about.
+    pub topic: String,
+    /// The least role that may post, by date. Empty: everybody.
+    pub post: Vec<PostRule>,
+    /// Closed for new messages from this realm time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_from: Option<u64>,
+}
+
+/// The least role that may post, from a date on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostRule {
+    /// Realm time, unix milliseconds.
+    pub from: u64,
+    /// The role.
+    pub role: Role,
+}
+
+/// A ban, mute or cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sanction {
+    /// Unique within the realm.
+    pub id: u64,
+    /// What it does.
+    pub kind: SanctionKind,
+    /// Whom it hits.
+    pub sub: AccountId,
+    /// Only this device, for a revocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerKey>,
+    /// Its begin, realm time in unix milliseconds.
+    pub from: u64,
+    /// Its end; `None` until it is lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Who gave it.
+    pub by: String,
+}
+
+/// What a sanction does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SanctionKind {
+    /// Neither linked nor heard.
+    Ban,
+    /// Linked, not heard.
+    Mute,
+    /// Tickets issued before `from` admit nobody.
+    #[serde(rename = "cut")]
+    Revocation,
+}
+
+/// A moderator's moderation that the operator has decided on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The moderation's number.
+    #[serde(rename = "order", with = "serde_bytes")]
+    pub number: [u8; 16],
+    /// `ratified` or `refused`.
+    pub verdict: SettlementVerdict,
+}
+
+/// What became of a moderation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SettlementVerdict {
+    /// A sanction has taken its place.
+    Ratified,
+    /// As if it had never been.
+    Refused,
+}
+
+impl Policy {
+    /// The limits in force at a realm time: the last ones dated at or before it, else the oldest.
+    #[must_use]
+    pub fn limits_at(&self, realm_ms: u64) -> Limits {
+        let in_force =
+            self.rules.iter().filter(|rules| rules.from <= realm_ms).max_by_key(|r| r.from);
+        let oldest = || self.rules.iter().min_by_key(|rules| rules.from);
+        in_force.or_else(oldest).copied().unwrap_or_else(|| Limits::default_from(0))
+    }
+
+    /// The room of that name.
+    #[must_use]
+    pub fn room(&self, name: &str) -> Option<&RoomRules> {
+        self.rooms.iter().find(|room| room.name == name)
+    }
+
+    /// The ban in force on an account at a realm time.
+    #[must_use]
+    pub fn ban_at(&self, account: AccountId, realm_ms: u64) -> Option<&Sanction> {
+        self.in_force(SanctionKind::Ban, account, realm_ms)
+    }
+
+    /// The mute in force on an account at a realm time.
+    #[must_use]
+    pub fn mute_at(&self, account: AccountId, realm_ms: u64) -> Option<&Sanction> {
+        self.in_force(SanctionKind::Mute, account, realm_ms)
+    }
+
+    /// The revocation that ended a ticket: of this account or device, issued before the revocation's `from`.
+    #[must_use]
+    pub fn revocation_of(
+        &self,
+        account: AccountId,
+        peer: PeerKey,
+        issued_at_ms: u64,
+    ) -> Option<&Sanction> {
+        self.revocations_of(account, peer, issued_at_ms).next()
+    }
+
+    /// The revocation by which a ticket had ended at a realm time. What was said under it before stays valid.
+    #[must_use]
+    pub fn revocation_at(
+        &self,
+        account: AccountId,
+        peer: PeerKey,
+        issued_at_ms: u64,
+        realm_ms: u64,
+    ) -> Option<&Sanction> {
+        self.revocations_of(account, peer, issued_at_ms).find(|cut| cut.from <= realm_ms)
+    }
+
+    fn revocations_of(
+        &self,
+        account: AccountId,
+        peer: PeerKey,
+        issued_at_ms: u64,
+    ) -> impl Iterator<Item = &Sanction> {
+        self.sanctions.iter().filter(move |sanction| {
+            sanction.kind == SanctionKind::Revocation
+                && sanction.sub == account
+                && sanction.peer.is_none_or(|only| only == peer)
+                && issued_at_ms < sanction.from
+        })
+    }
+
+    fn in_force(&self, kind: SanctionKind, account: AccountId, realm_ms: u64) -> Option<&Sanction> {
+        self.sanctions.iter().find(|sanction| {
+            sanction.kind == kind
+                && sanction.sub == account
+                && sanction.from <= realm_ms
+                && sanction.until.is_none_or(|until| realm_ms < until)
+        })
+    }
+}
+
+impl RoomRules {
+    /// The lobby of a fresh realm.
+    #[must_use]
+    pub fn lobby() -> Self {
+        Self { name: LOBBY.to_owned(), topic: String::new(), post: Vec::new(), archived_from: None }
+    }
+
+    /// The least role that may post at a realm time.
+    #[must_use]
+    pub fn post_role_at(&self, realm_ms: u64) -> Role {
+        let rule =
+            self.post.iter().filter(|rule| rule.from <= realm_ms).max_by_key(|rule| rule.from);
+        rule.map_or(Role::Guest, |rule| rule.role)
+    }
+
+    /// Whether the room was closed for new messages at a realm time.
+    #[must_use]
+    pub fn archived_at(&self, realm_ms: u64) -> bool {
+        self.archived_from.is_some_and(|from| from <= realm_ms)
+    }
+
+    /// Whether this role may post at a realm time.
+    #[must_use]
+    pub fn may_post(&self, role: Role, realm_ms: u64) -> bool {
+        !self.archived_at(realm_ms) && role >= self.post_role_at(realm_ms)
+    }
+}
+
+/// Why bytes are not a policy of this realm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Not a policy in the one encoding, or too long.
+    #[error("not a policy: {0}")]
+    Malformed(#[from] DecodeError),
+    /// For another realm.
+    #[error("for another realm")]
+    OtherRealm,
+    /// Not signed by the realm key.
+    #[error("not signed by the realm")]
+    BadSignature,
+    /// The document is over 256 KiB; old sanctions must end first.
+    #[error("the policy is larger than {POLICY_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+/// A policy whose signature by the realm key was good, with its exact bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedPolicy {
+    bytes: Vec<u8>,
+    hash: [u8; 32],
+    policy: Policy,
+}
+
+impl SignedPolicy {
+    /// Signs a document.
+    ///
+    /// # Errors
+    /// [`PolicyError::TooLarge`] if no peer would accept it.
+    pub fn sign(policy: Policy, realm_key: &SigningKey) -> Result<Self, PolicyError> {
+        let bytes = cose::sign(Kind::Policy, realm_key, &wire::encode(&policy));
+        if bytes.len() > POLICY_BYTES_MAX {
+            return Err(PolicyError::TooLarge);
+        }
+        Ok(Self { hash: Sha256::digest(&bytes).into(), bytes, policy })
+    }
+
+    /// Checks that `bytes` are a policy of `realm`.
+    ///
+    /// # Errors
+    /// [`PolicyError`]; nothing of the content may be used then.
+    pub fn verify(bytes: &[u8], realm: &PeerKey) -> Result<Self, PolicyError> {
+        let envelope = Envelope::parse(bytes, POLICY_BYTES_MAX)?;
+        if envelope.kind != Some(Kind::Policy) {
+            return Err(PolicyError::Malformed(DecodeError::Malformed));
+        }
+        // The signature first: the document is large, and only the realm key may make us decode it.
+        envelope.verify(realm).map_err(|_bad| PolicyError::BadSignature)?;
+        let policy: Policy = wire::decode(envelope.payload, POLICY_BYTES_MAX)?;
+        if policy.realm != *realm {
+            return Err(PolicyError::OtherRealm);
+        }
+        Ok(Self { bytes: bytes.to_vec(), hash: Sha256::digest(bytes).into(), policy })
+    }
+
+    /// The exact bytes, as signed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What decides which of two policies is in force: the number, then the larger hash.
+    #[must_use]
+    pub fn rank(&self) -> (u64, [u8; 32]) {
+        (self.policy.number, self.hash)
+    }
+
+    /// The signed head that goes on `control`, made by the rendezvous.
+    #[must_use]
+    pub fn sign_head(&self, realm_key: &SigningKey) -> Vec<u8> {
+        let head = PolicyHead {
+            realm: self.policy.realm,
+            number: self.policy.number,
+            sha256: self.hash,
+            length: self.bytes.len() as u64,
+        };
+        cose::sign(Kind::PolicyHead, realm_key, &wire::encode(&head))
+    }
+}
+
+/// Number and hash of a policy: what is gossiped, so that a document is fetched once and not flooded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyHead {
+    /// The realm it is for.
+    pub realm: PeerKey,
+    /// The policy's number.
+    pub number: u64,
+    /// SHA-256 of its exact bytes.
+    #[serde(with = "serde_bytes")]
+    pub sha256: [u8; 32],
+    /// Their length.
+    pub length: u64,
+}
+
+impl PolicyHead {
+    /// Checks that `bytes` are a policy head of `realm`.
+    ///
+    /// # Errors
+    /// [`PolicyError`]; nothing of the content may be used then.
+    pub fn verify(bytes: &[u8], realm: &PeerKey) -> Result<Self, PolicyError> {
+        let envelope = Envelope::parse(bytes, POLICY_HEAD_BYTES_MAX)?;
+        if envelope.kind != Some(Kind::PolicyHead) {
+            return Err(PolicyError::Malformed(DecodeError::Malformed));
+        }
+        let head: Self = wire::decode(envelope.payload, POLICY_HEAD_BYTES_MAX)?;
+        if head.realm != *realm {
+            return Err(PolicyError::OtherRealm);
+        }
+        envelope.verify(realm).map_err(|_bad| PolicyError::BadSignature)?;
+        Ok(head)
+    }
+}
+
+/// The number of the next policy: upward, even from a restored backup (PROTOCOL.md R-51).
+#[must_use]
+pub fn next_number(previous: u64, realm_ms: u64) -> u64 {
+    previous.saturating_add(1).max(realm_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::testing::{self, T0};
+
+    fn policy() -> Policy {
+        testing::policy(&testing::key(1))
+    }
+
+    #[test]
+    fn r50_a_policy_is_read_back_and_bound_to_its_realm() {
+        let realm = testing::key(1);
+        let signed = SignedPolicy::sign(policy(), &realm).unwrap();
+        assert_eq!(
+            SignedPolicy::verify(signed.as_bytes(), &public_key(&realm)),
+            Ok(signed.clone())
+        );
+        let other = public_key(&testing::key(2));
+        assert_eq!(SignedPolicy::verify(signed.as_bytes(), &other), Err(PolicyError::BadSignature));
+        let head = PolicyHead::verify(&signed.sign_head(&realm), &public_key(&realm)).unwrap();
+        assert_eq!((head.number, head.sha256), signed.rank());
+    }
+
+    #[test]
+    fn r51_numbers_only_grow() {
+        assert_eq!(next_number(7, 5), 8);
+        assert_eq!(next_number(7, 5_000), 5_000);
+        assert_eq!(next_number(u64::MAX, 5), u64::MAX);
+    }
+
+    #[test]
+    fn r52_rules_are_looked_up_by_date() {
+        let mut policy = policy();
+        policy.rules = vec![
+            Limits { max_text_bytes: 10, ..Limits::default_from(T0) },
+            Limits { max_text_bytes: 20, ..Limits::default_from(T0 + 100) },
+        ];
+        assert_eq!(policy.limits_at(T0 - 1).max_text_bytes, 10);
+        assert_eq!(policy.limits_at(T0 + 99).max_text_bytes, 10);
+        assert_eq!(policy.limits_at(T0 + 100).max_text_bytes, 20);
+    }
+
+    #[test]
+    fn r53_sanctions_begin_and_end() {
+        let alice = testing::account("alice");
+        let peer = public_key(&testing::key(2));
+        let mut policy = policy();
+        policy.sanctions = vec![
+            testing::sanction(SanctionKind::Ban, alice, T0, Some(T0 + 10)),
+            testing::sanction(SanctionKind::Revocation, alice, T0 + 5_000, None),
+        ];
+        assert!(policy.ban_at(alice, T0 - 1).is_none());
+        assert!(policy.ban_at(alice, T0).is_some());
+        assert!(policy.ban_at(alice, T0 + 10).is_none());
+        assert!(policy.ban_at(testing::account("bob"), T0).is_none());
+        assert!(policy.revocation_of(alice, peer, T0 + 4_999).is_some());
+        assert!(policy.revocation_of(alice, peer, T0 + 5_000).is_none());
+        policy.sanctions[1].peer = Some(public_key(&testing::key(3)));
+        assert!(policy.revocation_of(alice, peer, T0).is_none());
+    }
+
+    #[test]
+    fn r54_a_room_can_be_read_only_for_low_roles_and_archived() {
+        let mut room = RoomRules::lobby();
+        assert!(room.may_post(Role::Guest, T0));
+        room.post.push(PostRule { from: T0, role: Role::Moderator });
+        assert!(room.may_post(Role::Guest, T0 - 1));
+        assert!(!room.may_post(Role::Member, T0));
+        assert!(room.may_post(Role::Admin, T0));
+        room.archived_from = Some(T0 + 1);
+        assert!(!room.may_post(Role::Admin, T0 + 1));
+    }
+}

@@ -1,0 +1,359 @@
+//! Who may be linked: one pure judgement, asked by the gate before yamux and by the engine once the link stands.
+//!
+//! ```text
+//! Hello ─▶ realm? ─▶ ticket signed? ─▶ of this key? ─▶ in its life? ─▶ banned, cut? ─▶ boot moderation ─▶ Admission
+//! ```
+//!
+//! The gate runs in a connection's own task and sees a snapshot, the [`AdmissionView`]; the engine publishes a new
+//! one after every change (PROTOCOL.md R-83 to R-90).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hello::{Hello, Verdict, VerdictCode};
+use crate::history::{Author, Rules};
+use crate::ids::{AccountId, PeerKey};
+use crate::limits::{DIAL_IS_FRESH, LINK_GRACE_MS, LINKS_PER_ACCOUNT};
+use crate::ticket::{Ticket, TicketError};
+use crate::time::{Now, RealmClock};
+
+/// What the judgement looks at: a snapshot of the engine.
+#[derive(Debug, Clone)]
+pub struct AdmissionView {
+    /// The realm we are in.
+    pub realm: PeerKey,
+    /// Our own key: nobody else may prove it.
+    pub me: PeerKey,
+    /// Our Hello but for the time, which is set when it is sent.
+    pub hello: Hello,
+    /// Bans and revocations.
+    pub rules: Arc<Rules>,
+    /// Realm time.
+    pub clock: RealmClock,
+    /// The largest boot known of each peer, with the presence that proves it if there is one.
+    pub boots: Arc<BTreeMap<PeerKey, KnownBoot>>,
+    /// How many links each account has.
+    pub links_of: Arc<BTreeMap<AccountId, usize>>,
+    /// The boot of each live link.
+    pub links: Arc<BTreeMap<PeerKey, u64>>,
+    /// The peers that we dial, and since when, on the monotonic clock.
+    pub dialling: Arc<BTreeMap<PeerKey, Duration>>,
+    /// Peers that are not talked to until a time on the monotonic clock.
+    pub denied: Arc<BTreeMap<PeerKey, Duration>>,
+}
+
+/// The newest program start known of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBoot {
+    /// Larger is newer.
+    pub boot: u64,
+    /// The signed presence that says so; without it nobody need believe us.
+    pub proof: Option<Arc<[u8]>>,
+}
+
+/// Our side of a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// We have dialled.
+    Dialler,
+    /// We were dialled.
+    Listener,
+}
+
+/// Somebody who may be linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// The verified ticket.
+    pub ticket: Arc<Ticket>,
+    /// What it said.
+    pub hello: Hello,
+}
+
+impl AdmissionView {
+    /// Our Hello at this moment.
+    #[must_use]
+    pub fn hello_at(&self, now: Now) -> Hello {
+        Hello { time: self.clock.peek_ms(now), ..self.hello.clone() }
+    }
+}
+
+/// Judges a Hello from the peer whose key Noise has proved.
+///
+/// # Errors
+/// The [`Verdict`] to answer with.
+pub fn judge(
+    view: &AdmissionView,
+    peer: PeerKey,
+    hello: &Hello,
+    now: Now,
+) -> Result<Admission, Verdict> {
+    if hello.realm != view.realm {
+        return Err(Verdict::plain(VerdictCode::WrongRealm));
+    }
+    if view.denied.get(&peer).is_some_and(|until| now.mono < *until) {
+        return Err(Verdict::plain(VerdictCode::Denied));
+    }
+    let ticket = Ticket::verify(&hello.ticket, &view.realm)
+        .map_err(|error| Verdict::plain(ticket_verdict(error)))?;
+    judge_claims(view, peer, &ticket, now).map_err(Verdict::plain)?;
+    judge_boot(view, peer, hello.boot)?;
+    judge_crowd(view, &ticket)?;
+    Ok(Admission { ticket: Arc::new(ticket), hello: hello.clone() })
+}
+
+/// Whether a link that may stand is one too many (PROTOCOL.md R-98): two links to a peer get in each other's way,
+/// and gossipsub tells its topics only on the first.
+///
+/// One that already stands with this boot suffices. Of two dials that cross, the one of the smaller key goes on: it
+/// refuses what comes in from a peer that it dials itself.
+///
+/// # Errors
+/// [`VerdictCode::Busy`].
+pub fn judge_redundancy(
+    view: &AdmissionView,
+    peer: PeerKey,
+    hello: &Hello,
+    side: Side,
+    now: Now,
+) -> Result<(), Verdict> {
+    let stands = view.links.get(&peer) == Some(&hello.boot);
+    let dialled = view.dialling.get(&peer);
+    let crosses = side == Side::Listener
+        && view.me < peer
+        && dialled.is_some_and(|since| now.mono.saturating_sub(*since) < DIAL_IS_FRESH);
+    if stands || crosses { Err(Verdict::plain(VerdictCode::Busy)) } else { Ok(()) }
+}
+
+/// Judges a ticket again, for a link that stands: its life, bans and revocations.
+///
+/// # Errors
+/// Why the link must go.
+pub fn judge_claims(
+    view: &AdmissionView,
+    peer: PeerKey,
+    ticket: &Ticket,
+    now: Now,
+) -> Result<(), VerdictCode> {
+    let claims = ticket.claims();
+    let realm_now_ms = view.clock.peek_ms(now);
+    if claims.peer != peer || peer == view.me {
+        return Err(VerdictCode::NotYours);
+    }
+    if realm_now_ms < claims.not_before_ms() {
+        return Err(VerdictCode::NotYetValid);
+    }
+    if realm_now_ms >= claims.expires_at_ms().saturating_add(LINK_GRACE_MS) {
+        return Err(VerdictCode::Expired);
+    }
+    // A clock that is a little slow must not hide a ban that begins when the policy was signed. A ticket's life goes by
+    // our own time alone: a policy that was signed by a clock that ran ahead must not end everybody's.
+    let sanctions_ms = realm_now_ms.max(view.rules.policy().issued_at);
+    if view.rules.ban_at(&Author::of(ticket), sanctions_ms).is_some() {
+        return Err(VerdictCode::Banned);
+    }
+    if view.rules.policy().revocation_of(claims.account, peer, claims.issued_at_ms()).is_some() {
+        return Err(VerdictCode::Revocation);
+    }
+    Ok(())
+}
+
+fn ticket_verdict(error: TicketError) -> VerdictCode {
+    match error {
+        TicketError::OtherRealm => VerdictCode::WrongRealm,
+        TicketError::Malformed(_) | TicketError::Claim(_) | TicketError::BadSignature => {
+            VerdictCode::BadTicket
+        }
+    }
+}
+
+/// One account with a great many devices must not take the links that others need (PROTOCOL.md R-99).
+fn judge_crowd(view: &AdmissionView, ticket: &Ticket) -> Result<(), Verdict> {
+    let links = view.links_of.get(&ticket.claims().account).copied().unwrap_or_default();
+    if links < LINKS_PER_ACCOUNT { Ok(()) } else { Err(Verdict::plain(VerdictCode::Busy)) }
+}
+
+/// A larger boot while an older link stands: busy until that is closed. A smaller one: superseded, with proof
+/// where there is any. rust-libp2p #5097: a second connection beside a stale one would never hear our topics.
+fn judge_boot(view: &AdmissionView, peer: PeerKey, boot: u64) -> Result<(), Verdict> {
+    let linked = view.links.get(&peer).copied();
+    if linked.is_some_and(|linked| linked < boot) {
+        return Err(Verdict::plain(VerdictCode::Busy));
+    }
+    match view.boots.get(&peer) {
+        Some(known) if boot < known.boot => Err(match &known.proof {
+            Some(proof) => Verdict { code: VerdictCode::Superseded, proof: Some(proof.to_vec()) },
+            None => Verdict::plain(VerdictCode::Busy),
+        }),
+        _first_or_same_or_newer => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::ids::Role;
+    use crate::policy::SanctionKind;
+    use crate::testing::{self, T0, WEEK_S};
+    use crate::ticket::Claims;
+
+    fn view() -> AdmissionView {
+        testing::view(&testing::key(1), &testing::key(8))
+    }
+
+    fn hello_with(claims: Claims) -> Hello {
+        let ticket = Ticket::issue(claims, &testing::key(1));
+        Hello {
+            realm: public_key(&testing::key(1)),
+            time: T0,
+            boot: 5,
+            policy: 1,
+            ticket: ticket.as_bytes().to_vec(),
+        }
+    }
+
+    fn alice() -> Claims {
+        testing::claims(&testing::key(1), &testing::key(2), "alice")
+    }
+
+    fn alice_key() -> PeerKey {
+        public_key(&testing::key(2))
+    }
+
+    fn at(realm_ms: u64) -> Now {
+        Now { mono: Duration::from_secs(1), wall_ms: realm_ms }
+    }
+
+    fn code(view: &AdmissionView, peer: PeerKey, hello: &Hello, now: Now) -> VerdictCode {
+        judge(view, peer, hello, now)
+            .map_or_else(|verdict| verdict.code, |_in| VerdictCode::Accepted)
+    }
+
+    #[test]
+    fn r83_only_the_bearer_of_a_living_ticket_of_this_realm_is_admitted() {
+        let view = view();
+        let hello = hello_with(alice());
+        assert_eq!(code(&view, alice_key(), &hello, at(T0)), VerdictCode::Accepted);
+        let thief = public_key(&testing::key(3));
+        assert_eq!(code(&view, thief, &hello, at(T0)), VerdictCode::NotYours);
+        let expired = T0 + WEEK_S * 1_000 + LINK_GRACE_MS;
+        assert_eq!(code(&view, alice_key(), &hello, at(expired - 1)), VerdictCode::Accepted);
+        assert_eq!(code(&view, alice_key(), &hello, at(expired)), VerdictCode::Expired);
+        assert_eq!(code(&view, alice_key(), &hello, at(T0 - 300_001)), VerdictCode::NotYetValid);
+    }
+
+    #[test]
+    fn r84_other_realms_forgeries_and_rubbish_have_their_own_verdicts() {
+        let view = view();
+        let mut hello = hello_with(alice());
+        hello.realm = public_key(&testing::key(9));
+        assert_eq!(code(&view, alice_key(), &hello, at(T0)), VerdictCode::WrongRealm);
+        let mut hello = hello_with(alice());
+        let foreign = testing::ticket(&testing::key(9), &testing::key(2), "alice");
+        hello.ticket = foreign.as_bytes().to_vec();
+        assert_eq!(code(&view, alice_key(), &hello, at(T0)), VerdictCode::WrongRealm);
+        hello.ticket = Ticket::issue(alice(), &testing::key(2)).as_bytes().to_vec();
+        assert_eq!(code(&view, alice_key(), &hello, at(T0)), VerdictCode::BadTicket);
+        hello.ticket = Vec::new();
+        assert_eq!(code(&view, alice_key(), &hello, at(T0)), VerdictCode::BadTicket);
+    }
+
+    #[test]
+    fn r85_nobody_links_with_our_own_key() {
+        let mut view = view();
+        view.me = alice_key();
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::NotYours);
+    }
+
+    #[test]
+    fn r86_bans_and_cuts_close_the_gate() {
+        let mut view = view();
+        let mut policy = testing::policy(&testing::key(1));
+        let account = testing::account("alice");
+        policy.sanctions = vec![testing::sanction(SanctionKind::Ban, account, T0, Some(T0 + 9))];
+        view.rules = Arc::new(Rules::new(Arc::new(policy.clone())));
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Banned);
+        assert_eq!(
+            code(&view, alice_key(), &hello_with(alice()), at(T0 + 9)),
+            VerdictCode::Accepted
+        );
+        policy.sanctions =
+            vec![testing::sanction(SanctionKind::Revocation, account, T0 + 1_000, None)];
+        view.rules = Arc::new(Rules::new(Arc::new(policy)));
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Revocation);
+        let renewed = Claims { issued_at_s: T0 / 1_000 + 1, ..alice() };
+        assert_eq!(code(&view, alice_key(), &hello_with(renewed), at(T0)), VerdictCode::Accepted);
+    }
+
+    #[test]
+    fn r87_a_newer_boot_waits_for_the_older_link_to_close() {
+        let mut view = view();
+        view.links = Arc::new(BTreeMap::from([(alice_key(), 4)]));
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Busy);
+        view.links = Arc::new(BTreeMap::from([(alice_key(), 5)]));
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Accepted);
+    }
+
+    #[test]
+    fn r88_an_older_boot_is_superseded_only_with_proof() {
+        let mut view = view();
+        let known = |proof: Option<Arc<[u8]>>| {
+            Arc::new(BTreeMap::from([(alice_key(), KnownBoot { boot: 6, proof })]))
+        };
+        view.boots = known(None);
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Busy);
+        view.boots = known(Some(Arc::from([1, 2])));
+        let verdict = judge(&view, alice_key(), &hello_with(alice()), at(T0)).unwrap_err();
+        assert_eq!(verdict, Verdict { code: VerdictCode::Superseded, proof: Some(vec![1, 2]) });
+    }
+
+    #[test]
+    fn r89_a_denied_peer_waits() {
+        let mut view = view();
+        view.denied = Arc::new(BTreeMap::from([(alice_key(), Duration::from_secs(2))]));
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Denied);
+        let later = Now { mono: Duration::from_secs(2), wall_ms: T0 };
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), later), VerdictCode::Accepted);
+    }
+
+    #[test]
+    fn r99_an_account_has_so_many_links_and_no_more() {
+        let mut view = view();
+        for (links, expected) in
+            [(LINKS_PER_ACCOUNT - 1, VerdictCode::Accepted), (LINKS_PER_ACCOUNT, VerdictCode::Busy)]
+        {
+            view.links_of = Arc::new(BTreeMap::from([(testing::account("alice"), links)]));
+            assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), expected);
+        }
+        let bob = testing::claims(&testing::key(1), &testing::key(2), "bob");
+        assert_eq!(code(&view, alice_key(), &hello_with(bob), at(T0)), VerdictCode::Accepted);
+    }
+
+    #[test]
+    fn r98_one_link_is_enough_and_of_two_dials_the_smaller_keys_goes_on() {
+        let mut view = view();
+        let redundant = |view: &AdmissionView, mono| {
+            let now = Now { mono, wall_ms: T0 };
+            let hello = hello_with(alice());
+            judge_redundancy(view, alice_key(), &hello, Side::Listener, now).is_err()
+        };
+        let second = Duration::from_secs(1);
+        assert!(!redundant(&view, second));
+        view.links = Arc::new(BTreeMap::from([(alice_key(), 5)]));
+        assert!(redundant(&view, second));
+        view.links = Arc::default();
+        view.dialling = Arc::new(BTreeMap::from([(alice_key(), second)]));
+        view.me = PeerKey([0; 32]);
+        assert!(redundant(&view, second));
+        assert!(!redundant(&view, second * 2));
+        view.me = PeerKey([255; 32]);
+        assert!(!redundant(&view, second));
+    }
+
+    #[test]
+    fn the_authority_is_admitted_like_anybody() {
+        let claims = Claims { role: Role::Authority, ..alice() };
+        assert_eq!(code(&view(), alice_key(), &hello_with(claims), at(T0)), VerdictCode::Accepted);
+    }
+}

@@ -1,0 +1,73 @@
+//! The login server's "no", as sentences that say what to do.
+
+use lanyard_protocol::link::JoinLink;
+use lanyard_protocol::login::{Denial, DenialCode};
+
+use crate::event::{Refusal, RefusalCode};
+
+pub(crate) fn refusal(code: RefusalCode, reason: &str) -> Refusal {
+    Refusal { code, reason: reason.to_owned(), retry_after_s: None }
+}
+
+pub(crate) fn wrong_realm() -> Refusal {
+    refusal(
+        RefusalCode::WrongRealm,
+        "A different login node answers at this address than the one in the join link. Your password was not sent. \
+         Ask the operator for the current link, and compare it before you use it.",
+    )
+}
+
+pub(crate) fn unreachable(link: &JoinLink, cause: &str) -> Refusal {
+    let (host, port) = (&link.host, link.port);
+    let reason = format!(
+        "The login node does not answer at {host}:{port} ({cause}). Check the network and that the login node runs; \
+         there is no valid pass in this profile to go on without it."
+    );
+    Refusal { code: RefusalCode::Unreachable, reason, retry_after_s: None }
+}
+
+/// Whether the login node signs nobody in until its operator has done something.
+pub(crate) fn is_lasting(denial: &Denial) -> bool {
+    denial.code == DenialCode::Busy && !denial.reason.is_empty()
+}
+
+pub(crate) fn denied(denial: &Denial) -> Refusal {
+    let wait = denial.retry_after_s;
+    let seconds = wait.unwrap_or(1);
+    let because =
+        if denial.reason.is_empty() { String::new() } else { format!(" ({})", denial.reason) };
+    let (code, reason) = match denial.code {
+        DenialCode::BadCredentials => (
+            RefusalCode::BadCredentials,
+            "The name or the password is wrong. Try again, or ask the operator to reset the password.".to_owned(),
+        ),
+        DenialCode::Locked => (
+            RefusalCode::Locked,
+            format!("Too many wrong passwords for this name. Try again in {seconds} s."),
+        ),
+        DenialCode::Disabled => (
+            RefusalCode::Disabled,
+            format!("This account is disabled{because}. Ask the operator."),
+        ),
+        DenialCode::Banned => {
+            (RefusalCode::Banned, format!("This account is banned{because}. Ask the operator."))
+        }
+        // It says why when waiting alone does not help.
+        DenialCode::Busy if !denial.reason.is_empty() => (
+            RefusalCode::Busy,
+            format!(
+                "The login node signs nobody in for now: {}. Tell the operator, and try again later.",
+                denial.reason
+            ),
+        ),
+        DenialCode::Busy => (
+            RefusalCode::Busy,
+            format!("The login node has too much to do. Try again in {seconds} s."),
+        ),
+        DenialCode::Unsupported => (
+            RefusalCode::OtherVersion,
+            "The login node is of another version. Update it or this program.".to_owned(),
+        ),
+    };
+    Refusal { code, reason, retry_after_s: wait }
+}

@@ -1,0 +1,206 @@
+//! Renewing the ticket: a task beside the loop that asks the login server in good time.
+//!
+//! At a random point of 40 to 60 % of a ticket's life it asks for the next one, so that a realm that was let in
+//! within one minute does not come back within one minute. While the login node is away it asks again from time to
+//! time, and at once when the link to the login node's own peer stands again. The device key is enough; who has been
+//! signed out needs the password, and is told so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanyard_protocol::login::DenialCode;
+use lanyard_protocol::ticket::{Claims, Ticket};
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::refusals::is_lasting;
+use super::{Client, NotGranted, denied_device};
+use crate::clock::Clock;
+use crate::event::Status;
+use crate::node::Command;
+
+/// Between two tries while the login node is away: 5 to 15 minutes.
+const RETRY_MIN: Duration = Duration::from_secs(5 * 60);
+const RETRY_MAX: Duration = Duration::from_secs(15 * 60);
+/// The same once the ticket is over: nothing else tells that the login node is back, because its own peer no longer
+/// lets us in.
+const EXPIRED_RETRY_MIN: Duration = Duration::from_secs(20);
+const EXPIRED_RETRY_MAX: Duration = Duration::from_secs(40);
+/// A ticket of minutes is asked for more often: at least so many tries fit into its life.
+const TRIES_IN_A_LIFE: u32 = 20;
+/// Two tries are never closer than this, however short the life.
+const RETRY_LEAST: Duration = Duration::from_millis(500);
+/// The clock may be set while a sleep of days is under way, so it is looked at again at least this often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// See the module. Ends with the node.
+pub(crate) struct Renewal {
+    pub(crate) login_server: Client,
+    pub(crate) clock: Clock,
+    pub(crate) status: watch::Receiver<Arc<Status>>,
+    /// Somebody wants to know from the login node what time it is; a renewal tells.
+    pub(crate) wanted: Arc<Notify>,
+    /// Weak, so that it does not keep a node alive that nobody else holds.
+    pub(crate) commands: mpsc::WeakSender<Command>,
+}
+
+/// What is known of the ticket in force.
+struct Pass {
+    bytes: Vec<u8>,
+    claims: Claims,
+    /// Realm time from which a new one is asked for.
+    due: u64,
+}
+
+impl Renewal {
+    /// Renews until the node has ended.
+    pub(crate) async fn run(mut self) {
+        let mut pass: Option<Pass> = None;
+        let mut told: Option<DenialCode> = None;
+        let mut next_try = Duration::ZERO;
+        let mut was_online = false;
+        let mut is_wanted = false;
+        loop {
+            let status = Arc::clone(&self.status.borrow_and_update());
+            if pass.as_ref().is_none_or(|pass| pass.bytes != status.ticket) {
+                pass = Pass::of(&status);
+                (told, next_try) = (None, Duration::ZERO);
+            }
+            let Some(pass) = &pass else { return };
+            if status.rendezvous_online && !was_online {
+                // It was away, and is back.
+                next_try = Duration::ZERO;
+            }
+            was_online = status.rendezvous_online;
+            let now = self.clock.now();
+            let realm_ms = now.wall_ms.saturating_add_signed(status.clock_offset_ms);
+            let due = if is_wanted { 0 } else { pass.due.saturating_sub(realm_ms) };
+            let wait = Duration::from_millis(due).max(next_try.saturating_sub(now.mono));
+            if !wait.is_zero() {
+                tokio::select! {
+                    changed = self.status.changed() => if changed.is_err() { return },
+                    () = self.wanted.notified() => (is_wanted, next_try) = (true, Duration::ZERO),
+                    () = tokio::time::sleep(wait.min(LOOK_EVERY)) => {}
+                }
+                continue;
+            }
+            let answer = self.login_server.renew(pass.claims.account).await;
+            is_wanted = false;
+            let retry = pass.retry_in(realm_ms);
+            next_try = self.clock.now().mono.saturating_add(retry);
+            let command = match answer {
+                Ok(granted) => Some(Command::Granted(Box::new(granted))),
+                Err(NotGranted::Unanswered(error)) => {
+                    tracing::debug!(%error, ?retry, "The pass could not be renewed");
+                    None
+                }
+                Err(NotGranted::Denied(denial)) => {
+                    if let (DenialCode::Busy, Some(seconds)) = (denial.code, denial.retry_after_s) {
+                        next_try =
+                            next_try.min(now.mono + Duration::from_secs(seconds) + retry / 10);
+                    }
+                    let told_before = told.replace(denial.code) == Some(denial.code);
+                    let text = denied_device(&denial).reason;
+                    if is_lasting(&denial) {
+                        Some(Command::LoginNodeUnsure(text))
+                    } else if denial.code == DenialCode::Busy || told_before {
+                        None
+                    } else {
+                        Some(Command::Notice { code: "renewal-refused", text })
+                    }
+                }
+            };
+            if let Some(command) = command
+                && !self.command(command).await
+            {
+                return;
+            }
+        }
+    }
+
+    /// `false` if the node has ended.
+    async fn command(&mut self, command: Command) -> bool {
+        let granted = matches!(command, Command::Granted(_));
+        let Some(commands) = self.commands.upgrade() else { return false };
+        if commands.send(command).await.is_err() {
+            return false;
+        }
+        drop(commands);
+        // The new ticket stands in the state before anything else is decided.
+        !granted || self.status.changed().await.is_ok()
+    }
+}
+
+impl Pass {
+    fn of(status: &Status) -> Option<Self> {
+        let claims = Ticket::verify(&status.ticket, &status.realm).ok()?.claims().clone();
+        let life = claims.expires_at_ms().saturating_sub(claims.issued_at_ms());
+        let percent = 40 + random_below(21);
+        let due = claims.issued_at_ms().saturating_add(life.saturating_mul(percent) / 100);
+        Some(Self { bytes: status.ticket.clone(), claims, due })
+    }
+
+    fn retry_in(&self, realm_ms: u64) -> Duration {
+        let expires_at = self.claims.expires_at_ms();
+        let life = Duration::from_millis(expires_at.saturating_sub(self.claims.issued_at_ms()));
+        let (least, most) = if realm_ms >= expires_at {
+            (EXPIRED_RETRY_MIN, EXPIRED_RETRY_MAX)
+        } else {
+            (RETRY_MIN, RETRY_MAX)
+        };
+        let spread = u64::try_from((most - least).as_millis()).unwrap_or(u64::MAX);
+        let drawn = least + Duration::from_millis(random_below(spread));
+        drawn.min(life / TRIES_IN_A_LIFE).max(RETRY_LEAST)
+    }
+}
+
+/// A random number below `bound`; without randomness, the middle.
+fn random_below(bound: u64) -> u64 {
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes) % bound.max(1),
+        Err(_no_randomness) => bound / 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_protocol::testing;
+
+    use super::*;
+
+    const WEEK_MS: u64 = testing::WEEK_S * 1_000;
+
+    fn pass() -> Pass {
+        let claims = testing::claims(&testing::key(1), &testing::key(2), "alice");
+        Pass { bytes: Vec::new(), claims, due: 0 }
+    }
+
+    #[test]
+    fn while_the_login_node_is_away_tries_are_minutes_apart_and_half_a_minute_once_the_pass_is_over()
+     {
+        let pass = pass();
+        let tries =
+            |at: u64| (0..200).map(move |_try| pass.retry_in(testing::T0 + at)).collect::<Vec<_>>();
+        let in_time = tries(WEEK_MS / 2);
+        assert!(in_time.iter().all(|wait| (RETRY_MIN..RETRY_MAX).contains(wait)));
+        assert!(
+            in_time.iter().max() > in_time.iter().min().map(|least| *least + RETRY_MIN).as_ref()
+        );
+    }
+
+    #[test]
+    fn a_return_after_the_end_is_noticed_within_a_minute() {
+        let pass = pass();
+        let over = (0..200).map(|_try| pass.retry_in(testing::T0 + WEEK_MS));
+        assert!(over.into_iter().all(|wait| wait < Duration::from_secs(50)));
+    }
+
+    #[test]
+    fn a_pass_of_a_minute_is_asked_for_every_few_seconds() {
+        let mut pass = pass();
+        pass.claims.expires_at_s = pass.claims.issued_at_s + 60;
+        assert_eq!(pass.retry_in(testing::T0 + 30_000), Duration::from_secs(3));
+        pass.claims.expires_at_s = pass.claims.issued_at_s + 1;
+        assert_eq!(pass.retry_in(testing::T0), RETRY_LEAST);
+    }
+}

@@ -1,0 +1,154 @@
+//! Rows of `moderations`: what moderators have ordered, and what became of it.
+
+use lanyard_protocol::ids::AccountId;
+use lanyard_protocol::moderation::ModerationKind;
+use lanyard_protocol::policy::SettlementVerdict;
+use rusqlite::{Connection, params};
+
+use super::{Doing as _, StoreError, from_sql, to_sql};
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModerationRow {
+    /// The number that its maker gave it.
+    pub id: [u8; 16],
+    /// Ban, mute or lift.
+    pub kind: ModerationKind,
+    /// Whom it hits.
+    pub account: AccountId,
+    /// From when on, realm time in milliseconds.
+    pub from: u64,
+    /// Until when.
+    pub until: u64,
+    /// Why, in the moderator's words.
+    pub reason: String,
+    /// The moderator's username.
+    pub by: String,
+    /// What the operator has decided, if anything yet.
+    pub verdict: Option<SettlementVerdict>,
+}
+
+/// All moderations, oldest first.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn list(conn: &Connection) -> Result<Vec<ModerationRow>, StoreError> {
+    let what = "read the orders";
+    let mut statement = conn
+        .prepare(
+            "SELECT order_id, kind, account, starts_at, ends_at, reason, made_by, verdict FROM orders
+             ORDER BY starts_at, order_id",
+        )
+        .doing(what)?;
+    let rows = statement
+        .query_map([], |row| {
+            let ids: (Vec<u8>, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let times: (i64, i64) = (row.get(3)?, row.get(4)?);
+            let words: (String, String, String) = (row.get(5)?, row.get(6)?, row.get(7)?);
+            Ok((ids, times, words))
+        })
+        .doing(what)?;
+    rows.map(|row| {
+        let ((id, kind, account), (from, until), (reason, by, verdict)) = row.doing(what)?;
+        let damaged = || StoreError::Row { what: "order" };
+        let kind = [ModerationKind::Ban, ModerationKind::Mute, ModerationKind::Lift]
+            .into_iter()
+            .find(|known| known.as_str() == kind)
+            .ok_or_else(damaged)?;
+        let verdict = match verdict.as_str() {
+            "" => None,
+            "ratified" => Some(SettlementVerdict::Ratified),
+            "refused" => Some(SettlementVerdict::Refused),
+            _ => return Err(damaged()),
+        };
+        Ok(ModerationRow {
+            id: <[u8; 16]>::try_from(id).map_err(|_length| damaged())?,
+            kind,
+            account: AccountId::from_slice(&account).ok_or_else(damaged)?,
+            from: from_sql(from),
+            until: from_sql(until),
+            reason,
+            by,
+            verdict,
+        })
+    })
+    .collect()
+}
+
+/// What the operator has decided about a moderation; `None` also if it is not here.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn verdict(conn: &Connection, id: [u8; 16]) -> Result<Option<SettlementVerdict>, StoreError> {
+    let found = list(conn)?.into_iter().find(|moderation| moderation.id == id);
+    Ok(found.and_then(|moderation| moderation.verdict))
+}
+
+/// Adds a moderation that is not settled yet, and says whether it is new; one that is there stays as it is.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn insert(conn: &Connection, row: &ModerationRow, now: u64) -> Result<bool, StoreError> {
+    conn.execute(
+        "INSERT INTO orders (order_id, kind, account, starts_at, ends_at, reason, made_by, received_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (order_id) DO NOTHING",
+        params![
+            row.id.as_slice(),
+            row.kind.as_str(),
+            row.account.0.as_slice(),
+            to_sql(row.from),
+            to_sql(row.until),
+            row.reason,
+            row.by,
+            to_sql(now),
+        ],
+    )
+    .doing("write the order")
+    .map(|written| written == 1)
+}
+
+/// Drops all but so many open moderations, those first that ended first.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn keep_open(conn: &Connection, count: u64) -> Result<(), StoreError> {
+    conn.execute(
+        "DELETE FROM orders WHERE verdict = '' AND order_id NOT IN
+             (SELECT order_id FROM orders WHERE verdict = '' ORDER BY ends_at DESC, order_id LIMIT ?1)",
+        [to_sql(count)],
+    )
+    .doing("drop old orders")?;
+    Ok(())
+}
+
+/// Writes what the operator has decided.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn settle(
+    conn: &Connection,
+    id: [u8; 16],
+    verdict: SettlementVerdict,
+    now: u64,
+) -> Result<(), StoreError> {
+    let word = match verdict {
+        SettlementVerdict::Ratified => "ratified",
+        SettlementVerdict::Refused => "refused",
+    };
+    conn.execute(
+        "UPDATE orders SET verdict = ?2, settled_at = ?3 WHERE order_id = ?1",
+        params![id.as_slice(), word, to_sql(now)],
+    )
+    .doing("settle the order")?;
+    Ok(())
+}
+
+/// Drops moderations that ended before a time: no message is left that they could judge.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub fn forget(conn: &Connection, before: u64) -> Result<(), StoreError> {
+    conn.execute("DELETE FROM orders WHERE ends_at < ?1", [to_sql(before)])
+        .doing("forget old orders")?;
+    Ok(())
+}
