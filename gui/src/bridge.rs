@@ -17,6 +17,7 @@ use lanyard_node::join::{JoinStep, Password};
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::link::JoinLink;
+use lanyard_protocol::message::Draft;
 
 use crate::bridge::acts::{DeviceInfo, Holder, KeyringOrder, Moderation, PasswordChange, Sanction};
 
@@ -43,10 +44,8 @@ pub enum Command {
     Leave,
     /// Send a text.
     Send {
-        /// The room.
-        room: String,
-        /// The text.
-        text: String,
+        /// What, and where.
+        draft: Draft,
         /// The local echo that waits for the answer.
         echo: u64,
     },

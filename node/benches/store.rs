@@ -14,7 +14,8 @@ use ed25519_dalek::SigningKey;
 use lanyard_node::event::Via;
 use lanyard_node::store::{Opened, Stored, Write, Writer};
 use lanyard_protocol::cose::public_key;
-use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
+use lanyard_protocol::history::AdmittedMessage;
+use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::testing::{self, T0};
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::{Connection, params};
@@ -43,7 +44,7 @@ fn messages() -> Vec<AdmittedMessage> {
     let one = |(number, (key, ticket)): (u64, &(SigningKey, Arc<Ticket>))| {
         let text = format!("{number:.<200}");
         let (seq, sent_at) = (number / 10, T0 + number);
-        let content = Content { room: "lobby".into(), session: 1, seq, sent_at, text };
+        let content = Content { room: "lobby".into(), session: 1, seq, sent_at, body: text.into() };
         testing::admitted(VerifiedMessage::author(content, Arc::clone(ticket), key).unwrap())
     };
     (0..MESSAGES).zip(people.iter().cycle()).map(one).collect()

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lanyard_protocol::body::Body;
 use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 use lanyard_protocol::moderation::SignedModeration;
@@ -68,8 +69,8 @@ pub struct ChatMessage {
     pub peer: PeerKey,
     /// The author's role under the ticket it was sent with.
     pub role: Role,
-    /// The text, unchanged. Neutralise bidi and control characters before drawing.
-    pub text: String,
+    /// What it says.
+    pub body: Body,
     /// Realm time of sending, unix milliseconds, the first part of the order key.
     pub sent_at: u64,
     /// Realm time of arrival here, unix milliseconds.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use lanyard_protocol::engine::{ModerationRefused, NewModeration};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::login::{ChangePassword, DeviceInfo};
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
@@ -133,8 +134,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub(crate) enum Command {
     Send {
-        room: String,
-        text: String,
+        draft: Draft,
         reply: oneshot::Sender<Result<Sent, SendError>>,
     },
     Moderation {
@@ -195,14 +195,13 @@ impl Node {
         start::start(config)
     }
 
-    /// Signs, stores and sends a text. Returns when it is on disk.
+    /// Signs, stores and sends a message. Returns when it is on disk.
     ///
     /// # Errors
     /// [`SendError`] says why not; nothing was stored then.
-    pub async fn send(&self, room: &str, text: &str) -> Result<Sent, SendError> {
+    pub async fn send(&self, draft: Draft) -> Result<Sent, SendError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Send { room: room.to_owned(), text: text.to_owned(), reply };
-        self.command(command).await?;
+        self.command(Command::Send { draft, reply }).await?;
         answer.await.map_err(|_loop_is_gone| NodeClosed)?
     }
 

@@ -11,6 +11,7 @@ use lanyard_node::event::{ChatMessage, NodeEvent, Refusal, SendState, Status, Vi
 use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::message::Draft;
 
 use zeroize::Zeroizing;
 
@@ -122,7 +123,7 @@ impl ScriptedBackend {
     pub fn sent_texts(&self) -> Vec<String> {
         let script = self.script();
         let texts = script.commands.iter().filter_map(|command| match command {
-            Command::Send { text, .. } => Some(text.clone()),
+            Command::Send { draft, .. } => Some(draft.body.text.clone()),
             _ => None,
         });
         texts.collect()
@@ -149,7 +150,7 @@ impl Script {
     fn answer(&mut self, command: &Command) {
         match command {
             Command::Join(_) => self.join(),
-            Command::Send { room, text, echo } => self.send(room, text, *echo),
+            Command::Send { draft, echo } => self.send(draft.clone(), *echo),
             Command::Load { room, page } => {
                 let result = Ok(self.page(room, *page));
                 self.events.push_back(BackendEvent::Loaded {
@@ -244,8 +245,8 @@ impl Script {
         }
     }
 
-    fn send(&mut self, room: &str, text: &str, echo: u64) {
-        let room = room.to_owned();
+    fn send(&mut self, draft: Draft, echo: u64) {
+        let Draft { room, body } = draft;
         if let Some(error) = self.refuses.pop_front() {
             let result = Err(error);
             self.events.push_back(BackendEvent::SendDone { room, echo, result });
@@ -254,7 +255,7 @@ impl Script {
         let Some(Ok(status)) = &self.joins else { return };
         let (seq, sent_at) = (self.sent, self.now_ms);
         self.sent += 1;
-        let message = demo::own_message(&status.me, &room, text, seq, sent_at);
+        let message = demo::own_message(&status.me, &room, body, seq, sent_at);
         let sent = Sent { id: message.id, session: message.session, seq, sent_at };
         self.events.push_back(BackendEvent::SendDone { room, echo, result: Ok(sent) });
         self.events.push_back(BackendEvent::Node(NodeEvent::Message(Arc::new(message))));

@@ -89,8 +89,8 @@ impl Backend for NodeBackend {
         let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) =
             error;
         // A text must not vanish: the composer gets it back.
-        if let Moderation::Command(Command::Send { room, echo, .. }) = order {
-            let result = Err(SendError::Closed(NodeClosed));
+        if let Moderation::Command(Command::Send { draft, echo }) = order {
+            let (room, result) = (draft.room, Err(SendError::Closed(NodeClosed)));
             self.returned.push_back(BackendEvent::SendDone { room, echo, result });
         }
     }
@@ -283,8 +283,9 @@ async fn pump(node: Node, outlet: Outlet) {
 async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
     while let Some(command) = orders.recv().await {
         match command {
-            Command::Send { room, text, echo } => {
-                let result = node.send(&room, &text).await;
+            Command::Send { draft, echo } => {
+                let room = draft.room.clone();
+                let result = node.send(draft).await;
                 outlet.emit(BackendEvent::SendDone { room, echo, result }).await;
             }
             Command::Load { room, page } => {

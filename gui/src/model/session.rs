@@ -14,6 +14,7 @@ use lanyard_node::event::{
 use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::ids::Role;
+use lanyard_protocol::message::Draft;
 
 use crate::action::Effect;
 use crate::bridge::{Command, Interface};
@@ -298,7 +299,7 @@ impl Chat {
         room.timeline.clear_unread_line();
         let shown = text::clean_text(&text);
         room.timeline.push_echo(Echo { number: echo, text: shown, at: realm_now, id: None });
-        let send = Command::Send { room: name, text, echo };
+        let send = Command::Send { draft: Draft::new(name, text), echo };
         vec![Effect::Backend(send), Effect::ScrollToNewest]
     }
 
@@ -342,7 +343,7 @@ impl Chat {
         match result {
             Ok(history) => {
                 room.timeline.insert_page(&history.messages, |message| {
-                    message.account != me && names.mentioned_in(&message.text)
+                    message.account != me && names.mentioned_in(&message.body.text)
                 });
                 if !matches!(page, Page::After(_)) {
                     room.has_older = history.more;
@@ -397,7 +398,7 @@ impl Chat {
 
     fn take_message(&mut self, message: &Arc<ChatMessage>, attention: Attention) -> Vec<Effect> {
         let is_mine = message.account == self.status.me.account;
-        let mentions_me = !is_mine && self.my_names.mentioned_in(&message.text);
+        let mentions_me = !is_mine && self.my_names.mentioned_in(&message.body.text);
         let shown = message.room == self.current;
         let many_rooms = self.rooms.len() > 1;
         let Some(room) = self.rooms.get_mut(&message.room) else { return Vec::new() };
@@ -481,6 +482,6 @@ fn notification(message: &ChatMessage, many_rooms: bool) -> Effect {
     let author = text::clean_name(&message.nickname);
     let room = text::clean_name(&message.room);
     let title = if many_rooms { format!("{author} in # {room}") } else { author };
-    let body = text::elide(&text::clean_line(&message.text), BODY_GRAPHEMES_MAX);
+    let body = text::elide(&text::clean_line(&message.body.text), BODY_GRAPHEMES_MAX);
     Effect::Notify { title, body }
 }

@@ -381,8 +381,9 @@ impl Timeline {
             return;
         }
         let by_id = self.echoes.iter().position(|echo| echo.id == Some(message.id));
-        let by_text =
-            || self.echoes.iter().position(|echo| echo.id.is_none() && echo.text == message.text);
+        let by_text = || {
+            self.echoes.iter().position(|echo| echo.id.is_none() && echo.text == message.body.text)
+        };
         if let Some(at) = by_id.or_else(by_text) {
             self.echoes.remove(at);
         }

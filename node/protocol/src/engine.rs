@@ -115,7 +115,7 @@ pub struct Engine {
     paces: Paces,
     outbox: Outbox,
     status: String,
-    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    /// How often gossip was refused, by [`crate::verdict::Refused::code`].
     refusals: BTreeMap<&'static str, u64>,
     presence_n: u64,
     presence_due: Option<Duration>,
@@ -206,7 +206,7 @@ impl Engine {
             Input::Gossip { id, source, topic, bytes } => {
                 self.gossip(id, source, topic, &bytes, now);
             }
-            Input::Send { request, room, text } => self.send(request, room, text, now),
+            Input::Send { request, draft } => self.send(request, draft, now),
             Input::OwnStored { request, result } => self.own_stored(request, result, now),
             Input::Published { message, reached } => self.published(message, reached),
             Input::NotStored { sent_at, message } => self.not_stored(sent_at, message, now),
@@ -441,7 +441,7 @@ impl Engine {
         self.links.values()
     }
 
-    /// How often gossip was refused, by [`crate::message::Refused::code`].
+    /// How often gossip was refused, by [`crate::verdict::Refused::code`].
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
         self.refusals.iter().map(|(code, count)| (*code, count))
     }

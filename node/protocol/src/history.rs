@@ -12,6 +12,7 @@
 //!
 //! All that the history looks at stays in memory, about a hundred bytes a message: a verdict needs no disk.
 
+mod admitted;
 mod message_set;
 mod moderations;
 mod newest_ids;
@@ -23,13 +24,15 @@ mod quota;
 use std::sync::Arc;
 
 use crate::ids::MessageId;
-use crate::message::{AdmittedMessage, Refused, VerifiedMessage};
+use crate::message::VerifiedMessage;
 use crate::moderation::SignedModeration;
 use crate::policy::Policy;
 use crate::ticket::Ticket;
+use crate::verdict::Refused;
 
+pub use admitted::AdmittedMessage;
+pub use message_set::Indexed;
 use message_set::MessageSet;
-pub use message_set::{Held, Indexed};
 pub use moderations::{Moderations, NoEffect};
 use newest_ids::NewestIds;
 pub use rules::{Author, Maker, Rules, Sentence};
@@ -127,15 +130,15 @@ impl History {
             return Err(Refused::Forgotten);
         }
         let author = Author::of(message.ticket());
-        let judged = self.rules.judge(&author, &content.room, content.sent_at, content.text.len());
+        let judged = self.rules.judge(&author, &content.room, content.sent_at, content.body.size());
         let taken = judged.and_then(|()| self.set.insert(&self.rules, &message));
-        let (held, displaced) = taken.inspect_err(|_refused| self.refused.insert(id))?;
+        let displaced = taken.inspect_err(|_refused| self.refused.insert(id))?;
         for id in &displaced {
             self.refused.insert(*id);
         }
         self.taken.insert(id);
         let folded = self.rules.ban_at(&author, realm_ms).is_some();
-        Ok(Taken { message: message.into_admitted(held), displaced, folded })
+        Ok(Taken { message: AdmittedMessage::new(message), displaced, folded })
     }
 
     /// When the quota has room for another message of this author, which comes after all others: `None` for now,

@@ -8,9 +8,10 @@ pub mod engine;
 pub mod history;
 pub mod reconcile;
 pub mod time;
+pub mod verdict;
 
 pub use encoding::{cose, ids, limits, text, wire, words};
-pub use objects::{hello, link, login, message, moderation, policy, presence, ticket};
+pub use objects::{body, hello, link, login, message, moderation, policy, presence, ticket};
 pub use peers::{address_book, admission, roster};
 
 #[cfg(any(test, feature = "test-utils"))]

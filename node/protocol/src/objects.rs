@@ -1,5 +1,6 @@
 //! The signed objects of the mesh and the messages of its protocols: what each says, and its exact bytes.
 
+pub mod body;
 pub mod hello;
 pub mod link;
 pub mod login;

@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engine::{GossipId, Input, LinkId, NewLink, Topic};
 use crate::ids::{AccountId, MessageId, PeerKey};
-use crate::message::VerifiedMessage;
+use crate::message::{Draft, VerifiedMessage};
 use crate::moderation::SignedModeration;
 use crate::policy::SignedPolicy;
 use crate::testing::{self, T0};
@@ -263,8 +263,8 @@ impl Sim {
     /// Somebody writes a text.
     pub fn say(&mut self, number: usize, text: &str) {
         let Some(request) = self.peers.get_mut(number).map(Peer::next_request) else { return };
-        let (room, text) = (crate::policy::LOBBY.to_owned(), text.to_owned());
-        self.feed(number, Input::Send { request, room, text });
+        let draft = Draft::new(crate::policy::LOBBY, text);
+        self.feed(number, Input::Send { request, draft });
     }
 
     /// Somebody gives bytes of its own making to all its neighbours: what a modified program could do.

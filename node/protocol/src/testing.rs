@@ -9,9 +9,9 @@ use crate::admission::AdmissionView;
 use crate::cose::public_key;
 use crate::engine::StoredIndex;
 use crate::hello::Hello;
-use crate::history::{Held, Indexed, Rules};
+use crate::history::{AdmittedMessage, Indexed, Rules};
 use crate::ids::{AccountId, Role};
-use crate::message::{AdmittedMessage, Content, VerifiedMessage};
+use crate::message::{Content, VerifiedMessage};
 use crate::moderation::{Moderation, ModerationKind, SignedModeration};
 use crate::policy::{LOBBY, Limits, Policy, RoomRules, Sanction, SanctionKind};
 use crate::presence::{HERE, Presence, SignedPresence};
@@ -99,7 +99,7 @@ pub fn message(
     sent_at: u64,
 ) -> AdmittedMessage {
     let content =
-        Content { room: LOBBY.to_owned(), session: 7, seq: 0, sent_at, text: text.to_owned() };
+        Content { room: LOBBY.to_owned(), session: 7, seq: 0, sent_at, body: text.into() };
     let ticket = Arc::new(ticket(realm, peer, username));
     admitted(VerifiedMessage::author(content, ticket, peer).expect("the text fits into a message"))
 }
@@ -107,7 +107,7 @@ pub fn message(
 /// A message as if the history had taken it in.
 #[must_use]
 pub fn admitted(message: VerifiedMessage) -> AdmittedMessage {
-    message.into_admitted(Held::for_a_test())
+    AdmittedMessage::for_a_test(message)
 }
 
 /// An order by a moderator `mod` with the key 2, for a made-up reason.
@@ -148,7 +148,7 @@ pub fn stored(messages: &[AdmittedMessage]) -> StoredIndex {
             session: content.session,
             seq: content.seq,
             room: content.room.clone(),
-            text_bytes: content.text.len(),
+            text_bytes: content.body.text.len(),
             held: true,
         }
     };

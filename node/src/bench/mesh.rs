@@ -11,6 +11,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{AccountId, MessageId, Role};
 use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::{LOBBY, Limits, Policy, RoomRules, SignedPolicy};
 use lanyard_protocol::ticket::{Claims, Ticket};
 use lanyard_protocol::time::RealmClock;
@@ -179,7 +180,7 @@ impl Mesh {
             let text = text(number, load.size);
             in_flight.spawn(async move {
                 let at = Instant::now();
-                Ok((node.send(LOBBY, &text).await?.id, at))
+                Ok((node.send(Draft::new(LOBBY, text)).await?.id, at))
             });
         }
         while let Some(done) = in_flight.join_next().await {

@@ -108,7 +108,7 @@ fn message(message: &ChatMessage) -> Value {
         "nickname": message.nickname,
         "peer": message.peer.to_string(),
         "role": message.role,
-        "text": message.text,
+        "text": message.body.text,
         "sent_at": message.sent_at,
         "received_at": message.received_at,
         "via": via,

@@ -161,7 +161,7 @@ impl Transcript {
         }
         format!(
             "{day_line}[{time}] {room}{name}{late}{forked}: {}",
-            escape_lines(&message.text, MARGIN)
+            escape_lines(&message.body.text, MARGIN)
         )
     }
 }
@@ -224,7 +224,7 @@ mod tests {
             nickname: "Grace H.".into(),
             peer: PeerKey([2; 32]),
             role: Role::Member,
-            text: "hi".into(),
+            body: "hi".into(),
             sent_at,
             received_at: sent_at,
             via: Via::Gossip,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_protocol::login::DeviceInfo;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
 use lanyard_protocol::presence::{AWAY, HERE};
 use serde_json::Value;
@@ -337,7 +338,7 @@ impl Session {
     /// Sends a text. What somebody typed in vain is kept; a program has its own copy. False if it was refused for
     /// a reason that will hit the next one as well.
     async fn send(&mut self, text: Text, mark: Option<Value>, output: &mut Output) -> bool {
-        match self.node.send(&text.room, &text.text).await {
+        match self.node.send(Draft::new(text.room.as_str(), text.text.as_str())).await {
             Ok(sent) => {
                 output.answer("send", mark, &Answer::Sent(sent));
                 true

@@ -166,10 +166,10 @@ impl EventLoop {
 
     fn command(&mut self, command: Option<Command>) {
         match command {
-            Some(Command::Send { room, text, reply }) => {
+            Some(Command::Send { draft, reply }) => {
                 let request = self.next_request();
                 self.state.sends.insert(request, reply);
-                self.feed(Input::Send { request, room, text });
+                self.feed(Input::Send { request, draft });
             }
             Some(Command::Moderation { moderation, reply }) => {
                 let request = self.next_request();

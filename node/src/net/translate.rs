@@ -2,7 +2,7 @@
 
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::message::Acceptance;
+use lanyard_protocol::verdict::Acceptance;
 use libp2p::gossipsub::{IdentTopic, MessageAcceptance, TopicHash};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, identity};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::{LOBBY, Limits};
 use lanyard_protocol::testing;
 use lanyard_protocol::time::RealmClock;
@@ -42,9 +43,9 @@ async fn a_node_whose_store_has_ended_answers_and_ends_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
     let node = alone(&dir);
     let mut events = node.events();
-    node.send(LOBBY, "This one is stored.").await.unwrap();
+    node.send(Draft::new(LOBBY, "This one is stored.")).await.unwrap();
     node.command(Command::EndStore).await.unwrap();
-    let sent = tokio::time::timeout(SOON, node.send(LOBBY, "This one is not.")).await;
+    let sent = tokio::time::timeout(SOON, node.send(Draft::new(LOBBY, "This one is not."))).await;
     assert!(sent.expect("a text is answered").is_err());
     let ended = async {
         loop {

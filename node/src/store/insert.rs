@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::history::Resettled;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::limits::LATE_MS;
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::message::AdmittedMessage;
 use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
@@ -128,12 +128,12 @@ fn insert_message(
             claims.peer.0,
             ordered(content.session),
             ordered(content.seq),
-            content.text,
+            content.body.text,
             message.as_bytes(),
             time(arrived.received_at),
             via_name(arrived.via),
             arrived.folded,
-            i64::try_from(content.text.len()).unwrap_or(i64::MAX),
+            i64::try_from(content.body.text.len()).unwrap_or(i64::MAX),
         ])?;
     Ok(inserted == 1)
 }
@@ -164,7 +164,7 @@ fn shown(message: &AdmittedMessage, arrived: &Arrived, forked: bool) -> ChatMess
         nickname: claims.nickname.clone(),
         peer: claims.peer,
         role: claims.role,
-        text: content.text.clone(),
+        body: content.body.clone(),
         sent_at: content.sent_at,
         received_at: arrived.received_at,
         via: arrived.via,

@@ -8,10 +8,10 @@ use lanyard_protocol::engine::{StoredPair, Unsent};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::limits::{ADDRESS_BOOK_MAX, LOGIN_REPLY_BYTES_MAX};
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::message::Refused;
 use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
+use lanyard_protocol::verdict::Refused;
 use lanyard_protocol::wire::{self, Pair};
 use rusqlite::{Connection, OptionalExtension as _, params};
 

@@ -35,7 +35,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<ChatMessage> {
         nickname: row.get(4)?,
         peer: PeerKey(row.get(5)?),
         role: row.get_ref(6)?.as_str()?.parse().map_err(|_no_role| FromSqlError::InvalidType)?,
-        text: row.get(7)?,
+        body: row.get::<_, String>(7)?.into(),
         sent_at,
         received_at,
         via,

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lanyard_protocol::cose::public_key;
-use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
+use lanyard_protocol::history::AdmittedMessage;
+use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::testing::{self, T0};
 use proptest::prelude::*;
 use rusqlite::params;
@@ -25,7 +26,7 @@ fn message(seq: u64, session: u64, sent_at: u64) -> AdmittedMessage {
     let key = testing::key(2);
     let ticket = Arc::new(testing::ticket(&testing::key(1), &key, "alice"));
     let text = format!("{session}/{seq}");
-    let content = Content { room: "lobby".into(), session, seq, sent_at, text };
+    let content = Content { room: "lobby".into(), session, seq, sent_at, body: text.into() };
     testing::admitted(VerifiedMessage::author(content, ticket, &key).unwrap())
 }
 
@@ -69,7 +70,7 @@ fn what_arrives_over_two_minutes_late_is_marked_so() {
 }
 
 fn texts(history: &crate::node::History) -> Vec<&str> {
-    history.messages.iter().map(|message| message.text.as_str()).collect()
+    history.messages.iter().map(|message| message.body.text.as_str()).collect()
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn fill_old(connection: &Connection, message: &AdmittedMessage) {
                 claims.peer.0,
                 ordered(content.session),
                 ordered(content.seq),
-                content.text,
+                content.body.text,
                 message.as_bytes()
             ],
         )

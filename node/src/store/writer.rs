@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::history::Resettled;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::message::AdmittedMessage;
 use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::time::RealmClock;
 use rusqlite::{Connection, OptionalExtension as _, params};

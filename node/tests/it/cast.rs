@@ -14,6 +14,7 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::{LOBBY, Limits, Policy, SignedPolicy};
 use lanyard_protocol::testing;
 use lanyard_protocol::ticket::{Claims, Ticket};
@@ -262,12 +263,12 @@ impl Honest {
 
     /// Waits for a text, unless it has been heard before.
     pub(crate) async fn hears(&mut self, text: &str) -> ChatMessage {
-        if let Some(message) = self.heard.iter().find(|message| message.text == text) {
+        if let Some(message) = self.heard.iter().find(|message| message.body.text == text) {
             return message.clone();
         }
         let what = format!("the message {text:?}");
         self.event(&what, |event| match event {
-            NodeEvent::Message(message) if message.text == text => {
+            NodeEvent::Message(message) if message.body.text == text => {
                 Some(ChatMessage::clone(message))
             }
             _other => None,
@@ -276,13 +277,13 @@ impl Honest {
     }
 
     pub(crate) async fn says(&self, text: &str) {
-        self.node.send(LOBBY, text).await.unwrap();
+        self.node.send(Draft::new(LOBBY, text)).await.unwrap();
     }
 
     /// Every text in the store, in order.
     pub(crate) async fn stored(&self) -> Vec<String> {
         let history = self.node.history(LOBBY, Page::Newest, 500).await.unwrap();
-        history.messages.iter().map(|message| message.text.clone()).collect()
+        history.messages.iter().map(|message| message.body.text.clone()).collect()
     }
 
     /// Who came or went since the last look, without waiting.

@@ -121,7 +121,7 @@ async fn a_replay_is_shown_once_and_the_same_text_said_twice_is_shown_twice() {
         let count = |text: &str| stored.iter().filter(|stored| *stored == text).count();
         assert_eq!((count("once"), count("twice")), (1, 2), "{stored:?}");
     }
-    let shown = far.heard.iter().filter(|message| message.text == "once").count();
+    let shown = far.heard.iter().filter(|message| message.body.text == "once").count();
     assert_eq!(shown, 1);
 }
 

@@ -67,19 +67,19 @@ fn flood(n: u64, began: u64, ticket: &Ticket) -> Vec<u8> {
     };
     match n % 7 {
         // A new session for every message.
-        0 => say(&|it| (it.session, it.seq, it.text) = (n, 0, format!("lawful {n}"))),
+        0 => say(&|it| (it.session, it.seq, it.body.text) = (n, 0, format!("lawful {n}"))),
         // The same number twice.
-        1 => say(&|it| (it.session, it.seq, it.text) = (7, 0, format!("twice {n}"))),
-        2 => {
-            say(&|it| (it.sent_at, it.text) = (now - 86_400_000, format!("{FORBIDDEN} stale {n}")))
-        }
-        3 => {
-            say(&|it| (it.sent_at, it.text) = (now + 2 * AHEAD_MS_MAX, format!("{FORBIDDEN} {n}")))
-        }
-        4 => say(&|it| it.text = format!("{FORBIDDEN} {n} {}", "x".repeat(5_000))),
+        1 => say(&|it| (it.session, it.seq, it.body.text) = (7, 0, format!("twice {n}"))),
+        2 => say(&|it| {
+            (it.sent_at, it.body.text) = (now - 86_400_000, format!("{FORBIDDEN} stale {n}"))
+        }),
+        3 => say(&|it| {
+            (it.sent_at, it.body.text) = (now + 2 * AHEAD_MS_MAX, format!("{FORBIDDEN} {n}"))
+        }),
+        4 => say(&|it| it.body.text = format!("{FORBIDDEN} {n} {}", "x".repeat(5_000))),
         // Each smaller than the one before, so that each has a place in the quota.
-        5 => say(&|it| (it.sent_at, it.text) = (began - n % 30_000, format!("down {n}"))),
-        _six => say(&|it| (it.room, it.text) = ("cellar".into(), format!("{FORBIDDEN} {n}"))),
+        5 => say(&|it| (it.sent_at, it.body.text) = (began - n % 30_000, format!("down {n}"))),
+        _six => say(&|it| (it.room, it.body.text) = ("cellar".into(), format!("{FORBIDDEN} {n}"))),
     }
 }
 
@@ -214,7 +214,7 @@ fn long_since(name: &str) -> Ticket {
 /// From the future now; no longer when gossip has forgotten it.
 fn early(now: u64) -> Vec<u8> {
     let change = |it: &mut Content| {
-        (it.sent_at, it.text) = (now + AHEAD_MS_MAX + 30_000, EARLY.to_owned());
+        (it.sent_at, it.body.text) = (now + AHEAD_MS_MAX + 30_000, EARLY.to_owned());
     };
     message_with(ticket("earl"), "earl", change).to_gossip()
 }
@@ -276,7 +276,7 @@ pub(crate) async fn silence(all: &[Honest], scores: &Mutex<Scores>) -> BTreeMap<
 async fn shown_in(events: &mut Receiver<NodeEvent>, text: &str) {
     loop {
         match events.recv().await {
-            Ok(NodeEvent::Message(message)) if message.text == text => return,
+            Ok(NodeEvent::Message(message)) if message.body.text == text => return,
             Err(RecvError::Closed) => panic!("the node has ended"),
             _other => {}
         }
@@ -291,7 +291,7 @@ pub(crate) async fn set_a_trap(host: &Honest) {
     for n in 0.. {
         ticks.tick().await;
         let sent_at = now_ms() - GOSSIP_AGE_MS_MAX + 5 * (n % 10);
-        let change = |it: &mut Content| (it.sent_at, it.text) = (sent_at, format!("edge {n}"));
+        let change = |it: &mut Content| (it.sent_at, it.body.text) = (sent_at, format!("edge {n}"));
         let bytes = message_with(ticket.clone(), "mel", change).to_gossip();
         mel.publishes(Topic::Mesh, bytes).await;
     }

@@ -90,14 +90,14 @@ pub(crate) fn listen(all: &[Honest], shown: &Arc<Mutex<Shown>>) -> Vec<JoinHandl
                 match event {
                     Ok(NodeEvent::Message(message)) => {
                         *shown.times.entry((who, message.id)).or_default() += 1;
-                        if message.text.contains(FORBIDDEN) {
-                            shown.forbidden.push(message.text.clone());
+                        if message.body.text.contains(FORBIDDEN) {
+                            shown.forbidden.push(message.body.text.clone());
                         }
-                        if message.text == EARLY {
+                        if message.body.text == EARLY {
                             shown.early.insert(who);
                         }
-                        if message.text.starts_with("line ") && message.via != Via::Own {
-                            shown.at.insert((who, message.text.clone()), Instant::now());
+                        if message.body.text.starts_with("line ") && message.via != Via::Own {
+                            shown.at.insert((who, message.body.text.clone()), Instant::now());
                         }
                     }
                     Ok(_other) => {}

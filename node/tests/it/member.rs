@@ -8,7 +8,8 @@ use futures::future::{BoxFuture, ready};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::hello::{GATE_PROTOCOL, HEAD_LEN, Verdict, VerdictCode};
-use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
+use lanyard_protocol::history::AdmittedMessage;
+use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::policy::LOBBY;
 use lanyard_protocol::testing;
 use lanyard_protocol::ticket::Ticket;
@@ -246,7 +247,7 @@ fn io_error(code: VerdictCode) -> io::Error {
 
 /// A text in the lobby, said now by `name` under its own ticket.
 pub(crate) fn message(name: &str, text: &str) -> AdmittedMessage {
-    message_with(ticket(name), name, |content| text.clone_into(&mut content.text))
+    message_with(ticket(name), name, |content| text.clone_into(&mut content.body.text))
 }
 
 /// A message signed with the key of `signer` under `ticket`, changed by the test.
@@ -261,7 +262,7 @@ pub(crate) fn message_with(
         session: 7,
         seq: SEQ.fetch_add(1, Ordering::Relaxed),
         sent_at: now_ms(),
-        text: "something".to_owned(),
+        body: "something".into(),
     };
     change(&mut content);
     testing::admitted(VerifiedMessage::author(content, Arc::new(ticket), &key(signer)).unwrap())

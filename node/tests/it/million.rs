@@ -105,7 +105,7 @@ fn messages_are_written_by_the_thousand() {
     let write = |n: u64| {
         let message = message_with(ticket.clone(), "bob", |content| {
             content.sent_at = now_ms() + n;
-            content.text = text.to_owned();
+            content.body.text = text.to_owned();
         });
         let (message, received_at) = (Box::new(message), now_ms());
         Write::Message { request: None, message, via: Via::Gossip, received_at, folded: false }

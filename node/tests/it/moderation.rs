@@ -5,6 +5,7 @@ use lanyard_node::node::{ModerateError, SendError};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::engine::{ModerationRefused, Topic};
 use lanyard_protocol::ids::Role;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::{LOBBY, Policy, Sanction, SanctionKind, SignedPolicy};
 use lanyard_protocol::testing::{account, sanction};
@@ -57,7 +58,7 @@ async fn a_moderator_mutes_and_lifts_and_all_peers_hear_of_it() {
     let muted = bob.sees("the mute", |status| status.mute.is_some()).await.mute.unwrap();
     assert_eq!((muted.moderator.as_deref(), muted.reason.as_str()), (Some("mod"), "too loud"));
     assert!(muted.until.is_some_and(|until| until > now_ms() + 9 * MINUTE_MS));
-    let said = bob.node.send(LOBBY, "hear me").await;
+    let said = bob.node.send(Draft::new(LOBBY, "hear me")).await;
     assert!(matches!(said, Err(SendError::Muted { until: Some(_) })), "{said:?}");
     they_chat(&mut alice, &mut moderator, "meanwhile").await;
 
@@ -90,9 +91,10 @@ async fn a_moderator_bans_and_the_banned_is_told_by_whom_and_why() {
     // What he said before, and what comes only now, is held and folded.
     let late = message_with(ticket("bob"), "bob", |content| {
         content.sent_at = now_ms() - MINUTE_MS;
-        content.text = "said before, heard now".to_owned();
+        content.body.text = "said before, heard now".to_owned();
     });
-    let after = message_with(ticket("bob"), "bob", |content| content.text = "a ghost".to_owned());
+    let after =
+        message_with(ticket("bob"), "bob", |content| content.body.text = "a ghost".to_owned());
     let renegade = Renegade::join("mallory", &alice, Topic::Mesh).await;
     renegade.publishes(Topic::Mesh, after.to_gossip()).await;
     renegade.publishes(Topic::Mesh, late.to_gossip()).await;
@@ -147,7 +149,7 @@ async fn what_a_ban_since_an_hour_removes_comes_back_when_it_is_lifted() {
     let mut alice = honest("alice").await;
     let mut carol = Setup::of("carol").knowing_node(&alice).start().await;
     carol.linked_with(peer("alice")).await;
-    let spam = message_with(ticket("bob"), "bob", |content| content.text = "spam".to_owned());
+    let spam = message_with(ticket("bob"), "bob", |content| content.body.text = "spam".to_owned());
     let renegade = Renegade::join("mallory", &alice, Topic::Mesh).await;
     renegade.publishes(Topic::Mesh, spam.to_gossip()).await;
     alice.hears("spam").await;

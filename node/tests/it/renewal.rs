@@ -10,6 +10,7 @@ use lanyard_node::login_node::LoginServerError;
 use lanyard_node::node::SendError;
 use lanyard_node::store::{Membership, Opened, Reader};
 use lanyard_protocol::login::{DenialCode, DeviceInfo, DevicesReply, PeerAddresses, Request};
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
 use lanyard_protocol::testing::account;
 use lanyard_protocol::ticket::Ticket;
@@ -107,7 +108,7 @@ async fn until_expired(honest: &Honest) {
     let expired = async {
         loop {
             patience.tick().await;
-            match honest.node.send(LOBBY, "still here").await {
+            match honest.node.send(Draft::new(LOBBY, "still here")).await {
                 Ok(_) | Err(SendError::SlowDown { .. }) => {}
                 Err(error) => return error,
             }

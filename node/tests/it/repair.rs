@@ -3,6 +3,7 @@
 use lanyard_node::event::{Mode, NodeEvent, SendState, Via};
 use lanyard_node::node::Page;
 use lanyard_node::store::Reader;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
 use rusqlite::Connection;
 
@@ -53,7 +54,7 @@ async fn an_author_learns_who_has_stored_it() {
         alice.linked_with(peer(other)).await;
     }
     alice.sees("everybody", |status| status.roster.len() == 3 && status.mode == Mode::Direct).await;
-    let sent = alice.node.send(LOBBY, "count me").await.unwrap();
+    let sent = alice.node.send(Draft::new(LOBBY, "count me")).await.unwrap();
     let counted = |event: &NodeEvent| match event {
         NodeEvent::State { id, state: SendState::Stored { by: 2, of: 2 } } if *id == sent.id => {
             Some(())

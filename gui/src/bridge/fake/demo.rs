@@ -7,6 +7,7 @@ use lanyard_node::event::{
     ChatMessage, DialAttempt, Me, Mode, Neighbour, NodeEvent, Person, PresenceChange,
     PresenceReason, Refusal, RefusalCode, Room, SendState, Status, Via,
 };
+use lanyard_protocol::body::Body;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
 use crate::action::Action;
@@ -173,7 +174,7 @@ pub fn message(person: usize, number: u32, text: &str, sent_at: u64) -> ChatMess
         nickname: nickname.into(),
         peer: device(person),
         role,
-        text: text.into(),
+        body: text.into(),
         sent_at,
         received_at: sent_at,
         via: Via::Gossip,
@@ -188,7 +189,13 @@ pub fn message(person: usize, number: u32, text: &str, sent_at: u64) -> ChatMess
 
 /// What an own text becomes.
 #[must_use]
-pub fn own_message(me: &Me, room: &str, text: &str, seq: u64, sent_at: u64) -> ChatMessage {
+pub fn own_message(
+    me: &Me,
+    room: &str,
+    body: impl Into<Body>,
+    seq: u64,
+    sent_at: u64,
+) -> ChatMessage {
     ChatMessage {
         id: id(u64::MAX, seq),
         room: room.into(),
@@ -197,7 +204,7 @@ pub fn own_message(me: &Me, room: &str, text: &str, seq: u64, sent_at: u64) -> C
         nickname: me.nickname.clone(),
         peer: me.peer,
         role: me.role,
-        text: text.into(),
+        body: body.into(),
         sent_at,
         received_at: sent_at,
         via: Via::Own,

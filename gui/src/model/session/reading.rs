@@ -102,7 +102,7 @@ impl Chat {
     pub(super) fn read_out(&mut self, message: &ChatMessage) {
         self.counter += 1;
         let author = text::clean_name(&message.nickname);
-        let text = format!("{author}: {}", text::clean_text(&message.text));
+        let text = format!("{author}: {}", text::clean_text(&message.body.text));
         self.said = Some(Said { number: self.counter, text });
     }
 }

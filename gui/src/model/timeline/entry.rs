@@ -56,15 +56,15 @@ impl Line {
     /// A message as the node gave it, made safe.
     #[must_use]
     pub fn new(message: Arc<ChatMessage>, mentions_me: bool) -> Self {
-        let cleaned = text::clean_text(&message.text);
-        let cleaned = (cleaned != message.text).then(|| cleaned.into_boxed_str());
+        let cleaned = text::clean_text(&message.body.text);
+        let cleaned = (cleaned != message.body.text).then(|| cleaned.into_boxed_str());
         Self { cleaned, state: message.state, mentions_me, came_behind: false, message }
     }
 
     /// The text to draw.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.cleaned.as_deref().unwrap_or(&self.message.text)
+        self.cleaned.as_deref().unwrap_or(&self.message.body.text)
     }
 }
 

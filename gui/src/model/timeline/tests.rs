@@ -20,7 +20,7 @@ fn message(author: u8, number: u8, sent_at: u64) -> Arc<ChatMessage> {
         nickname: format!("User {author}"),
         peer: PeerKey([author; 32]),
         role: Role::Member,
-        text: format!("text {number}"),
+        body: format!("text {number}").into(),
         sent_at,
         received_at: sent_at,
         via: Via::Gossip,
@@ -193,7 +193,7 @@ fn appending_leaves_the_rows_before_alone() {
 fn hostile_text_is_cleaned_at_the_door() {
     let mut timeline = timeline();
     let mut hostile = (*message(1, 0, START_MS)).clone();
-    hostile.text = "\u{202E}evil".into();
+    hostile.body.text = "\u{202E}evil".into();
     timeline.insert(Arc::new(hostile), false);
     assert_eq!(timeline.newest().map(Line::text), Some("evil"));
 }

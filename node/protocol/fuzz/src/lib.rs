@@ -247,7 +247,7 @@ pub fn moderation(bytes: &[u8]) {
     let Some((sign, rest)) = signed_or_raw(bytes) else { return };
     let ticket_of = |bytes: &[u8]| {
         let ticket = Ticket::verify(bytes, &CAST.realm);
-        ticket.map(Arc::new).map_err(lanyard_protocol::message::Refused::Ticket)
+        ticket.map(Arc::new).map_err(lanyard_protocol::verdict::Refused::Ticket)
     };
     let presence = if sign { signed_by_authority(Kind::Presence, rest) } else { rest.to_vec() };
     if let Ok(signed) = SignedPresence::verify(&presence, ticket_of) {

@@ -10,12 +10,13 @@ use crate::limits::{
     CROWDED_BURST, CROWDED_PER_S, POLICY_HEAD_BYTES_MAX, PRESENCES_BURST, PRESENCES_PER_S,
     TICKET_CACHE_MAX,
 };
-use crate::message::{Acceptance, Arrival, Refused, SignedMessage, VerifiedMessage};
+use crate::message::{Arrival, SignedMessage, VerifiedMessage};
 use crate::policy::{PolicyError, PolicyHead};
 use crate::presence::SignedPresence;
 use crate::reconcile::TokenBucket;
 use crate::ticket::{self, Ticket};
 use crate::time::Now;
+use crate::verdict::{Acceptance, Refused};
 use crate::wire::{DecodeError, Pair};
 
 use super::{Engine, GossipId, Output, Topic};

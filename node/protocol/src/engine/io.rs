@@ -6,15 +6,17 @@ use ed25519_dalek::SigningKey;
 
 use crate::admission::AdmissionView;
 use crate::hello::{Verdict, VerdictCode};
+use crate::history::AdmittedMessage;
 use crate::history::{Indexed, Maker, Resettled, Sanctioned};
 use crate::ids::{MessageId, PeerKey};
 use crate::login::PeerAddresses;
-use crate::message::{Acceptance, AdmittedMessage, Arrival};
+use crate::message::{Arrival, Draft};
 use crate::moderation::SignedModeration;
 use crate::policy::SignedPolicy;
 use crate::roster::Change;
 use crate::ticket::Ticket;
 use crate::time::RealmClock;
+use crate::verdict::Acceptance;
 
 use super::moderating::{ModerationRefused, NewModeration};
 use super::{LinkId, NewLink, SendRefused, SentReceipt, Unsent};
@@ -153,10 +155,8 @@ pub enum Input {
     Send {
         /// Given back with the answer.
         request: u64,
-        /// The room.
-        room: String,
-        /// The text.
-        text: String,
+        /// What, and where.
+        draft: Draft,
     },
     /// Our message is on disk, or it could not be written.
     OwnStored {

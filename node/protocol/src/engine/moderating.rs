@@ -10,9 +10,9 @@ use crate::ids::{AccountId, MessageId, Role};
 use crate::limits::{
     AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX, MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX,
 };
-use crate::message::Refused;
 use crate::moderation::{Moderation, ModerationKind, SignedModeration};
 use crate::time::Now;
+use crate::verdict::Refused;
 
 use super::{Engine, Event, Output, Topic};
 

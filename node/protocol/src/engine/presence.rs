@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::history::Author;
 use crate::limits::{PRESENCE_ADDRESSES_MAX, STATUS_BYTES_MAX};
 use crate::login::PeerAddresses;
-use crate::message::Refused;
 use crate::presence::{BYE, Presence, SignedPresence};
 use crate::roster::Observed;
 use crate::ticket::Ticket;
 use crate::time::Now;
+use crate::verdict::Refused;
 
 use super::{EndReason, Engine, Event, Output, Topic};
 

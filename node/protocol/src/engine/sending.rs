@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::history::AdmittedMessage;
 use crate::history::Resettled;
 use crate::ids::{MessageId, PeerKey};
 use crate::limits::{
     ORDER_AHEAD_MS_MAX, OUTBOX_MAX, OWN_BYTES_PER_S, OWN_MESSAGES_BURST, OWN_MESSAGES_PER_S,
     RESEND_AGE_MS_MAX,
 };
-use crate::message::{AdmittedMessage, Content, VerifiedMessage};
+use crate::message::{Content, Draft, VerifiedMessage};
 use crate::reconcile::TokenBucket;
 use crate::time::Now;
 
@@ -140,8 +141,8 @@ impl Outbox {
 }
 
 impl Engine {
-    pub(super) fn send(&mut self, request: u64, room: String, text: String, now: Now) {
-        let message = self.compose(room, text, now);
+    pub(super) fn send(&mut self, request: u64, draft: Draft, now: Now) {
+        let message = self.compose(draft, now);
         match message {
             Ok(message) => {
                 self.outbox.storing.insert(request, Box::new(message.clone()));
@@ -151,19 +152,15 @@ impl Engine {
         }
     }
 
-    fn compose(
-        &mut self,
-        room: String,
-        text: String,
-        now: Now,
-    ) -> Result<AdmittedMessage, SendRefused> {
+    fn compose(&mut self, draft: Draft, now: Now) -> Result<AdmittedMessage, SendRefused> {
         let realm_ms = self.clock.peek_ms(now);
         let follows =
             self.history.set().largest_sent_at().map_or(0, |largest| largest.saturating_add(1));
         let sent_at = realm_ms.max(follows.min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)));
-        self.may_say(&room, &text, sent_at)?;
-        let content = Content { room, session: self.session, seq: self.seq, sent_at, text };
-        let bytes = content.text.len() as u64;
+        self.may_say(&draft, sent_at)?;
+        let Draft { room, body } = draft;
+        let bytes = body.size() as u64;
+        let content = Content { room, session: self.session, seq: self.seq, sent_at, body };
         let message = VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key)
             .map_err(|_too_large| SendRefused::TooLong { bytes, max: bytes.saturating_sub(1) })?;
         // Every other peer asks the same law; what it says no to must not leave.
@@ -175,7 +172,7 @@ impl Engine {
     }
 
     /// What every peer would ask, asked here first, so that the user learns why at once.
-    fn may_say(&self, room: &str, text: &str, sent_at: u64) -> Result<(), SendRefused> {
+    fn may_say(&self, draft: &Draft, sent_at: u64) -> Result<(), SendRefused> {
         let (me, rules, policy) = (self.myself(), self.rules(), self.policy());
         if self.ended || rules.ban_at(&me, sent_at).is_some() {
             return Err(SendRefused::NotAMember);
@@ -183,14 +180,14 @@ impl Engine {
         if !me.covers(sent_at) {
             return Err(SendRefused::Expired);
         }
-        if text.trim().is_empty() {
+        if draft.body.text.trim().is_empty() {
             return Err(SendRefused::Empty);
         }
-        let (bytes, max) = (text.len() as u64, policy.limits_at(sent_at).max_text_bytes);
+        let (bytes, max) = (draft.body.size() as u64, policy.limits_at(sent_at).max_text_bytes);
         if bytes > max {
             return Err(SendRefused::TooLong { bytes, max });
         }
-        let room = policy.room(room).ok_or(SendRefused::NoSuchRoom)?;
+        let room = policy.room(&draft.room).ok_or(SendRefused::NoSuchRoom)?;
         if !room.may_post(me.role, sent_at) {
             return Err(SendRefused::MayNotPost);
         }

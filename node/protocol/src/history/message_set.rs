@@ -4,23 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::ids::{AccountId, MessageId, PeerKey, TicketHash};
-use crate::message::{Refused, VerifiedMessage};
+use crate::message::VerifiedMessage;
+use crate::verdict::Refused;
 
 use super::quota::{DAY_MS, MINUTE_MS, OrderKey, Tallies};
 use super::rules::{Author, Rules};
 use super::{HOUR_MS, Resettled};
-
-/// The history's word that a message is held. Only this module can give it.
-#[derive(Debug)]
-pub struct Held(());
-
-#[cfg(any(test, feature = "test-utils"))]
-impl Held {
-    /// For tests of what comes after the history.
-    pub(crate) fn for_a_test() -> Self {
-        Self(())
-    }
-}
 
 /// A stored message, as the index needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +147,7 @@ impl MessageSet {
         &mut self,
         rules: &Rules,
         message: &VerifiedMessage,
-    ) -> Result<(Held, Vec<MessageId>), Refused> {
+    ) -> Result<Vec<MessageId>, Refused> {
         let content = message.content();
         let author = Author::of(message.ticket());
         let key = (content.sent_at, message.id());
@@ -173,7 +162,7 @@ impl MessageSet {
         let entry = Entry {
             author: self.note_author(message.ticket().hash(), author),
             room: self.note_room(&content.room),
-            text_bytes: small(content.text.len()),
+            text_bytes: small(content.body.size()),
             condemned: false,
             session: content.session,
             seq: content.seq,
@@ -183,7 +172,7 @@ impl MessageSet {
         if displaced.contains(&key) {
             return Err(Refused::OverQuota);
         }
-        Ok((Held(()), displaced.into_iter().map(|(_sent_at, id)| id).collect()))
+        Ok(displaced.into_iter().map(|(_sent_at, id)| id).collect())
     }
 
     /// The end of the minute or day whose quota an author has used up.

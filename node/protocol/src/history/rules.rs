@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ids::{AccountId, PeerKey, Role};
-use crate::message::Refused;
 use crate::moderation::{ModerationKind, SignedModeration};
 use crate::policy::{Limits, Policy, RoomRules, Sanction, SanctionKind};
 use crate::ticket::Ticket;
+use crate::verdict::Refused;
 
 use super::moderations::{Counted, Moderations, NoEffect};
 

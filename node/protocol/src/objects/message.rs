@@ -1,12 +1,12 @@
 //! Messages, and the stages a message passes before it may be stored, shown or forwarded.
 //!
 //! ```text
-//! bytes ── parse ──▶ SignedMessage ── verify ──▶ VerifiedMessage ── the history ──▶ AdmittedMessage
+//! bytes ── parse ──▶ SignedMessage ── verify ──▶ VerifiedMessage ── History ──▶ AdmittedMessage
 //!          Reject                     Reject                        Ignore
 //! ```
 //!
 //! The stages are types, so a skipped check does not compile: only [`crate::history::History::take`] makes an
-//! [`AdmittedMessage`] of what somebody has signed.
+//! [`crate::history::AdmittedMessage`] of what somebody has signed.
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha256};
 
 use crate::cose::{self, BadSignature, Envelope, Kind};
-use crate::history::Held;
 use crate::ids::{MessageId, PeerKey, TicketHash};
 use crate::limits::{AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX, MESSAGE_BYTES_MAX, ROOM_BYTES_MAX};
-use crate::ticket::{Ticket, TicketError};
+use crate::ticket::Ticket;
+use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
+
+use super::body::Body;
 
 /// Keeps a message id from ever being the hash of something else (PROTOCOL.md R-40).
 const ID_DOMAIN: &[u8] = b"lanyard-message-1";
-/// The body kind of UTF-8 text.
-const BODY_TEXT: u16 = 1;
 
 /// What the author signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,160 +49,24 @@ pub struct Content {
     pub seq: u64,
     /// Realm time of sending, unix milliseconds.
     pub sent_at: u64,
-    /// The text.
-    pub text: String,
+    /// What it says.
+    pub body: Body,
 }
 
-/// Why a message is not taken in. What was not the forwarder's to see is only ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Over 16 KiB, not CBOR, not the one encoding, or a field out of range.
-    ///
-    /// Blame: the forwarder, who must have seen it.
-    #[error("malformed: {0}")]
-    Malformed(#[from] DecodeError),
-    /// A known kind of object on the wrong topic.
-    ///
-    /// Blame: the forwarder.
-    #[error("on the wrong topic")]
-    WrongTopic,
-    /// A kind of object, or of body, of a later version.
-    ///
-    /// Blame: nobody.
-    #[error("of a later version")]
-    Unknown,
-    /// The rendezvous' node may not write.
-    ///
-    /// Blame: nobody; forwarding it is harmless.
-    #[error("a text under the role authority")]
-    Authority,
-    /// The id is already held.
-    ///
-    /// Blame: nobody.
-    #[error("already held")]
-    Held,
-    /// Its ticket is none of this realm.
-    ///
-    /// Blame: the forwarder.
-    #[error("its ticket: {0}")]
-    Ticket(TicketError),
-    /// It names another ticket than the one it carries.
-    ///
-    /// Blame: the forwarder.
-    #[error("it names another ticket")]
-    OtherTicket,
-    /// Not signed by the key in its ticket.
-    ///
-    /// Blame: the forwarder.
-    #[error("its signature is not valid")]
-    Signature,
-    /// Sent outside the life of its ticket.
-    ///
-    /// Blame: the author; but a forwarder may not have looked.
-    #[error("sent outside the life of its ticket")]
-    OutsideTicket,
-    /// Over two minutes ahead of realm time, which every peer knows a little differently.
-    ///
-    /// Blame: nobody.
-    #[error("ahead of realm time")]
-    Ahead,
-    /// Over ten minutes old, on gossip.
-    ///
-    /// Blame: nobody; reconciliation brings it.
-    #[error("too old for gossip")]
-    Old,
-    /// Longer than the policy in force at its time allows.
-    ///
-    /// Blame: the author; a forwarder may know another policy.
-    #[error("longer than the policy allows")]
-    TooLong,
-    /// No such room, or the role may not post in it.
-    ///
-    /// Blame: the author; a forwarder may know another policy.
-    #[error("may not be posted in this room")]
-    MayNotPost,
-    /// Banned, cut or muted when it was sent.
-    ///
-    /// Blame: the author; a forwarder may know another policy.
-    #[error("its author was sanctioned")]
-    Sanctioned,
-    /// Its author has said enough in that minute or on that day.
-    ///
-    /// Blame: the author; a forwarder may not hold the same messages yet.
-    #[error("over the quota of its author")]
-    OverQuota,
-    /// Sent before the retention boundary.
-    ///
-    /// Blame: nobody.
-    #[error("sent before what is kept")]
-    Forgotten,
-    /// On gossip, more from one account than anybody needs to change in so short a time.
-    ///
-    /// Blame: nobody; reconciliation brings what is left of it in the end.
-    #[error("too much in too short a time")]
-    TooFast,
+/// What somebody wants to say, before it is a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The room.
+    pub room: String,
+    /// What to say there.
+    pub body: Body,
 }
 
-impl Refused {
-    /// A short stable word, for counting and for logs.
+impl Draft {
+    /// A body for a room.
     #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed",
-            Self::WrongTopic => "wrong-topic",
-            Self::Unknown => "unknown",
-            Self::Authority => "authority",
-            Self::Held => "held",
-            Self::Ticket(_) => "ticket",
-            Self::OtherTicket => "other-ticket",
-            Self::Signature => "signature",
-            Self::OutsideTicket => "outside-ticket",
-            Self::Ahead => "ahead",
-            Self::Old => "old",
-            Self::TooLong => "too-long",
-            Self::MayNotPost => "may-not-post",
-            Self::Sanctioned => "sanctioned",
-            Self::OverQuota => "over-quota",
-            Self::Forgotten => "forgotten",
-            Self::TooFast => "too-fast",
-        }
-    }
-}
-
-/// What gossipsub is told about a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acceptance {
-    /// Forward it.
-    Accept,
-    /// Drop it; whoever forwarded it is to blame.
-    Reject,
-    /// Drop it; nobody is to blame.
-    Ignore,
-}
-
-impl Refused {
-    /// Reject only what the forwarder itself could have seen. No default case: a new refusal must decide.
-    #[must_use]
-    pub fn acceptance(self) -> Acceptance {
-        match self {
-            Self::Malformed(_)
-            | Self::WrongTopic
-            | Self::Ticket(_)
-            | Self::OtherTicket
-            | Self::Signature => Acceptance::Reject,
-            Self::Unknown
-            | Self::Authority
-            | Self::Held
-            | Self::OutsideTicket
-            | Self::Ahead
-            | Self::Old
-            | Self::TooLong
-            | Self::MayNotPost
-            | Self::Sanctioned
-            | Self::OverQuota
-            | Self::Forgotten
-            | Self::TooFast => Acceptance::Ignore,
-        }
+    pub fn new(room: impl Into<String>, body: impl Into<Body>) -> Self {
+        Self { room: room.into(), body: body.into() }
     }
 }
 
@@ -314,7 +178,7 @@ impl VerifiedMessage {
             session: content.session,
             seq: content.seq,
             sent_at: content.sent_at,
-            body: (BODY_TEXT, ByteBuf::from(content.text.as_bytes())),
+            body: content.body.encode(),
         };
         let bytes = cose::sign(Kind::Message, key, &wire::encode(&payload));
         let envelope = Envelope::parse(&bytes, MESSAGE_BYTES_MAX)?;
@@ -378,11 +242,6 @@ impl VerifiedMessage {
         }
         Ok(())
     }
-
-    /// The history has taken it in.
-    pub(crate) fn into_admitted(self, _held: Held) -> AdmittedMessage {
-        AdmittedMessage(self)
-    }
 }
 
 /// How a message of somebody else has come.
@@ -394,18 +253,6 @@ pub enum Arrival {
     Sync,
 }
 
-/// A message that may be stored, shown and forwarded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdmittedMessage(VerifiedMessage);
-
-impl std::ops::Deref for AdmittedMessage {
-    type Target = VerifiedMessage;
-
-    fn deref(&self) -> &VerifiedMessage {
-        &self.0
-    }
-}
-
 fn message_id(to_be_signed: &[u8]) -> MessageId {
     let mut hasher = Sha256::new();
     hasher.update(ID_DOMAIN);
@@ -414,20 +261,16 @@ fn message_id(to_be_signed: &[u8]) -> MessageId {
 }
 
 fn content_of(payload: Payload) -> Result<Content, Refused> {
-    let (kind, body) = payload.body;
-    if kind != BODY_TEXT {
-        return Err(Refused::Unknown);
-    }
-    if payload.room.is_empty() || payload.room.len() > ROOM_BYTES_MAX {
+    let Payload { room, session, seq, sent_at, body: (kind, bytes), .. } = payload;
+    let body = Body::decode(kind, bytes)?;
+    if room.is_empty() || room.len() > ROOM_BYTES_MAX {
         return Err(DecodeError::Field("room").into());
     }
     // Times beyond i64 cannot be stored, and no clock shows them.
-    if i64::try_from(payload.sent_at).is_err() {
+    if i64::try_from(sent_at).is_err() {
         return Err(DecodeError::Field("sent_at").into());
     }
-    let text = String::from_utf8(body.into_vec()).map_err(|_no_text| DecodeError::Field("body"))?;
-    let Payload { room, session, seq, sent_at, .. } = payload;
-    Ok(Content { room, session, seq, sent_at, text })
+    Ok(Content { room, session, seq, sent_at, body })
 }
 
 #[cfg(test)]
@@ -436,7 +279,9 @@ mod tests {
 
     use super::*;
     use crate::cose::public_key;
+    use crate::history::AdmittedMessage;
     use crate::testing::{self, T0};
+    use crate::verdict::Acceptance;
 
     fn message(text: &str) -> AdmittedMessage {
         testing::message(&testing::key(1), &testing::key(2), "alice", text, T0)
@@ -505,7 +350,7 @@ mod tests {
         #[test]
         fn any_text_arrives_unchanged(text in "\\PC{0,400}") {
             let sent = message(&text);
-            prop_assert_eq!(verify(&sent.to_gossip()).unwrap().content().text.clone(), text);
+            prop_assert_eq!(verify(&sent.to_gossip()).unwrap().content().body.text.clone(), text);
         }
 
         #[test]

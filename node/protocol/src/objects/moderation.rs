@@ -14,8 +14,8 @@ use crate::ids::{AccountId, MessageId, PeerKey, TicketHash};
 use crate::limits::{
     MODERATION_BYTES_MAX, MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX, TICKET_BYTES_MAX,
 };
-use crate::message::Refused;
 use crate::ticket::Ticket;
+use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
 
 /// Keeps a moderation's id from ever being the hash of something else (PROTOCOL.md R-120).

@@ -10,8 +10,8 @@ use crate::limits::{
     ADDRESS_BYTES_MAX, PRESENCE_ADDRESSES_MAX, PRESENCE_BYTES_MAX, STATUS_BYTES_MAX,
     TICKET_BYTES_MAX,
 };
-use crate::message::Refused;
 use crate::ticket::Ticket;
+use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
 
 /// The status of somebody who is leaving.

@@ -15,12 +15,13 @@ use crate::hello::Hello;
 use crate::history::Author;
 use crate::ids::{AccountId, MessageId, PeerKey, Role};
 use crate::login::PeerAddresses;
-use crate::message::{Acceptance, Content, VerifiedMessage};
+use crate::message::{Content, VerifiedMessage};
 use crate::policy::LOBBY;
 use crate::roster::{Change, Reason};
 use crate::testing;
 use crate::ticket::Ticket;
 use crate::time::{Now, RealmClock};
+use crate::verdict::Acceptance;
 
 use super::Setup;
 use super::network::Wire;
@@ -308,7 +309,7 @@ impl Peer {
             session: 1,
             seq: 0,
             sent_at: now.wall_ms,
-            text: "made up".to_owned(),
+            body: "made up".into(),
         };
         change(&mut content);
         VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key).ok()

@@ -137,7 +137,7 @@ fn indexed(row: &Row) -> Indexed {
         session: content.session,
         seq: content.seq,
         room: content.room.clone(),
-        text_bytes: content.text.len(),
+        text_bytes: content.body.text.len(),
         held: row.held,
     }
 }

@@ -3,9 +3,10 @@
 use crate::engine::{EndReason, Event, Output, Progress};
 use crate::ids::MessageId;
 use crate::login::PeerAddresses;
-use crate::message::{Acceptance, Arrival};
+use crate::message::Arrival;
 use crate::policy::SanctionKind;
 use crate::roster::{Change, Reason};
+use crate::verdict::Acceptance;
 
 /// The line of an output. The gate's view and what only tells the driver to look again have none.
 pub(super) fn line(output: &Output) -> Option<String> {

@@ -11,11 +11,12 @@ use lanyard_protocol::limits::{
 };
 use lanyard_protocol::link::{JoinLink, LinkError};
 use lanyard_protocol::login::{PEERS_MAX, PeerAddresses, Reply, Request};
-use lanyard_protocol::message::{Refused, SignedMessage};
+use lanyard_protocol::message::SignedMessage;
 use lanyard_protocol::policy::{PolicyError, PolicyHead, SignedPolicy};
 use lanyard_protocol::presence::SignedPresence;
 use lanyard_protocol::reconcile::{SyncReply, SyncRequest};
 use lanyard_protocol::ticket::{Ticket, TicketError};
+use lanyard_protocol::verdict::Refused;
 use lanyard_protocol::wire::{DecodeError, Pair};
 use proptest::prelude::*;
 

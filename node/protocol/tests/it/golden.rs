@@ -9,11 +9,12 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::{HEAD_LEN, Hello, Verdict, VerdictCode, parse_head};
 use lanyard_protocol::history::History;
 use lanyard_protocol::login::{Reply, Request};
-use lanyard_protocol::message::{Arrival, Refused, SignedMessage};
+use lanyard_protocol::message::{Arrival, SignedMessage};
 use lanyard_protocol::policy::{PolicyHead, SignedPolicy};
 use lanyard_protocol::presence::SignedPresence;
 use lanyard_protocol::testing;
 use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::verdict::Refused;
 
 use crate::objects::{self, golden, realm_key};
 

@@ -54,7 +54,7 @@ static MESSAGES: LazyLock<Vec<VerifiedMessage>> = LazyLock::new(|| {
                 session: n % 3,
                 seq: n / 2,
                 sent_at: MIDNIGHT - 120_000 + n * 5_500 - n % 2,
-                text: "x".repeat(usize::try_from(n % 12).unwrap() + 1),
+                body: "x".repeat(usize::try_from(n % 12).unwrap() + 1).into(),
             };
             let author =
                 VerifiedMessage::author(content, Arc::clone(&ticket), &testing::key(device));
@@ -209,7 +209,7 @@ fn r45_the_order_is_by_time_then_author_then_session_then_number_then_id() {
     // Of each pair the first is first, although all that is looked at later says the opposite.
     let key = |time, device, session, seq, text: &str| {
         let (room, text, sent_at) = (LOBBY.to_owned(), text.to_owned(), T0 + time);
-        let content = Content { room, session, seq, sent_at, text };
+        let content = Content { room, session, seq, sent_at, body: text.into() };
         let ticket = ticket("alice", device, Role::Member);
         VerifiedMessage::author(content, ticket, &testing::key(device)).unwrap().order_key()
     };

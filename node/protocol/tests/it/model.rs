@@ -58,7 +58,7 @@ impl Model {
         let policy = &self.policy;
         claims.role != Role::Authority
             && claims.covers(at)
-            && content.text.len() as u64 <= policy.limits_at(at).max_text_bytes
+            && content.body.text.len() as u64 <= policy.limits_at(at).max_text_bytes
             && policy.room(&content.room).is_some_and(|room| room.may_post(claims.role, at))
             && policy.ban_at(claims.account, at).is_none()
             && policy.mute_at(claims.account, at).is_none()

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::{Hello, Verdict, VerdictCode};
+use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::login::{
     ChangePassword, Denial, DenialCode, Grant, Login, PeerAddresses, Renew, Reply, Request,
 };
-use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
+use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::{
     LOBBY, Policy, PostRule, RoomRules, SanctionKind, Settlement, SettlementVerdict, SignedPolicy,
@@ -68,7 +69,7 @@ pub(crate) fn message() -> AdmittedMessage {
         session: 7,
         seq: 0,
         sent_at: T0 + 1,
-        text: "hello, سلام".to_owned(),
+        body: "hello, سلام".into(),
     };
     testing::admitted(VerifiedMessage::author(content, Arc::new(ticket()), &alice()).unwrap())
 }

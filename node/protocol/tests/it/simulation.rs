@@ -87,16 +87,16 @@ fn lie(sim: &mut Sim) {
     say(sim, &|content| content.sent_at += 200_000);
     say(sim, &|content| content.sent_at = T0 - 400_000);
     say(sim, &|content| content.room = "nowhere".into());
-    say(sim, &|content| content.text = "x".repeat(201));
+    say(sim, &|content| content.body.text = "x".repeat(201));
     for n in 0..20 {
         say(sim, &|content| content.seq = n);
     }
     // The same number, another text: both stay.
-    say(sim, &|content| content.text = "one".into());
-    say(sim, &|content| content.text = "other".into());
+    say(sim, &|content| content.body.text = "one".into());
+    say(sim, &|content| content.body.text = "other".into());
     // What a forwarder must have seen. Three of these and a link is closed, so each liar tells two.
     let fresh =
-        |sim: &Sim, text: &str| sim.forge(10, |content| content.text = text.into()).unwrap();
+        |sim: &Sim, text: &str| sim.forge(10, |content| content.body.text = text.into()).unwrap();
     let pair =
         |ticket: &Ticket, object: &[u8]| Pair { ticket: ticket.as_bytes(), object }.to_bytes();
     let ticket = testing::ticket(&testing::key(1), &testing::key(77), "somebody");
@@ -181,9 +181,9 @@ fn a_day(peers: usize, seed: u64) -> Sim {
 fn fork_and_cut(sim: &mut Sim) -> ([VerifiedMessage; 2], VerifiedMessage) {
     let now = T0 + u64::try_from(sim.elapsed().as_millis()).unwrap();
     let forked = ["one", "other"].map(|text| {
-        sim.forge(14, |content| (content.seq, content.text) = (0, text.into())).unwrap()
+        sim.forge(14, |content| (content.seq, content.body.text) = (0, text.into())).unwrap()
     });
-    let cut = sim.forge(15, |content| content.text = "cut".into()).unwrap();
+    let cut = sim.forge(15, |content| content.body.text = "cut".into()).unwrap();
     for (from, message) in [(14, &forked[0]), (14, &forked[1]), (15, &cut)] {
         sim.inject(from, Topic::Mesh, &message.to_gossip());
     }

@@ -8,8 +8,8 @@ use lanyard_protocol::engine::{
 use lanyard_protocol::history::Maker;
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::message::Acceptance;
 use lanyard_protocol::roster::{Change, Reason};
+use lanyard_protocol::verdict::Acceptance;
 use libp2p::Multiaddr;
 use libp2p::gossipsub::PublishError;
 use libp2p::multiaddr::Protocol;

@@ -3,7 +3,7 @@
 use lanyard_protocol::engine::{GossipId, Input, LinkId, NewLink};
 use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::message::Acceptance;
+use lanyard_protocol::verdict::Acceptance;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{PeerId, gossipsub};

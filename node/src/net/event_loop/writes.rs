@@ -2,7 +2,8 @@
 //! given back to the engine and comes again; everything else waits here.
 
 use lanyard_protocol::engine::Input;
-use lanyard_protocol::message::{AdmittedMessage, Arrival};
+use lanyard_protocol::history::AdmittedMessage;
+use lanyard_protocol::message::Arrival;
 
 use super::EventLoop;
 use crate::event::Via;

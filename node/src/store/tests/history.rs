@@ -26,7 +26,7 @@ fn shown(path: &Path) -> Vec<String> {
     let reader = Reader::open(path, &realm()).unwrap();
     let history = reader.history("lobby", Page::Newest, 500).unwrap();
     assert_eq!(reader.count().unwrap(), history.messages.len() as u64);
-    history.messages.iter().map(|message| message.text.clone()).collect()
+    history.messages.iter().map(|message| message.body.text.clone()).collect()
 }
 
 fn loaded(path: &Path, part: usize) -> Vec<(MessageId, bool)> {

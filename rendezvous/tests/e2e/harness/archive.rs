@@ -7,8 +7,9 @@ use lanyard_node::event::Via;
 use lanyard_node::keyfile;
 use lanyard_node::store::{Opened, Stored, Write, Writer};
 use lanyard_protocol::cose::public_key;
+use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::ids::{AccountId, Role};
-use lanyard_protocol::message::{AdmittedMessage, Content, VerifiedMessage};
+use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::policy::LOBBY;
 use lanyard_protocol::testing::admitted;
 use lanyard_protocol::ticket::{Claims, Ticket};
@@ -76,7 +77,7 @@ fn author(realm_key: &SigningKey, number: u64, began_ms: u64) -> Author {
 
 fn message(author: &Author, seq: u64, sent_at: u64) -> AdmittedMessage {
     let text = format!("Earlier message {seq}: a line of the length that people type in a chat.");
-    let content = Content { room: LOBBY.to_owned(), session: 1, seq, sent_at, text };
+    let content = Content { room: LOBBY.to_owned(), session: 1, seq, sent_at, body: text.into() };
     admitted(VerifiedMessage::author(content, Arc::clone(&author.ticket), &author.key).unwrap())
 }
 

@@ -7,10 +7,11 @@ use crate::ids::{MessageId, PeerKey};
 use crate::limits::{
     AHEAD_MS_MAX, BACKFILL_NOTICE_MIN, BATCH_USE_MIN, LATER_RETRY, MESSAGE_BYTES_MAX,
 };
-use crate::message::{Acceptance, Arrival, Refused, SignedMessage};
+use crate::message::{Arrival, SignedMessage};
 use crate::moderation::SignedModeration;
 use crate::reconcile::{AskTag, Batch, SetName, SyncReply, parse_frames};
 use crate::time::Now;
+use crate::verdict::{Acceptance, Refused};
 use crate::wire::{DecodeError, Pair};
 use crate::words;
 

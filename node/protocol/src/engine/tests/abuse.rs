@@ -13,11 +13,12 @@ use crate::limits::{
     BATCH_BYTES_MAX, CROWDED_BURST, GETS_IN_VAIN_MAX, HEARD_RANGES_MAX, ITEM_SETS_SPARE,
     PRESENCES_BURST, SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
 };
-use crate::message::{Acceptance, Content, VerifiedMessage};
+use crate::message::{Content, VerifiedMessage};
 use crate::reconcile::{
     BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
 };
 use crate::testing::{self, T0};
+use crate::verdict::Acceptance;
 
 const LIAR: u8 = 3;
 const NEIGHBOUR: u8 = 4;
@@ -158,7 +159,7 @@ fn r55_policies_are_given_at_a_pace() {
 /// A text of the liar, under a ticket of yesterday.
 fn text(seq: u64, sent_at: u64) -> VerifiedMessage {
     let ticket = ticket_of(LIAR, |claims| claims.issued_at_s -= 86_400);
-    let content = Content { room: "lobby".into(), session: 7, seq, sent_at, text: "x".into() };
+    let content = Content { room: "lobby".into(), session: 7, seq, sent_at, body: "x".into() };
     VerifiedMessage::author(content, Arc::new(ticket), &testing::key(LIAR)).unwrap()
 }
 

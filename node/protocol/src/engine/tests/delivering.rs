@@ -9,11 +9,12 @@ use crate::ids::{MessageId, PeerKey};
 use crate::limits::{
     OWN_BYTES_PER_S, OWN_MESSAGES_BURST, RECEIPTS_EVERY, ROUND_EVERY, STATES_EVERY,
 };
-use crate::message::{Acceptance, Content, SignedMessage, VerifiedMessage};
+use crate::message::{Content, SignedMessage, VerifiedMessage};
 use crate::reconcile::{
     Batch, BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
 };
 use crate::testing::{self, T0};
+use crate::verdict::Acceptance;
 use crate::wire::Pair;
 
 pub(super) fn asked(outputs: &[Output]) -> Vec<(PeerKey, AskId, SyncRequest)> {
@@ -78,8 +79,13 @@ pub(super) fn serve(
 }
 
 pub(super) fn message(number: u8, seq: u64, sent_at: u64) -> VerifiedMessage {
-    let content =
-        Content { room: "lobby".into(), session: 7, seq, sent_at, text: format!("number {seq}") };
+    let content = Content {
+        room: "lobby".into(),
+        session: 7,
+        seq,
+        sent_at,
+        body: format!("number {seq}").into(),
+    };
     let ticket = super::harness::ticket_of(number, |_claims| {});
     VerifiedMessage::author(content, std::sync::Arc::new(ticket), &testing::key(number)).unwrap()
 }
@@ -228,7 +234,7 @@ fn r111_a_hole_in_a_session_is_filled_and_what_is_only_late_is_not_asked_for() {
     assert!(reconciles(&outputs));
     let all = [theirs, vec![missed.clone(), after]].concat();
     let outputs = serve(&mut peer, outputs, &all);
-    assert_eq!(stored_texts(&outputs), [missed.content().text.clone()]);
+    assert_eq!(stored_texts(&outputs), [missed.content().body.text.clone()]);
 }
 
 #[test]

@@ -8,9 +8,9 @@ use super::harness::{
 };
 use crate::engine::{Input, LinkId, Topic};
 use crate::limits::{DENY_FOR, REJECTS_MAX};
-use crate::message::Acceptance;
 use crate::moderation::{Moderation, ModerationKind, SignedModeration};
 use crate::testing::{self, T0};
+use crate::verdict::Acceptance;
 
 /// Pairs with the first bit of the signature flipped, each of another message.
 fn forged(count: u64) -> Vec<Vec<u8>> {

@@ -14,13 +14,14 @@ use crate::engine::{
 };
 use crate::hello::Hello;
 use crate::ids::PeerKey;
-use crate::message::Acceptance;
+use crate::message::Draft;
 use crate::policy::{Policy, SignedPolicy};
 use crate::reconcile::{SyncReply, SyncRequest};
 use crate::roster::Reason;
 use crate::testing::{self, T0};
 use crate::ticket::{Claims, Ticket};
 use crate::time::{Now, RealmClock};
+use crate::verdict::Acceptance;
 
 /// The boot of every made-up peer, unless a test says otherwise.
 pub(super) const BOOT: u64 = 100;
@@ -186,8 +187,7 @@ impl Peer {
     }
 
     pub(super) fn send(&mut self, request: u64, text: &str) -> Vec<Output> {
-        let (room, text) = ("lobby".to_owned(), text.to_owned());
-        self.feed(Input::Send { request, room, text })
+        self.feed(Input::Send { request, draft: Draft::new("lobby", text) })
     }
 
     /// Sends and stores; the bytes that went on gossip, and all outputs.
@@ -244,7 +244,7 @@ pub(super) fn said(outputs: &[Output]) -> Vec<Vec<u8>> {
 
 pub(super) fn stored_texts(outputs: &[Output]) -> Vec<String> {
     let text_of = |output: &Output| match output {
-        Output::Store { message, .. } => Some(message.content().text.clone()),
+        Output::Store { message, .. } => Some(message.content().body.text.clone()),
         _other => None,
     };
     outputs.iter().filter_map(text_of).collect()

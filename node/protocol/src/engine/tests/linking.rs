@@ -9,9 +9,9 @@ use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::limits::{DUPLICATE_CLOSE, LINK_GRACE_MS, SUBSCRIBE_DEADLINE, SUBSCRIBE_PER_LINK};
 use crate::login::PeerAddresses;
-use crate::message::Acceptance;
 use crate::roster::Reason;
 use crate::testing::{T0, WEEK_S};
+use crate::verdict::Acceptance;
 
 fn with_boot(number: u8, boot: u64) -> Hello {
     Hello { boot, ..hello_of(number) }

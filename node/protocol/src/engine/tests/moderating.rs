@@ -9,12 +9,12 @@ use crate::engine::{
 use crate::history::Maker;
 use crate::ids::{AccountId, Role};
 use crate::limits::{MODERATION_MS_MAX, MODERATIONS_PER_DAY, MODERATIONS_PER_MINUTE};
-use crate::message::Acceptance;
 use crate::moderation::{ModerationKind, SignedModeration};
 use crate::policy::{Settlement, SettlementVerdict};
 use crate::reconcile::{BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, frames_to_bytes};
 use crate::testing::{self, T0, WEEK_S};
 use crate::time::RealmClock;
+use crate::verdict::Acceptance;
 
 fn account(number: u8) -> AccountId {
     testing::account(&format!("user{number}"))

@@ -7,9 +7,9 @@ use super::harness::{
 use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::Hello;
 use crate::limits::{POLICY_DEADLINE, POLICY_RETRY};
-use crate::message::Acceptance;
 use crate::policy::{SanctionKind, SignedPolicy};
 use crate::testing::{self, T0};
+use crate::verdict::Acceptance;
 
 fn answer(peer: &mut Peer, from: u8, policy: &SignedPolicy) -> Vec<Output> {
     let bytes = Some(policy.as_bytes().to_vec());

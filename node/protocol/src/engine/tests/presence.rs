@@ -7,12 +7,12 @@ use super::harness::{
 use crate::engine::{Input, LinkId, Output, Topic};
 use crate::ids::Role;
 use crate::limits::{LOST_AFTER, PRESENCE_REFRESH_MIN};
-use crate::message::{Acceptance, Refused};
 use crate::policy::SanctionKind;
 use crate::presence::{BYE, HERE, Presence, SignedPresence};
 use crate::roster::Reason;
 use crate::testing::{self, T0};
 use crate::ticket::Ticket;
+use crate::verdict::{Acceptance, Refused};
 
 const DAY_MS: u64 = 86_400_000;
 

@@ -9,9 +9,10 @@ use crate::limits::{
     DEAF_ROUNDS_MAX, FETCH_ALONE, GOSSIP_AGE_MS_MAX, ROUND_EVERY, ROUND_GAP, ROUND_STALL,
     ROUNDS_MAX,
 };
-use crate::message::{Acceptance, VerifiedMessage};
+use crate::message::VerifiedMessage;
 use crate::reconcile::SyncRequest;
 use crate::testing::T0;
+use crate::verdict::Acceptance;
 
 fn is_round(output: &Output) -> bool {
     asked(std::slice::from_ref(output))

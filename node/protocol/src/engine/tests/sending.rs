@@ -2,8 +2,9 @@
 
 use super::harness::{Peer, config_of, hello_of, policy, said, seconds, text_by, ticket_of};
 use crate::engine::{Event, Input, LinkId, Output, Progress, SendRefused, Topic};
+use crate::history::AdmittedMessage;
 use crate::limits::{LINK_GRACE_MS, ORDER_AHEAD_MS_MAX, RESEND_AGE_MS_MAX};
-use crate::message::{AdmittedMessage, SignedMessage};
+use crate::message::{Draft, SignedMessage};
 use crate::policy::{PostRule, RoomRules, SanctionKind};
 use crate::testing::{self, T0, WEEK_S};
 
@@ -107,8 +108,7 @@ fn r46_the_composer_says_why_not() {
     let too_long = SendRefused::TooLong { bytes: 4_097, max: 4_096 };
     assert_eq!(refusal(&peer.send(2, &long)), Some(too_long));
     assert_eq!(refusal(&peer.send(3, &"x".repeat(4_096))), None);
-    let elsewhere =
-        Input::Send { request: 4, room: "nowhere".to_owned(), text: "hello".to_owned() };
+    let elsewhere = Input::Send { request: 4, draft: Draft::new("nowhere", "hello") };
     assert_eq!(refusal(&peer.feed(elsewhere)), Some(SendRefused::NoSuchRoom));
 }
 
@@ -130,7 +130,7 @@ fn r46_mutes_and_rooms_are_known_to_the_composer() {
     assert_eq!(refusal(&peer.send(1, "hello")), Some(muted));
     peer.advance(seconds(5));
     assert_eq!(refusal(&peer.send(2, "hello")), None);
-    let news = Input::Send { request: 3, room: "news".into(), text: "hello".into() };
+    let news = Input::Send { request: 3, draft: Draft::new("news", "hello") };
     assert_eq!(refusal(&peer.feed(news)), Some(SendRefused::MayNotPost));
 }
 

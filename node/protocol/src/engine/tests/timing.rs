@@ -10,9 +10,9 @@ use crate::engine::{Engine, Event, Input, Output, Progress, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::ids::MessageId;
 use crate::limits::{ASK_TIME_EVERY, PRESENCES_BURST, RETAIN_STEP_EVERY};
-use crate::message::Acceptance;
 use crate::testing::T0;
 use crate::time::Now;
+use crate::verdict::Acceptance;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
