@@ -212,7 +212,7 @@ make_history() {
     speak hedy lunch "Noodles at half past twelve?"
     speak linus lunch "Count me in. 🍜"
     speak hedy lobby "Good morning! The big screen is free: plug in and show what you have made."
-    speak linus lobby "Thanks! The plan of the day is on the wall behind it."
+    speak linus lobby "Thanks! I have put the plan of the day on it."
     speak hedy lobby "And somebody has left a blue scarf at the door."
     speak linus lobby "It is mine, thank you!"
     speak hedy lobby "I am off to the workshop. Write to me all the same, I will read it when I am back."
@@ -246,6 +246,8 @@ kill_login_node() {
     kill_rendezvous
     await_login_node offline
     speak linus lobby "The login node is gone, and I can still talk to you."
+    follow
+    say "The login node is dead, and the chat goes on."
     if [[ $HERE != *hedy* ]]; then
         start_peer hedy --json
         HERE+='hedy '
@@ -255,7 +257,6 @@ kill_login_node() {
         follow
         say "Hedy was away. She has come back without the login node, and fetched what she missed."
     fi
-    follow
 }
 
 start_login_node() {
@@ -311,8 +312,9 @@ trap '' TTIN
 make_history
 let_in
 if [ $WINDOWS = yes ]; then
+    speak linus lobby "Welcome, Ada and Grace! I am a script at a terminal: write something, and I answer."
     say "Two windows are open: Ada's and Grace's. Write in one and read it in the other."
-    say "Linus, a script at a terminal, answers. Ada is a moderator: right-click on a person or a message."
+    say "Linus, a script, answers. Ada is a moderator: right-click on a person or a message."
 else
     say "No display was found, so Ada and Grace sit at terminals. This is what Ada sees:"
     exec 4<"$WORK/ada.out"
@@ -338,7 +340,6 @@ say "  $BIN/lanyard-node chat --data-dir $WORK/you --username you --join '$LINK'
 while :; do
     await_enter "kill the login node"
     kill_login_node
-    say "The login node is dead, and the chat goes on."
     await_enter "start it again"
     start_login_node
     say "The login node runs again."
