@@ -40,7 +40,7 @@ build() {
 # Everything that a script starts or writes is gone when it ends.
 start_workspace() {
     WORK=$(mktemp -d "${TMPDIR:-/tmp}/lanyard.XXXXXX") || die "no temporary folder"
-    PIDS=()
+    PIDS=() RENDEZVOUS=''
     trap stop_workspace EXIT
     trap 'exit 130' INT TERM
 }
@@ -63,33 +63,54 @@ wait_until() {
     done
 }
 
-# start_rendezvous NAME: serves on loopback and sets LINK.
+# forget PID: it has ended, and its number may belong to another program by now.
+forget() {
+    local pid kept=()
+    for pid in "${PIDS[@]}"; do [ "$pid" = "$1" ] || kept+=("$pid"); done
+    PIDS=(${kept[@]+"${kept[@]}"})
+}
+
+# start_rendezvous NAME: serves on loopback and sets LINK; after kill_rendezvous, on the same ports.
 start_rendezvous() {
+    : >"$WORK/rendezvous.out"
     "$BIN/lanyard-rendezvous" --data-dir "$WORK/rendezvous" serve --listen 127.0.0.1:0 --name "$1" \
         >"$WORK/rendezvous.out" 2>"$WORK/rendezvous.err" &
     PIDS+=($!); RENDEZVOUS=$!
     wait_until 30 grep -q '^join link: ' "$WORK/rendezvous.out" || {
-        cat "$WORK/rendezvous.err" >&2; die "the rendezvous does not start"
+        cat "$WORK/rendezvous.err" >&2; die "the login node does not start"
     }
     LINK=$(sed -n 's/^join link: //p' "$WORK/rendezvous.out")
 }
 
-# add_account NAME: with a password made from the name.
+# kill_rendezvous: as a power cut would.
+kill_rendezvous() {
+    { kill -9 "$RENDEZVOUS" && wait "$RENDEZVOUS"; } 2>/dev/null
+    forget "$RENDEZVOUS"
+    RENDEZVOUS=''
+}
+
+# operator COMMAND…: changes the realm.
+operator() {
+    "$BIN/lanyard-rendezvous" --data-dir "$WORK/rendezvous" "$@" >/dev/null || die "this failed: $*"
+}
+
+# add_account NAME [OPTION…]: with a password made from the name.
 add_account() {
-    printf 'password of %s\n' "$1" | "$BIN/lanyard-rendezvous" --data-dir "$WORK/rendezvous" \
-        user add "$1" --password-stdin >/dev/null || die "cannot add the account $1"
+    printf 'password of %s\n' "$1" | operator user add "$@" --password-stdin
 }
 
 # start_peer NAME [OPTION…]: a terminal peer; `tell NAME LINE` writes to it, its output is $WORK/NAME.out.
 start_peer() {
     local name=$1; shift
-    mkfifo "$WORK/$name.in"
+    [ -p "$WORK/$name.in" ] || mkfifo "$WORK/$name.in"
     # Open for both: the peer's stdin stays open between two lines.
     "$BIN/lanyard-node" chat --join "$LINK" --username "$name" --password-stdin \
         --data-dir "$WORK/$name" --listen 127.0.0.1:0 "$@" \
         <>"$WORK/$name.in" >"$WORK/$name.out" 2>"$WORK/$name.err" &
     PIDS+=($!)
-    tell "$name" "password of $name"
+    # Waits until the peer is there to read it.
+    printf 'password of %s\n' "$name" >"$WORK/$name.in"
 }
 
-tell() { printf '%s\n' "$2" >"$WORK/$1.in"; }
+# Open for both here too, so as not to wait for a peer that has ended.
+tell() { printf '%s\n' "$2" 1<>"$WORK/$1.in"; }

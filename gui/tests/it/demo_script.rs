@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::programs::{alone, forget_this_package};
 use crate::starting::without;
 
-/// Nobody answers here.
+/// No display server answers here.
 const DEAD_DISPLAY: &str = ":6999";
 
 fn demo() -> Command {
@@ -36,7 +36,8 @@ fn missing_libraries_are_one_line_before_the_build() {
 #[test]
 fn a_window_that_dies_ends_the_demo_with_its_words() {
     let _alone = alone();
-    let output = demo().output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let output = demo().env("TMPDIR", folder.path()).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{words}");
     assert!(words.contains(&format!("The display {DEAD_DISPLAY} does not answer")), "{words}");
@@ -44,4 +45,5 @@ fn a_window_that_dies_ends_the_demo_with_its_words() {
         words.contains("has died"),
         "noticed at once, not after the patience for joining: {words}"
     );
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "everything is cleaned up");
 }
