@@ -1,21 +1,23 @@
-//! What may be done to accounts, and what follows from it.
+//! Acts on accounts: creating and changing them, and revoking their tickets.
 //!
-//! Disabling an account and changing its role always cut: tickets issued before that moment admit nobody.
-//! A new password revocations on request, and then logs all devices out, or a stolen one would renew its ticket without
-//! the password. Every function runs in the caller's transaction and writes its own audit entry,
-//! so an act is done whole or not at all. `now` is realm time in milliseconds.
+//! Disabling an account or changing its role always revokes: tickets issued before that moment admit nobody. A new
+//! password revokes on request, and then also logs all devices out, because a stolen device could otherwise renew its
+//! ticket without the password. Every function runs in the caller's transaction and writes its own audit entry, so an
+//! act is done completely or not at all. `now` is realm time in milliseconds.
+
+pub mod devices;
 
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
-use rusqlite::Connection;
+use lanyard_protocol::policy::{Sanction, SanctionKind};
 
-use crate::acts::{ActError, entry};
+use crate::acts::ActError;
 use crate::names::{NameError, Nickname, Username};
+use crate::random;
 use crate::store::accounts::{self, Account, NewAccount, State};
-use crate::store::audit::{self, OPERATOR};
-use crate::store::sanctions::{self, Kind, SanctionRow};
-use crate::store::{StoreError, devices};
+use crate::store::audit::{self, Entry, OPERATOR};
+use crate::store::{Db, StoreError, devices as device_rows, sanctions};
 
-/// Reads a role that an operator can give; `authority` is none.
+/// Parses a role that the operator can assign, which `authority` is not.
 ///
 /// # Errors
 /// [`ActError::Role`].
@@ -26,7 +28,7 @@ pub fn parse_role(text: &str) -> Result<Role, ActError> {
         .ok_or_else(|| ActError::Role { name: text.to_owned() })
 }
 
-/// Checks the username of a new account.
+/// Checks the username for a new account.
 ///
 /// # Errors
 /// [`ActError::Username`].
@@ -50,102 +52,102 @@ pub fn parse_nickname(text: &str) -> Result<Nickname, ActError> {
 ///
 /// # Errors
 /// [`ActError::Exists`].
-pub fn check_free(conn: &Connection, username: &Username) -> Result<(), ActError> {
-    match accounts::by_skeleton(conn, username.skeleton())? {
+pub fn check_free(db: Db<'_>, username: &Username) -> Result<(), ActError> {
+    match accounts::by_skeleton(db, username.skeleton())? {
         Some(other) => Err(ActError::Exists { name: other.username }),
         None => Ok(()),
     }
 }
 
-/// Makes an account. A nickname of somebody else that looks like the new username falls back to its owner's
-/// username: whoever is called so by the operator goes first.
+/// Creates an account. If another account's nickname looks like the new username, that nickname is reset to its
+/// owner's username: names that the operator assigns take precedence.
 ///
 /// # Errors
 /// [`ActError::Exists`], [`ActError::NicknameTaken`].
 pub fn create(
-    conn: &Connection,
+    db: Db<'_>,
     username: &Username,
     nickname: Option<&Nickname>,
     role: Role,
     phc: &str,
     now: u64,
 ) -> Result<AccountId, ActError> {
-    check_free(conn, username)?;
-    let mut id = AccountId([0; 16]);
-    getrandom::fill(&mut id.0).map_err(|_no_detail| ActError::Random)?;
+    check_free(db, username)?;
+    let id = AccountId(random::bytes()?);
     if let Some(wish) = nickname
-        && accounts::nickname_is_taken(conn, wish, id)?
+        && accounts::nickname_is_taken(db, wish, id)?
     {
         return Err(ActError::NicknameTaken);
     }
-    for other in accounts::with_nickname_like(conn, username)? {
-        // Read as it stands: it was checked when the account was made.
+    for other in accounts::with_nickname_like(db, username)? {
+        // Not checked again: it was when the account was created.
         let own = Username::parse(&other.username)
             .map_err(|_damaged| StoreError::Row { what: "username" })?;
-        accounts::set_nickname(conn, other.id, &Nickname::of(&own))?;
-        let entry = entry("nickname-reset", &other.username, "it looks like a new username");
-        audit::write(conn, entry, now)?;
+        accounts::set_nickname(db, other.id, &Nickname::of(&own))?;
+        let entry =
+            Entry::operator("nickname-reset", &other.username, "it looks like a new username");
+        audit::write(db, entry, now)?;
     }
     let own = Nickname::of(username);
     let nickname = nickname.unwrap_or(&own);
-    accounts::insert(conn, &NewAccount { id, username, nickname, role, phc }, now)?;
-    audit::write(conn, entry("user-add", username.as_str(), role.as_str()), now)?;
+    accounts::insert(db, &NewAccount { id, username, nickname, role, phc }, now)?;
+    audit::write(db, Entry::operator("user-add", username.as_str(), role.as_str()), now)?;
     Ok(id)
 }
 
-/// The account of a name, in any spelling that means the same.
+/// The account with this username, in any equivalent spelling.
 ///
 /// # Errors
-/// [`ActError::NotFound`], also for a text that cannot be a name.
-pub fn find(conn: &Connection, name: &str) -> Result<Account, ActError> {
+/// [`ActError::NotFound`], also for a text that is not a valid username.
+pub fn find(db: Db<'_>, name: &str) -> Result<Account, ActError> {
     let not_found = || ActError::NotFound { name: name.to_owned() };
     let username = Username::parse(name).map_err(|_cannot_exist| not_found())?;
-    accounts::by_username(conn, username.as_str())?.ok_or_else(not_found)
+    accounts::by_username(db, username.as_str())?.ok_or_else(not_found)
 }
 
-/// Switches an account on or off; off revocations. Doing it again changes nothing.
+/// Enables or disables an account; disabling revokes its tickets. The state it already has changes nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::LastAdmin`].
-pub fn set_state(conn: &Connection, name: &str, state: State, now: u64) -> Result<(), ActError> {
-    let account = find(conn, name)?;
+pub fn set_state(db: Db<'_>, name: &str, state: State, now: u64) -> Result<(), ActError> {
+    let account = find(db, name)?;
     if account.state == state {
         return Ok(());
     }
     let what = match state {
         State::Enabled => "user-enable",
         State::Disabled => {
-            keep_an_admin(conn, &account, now)?;
-            cut(conn, &account, "the account was disabled", now)?;
+            keep_an_admin(db, &account, now)?;
+            revoke(db, &account, "the account was disabled", now)?;
             "user-disable"
         }
     };
-    accounts::set_state(conn, account.id, state)?;
-    Ok(audit::write(conn, entry(what, &account.username, ""), now)?)
+    accounts::set_state(db, account.id, state)?;
+    Ok(audit::write(db, Entry::operator(what, &account.username, ""), now)?)
 }
 
-/// Changes a role and revocations. The role that it already has changes nothing.
+/// Changes the role of an account and revokes its tickets. The role it already has changes nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::LastAdmin`].
-pub fn set_role(conn: &Connection, name: &str, role: Role, now: u64) -> Result<(), ActError> {
-    let account = find(conn, name)?;
+pub fn set_role(db: Db<'_>, name: &str, role: Role, now: u64) -> Result<(), ActError> {
+    let account = find(db, name)?;
     if account.role == role {
         return Ok(());
     }
-    keep_an_admin(conn, &account, now)?;
-    cut(conn, &account, "the role was changed", now)?;
-    accounts::set_role(conn, account.id, role)?;
-    Ok(audit::write(conn, entry("user-role", &account.username, role.as_str()), now)?)
+    keep_an_admin(db, &account, now)?;
+    revoke(db, &account, "the role was changed", now)?;
+    accounts::set_role(db, account.id, role)?;
+    Ok(audit::write(db, Entry::operator("user-role", &account.username, role.as_str()), now)?)
 }
 
-/// Whether tickets of the old password stay good.
+/// Whether a new password ends the tickets issued before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tickets {
-    /// They stay.
+    /// They stay valid.
     Keep,
-    /// They admit nobody any more.
-    Revocation,
+    /// They end, and all devices are logged out.
+    Revoke,
 }
 
 /// Writes a new password.
@@ -153,94 +155,89 @@ pub enum Tickets {
 /// # Errors
 /// [`ActError::NotFound`].
 pub fn set_password(
-    conn: &Connection,
+    db: Db<'_>,
     name: &str,
     phc: &str,
     tickets: Tickets,
     now: u64,
 ) -> Result<(), ActError> {
-    let account = find(conn, name)?;
+    let account = find(db, name)?;
     let detail = match tickets {
         Tickets::Keep => "",
-        Tickets::Revocation => {
-            cut(conn, &account, "the password was changed", now)?;
-            // Whoever has a device of this account needs the new password; its key alone renews nothing.
-            devices::log_out_all(conn, account.id, None)?;
+        Tickets::Revoke => {
+            revoke(db, &account, "the password was changed", now)?;
+            // Every device needs the new password now; its key alone renews nothing.
+            device_rows::log_out_all(db, account.id, None)?;
             "cut"
         }
     };
-    accounts::set_phc(conn, account.id, phc)?;
-    Ok(audit::write(conn, entry("user-passwd", &account.username, detail), now)?)
+    accounts::set_phc(db, account.id, phc)?;
+    Ok(audit::write(db, Entry::operator("user-passwd", &account.username, detail), now)?)
 }
 
-/// The start of a revocation: the next full second. Tickets count whole seconds, so a revocation "now" would spare those
-/// issued earlier in this very second.
+/// The start of a revocation: the next full second. Tickets count in whole seconds, so a revocation "now" would spare
+/// those issued earlier within the same second.
 #[must_use]
 pub fn revoked_from(now: u64) -> u64 {
     (now / 1_000).saturating_add(1).saturating_mul(1_000)
 }
 
-fn cut(conn: &Connection, account: &Account, reason: &str, now: u64) -> Result<(), ActError> {
-    revoke_tickets(conn, account.id, &Revocation { peer: None, reason, by: OPERATOR }, now)
+fn revoke(db: Db<'_>, account: &Account, reason: &str, now: u64) -> Result<(), ActError> {
+    revoke_tickets(db, account.id, &Revocation { peer: None, reason, by: OPERATOR }, now)
 }
 
-/// Which tickets of an account end, and why.
+/// Which tickets of an account are revoked, and why.
 #[derive(Debug, Clone, Copy)]
 pub struct Revocation<'a> {
-    /// Those of this device alone, if not all.
+    /// The only device whose tickets end; `None` for all devices.
     pub peer: Option<PeerKey>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: &'a str,
-    /// Who wants it.
+    /// The actor: `operator`, or a username.
     pub by: &'a str,
 }
 
-/// Ends tickets that were issued before now: those of the account, or of one device.
+/// Revokes the tickets that were issued before now, of the whole account or of one device.
 ///
 /// # Errors
 /// [`ActError::Store`].
 pub fn revoke_tickets(
-    conn: &Connection,
+    db: Db<'_>,
     account: AccountId,
-    cut: &Revocation<'_>,
+    revocation: &Revocation<'_>,
     now: u64,
 ) -> Result<(), ActError> {
-    let (newest_revocation, newest_issue) = accounts::by_id(conn, account)?
+    let (newest_revocation, newest_issue) = accounts::by_id(db, account)?
         .map_or((0, 0), |account| (account.newest_revocation, account.newest_issue));
-    // After every ticket that was issued, also in this very second after an earlier cut.
+    // Later than every ticket issued so far, even in this second after an earlier revocation.
     let from = revoked_from(now).max(revoked_from(newest_issue)).max(newest_revocation);
-    let row = SanctionRow {
+    let sanction = Sanction {
         id: 0,
-        kind: Kind::Revocation,
-        account,
-        peer: cut.peer,
+        kind: SanctionKind::Revocation,
+        sub: account,
+        peer: revocation.peer,
         from,
         until: None,
-        reason: cut.reason.to_owned(),
-        by: cut.by.to_owned(),
-        made_at: now,
+        reason: revocation.reason.to_owned(),
+        by: revocation.by.to_owned(),
     };
-    sanctions::insert(conn, &row)?;
-    Ok(accounts::raise_newest_revocation(conn, account, from)?)
+    sanctions::insert(db, &sanction, now)?;
+    Ok(accounts::raise_newest_revocation(db, account, from)?)
 }
 
-/// Refuses what would leave a realm that has admins without one who can act.
+/// Refuses an act that would leave the realm without an admin who can act, if it has one now.
 ///
 /// # Errors
 /// [`ActError::LastAdmin`].
-pub(crate) fn keep_an_admin(
-    conn: &Connection,
-    account: &Account,
-    now: u64,
-) -> Result<(), ActError> {
+pub(crate) fn keep_an_admin(db: Db<'_>, account: &Account, now: u64) -> Result<(), ActError> {
     let is_acting = |account: &Account| {
         let enabled = account.role == Role::Admin && account.state == State::Enabled;
-        Ok::<_, ActError>(enabled && !sanctions::is_banned(conn, account.id, now)?)
+        Ok::<_, ActError>(enabled && !sanctions::is_banned(db, account.id, now)?)
     };
     if !is_acting(account)? {
         return Ok(());
     }
-    for (other, _devices) in accounts::list(conn)? {
+    for (other, _devices) in accounts::list(db)? {
         if other.id != account.id && is_acting(&other)? {
             return Ok(());
         }
@@ -279,13 +276,14 @@ mod tests {
             find(self.store.reader(), name).unwrap()
         }
 
-        fn sanctions(&self) -> Vec<SanctionRow> {
-            sanctions::list(self.store.reader()).unwrap()
+        fn sanctions(&self) -> Vec<Sanction> {
+            let rows = sanctions::list(self.store.reader()).unwrap();
+            rows.into_iter().map(|row| row.sanction).collect()
         }
     }
 
     #[test]
-    fn an_account_is_made_and_found_in_any_spelling() {
+    fn an_account_is_found_in_any_spelling() {
         let mut realm = Realm::new();
         realm.add("Alice", None, Role::Member).unwrap();
         assert_eq!(realm.find("ALICE").username, "alice");
@@ -305,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nickname_may_not_look_like_anybody_else() {
+    fn a_nickname_must_not_look_like_another_name() {
         let mut realm = Realm::new();
         realm.add("alice", Some("The Queen"), Role::Member).unwrap();
         for spoof in ["Alice", "AIice", "the queen", "Тhе Quееn"] {
@@ -316,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_username_goes_before_an_old_nickname() {
+    fn a_new_username_resets_a_nickname_like_it() {
         let mut realm = Realm::new();
         realm.add("mallory", Some("Alice"), Role::Member).unwrap();
         realm.add("alice", None, Role::Member).unwrap();
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn disabling_and_role_changes_cut_from_the_next_second() {
+    fn disabling_and_role_changes_revoke_from_the_next_second() {
         let mut realm = Realm::new();
         realm.add("alice", None, Role::Member).unwrap();
         realm.store.write(|tx| set_role(tx, "alice", Role::Moderator, NOW)).unwrap();
@@ -333,11 +331,11 @@ mod tests {
         let from: Vec<u64> = realm.sanctions().iter().map(|row| row.from).collect();
         assert_eq!(from, [10_001_000, 10_006_000]);
         assert_eq!(realm.find("alice").newest_revocation, 10_006_000);
-        assert_eq!(revoked_from(5_000), 6_000, "a ticket of this second is cut too");
+        assert_eq!(revoked_from(5_000), 6_000, "a ticket of this second is revoked too");
     }
 
     #[test]
-    fn doing_it_twice_cuts_once() {
+    fn doing_it_twice_revokes_once() {
         let mut realm = Realm::new();
         realm.add("alice", None, Role::Member).unwrap();
         for _ in 0..2 {
@@ -348,15 +346,12 @@ mod tests {
     }
 
     #[test]
-    fn a_password_cuts_on_request() {
+    fn a_new_password_revokes_on_request() {
         let mut realm = Realm::new();
         realm.add("alice", None, Role::Member).unwrap();
         realm.store.write(|tx| set_password(tx, "alice", "two", Tickets::Keep, NOW)).unwrap();
         assert!(realm.sanctions().is_empty());
-        realm
-            .store
-            .write(|tx| set_password(tx, "alice", "three", Tickets::Revocation, NOW))
-            .unwrap();
+        realm.store.write(|tx| set_password(tx, "alice", "three", Tickets::Revoke, NOW)).unwrap();
         assert_eq!(realm.sanctions().len(), 1);
         assert_eq!(realm.find("alice").phc, "three");
     }
@@ -378,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_those_that_can_be_given() {
+    fn only_roles_that_can_be_assigned_are_parsed() {
         assert_eq!(parse_role("admin").unwrap(), Role::Admin);
         for bad in ["authority", "Admin", "", "root"] {
             assert_eq!(parse_role(bad).unwrap_err().code(), Some("bad-field"), "{bad:?}");

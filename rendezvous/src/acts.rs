@@ -1,154 +1,153 @@
-//! Acts: what an operator or the owner of an account does to the realm, and why it may be refused.
+//! Acts: what the operator or the owner of an account changes in the realm, and why that may be refused.
 //!
-//! An act runs in one transaction with its own audit entry, so it is done whole or not at all.
+//! An act and its audit entry share one transaction, so it is done completely or not at all.
 
 use lanyard_protocol::limits::POLICY_BYTES_MAX;
 use lanyard_protocol::text::is_plain_line;
-use rusqlite::Connection;
 
+use crate::clock::timekeeping::{self, Standing};
 use crate::names::NameError;
 use crate::policy;
-use crate::store::audit::{Entry, OPERATOR};
-use crate::store::{Store, StoreError, meta};
-use crate::timekeeping::{self, Standing};
+use crate::random::NoRandom;
+use crate::store::{Db, Store, StoreError, meta};
 
-/// Longest reason of a sanction and topic of a room, in bytes: all of them travel in every policy.
+/// The longest reason or topic, in bytes: every policy carries all of them.
 pub const WORDS_BYTES_MAX: usize = 200;
-/// Room in the policy for what must always be possible: lifting, and the envelope of the signature.
+/// Bytes of the policy kept for what must always be possible: lifting, and the envelope of the signature.
 const POLICY_RESERVE: usize = 8_192;
-/// What lifting something adds to the policy at most.
+/// The most that lifting something adds to the policy, in bytes.
 const SMALL: usize = 128;
 
-/// Why an act was refused; nothing has changed then.
+/// Why an act was refused. It has changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
-    /// The username cannot be.
+    /// The text is not a valid username.
     #[error("\"{}\" cannot be a username: {source}", name.escape_debug())]
     Username {
-        /// As it was given.
+        /// The text as given.
         name: String,
-        /// What is wrong.
+        /// What is wrong with it.
         source: NameError,
     },
-    /// The nickname cannot be.
+    /// The text is not a valid nickname.
     #[error("\"{}\" cannot be a nickname: {source}", name.escape_debug())]
     Nickname {
-        /// As it was given.
+        /// The text as given.
         name: String,
-        /// What is wrong.
+        /// What is wrong with it.
         source: NameError,
     },
-    /// Somebody else looks like that.
+    /// The nickname looks like the name of another account.
     #[error("the nickname looks like the name of somebody else")]
     NicknameTaken,
-    /// An account of this name, or of one that looks the same.
-    #[error("there is already the account \"{name}\", which has or looks like this name")]
+    /// An account has this name, or one that looks the same.
+    #[error("there is already an account \"{name}\", which has this name or looks like it")]
     Exists {
-        /// The account that is there.
+        /// The existing account.
         name: String,
     },
-    /// No such account.
+    /// There is no such account.
     #[error("there is no account \"{}\"", name.escape_debug())]
     NotFound {
-        /// As it was given.
+        /// The text as given.
         name: String,
     },
-    /// No role of that name that an operator can give.
+    /// There is no such role, or the operator cannot assign it.
     #[error("there is no role \"{}\"; the roles are guest, member, moderator, admin", name.escape_debug())]
     Role {
-        /// As it was given.
+        /// The text as given.
         name: String,
     },
-    /// The last one who could act.
-    #[error("\"{name}\" is the only admin who can act; make another one first")]
+    /// The realm would have no admin left who can act.
+    #[error("\"{name}\" is the only admin who can act; appoint another one first")]
     LastAdmin {
-        /// The admin.
+        /// The admin's username.
         name: String,
     },
     /// There is nothing to lift.
     #[error("\"{name}\" is not {what}")]
     NotSanctioned {
-        /// The account.
+        /// The account's username.
         name: String,
-        /// What it is not.
+        /// `banned` or `muted`.
         what: &'static str,
     },
-    /// The room's name cannot be.
+    /// The text is not a valid name for a room.
     #[error("\"{}\" cannot be the name of a room: {reason}", name.escape_debug())]
     RoomName {
-        /// As it was given.
+        /// The text as given.
         name: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
-    /// A room of this name, or of one that looks the same.
+    /// A room has this name, or one that looks the same.
     #[error(
-        "there is already the room \"{name}\", which has or looks like this name; a closed room keeps its own"
+        "there is already a room \"{name}\", which has this name or looks like it; an archived room keeps its name"
     )]
     RoomExists {
-        /// The room that is there.
+        /// The existing room.
         name: String,
     },
-    /// No such room.
+    /// There is no such room.
     #[error("there is no {what} \"{}\"", name.escape_debug())]
     RoomNotFound {
-        /// Which kind of room.
+        /// `room` or `open room`.
         what: &'static str,
-        /// As it was given.
+        /// The text as given.
         name: String,
     },
-    /// Everybody arrives there.
-    #[error("the lobby cannot be closed: everybody arrives there")]
+    /// The lobby cannot be archived.
+    #[error("the lobby cannot be archived: everybody arrives there")]
     Lobby,
-    /// No such device, or not signed in.
+    /// The account has no such device, or the device is logged out.
     #[error("\"{name}\" has no device {device} that is logged in")]
     DeviceNotFound {
-        /// The account.
+        /// The account's username.
         name: String,
-        /// The number.
+        /// The number of the device.
         device: u64,
     },
-    /// No such moderation.
-    #[error("there is no order \"{}\"", id.escape_debug())]
+    /// There is no such moderation.
+    #[error("there is no moderation \"{}\"", id.escape_debug())]
     ModerationNotFound {
-        /// As it was given.
+        /// The id as given.
         id: String,
     },
-    /// It was decided the other way.
-    #[error("the order {id} is settled already; ban, unban, mute or unmute instead")]
+    /// The moderation has the opposite verdict already.
+    #[error("moderation {id} is already settled; ban, unban, mute or unmute instead")]
     ModerationSettled {
-        /// As it was given.
+        /// The id as given.
         id: String,
     },
-    /// A value that cannot be.
+    /// A value is out of range or malformed.
     #[error("{what} must be {expected}")]
     Field {
-        /// Which one.
+        /// The name of the value.
         what: &'static str,
-        /// What it should be.
+        /// The values that are allowed.
         expected: String,
     },
-    /// The policy travels to everybody and has an end.
+    /// The policy would become too long.
     #[error(
-        "the policy is full ({POLICY_BYTES_MAX} bytes); old sanctions leave it when the retention time is over"
+        "the policy is full ({POLICY_BYTES_MAX} bytes); old sanctions leave it when their retention time is over"
     )]
     PolicyFull,
     /// The act would be dated by a clock that may be wrong.
-    #[error("{standing}, and nothing is signed by it. {}", standing.advice())]
+    #[error("{standing}, so nothing is signed by it. {}", standing.advice())]
     Clock {
-        /// What is wrong with it.
+        /// What is wrong with the clock.
         standing: Standing,
     },
-    /// No randomness to be had.
-    #[error("the system gives no random numbers")]
-    Random,
+    /// No random id could be made.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ActError {
-    /// The stable code, if this is a refusal and not a fault.
+    /// The stable code of a refusal; `None` for a fault.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {
@@ -168,34 +167,34 @@ impl ActError {
             Self::LastAdmin { .. } | Self::Lobby => Some("would-lock-out"),
             Self::PolicyFull => Some("policy-full"),
             Self::Clock { .. } => Some("clock"),
-            Self::Random | Self::Store(_) => None,
+            Self::Random(_) | Self::Store(_) => None,
         }
     }
 }
 
-/// Runs one act at realm time, in one transaction. It is refused if no policy could say it.
+/// Runs one act in one transaction, dated by realm time. The act is refused if the policy has no room for it.
 ///
 /// # Errors
 /// The act's own refusal, or [`ActError::PolicyFull`].
 pub fn perform<T>(
     store: &mut Store,
     clock_ms: u64,
-    act: impl FnOnce(&Connection, u64) -> Result<T, ActError>,
+    act: impl FnOnce(Db<'_>, u64) -> Result<T, ActError>,
 ) -> Result<T, ActError> {
     store.write(|tx| {
         let now = signing_time(tx, clock_ms)?;
-        // The act's date will be signed: no later act is dated before it, whatever the clock does.
+        // The date of the act will be signed, so no later act may be dated before it, whatever the clock does.
         meta::raise_time_mark(tx, now)?;
         within_policy(tx, now, |tx| act(tx, now))
     })
 }
 
-/// The date of what will be signed: realm time, if the clock may be signed by.
+/// The date for what will be signed: realm time, if the clock can be trusted.
 ///
 /// # Errors
 /// [`ActError::Clock`].
-pub fn signing_time(conn: &Connection, clock_ms: u64) -> Result<u64, ActError> {
-    let known = timekeeping::look(conn, clock_ms)?;
+pub fn signing_time(db: Db<'_>, clock_ms: u64) -> Result<u64, ActError> {
+    let known = timekeeping::look(db, clock_ms)?;
     if known.standing.is_right() {
         Ok(known.realm_ms)
     } else {
@@ -203,14 +202,14 @@ pub fn signing_time(conn: &Connection, clock_ms: u64) -> Result<u64, ActError> {
     }
 }
 
-/// Refuses an act that makes the policy too long to be signed.
+/// Runs an act, and refuses it if it makes the policy too long to be signed.
 ///
 /// # Errors
 /// The act's own refusal, or [`ActError::PolicyFull`].
 pub fn within_policy<T>(
-    tx: &Connection,
+    tx: Db<'_>,
     now: u64,
-    act: impl FnOnce(&Connection) -> Result<T, ActError>,
+    act: impl FnOnce(Db<'_>) -> Result<T, ActError>,
 ) -> Result<T, ActError> {
     let before = policy::size(tx, now)?;
     let value = act(tx)?;
@@ -223,7 +222,7 @@ pub fn within_policy<T>(
     Ok(value)
 }
 
-/// Checks a reason or topic: one short line that shows as what it is.
+/// Checks a reason or topic: one short line without invisible characters.
 ///
 /// # Errors
 /// [`ActError::Field`].
@@ -237,26 +236,23 @@ pub fn parse_words(what: &'static str, text: &str) -> Result<String, ActError> {
     Ok(text.to_owned())
 }
 
-/// An audit entry of the operator.
-pub(crate) fn entry<'a>(what: &'a str, target: &'a str, detail: &'a str) -> Entry<'a> {
-    Entry { who: OPERATOR, what, target, detail }
-}
-
 #[cfg(test)]
 mod tests {
     use lanyard_protocol::ids::Role;
 
     use super::*;
+    use crate::accounts;
     use crate::names::Username;
-    use crate::store::sanctions::{self as rows, SanctionRow};
-    use crate::{accounts, sanctions};
+    use crate::policy::sanctions;
+    use crate::store::sanctions as rows;
+    use lanyard_protocol::policy::Sanction;
 
     fn wire_size(store: &Store) -> usize {
         policy::size(store.reader(), 1_800_000_000_000).unwrap()
     }
 
     #[test]
-    fn words_are_one_plain_line() {
+    fn a_reason_or_topic_is_one_plain_line() {
         assert_eq!(parse_words("x", "  spam, again 🙁 ").unwrap(), "spam, again 🙁");
         assert!(parse_words("x", &"x".repeat(200)).is_ok());
         let long = "é".repeat(101);
@@ -266,25 +262,24 @@ mod tests {
     }
 
     #[test]
-    fn what_no_policy_could_say_is_refused_and_lifting_is_not() {
+    fn a_full_policy_refuses_a_ban_but_not_its_lifting() {
         const NOW: u64 = 1_800_000_000_000;
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open_or_create(dir.path()).unwrap();
         let name = Username::parse("alice").unwrap();
         store.write(|tx| accounts::create(tx, &name, None, Role::Member, "phc", NOW)).unwrap();
         let reason = "x".repeat(WORDS_BYTES_MAX);
-        let ban = |tx: &Connection, now| sanctions::ban(tx, "alice", 0, &reason, now);
-        let lift =
-            |tx: &Connection, now| sanctions::lift(tx, "alice", sanctions::Lifting::Ban, now);
+        let ban = |tx: Db<'_>, now| sanctions::ban(tx, "alice", 0, &reason, now);
+        let lift = |tx: Db<'_>, now| sanctions::lift(tx, "alice", sanctions::Lifting::Ban, now);
         let empty = wire_size(&store);
         perform(&mut store, NOW, ban).unwrap();
-        let row = rows::list(store.reader()).unwrap().remove(0);
+        let row = rows::list(store.reader()).unwrap().remove(0).sanction;
         let one = wire_size(&store) - empty;
         perform(&mut store, NOW, lift).unwrap();
         let fits = (POLICY_BYTES_MAX - POLICY_RESERVE - wire_size(&store)) / (one + 16);
-        let fill = |tx: &rusqlite::Transaction<'_>| {
+        let fill = |tx: Db<'_>| {
             (0..fits).try_for_each(|_| {
-                rows::insert(tx, &SanctionRow { until: Some(NOW), ..row.clone() })
+                rows::insert(tx, &Sanction { until: Some(NOW), ..row.clone() }, NOW)
             })
         };
         store.write(fill).unwrap();
@@ -299,7 +294,7 @@ mod tests {
             .unwrap();
         assert_eq!(error.code(), Some("policy-full"));
         assert!(wire_size(&store) <= POLICY_BYTES_MAX);
-        let topic = |tx: &Connection, _now| Ok(meta::set(tx, meta::REALM_NAME, "small")?);
+        let topic = |tx: Db<'_>, _now| Ok(meta::set(tx, meta::REALM_NAME, "small")?);
         perform(&mut store, NOW, topic).unwrap();
     }
 }

@@ -1,14 +1,19 @@
-//! The one place that reads a clock.
+//! The only place that reads a clock.
 //!
-//! Everything else takes time as a parameter, so that tests decide what time it is.
-//! Realm time is this clock, held up by the largest time already signed: see [`crate::store::meta`]. Whether it may be
-//! signed by is said in [`crate::timekeeping`].
+//! Everything else takes time as a parameter, so that tests decide what time it is. Realm time is this clock, but never
+//! behind the largest time already signed: see [`crate::store::meta`]. Whether the clock can be trusted to sign by is
+//! decided in [`timekeeping`].
+
+pub mod timekeeping;
 
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The wall clock in unix milliseconds; 0 if the computer believes to live before 1970.
+/// A day in milliseconds.
+pub(crate) const DAY_MS: u64 = 86_400_000;
+
+/// The wall clock in unix milliseconds; 0 if it is set before 1970.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the edge where time becomes a parameter")]
 pub fn unix_ms() -> u64 {
@@ -17,14 +22,14 @@ pub fn unix_ms() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// A clock that never jumps, for durations.
+/// A clock that never jumps, for measuring durations.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the edge where time becomes a parameter")]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// Which start of the machine this is, and the milliseconds since, asleep or awake. `None` where the system does not
+/// An id of the machine's present boot, and the milliseconds since, asleep or awake. `None` where the system does not
 /// tell.
 #[must_use]
 pub fn machine_run() -> Option<(String, u64)> {

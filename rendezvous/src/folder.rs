@@ -1,10 +1,13 @@
-//! The data folder: everything of a realm, or nothing.
+//! The data folder: it contains everything of a realm, or nothing.
 //!
-//! A first start makes the database, then the authority peer's key, then the realm's, and writes into the database to which
-//! realm it belongs when all three are there. So what a start leaves that was killed is told from a folder that has
-//! lost a part: a key never stands beside a database that is missing or blank, and a database that knows its realm
-//! never stands without a key. A folder that has lost a part is refused, and nothing is made anew in it: a new realm key
-//! would turn every join link into a warning about an impostor.
+//! The first start creates the database, then the authority peer's key, then the realm's key. When all three exist, it
+//! writes into the database to which realm it belongs. That order tells a first start that was killed from a folder
+//! that has lost a part: a key never exists beside a database that is missing or blank, and a database that knows its
+//! realm never exists without the keys. A folder that has lost a part is refused and left alone: a new realm key would
+//! turn every join link into a warning about an impostor.
+
+pub mod config;
+pub mod lock;
 
 use std::path::{Path, PathBuf};
 
@@ -14,91 +17,90 @@ use lanyard_node::private::{self, PrivateError};
 use lanyard_protocol::cose::public_key;
 
 use crate::store::{self, Store, StoreError, meta};
-use crate::{config, serve};
 
-/// The file of the realm key: it signs tickets and policy, and is the login server's identity.
+/// The file of the realm key, which signs tickets and policies and is the login server's identity.
 pub const REALM_KEY: &str = "realm.key";
 /// The file of the authority peer's key.
 pub const AUTHORITY_KEY: &str = "member.key";
 
-/// What is open of a data folder.
+/// The contents of a data folder, opened.
 #[derive(Debug)]
 pub struct Folder {
-    /// The database, up to date and whole.
+    /// The database, migrated and checked.
     pub store: Store,
-    /// The realm key.
+    /// The seed of the realm key.
     pub realm: Seed,
-    /// The authority peer's key.
+    /// The seed of the authority peer's key.
     pub authority: Seed,
 }
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// The database is gone, and a key is there.
+    /// There is a key, but no database.
     #[error(
-        "{} is missing or empty, and {there} is there; put the last backup in its place with \
+        "{} is missing or empty, although there is a {there}; put the last backup in its place with \
          `lanyard-rendezvous restore FILE`, or start a new realm in another folder", path.display()
     )]
     NoDatabase {
         /// Where the database should be.
         path: PathBuf,
-        /// What is there.
+        /// The file that shows that there was one.
         there: &'static str,
     },
-    /// A key is gone.
+    /// There is a database, but a key is missing.
     #[error(
-        "{} is missing, and the database is there; put back the copy of the key that you have kept{}",
+        "{} is missing, although there is a database; put back your copy of the key{}",
         path.display(),
-        if path.ends_with(AUTHORITY_KEY) { ", or let `lanyard-rendezvous restore FILE` make a new one" } else { "" }
+        if path.ends_with(AUTHORITY_KEY) { ", or let `lanyard-rendezvous restore FILE` create a new one" } else { "" }
     )]
     NoKey {
         /// Where the key should be.
         path: PathBuf,
     },
-    /// The key is that of another realm.
+    /// The key belongs to another realm.
     #[error("{} is not the key of the realm in the database; put back the right one", path.display())]
     WrongKey {
-        /// The key.
+        /// The file of the key.
         path: PathBuf,
     },
-    /// The folder is open to others, and not ours to close.
+    /// Other users can read the folder, and we may not change that.
     #[error(transparent)]
     Private(#[from] PrivateError),
-    /// A key file.
+    /// A key cannot be read or created.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The database.
+    /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Makes the folder, or closes it to others.
+/// Creates the folder, or makes an existing one private.
 ///
 /// # Errors
-/// [`PrivateError`] if it is not ours to close.
+/// [`PrivateError`] if we may not change it.
 pub fn prepare(data_dir: &Path) -> Result<(), PrivateError> {
-    private::folder(data_dir, &[REALM_KEY, store::FILE_NAME, config::FILE_NAME, serve::LOCK_FILE])
+    private::folder(data_dir, &[REALM_KEY, store::FILE_NAME, config::FILE_NAME, lock::LOCK_FILE])
 }
 
-/// Opens everything, or makes everything if there is nothing yet.
+/// Opens everything, or creates everything if there is nothing yet.
 ///
 /// # Errors
-/// [`FolderError`] names what is missing or damaged; nothing was made then.
+/// [`FolderError`] names what is missing or damaged; nothing was created.
 pub fn open(data_dir: &Path) -> Result<Folder, FolderError> {
     has_database_beside_keys(data_dir)?;
     let store = Store::open_or_create(data_dir)?;
     store.check(data_dir)?;
     let realm = meta::text(store.reader(), meta::REALM_ID)?;
-    let (realm_key, member_key) = (data_dir.join(REALM_KEY), data_dir.join(AUTHORITY_KEY));
+    let (realm_key, authority_key) = (data_dir.join(REALM_KEY), data_dir.join(AUTHORITY_KEY));
     if realm.is_some() {
-        for path in [&realm_key, &member_key] {
+        for path in [&realm_key, &authority_key] {
             if !path.exists() {
                 return Err(FolderError::NoKey { path: path.clone() });
             }
         }
     }
-    let authority = keyfile::load_or_create(&member_key)?;
+    let authority = keyfile::load_or_create(&authority_key)?;
     let seed = keyfile::load_or_create(&realm_key)?;
     let id = public_key(&SigningKey::from_bytes(&seed)).to_string();
     if realm.is_some_and(|realm| realm != id) {
@@ -107,7 +109,7 @@ pub fn open(data_dir: &Path) -> Result<Folder, FolderError> {
     Ok(Folder { store, realm: seed, authority })
 }
 
-/// Sees that no key stands without a database.
+/// Checks that no key exists without a database.
 ///
 /// # Errors
 /// [`FolderError::NoDatabase`].
@@ -133,13 +135,13 @@ mod tests {
 
     use super::*;
 
-    /// A folder in which a realm has been served.
+    /// A folder on which `serve` has run.
     fn served() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = open(dir.path()).unwrap();
         let id = public_key(&SigningKey::from_bytes(&folder.realm)).to_string();
         folder.store.write(|tx| meta::set(tx, meta::REALM_ID, &id)).unwrap();
-        folder.store.gather().unwrap();
+        folder.store.checkpoint().unwrap();
         drop(folder);
         open(dir.path()).unwrap();
         dir
@@ -151,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_has_lost_a_file_is_refused_and_left_alone() {
+    fn a_folder_that_has_lost_a_file_is_refused_untouched() {
         for lost in [REALM_KEY, AUTHORITY_KEY, store::FILE_NAME] {
             let dir = served();
             fs::remove_file(dir.path().join(lost)).unwrap();
             let before = files(dir.path());
             let error = open(dir.path()).unwrap_err().to_string();
             assert!(error.contains(lost) && error.contains("missing"), "{error}");
-            assert!(files(dir.path()) == before, "{lost}: something was made or changed");
+            assert!(files(dir.path()) == before, "{lost}: something was created or changed");
         }
         let dir = served();
         fs::write(dir.path().join(store::FILE_NAME), "").unwrap();
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_start_that_was_killed_is_taken_up_again() {
+    fn a_first_start_that_was_killed_is_completed() {
         let halves: [fn(&Path); 5] = [
             |_nothing| {},
             |dir| fs::write(dir.join(store::FILE_NAME), "").unwrap(),

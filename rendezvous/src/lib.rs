@@ -1,30 +1,34 @@
-//! Not the libp2p *rendezvous protocol* (peer discovery by namespace): this is Lanyard's login node.
+//! Lanyard's login node. Not the libp2p *rendezvous protocol*, which is peer discovery by namespace.
 //!
-//! It checks who somebody is, once, and hands out a signed ticket; the chat itself goes from peer to peer.
-//! Two parts live in one process: the *login server* logs people in, the *authority peer* is an ordinary node of the mesh
-//! that publishes the realm's policy and is everybody's first contact. Neither reads a chat message.
+//! It checks who somebody is, once, and hands out a signed ticket; the chat itself goes from peer to peer and never
+//! passes through here. One process has two parts: the *login server*, which logs people in, and the *authority peer*,
+//! an ordinary node of the mesh that publishes the realm's policy and that everybody dials first.
+//!
+//! | … | look into |
+//! |---|---|
+//! | what runs while `serve` runs, and how its parts start and stop | [`serve`] |
+//! | logging in: the swarm, the decision, passwords, throttling, tickets | [`server`] |
+//! | accounts and their devices | [`accounts`] |
+//! | rules, rooms, sanctions, moderations, and the policy signed from them | [`policy`] |
+//! | the login node's own peer in the mesh | [`authority`] |
+//! | the command line, backups | [`operator`] |
+//! | what every change of the realm has in common | [`acts`] |
+//! | whether the clock may be trusted | [`clock`] |
+//! | keys, configuration and lock of the data folder | [`folder`] |
+//! | the database | [`store`] |
+//!
+//! The command line writes rows into the database; only `serve` signs.
 
 pub mod accounts;
 pub mod acts;
 pub mod authority;
-pub mod backup;
 pub mod clock;
-pub mod config;
-pub mod devices;
 pub mod folder;
-pub mod issuer;
-pub mod login;
-pub mod login_server;
-pub mod moderations;
-pub mod password;
+pub mod operator;
 pub mod policy;
-pub mod ports;
-pub mod rooms;
-pub mod rules;
-pub mod sanctions;
+pub mod random;
 pub mod serve;
+pub mod server;
 pub mod store;
-pub mod throttle;
-pub mod timekeeping;
 
 pub use lanyard_node::names;

@@ -1,27 +1,30 @@
-//! The publisher: makes the complete policy document of the rows, numbers and signs it.
+//! The publisher: builds the complete policy document from the rows, numbers it and signs it.
 //!
-//! Only `serve` signs. The command line compares [`fingerprint`] of the rows with that of the newest
-//! signed policy to learn when its act is in force.
+//! Only `serve` signs. A command compares the [`fingerprint`] of the rows with that of the newest signed policy to
+//! learn when its change is in force. The modules below hold the acts that change the rows.
+
+pub mod moderations;
+pub mod rooms;
+pub mod rules;
+pub mod sanctions;
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{
-    Limits, Policy, PolicyError, PostRule, Registration, RoomRules, Sanction, SanctionKind,
-    Settlement, SignedPolicy, next_number,
+    Limits, Policy, PolicyError, PostRule, Registration, RoomRules, SanctionKind, Settlement,
+    SignedPolicy, next_number,
 };
 use lanyard_protocol::wire;
-use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 
-use crate::store::policies::{self, SignedPolicy as PolicyRow};
-use crate::store::sanctions::Kind;
-use crate::store::{StoreError, meta, moderations, rooms, rules, sanctions};
-use crate::timekeeping::{self, Known, Standing};
+use crate::clock::DAY_MS;
+use crate::clock::timekeeping::{self, Known, Standing};
+use crate::store::policies::{self, PolicyRow};
+use crate::store::{self, Db, StoreError, meta};
 
-/// What a realm is called whose operator has not said.
+/// The name of a realm to which the operator has given none.
 pub const DEFAULT_NAME: &str = "Lanyard";
-const DAY_MS: u64 = 86_400_000;
 
 /// Why there is no new policy.
 #[derive(Debug, thiserror::Error)]
@@ -32,35 +35,35 @@ pub enum PublishError {
     /// The clock may be wrong: nothing is signed.
     #[error("nothing is signed: {0}")]
     Clock(Standing),
-    /// The document cannot be signed.
+    /// The document is not a valid policy.
     #[error("the policy cannot be published")]
     Policy(#[source] PolicyError),
 }
 
-/// Signs and stores a new policy if the rows are not those of the newest one. Gives the policy in force,
-/// and whether it is new.
+/// Signs and stores a new policy if the rows have changed since the newest one. Returns the policy in force, and
+/// whether it is new.
 ///
 /// # Errors
 /// [`PublishError`]; the policy in force stays.
 pub fn publish(
-    conn: &Connection,
+    db: Db<'_>,
     realm_key: &SigningKey,
     clock_ms: u64,
 ) -> Result<(SignedPolicy, bool), PublishError> {
     let realm = public_key(realm_key);
-    let Known { standing, realm_ms: now, .. } = timekeeping::look(conn, clock_ms)?;
+    let Known { standing, realm_ms: now, .. } = timekeeping::look(db, clock_ms)?;
     if !standing.is_right() {
         return Err(PublishError::Clock(standing));
     }
-    let fingerprint = fingerprint(conn)?;
-    let newest = policies::newest(conn)?;
+    let fingerprint = fingerprint(db)?;
+    let newest = policies::newest(db)?;
     let previous = newest.as_ref().map_or(0, |row| row.number);
     if let Some(row) = newest.filter(|row| row.fingerprint == fingerprint)
         && let Ok(signed) = SignedPolicy::verify(&row.document, &realm)
     {
         return Ok((signed, false));
     }
-    let mut policy = document(conn)?;
+    let mut policy = document(db)?;
     policy.realm = realm;
     policy.number = next_number(previous, now);
     policy.issued_at = now;
@@ -72,42 +75,42 @@ pub fn publish(
         fingerprint,
         signed_at: now,
     };
-    policies::insert(conn, &row)?;
-    meta::raise_time_mark(conn, now)?;
+    policies::insert(db, &row)?;
+    meta::raise_time_mark(db, now)?;
     Ok((signed, true))
 }
 
-/// What the rows say, whoever signs it and when.
+/// A hash over the content of the rows, whoever signs it and when.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn fingerprint(conn: &Connection) -> Result<[u8; 32], StoreError> {
-    Ok(Sha256::digest(wire::encode(&document(conn)?)).into())
+pub fn fingerprint(db: Db<'_>) -> Result<[u8; 32], StoreError> {
+    Ok(Sha256::digest(wire::encode(&document(db)?)).into())
 }
 
-/// The number of the policy that is made of the present rows, if it is signed already.
+/// The number of the policy made from the present rows, if it is already signed.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn number_in_force(conn: &Connection) -> Result<Option<u64>, StoreError> {
-    let fingerprint = fingerprint(conn)?;
-    let newest = policies::newest(conn)?;
+pub fn number_in_force(db: Db<'_>) -> Result<Option<u64>, StoreError> {
+    let fingerprint = fingerprint(db)?;
+    let newest = policies::newest(db)?;
     Ok(newest.filter(|row| row.fingerprint == fingerprint).map(|row| row.number))
 }
 
-/// How long the document of the present rows is, in bytes, without its envelope.
+/// The length in bytes of the document made from the present rows, without its envelope.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn size(conn: &Connection, now: u64) -> Result<usize, StoreError> {
-    let mut policy = document(conn)?;
+pub fn size(db: Db<'_>, now: u64) -> Result<usize, StoreError> {
+    let mut policy = document(db)?;
     forget(&mut policy, now);
     Ok(wire::encode(&policy).len())
 }
 
-/// The document without realm, number and date.
-fn document(conn: &Connection) -> Result<Policy, StoreError> {
-    let rules = rules::list(conn)?.into_iter().map(|row| Limits {
+/// The document, without realm, number and date.
+fn document(db: Db<'_>) -> Result<Policy, StoreError> {
+    let rules = store::rules::list(db)?.into_iter().map(|row| Limits {
         from: row.starts_at,
         max_text_bytes: row.max_text_bytes,
         per_minute: row.per_minute,
@@ -117,30 +120,17 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
         retention_days: row.retention_days,
         registration: Registration::Closed,
     });
-    let rooms = rooms::list(conn)?.into_iter().map(|row| RoomRules {
+    let rooms = store::rooms::list(db)?.into_iter().map(|row| RoomRules {
         name: row.name,
         topic: row.topic,
         post: row.post.into_iter().map(|(from, role)| PostRule { from, role }).collect(),
         archived_from: Some(row.archived_at).filter(|at| *at != 0),
     });
-    let sanctions = sanctions::list(conn)?.into_iter().map(|row| Sanction {
-        id: row.id,
-        kind: match row.kind {
-            Kind::Ban => SanctionKind::Ban,
-            Kind::Mute => SanctionKind::Mute,
-            Kind::Revocation => SanctionKind::Revocation,
-        },
-        sub: row.account,
-        peer: row.peer,
-        from: row.from,
-        until: row.until,
-        reason: row.reason,
-        by: row.by,
-    });
-    let settled = moderations::list(conn)?
+    let sanctions = store::sanctions::list(db)?.into_iter().map(|row| row.sanction);
+    let settled = store::moderations::list(db)?
         .into_iter()
         .filter_map(|row| row.verdict.map(|verdict| Settlement { number: row.id, verdict }));
-    let name = meta::text(conn, meta::REALM_NAME)?;
+    let name = meta::text(db, meta::REALM_NAME)?;
     Ok(Policy {
         realm: PeerKey([0; 32]),
         number: 0,
@@ -153,14 +143,14 @@ fn document(conn: &Connection) -> Result<Policy, StoreError> {
     })
 }
 
-/// Leaves out what no stored message can be judged by any more: its end is over for the retention time.
+/// Drops what can no longer judge any stored message, because it ended longer ago than the retention time.
 fn forget(policy: &mut Policy, now: u64) {
     let days = policy.rules.iter().map(|rules| rules.retention_days).max().unwrap_or(0);
     let boundary = now.saturating_sub(days.saturating_mul(DAY_MS));
     let life_s = policy.rules.iter().map(|rules| rules.ticket_lifetime_s).max().unwrap_or(0);
     policy.sanctions.retain(|sanction| match (sanction.kind, sanction.until) {
         (_, Some(until)) => until >= boundary,
-        // The last ticket that a revocation speaks of ends one lifetime after it.
+        // The last ticket that a revocation can concern ends one lifetime after it.
         (SanctionKind::Revocation, None) => {
             sanction.from.saturating_add(life_s.saturating_mul(1_000)) >= boundary
         }
@@ -178,10 +168,10 @@ fn forget(policy: &mut Policy, now: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts;
     use crate::names::Username;
     use crate::store::Store;
     use crate::store::accounts::State;
-    use crate::{accounts, rules as rule};
     use lanyard_protocol::ids::Role;
 
     const NOW: u64 = 1_800_000_000_123;
@@ -214,12 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rows_are_not_signed_twice_and_others_are() {
+    fn only_changed_rows_are_signed_again() {
         let (_dir, mut store) = store();
         let (first, _) = sign(&mut store, NOW);
         let (again, new) = sign(&mut store, NOW + 50);
         assert!(!new && again.as_bytes() == first.as_bytes());
-        store.write(|tx| rule::set(tx, "per-minute", "7", NOW + 60)).unwrap();
+        store.write(|tx| rules::set(tx, "per-minute", "7", NOW + 60)).unwrap();
         assert_eq!(number_in_force(store.reader()).unwrap(), None);
         // The clock was set back a little: the number grows all the same.
         let (third, new) = sign(&mut store, NOW - 90_000);
@@ -231,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_behind_the_mark_signs_nothing_until_it_is_lowered() {
+    fn a_clock_behind_the_mark_signs_nothing_until_lowered() {
         let (_dir, mut store) = store();
         let hour_ms = 3_600_000;
         let (ahead, _) = sign(&mut store, NOW + 2 * hour_ms);
@@ -246,16 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dated_ahead_begins_now_when_the_mark_is_lowered() {
+    fn lowering_the_mark_brings_later_dates_back() {
         let (_dir, mut store) = store();
         let name = Username::parse("alice").unwrap();
         let ahead = NOW + 400 * DAY_MS;
         let id = store
             .write(|tx| accounts::create(tx, &name, None, Role::Member, "phc", ahead))
             .unwrap();
-        store.write(|tx| crate::sanctions::mute(tx, "alice", 60_000, "", ahead)).unwrap();
+        store.write(|tx| sanctions::mute(tx, "alice", 60_000, "", ahead)).unwrap();
         store.write(|tx| accounts::set_role(tx, "alice", Role::Moderator, ahead)).unwrap();
-        store.write(|tx| rule::set(tx, "per-minute", "7", ahead)).unwrap();
+        store.write(|tx| rules::set(tx, "per-minute", "7", ahead)).unwrap();
         sign(&mut store, ahead);
         store.write(|tx| timekeeping::lower(tx, NOW)).unwrap();
         let (signed, _) = sign(&mut store, NOW + 1);
@@ -272,7 +262,7 @@ mod tests {
         assert_eq!((mute.from, mute.until), (NOW, Some(NOW + 60_000)), "as long as it was given");
         assert!(
             policy.revocation_of(id, PeerKey([5; 32]), NOW - 1).is_some(),
-            "the old role stays cut"
+            "the old role stays revoked"
         );
         assert!(
             policy.revocation_of(id, PeerKey([5; 32]), NOW).is_none(),
@@ -281,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_stands_in_the_policy_until_nothing_can_need_it() {
+    fn a_revocation_stays_in_the_policy_while_it_is_needed() {
         let (_dir, mut store) = store();
         let name = Username::parse("alice").unwrap();
         let id =
@@ -291,14 +281,14 @@ mod tests {
         let peer = PeerKey([5; 32]);
         assert!(signed.policy().revocation_of(id, peer, NOW).is_some());
         assert!(signed.policy().revocation_of(id, peer, accounts::revoked_from(NOW)).is_none());
-        store.write(|tx| rule::set(tx, "per-minute", "7", NOW + 1)).unwrap();
+        store.write(|tx| rules::set(tx, "per-minute", "7", NOW + 1)).unwrap();
         let (later, _) = sign(&mut store, NOW + 98 * DAY_MS);
         assert!(later.policy().sanctions.is_empty(), "retention and a ticket's life are over");
         assert_eq!(later.policy().rules.len(), 1, "the older rules judge nothing any more");
     }
 
     #[test]
-    fn another_realm_key_signs_anew() {
+    fn another_realm_key_signs_a_new_policy() {
         let (_dir, mut store) = store();
         sign(&mut store, NOW);
         let other = SigningKey::from_bytes(&[4; 32]);

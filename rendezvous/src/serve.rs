@@ -1,9 +1,11 @@
-//! `serve`: opens keys and database, the login server and the authority peer, and keeps the policy signed until told to stop.
+//! `serve`: opens keys and database, starts the login server and the authority peer, and keeps the policy signed until
+//! it is told to stop.
 
 mod doubt;
 mod keeper;
+mod ports;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,62 +25,50 @@ use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
-use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::clock;
-use crate::config::{Config, ConfigError};
-use crate::folder::{self, Folder, FolderError};
-use crate::issuer;
-use crate::login_server::{LoginServer, LoginServerError};
-
 use crate::authority::{Authority, AuthorityConfig, StandIn};
-use crate::login::{self, LoginError, Office};
-use crate::password::pool::{self, Pool};
-use crate::password::{Hasher, PasswordError};
+use crate::clock::{self, timekeeping};
+use crate::folder::config::{Config, ConfigError};
+use crate::folder::{self, Folder, FolderError, lock};
 use crate::policy::{self, PublishError};
-use crate::ports;
+use crate::random::{self, NoRandom};
+use crate::server::login::Office;
+use crate::server::password::pool::{self, Pool};
+use crate::server::password::{Hasher, PasswordError};
+use crate::server::{LoginServer, LoginServerError, issuer};
 use crate::store::thread::StoreHandle;
-use crate::store::{Store, StoreError, meta, sessions};
-use crate::timekeeping;
+use crate::store::{Db, Store, StoreError, meta, sessions};
 use keeper::Keeper;
 
-/// The file whose lock says that `serve` runs on a data directory.
-pub(crate) const LOCK_FILE: &str = "serve.lock";
-/// How often the rows are looked at for acts of the command line.
-const WATCH_EVERY: Duration = Duration::from_millis(250);
-
-/// The longest that the authority peer may take to say goodbye.
+/// The longest time for the authority peer to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// The longest that tidying the database may take; the two are well under the two seconds that we are given.
+/// The longest time to tidy the database. Together the two stay well under the two seconds that we are given.
 const TIDY: Duration = Duration::from_millis(600);
 
-/// What the operator asks for.
+/// The options of `serve`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The data directory.
+    /// The data folder.
     pub data_dir: PathBuf,
-    /// The login server's address; port 0 for the last one.
+    /// The login server's address; port 0 means the last one.
     pub listen: SocketAddr,
-    /// The authority peer's address, if not beside the login server's.
+    /// The authority peer's address; by default on the port after the login server's.
     pub mesh_listen: Option<SocketAddr>,
-    /// HOST of the join link.
+    /// The host for the join link.
     pub advertise: Option<String>,
     /// A new name for the realm.
     pub name: Option<String>,
-    /// Whether the authority peer relays.
-    pub relay: bool,
 }
 
-/// What there is to say once it listens.
+/// What to announce once everything listens.
 #[derive(Debug, Clone)]
 pub struct Listening {
     /// The join link.
     pub link: JoinLink,
-    /// Links by other addresses of this computer.
+    /// The same link with other addresses of this computer.
     pub others: Vec<JoinLink>,
-    /// Why another link may be the right one.
+    /// Why another link may be the right one, in words.
     pub doubt: Option<&'static str>,
     /// The login server's multiaddrs.
     pub login_server: Vec<String>,
@@ -88,72 +78,73 @@ pub struct Listening {
     pub authority_peer: PeerKey,
 }
 
-/// Why it does not serve.
+/// Why `serve` could not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The data directory cannot be made or locked.
-    #[error("the data directory {path} cannot be used")]
+    /// The data folder cannot be locked.
+    #[error("the data folder {path} cannot be used")]
     DataDir {
-        /// The directory.
+        /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// Another `serve` has it.
-    #[error("another lanyard-rendezvous serves {path} already")]
+    /// Another `serve` is running on the data folder.
+    #[error("another lanyard-rendezvous already serves {path}")]
     Running {
-        /// The directory.
+        /// The folder.
         path: PathBuf,
     },
-    /// `rendezvous.toml`.
+    /// `rendezvous.toml` cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The data directory is open to others, or has lost a part.
+    /// The data folder is not private, or has lost a part.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The address.
+    /// An address cannot be listened on.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// Argon2.
+    /// Passwords cannot be checked.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// The first policy.
+    /// The first policy could not be signed.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The login server.
+    /// The login server could not be opened.
     #[error(transparent)]
     LoginServer(#[from] LoginServerError),
-    /// The authority peer's ticket.
+    /// The authority peer's ticket could not be issued.
     #[error(transparent)]
-    Login(#[from] LoginError),
-    /// The authority peer.
+    Random(#[from] NoRandom),
+    /// The authority peer could not be started.
     #[error(transparent)]
     Authority(#[from] StartError),
     /// A part of the program has failed.
     #[error("{0}")]
     Failed(String),
-    /// The authority peer has left the mesh: nobody would hear of a new policy any more.
+    /// The authority peer has left the mesh, so nobody would hear of a new policy.
     #[error("the login node's own peer has ended: {0}")]
     AuthorityEnded(String),
-    /// Nobody could sign in any more.
-    #[error("the desk no longer listens for sign-ins")]
+    /// The login server has closed, so nobody could sign in.
+    #[error("the login server no longer listens")]
     LoginServerClosed,
-    /// Threads.
-    #[error("the system gives no threads")]
+    /// No threads could be started.
+    #[error("the system provides no threads")]
     Threads(#[source] std::io::Error),
-    /// The realm's name cannot be shown.
+    /// The realm's name is not valid.
     #[error("{0:?} cannot be the realm's name: it must have 1 to 48 visible characters")]
     Name(String),
 }
 
-/// Serves until `shutdown` is ready. `start_authority` plugs in the mesh; `announce` is called once, when both listen.
+/// Serves until `shutdown` is ready. `start_authority` connects the mesh; `announce` is called once, when everything
+/// listens.
 ///
 /// # Errors
-/// [`ServeError`] if it cannot start.
+/// [`ServeError`] if it cannot start, or a part of it fails.
 pub async fn serve(
     options: Options,
     start_authority: impl FnOnce(AuthorityConfig) -> Result<Arc<dyn Authority>, StartError>,
@@ -179,7 +170,7 @@ pub async fn serve(
     let announce = if is_right {
         Some(announce)
     } else {
-        let stand_in = StandIn::of(me);
+        let stand_in = Arc::new(StandIn(me));
         let office = Office::new(store.clone(), pool()?, Arc::clone(&realm_key), stand_in);
         let login_server =
             LoginServer::open(&realm_key, places.login_server, Arc::new(office)).await?;
@@ -190,10 +181,16 @@ pub async fn serve(
         None
     };
     let (signed, ticket) = sign_first(&store, &realm_key, &authority_seed).await?;
-    let started = clock::unix_ms();
-    let head = signed.sign_head(&realm_key);
-    let authority =
-        start_authority(authority_config(authority_seed, ticket, &signed, head, &places, started))?;
+    let authority = start_authority(AuthorityConfig {
+        data_dir: options.data_dir,
+        seed: authority_seed,
+        ticket,
+        policy_head: signed.sign_head(&realm_key),
+        policy: signed.clone(),
+        realm_now_ms: clock::unix_ms(),
+        listen: places.authority,
+        addresses: ports::reachable(places.authority, ADDRESSES_PER_PEER_MAX),
+    })?;
     let office =
         Office::new(store.clone(), pool()?, Arc::clone(&realm_key), Arc::clone(&authority));
     let login_server = LoginServer::open(&realm_key, places.login_server, Arc::new(office)).await?;
@@ -213,12 +210,12 @@ pub async fn serve(
     };
     leave(&keeper).await;
     drop(keeper);
-    // Handles may still be held by a sign-in in progress; the process ends without waiting for it.
+    // A sign-in in progress may still hold a handle; the process ends without waiting for it.
     drop(store_thread);
     ended
 }
 
-/// Serves as long as every part does; why it cannot go on.
+/// Serves until a part fails, and returns the reason.
 async fn fails(login_server: LoginServer, keeper: &Keeper) -> ServeError {
     tokio::select! {
         biased;
@@ -229,8 +226,8 @@ async fn fails(login_server: LoginServer, keeper: &Keeper) -> ServeError {
     }
 }
 
-/// Keeps the login server open, where everybody learns why they are not signed in, until the clock is right; false if told to
-/// stop before that.
+/// Keeps the login server open until the clock is right; until then it tells everybody why they cannot sign in. Returns
+/// false if told to stop before that.
 async fn is_right_before(
     shutdown: Pin<&mut impl Future<Output = ()>>,
     login_server: LoginServer,
@@ -246,23 +243,23 @@ async fn is_right_before(
 }
 
 async fn leave(keeper: &Keeper) {
-    // Whoever stops us waits two seconds at most; the goodbye is a courtesy.
+    // We are given two seconds to stop; the goodbye is a courtesy.
     tokio::time::timeout(GOODBYE, keeper.authority.quit()).await.ok();
-    // So is tidying up: on a slow disk the next start does it, and the database is whole either way.
+    // So is tidying up: on a slow disk the next start does it, and the database is sound either way.
     if tokio::time::timeout(TIDY, tidy_up(keeper)).await.is_err() {
-        tracing::warn!("The database has not been tidied in time");
+        tracing::warn!("The database was not tidied in time");
     }
 }
 
 async fn tidy_up(keeper: &Keeper) {
     keeper.roll_call(Vec::new()).await;
-    if let Err(error) = keeper.store.run(|store| store.gather()).await {
-        let error = login::error_chain(&error);
-        tracing::warn!(%error, "The database has not been tidied");
+    if let Err(error) = keeper.store.run(|store| store.checkpoint()).await {
+        let error = format!("{:#}", anyhow::Error::from(error));
+        tracing::warn!(%error, "The database was not tidied");
     }
 }
 
-/// Desk and member hold thousands of sockets between them; on many systems the soft limit is 1,024 files.
+/// Login server and authority peer can have thousands of sockets; on many systems the soft limit is 1,024 files.
 fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -270,54 +267,18 @@ fn raise_file_limit() {
     }
 }
 
-/// Whether `serve` runs on this data directory now.
-///
-/// # Errors
-/// What the system says if the lock cannot be asked.
-pub fn is_running(data_dir: &Path) -> std::io::Result<bool> {
-    let file = match File::open(data_dir.join(LOCK_FILE)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// Takes the data directory for oneself, so that `serve` cannot start on it; `None` if it runs.
-///
-/// # Errors
-/// What the system says if the directory cannot be locked.
-pub fn lock(data_dir: &Path) -> std::io::Result<Option<File>> {
-    let lock =
-        File::options().create(true).truncate(false).write(true).open(data_dir.join(LOCK_FILE))?;
-    // A command line holds a shared lock for the moment in which it asks whether we run.
-    for _try in 0..10 {
-        match lock.try_lock() {
-            Ok(()) => return Ok(Some(lock)),
-            Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-    }
-    Ok(None)
-}
-
 fn prepare_data_dir(path: &Path) -> Result<File, ServeError> {
     let failed = |source| ServeError::DataDir { path: path.to_owned(), source };
     folder::prepare(path).map_err(FolderError::from)?;
-    let free = lock(path).map_err(failed)?;
+    let free = lock::take(path).map_err(failed)?;
     free.ok_or_else(|| ServeError::Running { path: path.to_owned() })
 }
 
-/// Where desk and member listen.
+/// Where login server and authority peer listen.
 #[derive(Debug, Clone, Copy)]
 struct Places {
     login_server: SocketAddr,
     authority: SocketAddr,
-    relay: bool,
 }
 
 fn choose_places(
@@ -343,10 +304,10 @@ fn choose_places(
         name.map_or(Ok(()), |name| meta::set(tx, meta::REALM_NAME, &name))?;
         sessions::set_online(tx, &[])
     })?;
-    Ok(Places { login_server, authority, relay: options.relay })
+    Ok(Places { login_server, authority })
 }
 
-/// A realm's name stands in every window title, so it obeys the rules for nicknames.
+/// The name of a realm appears in every window title, so it follows the rules for nicknames.
 fn realm_name(text: &str) -> Result<String, ServeError> {
     crate::names::Nickname::parse(text)
         .map(|name| name.as_str().to_owned())
@@ -358,7 +319,7 @@ fn authority_address(seed: &Seed, places: &Places) -> PeerAddresses {
     PeerAddresses { peer, addresses: ports::reachable(places.authority, ADDRESSES_PER_PEER_MAX) }
 }
 
-/// The policy in force and the authority peer's first ticket, signed by a clock that is right.
+/// Signs the policy in force and the authority peer's first ticket, by a clock that is right.
 async fn sign_first(
     store: &StoreHandle,
     realm_key: &Arc<SigningKey>,
@@ -366,7 +327,7 @@ async fn sign_first(
 ) -> Result<(SignedPolicy, Ticket), ServeError> {
     let (key, realm_key) =
         (public_key(&SigningKey::from_bytes(authority_seed)), Arc::clone(realm_key));
-    let id = login::random_id()?;
+    let id = random::bytes()?;
     let signed = store.run(move |store| {
         let clock_ms = clock::unix_ms();
         store.write(|tx| {
@@ -381,34 +342,14 @@ async fn sign_first(
     Ok(signed.await?)
 }
 
-fn authority_config(
-    seed: Seed,
-    ticket: Ticket,
-    policy: &SignedPolicy,
-    policy_head: Vec<u8>,
-    places: &Places,
-    realm_now_ms: u64,
-) -> AuthorityConfig {
-    AuthorityConfig {
-        seed,
-        ticket,
-        policy_head,
-        policy: policy.clone(),
-        realm_now_ms,
-        listen: places.authority,
-        addresses: ports::reachable(places.authority, ADDRESSES_PER_PEER_MAX),
-        relay: places.relay,
-    }
-}
-
 fn listening(
     options: &Options,
     places: &Places,
     authority: &PeerAddresses,
     realm: PeerKey,
-    conn: &Connection,
+    db: Db<'_>,
 ) -> Result<Listening, StoreError> {
-    let name = meta::text(conn, meta::REALM_NAME)?;
+    let name = meta::text(db, meta::REALM_NAME)?;
     let ports::LinkHosts { hosts, doubt } =
         ports::link_hosts(options.advertise.as_deref(), places.login_server);
     let link = JoinLink {

@@ -1,14 +1,14 @@
 //! The database of the login node: one SQLite file, `rendezvous.db`.
 //!
-//! Several processes use it at a time: `serve`, and every command line. Each change is one `BEGIN IMMEDIATE`
-//! transaction, so two of them wait for each other instead of failing half way, and `synchronous=FULL`
-//! makes an answer after COMMIT an answer that survives the power cut.
+//! Several processes use it at a time: `serve`, and every command. Each change is one `BEGIN IMMEDIATE` transaction,
+//! so two of them wait for each other instead of failing halfway. With `synchronous=FULL`, an answer given after
+//! COMMIT survives a power failure.
 //!
-//! The command line writes rows and never signs; `serve` alone signs. It learns of foreign changes
-//! by [`Store::data_version`].
+//! Commands write rows and never sign; only `serve` signs. It notices the changes of other processes by
+//! [`Store::data_version`].
 //!
-//! The modules below are functions over a connection or transaction, one per table, without rules:
-//! what may be done is decided in [`crate::accounts`] and [`crate::rules`].
+//! The modules below hold functions over a [`Db`], one module per table. They know no rules: what is allowed is decided
+//! in [`crate::accounts`] and [`crate::policy`].
 
 pub mod accounts;
 pub mod audit;
@@ -28,31 +28,31 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lanyard_node::private::{self, PrivateError};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "rendezvous.db";
-/// "LNYR": marks the file as this program's, so that another program's database is not migrated by mistake.
+/// "LNYR" marks the file as ours, so that another program's database is never migrated by mistake.
 const APPLICATION_ID: i32 = 0x4c4e_5952;
-/// How long one writer waits for another.
+/// How long a writer waits for another.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What could not be done with the database.
+/// Why the database could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is none.
+    /// There is no database.
     #[error("there is no database at {path}")]
     Missing {
-        /// Where it should be.
+        /// Where the database should be.
         path: PathBuf,
     },
-    /// The file is no database, or a broken one.
+    /// The file is damaged, or no database at all.
     #[error("{path} is damaged or not a database; put a backup in its place")]
     Damaged {
         /// The file.
         path: PathBuf,
     },
-    /// A table, an index or a trigger is gone.
+    /// A table, an index or a trigger is missing.
     #[error(
         "{path} is damaged: {what} is missing in it; put the last backup in its place with \
          `lanyard-rendezvous restore FILE`"
@@ -60,10 +60,10 @@ pub enum StoreError {
     Incomplete {
         /// The file.
         path: PathBuf,
-        /// What is gone.
+        /// The missing part.
         what: String,
     },
-    /// It cannot be kept from others.
+    /// The file cannot be protected from other users.
     #[error(transparent)]
     Private(#[from] PrivateError),
     /// The file belongs to another program.
@@ -72,29 +72,28 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// A later release wrote it.
+    /// A newer release wrote the file.
     #[error("{path} was written by a newer release (version {found}, this one knows {known})")]
     Newer {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// The version of the file.
         found: i64,
-        /// The newest that this program knows.
+        /// The newest version that this program knows.
         known: i64,
     },
-    /// SQLite said no.
+    /// SQLite reported an error.
     #[error("could not {what}")]
     Sql {
-        /// What was tried.
+        /// The step that failed.
         what: &'static str,
-        /// What SQLite says.
-        #[source]
-        source: rusqlite::Error,
+        /// The cause.
+        source: SqlError,
     },
-    /// A row holds what this program never writes.
-    #[error("the database holds an impossible {what}")]
+    /// A row contains something that this program never writes.
+    #[error("the database contains an impossible {what}")]
     Row {
-        /// The thing.
+        /// What the row should contain.
         what: &'static str,
     },
     /// The thread that owns the database has ended.
@@ -102,16 +101,25 @@ pub enum StoreError {
     Closed,
 }
 
+/// An error of SQLite.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SqlError(rusqlite::Error);
+
 /// Names the step that failed.
-pub(crate) trait Doing<T> {
+trait Doing<T> {
     fn doing(self, what: &'static str) -> Result<T, StoreError>;
 }
 
 impl<T> Doing<T> for Result<T, rusqlite::Error> {
     fn doing(self, what: &'static str) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Sql { what, source })
+        self.map_err(|source| StoreError::Sql { what, source: SqlError(source) })
     }
 }
+
+/// The rows, to be read, or within [`Store::write`] to be changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Db<'a>(&'a Connection);
 
 /// An open database.
 #[derive(Debug)]
@@ -120,7 +128,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database of a data directory and brings it up to date; makes it if there is none.
+    /// Opens the database of a data folder and migrates it to the current version; creates it if there is none.
     ///
     /// # Errors
     /// [`StoreError`] says what is wrong with the file.
@@ -128,13 +136,13 @@ impl Store {
         Self::open_with(data_dir, OpenFlags::SQLITE_OPEN_CREATE)
     }
 
-    /// Opens the database of a data directory and brings it up to date.
+    /// Opens the database of a data folder and migrates it to the current version.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is none; otherwise what is wrong with the file.
+    /// [`StoreError::Missing`] if there is none; others say what is wrong with the file.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(FILE_NAME);
-        // Asked before opening: SQLite's own word for a missing file is the same as for a forbidden one.
+        // Checked before opening: SQLite reports a missing file and a forbidden one in the same way.
         if !path.exists() {
             return Err(StoreError::Missing { path });
         }
@@ -145,7 +153,7 @@ impl Store {
         Self::open_file(data_dir.join(FILE_NAME), create)
     }
 
-    /// Opens a database that does not stand in its place, such as a copy that is to be checked.
+    /// Opens a database at any path, such as a copy that is to be checked.
     ///
     /// # Errors
     /// [`StoreError`] says what is wrong with the file.
@@ -162,12 +170,12 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
         let conn = Connection::open_with_flags(&path, flags).doing("open the database")?;
         prepare(conn, &path).map_err(|error| match error {
-            StoreError::Sql { source, .. } if is_damage(&source) => StoreError::Damaged { path },
+            StoreError::Sql { source, .. } if is_damage(&source.0) => StoreError::Damaged { path },
             other => other,
         })
     }
 
-    /// Whether a file that is there has not even a table: such a database was never used, or is what is left of one.
+    /// Whether an existing file contains no table: it was never used, or its content is lost.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -186,10 +194,10 @@ impl Store {
         }
     }
 
-    /// Looks through the whole file for damage; at start only, because it reads everything.
+    /// Checks the whole file for damage. This reads everything, so it is done only at the start.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] if a page or an index is not as it should be.
+    /// [`StoreError::Damaged`] if a page or an index is broken.
     pub fn check(&self, data_dir: &Path) -> Result<(), StoreError> {
         let verdict: Result<String, _> =
             self.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
@@ -199,10 +207,10 @@ impl Store {
         }
     }
 
-    /// Looks through a copy in every way that SQLite knows, foreign keys included.
+    /// Checks a copy as thoroughly as SQLite can, including foreign keys.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] if anything is not as it should be.
+    /// [`StoreError::Damaged`] if anything is broken.
     pub fn check_copy(&self, path: &Path) -> Result<(), StoreError> {
         let damaged = || StoreError::Damaged { path: path.to_owned() };
         let verdict: String = self
@@ -214,8 +222,17 @@ impl Store {
         if verdict == "ok" && !dangling { Ok(()) } else { Err(damaged()) }
     }
 
-    /// Replaces the whole content by that of another database, in one transaction: whoever reads meanwhile
-    /// sees the old or the new one.
+    /// Writes a copy of the present content into an empty file.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if it cannot be written.
+    pub fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
+        let copied = self.conn.execute("VACUUM INTO ?1", [file.to_string_lossy()]);
+        copied.map(|_rows| ()).doing("copy the database")
+    }
+
+    /// Replaces the whole content by that of another database in one transaction: concurrent readers see either the old
+    /// content or the new.
     ///
     /// # Errors
     /// [`StoreError::Sql`]; the old content stays.
@@ -225,39 +242,39 @@ impl Store {
         backup.run_to_completion(i32::MAX, Duration::from_millis(50), None).doing(what)
     }
 
-    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything.
+    /// Moves the write-ahead log into the file, so that after a clean exit one file contains everything.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if it cannot be written; the log then stays for the next start.
-    pub fn gather(&self) -> Result<(), StoreError> {
-        let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.conn.query_row(gather, [], |_row| Ok(())).doing("gather the write-ahead log")
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.conn.query_row(checkpoint, [], |_row| Ok(())).doing("checkpoint the write-ahead log")
     }
 
-    /// The connection, for reading.
+    /// The rows, for reading.
     #[must_use]
-    pub fn reader(&self) -> &Connection {
-        &self.conn
+    pub fn reader(&self) -> Db<'_> {
+        Db(&self.conn)
     }
 
-    /// Runs `act` in one `BEGIN IMMEDIATE` transaction, committed if it gives `Ok`.
+    /// Runs `act` in one `BEGIN IMMEDIATE` transaction, which is committed if it returns `Ok`.
     ///
     /// # Errors
     /// The error of `act`, or [`StoreError::Sql`] if the transaction cannot begin or commit.
     pub fn write<T, E: From<StoreError>>(
         &mut self,
-        act: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+        act: impl FnOnce(Db<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction = self
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .doing("begin a transaction")?;
-        let value = act(&transaction)?;
+        let value = act(Db(&transaction))?;
         transaction.commit().doing("commit")?;
         Ok(value)
     }
 
-    /// A number that changes when another connection has committed.
+    /// A number that changes whenever another connection commits.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if the file cannot be read.
@@ -279,7 +296,7 @@ fn prepare(mut conn: Connection, path: &Path) -> Result<Store, StoreError> {
         conn.pragma_update(None, name, value).doing("set up the connection")?;
     }
     migrations::check_owner(&conn, path)?;
-    // The first reading of the file: what is no database fails here, before anything is written to it.
+    // The first read from the file: anything that is not a database fails here, before we write to it.
     let mode: String = conn
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .doing("switch to write-ahead logging")?;
@@ -296,13 +313,13 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt))
 }
 
-/// A time or count for SQL, which has no unsigned numbers. Nothing real comes near the end of the range.
-pub(crate) fn to_sql(value: u64) -> i64 {
+/// A time or count for SQL, which has no unsigned numbers. No real value comes near the end of the range.
+fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// A time or count from SQL.
-pub(crate) fn from_sql(value: i64) -> u64 {
+fn from_sql(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 

@@ -1,7 +1,6 @@
-//! The authority peer on the real mesh: a node with a key of its own and a ticket of role `authority`.
+//! The authority peer in the real mesh: a node with its own key and a ticket of role `authority`.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
@@ -9,7 +8,6 @@ use futures::future::BoxFuture;
 use lanyard_node::clock::Clock;
 use lanyard_node::event::NodeEvent;
 use lanyard_node::node::{Node, NodeConfig, StartError};
-use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
@@ -17,38 +15,35 @@ use lanyard_protocol::time::RealmClock;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
-use super::moderations::{self, ReceivedModeration};
+use super::moderations::{self, Kept};
 use super::{Authority, AuthorityConfig};
+use crate::policy::moderations::ReceivedModeration;
 
-/// The authority peer's own store: it holds policy and peers, and never a message.
+/// The node's own store: it holds policy, peers and moderations, and never a message.
 const DATABASE: &str = "member.db";
 
-/// See the module.
+/// The node, and what it is known by.
 #[derive(Debug)]
 pub struct MeshAuthority {
     node: Node,
     me: PeerAddresses,
-    moderations: Mutex<Option<mpsc::Receiver<ReceivedModeration>>>,
+    kept: Kept,
 }
 
 impl MeshAuthority {
-    /// Starts the node in the running runtime.
+    /// Starts the node in the current tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`] if its port or its store is not to be had.
-    pub fn start(
-        config: AuthorityConfig,
-        data_dir: &Path,
-    ) -> Result<Arc<dyn Authority>, StartError> {
+    /// [`StartError`] if its port or its store cannot be used.
+    pub fn start(config: AuthorityConfig) -> Result<Arc<dyn Authority>, StartError> {
         let me = PeerAddresses { peer: config.ticket.claims().peer, addresses: config.addresses };
-        let database = data_dir.join(DATABASE);
-        let kept =
-            moderations::Kept { database: database.clone(), realm: config.policy.policy().realm };
+        let database = config.data_dir.join(DATABASE);
+        let kept = Kept { database: database.clone(), realm: config.policy.policy().realm };
         let node = Node::start(NodeConfig {
             key: SigningKey::from_bytes(&config.seed),
             ticket: config.ticket,
             policy: config.policy,
-            // Realm time is what the login server says it is; a machine's clock that is set is not followed.
+            // The login node defines realm time; when the machine's clock is set, it does not follow.
             clock: RealmClock::learnt(config.realm_now_ms, Clock::new().now(), 0),
             database,
             listen: vec![config.listen],
@@ -56,14 +51,7 @@ impl MeshAuthority {
             login_server: None,
             profile: None,
         })?;
-        let (register, moderations) = moderations::channel();
-        tokio::spawn(moderations::listen(node.events(), kept, register));
-        Ok(Arc::new(Self { node, me, moderations: Mutex::new(Some(moderations)) }))
-    }
-
-    /// A wish that the node's loop takes when it comes to it. A node that has ended wants nothing more.
-    fn wish(&self, wish: impl Future<Output = ()> + Send + 'static) {
-        tokio::spawn(wish);
+        Ok(Arc::new(Self { node, me, kept }))
     }
 }
 
@@ -72,43 +60,34 @@ impl Authority for MeshAuthority {
         self.me.clone()
     }
 
-    fn peers(&self, max: usize) -> Vec<PeerAddresses> {
+    fn online(&self) -> Vec<PeerAddresses> {
         let status = Arc::clone(&self.node.status().borrow());
-        let known = status.addresses.iter().filter(|(_peer, addresses)| !addresses.is_empty());
-        known
+        let online = status.addresses.iter();
+        online
             .map(|(peer, addresses)| PeerAddresses { peer: *peer, addresses: addresses.clone() })
-            .take(max)
             .collect()
-    }
-
-    fn online(&self) -> Vec<PeerKey> {
-        self.node.status().borrow().addresses.keys().copied().collect()
     }
 
     fn publish_policy(&self, policy: &SignedPolicy, head: Vec<u8>) {
         let (node, policy) = (self.node.clone(), policy.clone());
-        self.wish(async move {
-            node.publish_policy(policy, head).await.ok();
-        });
+        // A node that has ended needs no policy, and no ticket or time below.
+        tokio::spawn(async move { node.publish_policy(policy, head).await.ok() });
     }
 
     fn moderations(&self) -> mpsc::Receiver<ReceivedModeration> {
-        let mut waiting = self.moderations.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.take().unwrap_or_else(|| moderations::channel().1)
+        let (register, moderations) = moderations::channel();
+        tokio::spawn(moderations::listen(self.node.events(), self.kept.clone(), register));
+        moderations
     }
 
     fn renew(&self, ticket: Ticket) {
         let node = self.node.clone();
-        self.wish(async move {
-            node.renew(ticket).await.ok();
-        });
+        tokio::spawn(async move { node.renew(ticket).await.ok() });
     }
 
     fn set_realm_time(&self, realm_ms: u64) {
         let node = self.node.clone();
-        self.wish(async move {
-            node.set_realm_time(realm_ms).await.ok();
-        });
+        tokio::spawn(async move { node.set_realm_time(realm_ms).await.ok() });
     }
 
     fn ended(&self) -> BoxFuture<'_, String> {

@@ -1,65 +1,25 @@
-//! Moderations of moderators, from the mesh into the register.
+//! The way of moderations from the mesh into the register.
 //!
-//! The authority peer has verified signature and ticket before it hands a moderation in; what the realm makes of it, the peers
-//! decide without us. Here it is kept for the operator, who ratifies or refuses it (`moderations`, `moderation …`).
+//! The authority peer has verified signature and ticket before it passes a moderation on. Whether it counts, each peer
+//! decides without us; here it is registered for the operator, who confirms or overturns it (`moderation …`).
 
 use std::path::PathBuf;
 
 use lanyard_node::event::NodeEvent;
 use lanyard_node::store::Reader;
-use lanyard_protocol::ids::{AccountId, PeerKey, Role};
-use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::moderation::SignedModeration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
-use crate::login::error_chain;
-use crate::moderations::{self, Received};
+use crate::policy::moderations::{self, Received, ReceivedModeration};
 use crate::store::StoreError;
 use crate::store::thread::StoreHandle;
 
-/// Moderations that may wait for the database: a moderator has ten a minute.
+/// Moderations that may wait for the database: a moderator can make ten a minute.
 const QUEUE: usize = 256;
 
-/// An authentic moderation, with what the ticket that it was signed under says of its maker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceivedModeration {
-    /// The number that its maker gave it.
-    pub id: [u8; 16],
-    /// Ban, mute or lift.
-    pub kind: ModerationKind,
-    /// Whom it hits.
-    pub account: AccountId,
-    /// From when on, realm time in milliseconds.
-    pub from: u64,
-    /// Until when.
-    pub until: u64,
-    /// Why, in the moderator's words.
-    pub reason: String,
-    /// The moderator's username.
-    pub by: String,
-    /// The role of that ticket.
-    pub role: Role,
-}
-
-impl ReceivedModeration {
-    /// What a verified moderation says.
-    #[must_use]
-    pub fn of(signed: &SignedModeration) -> Self {
-        let (moderation, claims) = (signed.content(), signed.ticket().claims());
-        Self {
-            id: moderation.number,
-            kind: moderation.kind,
-            account: moderation.sub,
-            from: moderation.from,
-            until: moderation.until,
-            reason: moderation.reason.clone(),
-            by: claims.username.clone(),
-            role: claims.role,
-        }
-    }
-}
-
-/// Where the authority peer's node keeps the moderations that it has heard.
+/// Where the authority peer's node keeps the moderations it has heard.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) database: PathBuf,
@@ -67,7 +27,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// All of them; none if they cannot be read, and the log says so.
+    /// All of them, or none if they cannot be read, which is logged.
     async fn all(&self) -> Vec<SignedModeration> {
         let kept = self.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -76,8 +36,11 @@ impl Kept {
         match read.await {
             Ok(Ok(moderations)) => moderations,
             Ok(Err(error)) => {
-                let error = error_chain(&error);
-                tracing::warn!(%error, "The member's orders cannot be read");
+                let error = anyhow::Error::from(error);
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "The authority peer's moderations cannot be read"
+                );
                 Vec::new()
             }
             Err(_runtime_ends) => Vec::new(),
@@ -85,15 +48,15 @@ impl Kept {
     }
 }
 
-/// Hands in what the node has kept, and then what it hears, until it or the register ends. The register knows an
-/// moderation that it has, so what is handed in twice is in it once.
+/// Passes on what the node has kept, and then what it hears, until the node or the register ends. The register
+/// recognises a moderation that it already has, so it does no harm to pass one on twice.
 pub(super) async fn listen(
     mut events: broadcast::Receiver<NodeEvent>,
     kept: Kept,
     register: mpsc::Sender<ReceivedModeration>,
 ) {
     loop {
-        // At the start, as the last run may have ended between hearing and registering; and after a lag.
+        // At the start, because the last run may have ended between hearing and registering; and after a lag.
         for moderation in kept.all().await {
             if register.send(ReceivedModeration::of(&moderation)).await.is_err() {
                 return;
@@ -114,13 +77,13 @@ pub(super) async fn listen(
     }
 }
 
-/// The way from the authority peer to the register.
+/// The queue from the authority peer to the register.
 #[must_use]
 pub fn channel() -> (mpsc::Sender<ReceivedModeration>, mpsc::Receiver<ReceivedModeration>) {
     mpsc::channel(QUEUE)
 }
 
-/// Keeps a moderation for the operator.
+/// Registers a moderation for the operator.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be written.
@@ -130,12 +93,12 @@ pub async fn received(
     clock_ms: u64,
 ) -> Result<Received, StoreError> {
     let kept = store
-        .run(move |store| store.write(|tx| moderations::receive(tx, &moderation, clock_ms)))
+        .run(move |store| store.write(|tx| moderations::receive(tx, moderation, clock_ms)))
         .await?;
     match &kept {
-        Received::New => tracing::info!("A moderator's order waits for the operator"),
+        Received::New => tracing::info!("A moderation waits for the operator"),
         Received::Known => {}
-        Received::Ignored(why) => tracing::debug!(why, "An order was not kept"),
+        Received::Ignored(why) => tracing::debug!(why, "A moderation was not registered"),
     }
     Ok(kept)
 }

@@ -1,48 +1,49 @@
-//! While the clock may be wrong: nobody is signed in, and the operator learns what to do.
+//! The watch over the clock. While it may be wrong, nobody can sign in, and the operator learns what to do.
 
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::WATCH_EVERY;
 use crate::clock;
+use crate::clock::timekeeping::{self, Standing};
 use crate::store::StoreError;
 use crate::store::thread::StoreHandle;
-use crate::timekeeping::{self, Standing};
 
-/// How often it is noted that the clock is right: a jump is seen by what has passed since.
+/// How often the clock is looked at, and the rows for changes made by commands.
+pub(super) const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How often the clock is recorded as right: a jump shows by the time that has passed since.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
-/// What the last look at the clock has said.
+/// The result of the last look at the clock.
 #[derive(Debug)]
 pub(super) struct Watch {
     standing: Standing,
     noted: Option<std::time::Instant>,
 }
 
-/// What a look at the clock has brought.
+/// What has changed since the look before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
-    /// As before.
+    /// Nothing has changed.
     None,
-    /// It may be wrong: nothing is signed from now on.
+    /// The clock may be wrong: nothing is signed from now on.
     Doubt,
-    /// It is right again, or the operator says so.
+    /// The clock is right again, or the operator says so.
     Right,
 }
 
 impl Watch {
-    /// Before the first look, which tells if something is wrong.
+    /// The clock counts as right before the first look, so that a doubt is news.
     pub(super) fn new() -> Self {
         Self { standing: Standing::Right, noted: None }
     }
 
-    /// Whether the last look found nothing wrong.
+    /// Whether the clock was right at the last look.
     pub(super) fn is_right(&self) -> bool {
         self.standing.is_right()
     }
 
-    /// Looks at the clock, and notes from time to time that it is right.
+    /// Looks at the clock, and records from time to time that it is right.
     pub(super) async fn look(&mut self, store: &StoreHandle) -> Result<News, StoreError> {
         let now = clock::monotonic();
         let note = self.noted.is_none_or(|at| now.duration_since(at) >= NOTE_EVERY);
@@ -66,7 +67,7 @@ impl Watch {
                 News::Doubt
             }
             (false, true) => {
-                tracing::info!("The clock is right again: the login node goes on signing");
+                tracing::info!("The clock is right again: the login node resumes signing");
                 News::Right
             }
             (true, true) | (false, false) => News::None,

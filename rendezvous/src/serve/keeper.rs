@@ -1,4 +1,5 @@
-//! What goes on while the login server serves: acts of the command line are signed, the register learns who is online.
+//! The regular work of `serve`: signing what commands have written, registering moderations and who is online, renewing
+//! the authority peer's ticket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,33 +8,35 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::PeerKey;
 use tokio::time::MissedTickBehavior;
 
-use super::WATCH_EVERY;
-use super::doubt::{self, News};
-use crate::authority::Authority;
-use crate::authority::moderations::{self, ReceivedModeration};
+use super::doubt::{self, News, WATCH_EVERY};
+use crate::authority::{Authority, moderations};
+use crate::clock;
+use crate::policy::moderations::ReceivedModeration;
 use crate::policy::{self, PublishError};
+use crate::random;
+use crate::server::issuer;
 use crate::store::thread::StoreHandle;
 use crate::store::{StoreError, meta, policies, sessions};
-use crate::{clock, issuer, login};
 
-/// How often the register learns who is online.
+/// How often the sessions are marked as online or offline.
 const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
-/// How often the authority peer's ticket is renewed: long before half of its life.
+/// How often the authority peer's ticket is renewed: well before half of its lifetime.
 const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// How far the watch over the rows has come.
 #[derive(Debug)]
 struct Seen {
     version: Option<i64>,
+    /// The number of the policy that the authority peer knows.
     told: u64,
 }
 
-/// What goes on while the login server serves.
+/// Everything that the regular work needs.
 pub(super) struct Keeper {
     pub(super) store: StoreHandle,
     pub(super) realm_key: Arc<SigningKey>,
     pub(super) authority: Arc<dyn Authority>,
-    /// The number of the policy that the authority peer started with.
+    /// The number of the policy with which the authority peer started.
     pub(super) told: u64,
 }
 
@@ -46,33 +49,33 @@ impl Keeper {
         let (mut seen, mut online) = (Seen { version: None, told: self.told }, Vec::new());
         let mut moderations = self.authority.moderations();
         let mut doubt = doubt::Watch::new();
-        // The first tick is at once, and the authority peer has just got a ticket.
+        // The first tick comes at once, and the authority peer has just got a ticket.
         renew.tick().await;
         loop {
             tokio::select! {
                 _tick = watch.tick() => match self.look_and_publish(&mut doubt, &mut seen).await {
                     Ok(()) => {}
                     Err(error) => {
-                        let error = login::error_chain(&error);
+                        let error = format!("{:#}", anyhow::Error::from(error));
                         tracing::error!(%error, "The policy could not be published");
                     }
                 },
                 _tick = roll_call.tick() => {
-                    let now_online = self.authority.online();
+                    let now_online = self.authority.online().into_iter().map(|peer| peer.peer).collect();
                     if now_online != online {
-                        self.roll_call(now_online.clone()).await;
                         online = now_online;
+                        self.roll_call(online.clone()).await;
                     }
                 }
                 _tick = renew.tick(), if doubt.is_right() => self.renew().await,
-                // They are dated and forgotten by the clock, so they wait for it.
+                // These are dated and forgotten by the clock, so they wait until it is right.
                 Some(moderation) = moderations.recv(), if doubt.is_right() => self.received(moderation).await,
             }
         }
     }
 
-    /// Signs nothing while the clock may be wrong. The authority peer does not follow a clock that was set; it is told when
-    /// the operator has said which is right.
+    /// Publishes what has changed, but nothing while the clock may be wrong. When it is right again, the authority peer
+    /// is told, because it does not follow the machine's clock.
     async fn look_and_publish(
         &self,
         doubt: &mut doubt::Watch,
@@ -90,16 +93,16 @@ impl Keeper {
         self.publish_if_changed(seen).await
     }
 
-    /// Signs again if another process has written, and tells the authority peer.
+    /// Signs a new policy if another process has changed the rows, and tells the authority peer.
     async fn publish_if_changed(&self, seen: &mut Seen) -> Result<(), PublishError> {
         let realm_key = Arc::clone(&self.realm_key);
         let (before, told) = (seen.version, seen.told);
         let (version, published) = self
             .store
             .run(move |store| {
-                // Read before the rows: what is written after this is seen at the next look.
+                // Read before the rows: what is written after this shows at the next look.
                 let version = store.data_version()?;
-                // A new password that revocations is signed by the login server itself, on this very connection.
+                // When a new password revokes tickets, the login server signs that itself, on this very connection.
                 let is_told = policies::newest_number(store.reader())? <= told;
                 if before == Some(version) && is_told {
                     return Ok((version, None));
@@ -112,7 +115,7 @@ impl Keeper {
         seen.version = Some(version);
         if let Some((signed, _is_new)) = published {
             let number = signed.policy().number;
-            // A sign-in may have signed it a moment ago; what counts is what the authority peer was told.
+            // A sign-in may have signed it a moment ago; what matters is whether the authority peer knows it.
             if number > seen.told {
                 tracing::info!(number, "A new policy is in force");
                 self.authority.publish_policy(&signed, signed.sign_head(&self.realm_key));
@@ -124,8 +127,8 @@ impl Keeper {
 
     async fn received(&self, moderation: ReceivedModeration) {
         if let Err(error) = moderations::received(&self.store, moderation, clock::unix_ms()).await {
-            let error = login::error_chain(&error);
-            tracing::error!(%error, "A moderator's order could not be kept");
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::error!(%error, "A moderation could not be registered");
         }
     }
 
@@ -133,28 +136,30 @@ impl Keeper {
         let marked =
             self.store.run(move |store| store.write(|tx| sessions::set_online(tx, &online))).await;
         if let Err(error) = marked {
-            let error = login::error_chain(&error);
-            tracing::warn!(%error, "The register could not be written");
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::warn!(%error, "The sessions could not be marked");
         }
     }
 
     async fn renew(&self) {
         let found = self.store.run(|store| {
-            let conn = store.reader();
-            let now = meta::realm_now(conn, clock::unix_ms())?;
-            Ok::<_, StoreError>((now, policy::number_in_force(conn)?.unwrap_or(0)))
+            let db = store.reader();
+            let now = meta::realm_now(db, clock::unix_ms())?;
+            Ok::<_, StoreError>((now, policy::number_in_force(db)?.unwrap_or(0)))
         });
         let peer = self.authority.addresses().peer;
-        match (found.await, login::random_id()) {
+        match (found.await, random::bytes()) {
             (Ok((now, number)), Ok(id)) => {
                 let ticket = issuer::issue_for_authority(&self.realm_key, peer, now, number, id);
                 self.authority.renew(ticket);
             }
             (Err(error), _) => {
-                let error = login::error_chain(&error);
-                tracing::error!(%error, "The member's ticket could not be renewed");
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::error!(%error, "The authority peer's ticket could not be renewed");
             }
-            (_, Err(error)) => tracing::error!(%error, "The member's ticket could not be renewed"),
+            (_, Err(error)) => {
+                tracing::error!(%error, "The authority peer's ticket could not be renewed");
+            }
         }
     }
 }

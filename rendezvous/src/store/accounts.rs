@@ -1,17 +1,17 @@
-//! Rows of `accounts`.
+//! Rows of `accounts`, with each name in the forms in which it is compared.
 
 use lanyard_protocol::ids::{AccountId, Role};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 use crate::names::{Nickname, Username};
 
-/// Whether somebody may sign in at all.
+/// Whether an account may sign in at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// The usual.
+    /// It may.
     Enabled,
-    /// Switched off by an operator.
+    /// The operator has disabled it.
     Disabled,
 }
 
@@ -26,30 +26,30 @@ impl State {
     }
 }
 
-/// A row.
+/// A row of `accounts`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// The random id that tickets carry.
     pub id: AccountId,
-    /// The unique name.
+    /// The unique username.
     pub username: String,
-    /// What the username looks like.
+    /// The username's skeleton: names that look alike have the same.
     pub skeleton: String,
     /// The display name.
     pub nickname: String,
-    /// What it may do.
+    /// The role that its tickets carry.
     pub role: Role,
     /// The password's PHC string.
     pub phc: String,
-    /// Enabled or disabled.
+    /// Whether it is enabled.
     pub state: State,
-    /// When it was made.
+    /// When it was created.
     pub created_at: u64,
-    /// When it last signed in; 0 for never.
+    /// The last sign-in; 0 for never.
     pub last_login_at: u64,
-    /// The latest time of its revocations; 0 for none.
+    /// The start of its latest revocation; 0 for none.
     pub newest_revocation: u64,
-    /// The latest time of issue of its tickets, in milliseconds; 0 for none.
+    /// The time of issue of its latest ticket, in milliseconds; 0 for none.
     pub newest_issue: u64,
 }
 
@@ -62,16 +62,16 @@ impl std::fmt::Debug for Account {
     }
 }
 
-/// What a new row needs.
+/// A new account.
 #[derive(Debug)]
 pub struct NewAccount<'a> {
     /// A fresh random id.
     pub id: AccountId,
-    /// The name.
+    /// The username.
     pub username: &'a Username,
     /// The display name.
     pub nickname: &'a Nickname,
-    /// The role.
+    /// The role that its tickets will carry.
     pub role: Role,
     /// The password's PHC string.
     pub phc: &'a str,
@@ -104,43 +104,43 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Account, StoreError>> {
     }))
 }
 
-/// The account of this exact username.
+/// The account with exactly this username.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn by_username(conn: &Connection, username: &str) -> Result<Option<Account>, StoreError> {
+pub fn by_username(db: Db<'_>, username: &str) -> Result<Option<Account>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE username = ?1");
-    conn.query_row(&sql, [username], read).optional().doing("read an account")?.transpose()
+    db.0.query_row(&sql, [username], read).optional().doing("read an account")?.transpose()
 }
 
-/// The account of this id.
+/// The account with this id.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn by_id(conn: &Connection, id: AccountId) -> Result<Option<Account>, StoreError> {
+pub fn by_id(db: Db<'_>, id: AccountId) -> Result<Option<Account>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE account = ?1");
-    conn.query_row(&sql, [id.0.as_slice()], read).optional().doing("read an account")?.transpose()
+    db.0.query_row(&sql, [id.0.as_slice()], read).optional().doing("read an account")?.transpose()
 }
 
-/// The account whose username looks like this.
+/// The account whose username has this skeleton.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn by_skeleton(conn: &Connection, skeleton: &str) -> Result<Option<Account>, StoreError> {
+pub fn by_skeleton(db: Db<'_>, skeleton: &str) -> Result<Option<Account>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE skeleton = ?1");
-    conn.query_row(&sql, [skeleton], read).optional().doing("read an account")?.transpose()
+    db.0.query_row(&sql, [skeleton], read).optional().doing("read an account")?.transpose()
 }
 
 /// All accounts with the number of their devices, by username.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn list(conn: &Connection) -> Result<Vec<(Account, u64)>, StoreError> {
+pub fn list(db: Db<'_>) -> Result<Vec<(Account, u64)>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS}, (SELECT count(*) FROM devices WHERE devices.account = accounts.account AND logged_out = 0)
          FROM accounts ORDER BY username"
     );
-    let mut statement = conn.prepare(&sql).doing("list the accounts")?;
+    let mut statement = db.0.prepare(&sql).doing("list the accounts")?;
     let rows = statement
         .query_map([], |row| Ok((read(row)?, from_sql(row.get(11)?))))
         .doing("list the accounts")?;
@@ -156,11 +156,11 @@ pub fn list(conn: &Connection) -> Result<Vec<(Account, u64)>, StoreError> {
 /// # Errors
 /// [`StoreError`] if it cannot be read.
 pub fn nickname_is_taken(
-    conn: &Connection,
+    db: Db<'_>,
     nickname: &Nickname,
     but: AccountId,
 ) -> Result<bool, StoreError> {
-    conn.query_row(
+    db.0.query_row(
         "SELECT EXISTS (SELECT 1 FROM accounts WHERE account <> ?1 AND (
              skeleton IN (?2, ?3) OR nickname_folded IN (?2, ?3) OR nickname_shape IN (?2, ?3)))",
         params![but.0.as_slice(), nickname.folded(), nickname.shape()],
@@ -169,29 +169,26 @@ pub fn nickname_is_taken(
     .doing("compare nicknames")
 }
 
-/// The accounts, other than that of the name itself, whose nickname looks like this username.
+/// The accounts whose nickname looks like this username, apart from the account of the name itself.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn with_nickname_like(
-    conn: &Connection,
-    username: &Username,
-) -> Result<Vec<Account>, StoreError> {
+pub fn with_nickname_like(db: Db<'_>, username: &Username) -> Result<Vec<Account>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM accounts
          WHERE (nickname_folded = ?1 OR nickname_shape = ?1) AND skeleton <> ?1 ORDER BY username"
     );
-    let mut statement = conn.prepare(&sql).doing("compare nicknames")?;
+    let mut statement = db.0.prepare(&sql).doing("compare nicknames")?;
     let rows = statement.query_map([username.skeleton()], read).doing("compare nicknames")?;
     rows.map(|row| row.doing("compare nicknames")?).collect()
 }
 
-/// Adds a row.
+/// Adds an account.
 ///
 /// # Errors
 /// [`StoreError::Sql`], also if the name is taken.
-pub fn insert(conn: &Connection, new: &NewAccount<'_>, now: u64) -> Result<(), StoreError> {
-    conn.execute(
+pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "INSERT INTO accounts (account, username, skeleton, nickname, nickname_folded, nickname_shape,
              role, phc, state, created_at, last_login_at, newest_cut)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'enabled', ?9, 0, 0)",
@@ -215,8 +212,8 @@ pub fn insert(conn: &Connection, new: &NewAccount<'_>, now: u64) -> Result<(), S
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn set_role(conn: &Connection, id: AccountId, role: Role) -> Result<(), StoreError> {
-    conn.execute(
+pub fn set_role(db: Db<'_>, id: AccountId, role: Role) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE accounts SET role = ?2 WHERE account = ?1",
         params![id.0.as_slice(), role.as_str()],
     )
@@ -228,8 +225,8 @@ pub fn set_role(conn: &Connection, id: AccountId, role: Role) -> Result<(), Stor
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn set_state(conn: &Connection, id: AccountId, state: State) -> Result<(), StoreError> {
-    conn.execute(
+pub fn set_state(db: Db<'_>, id: AccountId, state: State) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE accounts SET state = ?2 WHERE account = ?1",
         params![id.0.as_slice(), state.as_str()],
     )
@@ -241,18 +238,18 @@ pub fn set_state(conn: &Connection, id: AccountId, state: State) -> Result<(), S
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn set_phc(conn: &Connection, id: AccountId, phc: &str) -> Result<(), StoreError> {
-    conn.execute("UPDATE accounts SET phc = ?2 WHERE account = ?1", params![id.0.as_slice(), phc])
+pub fn set_phc(db: Db<'_>, id: AccountId, phc: &str) -> Result<(), StoreError> {
+    db.0.execute("UPDATE accounts SET phc = ?2 WHERE account = ?1", params![id.0.as_slice(), phc])
         .doing("write the password")?;
     Ok(())
 }
 
-/// Replaces a PHC string by a dearer one, unless the password was changed since it was read.
+/// Replaces a PHC string by one with a higher cost, unless the password has changed since it was read.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn rehash(conn: &Connection, id: AccountId, old: &str, new: &str) -> Result<(), StoreError> {
-    conn.execute(
+pub fn rehash(db: Db<'_>, id: AccountId, old: &str, new: &str) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE accounts SET phc = ?3 WHERE account = ?1 AND phc = ?2",
         params![id.0.as_slice(), old, new],
     )
@@ -264,12 +261,8 @@ pub fn rehash(conn: &Connection, id: AccountId, old: &str, new: &str) -> Result<
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn set_nickname(
-    conn: &Connection,
-    id: AccountId,
-    nickname: &Nickname,
-) -> Result<(), StoreError> {
-    conn.execute(
+pub fn set_nickname(db: Db<'_>, id: AccountId, nickname: &Nickname) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE accounts SET nickname = ?2, nickname_folded = ?3, nickname_shape = ?4 WHERE account = ?1",
         params![id.0.as_slice(), nickname.as_str(), nickname.folded(), nickname.shape()],
     )
@@ -281,8 +274,8 @@ pub fn set_nickname(
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn set_last_login(conn: &Connection, id: AccountId, now: u64) -> Result<(), StoreError> {
-    conn.execute(
+pub fn set_last_login(db: Db<'_>, id: AccountId, now: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE accounts SET last_login_at = max(last_login_at, ?2) WHERE account = ?1",
         params![id.0.as_slice(), to_sql(now)],
     )
@@ -290,29 +283,25 @@ pub fn set_last_login(conn: &Connection, id: AccountId, now: u64) -> Result<(), 
     Ok(())
 }
 
-/// Remembers a revocation; an older one changes nothing.
+/// Remembers the start of a revocation; an earlier one changes nothing.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn raise_newest_revocation(
-    conn: &Connection,
-    id: AccountId,
-    from: u64,
-) -> Result<(), StoreError> {
-    conn.execute(
+pub fn raise_newest_revocation(db: Db<'_>, id: AccountId, from: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE accounts SET newest_cut = max(newest_cut, ?2) WHERE account = ?1",
         params![id.0.as_slice(), to_sql(from)],
     )
-    .doing("remember the cut")?;
+    .doing("remember the revocation")?;
     Ok(())
 }
 
-/// Remembers the time of issue of a ticket; an older one changes nothing.
+/// Remembers the time of issue of a ticket; an earlier one changes nothing.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn raise_newest_issue(conn: &Connection, id: AccountId, at: u64) -> Result<(), StoreError> {
-    conn.execute(
+pub fn raise_newest_issue(db: Db<'_>, id: AccountId, at: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE accounts SET newest_issue = max(newest_issue, ?2) WHERE account = ?1",
         params![id.0.as_slice(), to_sql(at)],
     )

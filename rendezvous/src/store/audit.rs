@@ -1,31 +1,39 @@
-//! Rows of `audit`: who did what when. Append-only, and a trigger sees to it.
+//! Rows of `audit`: who did what, and when. A trigger keeps the table append-only.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// Who works on the command line.
+/// The name under which the command line acts.
 pub const OPERATOR: &str = "operator";
 
-/// An entry. There is no field for a password or a message, and none may be put into `detail`.
+/// A new entry. No field is meant for a password or a message, and neither may go into `detail`.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// Who did it: `operator`, or a username.
+    /// The actor: `operator`, or a username.
     pub who: &'a str,
-    /// What, as a short word.
+    /// The act, as a short word.
     pub what: &'a str,
-    /// To whom or what.
+    /// The account, room or rule that it concerns; may be empty.
     pub target: &'a str,
-    /// How.
+    /// Further details for people; may be empty.
     pub detail: &'a str,
 }
 
-/// Writes an entry, in the transaction of the act itself.
+impl<'a> Entry<'a> {
+    /// An entry about an act of the operator.
+    #[must_use]
+    pub fn operator(what: &'a str, target: &'a str, detail: &'a str) -> Self {
+        Self { who: OPERATOR, what, target, detail }
+    }
+}
+
+/// Writes an entry in the transaction of the act itself.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn write(conn: &Connection, entry: Entry<'_>, now: u64) -> Result<(), StoreError> {
-    conn.execute(
+pub fn write(db: Db<'_>, entry: Entry<'_>, now: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "INSERT INTO audit (at, who, what, target, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![to_sql(now), entry.who, entry.what, entry.target, entry.detail],
     )
@@ -33,29 +41,29 @@ pub fn write(conn: &Connection, entry: Entry<'_>, now: u64) -> Result<(), StoreE
     Ok(())
 }
 
-/// An entry as it is listed.
+/// A row of `audit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRow {
-    /// When, realm time in milliseconds.
+    /// The time of the act, realm time in milliseconds.
     pub at: u64,
-    /// Who.
+    /// The actor: `operator`, or a username.
     pub who: String,
-    /// What.
+    /// The act, as a short word.
     pub what: String,
-    /// To whom or what.
+    /// The account, room or rule that it concerns; may be empty.
     pub target: String,
-    /// How.
+    /// Further details for people; may be empty.
     pub detail: String,
 }
 
-/// The last entries, oldest of them first.
+/// The last `count` entries, oldest first.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn last(conn: &Connection, count: u64) -> Result<Vec<EntryRow>, StoreError> {
+pub fn last(db: Db<'_>, count: u64) -> Result<Vec<EntryRow>, StoreError> {
     let what = "read the audit log";
-    let mut statement = conn
-        .prepare(
+    let mut statement =
+        db.0.prepare(
             "SELECT at, who, what, target, detail FROM
                  (SELECT * FROM audit ORDER BY entry DESC LIMIT ?1) ORDER BY entry",
         )

@@ -1,24 +1,24 @@
-//! What is dated later than now, after the clock was ahead: it begins now instead.
+//! Rows dated later than now, because the clock was ahead: their dates are brought back.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// How many accounts have tickets that begin later than this.
+/// The number of accounts with tickets that begin later than `now`.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn tickets_after(conn: &Connection, now: u64) -> Result<u64, StoreError> {
+pub fn tickets_after(db: Db<'_>, now: u64) -> Result<u64, StoreError> {
     let sql = "SELECT count(*) FROM accounts WHERE newest_issue > ?1";
-    conn.query_row(sql, [to_sql(now)], |row| row.get(0)).doing("count the tickets").map(from_sql)
+    db.0.query_row(sql, [to_sql(now)], |row| row.get(0)).doing("count the tickets").map(from_sql)
 }
 
-/// Brings rules, rooms, sanctions and revocations that are dated later back to now. A sanction keeps its length. Tickets and
-/// the audit log stay as they are: they are facts.
+/// Brings the dates of rules, rooms, sanctions and revocations back to now if they are later. A sanction keeps its
+/// length. Tickets and the audit log stay as they are, because they record what has happened.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn bring_back(conn: &Connection, now: u64) -> Result<(), StoreError> {
+pub fn bring_back(db: Db<'_>, now: u64) -> Result<(), StoreError> {
     let bring_back = [
         "UPDATE sanctions SET ends_at = ends_at - (starts_at - ?1) WHERE starts_at > ?1 AND ends_at > 0",
         "UPDATE sanctions SET starts_at = ?1 WHERE starts_at > ?1",
@@ -31,7 +31,7 @@ pub fn bring_back(conn: &Connection, now: u64) -> Result<(), StoreError> {
         "UPDATE accounts SET last_login_at = ?1 WHERE last_login_at > ?1",
     ];
     for sql in bring_back {
-        conn.execute(sql, params![to_sql(now)]).doing("bring the dates back")?;
+        db.0.execute(sql, params![to_sql(now)]).doing("bring the dates back")?;
     }
     Ok(())
 }

@@ -1,31 +1,27 @@
-//! Rows of `devices`: the peer keys that an account has signed in with.
+//! Rows of `devices`: the peer keys with which an account has signed in.
 
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// A row.
+/// What a login needs of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
     /// Its number within the account, from 1.
     pub number: u64,
-    /// When its last ticket ends.
+    /// The end of its last ticket.
     pub last_expiry: u64,
-    /// Whether it was logged out; its key then renews nothing.
+    /// Whether it was logged out; its key then renews no ticket.
     pub logged_out: bool,
 }
 
-/// The device of this key in this account.
+/// The device with this key, in this account.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn find(
-    conn: &Connection,
-    account: AccountId,
-    peer: PeerKey,
-) -> Result<Option<Device>, StoreError> {
-    conn.query_row(
+pub fn find(db: Db<'_>, account: AccountId, peer: PeerKey) -> Result<Option<Device>, StoreError> {
+    db.0.query_row(
         "SELECT number, last_expiry, logged_out FROM devices WHERE account = ?1 AND peer = ?2",
         params![account.0.as_slice(), peer.0.as_slice()],
         |row| {
@@ -40,22 +36,22 @@ pub fn find(
     .doing("read a device")
 }
 
-/// A row as it is listed.
+/// A row of `devices`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceRow {
     /// Its number within the account.
     pub number: u64,
-    /// Its key.
+    /// Its peer key.
     pub peer: PeerKey,
-    /// What it calls itself; may be empty.
+    /// The name it gave itself; may be empty.
     pub label: String,
-    /// When it signed in for the first time.
+    /// Its first sign-in.
     pub first_seen: u64,
-    /// When it got its last ticket.
+    /// The issue of its last ticket.
     pub last_login: u64,
-    /// When that ends.
+    /// The end of that ticket.
     pub last_expiry: u64,
-    /// Whether it was logged out.
+    /// Whether it was logged out; its key then renews no ticket.
     pub logged_out: bool,
 }
 
@@ -63,9 +59,9 @@ pub struct DeviceRow {
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn list(conn: &Connection, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
+pub fn list(db: Db<'_>, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
     let what = "read the devices";
-    let mut statement = conn
+    let mut statement = db.0
         .prepare(
             "SELECT number, label, first_seen, last_login, last_expiry, logged_out, peer FROM devices
              WHERE account = ?1 ORDER BY number",
@@ -93,8 +89,8 @@ pub fn list(conn: &Connection, account: AccountId) -> Result<Vec<DeviceRow>, Sto
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn log_out(conn: &Connection, account: AccountId, number: u64) -> Result<(), StoreError> {
-    conn.execute(
+pub fn log_out(db: Db<'_>, account: AccountId, number: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND number = ?2",
         params![account.0.as_slice(), to_sql(number)],
     )
@@ -102,12 +98,12 @@ pub fn log_out(conn: &Connection, account: AccountId, number: u64) -> Result<(),
     Ok(())
 }
 
-/// The accounts that this key has signed in to and not been logged out of, latest sign-in first.
+/// The accounts in which this key has signed in and was not logged out, latest sign-in first.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn accounts_of(conn: &Connection, peer: PeerKey) -> Result<Vec<AccountId>, StoreError> {
-    let mut statement = conn
+pub fn accounts_of(db: Db<'_>, peer: PeerKey) -> Result<Vec<AccountId>, StoreError> {
+    let mut statement = db.0
         .prepare(
             "SELECT account FROM devices WHERE peer = ?1 AND logged_out = 0 ORDER BY last_login DESC",
         )
@@ -122,20 +118,20 @@ pub fn accounts_of(conn: &Connection, peer: PeerKey) -> Result<Vec<AccountId>, S
     .collect()
 }
 
-/// Registers a sign-in of this key and gives its number, a new one for a new key.
-/// A password brings a logged-out device back.
+/// Registers a sign-in of this key and returns its number, which is new for a new key. A device that was logged out
+/// is logged in again.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn sign_in(
-    conn: &Connection,
+    db: Db<'_>,
     account: AccountId,
     peer: PeerKey,
     label: &str,
     now: u64,
     expires_at: u64,
 ) -> Result<u64, StoreError> {
-    conn.query_row(
+    db.0.query_row(
         "INSERT INTO devices (account, number, peer, label, first_seen, last_login, last_expiry, logged_out)
          VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM devices WHERE account = ?1), ?2, ?5, ?3, ?3, ?4, 0)
          ON CONFLICT (account, peer) DO UPDATE SET
@@ -148,17 +144,13 @@ pub fn sign_in(
     .map(from_sql)
 }
 
-/// Logs all devices of an account out, but one if it is given.
+/// Logs all devices of an account out, except for `but`.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn log_out_all(
-    conn: &Connection,
-    account: AccountId,
-    but: Option<PeerKey>,
-) -> Result<(), StoreError> {
+pub fn log_out_all(db: Db<'_>, account: AccountId, but: Option<PeerKey>) -> Result<(), StoreError> {
     let but = but.map_or(Vec::new(), |peer| peer.0.to_vec());
-    conn.execute(
+    db.0.execute(
         "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND peer <> ?2 AND logged_out = 0",
         params![account.0.as_slice(), but],
     )

@@ -1,7 +1,7 @@
 //! Versions of the schema, by `user_version`.
 //!
-//! The list is append-only: a step that was released is never edited, because some database has gone through it.
-//! Each step and its number are committed together.
+//! The list is append-only: a released step is never edited, because databases have already gone through it.
+//! A step and its number are committed together.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema-5.sql"),
 ];
 
-/// Refuses a database of another program or of a newer release, before anything is written to it.
+/// Refuses a database of another program or of a newer release before anything is written to it.
 pub(super) fn check_owner(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let read = |what: &str| -> Result<i64, StoreError> {
         conn.pragma_query_value(None, what, |row| row.get(0)).doing("read the database's version")
@@ -39,7 +39,7 @@ pub(super) fn check_owner(conn: &Connection, path: &Path) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Brings the schema up to date.
+/// Migrates the schema to the current version.
 pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
     run(conn, path, STEPS)
 }
@@ -68,7 +68,7 @@ fn run(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreEr
     transaction.commit().doing("commit the migration")
 }
 
-/// Sees that nothing of the schema is gone: whoever deleted a table must not be taken for somebody who starts anew.
+/// Checks that no part of the schema is missing: a database that has lost a table must not pass for a new one.
 pub(super) fn check_whole(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let mut whole = Connection::open_in_memory().doing("open a database in memory")?;
     migrate(&mut whole, path)?;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_named() {
+    fn a_missing_table_is_named() {
         for gone in ["TABLE sanctions", "TABLE accounts"] {
             let conn = at_version(STEPS.len());
             check_whole(&conn, Path::new("test")).unwrap();

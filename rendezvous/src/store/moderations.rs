@@ -1,30 +1,30 @@
-//! Rows of `moderations`: what moderators have ordered, and what became of it.
+//! Rows of `orders`: moderators' bans, mutes and lifts, and the operator's verdict on them.
 
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SettlementVerdict;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// A row.
+/// A row of `orders`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModerationRow {
-    /// The number that its maker gave it.
+    /// The number that the moderator gave it.
     pub id: [u8; 16],
-    /// Ban, mute or lift.
+    /// What it does.
     pub kind: ModerationKind,
-    /// Whom it hits.
+    /// The account that it concerns.
     pub account: AccountId,
-    /// From when on, realm time in milliseconds.
+    /// Its start, realm time in milliseconds.
     pub from: u64,
-    /// Until when.
+    /// Its end, realm time in milliseconds.
     pub until: u64,
-    /// Why, in the moderator's words.
+    /// The reason, in the moderator's words.
     pub reason: String,
     /// The moderator's username.
     pub by: String,
-    /// What the operator has decided, if anything yet.
+    /// The operator's verdict, once there is one.
     pub verdict: Option<SettlementVerdict>,
 }
 
@@ -32,9 +32,9 @@ pub struct ModerationRow {
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn list(conn: &Connection) -> Result<Vec<ModerationRow>, StoreError> {
-    let what = "read the orders";
-    let mut statement = conn
+pub fn list(db: Db<'_>) -> Result<Vec<ModerationRow>, StoreError> {
+    let what = "read the moderations";
+    let mut statement = db.0
         .prepare(
             "SELECT order_id, kind, account, starts_at, ends_at, reason, made_by, verdict FROM orders
              ORDER BY starts_at, order_id",
@@ -50,7 +50,7 @@ pub fn list(conn: &Connection) -> Result<Vec<ModerationRow>, StoreError> {
         .doing(what)?;
     rows.map(|row| {
         let ((id, kind, account), (from, until), (reason, by, verdict)) = row.doing(what)?;
-        let damaged = || StoreError::Row { what: "order" };
+        let damaged = || StoreError::Row { what: "moderation" };
         let kind = [ModerationKind::Ban, ModerationKind::Mute, ModerationKind::Lift]
             .into_iter()
             .find(|known| known.as_str() == kind)
@@ -75,21 +75,21 @@ pub fn list(conn: &Connection) -> Result<Vec<ModerationRow>, StoreError> {
     .collect()
 }
 
-/// What the operator has decided about a moderation; `None` also if it is not here.
+/// The operator's verdict on a moderation; `None` also if there is no such row.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn verdict(conn: &Connection, id: [u8; 16]) -> Result<Option<SettlementVerdict>, StoreError> {
-    let found = list(conn)?.into_iter().find(|moderation| moderation.id == id);
+pub fn verdict(db: Db<'_>, id: [u8; 16]) -> Result<Option<SettlementVerdict>, StoreError> {
+    let found = list(db)?.into_iter().find(|moderation| moderation.id == id);
     Ok(found.and_then(|moderation| moderation.verdict))
 }
 
-/// Adds a moderation that is not settled yet, and says whether it is new; one that is there stays as it is.
+/// Adds an open moderation and returns whether it is new; an existing row stays as it is.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn insert(conn: &Connection, row: &ModerationRow, now: u64) -> Result<bool, StoreError> {
-    conn.execute(
+pub fn insert(db: Db<'_>, row: &ModerationRow, now: u64) -> Result<bool, StoreError> {
+    db.0.execute(
         "INSERT INTO orders (order_id, kind, account, starts_at, ends_at, reason, made_by, received_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (order_id) DO NOTHING",
         params![
@@ -103,30 +103,30 @@ pub fn insert(conn: &Connection, row: &ModerationRow, now: u64) -> Result<bool, 
             to_sql(now),
         ],
     )
-    .doing("write the order")
+    .doing("write the moderation")
     .map(|written| written == 1)
 }
 
-/// Drops all but so many open moderations, those first that ended first.
+/// Drops all but `count` open moderations; those that end first go first.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn keep_open(conn: &Connection, count: u64) -> Result<(), StoreError> {
-    conn.execute(
+pub fn keep_open(db: Db<'_>, count: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "DELETE FROM orders WHERE verdict = '' AND order_id NOT IN
              (SELECT order_id FROM orders WHERE verdict = '' ORDER BY ends_at DESC, order_id LIMIT ?1)",
         [to_sql(count)],
     )
-    .doing("drop old orders")?;
+    .doing("drop old moderations")?;
     Ok(())
 }
 
-/// Writes what the operator has decided.
+/// Writes the operator's verdict.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn settle(
-    conn: &Connection,
+    db: Db<'_>,
     id: [u8; 16],
     verdict: SettlementVerdict,
     now: u64,
@@ -135,20 +135,20 @@ pub fn settle(
         SettlementVerdict::Ratified => "ratified",
         SettlementVerdict::Refused => "refused",
     };
-    conn.execute(
+    db.0.execute(
         "UPDATE orders SET verdict = ?2, settled_at = ?3 WHERE order_id = ?1",
         params![id.as_slice(), word, to_sql(now)],
     )
-    .doing("settle the order")?;
+    .doing("settle the moderation")?;
     Ok(())
 }
 
-/// Drops moderations that ended before a time: no message is left that they could judge.
+/// Drops moderations that ended before a time, when no message is left that they could judge.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn forget(conn: &Connection, before: u64) -> Result<(), StoreError> {
-    conn.execute("DELETE FROM orders WHERE ends_at < ?1", [to_sql(before)])
-        .doing("forget old orders")?;
+pub fn forget(db: Db<'_>, before: u64) -> Result<(), StoreError> {
+    db.0.execute("DELETE FROM orders WHERE ends_at < ?1", [to_sql(before)])
+        .doing("forget old moderations")?;
     Ok(())
 }

@@ -1,22 +1,22 @@
-//! Rows of `policies`: what was signed, byte for byte, and of which rows it was made.
+//! Rows of `policies`: each signed policy byte for byte, and a fingerprint of the rows from which it was made.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// Signed policies that are kept: the last one is in use, the others are for looking back.
+/// How many signed policies are kept: the last one is in force, the others help to look back.
 const KEPT: i64 = 10;
 
-/// A row.
+/// A row of `policies`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedPolicy {
-    /// Its number.
+pub struct PolicyRow {
+    /// The number of the policy.
     pub number: u64,
-    /// The exact signed bytes.
+    /// The signed bytes.
     pub document: Vec<u8>,
-    /// The fingerprint of the rows that it was made of.
+    /// The fingerprint of the rows from which it was made.
     pub fingerprint: [u8; 32],
-    /// When it was signed.
+    /// The time of the signature.
     pub signed_at: u64,
 }
 
@@ -24,8 +24,8 @@ pub struct SignedPolicy {
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn newest(conn: &Connection) -> Result<Option<SignedPolicy>, StoreError> {
-    let row = conn
+pub fn newest(db: Db<'_>) -> Result<Option<PolicyRow>, StoreError> {
+    let row = db.0
         .query_row(
             "SELECT number, document, fingerprint, signed_at FROM policies ORDER BY number DESC LIMIT 1",
             [],
@@ -37,25 +37,25 @@ pub fn newest(conn: &Connection) -> Result<Option<SignedPolicy>, StoreError> {
     let fingerprint = <[u8; 32]>::try_from(fingerprint)
         .map_err(|_length| StoreError::Row { what: "policy fingerprint" })?;
     let (number, signed_at) = (from_sql(number), from_sql(signed_at));
-    Ok(Some(SignedPolicy { number, document, fingerprint, signed_at }))
+    Ok(Some(PolicyRow { number, document, fingerprint, signed_at }))
 }
 
 /// The number of the policy in force; 0 before the first.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
-pub fn newest_number(conn: &Connection) -> Result<u64, StoreError> {
-    conn.query_row("SELECT coalesce(max(number), 0) FROM policies", [], |row| row.get(0))
+pub fn newest_number(db: Db<'_>) -> Result<u64, StoreError> {
+    db.0.query_row("SELECT coalesce(max(number), 0) FROM policies", [], |row| row.get(0))
         .doing("read the policy")
         .map(from_sql)
 }
 
-/// Stores a signed policy and lets go of the oldest ones.
+/// Stores a signed policy and drops the oldest ones.
 ///
 /// # Errors
 /// [`StoreError::Sql`], also if the number is taken.
-pub fn insert(conn: &Connection, policy: &SignedPolicy) -> Result<(), StoreError> {
-    conn.execute(
+pub fn insert(db: Db<'_>, policy: &PolicyRow) -> Result<(), StoreError> {
+    db.0.execute(
         "INSERT INTO policies (number, document, fingerprint, signed_at) VALUES (?1, ?2, ?3, ?4)",
         params![
             to_sql(policy.number),
@@ -65,7 +65,7 @@ pub fn insert(conn: &Connection, policy: &SignedPolicy) -> Result<(), StoreError
         ],
     )
     .doing("store the policy")?;
-    conn.execute(
+    db.0.execute(
         "DELETE FROM policies WHERE number NOT IN (SELECT number FROM policies ORDER BY number DESC LIMIT ?1)",
         [KEPT],
     )
@@ -73,12 +73,12 @@ pub fn insert(conn: &Connection, policy: &SignedPolicy) -> Result<(), StoreError
     Ok(())
 }
 
-/// Forgets of which rows the newest policy was made, so that the next look signs a new one.
+/// Forgets the fingerprints, so that `serve` signs a new policy.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn outdate(conn: &Connection) -> Result<(), StoreError> {
-    conn.execute("UPDATE policies SET fingerprint = zeroblob(32)", [])
+pub fn outdate(db: Db<'_>) -> Result<(), StoreError> {
+    db.0.execute("UPDATE policies SET fingerprint = zeroblob(32)", [])
         .doing("outdate the policy")?;
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! Rows of `rules`: dated, the last one is in force.
+//! Rows of `rules`, dated: the last one is in force.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// A row; the fields are those of the policy.
+/// A row of `rules`; the fields are those of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleRow {
-    /// From when on it holds, realm time in milliseconds.
+    /// Its start, realm time in milliseconds.
     pub starts_at: u64,
-    /// Longest text, in bytes.
+    /// The longest text, in bytes.
     pub max_text_bytes: u64,
     /// Messages per account and minute; 0 for no limit.
     pub per_minute: u64,
@@ -17,11 +17,11 @@ pub struct RuleRow {
     pub guest_per_minute: u64,
     /// Messages per account and UTC day; 0 for no limit.
     pub per_day: u64,
-    /// Life of a ticket, in seconds.
+    /// The lifetime of a ticket, in seconds.
     pub ticket_lifetime_s: u64,
     /// How long messages are kept, in days.
     pub retention_days: u64,
-    /// Who may make an account by themselves: `closed` for nobody.
+    /// Who may create an account without the operator: `closed` means nobody.
     pub registration: String,
 }
 
@@ -44,28 +44,28 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RuleRow> {
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn newest(conn: &Connection) -> Result<RuleRow, StoreError> {
+pub fn newest(db: Db<'_>) -> Result<RuleRow, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM rules ORDER BY rule DESC LIMIT 1");
-    conn.query_row(&sql, [], read).doing("read the rules")
+    db.0.query_row(&sql, [], read).doing("read the rules")
 }
 
 /// All rules, oldest first.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn list(conn: &Connection) -> Result<Vec<RuleRow>, StoreError> {
+pub fn list(db: Db<'_>) -> Result<Vec<RuleRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM rules ORDER BY rule");
-    let mut statement = conn.prepare(&sql).doing("read the rules")?;
+    let mut statement = db.0.prepare(&sql).doing("read the rules")?;
     let rows = statement.query_map([], read).doing("read the rules")?;
     rows.map(|row| row.doing("read the rules")).collect()
 }
 
-/// Adds rules.
+/// Adds rules, which are in force from then on.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn insert(conn: &Connection, rule: &RuleRow) -> Result<(), StoreError> {
-    conn.execute(
+pub fn insert(db: Db<'_>, rule: &RuleRow) -> Result<(), StoreError> {
+    db.0.execute(
         "INSERT INTO rules (starts_at, max_text_bytes, per_minute, guest_per_minute, per_day,
              ticket_lifetime_s, retention_days, registration) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![

@@ -1,53 +1,27 @@
 //! Rows of `sanctions`: bans, mutes and revocations, dated.
 
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use rusqlite::{Connection, params};
+use lanyard_protocol::policy::{Sanction, SanctionKind};
+use rusqlite::params;
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// What a sanction does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Out of the realm.
-    Ban,
-    /// May read, may not write.
-    Mute,
-    /// Tickets issued before its start admit nobody.
-    Revocation,
-}
-
-impl Kind {
-    /// The word in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ban => "ban",
-            Self::Mute => "mute",
-            Self::Revocation => "cut",
-        }
+/// The word for a kind of sanction in the database and on the command line.
+#[must_use]
+pub fn word(kind: SanctionKind) -> &'static str {
+    match kind {
+        SanctionKind::Ban => "ban",
+        SanctionKind::Mute => "mute",
+        SanctionKind::Revocation => "cut",
     }
 }
 
-/// A row.
+/// A row of `sanctions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SanctionRow {
-    /// Its number in this database and in the policy; 0 before it is written.
-    pub id: u64,
-    /// Ban, mute or cut.
-    pub kind: Kind,
-    /// Whom it hits.
-    pub account: AccountId,
-    /// Which device alone, if not all.
-    pub peer: Option<PeerKey>,
-    /// From when on, realm time in milliseconds.
-    pub from: u64,
-    /// Until when, if there is an end.
-    pub until: Option<u64>,
-    /// Why, for people.
-    pub reason: String,
-    /// Who made it.
-    pub by: String,
-    /// When it was made; a ban may reach further back.
+    /// The sanction as it stands in the policy.
+    pub sanction: Sanction,
+    /// When it was made, realm time in milliseconds; a ban may reach further back.
     pub made_at: u64,
 }
 
@@ -55,9 +29,9 @@ pub struct SanctionRow {
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn list(conn: &Connection) -> Result<Vec<SanctionRow>, StoreError> {
+pub fn list(db: Db<'_>) -> Result<Vec<SanctionRow>, StoreError> {
     let what = "read the sanctions";
-    let mut statement = conn
+    let mut statement = db.0
         .prepare(
             "SELECT sanction, kind, account, peer, starts_at, ends_at, reason, made_by, made_at FROM sanctions ORDER BY sanction",
         )
@@ -73,19 +47,21 @@ pub fn list(conn: &Connection) -> Result<Vec<SanctionRow>, StoreError> {
         .doing(what)?;
     rows.map(|row| {
         let ((id, kind, account, peer), (from, until, reason, by, made_at)) = row.doing(what)?;
-        let kind = match kind.as_str() {
-            "ban" => Kind::Ban,
-            "mute" => Kind::Mute,
-            "cut" => Kind::Revocation,
-            _ => return Err(StoreError::Row { what: "kind of sanction" }),
+        let kind = [SanctionKind::Ban, SanctionKind::Mute, SanctionKind::Revocation]
+            .into_iter()
+            .find(|known| word(*known) == kind)
+            .ok_or(StoreError::Row { what: "kind of sanction" })?;
+        let sanction = Sanction {
+            id: from_sql(id),
+            kind,
+            sub: AccountId::from_slice(&account).ok_or(StoreError::Row { what: "sanction" })?,
+            peer: PeerKey::from_slice(&peer),
+            from: from_sql(from),
+            until: Some(from_sql(until)).filter(|until| *until != 0),
+            reason,
+            by,
         };
-        let damaged = StoreError::Row { what: "sanction" };
-        let account = AccountId::from_slice(&account).ok_or(damaged)?;
-        let id = from_sql(id);
-        let peer = PeerKey::from_slice(&peer);
-        let until = Some(from_sql(until)).filter(|until| *until != 0);
-        let (from, made_at) = (from_sql(from), from_sql(made_at));
-        Ok(SanctionRow { id, kind, account, peer, from, until, reason, by, made_at })
+        Ok(SanctionRow { sanction, made_at: from_sql(made_at) })
     })
     .collect()
 }
@@ -95,29 +71,30 @@ pub fn list(conn: &Connection) -> Result<Vec<SanctionRow>, StoreError> {
 /// # Errors
 /// [`StoreError`] if they cannot be read.
 pub fn in_force(
-    conn: &Connection,
-    kind: Kind,
+    db: Db<'_>,
+    kind: SanctionKind,
     account: AccountId,
     now: u64,
 ) -> Result<Vec<SanctionRow>, StoreError> {
-    let mut rows = list(conn)?;
-    rows.retain(|row| {
-        row.kind == kind
-            && row.account == account
-            && row.from <= now
-            && row.until.is_none_or(|until| now < until)
+    let mut rows = list(db)?;
+    rows.retain(|SanctionRow { sanction, .. }| {
+        sanction.kind == kind
+            && sanction.sub == account
+            && sanction.from <= now
+            && sanction.until.is_none_or(|until| now < until)
     });
     Ok(rows)
 }
 
-/// Writes the dates and the reason of a sanction anew; it stays the same one.
+/// Rewrites the dates and the reason of the sanction with this id.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn update(conn: &Connection, row: &SanctionRow) -> Result<(), StoreError> {
-    conn.execute(
+pub fn update(db: Db<'_>, sanction: &Sanction) -> Result<(), StoreError> {
+    let Sanction { id, from, until, reason, .. } = sanction;
+    db.0.execute(
         "UPDATE sanctions SET starts_at = ?2, ends_at = ?3, reason = ?4 WHERE sanction = ?1",
-        params![to_sql(row.id), to_sql(row.from), to_sql(row.until.unwrap_or(0)), row.reason],
+        params![to_sql(*id), to_sql(*from), to_sql(until.unwrap_or(0)), reason],
     )
     .doing("change the sanction")?;
     Ok(())
@@ -127,8 +104,8 @@ pub fn update(conn: &Connection, row: &SanctionRow) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn is_banned(conn: &Connection, account: AccountId, now: u64) -> Result<bool, StoreError> {
-    conn.query_row(
+pub fn is_banned(db: Db<'_>, account: AccountId, now: u64) -> Result<bool, StoreError> {
+    db.0.query_row(
         "SELECT EXISTS (SELECT 1 FROM sanctions WHERE account = ?1 AND kind = 'ban'
              AND starts_at <= ?2 AND (ends_at = 0 OR ends_at > ?2))",
         params![account.0.as_slice(), to_sql(now)],
@@ -137,43 +114,43 @@ pub fn is_banned(conn: &Connection, account: AccountId, now: u64) -> Result<bool
     .doing("look for a ban")
 }
 
-/// Adds a sanction.
+/// Adds a sanction made at `made_at`, under a new id.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn insert(conn: &Connection, row: &SanctionRow) -> Result<(), StoreError> {
-    conn.execute(
+pub fn insert(db: Db<'_>, sanction: &Sanction, made_at: u64) -> Result<(), StoreError> {
+    db.0.execute(
         "INSERT INTO sanctions (kind, account, peer, starts_at, ends_at, reason, made_by, made_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            row.kind.as_str(),
-            row.account.0.as_slice(),
-            row.peer.map_or(Vec::new(), |peer| peer.0.to_vec()),
-            to_sql(row.from),
-            to_sql(row.until.unwrap_or(0)),
-            row.reason,
-            row.by,
-            to_sql(row.made_at),
+            word(sanction.kind),
+            sanction.sub.0.as_slice(),
+            sanction.peer.map_or(Vec::new(), |peer| peer.0.to_vec()),
+            to_sql(sanction.from),
+            to_sql(sanction.until.unwrap_or(0)),
+            sanction.reason,
+            sanction.by,
+            to_sql(made_at),
         ],
     )
     .doing("write the sanction")?;
     Ok(())
 }
 
-/// Sees to it that no later sanction gets an id up to this one.
+/// Ensures that later sanctions get ids above this one.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn reserve_ids(conn: &Connection, up_to: u64) -> Result<(), StoreError> {
+pub fn reserve_ids(db: Db<'_>, up_to: u64) -> Result<(), StoreError> {
     let what = "reserve the ids of sanctions";
-    let changed = conn
-        .execute(
+    let changed =
+        db.0.execute(
             "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'sanctions'",
             [to_sql(up_to)],
         )
         .doing(what)?;
     if changed == 0 {
-        conn.execute(
+        db.0.execute(
             "INSERT INTO sqlite_sequence (name, seq) VALUES ('sanctions', ?1)",
             [to_sql(up_to)],
         )

@@ -1,52 +1,52 @@
-//! Rows of `sessions`: the register of who signed in from where, and who is online now.
+//! Rows of `sessions`: who has signed in from where, and who is online now.
 
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::{Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-/// A row with the names that belong to it.
+/// A row of `sessions`, with the names that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
-    /// The account's name.
+    /// The account's username.
     pub username: String,
-    /// Its display name.
+    /// The account's nickname.
     pub nickname: String,
     /// The device's key.
     pub peer: PeerKey,
     /// The device's number.
     pub device: u64,
-    /// Where it signed in from.
+    /// The address from which it signed in.
     pub address: String,
-    /// When.
+    /// The time of that sign-in.
     pub since: u64,
-    /// When its ticket ends.
+    /// The end of its ticket.
     pub expires_at: u64,
-    /// Whether the authority peer sees it.
+    /// Whether the authority peer sees it in the mesh.
     pub online: bool,
 }
 
-/// What a sign-in leaves.
+/// What a sign-in or a renewal records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSession {
-    /// The account.
+    /// The account that signed in.
     pub account: AccountId,
     /// The device's number.
     pub device: u64,
-    /// Where it came from, as `IP:PORT`.
+    /// The address it came from, as `IP:PORT`.
     pub address: String,
-    /// When, realm time.
+    /// The time, realm time in milliseconds.
     pub since: u64,
-    /// When its ticket ends.
+    /// The end of its ticket.
     pub expires_at: u64,
 }
 
-/// Writes a sign-in over the device's last one.
+/// Records a sign-in in place of the device's last one.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn put(conn: &Connection, session: &NewSession) -> Result<(), StoreError> {
-    conn.execute(
+pub fn put(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
+    db.0.execute(
         "INSERT INTO sessions (account, device, address, since, expires_at, online) VALUES (?1, ?2, ?3, ?4, ?5, 0)
          ON CONFLICT (account, device) DO UPDATE SET
              address = excluded.address, since = excluded.since, expires_at = excluded.expires_at",
@@ -62,13 +62,13 @@ pub fn put(conn: &Connection, session: &NewSession) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes a renewal: the session goes on, from where it came now.
+/// Records a renewal: the session continues, from the present address.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn renew(conn: &Connection, session: &NewSession) -> Result<(), StoreError> {
-    let changed = conn
-        .execute(
+pub fn renew(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
+    let changed =
+        db.0.execute(
             "UPDATE sessions SET address = ?3, expires_at = ?4 WHERE account = ?1 AND device = ?2",
             params![
                 session.account.0.as_slice(),
@@ -78,17 +78,17 @@ pub fn renew(conn: &Connection, session: &NewSession) -> Result<(), StoreError> 
             ],
         )
         .doing("renew the session")?;
-    if changed == 0 { put(conn, session) } else { Ok(()) }
+    if changed == 0 { put(db, session) } else { Ok(()) }
 }
 
-/// Marks exactly these devices as online.
+/// Marks these devices as online, and all others as offline.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn set_online(conn: &Connection, peers: &[PeerKey]) -> Result<(), StoreError> {
+pub fn set_online(db: Db<'_>, peers: &[PeerKey]) -> Result<(), StoreError> {
     let what = "mark who is online";
-    conn.execute("UPDATE sessions SET online = 0 WHERE online = 1", []).doing(what)?;
-    let mut statement = conn
+    db.0.execute("UPDATE sessions SET online = 0 WHERE online = 1", []).doing(what)?;
+    let mut statement = db.0
         .prepare(
             "UPDATE sessions SET online = 1 WHERE (account, device) IN (SELECT account, number FROM devices WHERE peer = ?1)",
         )
@@ -99,14 +99,14 @@ pub fn set_online(conn: &Connection, peers: &[PeerKey]) -> Result<(), StoreError
     Ok(())
 }
 
-/// All sessions whose ticket has not ended, by name and device.
+/// All sessions whose tickets have not ended, by name and device.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn list(conn: &Connection, now: u64) -> Result<Vec<SessionRow>, StoreError> {
+pub fn list(db: Db<'_>, now: u64) -> Result<Vec<SessionRow>, StoreError> {
     let what = "read the sessions";
-    let mut statement = conn
-        .prepare(
+    let mut statement =
+        db.0.prepare(
             "SELECT username, nickname, peer, device, address, since, expires_at, online
              FROM sessions JOIN accounts USING (account)
              JOIN devices ON devices.account = sessions.account AND devices.number = sessions.device

@@ -1,4 +1,4 @@
-//! The file as a whole: opening, damage, strangers' files, and two writers.
+//! The file as a whole: opening, damage, files of other programs, and two writers.
 
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 
@@ -37,7 +37,7 @@ fn the_settings_are_in_force() {
         ("journal_mode", "wal"),
     ] {
         let found: rusqlite::types::Value =
-            store.reader().pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
+            store.conn.pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
         let found = match found {
             rusqlite::types::Value::Integer(number) => number.to_string(),
             rusqlite::types::Value::Text(text) => text,
@@ -48,14 +48,14 @@ fn the_settings_are_in_force() {
 }
 
 #[test]
-fn a_missing_database_is_not_made_by_looking() {
+fn opening_a_missing_database_creates_nothing() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(Store::open(dir.path()), Err(StoreError::Missing { .. })));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn what_is_no_database_is_refused_and_kept() {
+fn a_file_that_is_no_database_is_refused_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
     let text = b"This is a letter to my aunt, not a database. ".repeat(100);
@@ -71,7 +71,7 @@ fn a_damaged_page_is_found_at_the_start() {
         add(&mut store, &format!("user{n}"), n);
     }
     store.check(dir.path()).unwrap();
-    store.reader().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    store.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(store);
     let path = dir.path().join(FILE_NAME);
     let mut bytes = std::fs::read(&path).unwrap();
@@ -86,7 +86,7 @@ fn a_damaged_page_is_found_at_the_start() {
 }
 
 #[test]
-fn databases_of_others_and_of_the_future_are_refused() {
+fn foreign_and_newer_databases_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
     let other = Connection::open(&path).unwrap();
@@ -95,7 +95,7 @@ fn databases_of_others_and_of_the_future_are_refused() {
     assert!(matches!(Store::open_or_create(dir.path()), Err(StoreError::Foreign { .. })));
 
     let (dir, store) = store();
-    store.reader().pragma_update(None, "user_version", 99).unwrap();
+    store.conn.pragma_update(None, "user_version", 99).unwrap();
     drop(store);
     let error = Store::open(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 99, .. }));
@@ -114,7 +114,7 @@ fn an_act_that_fails_leaves_nothing() {
 }
 
 #[test]
-fn another_writer_is_noticed_and_oneself_is_not() {
+fn only_changes_by_another_writer_are_noticed() {
     let (dir, mut one) = store();
     let mut two = Store::open(dir.path()).unwrap();
     let before = one.data_version().unwrap();
@@ -125,7 +125,7 @@ fn another_writer_is_noticed_and_oneself_is_not() {
 }
 
 #[test]
-fn the_same_look_cannot_be_stored_twice() {
+fn names_that_look_the_same_cannot_both_be_stored() {
     let (_dir, mut store) = store();
     add(&mut store, "scope", 1);
     let twin = Username::parse("ѕсоре").unwrap();
@@ -142,7 +142,7 @@ fn the_same_look_cannot_be_stored_twice() {
 }
 
 #[test]
-fn devices_are_numbered_within_their_account_and_keep_their_number() {
+fn devices_keep_their_number_within_an_account() {
     let (_dir, mut store) = store();
     let (alice, bob) = (add(&mut store, "alice", 1), add(&mut store, "bob", 2));
     let (laptop, phone) = (PeerKey([7; 32]), PeerKey([8; 32]));
@@ -192,10 +192,10 @@ fn the_audit_log_cannot_be_rewritten() {
     let (_dir, mut store) = store();
     let entry = audit::Entry { who: "operator", what: "test", target: "", detail: "" };
     store.write(|tx| audit::write(tx, entry, 1)).unwrap();
-    assert!(store.reader().execute("UPDATE audit SET who = 'nobody'", []).is_err());
-    assert!(store.reader().execute("DELETE FROM audit", []).is_err());
+    assert!(store.conn.execute("UPDATE audit SET who = 'nobody'", []).is_err());
+    assert!(store.conn.execute("DELETE FROM audit", []).is_err());
     let replace = "INSERT OR REPLACE INTO audit (entry, who) VALUES (1, 'nobody')";
-    assert!(store.reader().execute(replace, []).is_err());
+    assert!(store.conn.execute(replace, []).is_err());
     store.write(|tx| audit::write(tx, audit::Entry { what: "more", ..entry }, 2)).unwrap();
     let log = audit::last(store.reader(), 9).unwrap();
     let log: Vec<_> = log.iter().map(|row| (row.who.as_str(), row.what.as_str())).collect();
@@ -215,7 +215,7 @@ fn realm_time_never_falls_behind_what_was_signed() {
 fn only_the_last_policies_are_kept() {
     let (_dir, mut store) = store();
     for number in 1..=25 {
-        let policy = policies::SignedPolicy {
+        let policy = policies::PolicyRow {
             number,
             document: vec![1, 2, 3],
             fingerprint: [4; 32],
@@ -225,6 +225,6 @@ fn only_the_last_policies_are_kept() {
     }
     assert_eq!(policies::newest(store.reader()).unwrap().unwrap().number, 25);
     let count: i64 =
-        store.reader().query_row("SELECT count(*) FROM policies", [], |row| row.get(0)).unwrap();
+        store.conn.query_row("SELECT count(*) FROM policies", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 10);
 }

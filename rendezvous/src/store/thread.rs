@@ -1,15 +1,15 @@
-//! The one writer of `serve`: a named thread that owns the [`Store`] and runs what it is sent, in order.
+//! The only writer of `serve`: a thread that owns the [`Store`] and runs the acts it receives, in order.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Store, StoreError};
 
-/// Acts that may wait: more than the login server has connections, so that it never blocks on its own doing.
+/// Acts that may wait: more than the login server can have connections, so that none of them blocks another.
 const QUEUE: usize = 512;
 
 type Act = Box<dyn FnOnce(&mut Store) + Send>;
 
-/// A way to the store's thread. The thread ends when the last handle is gone.
+/// A handle to the store's thread. The thread ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct StoreHandle {
     acts: mpsc::Sender<Act>,
@@ -30,7 +30,7 @@ impl StoreHandle {
         Ok((Self { acts }, thread))
     }
 
-    /// Runs an act on the store and gives its result. The act is done even if nobody waits for it any more.
+    /// Runs an act on the store and returns its result. The act is completed even if its caller stops waiting.
     ///
     /// # Errors
     /// The act's own error, or [`StoreError::Closed`].
@@ -44,7 +44,7 @@ impl StoreHandle {
     {
         let (reply, answer) = oneshot::channel();
         let act = Box::new(move |store: &mut Store| {
-            // The asker may have gone away meanwhile.
+            // The caller may have stopped waiting.
             reply.send(act(store)).ok();
         });
         self.acts.send(act).await.map_err(|_ended| StoreError::Closed)?;

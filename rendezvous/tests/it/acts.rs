@@ -1,23 +1,24 @@
-//! The operator's acts on rooms, people and devices, with `serve` running and without.
+//! The operator's acts on rooms, accounts and devices, with and without a running `serve`.
 
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::{Policy, SanctionKind};
-use lanyard_rendezvous::authority::moderations::ReceivedModeration;
+use lanyard_rendezvous::policy::moderations::{self, ReceivedModeration};
+use lanyard_rendezvous::store::moderations::ModerationRow;
 use lanyard_rendezvous::store::{Store, StoreError, devices};
-use lanyard_rendezvous::{accounts, clock, moderations};
+use lanyard_rendezvous::{accounts, clock};
 use serde_json::json;
 
 use crate::harness::Realm;
 
-/// Runs an act while `serve` runs and gives the number that it was signed under.
+/// Runs an act while `serve` is running, and returns the number of the policy that contains it.
 fn signed(realm: &Realm, args: &[&str]) -> u64 {
     let said = realm.json(args);
     let number = said.object()["policy"].as_u64();
     number.unwrap_or_else(|| panic!("{args:?} was not signed within 2 s: {said:?}"))
 }
 
-/// The newest signed policy, as every peer gets it.
+/// The newest signed policy.
 fn policy(realm: &Realm) -> Policy {
     let path = realm.file("rendezvous.db");
     let store = Store::open(path.parent().unwrap()).unwrap();
@@ -96,7 +97,7 @@ fn rooms_are_signed_while_it_serves() {
 }
 
 #[test]
-fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
+fn the_audit_log_has_every_act_but_no_password() {
     let realm = Realm::initialised();
     realm.add("bob");
     let passwd = realm.with_password(&["user", "passwd", "bob", "--cut"], b"PLANTED-secret\n");
@@ -118,8 +119,8 @@ fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
         (&["room", "topic", "news", "x"], "room-topic"),
         (&["room", "archive", "news"], "room-archive"),
         (&["device", "logout", "bob", "1"], "device-logout"),
-        (&["order", "ratify", &"01".repeat(16)], "order-ratify"),
-        (&["order", "refuse", &"02".repeat(16)], "order-refuse"),
+        (&["moderation", "confirm", &"01".repeat(16)], "order-ratify"),
+        (&["moderation", "overturn", &"02".repeat(16)], "order-refuse"),
         (&["backup", copy.to_str().unwrap()], "backup"),
     ] {
         assert_eq!(realm.json(args).code, 0, "{args:?}");
@@ -141,25 +142,28 @@ fn every_act_is_in_the_audit_log_and_no_refusal_or_password_is() {
     assert!(!realm.run(&["audit"]).stdout.contains("PLANTED"));
 }
 
-/// A device of bob's, and two moderations of mona against him.
+/// Adds a device of bob's, and two moderations against him by mona.
 fn sign_in_and_moderate(realm: &Realm) {
     let mut store = Store::open(realm.path()).unwrap();
     let now = clock::unix_ms();
     let account = accounts::find(store.reader(), "bob").unwrap().id;
     let moderation = |byte: u8, kind| ReceivedModeration {
-        id: [byte; 16],
-        kind,
-        account,
-        from: now,
-        until: now + 60_000,
-        reason: "loud".to_owned(),
-        by: "mona".to_owned(),
+        row: ModerationRow {
+            id: [byte; 16],
+            kind,
+            account,
+            from: now,
+            until: now + 60_000,
+            reason: "loud".to_owned(),
+            by: "mona".to_owned(),
+            verdict: None,
+        },
         role: Role::Moderator,
     };
     let written: Result<(), StoreError> = store.write(|tx| {
         devices::sign_in(tx, account, PeerKey([7; 32]), "", now, now + 60_000)?;
-        moderations::receive(tx, &moderation(1, ModerationKind::Mute), now)?;
-        moderations::receive(tx, &moderation(2, ModerationKind::Ban), now).map(|_kept| ())
+        moderations::receive(tx, moderation(1, ModerationKind::Mute), now)?;
+        moderations::receive(tx, moderation(2, ModerationKind::Ban), now).map(|_kept| ())
     });
     written.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Backups while it serves, restores while it does not, and `kill -9` in the middle of acts.
+//! Backups while `serve` is running, restores while it is not, and `kill -9` in the middle of acts.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -46,7 +46,7 @@ fn a_realm_comes_back_from_yesterdays_backup() {
 }
 
 #[test]
-fn wrong_uses_of_backups_are_refused_and_change_nothing() {
+fn wrong_uses_of_backups_change_nothing() {
     let realm = Realm::initialised();
     realm.add("alice");
     let letter = realm.file("letter");
@@ -66,7 +66,7 @@ fn wrong_uses_of_backups_are_refused_and_change_nothing() {
     assert_eq!(names(&realm), BTreeSet::from(["alice".to_owned()]));
 }
 
-/// Rooms that were added by acts which said so, and the highest policy number that anybody was told.
+/// The rooms whose adding was acknowledged, and the highest policy number in any answer.
 #[derive(Debug, Clone, Default)]
 struct Acknowledged {
     rooms: BTreeSet<String>,
@@ -74,7 +74,7 @@ struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// Four acts at once, then SIGKILL for `serve` and for one of them.
+    /// Starts four acts at once, then kills `serve` and one of them with SIGKILL.
     fn act_and_kill(&mut self, realm: &Realm, serving: Serving, round: u64) {
         let mut running: Vec<_> = (0..4)
             .map(|act| {
@@ -110,7 +110,7 @@ impl Acknowledged {
         assert!(lost.is_empty(), "round {round}: {lost:?}");
     }
 
-    /// `serve` again; the number of its policy.
+    /// Starts `serve` again and checks the number of its policy.
     fn serve(&mut self, realm: &Realm, round: u64) -> Serving {
         let serving = realm.serve();
         let now = realm.json(&["status"]).object()["policy"].as_u64().unwrap();
@@ -121,7 +121,7 @@ impl Acknowledged {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_acts_loses_none_that_was_acknowledged() {
+fn a_kill_loses_no_acknowledged_act() {
     let rounds = if is_soak() { 200 } else { 20 };
     let realm = Realm::fresh();
     let mut acknowledged = Acknowledged::default();
@@ -138,7 +138,7 @@ fn a_kill_in_the_middle_of_acts_loses_none_that_was_acknowledged() {
         if round % 7 == 6
             && let Some((copy, rooms)) = saved.take()
         {
-            // What was done since then is gone with it, and named; the number must not go back all the same.
+            // Later changes are lost and reported, but the number must not go back.
             assert_eq!(realm.json(&["restore", copy.to_str().unwrap()]).code, 0);
             acknowledged.rooms = rooms;
             acknowledged.highest += 1;

@@ -1,4 +1,4 @@
-//! Commands without a running `serve`: right uses, wrong uses, and many at once.
+//! Commands without a running `serve`: right uses, wrong uses, and many at the same time.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::Realm;
 
 #[test]
-fn misuse_is_exit_code_2_without_an_answer() {
+fn misuse_exits_with_2_and_no_answer() {
     let realm = Realm::initialised();
     for args in [
         &[][..],
@@ -34,7 +34,7 @@ fn misuse_is_exit_code_2_without_an_answer() {
 }
 
 #[test]
-fn options_stand_before_or_after_the_subcommand() {
+fn options_may_precede_or_follow_the_subcommand() {
     let realm = Realm::initialised();
     let dir = realm.path().to_str().unwrap();
     let before = std::process::Command::new(env!("CARGO_BIN_EXE_lanyard-rendezvous"))
@@ -47,12 +47,12 @@ fn options_stand_before_or_after_the_subcommand() {
 }
 
 #[test]
-fn an_account_lives_through_all_acts() {
+fn an_account_goes_through_all_acts() {
     let realm = Realm::initialised();
     let add = ["user", "add", "Alice", "--role", "admin", "--nickname", "Alice L."];
     let said = realm.with_password(&add, b"long enough\nsecond line\n");
     assert_eq!(said.object()["done"], json!(true));
-    assert!(said.object()["policy"].is_u64(), "nothing of the policy has changed: {said:?}");
+    assert!(said.object()["policy"].is_u64(), "the policy has not changed: {said:?}");
     realm.add("bob");
     let line = |number: usize| realm.json(&["user", "list"]).lines()[number].clone();
     let alice = line(0);
@@ -71,7 +71,11 @@ fn an_account_lives_through_all_acts() {
         assert_eq!(line(1)[key], value);
     }
     let passwd = realm.with_password(&["user", "passwd", "bob", "--cut"], b"another password\n");
-    assert_eq!(passwd.object(), json!({"done": true, "policy": null}), "nobody is there to sign");
+    assert_eq!(
+        passwd.object(),
+        json!({"done": true, "policy": null}),
+        "nothing is running that could sign"
+    );
     let words = realm.run(&["user", "disable", "bob"]);
     assert!(words.stdout.contains("takes effect at the next start"), "{words:?}");
 }
@@ -120,7 +124,7 @@ fn refusals_have_a_code_and_change_nothing() {
 }
 
 #[test]
-fn a_short_password_is_taken_with_a_warning() {
+fn a_short_password_is_accepted_with_a_warning() {
     let realm = Realm::initialised();
     let said = realm.with_password(&["user", "add", "bob"], b"short\r\n").object();
     assert_eq!(said["done"], json!(true));
@@ -128,7 +132,7 @@ fn a_short_password_is_taken_with_a_warning() {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_ends_quietly() {
+fn a_command_whose_reader_is_gone_ends_quietly() {
     let realm = Realm::initialised();
     realm.add("bob");
     for args in [
@@ -169,7 +173,7 @@ fn no_password_reaches_a_log_or_an_answer() {
 }
 
 #[test]
-fn many_processes_write_at_once_and_nothing_is_lost() {
+fn many_processes_write_at_once_without_loss() {
     let realm = Realm::initialised();
     let spawn = |name: &str| {
         let mut command = realm.command(&["user", "add", name, "--password-stdin", "--json"]);

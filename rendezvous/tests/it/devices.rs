@@ -1,4 +1,4 @@
-//! The owner's devices over the wire, at the program.
+//! The requests about the owner's devices over the wire, to the real program.
 
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::login::{
@@ -13,7 +13,7 @@ use crate::login::{Peer, realm_of};
 
 async fn signed_in(peer: &mut Peer, serving: &Serving) -> Claims {
     let Reply::Granted(grant) = peer.login(serving, "alice", "alice-password").await else {
-        panic!("not let in");
+        panic!("denied");
     };
     let link: lanyard_protocol::link::JoinLink = serving.link().parse().unwrap();
     Ticket::verify(&grant.ticket, &link.realm).unwrap().claims().clone()
@@ -32,7 +32,7 @@ async fn list(peer: &mut Peer, serving: &Serving, account: AccountId) -> Vec<Dev
 }
 
 #[tokio::test]
-async fn r75_an_owner_lists_the_devices_logs_one_out_and_everybody_learns_it() {
+async fn r75_everybody_learns_of_a_device_logged_out() {
     let realm = Realm::fresh();
     let mut serving = realm.serve();
     realm.add("alice");
@@ -65,10 +65,10 @@ async fn r75_an_owner_lists_the_devices_logs_one_out_and_everybody_learns_it() {
     };
     let link: lanyard_protocol::link::JoinLink = serving.link().parse().unwrap();
     let policy = SignedPolicy::verify(&grant.policy, &link.realm).unwrap();
-    let cut = |claims: &Claims| {
+    let is_revoked = |claims: &Claims| {
         policy.policy().revocation_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
     };
-    assert!(cut(&other) && !cut(&own));
+    assert!(is_revoked(&other) && !is_revoked(&own));
     let told = serving.wait_for_log(&format!("in force number={}", number.unwrap()));
-    assert!(told, "the member was not told of the policy that the desk has signed");
+    assert!(told, "the authority peer was not told of the policy that the login server signed");
 }

@@ -1,6 +1,6 @@
-//! A data directory of its own for each test, the program on it, and waiting with a deadline.
+//! A data folder for each test, the program on it, and waiting with a deadline.
 //!
-//! Tests that start processes run one at a time on this machine: each holds a lock while it lives.
+//! Tests that start processes run one at a time on this machine: each holds a lock while it runs.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,21 +11,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longer than anything takes, shorter than patience.
+/// Longer than anything should take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Whether the tests are to run at the full figures of the issues (`scripts/soak.sh`).
+/// Whether to run the tests with their full figures (`scripts/soak.sh`).
 pub(crate) fn is_soak() -> bool {
     std::env::var_os("LANYARD_SOAK").is_some_and(|value| value == "1")
 }
 
-/// A data directory with cheap Argon2.
+/// A data folder with a low cost of Argon2.
 pub(crate) struct Realm {
     dir: tempfile::TempDir,
     _alone: File,
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: i32,
@@ -54,7 +54,7 @@ impl Said {
         lines.remove(0)
     }
 
-    /// The code of the refusal, with the exit code that belongs to it.
+    /// The code of a refusal; checks the exit code, too.
     pub(crate) fn error(&self) -> String {
         assert_eq!(self.code, 1, "{self:?}");
         let object = self.object();
@@ -64,7 +64,7 @@ impl Said {
 }
 
 impl Realm {
-    /// A directory with a configuration and nothing else.
+    /// A folder with a configuration and nothing else.
     pub(crate) fn fresh() -> Self {
         let lock = File::create(std::env::temp_dir().join("lanyard-process-tests.lock")).unwrap();
         lock.lock().unwrap();
@@ -77,7 +77,7 @@ impl Realm {
         Self { dir, _alone: lock }
     }
 
-    /// A directory on which `serve` has run once.
+    /// A folder on which `serve` has run once.
     pub(crate) fn initialised() -> Self {
         let realm = Self::fresh();
         realm.serve().stop();
@@ -100,12 +100,12 @@ impl Realm {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command until it exits.
     pub(crate) fn run(&self, args: &[&str]) -> Said {
         Said::of(self.command(args).output().unwrap())
     }
 
-    /// Runs a command with `--json` to its end.
+    /// Runs a command with `--json` until it exits.
     pub(crate) fn json(&self, args: &[&str]) -> Said {
         Said::of(self.command(args).arg("--json").output().unwrap())
     }
@@ -159,7 +159,7 @@ impl Realm {
 pub(crate) struct Serving {
     child: Child,
     said: Receiver<String>,
-    /// The line that it printed.
+    /// The line that it printed when it listened.
     pub(crate) listening: Value,
 }
 
@@ -172,7 +172,7 @@ impl Serving {
         self.listening["desk"][0].as_str().unwrap()
     }
 
-    /// Reads the log until a line holds this text; `false` if none does in time. What was read is gone.
+    /// Reads the log until a line contains this text; `false` if none does in time. Lines are read only once.
     pub(crate) fn wait_for_log(&mut self, text: &str) -> bool {
         let Some(stderr) = self.child.stderr.take() else { return false };
         let (lines, logged) = sync_channel(1_024);
@@ -188,7 +188,7 @@ impl Serving {
         std::iter::from_fn(|| logged.recv_timeout(DEADLINE).ok()).any(|line| line.contains(text))
     }
 
-    /// Sends SIGTERM; gives the exit status if it ends within two seconds, and its log.
+    /// Sends SIGTERM; returns the exit status and the log if it ends within two seconds.
     pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

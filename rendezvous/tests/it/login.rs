@@ -1,4 +1,4 @@
-//! Signing in over the wire, as a peer does it, and what a stranger can do at the login server.
+//! Signing in over the wire as a peer does, and what a stranger can do to the login server.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::harness::{DEADLINE, Realm, Serving};
 
-/// The asking half of the protocol; it sends any bytes.
+/// The client's half of the protocol, which sends any bytes.
 #[derive(Clone)]
 pub(crate) struct Asking;
 
@@ -69,7 +69,7 @@ impl Codec for Asking {
     }
 }
 
-/// A peer that can say anything to the login server.
+/// A peer that can send anything to the login server.
 pub(crate) struct Peer {
     swarm: Swarm<request_response::Behaviour<Asking>>,
     pub(crate) key: PeerKey,
@@ -93,7 +93,7 @@ impl Peer {
         Self { swarm: Swarm::new(transport, behaviour, me, config), key }
     }
 
-    /// Connects; `Err` says why not.
+    /// Connects, or returns the reason why it cannot.
     async fn connect(&mut self, login_server: &str, realm: PeerId) -> Result<(), String> {
         let address: Multiaddr = login_server.parse().unwrap();
         let dial = DialOpts::peer_id(realm).addresses(vec![address]).build();
@@ -112,7 +112,7 @@ impl Peer {
         tokio::time::timeout(DEADLINE, connected).await.unwrap()
     }
 
-    /// Sends bytes and gives the bytes that come back, or why none do.
+    /// Sends bytes and returns the answer, or the reason why there is none.
     pub(crate) async fn ask(&mut self, realm: PeerId, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         self.swarm.behaviour_mut().send_request(&realm, bytes);
         let answer = async {
@@ -157,12 +157,12 @@ pub(crate) fn realm_of(serving: &Serving) -> PeerId {
 fn denial(reply: &Reply) -> DenialCode {
     match reply {
         Reply::Denied(denial) => denial.code,
-        Reply::Granted(_) => panic!("it was let in"),
+        Reply::Granted(_) => panic!("granted"),
     }
 }
 
 #[tokio::test]
-async fn a_peer_signs_in_and_stands_in_the_register() {
+async fn a_peer_that_signs_in_is_among_the_sessions() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     realm.add("alice");
@@ -172,7 +172,7 @@ async fn a_peer_signs_in_and_stands_in_the_register() {
     let unknown = peer.login(&serving, "mallory", "wrong").await;
     assert_eq!(unknown.to_bytes(), wrong.to_bytes());
     let Reply::Granted(grant) = peer.login(&serving, "alice", "alice-password").await else {
-        panic!("not let in")
+        panic!("denied")
     };
     let link: JoinLink = serving.link().parse().unwrap();
     let ticket = Ticket::verify(&grant.ticket, &link.realm).unwrap();
@@ -191,7 +191,7 @@ async fn a_peer_signs_in_and_stands_in_the_register() {
 }
 
 #[tokio::test]
-async fn an_act_of_the_operator_is_felt_at_the_next_sign_in() {
+async fn the_operators_acts_apply_at_the_next_sign_in() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     realm.add("alice");
@@ -205,7 +205,7 @@ async fn an_act_of_the_operator_is_felt_at_the_next_sign_in() {
 }
 
 #[tokio::test]
-async fn five_failures_delay_a_stranger_and_not_the_known_device() {
+async fn five_failures_delay_all_but_the_known_device() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     realm.add("alice");
@@ -221,7 +221,7 @@ async fn five_failures_delay_a_stranger_and_not_the_known_device() {
 }
 
 #[tokio::test]
-async fn the_desk_speaks_nothing_but_login() {
+async fn the_login_server_speaks_nothing_but_login() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     let id = realm_of(&serving);
@@ -239,7 +239,7 @@ async fn the_desk_speaks_nothing_but_login() {
 }
 
 #[tokio::test]
-async fn garbage_gets_no_answer_and_harms_nobody() {
+async fn garbage_gets_no_answer_and_does_no_harm() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     realm.add("alice");
@@ -251,11 +251,11 @@ async fn garbage_gets_no_answer_and_harms_nobody() {
         assert!(answer.is_empty(), "{answer:?}");
     }
     let mut later = Peer::new(LOGIN_PROTOCOL);
-    peer_asks_for_something_new(&mut later, &serving).await;
+    ask_for_something_new(&mut later, &serving).await;
     assert!(matches!(later.login(&serving, "alice", "alice-password").await, Reply::Granted(_)));
 }
 
-async fn peer_asks_for_something_new(peer: &mut Peer, serving: &Serving) {
+async fn ask_for_something_new(peer: &mut Peer, serving: &Serving) {
     let id = realm_of(serving);
     peer.connect(serving.login_server(), id).await.unwrap();
     let bytes = peer.ask(id, Request::Unknown(77).to_bytes().to_vec()).await.unwrap();
@@ -263,7 +263,7 @@ async fn peer_asks_for_something_new(peer: &mut Peer, serving: &Serving) {
 }
 
 #[tokio::test]
-async fn another_key_at_the_address_is_found_out_before_the_password() {
+async fn an_impostor_is_detected_before_the_password() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     let impostor = identity::Keypair::generate_ed25519().public().to_peer_id();
@@ -273,7 +273,7 @@ async fn another_key_at_the_address_is_found_out_before_the_password() {
 }
 
 #[tokio::test]
-async fn who_only_stands_there_makes_room_for_who_asks() {
+async fn idle_connections_make_room_for_those_that_ask() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     realm.add("alice");
@@ -296,7 +296,7 @@ async fn who_only_stands_there_makes_room_for_who_asks() {
 }
 
 #[tokio::test]
-async fn who_never_asks_is_closed_in_time() {
+async fn connections_that_never_ask_are_closed() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     let address = serving.login_server().replace("/ip4/", "").replace("/tcp/", ":");

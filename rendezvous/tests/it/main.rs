@@ -1,4 +1,4 @@
-//! The login node from outside: the real program, driven as an operator and as a peer would.
+//! The login node from outside: the real program, used as operators and peers use it.
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]

@@ -1,14 +1,12 @@
-//! Moderations that a member hears, from the mesh to the operator and back into the policy.
+//! Moderations on their way from the mesh to the operator and back into the policy.
 //!
-//! In the first test the member is a double: what it hears is said by the test, and what it is told is handed to the
-//! test. In the second the mesh is real.
+//! In the first test the authority peer is a double, controlled by the test. In the second the mesh is real.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use lanyard_node::clock::Clock;
 use lanyard_node::login::login;
 use lanyard_node::node::{Node, NodeConfig};
@@ -19,18 +17,20 @@ use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::{Settlement, SettlementVerdict, SignedPolicy};
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
-use lanyard_rendezvous::authority::Authority;
-use lanyard_rendezvous::authority::moderations::{self, ReceivedModeration};
+use lanyard_rendezvous::authority::{Authority, moderations};
+use lanyard_rendezvous::policy::moderations::ReceivedModeration;
 use lanyard_rendezvous::serve::{Options, serve};
+use lanyard_rendezvous::store::moderations::ModerationRow;
 use lanyard_rendezvous::{accounts, clock, store};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::harness::{DEADLINE, Realm};
 
-/// Policies that a test may be behind.
+/// How many policies a test may be behind.
 const TOLD: usize = 64;
 
+/// An authority peer without a mesh: the test says what it hears, and gets what it is told.
 #[derive(Debug)]
 struct Double {
     moderations: Mutex<Option<mpsc::Receiver<ReceivedModeration>>>,
@@ -42,14 +42,6 @@ impl Authority for Double {
         PeerAddresses { peer: PeerKey([9; 32]), addresses: Vec::new() }
     }
 
-    fn peers(&self, _max: usize) -> Vec<PeerAddresses> {
-        Vec::new()
-    }
-
-    fn online(&self) -> Vec<PeerKey> {
-        Vec::new()
-    }
-
     fn publish_policy(&self, policy: &SignedPolicy, _head: Vec<u8>) {
         self.told.try_send(policy.clone()).unwrap();
     }
@@ -57,20 +49,9 @@ impl Authority for Double {
     fn moderations(&self) -> mpsc::Receiver<ReceivedModeration> {
         self.moderations.lock().unwrap().take().unwrap()
     }
-
-    fn renew(&self, _ticket: Ticket) {}
-
-    fn set_realm_time(&self, _realm_ms: u64) {}
-    fn ended(&self) -> BoxFuture<'_, String> {
-        std::future::pending().boxed()
-    }
-
-    fn quit(&self) -> BoxFuture<'_, ()> {
-        std::future::ready(()).boxed()
-    }
 }
 
-/// `serve` with the double, in this process.
+/// `serve` with the double, within this process.
 struct Serving {
     heard: mpsc::Sender<ReceivedModeration>,
     told: mpsc::Receiver<SignedPolicy>,
@@ -92,7 +73,6 @@ impl Serving {
             mesh_listen: None,
             advertise: None,
             name: None,
-            relay: false,
         };
         let task = tokio::spawn(async move {
             let start = |_config| Ok(double as Arc<dyn Authority>);
@@ -103,7 +83,7 @@ impl Serving {
         Self { heard, told, stop, task }
     }
 
-    /// The next policy that the member is told of.
+    /// The next policy that the authority peer is told of.
     async fn policy(&mut self) -> SignedPolicy {
         tokio::time::timeout(DEADLINE, self.told.recv()).await.unwrap().unwrap()
     }
@@ -119,11 +99,11 @@ fn account(realm: &Realm, name: &str) -> AccountId {
     accounts::find(store.reader(), name).unwrap().id
 }
 
-/// The lines of `moderations`, once there are so many.
+/// The lines of `moderation list`, once there are this many.
 fn listed(realm: &Realm, count: usize) -> Vec<Value> {
     let started = clock::monotonic();
     loop {
-        let lines = realm.json(&["orders"]).lines();
+        let lines = realm.json(&["moderation", "list"]).lines();
         if lines.len() >= count {
             return lines;
         }
@@ -132,20 +112,23 @@ fn listed(realm: &Realm, count: usize) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_are_listed_and_what_the_operator_decides_reaches_everybody() {
+async fn the_operators_verdict_reaches_everybody() {
     let realm = Realm::initialised();
     realm.add("bob");
     let bob = account(&realm, "bob");
     let mut serving = Serving::start(&realm).await;
     let now = clock::unix_ms();
     let moderation = |byte: u8, kind| ReceivedModeration {
-        id: [byte; 16],
-        kind,
-        account: bob,
-        from: now,
-        until: now + 3_600_000,
-        reason: "loud".to_owned(),
-        by: "mona".to_owned(),
+        row: ModerationRow {
+            id: [byte; 16],
+            kind,
+            account: bob,
+            from: now,
+            until: now + 3_600_000,
+            reason: "loud".to_owned(),
+            by: "mona".to_owned(),
+            verdict: None,
+        },
         role: Role::Moderator,
     };
     for moderation in [
@@ -163,10 +146,10 @@ async fn orders_are_listed_and_what_the_operator_decides_reaches_everybody() {
     assert_eq!(lines[0], expected);
 
     for (verb, id, verdict) in [
-        ("ratify", &mute, SettlementVerdict::Ratified),
-        ("refuse", &ban, SettlementVerdict::Refused),
+        ("confirm", &mute, SettlementVerdict::Ratified),
+        ("overturn", &ban, SettlementVerdict::Refused),
     ] {
-        let number = realm.json(&["order", verb, id]).object()["policy"].as_u64().unwrap();
+        let number = realm.json(&["moderation", verb, id]).object()["policy"].as_u64().unwrap();
         let told = loop {
             let told = serving.policy().await;
             if told.policy().number >= number {
@@ -184,6 +167,8 @@ async fn orders_are_listed_and_what_the_operator_decides_reaches_everybody() {
     }
     let states: Vec<Value> = listed(&realm, 2).iter().map(|line| line["state"].clone()).collect();
     assert_eq!(states, ["ratified", "refused"]);
+    // With the former words, which still work.
+    assert_eq!(realm.json(&["orders"]).lines(), realm.json(&["moderation", "list"]).lines());
     for (verb, id, code) in [
         ("refuse", &mute, Some("exists")),
         ("ratify", &ban, Some("exists")),
@@ -192,13 +177,13 @@ async fn orders_are_listed_and_what_the_operator_decides_reaches_everybody() {
         let said = realm.json(&["order", verb, id]);
         match code {
             Some(code) => assert_eq!(said.error(), code, "{verb} {id}"),
-            None => assert_eq!(said.code, 0, "its own verdict again changes nothing"),
+            None => assert_eq!(said.code, 0, "the same verdict again changes nothing"),
         }
     }
     serving.stop().await;
 }
 
-/// A moderator's node, signed in and linked with the login node.
+/// A moderator's node, signed in and dialling the login node.
 async fn moderator(realm: &Realm, link: &JoinLink, name: &str) -> Node {
     let key = SigningKey::from_bytes(&[91; 32]);
     let request = Login {
@@ -230,7 +215,7 @@ async fn linked(node: &Node, is_online: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_reaches_the_register_also_if_the_login_node_was_away_when_it_was_given() {
+async fn a_moderation_made_while_the_login_node_is_down_arrives() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     realm.add("mona");
@@ -252,7 +237,7 @@ async fn an_order_reaches_the_register_also_if_the_login_node_was_away_when_it_w
     let lines = listed(&realm, 2);
     let ban = lines.iter().find(|line| line["kind"] == "ban").unwrap();
     assert_eq!((&ban["reason"], &ban["state"]), (&json!("louder"), &json!("open")));
-    let said = realm.json(&["order", "refuse", ban["id"].as_str().unwrap()]);
+    let said = realm.json(&["moderation", "overturn", ban["id"].as_str().unwrap()]);
     assert!(said.object()["policy"].is_u64(), "{said:?}");
     mona.quit().await;
 }

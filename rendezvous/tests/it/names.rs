@@ -1,6 +1,7 @@
-//! Names that somebody might try, and names of honest people: at `user add`, and as the wish at a sign-in.
+//! Names that attackers might try, and names of honest people: with `user add`, and as nicknames requested when signing
+//! in.
 //!
-//! The lists are data/hostile-names.txt and data/honest-names.txt; they say what each line means.
+//! The lists are data/hostile-names.txt and data/honest-names.txt, which explain their lines.
 
 use ed25519_dalek::SigningKey;
 use lanyard_node::login::login;
@@ -16,12 +17,12 @@ use lanyard_rendezvous::store::{Store, StoreError};
 use crate::harness::{Realm, Serving};
 
 const NOW: u64 = 1_800_000_000_000;
-/// Hostile names of the list, at least.
+/// The least number of hostile names in the list.
 const HOSTILE: usize = 500;
-/// Honest names of the list, at least; in a hundred of them two may be refused.
+/// The least number of honest names in the list, of which two in a hundred may be refused.
 const HONEST: usize = 200;
 
-/// Undoes `\u{…}` and `{*N}` of the list.
+/// Undoes the `\u{…}` and `{*N}` in the list.
 fn unescape(text: &str) -> String {
     let (text, times) = match text.strip_suffix('}').and_then(|text| text.rsplit_once("{*")) {
         Some((text, times)) => (text, times.parse().unwrap()),
@@ -37,7 +38,7 @@ fn unescape(text: &str) -> String {
     plain.repeat(times)
 }
 
-/// The lines of a list: where, the name, its harmless form.
+/// The lines of a list: where to use the name, the name, its harmless form.
 fn list(text: &str) -> Vec<(&str, String, Option<String>)> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
     lines
@@ -62,7 +63,7 @@ fn honest() -> Vec<(&'static str, String, Option<String>)> {
     list
 }
 
-/// What `user add` does, after the password was hashed.
+/// Does what `user add` does after hashing the password.
 fn add(store: &mut Store, name: &str, nickname: Option<&str>) -> Result<String, ActError> {
     store.write(|tx| {
         let username = parse_username(name)?;
@@ -72,7 +73,7 @@ fn add(store: &mut Store, name: &str, nickname: Option<&str>) -> Result<String, 
     })
 }
 
-/// Tries it and takes it back; gives the name that it would get.
+/// Does the same and rolls it back; returns the name that the account would get.
 fn attempt(store: &mut Store, at: &str, name: &str) -> Result<String, ActError> {
     let mut got = None;
     let undone = store.write(|tx| {
@@ -95,7 +96,7 @@ const PEOPLE: [(&str, Option<&str>); 6] = [
 ];
 
 #[test]
-fn hostile_names_are_refused_or_made_harmless_at_user_add() {
+fn hostile_names_are_refused_or_made_harmless() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open_or_create(dir.path()).unwrap();
     for (name, nickname) in PEOPLE {
@@ -114,11 +115,11 @@ fn hostile_names_are_refused_or_made_harmless_at_user_add() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} were taken: {wrong:#?}", wrong.len());
+    assert!(wrong.is_empty(), "{} were accepted: {wrong:#?}", wrong.len());
 }
 
 #[test]
-fn honest_names_of_twelve_scripts_live_in_one_realm() {
+fn honest_names_of_twelve_scripts_fit_in_one_realm() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open_or_create(dir.path()).unwrap();
     let (all, mut refused) = (honest(), Vec::new());
@@ -132,12 +133,12 @@ fn honest_names_of_twelve_scripts_live_in_one_realm() {
             refused.push(format!("{name}: {error}"));
         }
     }
-    // What is refused is looked at by whoever runs this with --nocapture.
+    // With --nocapture, this shows what is refused.
     println!("refused of {}: {refused:#?}", all.len());
     assert!(refused.len() * 100 <= all.len() * 2, "{refused:#?} of {}", all.len());
 }
 
-/// Signs eve in with a wish; gives her nickname from then on, and why the wish was not granted.
+/// Signs eve in with a requested nickname; returns her nickname from then on, and why the request was refused.
 async fn wish(serving: &Serving, nickname: &str) -> Result<(String, Option<String>), String> {
     let link: JoinLink = serving.link().parse().unwrap();
     let request = Login {
@@ -157,7 +158,7 @@ async fn wish(serving: &Serving, nickname: &str) -> Result<(String, Option<Strin
 }
 
 #[tokio::test]
-async fn hostile_wishes_at_a_sign_in_leave_the_nickname_or_are_made_harmless() {
+async fn hostile_nicknames_are_refused_or_made_harmless() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     for (name, nickname) in PEOPLE {
@@ -173,7 +174,7 @@ async fn hostile_wishes_at_a_sign_in_leave_the_nickname_or_are_made_harmless() {
         }
         let (nickname, refused) = match wish(&serving, &name).await {
             Ok(got) => got,
-            // The login server does not read what is longer than a request allows.
+            // The login server does not read a request that is too long.
             Err(_closed) if name.len() > NAME_BYTES_MAX => continue,
             Err(error) => panic!("{name:?}: {error}"),
         };
@@ -184,7 +185,7 @@ async fn hostile_wishes_at_a_sign_in_leave_the_nickname_or_are_made_harmless() {
         }
         current = nickname;
     }
-    assert!(wrong.is_empty(), "{} were taken: {wrong:#?}", wrong.len());
+    assert!(wrong.is_empty(), "{} were accepted: {wrong:#?}", wrong.len());
     let (nickname, refused) = wish(&serving, "Eve the Honest").await.unwrap();
     assert_eq!((nickname.as_str(), refused), ("Eve the Honest", None));
 }

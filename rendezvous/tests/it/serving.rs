@@ -1,4 +1,4 @@
-//! `serve` itself: start, ports, keys, acts while it runs, and its end.
+//! `serve` itself: its start, ports and keys, acts while it runs, and its end.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::Realm;
 
 #[test]
-fn it_starts_says_where_it_is_and_ends_on_sigterm() {
+fn it_announces_its_addresses_and_ends_on_sigterm() {
     let realm = Realm::fresh();
     let serving = realm.serve_with(&["--listen", "127.0.0.1:0", "--name", "Ship's mess"]);
     let link: JoinLink = serving.link().parse().unwrap();
@@ -60,7 +60,11 @@ fn acts_are_signed_while_it_serves_and_the_number_grows() {
     assert_eq!(again, json!({"done": true, "policy": last}), "nothing has changed");
     drop(serving);
     let after = realm.json(&["policy", "set", "per-minute", "6"]).object();
-    assert_eq!(after, json!({"done": true, "policy": null}), "it was killed and signs no more");
+    assert_eq!(
+        after,
+        json!({"done": true, "policy": null}),
+        "it was killed and signs nothing any more"
+    );
     let serving = realm.serve();
     let status = realm.json(&["status"]).object();
     assert!(status["policy"].as_u64().unwrap() > last, "signed at the next start");
@@ -93,7 +97,7 @@ fn a_second_serve_on_the_same_data_is_refused() {
 }
 
 #[test]
-fn keys_that_others_read_and_broken_keys_are_refused() {
+fn readable_and_broken_keys_are_refused() {
     let realm = Realm::initialised();
     let key = realm.file("realm.key");
     let bytes = std::fs::read(&key).unwrap();
@@ -108,7 +112,7 @@ fn keys_that_others_read_and_broken_keys_are_refused() {
 }
 
 #[test]
-fn a_configuration_that_means_nothing_is_refused() {
+fn a_configuration_with_unknown_fields_is_refused() {
     let realm = Realm::fresh();
     std::fs::write(realm.file("rendezvous.toml"), "[argon]\nmemory = 1\n").unwrap();
     let said = realm.run(&["serve", "--listen", "127.0.0.1:0"]);

@@ -1,4 +1,4 @@
-//! Renewals and new passwords over the wire, with the client that peers use.
+//! Renewals and new passwords over the wire, by the client that peers use.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Device {
     }
 
     fn claims(&self, reply: Result<Reply, LoginError>) -> Claims {
-        let Ok(Reply::Granted(grant)) = reply else { panic!("not let in: {reply:?}") };
+        let Ok(Reply::Granted(grant)) = reply else { panic!("not granted: {reply:?}") };
         Ticket::verify(&grant.ticket, &self.link.realm).unwrap().claims().clone()
     }
 }
@@ -64,7 +64,7 @@ fn code(reply: Result<Reply, LoginError>) -> DenialCode {
 }
 
 #[tokio::test]
-async fn a_pass_is_renewed_until_the_device_is_logged_out() {
+async fn a_ticket_is_renewed_until_the_device_is_logged_out() {
     let realm = Realm::fresh();
     let serving = realm.serve();
     realm.add("alice");
@@ -79,8 +79,8 @@ async fn a_pass_is_renewed_until_the_device_is_logged_out() {
     assert_eq!(session["expires_at"], json!(renewed.expires_at_ms()));
     let device = realm.json(&["device", "list", "alice"]).object();
     assert_eq!((&device["peer"], &device["state"]), (&session["peer"], &json!("logged-in")));
-    let cut = realm.json(&["device", "logout", "alice", "1"]).object()["policy"].as_u64();
-    assert!(cut > Some(renewed.policy));
+    let number = realm.json(&["device", "logout", "alice", "1"]).object()["policy"].as_u64();
+    assert!(number > Some(renewed.policy));
     assert_eq!(code(laptop.renew(account).await), DenialCode::BadCredentials);
     assert!(realm.json(&["sessions"]).lines().is_empty());
     assert_eq!(realm.json(&["device", "logout", "alice", "1"]).error(), "not-found");
@@ -94,7 +94,7 @@ async fn a_pass_is_renewed_until_the_device_is_logged_out() {
 }
 
 #[tokio::test]
-async fn a_new_password_cuts_the_other_devices_and_everybody_learns_it() {
+async fn everybody_learns_that_a_new_password_revokes() {
     let realm = Realm::fresh();
     let mut serving = realm.serve();
     realm.add("alice");
@@ -108,22 +108,22 @@ async fn a_new_password_cuts_the_other_devices_and_everybody_learns_it() {
     let reply = laptop.change("alice-password", "new password", true).await;
     let Ok(Reply::Granted(grant)) = &reply else { panic!("{reply:?}") };
     let policy = SignedPolicy::verify(&grant.policy, &laptop.link.realm).unwrap();
-    let cut = |claims: &Claims| {
+    let is_revoked = |claims: &Claims| {
         policy.policy().revocation_of(claims.account, claims.peer, claims.issued_at_ms()).is_some()
     };
     let own = laptop.claims(reply.clone());
-    assert!(cut(&other) && !cut(&own));
+    assert!(is_revoked(&other) && !is_revoked(&own));
     assert_eq!(code(phone.renew(other.account).await), DenialCode::BadCredentials);
     assert_eq!(code(phone.login("alice-password").await), DenialCode::BadCredentials);
     phone.claims(phone.login("new password").await);
     let number = policy.policy().number;
     assert_eq!(realm.json(&["status"]).object()["policy"], json!(number));
     let told = serving.wait_for_log(&format!("in force number={number}"));
-    assert!(told, "the member was not told of the policy that the desk has signed");
+    assert!(told, "the authority peer was not told of the policy that the login server signed");
 }
 
 #[tokio::test]
-async fn a_kill_in_the_middle_of_changes_and_renewals_loses_none_that_was_acknowledged() {
+async fn a_kill_loses_no_acknowledged_password_or_renewal() {
     let realm = Realm::fresh();
     let rounds = if is_soak() { 200 } else { 20 };
     let serving = realm.serve();
@@ -135,7 +135,7 @@ async fn a_kill_in_the_middle_of_changes_and_renewals_loses_none_that_was_acknow
     for round in 0..rounds {
         let serving = realm.serve();
         let device = Device::new(&serving, &LAPTOP);
-        // A phone of its own each time: nothing else of it is in the database than this one sign-in.
+        // A new phone each time, so that the database knows of it by this sign-in only.
         let mut seed = PHONE;
         seed[..8].copy_from_slice(&u64::to_be_bytes(round));
         let phone = Device::new(&serving, &seed);

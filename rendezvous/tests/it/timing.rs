@@ -1,8 +1,8 @@
-//! Whether a name exists cannot be told by the time of a refusal.
+//! The time of a refusal does not tell whether a name exists.
 //!
-//! The clock and the addresses are made up, so that no delay is ever due. In `scripts/soak.sh` (`LANYARD_SOAK=1`)
-//! this is a measurement; otherwise only the path is walked, and the count of Argon2 runs on both ways is tested
-//! in `src/login/tests.rs`.
+//! The clock and the addresses are invented, so that no delay is ever due. Under `scripts/soak.sh` (`LANYARD_SOAK=1`)
+//! this measures; otherwise it only exercises the code. That both cases run Argon2 equally often is tested in
+//! `src/server/login/tests.rs`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -12,26 +12,26 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{PeerKey, Role};
-use lanyard_protocol::login::{DenialCode, Login, Reply, Request};
-use lanyard_rendezvous::authority::{AuthorityConfig, StandIn};
-use lanyard_rendezvous::config::Argon2Config;
-use lanyard_rendezvous::login::{Answer, Office};
+use lanyard_protocol::login::{DenialCode, Login, PeerAddresses, Reply, Request};
+use lanyard_rendezvous::authority::StandIn;
+use lanyard_rendezvous::folder::config::Argon2Config;
 use lanyard_rendezvous::names::Username;
-use lanyard_rendezvous::password::pool::Pool;
-use lanyard_rendezvous::password::{Hasher, Password};
+use lanyard_rendezvous::server::login::{Answer, Office};
+use lanyard_rendezvous::server::password::pool::Pool;
+use lanyard_rendezvous::server::password::{Hasher, Password};
 use lanyard_rendezvous::store::Store;
 use lanyard_rendezvous::store::thread::StoreHandle;
-use lanyard_rendezvous::{accounts, clock, issuer, policy};
+use lanyard_rendezvous::{accounts, clock, policy};
 
 use crate::harness::{Realm, is_soak};
 
 const NOW: u64 = 1_800_000_000_000;
 /// Longer than a failure is remembered.
 const QUIET_MS: u64 = 20 * 60_000;
-/// Welch's t beyond which two means are said to differ.
+/// The value of Welch's t beyond which two means count as different.
 const T_MAX: f64 = 4.5;
 
-/// An office with one account, and how often it was asked.
+/// An office with one account, and the number of requests so far.
 struct Asked {
     _dir: tempfile::TempDir,
     office: Office,
@@ -47,17 +47,9 @@ impl Asked {
         let name = Username::parse("known").unwrap();
         store.write(|tx| accounts::create(tx, &name, None, Role::Member, &phc, NOW)).unwrap();
         let key = SigningKey::from_bytes(&[3; 32]);
-        let (policy, _is_new) = store.write(|tx| policy::publish(tx, &key, NOW)).unwrap();
-        let authority = StandIn::start(AuthorityConfig {
-            seed: zeroize::Zeroizing::new([9; 32]),
-            ticket: issuer::issue_for_authority(&key, public_key(&key), NOW, 1, [0; 16]),
-            policy_head: policy.sign_head(&key),
-            policy,
-            listen: "127.0.0.1:1".parse().unwrap(),
-            addresses: Vec::new(),
-            realm_now_ms: NOW,
-            relay: false,
-        });
+        store.write(|tx| policy::publish(tx, &key, NOW)).unwrap();
+        let me = PeerAddresses { peer: public_key(&key), addresses: Vec::new() };
+        let authority = Arc::new(StandIn(me));
         let (store, _thread) = StoreHandle::start(store).unwrap();
         let pool = Pool::start(Arc::new(hasher), NonZeroUsize::MIN).unwrap();
         Self { _dir: dir, office: Office::new(store, pool, Arc::new(key), authority), times: 0 }
@@ -77,7 +69,7 @@ impl Asked {
         let started = clock::monotonic();
         let answer = self.office.answer(PeerKey([7; 32]), from, request, || now).await;
         let took = clock::monotonic() - started;
-        let Answer::Pass(Reply::Denied(denial)) = answer else { panic!("{answer:?}") };
+        let Answer::Ticket(Reply::Denied(denial)) = answer else { panic!("{answer:?}") };
         assert_eq!(denial.code, DenialCode::BadCredentials);
         micros(took)
     }
@@ -101,13 +93,13 @@ fn welch(one: &[f64], other: &[f64]) -> f64 {
 
 #[tokio::test]
 async fn known_and_unknown_names_take_the_same_time() {
-    // Alone on this machine, as far as tests go.
+    // No other test that starts processes runs at the same time.
     let _alone = Realm::fresh();
     let rounds = if is_soak() { 500 } else { 20 };
     let mut asked = Asked::new();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for round in 0..rounds + 50 {
-        // By turns, so that whatever else the machine does hits both; names of one length, each once.
+        // Alternating, so that whatever else the machine does affects both. The names have one length and occur once.
         let nobody = format!("n{round:04}");
         let (one, other) = if round % 2 == 0 {
             let one = asked.refusal("known").await;
@@ -116,7 +108,7 @@ async fn known_and_unknown_names_take_the_same_time() {
             let other = asked.refusal(&nobody).await;
             (asked.refusal("known").await, other)
         };
-        // The first ones warm caches up.
+        // The first rounds warm up the caches.
         if round >= 50 {
             known.push(one);
             unknown.push(other);

@@ -1,13 +1,14 @@
-//! Every wrong use of every act: refused with its reason, and not one row of the database has changed.
+//! Every wrong use of every act is refused with its reason, and changes no row of the database.
 
 use std::collections::BTreeMap;
 
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SettlementVerdict;
-use lanyard_rendezvous::authority::moderations::ReceivedModeration;
-use lanyard_rendezvous::store::{self, Store, StoreError, devices};
-use lanyard_rendezvous::{accounts, acts, clock, moderations};
+use lanyard_rendezvous::policy::moderations::{self, ReceivedModeration};
+use lanyard_rendezvous::store::moderations::ModerationRow;
+use lanyard_rendezvous::store::{self, Db, Store, StoreError, devices};
+use lanyard_rendezvous::{accounts, acts, clock};
 
 use crate::harness::{Realm, Said};
 
@@ -15,29 +16,29 @@ const OPEN: &str = "01010101010101010101010101010101";
 const SETTLED: &str = "02020202020202020202020202020202";
 const AGAINST_ROOT: &str = "03030303030303030303030303030303";
 
-/// One character more than a name may have.
+/// A name that is one character too long.
 const LONG_NAME: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
-/// More bytes than a reason or a topic may have.
+/// A text that is too long for a reason or a topic.
 const LONG_WORDS: &str = concat!(
     "a reason that goes on and on, a reason that goes on and on, a reason that goes on and on, ",
     "a reason that goes on and on, a reason that goes on and on, a reason that goes on and on, ",
     "a reason that goes on and on"
 );
 
-/// What a wrong use comes to.
+/// What becomes of a wrong use.
 #[derive(Debug, Clone, Copy)]
 enum Comes {
-    /// Exit 1 with this code.
+    /// It is refused: exit 1, with this code.
     To(&'static str),
-    /// Done, because it is so already.
+    /// It succeeds and changes nothing.
     ToNothing,
-    /// Exit 2 and a hint at the usage.
+    /// It is misuse: exit 2, with a hint about the usage.
     ToMisuse,
 }
 
 use Comes::{To, ToMisuse, ToNothing};
 
-/// A realm in which every state can be met.
+/// A realm that contains every state an account, room or device can have.
 fn lived_in() -> Realm {
     let realm = Realm::initialised();
     let root = realm.with_password(&["user", "add", "root", "--role", "admin"], b"password\n");
@@ -61,20 +62,24 @@ fn lived_in() -> Realm {
     realm
 }
 
-/// Bob has two devices, the second is logged out; three moderations are there, the second is refused.
+/// Gives bob two devices, of which the second is logged out, and registers three moderations, of which the second is
+/// overturned.
 fn sign_in_and_moderate(realm: &Realm) {
     let mut store = Store::open(realm.path()).unwrap();
     let now = clock::unix_ms();
     let id = |name| accounts::find(store.reader(), name).unwrap().id;
     let (bob, root) = (id("bob"), id("root"));
     let moderation = |byte: u8, account| ReceivedModeration {
-        id: [byte; 16],
-        kind: ModerationKind::Ban,
-        account,
-        from: now,
-        until: now + 86_400_000,
-        reason: "loud".to_owned(),
-        by: "muted".to_owned(),
+        row: ModerationRow {
+            id: [byte; 16],
+            kind: ModerationKind::Ban,
+            account,
+            from: now,
+            until: now + 86_400_000,
+            reason: "loud".to_owned(),
+            by: "muted".to_owned(),
+            verdict: None,
+        },
         role: Role::Moderator,
     };
     let all = [moderation(1, bob), moderation(2, bob), moderation(3, root)];
@@ -83,21 +88,21 @@ fn sign_in_and_moderate(realm: &Realm) {
             for byte in [7, 8] {
                 devices::sign_in(tx, bob, PeerKey([byte; 32]), "", now, now + 86_400_000)?;
             }
-            all.iter().try_for_each(|moderation| {
+            all.into_iter().try_for_each(|moderation| {
                 moderations::receive(tx, moderation, now).map(|_kept| ())
             })
         })
         .map_err(|error: StoreError| error)
         .unwrap();
-    let refuse = |tx: &_, now| moderations::settle(tx, SETTLED, SettlementVerdict::Refused, now);
-    acts::perform(&mut store, now, refuse).unwrap();
+    let overturn =
+        |tx: Db<'_>, now| moderations::settle(tx, SETTLED, SettlementVerdict::Refused, now);
+    acts::perform(&mut store, now, overturn).unwrap();
     assert_eq!(realm.json(&["device", "logout", "bob", "2"]).code, 0);
 }
 
-/// Every row of every table, but the mark of the clock: that goes on with every look at it.
+/// Every row of every table, except the mark of the clock, which advances at every look.
 fn rows(realm: &Realm) -> BTreeMap<String, Vec<String>> {
-    let store = Store::open(realm.path()).unwrap();
-    let conn = store.reader();
+    let conn = rusqlite::Connection::open(realm.file(store::FILE_NAME)).unwrap();
     let mut tables =
         conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
     let names: Vec<String> =
@@ -119,7 +124,7 @@ fn rows(realm: &Realm) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// Every act with what can be wrong about it.
+/// Every act, with everything that can be wrong about it.
 #[rustfmt::skip]
 const WRONG_USES: &[(&[&str], Comes)] = &[
     (&["ban", "nobody"], To("not-found")),
@@ -230,21 +235,24 @@ const WRONG_USES: &[(&[&str], Comes)] = &[
     (&["audit", "bob"], ToMisuse),
     (&["audit", "--last", "-1"], ToMisuse),
     (&["orders", "bob"], ToMisuse),
+    (&["moderation", "list", "bob"], ToMisuse),
+    (&["moderation"], ToMisuse),
     (&["order", "ratify", ""], To("not-found")),
-    (&["order", "ratify", "01"], To("not-found")),
+    (&["moderation", "confirm", "01"], To("not-found")),
     (&["order", "ratify", "00000000000000000000000000000000"], To("not-found")),
-    (&["order", "ratify", SETTLED], To("exists")),
-    (&["order", "ratify", AGAINST_ROOT], To("would-lock-out")),
+    (&["moderation", "confirm", SETTLED], To("exists")),
+    (&["moderation", "confirm", AGAINST_ROOT], To("would-lock-out")),
+    (&["moderation", "overturn", SETTLED], ToNothing),
     (&["order", "refuse", SETTLED], ToNothing),
-    (&["order", "refuse", "nonsense"], To("not-found")),
-    (&["order", "ratify"], ToMisuse),
-    (&["order", "forget", OPEN], ToMisuse),
+    (&["moderation", "overturn", "nonsense"], To("not-found")),
+    (&["moderation", "confirm"], ToMisuse),
+    (&["moderation", "forget", OPEN], ToMisuse),
     (&["backup"], ToMisuse),
     (&["restore"], ToMisuse),
     (&["dance"], ToMisuse),
 ];
 
-/// Acts that read a password, with what stands on standard input.
+/// Acts that read a password, with their standard input.
 const WITH_PASSWORD: [(&[&str], &[u8], &str); 12] = [
     (&["user", "add", "bob"], b"password\n", "exists"),
     (&["user", "add", "BOB"], b"password\n", "exists"),
@@ -260,7 +268,7 @@ const WITH_PASSWORD: [(&[&str], &[u8], &str); 12] = [
     (&["user", "passwd", "bob"], b"\xff\xfe\n", "bad-field"),
 ];
 
-/// The tables that are not as they were.
+/// The tables that have changed.
 fn changed(realm: &Realm, before: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let mut after = rows(realm);
     after.retain(|table, rows| before.get(table) != Some(rows));
@@ -282,7 +290,7 @@ fn check(said: &Said, comes: Comes, what: &str) {
 }
 
 #[test]
-fn every_wrong_use_of_every_act_is_refused_with_its_reason_and_changes_nothing() {
+fn every_wrong_use_is_refused_and_changes_nothing() {
     let realm = lived_in();
     let before = rows(&realm);
     for (args, comes) in WRONG_USES {
@@ -327,8 +335,8 @@ fn wrong_uses_while_it_serves_sign_nothing() {
         (&["room", "archive", "lobby"], To("would-lock-out")),
         (&["user", "disable", "disabled"], ToNothing),
         (&["device", "logout", "bob", "2"], To("not-found")),
-        (&["order", "refuse", SETTLED], ToNothing),
-        (&["order", "ratify", AGAINST_ROOT], To("would-lock-out")),
+        (&["moderation", "overturn", SETTLED], ToNothing),
+        (&["moderation", "confirm", AGAINST_ROOT], To("would-lock-out")),
         (&["serve", "--listen", "127.0.0.1:0"], To("failed")),
         (&["restore", "copy.db"], To("not-found")),
     ] {
@@ -353,7 +361,7 @@ fn before_the_first_serve_no_act_does_anything() {
         &["user", "list"][..],
         &["policy", "show"],
         &["room", "list"],
-        &["orders"],
+        &["moderation", "list"],
         &["audit"],
         &["sessions"],
         &["status"],

@@ -1,0 +1,68 @@
+//! The operator's side: the command line, and one module per family of commands.
+
+mod answer;
+pub mod backup;
+mod cli;
+mod commands;
+mod realm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use answer::{Answers, Failure};
+use cli::{Cli, Command, ModerationCommand};
+use commands::{
+    backup as backups, clock, device, moderation, policy, room, sanction, serve, show, user,
+};
+use realm::Realm;
+
+/// Runs the program: reads the command line, does what it asks, and returns the exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    // Misuse ends here with exit code 2, help and version with 0.
+    let cli = Cli::parse();
+    lanyard_node::logging::to_stderr(lanyard_node::logging::DEFAULT);
+    lanyard_node::failure::watch_for_panics();
+    let answers = Answers::new(cli.json);
+    match dispatch(cli, &answers) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => answers.fail(&failure),
+    }
+}
+
+fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
+    let data_dir = data_dir(cli.data_dir)?;
+    let realm = || Realm::open(data_dir.clone());
+    match cli.command {
+        Command::Serve(args) => serve::run(data_dir, args, answers),
+        Command::Restore { file } => backups::restore(&data_dir, &file, answers),
+        Command::User(command) => user::run(&realm()?, command, answers),
+        Command::Policy(command) => policy::run(&realm()?, command, answers),
+        Command::Sanction(command) => sanction::run(&realm()?, &command, answers),
+        Command::Room(command) => room::run(&realm()?, &command, answers),
+        Command::Device(command) => device::run(&realm()?, &command, answers),
+        Command::Clock(command) => clock::run(&realm()?, command, answers),
+        Command::Moderation(command) => moderation::run(&realm()?, &command, answers),
+        Command::Orders => moderation::run(&realm()?, &ModerationCommand::List, answers),
+        Command::Audit { last } => show::audit(&realm()?, last, answers),
+        Command::Backup { file } => backups::backup(&realm()?, &file, answers),
+        Command::Sessions => show::sessions(&realm()?, answers),
+        Command::Status => show::status(&realm()?, answers),
+    }
+}
+
+fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    match given {
+        Some(dir) if dir.as_os_str().is_empty() => {
+            Err(Failure::Misuse("--data-dir is empty".to_owned()))
+        }
+        Some(dir) => Ok(dir),
+        None => directories::ProjectDirs::from("", "", "lanyard-rendezvous")
+            .map(|dirs| dirs.data_dir().to_owned())
+            .context("no home folder is set; give --data-dir")
+            .map_err(Failure::Fault),
+    }
+}

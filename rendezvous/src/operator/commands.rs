@@ -1,0 +1,13 @@
+//! The commands, one module per family. Each does its work through the realm's own modules and says the answer.
+
+pub(super) mod backup;
+pub(super) mod clock;
+pub(super) mod device;
+pub(super) mod moderation;
+mod password;
+pub(super) mod policy;
+pub(super) mod room;
+pub(super) mod sanction;
+pub(super) mod serve;
+pub(super) mod show;
+pub(super) mod user;

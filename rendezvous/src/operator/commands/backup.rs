@@ -1,0 +1,87 @@
+//! `backup` and `restore`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::folder::{AUTHORITY_KEY, REALM_KEY};
+use crate::operator::answer::{Answers, Failure};
+use crate::operator::backup::{self, Missing};
+use crate::operator::realm::Realm;
+use crate::policy;
+use crate::store::sanctions::word;
+
+/// What an operator must copy by hand, but only once: the keys never change.
+const KEYS: [&str; 2] = [REALM_KEY, AUTHORITY_KEY];
+
+pub(in crate::operator) fn backup(
+    realm: &Realm,
+    file: &Path,
+    answers: &Answers,
+) -> Result<(), Failure> {
+    let mut store = realm.store()?;
+    backup::backup(&mut store, file)?;
+    let policy = policy::number_in_force(store.reader())?;
+    let object = json!({ "done": true, "policy": policy, "file": file, "keys": KEYS });
+    let keys = KEYS.join(" and ");
+    let lines = [
+        format!("backed up to {}", file.display()),
+        format!(
+            "The backup does not contain the keys: copy {keys} from {} to a safe place once.",
+            realm.data_dir.display()
+        ),
+    ];
+    answers.say_lines(&object, &lines)
+}
+
+pub(in crate::operator) fn restore(
+    data_dir: &Path,
+    file: &Path,
+    answers: &Answers,
+) -> Result<(), Failure> {
+    let restored = backup::restore(data_dir, file)?;
+    let missing: Option<Vec<Value>> =
+        restored.missing.as_ref().map(|missing| missing.iter().map(object).collect());
+    let answer = json!({
+        "done": true,
+        "policy": null,
+        "kept": restored.kept,
+        "missing": missing,
+        "new_member_key": restored.new_authority_key,
+    });
+    let mut lines = vec![format!("restored {}; takes effect at the next start", file.display())];
+    if let Some(kept) = &restored.kept {
+        lines.push(format!("the former database is kept as {}", kept.display()));
+    }
+    if restored.new_authority_key {
+        lines.push("there was no member.key; a new one was created, keep a copy of it".to_owned());
+    }
+    match &restored.missing {
+        None => lines.push("there was no policy here to compare the backup with".to_owned()),
+        Some(missing) => {
+            let over = |lost| format!("not in the backup, and therefore over: {}", line(lost));
+            lines.extend(missing.iter().map(over));
+        }
+    }
+    answers.say_lines(&answer, &lines)
+}
+
+fn object(missing: &Missing) -> Value {
+    let Missing { username, sanction } = missing;
+    json!({
+        "username": username,
+        "account": sanction.sub.to_string(),
+        "kind": word(sanction.kind),
+        "peer": sanction.peer.map(|peer| peer.to_string()),
+        "from": sanction.from,
+        "until": sanction.until,
+        "reason": sanction.reason,
+    })
+}
+
+fn line(missing: &Missing) -> String {
+    let Missing { username, sanction } = missing;
+    let account = sanction.sub.to_string();
+    let who = username.as_deref().unwrap_or(&account);
+    format!("{} of {who} ({})", word(sanction.kind), sanction.reason)
+}

@@ -1,0 +1,87 @@
+//! A realm as a command finds it: its database, one transaction on it, and waiting for `serve` to sign the result.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::answer::{Answers, Failure};
+use crate::acts::{self, ActError};
+use crate::folder::{self, lock};
+use crate::store::{Db, Store, StoreError};
+use crate::{clock, policy};
+
+/// How long a command waits for `serve` to sign.
+const WAIT: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A data folder on which `serve` has run at least once.
+pub(super) struct Realm {
+    pub(super) data_dir: PathBuf,
+}
+
+impl Realm {
+    pub(super) fn open(data_dir: PathBuf) -> Result<Self, Failure> {
+        let realm = Self { data_dir };
+        // Opened once right away, so that nobody types a password for nothing.
+        realm.store()?;
+        Ok(realm)
+    }
+
+    pub(super) fn store(&self) -> Result<Store, Failure> {
+        folder::has_database_beside_keys(&self.data_dir)
+            .map_err(|error| Failure::Fault(error.into()))?;
+        Store::open(&self.data_dir).map_err(|error| match error {
+            StoreError::Missing { .. } => Failure::refused(
+                "not-initialised",
+                format!(
+                    "there is no realm in {} yet; run `lanyard-rendezvous serve` on it once",
+                    self.data_dir.display()
+                ),
+            ),
+            other => Failure::Fault(other.into()),
+        })
+    }
+
+    pub(super) fn is_served(&self) -> Result<bool, Failure> {
+        Ok(lock::is_held(&self.data_dir).context("cannot look for serve")?)
+    }
+
+    /// Makes a change in one transaction, and answers with the number of the policy that contains it.
+    pub(super) fn act(
+        &self,
+        answers: &Answers,
+        words: &str,
+        change: impl FnOnce(Db<'_>, u64) -> Result<(), ActError>,
+    ) -> Result<(), Failure> {
+        self.act_with(answers, words, None, change)
+    }
+
+    pub(super) fn act_with(
+        &self,
+        answers: &Answers,
+        words: &str,
+        warning: Option<&str>,
+        change: impl FnOnce(Db<'_>, u64) -> Result<(), ActError>,
+    ) -> Result<(), Failure> {
+        let mut store = self.store()?;
+        acts::perform(&mut store, clock::unix_ms(), change)?;
+        answers.done(self.wait_for_policy(&store)?, words, warning)
+    }
+
+    /// The number of the policy that contains what was just written; `None` if `serve` does not sign it in time.
+    pub(super) fn wait_for_policy(&self, store: &Store) -> Result<Option<u64>, Failure> {
+        let started = clock::monotonic();
+        loop {
+            if let Some(number) = policy::number_in_force(store.reader())? {
+                return Ok(Some(number));
+            }
+            let waited = clock::monotonic().saturating_duration_since(started);
+            if !self.is_served()? || waited >= WAIT {
+                return Ok(None);
+            }
+            // Another process does the work: nothing here could wake us.
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `policy set KEY VALUE`: the rules that the operator can change, and the range of each.
+
+use crate::store::audit::{self, Entry};
+use crate::store::rules::{self, RuleRow};
+use crate::store::{Db, StoreError};
+
+/// The keys of the command line.
+pub const KEYS: [&str; 7] = [
+    "max-text-bytes",
+    "per-minute",
+    "guest-per-minute",
+    "per-day",
+    "ticket-lifetime",
+    "retention-days",
+    "registration",
+];
+
+/// A message may have 16 KiB in all; this leaves space for the envelope and the name of the room.
+const MAX_TEXT_BYTES: u64 = 12_288;
+/// A larger quota would limit nothing, which 0 says more clearly.
+const QUOTA_MAX: u64 = 1_000_000;
+/// A ticket must outlive the login itself; on a LAN, a year is as good as for ever.
+const TICKET_LIFETIME_S: std::ops::RangeInclusive<u64> = 60..=366 * 86_400;
+/// Ten years.
+const RETENTION_DAYS_MAX: u64 = 3_660;
+
+/// Why a rule was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// There is no such rule.
+    #[error("there is no rule \"{}\"; the rules are {}", key.escape_debug(), KEYS.join(", "))]
+    Key {
+        /// The key as given.
+        key: String,
+    },
+    /// The value is out of range or malformed.
+    #[error("\"{}\" cannot be the value of {key}: it must be {expected}", value.escape_debug())]
+    Value {
+        /// The key of the rule.
+        key: String,
+        /// The value as given.
+        value: String,
+        /// The values that are allowed.
+        expected: String,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Changes one rule from `now` on. The value it already has changes nothing.
+///
+/// # Errors
+/// [`RuleError`]; nothing has changed.
+pub fn set(db: Db<'_>, key: &str, value: &str, now: u64) -> Result<(), RuleError> {
+    let old = rules::newest(db)?;
+    let mut new = old.clone();
+    apply(&mut new, key, value)?;
+    if new == old {
+        return Ok(());
+    }
+    // The last row is in force, so its date must be after that of the row it replaces.
+    new.starts_at = now.max(old.starts_at.saturating_add(1));
+    rules::insert(db, &new)?;
+    let detail = format!("{key} {value}");
+    Ok(audit::write(db, Entry::operator("policy-set", key, &detail), now)?)
+}
+
+fn apply(rule: &mut RuleRow, key: &str, value: &str) -> Result<(), RuleError> {
+    let refuse = |expected: String| {
+        Err(RuleError::Value { key: key.to_owned(), value: value.to_owned(), expected })
+    };
+    let number = |least: u64, most: u64| match value.parse::<u64>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => refuse(format!("a number from {least} to {most}")).map(|()| 0),
+    };
+    match key {
+        "max-text-bytes" => rule.max_text_bytes = number(1, MAX_TEXT_BYTES)?,
+        "per-minute" => rule.per_minute = number(0, QUOTA_MAX)?,
+        "guest-per-minute" => rule.guest_per_minute = number(0, QUOTA_MAX)?,
+        "per-day" => rule.per_day = number(0, QUOTA_MAX)?,
+        "retention-days" => rule.retention_days = number(1, RETENTION_DAYS_MAX)?,
+        "ticket-lifetime" => match parse_duration_s(value) {
+            Some(seconds) if TICKET_LIFETIME_S.contains(&seconds) => {
+                rule.ticket_lifetime_s = seconds;
+            }
+            _ => return refuse("a duration from 60s to 366d, such as 24h or 7d".to_owned()),
+        },
+        "registration" if value == "closed" => value.clone_into(&mut rule.registration),
+        "registration" => return refuse("closed; other ways do not exist yet".to_owned()),
+        _ => return Err(RuleError::Key { key: key.to_owned() }),
+    }
+    Ok(())
+}
+
+/// Parses a duration such as `90s`, `10m`, `24h` or `7d`, in seconds.
+#[must_use]
+pub fn parse_duration_s(text: &str) -> Option<u64> {
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    let (digits, factor) =
+        units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn a_duration_is_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("10m", Some(600)),
+            ("24h", Some(86_400)),
+            ("7d", Some(604_800)),
+            ("", None),
+            ("7", None),
+            ("d", None),
+            ("-1d", None),
+            ("+1d", None),
+            ("1.5h", None),
+            ("7 d", None),
+            ("99999999999999999999d", None),
+            ("18446744073709551615d", None),
+        ] {
+            assert_eq!(parse_duration_s(text), seconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_rule_adds_a_dated_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open_or_create(dir.path()).unwrap();
+        for (key, value) in [
+            ("max-text-bytes", "1000"),
+            ("per-minute", "0"),
+            ("ticket-lifetime", "24h"),
+            ("registration", "closed"),
+            ("per-minute", "0"),
+        ] {
+            store.write(|tx| set(tx, key, value, 500)).unwrap();
+        }
+        let rows = rules::list(store.reader()).unwrap();
+        let dates: Vec<u64> = rows.iter().map(|row| row.starts_at).collect();
+        assert_eq!(dates, [0, 500, 501, 502], "what changes nothing adds no row");
+        let last = rules::newest(store.reader()).unwrap();
+        assert_eq!(
+            (last.max_text_bytes, last.per_minute, last.ticket_lifetime_s),
+            (1_000, 0, 86_400)
+        );
+        assert_eq!(last.per_day, 5_000);
+    }
+
+    #[test]
+    fn bad_values_are_refused_and_change_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open_or_create(dir.path()).unwrap();
+        for (key, value) in [
+            ("max-text-bytes", "0"),
+            ("max-text-bytes", "12289"),
+            ("per-minute", "-1"),
+            ("per-minute", "lots"),
+            ("per-day", ""),
+            ("ticket-lifetime", "59s"),
+            ("ticket-lifetime", "7"),
+            ("ticket-lifetime", "400d"),
+            ("retention-days", "0"),
+            ("registration", "open"),
+            ("colour", "red"),
+            ("", "1"),
+        ] {
+            assert!(store.write(|tx| set(tx, key, value, 500)).is_err(), "{key} {value}");
+        }
+        assert_eq!(rules::list(store.reader()).unwrap().len(), 1);
+    }
+}

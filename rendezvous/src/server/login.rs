@@ -1,0 +1,351 @@
+//! The decision: username, password and device key come in, a ticket or a denial goes out. Renewals, new passwords and
+//! the owner's devices are decided here as well.
+//!
+//! A denial is an outcome and not an error; an error is a fault of this machine, and the client only learns that it
+//! should try again. Without the right password, nobody learns anything about an account: a name that does not exist
+//! costs one Argon2 check, counts as a failure and gets the same reply.
+
+mod devices;
+mod grant;
+mod visit;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ed25519_dalek::SigningKey;
+use lanyard_protocol::ids::{AccountId, PeerKey};
+use lanyard_protocol::login::{
+    ChangePassword, Denial, DenialCode, DevicesReply, Login, Reply, Request,
+};
+use zeroize::Zeroizing;
+
+use super::password::pool::{Asker, Pool, Priority};
+use super::password::{Check, Password, PasswordError};
+use super::throttle::{Gate, Passed, Throttle, prefix};
+use crate::authority::Authority;
+use crate::clock::timekeeping;
+use crate::names::Username;
+use crate::policy::PublishError;
+use crate::store::accounts::{self, Account};
+use crate::store::thread::StoreHandle;
+use crate::store::{Store, StoreError, devices as device_rows};
+use grant::{Act, Granted, SignIn};
+use visit::{LoginError, Signer, Visit, renewable};
+
+/// Why nobody gets a ticket, as a part of the sentence that the client shows.
+const CLOCK_IN_DOUBT: &str = "its clock may be wrong, and its operator must confirm it";
+/// Longer than clients keep asking a login server that is busy.
+const CLOCK_RETRY_S: u64 = 90;
+
+/// Decides about logins; shared by all connections of the login server.
+#[derive(Debug)]
+pub struct Office {
+    store: StoreHandle,
+    pool: Pool,
+    throttle: Mutex<Throttle>,
+    realm_key: Arc<SigningKey>,
+    authority: Arc<dyn Authority>,
+}
+
+/// A reply of the login server; its kind depends on the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The reply to a request for a ticket.
+    Ticket(Reply),
+    /// The reply to a request about devices.
+    Devices(DevicesReply),
+}
+
+impl Answer {
+    /// The reply's bytes on the wire.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Ticket(reply) => reply.to_bytes(),
+            Self::Devices(reply) => reply.to_bytes(),
+        }
+    }
+}
+
+/// What the database says before the password is checked.
+struct Found {
+    account: Option<Account>,
+    is_known_device: bool,
+}
+
+/// The result of checking a password.
+enum Checked {
+    Right { account: Box<Account>, rehash: Option<String> },
+    Not(Reply),
+}
+
+impl Office {
+    /// Takes the parts that a decision needs.
+    #[must_use]
+    pub fn new(
+        store: StoreHandle,
+        pool: Pool,
+        realm_key: Arc<SigningKey>,
+        authority: Arc<dyn Authority>,
+    ) -> Self {
+        Self { store, pool, throttle: Mutex::default(), realm_key, authority }
+    }
+
+    /// How often Argon2 has run.
+    #[must_use]
+    pub fn argon2_calls(&self) -> u64 {
+        self.pool.hasher().calls()
+    }
+
+    /// Answers a request of the device whose key Noise has proved. `clock` returns unix milliseconds.
+    pub async fn answer(
+        &self,
+        peer: PeerKey,
+        from: SocketAddr,
+        request: Request,
+        clock: impl Fn() -> u64,
+    ) -> Answer {
+        let clock_ms = clock();
+        let visit = Visit { peer, from, nickname: None, device_label: None, clock_ms };
+        if signs(&request) && self.is_in_doubt(clock_ms).await {
+            return Answer::Ticket(clock_in_doubt());
+        }
+        let answered = match request {
+            Request::Login(login) => self.login(visit, login, clock).await.map(Answer::Ticket),
+            Request::Renew(renew) => self.renew(visit, renew.account).await.map(Answer::Ticket),
+            Request::ChangePassword(change) => {
+                self.change_password(visit, change, clock).await.map(Answer::Ticket)
+            }
+            Request::ListDevices(list) => {
+                self.list_devices(visit, list.account).await.map(Answer::Devices)
+            }
+            Request::LogOutDevice(out) => {
+                self.log_out(visit, out.account, out.device).await.map(Answer::Devices)
+            }
+            Request::Unknown(_op) => {
+                Ok(Answer::Ticket(denied(DenialCode::Unsupported, String::new(), None)))
+            }
+        };
+        match answered {
+            Ok(answer) => answer,
+            // A denial has the same bytes in all kinds of replies.
+            Err(LoginError::Refused(denial)) => Answer::Ticket(Reply::Denied(denial)),
+            Err(LoginError::Publish(PublishError::Clock(_standing))) => {
+                Answer::Ticket(clock_in_doubt())
+            }
+            Err(error) => {
+                // The client can only try again; the operator must look.
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::error!(%error, "A request failed by a fault of this machine");
+                Answer::Ticket(denied(DenialCode::Busy, String::new(), Some(5)))
+            }
+        }
+    }
+
+    /// Whether the clock may be wrong. Checked before a password, and again when something is signed; a fault of the
+    /// database shows then.
+    async fn is_in_doubt(&self, clock_ms: u64) -> bool {
+        let look = move |store: &mut Store| timekeeping::standing(store.reader(), clock_ms);
+        self.store.run(look).await.is_ok_and(|standing| !standing.is_right())
+    }
+
+    async fn login(
+        &self,
+        visit: Visit,
+        login: Login,
+        clock: impl Fn() -> u64,
+    ) -> Result<Reply, LoginError> {
+        let Login { username, password, nickname, device_label } = login;
+        match self.check(&visit, username, password, None).await? {
+            Checked::Not(reply) => Ok(reply),
+            Checked::Right { account, rehash } => {
+                // The clock is read again: the check may have waited, and the device sets its clock by the reply.
+                let visit = Visit { nickname, device_label, clock_ms: clock(), ..visit };
+                let act = Act::Login { rehash };
+                self.grant(SignIn { account: *account, visit, act }).await
+            }
+        }
+    }
+
+    async fn change_password(
+        &self,
+        visit: Visit,
+        change: ChangePassword,
+        clock: impl Fn() -> u64,
+    ) -> Result<Reply, LoginError> {
+        let ChangePassword { username, old, new, revoke_others } = change;
+        let new = Password::new(new)?;
+        match self.check(&visit, username, old, Some(new)).await? {
+            Checked::Not(reply) => Ok(reply),
+            Checked::Right { account, rehash } => {
+                let phc = rehash.ok_or(LoginError::WorkersGone)?;
+                let act = Act::ChangePassword { phc, revoke_others };
+                let visit = Visit { clock_ms: clock(), ..visit };
+                self.grant(SignIn { account: *account, visit, act }).await
+            }
+        }
+    }
+
+    async fn renew(&self, visit: Visit, account: AccountId) -> Result<Reply, LoginError> {
+        let signer = self.signer();
+        let granted = self.store.run(move |store| {
+            // Read first, so that a stranger costs no transaction.
+            if let Err(denial) = renewable(store.reader(), account, &visit)? {
+                return Ok(Granted::Not(denial));
+            }
+            store.write(|tx| grant::renew(tx, &signer, account, &visit))
+        });
+        Ok(granted.await?.into_reply())
+    }
+
+    async fn list_devices(
+        &self,
+        visit: Visit,
+        account: AccountId,
+    ) -> Result<DevicesReply, LoginError> {
+        Ok(self.store.run(move |store| devices::list(store.reader(), account, &visit)).await?)
+    }
+
+    async fn log_out(
+        &self,
+        visit: Visit,
+        account: AccountId,
+        number: u64,
+    ) -> Result<DevicesReply, LoginError> {
+        let signer = self.signer();
+        let replied = self.store.run(move |store| {
+            // Read first, so that a stranger costs no transaction.
+            let reply = devices::list(store.reader(), account, &visit)?;
+            if matches!(reply, DevicesReply::Denied(_)) {
+                return Ok(reply);
+            }
+            store.write(|tx| devices::log_out(tx, &signer, account, number, &visit))
+        });
+        replied.await
+    }
+
+    /// The only way in for a password: throttle, pool, throttle. With `new`, the result includes the hash to store.
+    async fn check(
+        &self,
+        visit: &Visit,
+        username: String,
+        password: Zeroizing<String>,
+        new: Option<Password>,
+    ) -> Result<Checked, LoginError> {
+        let (address, clock_ms) = (visit.from.ip(), visit.clock_ms);
+        let username = Username::parse(&username).map_err(|_cannot_exist| username);
+        // All spellings of a name share one key; otherwise each would have five tries of its own.
+        let key = username.as_ref().map_or_else(Clone::clone, |name| name.as_str().to_owned());
+        let gate = self.throttle().gate(&key, address, clock_ms);
+        let found = self.find(username.ok(), visit.peer).await?;
+        if let Gate::Wait { ms } = gate
+            && !found.is_known_device
+        {
+            return Ok(Checked::Not(locked(ms)));
+        }
+        let password = match Password::new(password) {
+            Ok(password) => password,
+            Err(PasswordError::Empty | PasswordError::TooLong) => {
+                let denial = denied(DenialCode::BadCredentials, String::new(), None);
+                return Ok(Checked::Not(denial));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let stored = found.account.as_ref().map(|account| account.phc.clone());
+        let priority = if found.is_known_device { Priority::Known } else { Priority::Stranger };
+        let asker = Asker { priority, from: prefix(address) };
+        let queued = match new {
+            Some(new) => self.pool.change(password, stored, new, asker),
+            None => self.pool.check(password, stored, asker),
+        };
+        let answered = match queued {
+            // No answer means that the job had to make room for one from another address.
+            Ok(answer) => answer.await.map_err(|_dropped| self.pool.busy_now()),
+            Err(busy) => Err(busy),
+        };
+        let check = match answered {
+            Ok(outcome) => outcome?,
+            Err(busy) => {
+                let retry = Some(busy.retry_after_s);
+                return Ok(Checked::Not(denied(DenialCode::Busy, String::new(), retry)));
+            }
+        };
+        let (Check::Right { rehash }, Some(account)) = (check, found.account) else {
+            return Ok(Checked::Not(self.refuse(&key, address, visit.peer, clock_ms)));
+        };
+        let passed = match gate {
+            Gate::Open => Passed::Freely,
+            Gate::Wait { .. } => Passed::OverDelay,
+        };
+        self.throttle().succeeded(&key, passed);
+        Ok(Checked::Right { account: Box::new(account), rehash })
+    }
+
+    async fn find(&self, name: Option<Username>, peer: PeerKey) -> Result<Found, LoginError> {
+        let found = self.store.run(move |store: &mut Store| {
+            let db = store.reader();
+            // The same queries whether the account exists or not, so that their time does not tell.
+            let account = accounts::by_username(db, name.as_ref().map_or("", Username::as_str))?;
+            let id = account.as_ref().map_or(AccountId([0; 16]), |account| account.id);
+            let device = device_rows::find(db, id, peer)?;
+            let is_known_device = device.is_some_and(|device| !device.logged_out);
+            Ok::<_, StoreError>(Found { account, is_known_device })
+        });
+        Ok(found.await?)
+    }
+
+    fn refuse(&self, key: &str, address: IpAddr, peer: PeerKey, clock_ms: u64) -> Reply {
+        let mut throttle = self.throttle();
+        let was = throttle.gate(key, address, clock_ms);
+        throttle.failed(key, address, clock_ms);
+        drop(throttle);
+        tracing::debug!(target: "lanyard_rendezvous::audit", ?peer, %address, "Sign-in refused");
+        match was {
+            // Without the right password, nobody learns that a known device may skip the delay.
+            Gate::Wait { ms } => locked(ms),
+            Gate::Open => denied(DenialCode::BadCredentials, String::new(), None),
+        }
+    }
+
+    async fn grant(&self, sign_in: SignIn) -> Result<Reply, LoginError> {
+        let signer = self.signer();
+        let granted =
+            self.store.run(move |store| store.write(|tx| grant::grant(tx, &signer, &sign_in)));
+        Ok(granted.await?.into_reply())
+    }
+
+    fn signer(&self) -> Signer {
+        Signer { realm_key: Arc::clone(&self.realm_key), authority: Arc::clone(&self.authority) }
+    }
+
+    fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
+        // Its tables are consistent after every statement.
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether answering may take a signature.
+fn signs(request: &Request) -> bool {
+    match request {
+        Request::Login(_)
+        | Request::Renew(_)
+        | Request::ChangePassword(_)
+        | Request::LogOutDevice(_) => true,
+        Request::ListDevices(_) | Request::Unknown(_) => false,
+    }
+}
+
+fn clock_in_doubt() -> Reply {
+    denied(DenialCode::Busy, CLOCK_IN_DOUBT.to_owned(), Some(CLOCK_RETRY_S))
+}
+
+fn denied(code: DenialCode, reason: String, retry_after_s: Option<u64>) -> Reply {
+    Reply::Denied(Denial { code, reason, retry_after_s })
+}
+
+fn locked(ms: u64) -> Reply {
+    denied(DenialCode::Locked, String::new(), Some(ms.div_ceil(1_000)))
+}
+
+#[cfg(test)]
+mod tests;

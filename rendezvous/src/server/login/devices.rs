@@ -1,0 +1,159 @@
+//! What owners do with their devices: listing them and logging one out (PROTOCOL.md ).
+//!
+//! A device that may renew its ticket may do both. Revocations go into everybody's policy, so those that an owner
+//! causes are limited per day, whether by a new password or by logging devices out.
+
+use lanyard_protocol::ids::{AccountId, PeerKey};
+use lanyard_protocol::limits::LINK_GRACE_MS;
+use lanyard_protocol::login::{DEVICES_MAX, Denial, DenialCode, DeviceInfo, DevicesReply};
+use lanyard_protocol::policy::SanctionKind;
+
+use super::visit::{LoginError, Signer, Visit, renewable};
+use crate::accounts::{Revocation, revoke_tickets};
+use crate::acts::{ActError, within_policy};
+use crate::clock::DAY_MS;
+use crate::names::Nickname;
+use crate::policy;
+use crate::store::accounts::Account;
+use crate::store::audit::{self, Entry};
+use crate::store::devices::{self, DeviceRow};
+use crate::store::{Db, StoreError, meta, sanctions};
+
+/// How many revocations the owner of an account may cause in a day.
+const OWN_REVOCATIONS_PER_DAY: usize = 16;
+/// Up to how many devices are revoked one by one; for more, one revocation covers the whole account.
+const REVOCATIONS_ONE_BY_ONE: usize = 8;
+
+/// Lists the devices of an account for one of them.
+pub(super) fn list(
+    db: Db<'_>,
+    account: AccountId,
+    visit: &Visit,
+) -> Result<DevicesReply, StoreError> {
+    match renewable(db, account, visit)? {
+        Ok(account) => listed(db, account.id),
+        Err(denial) => Ok(DevicesReply::Denied(denial)),
+    }
+}
+
+/// Logs a device of the asking device's account out.
+pub(super) fn log_out(
+    tx: Db<'_>,
+    signer: &Signer,
+    account: AccountId,
+    number: u64,
+    visit: &Visit,
+) -> Result<DevicesReply, LoginError> {
+    // Checked again in the transaction that writes: the operator may have been faster.
+    let account = match renewable(tx, account, visit)? {
+        Ok(account) => account,
+        Err(denial) => return Ok(DevicesReply::Denied(denial)),
+    };
+    let now = meta::realm_now(tx, visit.clock_ms)?;
+    let found = devices::list(tx, account.id)?.into_iter().find(|row| row.number == number);
+    let Some(device) = found else { return Ok(DevicesReply::NoSuchDevice(number)) };
+    if !device.logged_out {
+        let peers = if may_be_linked(&device, now) { vec![Some(device.peer)] } else { Vec::new() };
+        revoke_own(tx, &account, &peers, "the device was logged out", now)?;
+        devices::log_out(tx, account.id, number)?;
+        let detail = format!("device {number}");
+        let entry =
+            Entry { who: &account.username, what: "device-logout", target: "", detail: &detail };
+        audit::write(tx, entry, now)?;
+        policy::publish(tx, &signer.realm_key, visit.clock_ms)?;
+        meta::raise_time_mark(tx, now)?;
+    }
+    Ok(listed(tx, account.id)?)
+}
+
+/// Logs all devices of an account out except the owner's present one. That one keeps its ticket if possible, so that
+/// nothing it is just sending falls under a revocation.
+pub(super) fn log_out_others(
+    tx: Db<'_>,
+    account: &Account,
+    own: PeerKey,
+    now: u64,
+) -> Result<(), LoginError> {
+    let linked: Vec<PeerKey> = devices::list(tx, account.id)?
+        .into_iter()
+        .filter(|device| !device.logged_out && may_be_linked(device, now) && device.peer != own)
+        .map(|device| device.peer)
+        .collect();
+    let peers: Vec<Option<PeerKey>> = if linked.len() > REVOCATIONS_ONE_BY_ONE {
+        vec![None]
+    } else {
+        linked.into_iter().map(Some).collect()
+    };
+    revoke_own(tx, account, &peers, "the password was changed", now)?;
+    Ok(devices::log_out_all(tx, account.id, Some(own))?)
+}
+
+/// Whether peers may still have a link to this device; if not, there is nothing to revoke.
+fn may_be_linked(device: &DeviceRow, now: u64) -> bool {
+    device.last_expiry.saturating_add(LINK_GRACE_MS) > now
+}
+
+/// Revokes tickets of these devices, or of all for `None`, if the owner's daily limit and the policy leave room.
+fn revoke_own(
+    tx: Db<'_>,
+    account: &Account,
+    peers: &[Option<PeerKey>],
+    reason: &str,
+    now: u64,
+) -> Result<(), LoginError> {
+    let by = account.username.as_str();
+    let all = sanctions::list(tx)?;
+    let today = all.iter().filter(|row| {
+        row.sanction.kind == SanctionKind::Revocation
+            && row.sanction.sub == account.id
+            && row.sanction.by == by
+            && row.made_at.saturating_add(DAY_MS) > now
+    });
+    let (made, oldest) = today.fold((0_usize, now), |(made, oldest), row| {
+        (made.saturating_add(1), oldest.min(row.made_at))
+    });
+    if !peers.is_empty() && made.saturating_add(peers.len()) > OWN_REVOCATIONS_PER_DAY {
+        let wait = oldest.saturating_add(DAY_MS).saturating_sub(now);
+        return Err(locked("too many devices were logged out today".to_owned(), wait));
+    }
+    let revoke_all = |tx: Db<'_>| {
+        peers.iter().try_for_each(|peer| {
+            revoke_tickets(tx, account.id, &Revocation { peer: *peer, reason, by }, now)
+        })
+    };
+    within_policy(tx, now, revoke_all).map_err(|error| match error {
+        ActError::Store(error) => LoginError::Store(error),
+        other => locked(other.to_string(), DAY_MS),
+    })
+}
+
+fn locked(reason: String, wait_ms: u64) -> LoginError {
+    let retry_after_s = Some(wait_ms.div_ceil(1_000));
+    LoginError::Refused(Denial { code: DenialCode::Locked, reason, retry_after_s })
+}
+
+/// The list for the owner. If it is too long, devices that are logged out or were not used for long are left out.
+fn listed(db: Db<'_>, account: AccountId) -> Result<DevicesReply, StoreError> {
+    let mut rows = devices::list(db, account)?;
+    if rows.len() > DEVICES_MAX {
+        rows.sort_by_key(|row| (row.logged_out, std::cmp::Reverse(row.last_login)));
+        rows.truncate(DEVICES_MAX);
+        rows.sort_by_key(|row| row.number);
+    }
+    Ok(DevicesReply::Devices(rows.into_iter().map(info).collect()))
+}
+
+fn info(row: DeviceRow) -> DeviceInfo {
+    let DeviceRow { number, peer, label, first_seen, last_login, last_expiry, logged_out } = row;
+    // A label that an older release accepted must not make the whole list unreadable.
+    let label = Nickname::parse(&label).map(|label| label.as_str().to_owned()).unwrap_or_default();
+    DeviceInfo {
+        device: number,
+        peer,
+        label,
+        first_seen,
+        last_login,
+        expires_at: last_expiry,
+        logged_out,
+    }
+}
