@@ -269,7 +269,7 @@ pub(super) enum ModerationCommand {
 fn parse_host(text: &str) -> Result<String, String> {
     if ports::is_link_local(text.trim_start_matches('[').trim_end_matches(']')) {
         return Err(format!(
-            "{text} is a link-local address, which others cannot use; give another one or a host name"
+            "{text} is only valid on one cable; give another address or a host name"
         ));
     }
     let plausible = !text.is_empty()

@@ -1,4 +1,4 @@
-//! Every act of the operator is felt by running peers within two seconds, and said in plain words.
+//! Every act of the operator reaches running peers within two seconds, and is reported in plain words.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Peer, Realm, Signal, TWO_SECONDS, chat, password, together};
 
-/// Acts; every one of these peers has the policy that says so within two seconds of the command. Gives the answer.
+/// Runs an act; each of these peers must have the policy that contains it within two seconds. Returns the answer.
 fn felt(realm: &Realm, peers: &mut [&mut Peer], args: &[&str]) -> Value {
     let started = clock::monotonic();
     let done = realm.run(args).done();
@@ -25,7 +25,7 @@ fn left_of_two_seconds(started: std::time::Instant) -> Duration {
     TWO_SECONDS.saturating_sub(clock::monotonic().duration_since(started))
 }
 
-/// A peer says in plain words what the operator has done.
+/// Waits until a peer says in plain words what the operator has done.
 fn told(peer: &mut Peer, words: &str) {
     peer.expect(words, TWO_SECONDS, |line| {
         line["event"] == "notice" && line["code"] == "sanction" && line["text"] == words
@@ -36,7 +36,7 @@ fn say(peer: &mut Peer, room: &str) -> Value {
     peer.ask(json!({"cmd": "send", "room": room, "text": "Does this arrive?"}))
 }
 
-/// A line to a room is refused now. Rules count by realm time, which a peer knows to some milliseconds.
+/// Waits until a line to a room is refused. Rules apply by realm time, which a peer knows to within milliseconds.
 fn refused_line(peer: &mut Peer, room: &str, code: &str) -> String {
     let started = clock::monotonic();
     loop {
@@ -50,7 +50,7 @@ fn refused_line(peer: &mut Peer, room: &str, code: &str) -> String {
 }
 
 #[test]
-fn the_banned_are_out_at_once_with_the_reason_and_back_after_the_ban() {
+fn a_banned_account_is_out_at_once_and_back_after_the_ban() {
     let realm = Realm::with(&["alice", "bob", "carol"]);
     let (mut alice, mut bob, mut carol) =
         (realm.join("alice"), realm.join("bob"), realm.join("carol"));
@@ -85,7 +85,7 @@ fn the_banned_are_out_at_once_with_the_reason_and_back_after_the_ban() {
 }
 
 #[test]
-fn the_muted_read_on_and_write_again_after_the_mute() {
+fn a_muted_account_reads_on_and_writes_after_the_mute() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
@@ -99,7 +99,7 @@ fn the_muted_read_on_and_write_again_after_the_mute() {
     felt(&realm, &mut [&mut alice, &mut bob], &["unmute", "bob"]);
     told(&mut alice, "bob may write again");
     chat(&mut bob, &mut alice, PATIENCE);
-    // One that ends by itself needs no further act.
+    // A mute that ends by itself needs no further act.
     felt(&realm, &mut [&mut alice, &mut bob], &["mute", "bob", "--for", "1s"]);
     refused_line(&mut bob, "lobby", "muted");
     let started = clock::monotonic();
@@ -109,7 +109,7 @@ fn the_muted_read_on_and_write_again_after_the_mute() {
 }
 
 #[test]
-fn rooms_open_change_and_close_under_running_peers() {
+fn rooms_are_added_changed_and_archived_under_running_peers() {
     let realm = Realm::with(&["alice", "mona"]);
     realm.run(&["user", "role", "mona", "moderator"]).done();
     let (mut alice, mut mona) = (realm.join("alice"), realm.join("mona"));
@@ -133,7 +133,7 @@ fn rooms_open_change_and_close_under_running_peers() {
 }
 
 #[test]
-fn a_device_that_is_logged_out_stops_and_the_others_go_on() {
+fn logging_one_device_out_leaves_the_others_running() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut laptop, mut bob) = (realm.join("alice"), realm.join("bob"));
     let mut phone = realm.peer("alice").profile(&realm.profile("phone")).ready();
@@ -151,12 +151,12 @@ fn a_device_that_is_logged_out_stops_and_the_others_go_on() {
     assert!(refused["reason"].as_str().unwrap().contains("logged out"), "{refused}");
     chat(&mut laptop, &mut bob, PATIENCE);
     let stored = realm.peer("alice").profile(&realm.profile("phone")).no_password();
-    assert_eq!(stored.ready().refused(PATIENCE)["code"], "disabled", "its pass is worth nothing");
+    assert_eq!(stored.ready().refused(PATIENCE)["code"], "disabled", "its ticket is worth nothing");
     let mut phone = realm.peer("alice").profile(&realm.profile("phone")).ready();
     chat(&mut phone, &mut bob, PATIENCE);
 
     let started = clock::monotonic();
-    realm.with_password(&["user", "passwd", "alice", "--cut"], "a new one").done();
+    realm.with_password(&["user", "passwd", "alice", "--revoke"], "a new one").done();
     for device in [&mut laptop, &mut phone] {
         let refused = device.refused(left_of_two_seconds(started));
         assert!(refused["reason"].as_str().unwrap().contains("password"), "{refused}");
@@ -167,7 +167,7 @@ fn a_device_that_is_logged_out_stops_and_the_others_go_on() {
 }
 
 #[test]
-fn who_is_online_stands_in_the_register() {
+fn the_sessions_show_who_is_online() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, bob) = (realm.join("alice"), realm.join("bob"));
     let online = |name: &str, expected: bool| {
@@ -190,7 +190,7 @@ fn who_is_online_stands_in_the_register() {
 }
 
 #[test]
-fn a_login_node_restored_from_yesterdays_backup_takes_nobody_back() {
+fn restoring_yesterdays_backup_takes_nobody_back() {
     let mut realm = Realm::with(&["alice", "bob", "carol"]);
     let (mut alice, carol) = (realm.join("alice"), realm.join("carol"));
     carol.quit();
@@ -220,7 +220,7 @@ fn a_login_node_restored_from_yesterdays_backup_takes_nobody_back() {
     chat(&mut alice, &mut bob, PATIENCE);
     felt(&realm, &mut [&mut alice, &mut bob], &["ban", "carol", "--reason", "spam"]);
     assert_eq!(realm.peer("carol").refused()["code"], "banned");
-    // Bob's device came after the backup: his pass goes on, and the password makes it known again.
+    // Bob's device is newer than the backup: his ticket is still valid, and the password registers the device again.
     bob.quit();
     let mut bob = realm.peer("bob").password(&password("bob")).ready();
     chat(&mut bob, &mut alice, PATIENCE);

@@ -1,4 +1,4 @@
-//! The address in the join link, on computers with more than one, and links that came through mail.
+//! The address in the join link on computers with more than one, and links that came by mail.
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn host_of(link: &str) -> &str {
 }
 
 #[test]
-fn a_link_that_mail_has_mangled_lets_people_in() {
+fn a_link_mangled_by_mail_still_works() {
     let realm = Realm::with(&["alice", "bob", "carol"]);
     let link = realm.link();
     let (head, tail) = link.split_at(76.min(link.len() - 1));
@@ -60,7 +60,7 @@ fn a_link_that_mail_has_mangled_lets_people_in() {
 }
 
 #[test]
-fn an_address_of_one_cable_is_refused_with_a_sentence() {
+fn a_link_local_address_is_refused_with_a_sentence() {
     let realm = Realm::with(&["alice"]);
     let link = realm.link().replace("127.0.0.1", "[fe80::1%25eth0]");
     let refused = realm.peer("alice").link(&link).refused();

@@ -1,5 +1,5 @@
-//! Rooms with a long past: whoever comes late gets all of it, quickly and in little memory, while the others go on
-//! talking; and a peer with a full store is there at once.
+//! Rooms with a long past: a newcomer gets all of it, quickly and with little memory, while the others keep talking;
+//! and a peer with a full store is ready at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use crate::harness::traffic::{
 };
 use crate::harness::{PATIENCE, Peer, Realm, archive, is_soak};
 
-/// Those who have talked all the time.
+/// The peers that have all messages from the start.
 const HOLDERS: [&str; 3] = ["alice", "bob", "carol"];
-/// Between two live messages while somebody catches up.
+/// The time between two live messages while the newcomer catches up.
 const LIVE_EVERY: Duration = Duration::from_millis(200);
-/// Everything is with the newcomer within this time.
+/// The newcomer has everything within this time.
 const CAUGHT_UP: Duration = Duration::from_secs(60);
-/// Its memory in the meantime, in KiB.
+/// The newcomer's memory meanwhile, in KiB.
 const NEWCOMER_KIB_MAX: u64 = 150 * 1_024;
-/// The others' messages arrive within this time, 99 of 100.
+/// 99 of 100 live messages arrive within this time.
 const LIVE_P99_MS: u64 = 1_000;
-/// A node is ready within this time, whatever is stored.
+/// A node is ready within this time, however much it has stored.
 const READY: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_late_joiner_gets_everything_while_the_others_go_on_talking() {
+fn a_newcomer_gets_everything_while_the_others_talk() {
     let count = if is_soak() { 100_000 } else { 5_000 };
     let realm = Realm::with(&[&HOLDERS[..], &["dave"]].concat());
-    // Profiles come from a first visit.
+    // A first visit creates the profiles.
     HOLDERS.iter().for_each(|name| realm.join(name).quit());
     archive::fill(&realm, &HOLDERS, count);
     let mut holders: Vec<Peer> =
@@ -43,7 +43,7 @@ fn a_late_joiner_gets_everything_while_the_others_go_on_talking() {
     let mut live = [0; HOLDERS.len()];
     let mut caught_up = None;
     for number in 0.. {
-        // The others speak at their own pace, whatever the newcomer does.
+        // The others talk at their own pace, whatever the newcomer does.
         pass(began + LIVE_EVERY * number);
         let speaker = usize::try_from(number).unwrap() % HOLDERS.len();
         holders[speaker].say(&format!("live message {number}"));
@@ -60,7 +60,7 @@ fn a_late_joiner_gets_everything_while_the_others_go_on_talking() {
         holders.iter_mut().zip(live).flat_map(|(peer, count)| said(peer, count)).collect();
     let until = clock::monotonic() + PATIENCE;
     for peer in holders.iter_mut().chain([&mut dave]) {
-        // Whoever was flooded may have been told to read the store instead.
+        // A peer that got too many events at once may have been told to reload from the store instead.
         let left = missing(peer, &ids, until);
         let told = peer.transcript().iter().any(|line| line["code"] == "reload");
         assert!(left.is_empty() || told, "{} has not shown {left:?}", peer.id());
@@ -85,7 +85,7 @@ fn a_late_joiner_gets_everything_while_the_others_go_on_talking() {
     assert!(p99 < LIVE_P99_MS, "{p99} ms");
 }
 
-/// How long the messages of others took, from being signed to being stored, in milliseconds.
+/// How long the messages of others took from being signed to being stored, in milliseconds.
 fn delays(peer: &mut Peer, ids: &BTreeSet<String>) -> Vec<u64> {
     let live = |line: &&Value| {
         line["event"] == "message"
@@ -97,7 +97,7 @@ fn delays(peer: &mut Peer, ids: &BTreeSet<String>) -> Vec<u64> {
     peer.transcript().iter().filter(live).map(delay).collect()
 }
 
-/// Whether it was told of a part of what there is to fetch, and of all that has come.
+/// Whether the peer was told of its progress, and that everything has arrived.
 fn told_of_backfill(peer: &mut Peer) -> (bool, bool) {
     let lines = peer.transcript().iter().filter(|line| line["code"] == "backfill");
     let texts: Vec<&str> = lines.filter_map(|line| line["text"].as_str()).collect();
@@ -125,7 +125,7 @@ fn a_peer_with_a_full_store_is_ready_at_once() {
     assert!(full < READY.max(empty * 3), "{full:?}, and {empty:?} without messages");
     assert!(full < READY || !is_soak(), "{full:?}");
 
-    // It is of use, too: it has its past and takes part.
+    // It also works: it has its past and takes part.
     let mut alice = realm.peer("alice").no_password().ready();
     let status = alice.ask(json!({"cmd": "status"}));
     assert_eq!(status["messages"].as_u64(), Some(count));
@@ -135,7 +135,7 @@ fn a_peer_with_a_full_store_is_ready_at_once() {
     alice.expect_message(&id, PATIENCE);
 }
 
-/// The middle one of three starts, from the start of the program to `ready`.
+/// The median of three starts, from the start of the program to `ready`.
 fn start_up(realm: &Realm) -> Duration {
     let mut times = [(); 3].map(|()| {
         let began = clock::monotonic();

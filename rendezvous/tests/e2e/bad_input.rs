@@ -1,10 +1,10 @@
-//! Whatever stands on a line of input, the session answers and goes on.
+//! Whatever a line of input contains, the session answers and continues.
 
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Peer, Realm, chat, together};
 
-/// More than a line may have.
+/// Longer than a line may be.
 const LONG_LINE: usize = 300 * 1_024;
 
 /// Commands that are refused, each with its code.
@@ -53,7 +53,7 @@ fn refused() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// Lines that are no JSON object, each with the code of the answer.
+/// Lines that are not JSON objects, each with the code of the answer.
 fn nonsense() -> Vec<(Vec<u8>, &'static str)> {
     let mut lines: Vec<(Vec<u8>, &'static str)> = [
         &b"nonsense"[..],
@@ -81,7 +81,7 @@ fn nonsense() -> Vec<(Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn bad_lines_are_answered_with_their_code_and_the_session_goes_on() {
+fn bad_lines_get_a_code_and_the_session_continues() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
@@ -105,7 +105,7 @@ fn bad_lines_are_answered_with_their_code_and_the_session_goes_on() {
 }
 
 #[test]
-fn any_scalar_is_a_mark_and_unknown_fields_and_empty_lines_are_passed_over() {
+fn any_scalar_is_a_mark_and_unknown_fields_are_ignored() {
     let realm = Realm::with(&["alice"]);
     let mut alice = realm.join("alice");
     alice.write(b"\n\n   \r\n");
@@ -113,7 +113,7 @@ fn any_scalar_is_a_mark_and_unknown_fields_and_empty_lines_are_passed_over() {
         let command = json!({"cmd": "roster", "ref": mark, "later": {"version": [2]}});
         assert_eq!(said_with_mark(&mut alice, &command), Some(mark));
     }
-    // What is no scalar is not repeated.
+    // Only a scalar is repeated.
     let command = json!({"cmd": "roster", "ref": {"a": 1}});
     assert_eq!(said_with_mark(&mut alice, &command), None);
     alice.write(b"{\"cmd\":\"roster\",\"ref\":\"windows\"}\r\n");

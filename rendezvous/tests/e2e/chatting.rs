@@ -1,4 +1,4 @@
-//! People chat: both ways, unchanged, once each, in one order, and still there tomorrow.
+//! People chat both ways: messages arrive unchanged, once each and in one order, and are still there later.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Peer, Realm, TWO_SECONDS, chat, together};
 
-/// Texts that have hurt chat programs before.
+/// Texts that have broken chat programs before.
 fn texts() -> Vec<String> {
     let mut texts: Vec<String> = [
         "plain",
@@ -23,14 +23,14 @@ fn texts() -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec();
-    // As long as a text may be, in one-byte and in four-byte characters.
+    // The longest texts, of one-byte and of four-byte characters.
     texts.push("x".repeat(4_096));
     texts.push("🦀".repeat(1_024));
     texts
 }
 
 #[test]
-fn three_peers_chat_both_ways_and_nothing_is_changed_doubled_or_lost() {
+fn three_peers_chat_without_change_doubles_or_loss() {
     let realm = Realm::with(&["alice", "bob", "carol"]);
     let (mut alice, mut bob, mut carol) =
         (realm.join("alice"), realm.join("bob"), realm.join("carol"));
@@ -50,7 +50,7 @@ fn three_peers_chat_both_ways_and_nothing_is_changed_doubled_or_lost() {
         twice.iter().for_each(|id| drop(peer.expect_message(id, PATIENCE)));
     }
 
-    // What was said while the mesh was being made may have missed somebody: until peers reconcile, only gossip carries.
+    // Until peers reconcile, a message sent while the mesh was forming may not have reached everybody.
     let wanted = texts().len() + 4;
     let all = newest(&mut alice, wanted);
     for peer in [&mut alice, &mut bob, &mut carol] {
@@ -62,7 +62,7 @@ fn three_peers_chat_both_ways_and_nothing_is_changed_doubled_or_lost() {
     }
 }
 
-/// Says something until everybody has heard it; gives how often that was.
+/// Says something until everybody has heard it, and returns how often that was.
 fn meshed(author: &mut Peer, others: &mut [&mut Peer]) -> usize {
     for tries in 1..=10 {
         let id = author.send("Is everybody listening?");
@@ -102,7 +102,7 @@ fn said_by_one_heard_by_all(author: &mut Peer, others: &mut [&mut Peer], text: &
 }
 
 #[test]
-fn an_own_line_comes_once_after_its_answer_and_before_its_state() {
+fn an_own_line_comes_once_between_its_answer_and_state() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
@@ -116,13 +116,13 @@ fn an_own_line_comes_once_after_its_answer_and_before_its_state() {
     let mut steps: Vec<&Value> = lines
         .map(|line| if line["event"] == "state" { &line["state"] } else { &line["event"] })
         .collect();
-    // Bob may not have said yet what he listens to.
+    // Bob may not have announced yet what he is subscribed to.
     steps.retain(|step| *step != "waiting");
     assert_eq!(steps, ["answer", "message", "sent"]);
 }
 
 #[test]
-fn who_comes_and_goes_is_told_and_the_roster_says_who_is_there() {
+fn arrivals_and_departures_are_told_and_the_roster_is_right() {
     let realm = Realm::with(&["alice", "bob", "carol"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     bob.expect_presence(alice.id(), "here", PATIENCE);
@@ -147,7 +147,7 @@ fn who_comes_and_goes_is_told_and_the_roster_says_who_is_there() {
         assert_eq!(there, ["alice", "bob"], "{:#?}", peer.transcript());
         let me = peer.id().to_owned();
         let about_me = |line: &&Value| line["event"] == "presence" && line["peer"] == *me;
-        assert_eq!(peer.transcript().iter().find(about_me), None, "nobody is told of oneself");
+        assert_eq!(peer.transcript().iter().find(about_me), None, "nobody is told about itself");
     }
 }
 
@@ -161,7 +161,7 @@ fn roster(peer: &mut Peer) -> Vec<String> {
 }
 
 #[test]
-fn what_a_peer_says_of_itself_is_complete_and_true() {
+fn the_status_of_a_peer_is_complete_and_true() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
@@ -189,7 +189,7 @@ const PAGE: usize = 4;
 const SAID: usize = 10;
 
 #[test]
-fn history_is_kept_and_can_be_paged_back_to_its_beginning() {
+fn history_is_kept_and_can_be_paged_to_its_beginning() {
     let realm = Realm::with(&["alice"]);
     let mut alice = realm.join("alice");
     let ids: Vec<String> = (0..SAID).map(|number| alice.send(&number.to_string())).collect();
@@ -208,7 +208,7 @@ fn history_is_kept_and_can_be_paged_back_to_its_beginning() {
         if page["more"] == false {
             break;
         }
-        assert!(seen.len() < SAID, "there is no more, and it says so");
+        assert!(seen.len() < SAID, "there is no more, and it should say so");
         page = alice.ask(json!({"cmd": "history", "limit": PAGE, "before": first}));
     }
     let seen: Vec<&str> = seen.iter().map(|message| message["id"].as_str().unwrap()).collect();
@@ -216,10 +216,10 @@ fn history_is_kept_and_can_be_paged_back_to_its_beginning() {
 }
 
 #[test]
-fn the_end_of_input_sends_what_is_left_and_quits_unless_told_to_stay() {
+fn the_end_of_input_sends_the_rest_and_quits() {
     let realm = Realm::with(&["alice", "bob", "carol"]);
     let mut bob = realm.join("bob");
-    // Everything is written before there is any link.
+    // Everything is written before there is a link.
     let mut alice = realm.peer("alice").spawn();
     alice.write(b"{\"cmd\":\"send\",\"text\":\"one\"}\n{\"cmd\":\"send\",\"text\":\"last words\"}");
     alice.close_stdin();

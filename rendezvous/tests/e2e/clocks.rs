@@ -1,5 +1,5 @@
-//! Clocks that are wrong: the login node's, and a member's. `libfaketime` gives one program another wall clock and
-//! leaves its monotonic one alone, as when somebody sets the time.
+//! Wrong clocks: the login node's, and a peer's. `libfaketime` gives a program another wall clock and leaves its
+//! monotonic clock alone, as when somebody sets the time.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn history(peer: &mut Peer) -> u64 {
     peer.ask(json!({"cmd": "status"}))["messages"].as_u64().unwrap()
 }
 
-/// Waits until a peer can be told from its status to be as wanted.
+/// Waits until the status of a peer is as wanted.
 fn until_status(peer: &mut Peer, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let started = clock::monotonic();
     loop {
@@ -27,13 +27,13 @@ fn until_status(peer: &mut Peer, what: &str, wanted: impl Fn(&Value) -> bool) ->
             return status;
         }
         assert!(clock::monotonic().duration_since(started) < PATIENCE, "{what}: {status}");
-        // The status itself is what changes.
+        // No line announces the change, so the status is asked for again.
         peer.wait_for(Duration::from_millis(100), |_line| false).ok();
     }
 }
 
 #[test]
-fn a_login_node_once_two_hours_ahead_is_brought_back() {
+fn a_login_node_that_was_two_hours_ahead_is_lowered() {
     let Some(ahead) = FakeTime::by("+2h") else { return };
     let mut realm = Realm::fresh();
     realm.serve_by(&ahead);
@@ -72,7 +72,7 @@ fn a_login_node_400_days_ahead_signs_and_deletes_nothing() {
     realm.serve_by(&ahead);
     assert_eq!(realm.run_by(&ahead, &["status"]).done()["clock"]["state"], "jumped");
     assert_eq!(realm.peer("carol").refused()["code"], "busy");
-    // The operator is wrong as well, and everybody hears of it.
+    // The operator accepts it by mistake, and everybody hears of it.
     realm.run_by(&ahead, &["clock", "accept"]).done();
     realm.run_by(&ahead, &["policy", "set", "per-minute", "50"]).done();
     let mut carol = realm.join("carol");
@@ -103,7 +103,7 @@ fn a_login_node_400_days_ahead_signs_and_deletes_nothing() {
 }
 
 #[test]
-fn a_clock_set_while_it_serves_stops_the_signing_until_accepted() {
+fn a_clock_set_while_serving_stops_the_signing() {
     let Some(clock) = FakeTime::by("+0") else { return };
     let mut realm = Realm::fresh();
     realm.serve_by(&clock);
@@ -119,7 +119,7 @@ fn a_clock_set_while_it_serves_stops_the_signing_until_accepted() {
     chat(&mut alice, &mut bob, PATIENCE);
     assert_eq!(alice.ask(json!({"cmd": "status"}))["rendezvous"], "online");
 
-    // Set right again, it needs no word.
+    // When the clock is corrected, the operator need not decide.
     clock.set("+0");
     realm.with_password_by(&clock, &["user", "add", "carol"], "carol: correct horse").done();
     let carol = realm.join("carol");
@@ -132,7 +132,7 @@ fn a_clock_set_while_it_serves_stops_the_signing_until_accepted() {
 }
 
 #[test]
-fn a_member_with_a_valid_pass_gets_in_while_nothing_is_signed() {
+fn a_valid_ticket_gets_in_while_nothing_is_signed() {
     let Some(behind) = FakeTime::by("-3h") else { return };
     let mut realm = Realm::with(&["alice"]);
     realm.join("alice").quit();
@@ -144,7 +144,7 @@ fn a_member_with_a_valid_pass_gets_in_while_nothing_is_signed() {
 }
 
 #[test]
-fn a_member_two_hours_ahead_learns_that_nobody_hears_it() {
+fn a_peer_two_hours_ahead_learns_that_nobody_hears_it() {
     let Some(ahead) = FakeTime::by("+2h") else { return };
     let mut realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
@@ -168,7 +168,7 @@ fn a_member_two_hours_ahead_learns_that_nobody_hears_it() {
     assert_eq!(status["clock_warning"]["code"], "clock-ahead", "{status}");
     assert_eq!(status["waiting"], 1);
 
-    // Her clock is set right: what she writes now is heard.
+    // Her clock is corrected, and what she writes now is heard.
     ahead.set("+0");
     until_status(&mut alice, "no warning", |status| status["clock_warning"].is_null());
     let id = alice.send("And now?");

@@ -1,4 +1,4 @@
-//! A peer is killed while it sends: whatever it has answered for is there afterwards.
+//! A peer is killed while it sends: everything it has acknowledged is there afterwards.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Peer, Realm, together};
 
-/// Kills, at as many different moments.
+/// The number of kills, each at a different moment.
 const KILLS: usize = 50;
-/// Texts written at once before each kill.
+/// The number of texts written at once before each kill.
 const BURST: usize = 40;
-/// The kill follows on one of this many lines: at most an answer, a message and a state for each text.
+/// The kill follows one of this many lines: at most an answer, a message and a state for each text.
 const LINES_MAX: usize = BURST * 3 - BURST / 2;
 
 #[test]
-fn nothing_that_was_answered_or_shown_as_sent_is_lost_when_the_program_is_killed() {
+fn a_kill_loses_nothing_answered_or_shown_as_sent() {
     let realm = Realm::with(&["alice", "bob"]);
     for rule in ["per-minute", "per-day"] {
         realm.run(&["policy", "set", rule, "0"]).done();
@@ -25,7 +25,7 @@ fn nothing_that_was_answered_or_shown_as_sent_is_lost_when_the_program_is_killed
     together(&mut [&mut alice, &mut bob]);
     let mut promised = BTreeSet::new();
     for kill in 0..KILLS {
-        // In every other round it is killed before it has found anybody, too.
+        // In every other round it may be killed before it has found anybody.
         if kill % 2 == 0 {
             bob.expect("a link", PATIENCE, |line| line["event"] == "link" && line["peers"] == 1);
         }
@@ -40,14 +40,14 @@ fn nothing_that_was_answered_or_shown_as_sent_is_lost_when_the_program_is_killed
         promised.extend(new.iter().cloned());
         check_store(&realm.profile("bob"));
 
-        // It is read back by the program itself; the burst before fits on a page.
+        // The program itself reads it back; the last burst fits on a page.
         bob = realm.peer("bob").no_password().ready();
         let page = bob.ask(json!({"cmd": "history", "limit": 500}));
         let kept = ids(&page);
         let lost: Vec<&String> = new.difference(&kept).collect();
         assert!(lost.is_empty(), "kill {kill} after {moment} lines lost {lost:?}");
     }
-    assert!(promised.len() > KILLS, "only {} texts were ever answered for", promised.len());
+    assert!(promised.len() > KILLS, "only {} texts were ever acknowledged", promised.len());
     let kept = all_ids(&mut bob);
     let lost: Vec<&String> = promised.difference(&kept).collect();
     assert!(lost.is_empty(), "{lost:?}");
@@ -62,7 +62,7 @@ fn send_burst(peer: &mut Peer, kill: usize) {
     peer.write(burst.as_bytes());
 }
 
-/// The ids that the program has answered for or shown as sent.
+/// The ids that the program has acknowledged or shown as sent.
 fn promises(lines: &[Value]) -> BTreeSet<String> {
     let promise = |line: &&Value| {
         (line["event"] == "answer" && line["cmd"] == "send")

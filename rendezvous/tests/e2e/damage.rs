@@ -1,4 +1,4 @@
-//! Files that are damaged or open to others are named, and left as they are.
+//! Files that are damaged or readable by others are named, and left as they are.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{PATIENCE, Realm, Signal, TWO_SECONDS};
 
 #[test]
-fn a_key_that_others_can_read_is_refused_by_both_programs() {
+fn both_programs_refuse_a_key_that_others_can_read() {
     let mut realm = Realm::with(&["alice"]);
     realm.join("alice").quit();
     let identity = realm.profile("alice").join("identity");
@@ -36,7 +36,7 @@ fn open_to_others(path: &Path) {
 }
 
 #[test]
-fn a_damaged_profile_is_refused_and_nothing_in_it_is_overwritten() {
+fn a_damaged_profile_is_refused_and_left_alone() {
     let realm = Realm::with(&["alice"]);
     let mut alice = realm.join("alice");
     alice.send("Keep this.");
@@ -61,7 +61,7 @@ fn a_damaged_profile_is_refused_and_nothing_in_it_is_overwritten() {
 }
 
 #[test]
-fn a_damaged_data_directory_is_refused_and_nothing_in_it_is_overwritten() {
+fn a_damaged_data_folder_is_refused_and_left_alone() {
     let mut realm = Realm::with(&["alice"]);
     realm.stop(Signal::TERM);
     for name in ["realm.key", "member.key", "rendezvous.db"] {
@@ -78,7 +78,7 @@ fn a_damaged_data_directory_is_refused_and_nothing_in_it_is_overwritten() {
     realm.join("alice").quit();
 }
 
-/// Nonsense, a file that was cut short, and for a database one of which only the header is sound.
+/// Nonsense, a truncated file, and for a database one of which only the header is sound.
 fn damages(sound: &[u8]) -> Vec<Vec<u8>> {
     let nonsense = b"This is not what it was. ".repeat(200);
     let (half, _rest) = sound.split_at(sound.len() / 2);

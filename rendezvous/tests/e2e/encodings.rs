@@ -1,10 +1,11 @@
-//! Line ends, byte moderation marks and foreign encodings on standard input: no content, or a sentence.
+//! Line ends, byte order marks and other encodings on standard input: they are not content, or lead to a clear
+//! sentence.
 
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Peer, Realm, together};
 
-/// Starts a peer that takes whatever is written to it, its password first.
+/// Starts a peer that reads everything from standard input, its password first.
 fn piped(realm: &Realm, name: &str, stdin: &[u8]) -> Peer {
     let mut peer = realm.peer(name).no_password().option("--password-stdin").spawn();
     peer.write(stdin);
@@ -12,7 +13,7 @@ fn piped(realm: &Realm, name: &str, stdin: &[u8]) -> Peer {
 }
 
 #[test]
-fn marks_of_an_encoding_are_no_part_of_a_password() {
+fn a_byte_order_mark_is_not_part_of_a_password() {
     let realm = Realm::with(&[]);
     let stdin = b"\xef\xbb\xbfcorrect horse\r\n";
     realm.with_stdin(&["user", "add", "alice"], stdin).done();
@@ -43,7 +44,7 @@ fn a_password_that_cannot_be_read_is_refused_in_a_sentence() {
 }
 
 #[test]
-fn a_line_that_ends_as_on_windows_is_sent_without_its_end() {
+fn a_windows_line_end_is_not_sent() {
     let realm = Realm::with(&["alice", "bob"]);
     let mut bob = realm.join("bob");
     let mut alice = realm.peer("alice").plain().spawn();

@@ -1,4 +1,4 @@
-//! Ports that are taken, and programs that are asked to end.
+//! Ports that are in use, and programs that are told to stop.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -33,7 +33,7 @@ fn a_port_in_use_is_named_by_both_programs() {
 }
 
 #[test]
-fn the_ports_of_the_last_time_are_taken_again() {
+fn both_programs_reuse_their_last_ports() {
     let mut realm = Realm::with(&["alice"]);
     let (login_server, listen) = (realm.login_server(), listens(realm.join("alice")));
     realm.stop(Signal::TERM);
@@ -42,7 +42,7 @@ fn the_ports_of_the_last_time_are_taken_again() {
     assert_eq!(listens(realm.join("alice")), listen);
 }
 
-/// Where a peer listens, once it is in the mesh.
+/// Where a peer listens once it is in the mesh.
 fn listens(mut peer: Peer) -> Value {
     peer.expect_rendezvous("online", PATIENCE);
     let listen = peer.ask(json!({"cmd": "status"}))["listen"].take();
@@ -52,7 +52,7 @@ fn listens(mut peer: Peer) -> Value {
 }
 
 #[test]
-fn both_programs_end_within_two_seconds_of_a_signal_and_the_others_are_told() {
+fn both_programs_end_within_two_seconds_of_a_signal() {
     // SIGHUP comes when the terminal closes.
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         if signal == Signal::HUP && is_hangup_ignored() {
@@ -83,7 +83,7 @@ fn a_login_node_under_nohup_outlives_its_terminal() {
 }
 
 #[test]
-fn a_peer_whose_output_nobody_reads_leaves_without_noise() {
+fn a_peer_whose_output_nobody_reads_exits_quietly() {
     let realm = Realm::with(&["alice", "bob"]);
     let mut bob = realm.join("bob");
     let until_enough = r#""$@" | sed -u '/"enough"/q'"#;
@@ -97,7 +97,7 @@ fn a_peer_whose_output_nobody_reads_leaves_without_noise() {
 }
 
 #[test]
-fn a_second_login_node_on_a_data_directory_is_refused() {
+fn a_second_login_node_on_a_data_folder_is_refused() {
     let realm = Realm::with(&["alice"]);
     let mut second = realm.serve_program(&["--listen", "127.0.0.1:0"]);
     second.expect("an error", PATIENCE, |line| line["error"] == "failed");

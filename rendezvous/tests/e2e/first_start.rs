@@ -1,14 +1,14 @@
-//! A first start that is killed at any moment is taken up again: a half-made folder is no damaged one.
+//! A first start that is killed at any moment can be completed: a half-made folder does not count as damaged.
 
 use crate::harness::traffic::{Dice, pass};
 use crate::harness::{PATIENCE, Realm, Signal, is_soak, password};
 use lanyard_rendezvous::clock;
 
-/// A first start takes some hundredths of a second until its last file is made.
+/// A first start takes some hundredths of a second to create its last file.
 const MOMENT_MS: u64 = 120;
 
 #[test]
-fn a_first_start_killed_at_any_moment_is_taken_up_again() {
+fn a_first_start_killed_at_any_moment_is_completed() {
     let (kills, mut dice) = (if is_soak() { 100 } else { 12 }, Dice::new());
     let realm = Realm::fresh();
     for _kill in 0..kills {
@@ -22,7 +22,7 @@ fn a_first_start_killed_at_any_moment_is_taken_up_again() {
 }
 
 #[test]
-fn a_first_sign_in_killed_at_any_moment_is_taken_up_again() {
+fn a_first_sign_in_killed_at_any_moment_is_completed() {
     let (kills, mut dice) = (if is_soak() { 100 } else { 12 }, Dice::new());
     let realm = Realm::with(&["ada"]);
     for kill in 0..kills {

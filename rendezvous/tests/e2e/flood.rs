@@ -1,6 +1,6 @@
-//! A flood of sign-ins with random names and keys: who belongs here gets in, memory stays small, chat goes on.
+//! A flood of sign-ins with random names and keys: members still get in, memory stays small, the chat continues.
 //!
-//! With `LANYARD_SOAK=1` these are the full figures: 500 tries a second for 20 s, Argon2 as it is by default.
+//! With `LANYARD_SOAK=1` the figures are the full ones: 500 attempts a second for 20 s, and Argon2 at its default cost.
 
 mod client;
 
@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::harness::{PATIENCE, Peer, Realm, Signal, is_soak, password, together};
 use client::{Flooded, LoginServer, SignedIn, door, flood, sign_in};
 
-/// Where the new device comes from. The flood and the known device come from 127.0.0.1.
+/// The new device's address. The flood and the known device come from 127.0.0.1.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// A known device signs in within this time.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -26,9 +26,9 @@ const MEMORY_KIB_MAX: u64 = 300 * 1_024;
 /// 99 of 100 lines of the chat arrive within this time.
 const LINE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Connections that say nothing: more than the login server has places for handshakes.
+/// The number of connections that say nothing, more than the login server has places for handshakes.
 const SILENT: usize = 1_300;
-/// Sooner than the login server gives up on them: it is not their end that makes room.
+/// Sooner than the login server gives up on them, so it is not their end that makes room.
 const SILENT_FOR: Duration = Duration::from_secs(3);
 
 struct Size {
@@ -44,21 +44,21 @@ fn size() -> Size {
     }
 }
 
-/// What happened beside the chat.
+/// What happened besides the chat.
 struct Happened {
     flooded: Flooded,
     known: Vec<SignedIn>,
     new: SignedIn,
 }
 
-/// The flood, and who wants to sign in meanwhile; these have a runtime of their own, as on another computer.
+/// Runs the flood, and people who sign in meanwhile. These have a runtime of their own, as if on another computer.
 fn besiege(login_server: LoginServer, known: &SigningKey) -> Happened {
     let Size { per_second, lasts } = size();
     let (attackers, people) = (runtime(), runtime());
     let flooding = attackers.spawn(flood(login_server, per_second, lasts));
     let started = clock::monotonic();
     let new = people.spawn(async move {
-        // In the middle of it, when every table is as full as it gets.
+        // In the middle of it, when every table is as full as it can be.
         tokio::time::sleep(lasts / 4).await;
         let key = SigningKey::from_bytes(&[82; 32]);
         sign_in(door(login_server, ELSEWHERE).await, &key, "dave", &password("dave")).await
@@ -75,7 +75,7 @@ fn besiege(login_server: LoginServer, known: &SigningKey) -> Happened {
     Happened { flooded: attackers.block_on(flooding).unwrap(), known, new }
 }
 
-/// Lines from one to the other until the end of the siege; how long each took, shortest first.
+/// Sends lines until the flood is over, and returns how long each took, shortest first.
 fn chat_meanwhile(alice: &mut Peer, bob: &mut Peer, is_over: impl Fn() -> bool) -> Vec<Duration> {
     let mut took = Vec::new();
     while !is_over() {
@@ -83,7 +83,7 @@ fn chat_meanwhile(alice: &mut Peer, bob: &mut Peer, is_over: impl Fn() -> bool) 
         let id = alice.send("Is it always this loud here?");
         bob.expect_message(&id, PATIENCE);
         took.push(clock::monotonic() - started);
-        // People write now and then; a line at a time is no load of its own.
+        // People write now and then; single lines are no load.
         std::thread::park_timeout(Duration::from_millis(100));
     }
     took.sort();
@@ -101,12 +101,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn silent_connections_of_one_address_keep_no_other_out() {
+fn silent_connections_lock_out_only_their_own_address() {
     let realm = Realm::with(&["dave"]);
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let (login_server, runtime) = (login_server_of(&realm), runtime());
-    // More than the login server has places for handshakes; none of them ever says a word.
+    // None of them ever says a word.
     let silent: Vec<_> =
         (0..SILENT).map(|_| std::net::TcpStream::connect(login_server.address).unwrap()).collect();
     let key = SigningKey::from_bytes(&[82; 32]);
@@ -118,7 +118,7 @@ fn silent_connections_of_one_address_keep_no_other_out() {
 }
 
 #[test]
-fn a_flood_of_sign_ins_keeps_nobody_out_and_disturbs_no_chat() {
+fn a_flood_of_sign_ins_locks_nobody_out() {
     let mut realm = Realm::with(&["alice", "bob", "carol", "dave"]);
     if is_soak() {
         realm.stop(Signal::TERM);

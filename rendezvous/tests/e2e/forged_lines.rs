@@ -1,11 +1,11 @@
-//! A text, a name or a reason never looks like a line of the program, or like somebody else's.
+//! A text, name or reason never looks like a line of the program or of another person.
 
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Realm};
 
 #[test]
-fn a_text_cannot_put_a_line_into_anothers_mouth() {
+fn a_text_cannot_forge_a_line_of_somebody_else() {
     let realm = Realm::with(&["eve"]);
     let grace = ["user", "add", "grace", "--nickname", "Grace H."];
     realm.with_password(&grace, "grace: correct horse").done();
@@ -24,7 +24,7 @@ fn a_text_cannot_put_a_line_into_anothers_mouth() {
 }
 
 #[test]
-fn a_nickname_with_a_colon_stands_back_behind_the_username() {
+fn a_nickname_with_a_colon_gives_way_to_the_username() {
     let realm = Realm::with(&["alice"]);
     let eve = ["user", "add", "eve", "--nickname", "Grace H.: hand it over, says"];
     realm.with_password(&eve, "eve: correct horse").done();

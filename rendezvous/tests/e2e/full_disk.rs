@@ -1,6 +1,6 @@
-//! A disk that is full under a peer's profile: a file system of its own, of two megabytes. Its log has no room either.
+//! A full disk under a peer's profile: a file system of two megabytes. Its log has no room either.
 //!
-//! It is mounted in a mount namespace of the peer alone: as root, or in a user namespace.
+//! It is mounted in a mount namespace of the peer, which needs root or a user namespace.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Peer, Realm, Start, skip};
 
-/// Mounts the small disk, then becomes the program, whose log is full from the start.
+/// Mounts the small disk, then executes the program, whose log is full from the start.
 const SCRIPT: &str = "mount -t tmpfs -o size=2m,mode=700 tmpfs \"$0\" && exec \"$@\" 2>/dev/full";
 
 fn unshare() -> Option<Command> {
@@ -36,7 +36,7 @@ fn inside(peer: &Peer, profile: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_full_disk_is_answered_and_with_room_on_it_all_goes_on() {
+fn a_full_disk_is_answered_and_with_room_it_continues() {
     let Some(mut command) = unshare() else { return };
     let realm = Realm::with(&["ada", "bob"]);
     let mut bob = realm.join("bob");
@@ -60,9 +60,9 @@ fn a_full_disk_is_answered_and_with_room_on_it_all_goes_on() {
             assert!(answer["message"].as_str().unwrap().contains("full"), "{answer}");
             break;
         }
-        assert!(number < 19, "a full disk takes twenty texts");
+        assert!(number < 19, "a full disk has accepted twenty texts");
     }
-    assert_eq!(ada.ask(json!({"cmd": "status"}))["event"], "answer", "it goes on");
+    assert_eq!(ada.ask(json!({"cmd": "status"}))["event"], "answer", "it continues");
 
     std::fs::remove_file(&filler).unwrap();
     let id = ada.send("There is room again.");

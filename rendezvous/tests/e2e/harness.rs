@@ -1,6 +1,6 @@
-//! A realm of its own for each test, and the real programs on it.
+//! A realm for each test, and the real programs on it.
 //!
-//! Tests that start processes run one at a time on this machine: each realm holds a lock while it lives.
+//! Tests that start processes run one at a time on this machine: each realm holds a lock while it exists.
 //! Nothing here sleeps: a test waits for a line that a program prints, with a deadline.
 
 pub(crate) mod archive;
@@ -25,17 +25,17 @@ pub(crate) use lan::{Lan, skip};
 pub(crate) use peer::{Peer, Start, chat, together};
 pub(crate) use program::{Program, Signal};
 
-/// For what has no deadline of its own: longer than anything takes on a busy machine.
+/// The deadline for whatever has none of its own: longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How soon programs end after SIGTERM, SIGINT or `quit`, and rules reach everybody.
 pub(crate) const TWO_SECONDS: Duration = Duration::from_secs(2);
 
-/// Whether the tests are to run at the full figures of the issues (`scripts/soak.sh`).
+/// Whether to run the tests with their full figures (`scripts/soak.sh`).
 pub(crate) fn is_soak() -> bool {
     std::env::var_os("LANYARD_SOAK").is_some_and(|value| value == "1")
 }
 
-/// A data directory with cheap Argon2, and `serve` on it.
+/// A data folder with a low cost of Argon2, and `serve` on it.
 pub(crate) struct Realm {
     serving: Option<Program>,
     listening: Value,
@@ -44,7 +44,7 @@ pub(crate) struct Realm {
     alone: Arc<File>,
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -82,7 +82,7 @@ impl Said {
 }
 
 impl Realm {
-    /// A fresh realm that is served, with these accounts.
+    /// A new realm with these accounts, being served.
     pub(crate) fn with(names: &[&str]) -> Self {
         Self::served(None, names)
     }
@@ -99,7 +99,7 @@ impl Realm {
         realm
     }
 
-    /// A realm without a past and without accounts, not served yet, alone on this machine.
+    /// A new realm without accounts, not served yet.
     pub(crate) fn fresh() -> Self {
         Self::unserved(Arc::new(alone()), None)
     }
@@ -131,7 +131,7 @@ impl Realm {
         self.serving_by(program);
     }
 
-    /// Starts `serve` by another program, whose arguments end with it.
+    /// Starts `serve` by way of another program, to whose arguments it is appended.
     pub(crate) fn serve_under(&mut self, starter: &[&str]) {
         let mut command = under(starter, &self.command(&["serve", "--json"]));
         command.args(["--listen", "127.0.0.1:0"]);
@@ -145,7 +145,7 @@ impl Realm {
         self.serving = Some(program);
     }
 
-    /// Starts `serve` on 127.0.0.1 by another clock.
+    /// Starts `serve` on 127.0.0.1 under another clock.
     pub(crate) fn serve_by(&mut self, clock: &FakeTime) {
         let mut command = self.command(&["serve", "--json", "--listen", "127.0.0.1:0"]);
         clock.run_by(&mut command);
@@ -155,7 +155,7 @@ impl Realm {
         self.serving = Some(program);
     }
 
-    /// The same on 127.0.0.1, with a standard error that the test makes.
+    /// Starts `serve` on 127.0.0.1, with a standard error provided by the test.
     pub(crate) fn serve_logging_to(&mut self, stderr: Stdio) {
         let command = self.serve_command(&["--listen", "127.0.0.1:0"]);
         let log = self.logs().join("none");
@@ -166,7 +166,7 @@ impl Realm {
         self.serving = Some(program);
     }
 
-    /// Runs a command with `--json` by another clock.
+    /// Runs a command with `--json` under another clock.
     pub(crate) fn run_by(&self, clock: &FakeTime, args: &[&str]) -> Said {
         let mut command = self.command(args);
         clock.run_by(&mut command);
@@ -180,7 +180,7 @@ impl Realm {
         run_with_stdin(command, format!("{password}\n").as_bytes())
     }
 
-    /// Adds an account by another clock.
+    /// Adds an account under another clock.
     pub(crate) fn add_by(&self, clock: &FakeTime, name: &str) {
         self.with_password_by(clock, &["user", "add", name], &password(name)).done();
     }
@@ -214,7 +214,7 @@ impl Realm {
         serving.end(TWO_SECONDS)
     }
 
-    /// The most memory that `serve` has used since its start, in KiB.
+    /// The peak memory of `serve` since its start, in KiB.
     pub(crate) fn peak_memory_kib(&self) -> u64 {
         let pid = self.serving.as_ref().unwrap().pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -222,7 +222,7 @@ impl Realm {
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
-    /// What `serve` has said when it listened.
+    /// What `serve` printed when it listened.
     pub(crate) fn listening(&self) -> &Value {
         &self.listening
     }
@@ -252,7 +252,7 @@ impl Realm {
         self.dir.path().join("logs")
     }
 
-    /// Adds an account with the password of [`password`].
+    /// Adds an account with the password that [`password`] returns.
     pub(crate) fn add(&self, name: &str) {
         self.with_password(&["user", "add", name], &password(name)).done();
     }
@@ -324,7 +324,7 @@ pub(crate) fn password(name: &str) -> String {
     format!("{name}: correct horse")
 }
 
-/// A command that another program starts.
+/// The command, started by another program.
 fn under(starter: &[&str], command: &Command) -> Command {
     let (program, args) = starter.split_first().unwrap();
     let mut started = Command::new(program);
@@ -367,7 +367,7 @@ fn build_node() {
             other => other,
         };
         let mut cargo = Command::new(env!("CARGO"));
-        // What cargo says of this package to its test must not reach the build of another: build scripts run again.
+        // Cargo's variables for this package must not reach the build of another, or its build scripts run again.
         for (name, _value) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|p| name.starts_with(p)))
             {

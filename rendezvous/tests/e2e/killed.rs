@@ -1,4 +1,4 @@
-//! Peers are killed at random moments: their stores stay sound, and what was shown as sent exists everywhere.
+//! Peers are killed at random moments: their stores stay sound, and what was shown as sent arrives everywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,15 +13,15 @@ use crate::harness::traffic::{
 use crate::harness::{PATIENCE, Peer, Realm, is_soak};
 
 const PEERS: usize = 3;
-/// Texts that the victim is given before each kill.
+/// The most texts that the victim is told to send before each kill.
 const BURST: u64 = 12;
-/// The kill comes at most this long after them.
+/// The longest time from these texts to the kill.
 const MOMENT_MS: u64 = 400;
-/// After the last kill everything is everywhere within this time.
+/// After the last kill, everything is everywhere within this time.
 const QUIET: Duration = Duration::from_secs(30);
 
 #[test]
-fn what_was_shown_as_sent_is_everywhere_after_kills_at_random_moments() {
+fn what_was_shown_as_sent_survives_random_kills() {
     let (kills, mut dice) = (if is_soak() { 200 } else { 20 }, Dice::new());
     let names = names(PEERS);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -55,7 +55,7 @@ fn what_was_shown_as_sent_is_everywhere_after_kills_at_random_moments() {
     }
     for (name, peer) in names.iter().zip(&mut peers) {
         let lost = not_stored(peer, &realm, name, &promised, quiet + QUIET);
-        assert!(lost.is_empty(), "{name} has never got {lost:?}");
+        assert!(lost.is_empty(), "{name} never got {lost:?}");
     }
     let took = since(quiet);
     expect_one_log(&realm, &names, &mut peers, quiet + QUIET);
@@ -68,7 +68,7 @@ fn what_was_shown_as_sent_is_everywhere_after_kills_at_random_moments() {
     ));
 }
 
-/// What was shown as sent or stored, and by whom.
+/// What was shown as sent or stored, with the peer that showed it.
 #[derive(Default)]
 struct Promises(BTreeMap<String, String>);
 
@@ -84,7 +84,7 @@ impl Promises {
     }
 }
 
-/// Waits until everything promised is in the store of this peer; what is not, with its author.
+/// Waits until the store of this peer has everything promised, and returns what is missing, with its author.
 fn not_stored(
     peer: &mut Peer,
     realm: &Realm,
@@ -102,7 +102,7 @@ fn not_stored(
     }
 }
 
-/// Waits until all stores hold the same log: of what no promise was made, the survivors' stores decide.
+/// Waits until all stores have the same log; what was not promised may be in it or not.
 fn expect_one_log(realm: &Realm, names: &[&str], peers: &mut [Peer], until: Instant) {
     let first = || log_in_store(&realm.profile(names[0]));
     for (name, peer) in names.iter().zip(peers) {
@@ -113,7 +113,7 @@ fn expect_one_log(realm: &Realm, names: &[&str], peers: &mut [Peer], until: Inst
     }
 }
 
-/// Waits for another line, or a moment in which a store may have changed without one. False when time is up.
+/// Waits for another line, or briefly, because a store may change without one. False when time is up.
 fn another_line(peer: &mut Peer, until: Instant) -> bool {
     let left = until.saturating_duration_since(clock::monotonic());
     peer.forget();

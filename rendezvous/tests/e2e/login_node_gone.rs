@@ -1,4 +1,4 @@
-//! The login node is killed: the room goes on, everybody is told, and nothing needs a hand afterwards.
+//! The login node is killed: the room lives on, everybody is told, and everything recovers without help.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Peer, Realm, Signal, chat, together};
 
-/// Every peer says so within this time.
+/// Every peer reports it within this time.
 const NOTICED: Duration = Duration::from_secs(20);
 /// Peers that start without the login node are in two-way chat within this time.
 const FOUND: Duration = Duration::from_secs(10);
 
 #[test]
-fn chat_goes_on_everybody_is_told_and_it_comes_back_without_a_manual_step() {
+fn chat_continues_and_the_login_node_comes_back() {
     let mut realm = Realm::with(&["alice", "bob", "carol"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
@@ -43,7 +43,7 @@ fn chat_goes_on_everybody_is_told_and_it_comes_back_without_a_manual_step() {
 }
 
 #[test]
-fn peers_that_start_while_it_is_away_find_each_other_from_stored_addresses() {
+fn peers_find_each_other_from_stored_addresses() {
     let mut realm = Realm::with(&["alice", "bob", "carol", "dave"]);
     let names = ["alice", "bob", "carol"];
     let mut peers: Vec<Peer> = names.iter().map(|name| realm.join(name)).collect();
@@ -68,7 +68,7 @@ fn peers_that_start_while_it_is_away_find_each_other_from_stored_addresses() {
     let took = clock::monotonic().duration_since(started);
     assert!(took < FOUND, "they needed {took:?}");
 
-    // Without the flag, a stored ticket is enough; without either, there is no way in.
+    // A stored ticket is enough even without a password; without a ticket, there is no way in.
     assert_eq!(peers[0].stop(Signal::TERM).code(), Some(0));
     peers[0] = realm.peer("alice").no_password().ready();
     let (alice, others) = peers.split_first_mut().unwrap();

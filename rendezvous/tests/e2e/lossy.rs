@@ -1,4 +1,4 @@
-//! Networks that lose: packets at random, and whole cables for a while. What was typed arrives all the same.
+//! Networks that lose packets at random, or whole cables for a while. What was typed still arrives.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,19 +11,19 @@ use crate::harness::traffic::{
 };
 use crate::harness::{Lan, PATIENCE, Peer, Realm, archive, is_soak, skip};
 
-/// After the last word, everything is everywhere within this time.
+/// After the last message, everything is everywhere within this time.
 const QUIET: Duration = Duration::from_secs(30);
-/// Equal messages in each store of a quiet room.
+/// The number of messages in each store of a quiet room.
 const STORED: u64 = 2_000;
-/// Bytes a second in and out of a peer of four in which nothing happens: pings, heartbeats, and a round every 10 s
-/// from each side of a link at most.
+/// The most bytes a second in and out of one of four peers while nothing happens: pings, heartbeats, and at most a
+/// round every 10 s from each side of a link.
 const QUIET_RATE_MAX: u64 = 4_096;
-/// Messages a second, of all peers together.
+/// Messages a second by all peers together.
 const RATE: u32 = 5;
 
 #[test]
-fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
-    let (peers, lasts, revoked_ms) = if is_soak() { (6, 300, 20_000) } else { (4, 30, 4_000) };
+fn messages_survive_cables_that_come_and_go() {
+    let (peers, lasts, cut_ms_max) = if is_soak() { (6, 300, 20_000) } else { (4, 30, 4_000) };
     let (lasts, mut dice) = (Duration::from_secs(lasts), Dice::new());
     let names = names(peers);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -34,11 +34,11 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
 
     let began = clock::monotonic();
     let mut cables: Vec<(Instant, bool)> =
-        names.iter().map(|_name| (began + dice.between(0, revoked_ms), true)).collect();
+        names.iter().map(|_name| (began + dice.between(0, cut_ms_max), true)).collect();
     let (mut said_by, mut cuts) = (vec![0; peers.len()], 0);
     for number in 0..u32::try_from(lasts.as_secs()).unwrap() * RATE {
         let due = began + Duration::from_secs(1) * number / RATE;
-        // Cables change at their own moments between two messages.
+        // Cables change between two messages, at moments of their own.
         while let Some((next, _up)) = cables.iter().min().filter(|(next, _up)| *next <= due) {
             let next = *next;
             pass(next);
@@ -46,7 +46,7 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
             let plugged = !cables[changing].1;
             lan.plug(changing, plugged);
             cuts += usize::from(!plugged);
-            cables[changing] = (next + dice.between(1_000, revoked_ms), plugged);
+            cables[changing] = (next + dice.between(1_000, cut_ms_max), plugged);
         }
         pass(due);
         let speaker = usize::try_from(dice.below(peers.len() as u64)).unwrap();
@@ -60,7 +60,7 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
     figure(&format!(
         "cables: {} peers, {cuts} cuts of 1 to {} s in {} s, {} messages: 0 lost {:.1} s after quiet",
         peers.len(),
-        revoked_ms / 1_000,
+        cut_ms_max / 1_000,
         lasts.as_secs(),
         all.len(),
         since(quiet).as_secs_f64(),
@@ -69,7 +69,7 @@ fn what_is_said_while_cables_come_and_go_at_random_is_everywhere_soon_after() {
 }
 
 #[test]
-fn nothing_is_lost_where_packets_are() {
+fn lost_packets_lose_no_messages() {
     let (peers, messages, shares): (_, u32, &[u32]) =
         if is_soak() { (8, 300, &[1, 5, 10]) } else { (4, 60, &[5]) };
     let names = names(peers);
@@ -105,13 +105,13 @@ fn nothing_is_lost_where_packets_are() {
 }
 
 #[test]
-fn a_quiet_room_costs_next_to_nothing() {
+fn a_quiet_room_uses_next_to_no_traffic() {
     let (peers, quiet) =
         if is_soak() { (4, Duration::from_secs(60)) } else { (4, Duration::from_secs(10)) };
     let names = names(peers);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let Some((realm, lan)) = Lan::new(&[peers], &names) else { return };
-    // Profiles come from a first visit.
+    // A first visit creates the profiles.
     lan.join_all(&realm, &names).into_iter().for_each(Peer::quit);
     archive::fill(&realm, &names, STORED);
     let mut peers = lan.join_all(&realm, &names);
@@ -120,7 +120,7 @@ fn a_quiet_room_costs_next_to_nothing() {
     for peer in &mut peers[1..] {
         peer.expect_message(&id, PATIENCE);
     }
-    // What begins with a fresh link and a message has ended by then.
+    // By then, everything that a new link and a message have caused is over.
     pass(clock::monotonic() + Duration::from_secs(10));
 
     let began = clock::monotonic();

@@ -1,4 +1,4 @@
-//! Standard error that nobody reads any more: log lines are lost, and nothing else.
+//! Nobody reads standard error any more: log lines are lost, but nothing else.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Program, Realm, Signal, TWO_SECONDS, chat, together};
 
-/// A standard error, and what must go for nobody to read it any more.
+/// Kinds of standard error, each with what must be dropped so that nobody reads it any more.
 fn ways() -> Vec<(&'static str, Stdio, Box<dyn Send>)> {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let (reader, pipe) = std::io::pipe().unwrap();
@@ -20,7 +20,7 @@ fn ways() -> Vec<(&'static str, Stdio, Box<dyn Send>)> {
     ]
 }
 
-/// A pseudo terminal: its window, and the side of the program.
+/// A pseudo terminal: the side of its window, and the side of the program.
 fn terminal() -> (File, File) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -31,7 +31,7 @@ fn terminal() -> (File, File) {
 }
 
 #[test]
-fn a_login_node_whose_log_cannot_be_written_serves_on() {
+fn a_login_node_whose_log_cannot_be_written_keeps_serving() {
     for (way, stderr, reader) in ways() {
         let mut realm = Realm::fresh();
         realm.serve_logging_to(stderr);
@@ -55,7 +55,7 @@ fn a_login_node_whose_log_cannot_be_written_serves_on() {
 }
 
 #[test]
-fn a_peer_whose_log_cannot_be_written_chats_on() {
+fn a_peer_whose_log_cannot_be_written_keeps_chatting() {
     let realm = Realm::logging("debug", &["ada", "bob"]);
     let mut bob = realm.join("bob");
     for (way, stderr, reader) in ways() {
@@ -66,7 +66,7 @@ fn a_peer_whose_log_cannot_be_written_chats_on() {
         chat(&mut ada, &mut bob, PATIENCE);
         ada.quit();
         bob.forget();
-        println!("{way}: chatted on");
+        println!("{way}: it kept chatting");
     }
 }
 

@@ -1,4 +1,5 @@
-//! A folder that has lost a key, a database or a table is damaged: it is no first start, and nothing is made in it.
+//! A folder that has lost a key, a database or a table is damaged: it does not count as new, and nothing is created in
+//! it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::{PATIENCE, Realm, Signal, TWO_SECONDS, password};
 
-/// Every file of a folder but the locks, which say nothing, and SQLite's logs, which come and go.
+/// Every file of a folder except the locks, which are empty, and SQLite's logs, which come and go.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let silent = ["lock", "-wal", "-shm"];
@@ -21,11 +22,11 @@ fn does_not_serve(realm: &Realm, saying: &[&str]) {
     let message = failed["message"].as_str().unwrap();
     assert!(saying.iter().all(|part| message.contains(part)), "{message}");
     assert_eq!(serving.end(TWO_SECONDS).code(), Some(1));
-    assert!(files(&realm.data_dir()) == before, "something was made or changed");
+    assert!(files(&realm.data_dir()) == before, "something was created or changed");
 }
 
 #[test]
-fn a_login_node_that_has_lost_a_part_does_not_begin_anew() {
+fn a_login_node_that_has_lost_a_part_does_not_start_afresh() {
     let mut realm = Realm::with(&["ada"]);
     let copy = realm.logs().join("copy.db");
     realm.run(&["backup", copy.to_str().unwrap()]).done();
@@ -47,7 +48,7 @@ fn a_login_node_that_has_lost_a_part_does_not_begin_anew() {
     drop_from(&folder.join("rendezvous.db"), "TABLE sanctions");
     does_not_serve(&realm, &["sanctions", "missing", "restore"]);
 
-    // What the sentence says to do.
+    // What the message says to do.
     realm.run(&["restore", copy.to_str().unwrap()]).done();
     realm.serve();
     assert_eq!(realm.link(), link);
@@ -55,7 +56,7 @@ fn a_login_node_that_has_lost_a_part_does_not_begin_anew() {
 }
 
 #[test]
-fn keys_and_a_backup_make_the_realm_on_another_computer() {
+fn keys_and_a_backup_move_the_realm_to_another_computer() {
     let mut realm = Realm::with(&["ada"]);
     let copy = realm.logs().join("copy.db");
     realm.run(&["backup", copy.to_str().unwrap()]).done();
@@ -93,7 +94,7 @@ fn a_profile_that_has_lost_a_part_is_refused_and_left_alone() {
             assert_eq!(refused["code"], "profile-damaged");
             assert!(refused["reason"].as_str().unwrap().contains(saying), "{refused}");
         }
-        assert!(files(&profile) == before, "something was made or changed");
+        assert!(files(&profile) == before, "something was created or changed");
     };
     for name in ["identity", "chat.db"] {
         let (path, kept) = (profile.join(name), realm.logs().join(name));

@@ -1,4 +1,4 @@
-//! End to end: the real programs, started, driven, killed and searched as people and machines would.
+//! End to end: the real programs, used, killed and inspected from outside.
 
 // The attribute tells clippy that helpers of tests are tests.
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Moderations of moderators, from the room to the operator's desk and back.
+//! Moderations, from the room to the operator and back.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ fn moderated(names: &[&str]) -> Realm {
     realm
 }
 
-/// The open moderations, once there are so many.
+/// The open moderations, once there are this many.
 fn open_moderations(realm: &Realm, count: usize) -> Vec<Value> {
     let started = clock::monotonic();
     loop {
-        let mut lines = realm.run(&["orders"]).lines();
+        let mut lines = realm.run(&["moderation", "list"]).lines();
         lines.retain(|line| line["state"] == "open");
         if lines.len() >= count {
             return lines;
@@ -44,7 +44,7 @@ fn soon(peer: &mut Peer, within: Duration, event: &str) -> Value {
 }
 
 #[test]
-fn what_a_moderator_orders_the_operator_settles_and_everybody_feels_both() {
+fn moderations_and_the_operators_verdicts_reach_everybody() {
     let realm = moderated(&["alice", "bob", "mona"]);
     let (mut alice, mut bob, mut mona) =
         (realm.join("alice"), realm.join("bob"), realm.join("mona"));
@@ -53,7 +53,7 @@ fn what_a_moderator_orders_the_operator_settles_and_everybody_feels_both() {
     assert_eq!(mona.ask(mute.clone())["event"], "answer");
     let error = soon(&mut bob, TWO_SECONDS, "error");
     assert_eq!(error["code"], "muted");
-    let told = alice.expect("what mona has ordered", TWO_SECONDS, |line| {
+    let told = alice.expect("what mona has done", TWO_SECONDS, |line| {
         line["event"] == "notice" && line["text"].as_str().is_some_and(|t| t.contains("mona"))
     });
     assert!(told["text"].as_str().unwrap().contains("sings at night"), "{told}");
@@ -67,7 +67,7 @@ fn what_a_moderator_orders_the_operator_settles_and_everybody_feels_both() {
         (&json!("mona"), &json!("sings at night"))
     );
 
-    realm.run(&["order", "refuse", moderations[0]["id"].as_str().unwrap()]).done();
+    realm.run(&["moderation", "overturn", moderations[0]["id"].as_str().unwrap()]).done();
     soon(&mut bob, TWO_SECONDS, "answer");
     chat(&mut bob, &mut alice, PATIENCE);
 
@@ -75,17 +75,21 @@ fn what_a_moderator_orders_the_operator_settles_and_everybody_feels_both() {
     soon(&mut bob, TWO_SECONDS, "error");
     let moderations = open_moderations(&realm, 1);
     let id = moderations[0]["id"].as_str().unwrap();
-    realm.run(&["order", "ratify", id]).done();
+    realm.run(&["moderation", "confirm", id]).done();
     assert_eq!(soon(&mut bob, TWO_SECONDS, "error")["code"], "muted", "now as a sanction");
     realm.run(&["unmute", "bob"]).done();
     soon(&mut bob, TWO_SECONDS, "answer");
-    let states: Vec<Value> =
-        realm.run(&["orders"]).lines().iter().map(|line| line["state"].clone()).collect();
+    let states: Vec<Value> = realm
+        .run(&["moderation", "list"])
+        .lines()
+        .iter()
+        .map(|line| line["state"].clone())
+        .collect();
     assert_eq!(states, ["refused", "ratified"]);
 }
 
 #[test]
-fn an_order_given_while_the_login_node_is_away_waits_for_its_operator() {
+fn a_moderation_waits_for_the_login_nodes_operator() {
     let mut realm = moderated(&["alice", "bob", "mona"]);
     let (mut alice, mut bob, mut mona) =
         (realm.join("alice"), realm.join("bob"), realm.join("mona"));
@@ -101,7 +105,7 @@ fn an_order_given_while_the_login_node_is_away_waits_for_its_operator() {
     realm.serve();
     let moderations = open_moderations(&realm, 1);
     assert_eq!((&moderations[0]["kind"], &moderations[0]["by"]), (&json!("ban"), &json!("mona")));
-    realm.run(&["order", "ratify", moderations[0]["id"].as_str().unwrap()]).done();
+    realm.run(&["moderation", "confirm", moderations[0]["id"].as_str().unwrap()]).done();
     let refused = realm.peer("bob").refused();
     assert_eq!(refused["code"], "banned");
     assert!(refused["reason"].as_str().unwrap().contains("sold the boat"), "{refused}");
@@ -111,7 +115,7 @@ fn an_order_given_while_the_login_node_is_away_waits_for_its_operator() {
 }
 
 #[test]
-fn who_may_not_order_is_told_so_and_nothing_reaches_the_operator() {
+fn moderations_without_the_right_are_refused_at_once() {
     let realm = moderated(&["alice", "bob", "mona", "ada"]);
     realm.run(&["user", "role", "ada", "admin"]).done();
     let (mut alice, mut mona, mut ada) =
@@ -133,7 +137,7 @@ fn who_may_not_order_is_told_so_and_nothing_reaches_the_operator() {
     ] {
         told(&mut mona, wrong);
     }
-    // Ten in a minute of the clock; a minute may end in between.
+    // Ten are allowed in each minute of the clock, and a minute may end in between.
     let mut given = 0;
     let refused = loop {
         let answer = mona.ask(moderation("mute", "alice", "1m"));
@@ -148,7 +152,7 @@ fn who_may_not_order_is_told_so_and_nothing_reaches_the_operator() {
 }
 
 #[test]
-fn an_owner_lists_the_own_devices_and_logs_one_out_from_the_chat() {
+fn owners_list_their_devices_and_log_one_out() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut laptop, mut bob) = (realm.join("alice"), realm.join("bob"));
     let mut phone = realm.peer("alice").profile(&realm.profile("phone")).ready();

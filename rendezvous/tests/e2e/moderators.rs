@@ -1,5 +1,5 @@
-//! Moderators at work: felt by everybody within two seconds, with the login node on and off, and with one result
-//! everywhere after a partition in which they contradicted each other.
+//! Moderations reach everybody within two seconds, with and without the login node, and have one result everywhere
+//! after a partition in which moderators contradicted each other.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,28 +12,28 @@ use crate::harness::traffic::{
 };
 use crate::harness::{Lan, PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password};
 
-/// All peers have felt an act within this time, 95 of 100 within two seconds.
+/// A moderation reaches all peers within this time, and 95 of 100 within two seconds.
 const ALL_FELT: Duration = Duration::from_secs(5);
-/// After the heal, all stores are the same within this time.
+/// After the heal, all stores are equal within this time.
 const HEALED: Duration = Duration::from_secs(15);
-/// What is to stand in a moderation is said at least this far apart, and by as much more as the clocks differ.
+/// The least time between events whose order matters, to which the difference of the clocks is added.
 const SKEW_MIN: Duration = Duration::from_millis(100);
 
-/// A room with a moderator on each side and members everywhere.
+/// A network of two sides, with a moderator and members on each.
 struct Room {
-    // Dropped in this order: a peer that dies in a failing test shows its log, which the realm removes.
+    // Dropped in this order: in a failing test a peer shows its log when dropped, and the realm removes the logs.
     peers: Vec<Peer>,
     lan: Lan,
     realm: Realm,
     names: Vec<String>,
-    /// How many are on the first side. The first peer of each side is a moderator.
+    /// The number of peers on the first side. The first peer of each side is a moderator.
     half: usize,
-    /// Moderations and messages are dated in milliseconds, by clocks that a busy machine has set some of them apart.
+    /// The time to leave between events, because the clocks of peers on a busy machine differ by milliseconds.
     skew: Duration,
 }
 
 impl Room {
-    /// `None` where there are no namespaces.
+    /// `None` where network namespaces are not available.
     fn open() -> Option<Self> {
         let (half, other) = if is_soak() { (13, 12) } else { (4, 4) };
         let names = names(half + other);
@@ -49,7 +49,7 @@ impl Room {
         Some(Self { peers, lan, realm, names, half, skew })
     }
 
-    /// The moderator of a side gives a moderation; it must be accepted. The moment before.
+    /// Makes the moderator of a side moderate, which must be accepted. Returns the moment before.
     fn moderation(&mut self, side: usize, kind: &str, whom: usize) -> Instant {
         let moderator = side * self.half;
         let mut command = json!({"cmd": kind, "username": self.names[whom], "reason": "a test"});
@@ -62,7 +62,7 @@ impl Room {
         began
     }
 
-    /// Waits until these peers have said this; nearly all must have done so within two seconds.
+    /// Waits until these peers have printed such a line, nearly all of them within two seconds.
     fn felt(&mut self, whom: &[usize], began: Instant, what: &str, fits: impl Fn(&Value) -> bool) {
         let mut within_two = 0;
         for peer in whom {
@@ -87,7 +87,7 @@ impl Room {
     }
 }
 
-/// How far the clocks of the peers are apart; all run on this one computer.
+/// How far the peers' clocks differ; all run on this computer.
 fn clocks_apart(peers: &mut [Peer]) -> Duration {
     let offset =
         |peer: &mut Peer| peer.ask(json!({"cmd": "status"}))["clock_offset_ms"].as_i64().unwrap();
@@ -102,7 +102,7 @@ fn is_moderation(line: &Value, verb: &str) -> bool {
 }
 
 #[test]
-fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
+fn moderations_reach_everybody_without_the_login_node() {
     let Some(mut room) = Room::open() else { return };
     let (muted, banned) = (1, 2);
     let everyone: Vec<usize> = (0..room.peers.len()).collect();
@@ -127,12 +127,12 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
     room.felt(&rest, began, "the ban, with the login node off", |line| {
         line["event"] == "link" && line["peers"] == left
     });
-    // The program says so when its store is closed, which a slow disk may delay.
+    // The program says so once its store is closed, which a slow disk may delay.
     let refused = room.peers[banned].refused(PATIENCE);
     assert_eq!(refused["code"], "banned", "{refused}");
     assert!(refused["reason"].as_str().unwrap().contains("a test"), "{refused}");
 
-    // It is not let in again, and whoever was muted may speak when it is lifted.
+    // The banned peer cannot come back, and the muted one may write once the mute is lifted.
     let name = room.names[banned].clone();
     room.peers[banned] = room.lan.peer(&room.realm, banned, &name).no_password().spawn();
     let refused = room.peers[banned].refused(PATIENCE);
@@ -147,15 +147,15 @@ fn orders_are_felt_by_all_within_two_seconds_also_without_the_login_node() {
 }
 
 #[test]
-fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_heal() {
+fn contradicting_moderations_end_in_one_result_everywhere() {
     let Some(mut room) = Room::open() else { return };
-    // All three are on the side of the second moderator.
+    // All three are on the second moderator's side.
     let (lifted, muted, banned) = (room.half + 1, room.half + 2, room.half + 3);
     room.lan.join_side(1, false);
     let sides = [(0..room.half).collect::<Vec<_>>(), (room.half..room.peers.len()).collect()];
     for side in &sides {
         for peer in side {
-            // The links across have been given up: what is ordered now stays on its side.
+            // The links across are gone, so what happens now stays on its side.
             room.peers[*peer].expect_links(side.len() - 1, 2 * PATIENCE);
         }
     }
@@ -171,7 +171,7 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
     pass(clock::monotonic() + room.skew);
     let after_lift = room.peers[lifted].send("I may speak again.");
 
-    // Ban here, unheard there; then mute there: the mute is the newest, and what was said between them is out.
+    // Ban here, unheard there; then mute there. The mute is the newest, and what was said in between is invalid.
     let before_ban = room.peers[muted].send("Before the ban.");
     pass(clock::monotonic() + room.skew);
     room.moderation(0, "ban", muted);
@@ -204,7 +204,7 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
     }
     expect_one_log(&mut room, &rest, &[&after_lift, &before_ban], &during_ban);
     figure(&format!(
-        "contradicting orders: one result {:.1} s after the heal",
+        "contradicting moderations: one result {:.1} s after the heal",
         since(healed).as_secs_f64()
     ));
 
@@ -216,7 +216,7 @@ fn of_contradicting_orders_in_two_partitions_one_result_is_everywhere_after_the_
     }
 }
 
-/// Waits until every store holds exactly these.
+/// Waits until the stores of these peers have exactly these messages.
 fn expect_one_log(room: &mut Room, peers: &[usize], held: &[&String], condemned: &String) {
     let started = clock::monotonic();
     for peer in peers {
@@ -227,7 +227,7 @@ fn expect_one_log(room: &mut Room, peers: &[usize], held: &[&String], condemned:
                 break;
             }
             assert!(since(started) < HEALED, "peer {peer} holds {log:?}, but not {condemned}");
-            // A message leaves the set with the moderation that condemns it, of which there is a line.
+            // A message leaves the set together with the moderation that condemns it, for which a line is printed.
             room.peers[*peer].wait_for(Duration::from_millis(100), |_line| false).ok();
         }
     }

@@ -1,4 +1,4 @@
-//! The login node moves to another address while people are there.
+//! The login node moves to another address while peers are online.
 
 use lanyard_rendezvous::clock;
 use serde_json::json;
@@ -6,11 +6,11 @@ use serde_json::json;
 use crate::harness::{PATIENCE, Realm, Signal, password, together};
 
 #[test]
-fn a_login_node_that_moved_is_asked_where_it_is_now() {
+fn a_login_node_that_moved_is_found_again() {
     let mut realm = Realm::with(&["alice", "bob"]);
     let mut alice = realm.join("alice");
     alice.expect_rendezvous("online", PATIENCE);
-    // Bob finds her by the login node, which so knows where she is.
+    // Bob finds her by the login node, which therefore knows her address.
     let mut bob = realm.join("bob");
     together(&mut [&mut alice, &mut bob]);
     bob.quit();
@@ -21,7 +21,7 @@ fn a_login_node_that_moved_is_asked_where_it_is_now() {
     realm.serve_at("127.0.0.2:0");
     assert_ne!(realm.link(), old_link);
     alice.expect_rendezvous("online", PATIENCE);
-    // Its peer tells where it listens a moment after it is linked.
+    // The authority peer announces its addresses a moment after it is linked.
     let started = clock::monotonic();
     loop {
         let devices = alice.ask(json!({"cmd": "devices"}));
@@ -35,7 +35,7 @@ fn a_login_node_that_moved_is_asked_where_it_is_now() {
     assert_eq!(changed["event"], "answer", "{changed}");
     alice.quit();
 
-    // With the old link as well: where it answered last is kept.
+    // The old link works as well, because the latest address is kept.
     let mut alice = realm.peer("alice").link(&old_link).password(new).ready();
     assert_eq!(alice.ready["offline"], false);
     alice.expect_rendezvous("online", PATIENCE);

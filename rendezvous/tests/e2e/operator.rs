@@ -1,4 +1,4 @@
-//! What the operator does while people chat reaches everybody within two seconds.
+//! What the operator does reaches everybody in the chat within two seconds.
 
 use lanyard_rendezvous::clock;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ fn a_disabled_account_loses_its_links_and_cannot_sign_in() {
 }
 
 #[test]
-fn a_new_role_needs_a_new_ticket_and_comes_with_it() {
+fn a_new_role_comes_with_a_new_ticket() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
@@ -52,7 +52,7 @@ fn a_new_role_needs_a_new_ticket_and_comes_with_it() {
 }
 
 #[test]
-fn a_rule_that_is_set_while_serving_is_in_force_everywhere() {
+fn a_rule_set_while_serving_is_in_force_everywhere() {
     const MAX: usize = 10;
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
@@ -71,7 +71,7 @@ fn a_rule_that_is_set_while_serving_is_in_force_everywhere() {
 
     let id = alice.send(&"x".repeat(MAX));
     bob.expect_message(&id, PATIENCE);
-    // Bytes, not characters. The rule counts by realm time, which a peer knows to some milliseconds.
+    // Bytes, not characters. The rule applies by realm time, which a peer knows to within milliseconds.
     let over = "é".repeat(MAX / 2) + "x";
     let started = clock::monotonic();
     let mut said = 1;
@@ -96,7 +96,7 @@ fn expect_policy(peer: &mut Peer, number: &Value) {
 }
 
 #[test]
-fn rules_set_while_nobody_serves_are_in_force_at_the_next_start() {
+fn rules_set_without_serve_apply_at_the_next_start() {
     let mut realm = Realm::with(&["alice"]);
     realm.crash();
     let done = realm.run(&["policy", "set", "max-text-bytes", "5"]).done();

@@ -1,4 +1,4 @@
-//! A network that falls in two and heals: everybody ends with the same log, and nobody has lost or doubled anything.
+//! A network falls into two halves and heals: everybody ends with the same log, and nothing is lost or doubled.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::harness::traffic::{
 };
 use crate::harness::{Lan, PATIENCE, is_soak};
 
-/// After the heal, all stores are the same within this time.
+/// After the heal, all stores are equal within this time.
 const HEALED: Duration = Duration::from_secs(15);
-/// Peers of each half.
+/// The number of peers in each half.
 const HALF: usize = 6;
 
 #[test]
-fn two_halves_of_a_network_agree_on_set_and_order_soon_after_a_cut() {
+fn two_halves_of_a_network_agree_soon_after_they_rejoin() {
     let (cut, messages) =
         if is_soak() { (Duration::from_secs(60), 200) } else { (Duration::from_secs(10), 40) };
     let names = names(2 * HALF);
@@ -31,7 +31,7 @@ fn two_halves_of_a_network_agree_on_set_and_order_soon_after_a_cut() {
     lan.join_side(1, false);
     let began = clock::monotonic();
     for number in 0..messages {
-        // Both halves speak all the time of the cut, in turn.
+        // Both halves talk during the whole partition.
         pass(began + cut * u32::try_from(number).unwrap() / u32::try_from(messages).unwrap());
         for half in [0, HALF] {
             peers[half + number % HALF].say(&format!("{half}: message {number}"));
@@ -45,7 +45,11 @@ fn two_halves_of_a_network_agree_on_set_and_order_soon_after_a_cut() {
     expect_everywhere(one, &half(0), clock::monotonic() + PATIENCE);
     expect_everywhere(other, &half(HALF), clock::monotonic() + PATIENCE);
     for name in [names[0], names[HALF]] {
-        assert_eq!(log_in_store(&realm.profile(name)).len(), messages, "the cut is a cut");
+        assert_eq!(
+            log_in_store(&realm.profile(name)).len(),
+            messages,
+            "nothing crosses the partition"
+        );
     }
     pass(began + cut);
 

@@ -1,4 +1,4 @@
-//! Nobody else on the computer can read what is ours, whatever the umask and the folder's mode were.
+//! Other users of the computer cannot read our files, whatever the umask and the mode of the folder are.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::{PATIENCE, Program, Realm, Signal, Start};
 
-/// The program under a umask that takes nothing away.
+/// The program under a umask that removes no permission.
 fn without_umask(command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "umask 000; exec \"$0\" \"$@\""]);
@@ -19,7 +19,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// The names of what must be private here; each of them is.
+/// Checks that the files that must be private are, and returns their names.
 fn private_files(folder: &Path) -> Vec<String> {
     assert_eq!(mode(folder), 0o700, "{}", folder.display());
     let mut names = Vec::new();
@@ -53,10 +53,10 @@ fn serve(realm: &Realm) -> Program {
 }
 
 #[test]
-fn the_files_of_a_login_node_are_private_whatever_the_umask() {
+fn a_login_nodes_files_are_private_whatever_the_umask() {
     let realm = Realm::fresh();
     let folder = realm.data_dir();
-    assert_eq!(mode(&folder), 0o755, "the operator has made it");
+    assert_eq!(mode(&folder), 0o755, "the operator created it");
     let serving = serve(&realm);
     assert!(serving.log().contains("open to other users"), "{}", serving.log());
     let names = private_files(&folder);
@@ -68,7 +68,7 @@ fn the_files_of_a_login_node_are_private_whatever_the_umask() {
     assert!(backup.stdout(Stdio::null()).status().unwrap().success());
     assert_eq!(mode(&copy), 0o600);
 
-    // As an older version has left it, with its log beside it.
+    // As an older version has left the files, with a log beside the database.
     drop(serving);
     open_everything(&folder);
     let serving = serve(&realm);
@@ -77,7 +77,7 @@ fn the_files_of_a_login_node_are_private_whatever_the_umask() {
 }
 
 #[test]
-fn the_files_of_a_peer_are_private_whatever_the_umask() {
+fn a_peers_files_are_private_whatever_the_umask() {
     let realm = Realm::with(&["ada"]);
     let folder = realm.profile("ada");
     fs::create_dir_all(&folder).unwrap();

@@ -1,6 +1,6 @@
-//! How soon a ban of the operator is in force among many peers that chat.
+//! How soon a ban by the operator is in force among many chatting peers.
 //!
-//! With `LANYARD_SOAK=1` these are the full figures: 25 peers.
+//! With `LANYARD_SOAK=1` there are 25 peers.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Peer, Realm, TWO_SECONDS, is_soak, password};
 
-/// All know it by then.
+/// All peers know the ban within this time; nearly all within two seconds.
 const ALL_WITHIN: Duration = Duration::from_secs(5);
-/// For as many programs as these to find each other on a busy machine.
+/// How long so many programs may take to find each other on a busy machine.
 const GATHER_WITHIN: Duration = Duration::from_secs(120);
 
-/// Everybody linked with everybody.
+/// Waits until everybody is linked with everybody.
 fn gather(peers: &mut [Peer]) {
     let started = clock::monotonic();
     let others = peers.len() - 1;
@@ -27,7 +27,7 @@ fn gather(peers: &mut [Peer]) {
 }
 
 #[test]
-fn a_ban_is_in_force_on_nearly_all_peers_within_two_seconds_and_on_all_within_five() {
+fn a_ban_is_in_force_everywhere_within_seconds() {
     let count = if is_soak() { 25 } else { 8 };
     let realm = Realm::with(&[]);
     let names: Vec<String> = (0..count).map(|n| format!("peer{n}")).collect();
@@ -36,7 +36,7 @@ fn a_ban_is_in_force_on_nearly_all_peers_within_two_seconds_and_on_all_within_fi
     peers.iter_mut().for_each(Peer::become_ready);
     gather(&mut peers);
     for peer in &mut peers {
-        // Everybody is talking when it happens.
+        // Everybody is chatting when it happens.
         peer.ask(json!({"cmd": "send", "text": "Good morning, all of you."}));
         peer.forget();
     }

@@ -1,4 +1,4 @@
-//! Who is not let in: each reason has its code, a sentence, and exit code 1; misuse has exit code 2.
+//! Refused starts: each reason has a code, a sentence, and exit code 1; misuse has exit code 2.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Realm, Signal, password};
 
-/// Failures that cost nothing yet (research: S-25).
+/// Failures without a delay.
 const FREE_FAILURES: usize = 5;
 /// The first delay, in seconds.
 const FIRST_DELAY_S: u64 = 15;
@@ -34,7 +34,7 @@ fn a_wrong_password_is_refused_although_a_ticket_is_stored() {
 }
 
 #[test]
-fn that_an_account_is_disabled_is_told_only_after_the_right_password() {
+fn only_the_right_password_tells_of_a_disabled_account() {
     let realm = Realm::with(&["alice"]);
     realm.run(&["user", "disable", "alice"]).done();
     assert_eq!(realm.peer("alice").password("wrong").refused()["code"], "bad-credentials");
@@ -61,7 +61,7 @@ fn another_login_node_at_the_address_gets_no_password() {
     let address = realm.login_server();
     realm.stop(Signal::TERM);
     let mut impostor = realm.another();
-    // It even knows the account, so that a password that arrived would leave a session.
+    // It even has the account, so a password that arrived would leave a session.
     impostor.serve_at(&address);
     impostor.add("alice");
     assert_eq!(realm.peer("alice").refused()["code"], "wrong-realm");
@@ -70,7 +70,7 @@ fn another_login_node_at_the_address_gets_no_password() {
 }
 
 #[test]
-fn links_that_are_none_and_invites_are_told_apart() {
+fn bad_links_and_invites_are_told_apart() {
     let realm = Realm::with(&["alice"]);
     let link = realm.link();
     let (front, _query) = link.split_once('?').unwrap();
@@ -87,7 +87,7 @@ fn links_that_are_none_and_invites_are_told_apart() {
 }
 
 #[test]
-fn misuse_ends_with_exit_code_two_and_says_how_to_use() {
+fn misuse_exits_with_two_and_shows_the_usage() {
     let realm = Realm::with(&["alice"]);
     let peer = |options: &[&str]| {
         let mut command = realm.node_command();
@@ -116,7 +116,7 @@ fn misuse_ends_with_exit_code_two_and_says_how_to_use() {
 }
 
 #[test]
-fn five_failures_delay_the_next_try_but_not_a_known_device() {
+fn five_failures_delay_all_but_a_known_device() {
     let realm = Realm::with(&["alice"]);
     realm.join("alice").quit();
     let stranger = realm.profile("stranger");

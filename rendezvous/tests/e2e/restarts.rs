@@ -7,16 +7,16 @@ use lanyard_rendezvous::clock;
 
 use crate::harness::{PATIENCE, Realm, chat, together};
 
-/// Kills of one peer.
+/// How often a peer is killed.
 const RESTARTS: usize = 20;
-/// A killed peer is back in two-way chat within this time of its new start.
+/// A killed peer chats both ways again within this time of its new start.
 const BACK: Duration = Duration::from_secs(12);
-/// Connections that a third peer may see while a copied profile takes over: each side dials, and dials once more
+/// How many connections a third peer may see while a copied profile takes over: each side dials, and dials once more
 /// after a `Busy`.
 const CONNECTIONS_MAX: usize = 8;
 
 #[test]
-fn a_peer_that_is_killed_again_and_again_is_back_in_the_chat_each_time() {
+fn a_peer_killed_again_and_again_comes_back_each_time() {
     let realm = Realm::with(&["alice", "bob"]);
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
     together(&mut [&mut alice, &mut bob]);
@@ -24,7 +24,7 @@ fn a_peer_that_is_killed_again_and_again_is_back_in_the_chat_each_time() {
         bob.kill();
         let started = clock::monotonic();
         bob = realm.join("bob");
-        // The survivor speaks first in every other round.
+        // In every other round, the survivor speaks first.
         let (one, other) =
             if restart % 2 == 0 { (&mut bob, &mut alice) } else { (&mut alice, &mut bob) };
         chat(one, other, BACK);
@@ -46,7 +46,7 @@ fn the_second_program_on_a_profile_says_so_and_stops() {
 }
 
 #[test]
-fn of_a_copied_profile_the_older_program_stops_and_the_newer_goes_on() {
+fn of_two_programs_on_one_identity_the_older_stops() {
     let realm = Realm::logging("libp2p_swarm=debug", &["alice", "bob"]);
     realm.join("bob").quit();
     let copy = realm.profile("copy-of-bob");
@@ -73,7 +73,7 @@ fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        // Copies the permissions too.
+        // This copies the permissions as well.
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }

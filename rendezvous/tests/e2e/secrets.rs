@@ -1,4 +1,4 @@
-//! With everything logged that can be: no password, no key, no ticket and no text in any log.
+//! Even when everything is logged, no log contains a password, key, ticket or text.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ const WRONG: &str = "planted-wrong-password-7Qx";
 const NEW: &str = "planted-new-password-8Ry";
 
 #[test]
-fn nothing_secret_is_in_any_log_even_if_everything_is_logged() {
+fn no_secret_is_logged_even_at_the_finest_level() {
     let realm = Realm::logging("trace", &["alice", "bob"]);
     assert_eq!(realm.peer("alice").password(WRONG).refused()["code"], "bad-credentials");
     let (mut alice, mut bob) = (realm.join("alice"), realm.join("bob"));
@@ -53,8 +53,8 @@ fn nothing_secret_is_in_any_log_even_if_everything_is_logged() {
             }
         }
     }
-    assert!(searched > 100_000, "only {searched} bytes were logged: was the filter heard?");
-    // What was said stands in no file of the login node, and no password in clear.
+    assert!(searched > 100_000, "only {searched} bytes were logged: was the filter used?");
+    // No file of the login node contains a text, or a password in clear.
     let words = [TEXT, WRONG, NEW, &password("alice"), &password("bob")];
     let mut files = 0;
     for entry in fs::read_dir(realm.data_dir()).unwrap() {
@@ -68,8 +68,8 @@ fn nothing_secret_is_in_any_log_even_if_everything_is_logged() {
     assert!(files >= 5, "keys, databases and the configuration were looked at");
 }
 
-/// How bytes get into a log: as they are, in hex of either case, and as Rust shows a list. The end is looked for,
-/// because all tickets begin alike.
+/// The forms in which bytes get into a log: as they are, in hex of either case, and as Rust prints a list. Only the end
+/// is searched for, because all tickets begin alike.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let end = secret.split_at(secret.len().saturating_sub(16)).1;
     let list = format!("{end:?}");

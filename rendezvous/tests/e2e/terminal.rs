@@ -1,4 +1,4 @@
-//! People at a terminal: what they type arrives as typed, what they see is whole, and the terminal is theirs again
+//! People at a terminal: what they type arrives as typed, what they see is complete, and the terminal is restored
 //! afterwards.
 
 use std::process::Command;
@@ -20,7 +20,7 @@ fn chat(realm: &Realm, name: &str, profile: &str) -> Command {
     command
 }
 
-/// The same, signed in, linked with everybody, and with the prompt on its screen.
+/// The same, signed in and linked, with the prompt on its screen.
 fn at_the_prompt(realm: &Realm, name: &str) -> Pty {
     let mut pty = Pty::spawn(&chat(realm, name, name));
     pty.see("Password of");
@@ -30,7 +30,7 @@ fn at_the_prompt(realm: &Realm, name: &str) -> Pty {
     pty
 }
 
-/// Signs in where nobody else is, and leaves: the profile needs no password after that.
+/// Signs in while nobody else is there, and leaves; the profile then needs no password.
 fn at_the_prompt_alone(realm: &Realm, name: &str) {
     let mut pty = Pty::spawn(&chat(realm, name, name));
     pty.see("Password of");
@@ -67,7 +67,7 @@ fn a_text_that_fills_a_row_cannot_pose_as_another_line() {
 }
 
 #[test]
-fn passwords_typed_and_pasted_are_accepted_and_said_to_nobody() {
+fn typed_and_pasted_passwords_are_accepted_and_not_shown() {
     let realm = Realm::with(&["alice", "bob"]);
     let mut bob = realm.join("bob");
     let secret = password("alice");
@@ -108,7 +108,7 @@ fn five_hundred_lines_arrive_as_typed() {
 }
 
 #[test]
-fn a_long_paste_arrives_whole() {
+fn a_long_paste_arrives_complete() {
     let realm = Realm::with(&["alice", "bob"]);
     set_policy(&realm, "max-text-bytes", "12288");
     let mut bob = realm.join("bob");
@@ -143,7 +143,7 @@ fn a_paste_of_many_lines_is_one_message_and_asks_first() {
 }
 
 #[test]
-fn a_line_that_a_simple_terminal_cuts_is_not_sent() {
+fn a_line_that_a_simple_terminal_truncates_is_not_sent() {
     let realm = Realm::with(&["alice", "bob"]);
     set_policy(&realm, "max-text-bytes", "12288");
     let mut bob = realm.join("bob");
@@ -164,7 +164,7 @@ fn messages_appear_above_the_half_typed_line() {
     let realm = Realm::with(&["alice", "bob"]);
     let mut bob = realm.join("bob");
     let mut alice = at_the_prompt(&realm, "alice");
-    // Wider than the screen, in letters that are wider or longer than one.
+    // Wider than the screen, with letters that have more than one column or byte.
     let half = format!("{} and on", "über 王さま ".repeat(12));
     alice.type_keys(&half, Duration::ZERO);
     alice.wait_for("half a line", |screen| screen.contents().contains("and on"));
@@ -187,7 +187,7 @@ fn messages_appear_above_the_half_typed_line() {
 }
 
 #[test]
-fn the_terminal_is_as_it_was_after_ctrl_c_and_signals() {
+fn ctrl_c_and_signals_restore_the_terminal() {
     let realm = Realm::with(&["alice"]);
     let mut asked = Pty::spawn(&chat(&realm, "alice", "alice"));
     asked.see("Password of alice:");
@@ -212,10 +212,10 @@ fn the_terminal_is_as_it_was_after_ctrl_c_and_signals() {
 }
 
 #[test]
-fn ctrl_z_leaves_a_terminal_for_the_shell_and_fg_comes_back() {
+fn ctrl_z_hands_the_terminal_to_the_shell_and_fg_returns() {
     let realm = Realm::with(&["alice"]);
     at_the_prompt_alone(&realm, "alice");
-    // It leaves the modes of the terminal alone, as not every shell does.
+    // This shell leaves the modes of the terminal alone, which not every shell does.
     let mut shell = Command::new("sh");
     shell.arg("-im").env("PS1", "shell: ");
     let mut pty = Pty::spawn(&shell);
@@ -253,12 +253,12 @@ fn ctrl_c_at_the_operators_password_prompt_changes_nothing() {
 }
 
 #[test]
-fn what_is_refused_is_named_and_can_be_sent_again() {
+fn a_refused_line_is_named_and_can_be_sent_again() {
     let realm = Realm::with(&["alice", "bob"]);
     set_policy(&realm, "per-minute", "3");
     let mut bob = realm.join("bob");
     let mut alice = at_the_prompt(&realm, "alice");
-    // Three count in a minute of the clock; a minute may end in between, and then six do.
+    // Three are allowed in each minute of the clock; if a minute ends in between, six are.
     let lines: Vec<String> = (1..=8).map(|number| format!("line {number}")).collect();
     lines.iter().for_each(|line| alice.enter(line));
     alice.wait_for("two refusals", |screen| {
@@ -286,7 +286,7 @@ fn what_is_refused_is_named_and_can_be_sent_again() {
 }
 
 #[test]
-fn rooms_are_named_and_enter_goes_where_the_prompt_says() {
+fn enter_sends_to_the_room_that_the_prompt_names() {
     let realm = Realm::with(&["alice", "bob"]);
     let mut bob = realm.join("bob");
     let mut alice = at_the_prompt(&realm, "alice");
@@ -294,12 +294,12 @@ fn rooms_are_named_and_enter_goes_where_the_prompt_says() {
     alice.see("] bob: one room");
     realm.run(&["room", "add", "staff", "--topic", "us"]).done();
     bob.expect("the room", PATIENCE, |line| line["event"] == "policy");
-    // Who shows this knows the room.
+    // Once alice shows this, her program knows the room.
     bob.ask(json!({"cmd": "send", "room": "staff", "text": "who is here?"}));
     alice.see("#staff bob: who is here?");
     alice.enter("/room nowhere");
     alice.see("there is no room of that name; there are #lobby");
-    // Both at once: the second line goes where the first one leads.
+    // Both at once: the second line goes to the room that the first one enters.
     alice.type_keys("/roo\t staff\rfor us\r", Duration::ZERO);
     alice.see("* You are in #staff: us");
     alice.see_cursor_behind("#staff>");
@@ -313,7 +313,7 @@ fn rooms_are_named_and_enter_goes_where_the_prompt_says() {
 }
 
 #[test]
-fn lines_are_completed_edited_and_brought_back() {
+fn lines_are_completed_edited_and_recalled() {
     let realm = Realm::with(&["alice", "bob", "bobby"]);
     let (mut bob, _bobby) = (realm.join("bob"), realm.join("bobby"));
     let mut alice = Pty::spawn(&chat(&realm, "alice", "alice"));
@@ -335,7 +335,7 @@ fn lines_are_completed_edited_and_brought_back() {
 }
 
 #[test]
-fn a_day_stands_before_its_messages_and_lists_tell_local_times() {
+fn a_day_precedes_its_messages_and_times_are_local() {
     let realm = Realm::with(&["alice", "bob"]);
     let mut bob = realm.join("bob");
     let mut command = chat(&realm, "alice", "alice");

@@ -1,10 +1,10 @@
-//! A name is the same name however it is typed, in every program.
+//! In every program, a name is the same name however it is typed.
 
 use serde_json::json;
 
 use crate::harness::{PATIENCE, Realm, Signal, together};
 
-/// Spellings of bob that people type and paste.
+/// Spellings of bob that people might type or paste.
 const BOB: [&str; 5] = ["Bob", " bob ", "@bob", "＠Ｂｏｂ", "bob\u{a0}"];
 
 #[test]
@@ -24,7 +24,7 @@ fn a_peer_signs_in_under_any_spelling_of_its_name() {
 }
 
 #[test]
-fn the_operator_finds_an_account_and_a_room_under_any_spelling() {
+fn the_operator_finds_accounts_and_rooms_in_any_spelling() {
     let realm = Realm::with(&["bob"]);
     realm.with_password(&["user", "add", " @Carol"], "carol: correct horse").done();
     realm.join("carol").quit();
@@ -50,7 +50,7 @@ fn the_operator_finds_an_account_and_a_room_under_any_spelling() {
 }
 
 #[test]
-fn a_moderator_finds_a_person_and_a_room_under_any_spelling() {
+fn a_moderator_finds_people_and_rooms_in_any_spelling() {
     let realm = Realm::with(&["bob"]);
     let moderator = ["user", "add", "mia", "--role", "moderator"];
     realm.with_password(&moderator, "mia: correct horse").done();
@@ -59,7 +59,7 @@ fn a_moderator_finds_a_person_and_a_room_under_any_spelling() {
     for typed in BOB {
         let mute = mia.ask(json!({"cmd": "mute", "username": typed, "for": "1h"}));
         assert_eq!(mute["event"], "answer", "{typed:?}: {mute}");
-        bob.expect("the order", PATIENCE, |line| line["code"] == "order");
+        bob.expect("the moderation", PATIENCE, |line| line["code"] == "order");
         let lift = mia.ask(json!({"cmd": "lift", "username": typed}));
         assert_eq!(lift["event"], "answer", "{typed:?}: {lift}");
     }

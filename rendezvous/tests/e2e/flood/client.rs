@@ -1,4 +1,4 @@
-//! The asking side of the login server, as an attacker or an impatient person would write it: many keys, any address.
+//! A login client as an attacker or an impatient person would write it: many keys, any address.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-/// As long as the client of a peer waits.
+/// How long the client of a peer waits.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The pause before the next try after a connection that failed.
+/// The pause after a failed connection.
 const AGAIN: Duration = Duration::from_millis(200);
-/// Connections of a flood at a time; what would be more is dropped and counted.
+/// Connections of a flood at a time; further ones are only counted.
 const FLOOD_MAX: usize = 512;
-/// Tries on one connection: the login server allows eight.
+/// Attempts on one connection: the login server allows eight.
 pub(crate) const TRIES_EACH: u64 = 4;
 
-/// Where to ask.
+/// The login server's address and identity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LoginServer {
     pub(crate) address: SocketAddr,
@@ -75,7 +75,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Asks once.
+    /// Sends one login and returns the reply.
     pub(crate) async fn login(&mut self, name: &str, password: &str) -> Result<Reply, String> {
         let request = Request::Login(Login {
             username: name.to_owned(),
@@ -105,7 +105,7 @@ impl Client {
     }
 }
 
-/// A way to the login server that comes out at another address: whoever uses it is a stranger from there.
+/// A proxy to the login server from another address, which makes its users strangers from there.
 pub(crate) async fn door(login_server: LoginServer, from: IpAddr) -> LoginServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -115,7 +115,7 @@ pub(crate) async fn door(login_server: LoginServer, from: IpAddr) -> LoginServer
                 let socket = TcpSocket::new_v4().unwrap();
                 socket.bind(SocketAddr::new(from, 0)).unwrap();
                 if let Ok(mut outside) = socket.connect(login_server.address).await {
-                    // Either end may hang up at any time.
+                    // Either end may disconnect at any time.
                     tokio::io::copy_bidirectional(&mut inside, &mut outside).await.ok();
                 }
             });
@@ -124,14 +124,14 @@ pub(crate) async fn door(login_server: LoginServer, from: IpAddr) -> LoginServer
     LoginServer { address, ..login_server }
 }
 
-/// How a sign-in with retries went.
+/// The result of a sign-in with retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SignedIn {
     pub(crate) took: Duration,
     pub(crate) tries: u32,
 }
 
-/// Signs in as a peer does: while the login server is busy or does not answer, it tries again.
+/// Signs in as a peer does, trying again while the login server is busy or does not answer.
 pub(crate) async fn sign_in(
     login_server: LoginServer,
     key: &SigningKey,
@@ -158,20 +158,20 @@ pub(crate) async fn sign_in(
     unreachable!("it tries for ever")
 }
 
-/// What a flood came to.
+/// The result of a flood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Flooded {
-    /// Tries that were answered with a denial.
+    /// Attempts that were answered with a denial.
     pub(crate) denied: u64,
-    /// Of these, without a password check.
+    /// Those of them that were denied without a password check.
     pub(crate) at_once: u64,
-    /// Tries whose connection was refused or closed.
+    /// Attempts whose connection was refused or closed.
     pub(crate) closed: u64,
-    /// Tries that were not made, because the flood's own connections were used up.
+    /// Attempts not made because the flood had used up its own connections.
     pub(crate) not_made: u64,
 }
 
-/// Tries random names with random keys and passwords, so many a second for a time, all from one address.
+/// Tries random names with random keys and passwords at this rate for a while, all from one address.
 pub(crate) async fn flood(login_server: LoginServer, per_second: u64, lasts: Duration) -> Flooded {
     let connections = per_second.div_ceil(TRIES_EACH);
     let mut tick =

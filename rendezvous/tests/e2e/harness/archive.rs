@@ -1,4 +1,4 @@
-//! Stores full of messages: signed by made-up members of a realm, and written by the node's own store.
+//! Stores full of messages: signed by invented members of a realm, and written by the node's own store.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ use super::Realm;
 
 /// The messages are spread over the last six days.
 const SPAN_MS: u64 = 6 * 86_400_000;
-/// Of one author, far below the default quota of 5,000 a day and 60 a minute.
+/// How many messages an author has at most, far below the default quota of 5,000 a day and 60 a minute.
 const BY_ONE_AUTHOR: u64 = 20_000;
-/// At least so many people have talked.
+/// The least number of authors.
 const AUTHORS_MIN: u64 = 10;
-/// Writes that are on their way, below what the writer's queue holds.
+/// How many writes may be pending, below the capacity of the writer's queue.
 const IN_FLIGHT: u64 = 2_048;
 
 struct Author {
@@ -32,7 +32,7 @@ struct Author {
     ticket: Arc<Ticket>,
 }
 
-/// Writes the same many messages into the stores of these profiles, which must have been in the realm and not run.
+/// Writes the same messages into the stores of these profiles, which must exist and not be in use.
 pub(crate) fn fill(realm: &Realm, names: &[&str], count: u64) {
     let seed = keyfile::load(&realm.data_dir().join("realm.key")).unwrap();
     let realm_key = SigningKey::from_bytes(&seed);
@@ -116,7 +116,7 @@ impl Filling {
         self.in_flight -= 1;
     }
 
-    /// How many were new.
+    /// Waits for all writes, and returns how many messages were new.
     fn close(mut self) -> u64 {
         while self.in_flight > 0 {
             self.take_one();

@@ -1,6 +1,6 @@
-//! Another wall clock for one program, by `libfaketime` (Debian package `libfaketime`).
+//! Another wall clock for a program, by `libfaketime` (Debian package `libfaketime`).
 //!
-//! Where it is not to be had, a test prints SKIPPED and passes; with `CI=true` that is a failure.
+//! Where the library is missing, a test prints SKIPPED and passes; with `CI=true` it fails.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,14 +15,14 @@ const PLACES: [&str; 4] = [
     "/usr/lib/faketime/libfaketime.so.1",
 ];
 
-/// A clock that can be set while programs run by it.
+/// A clock that can be set while programs run under it.
 pub(crate) struct FakeTime {
     library: &'static str,
     offset: tempfile::NamedTempFile,
 }
 
 impl FakeTime {
-    /// A clock that differs from the true one by so much, such as `+2h`.
+    /// A clock that differs from the true one by this offset, such as `+2h`.
     pub(crate) fn by(offset: &str) -> Option<Self> {
         let Some(library) = PLACES.into_iter().find(|place| Path::new(place).exists()) else {
             skip("libfaketime is not installed");
@@ -33,15 +33,15 @@ impl FakeTime {
         Some(clock)
     }
 
-    /// Sets it; every program that runs by it sees that at its next look.
+    /// Sets the clock; programs that run under it notice at their next look.
     pub(crate) fn set(&self, offset: &str) {
-        // Replaced and not rewritten: a program never reads half of it.
+        // Replaced and not rewritten, so that a program never reads half of it.
         let new = PathBuf::from(format!("{}.new", self.offset.path().display()));
         std::fs::write(&new, format!("{offset}\n")).unwrap();
         std::fs::rename(&new, self.offset.path()).unwrap();
     }
 
-    /// Lets a program run by it.
+    /// Makes a program run under this clock.
     pub(crate) fn run_by(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", self.library)

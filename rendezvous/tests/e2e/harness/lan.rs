@@ -1,8 +1,8 @@
-//! A network for one test: a switch and hosts, each a network namespace of Linux, so that cables can be cut.
+//! A network for a test: a switch and hosts, each a network namespace of Linux, so that cables can be pulled.
 //!
-//! As root, or in a user namespace: then the test runs itself again inside `unshare`. Where neither is to be had it
-//! prints SKIPPED and passes; with `CI=true` that is a failure. Names are random. Everything goes when the [`Lan`] is
-//! dropped, and what a killed test left behind goes when the next one begins.
+//! It needs root, or a user namespace, in which case the test runs itself again inside `unshare`. Where neither is
+//! available it prints SKIPPED and passes; with `CI=true` it fails. Names are random. Everything is removed when the
+//! [`Lan`] is dropped; what a killed test has left is removed when the next one begins.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -16,14 +16,14 @@ use serde_json::Value;
 
 use super::{PATIENCE, Peer, Program, Realm, Start, alone};
 
-/// More hosts than any test needs; a mistake must not fill the machine with namespaces.
+/// More hosts than any test needs, so that a mistake does not fill the machine with namespaces.
 const HOSTS_MAX: usize = 40;
-/// All our namespaces begin so; the id of the process that made them follows.
+/// The prefix of all our namespaces, followed by the id of the process that created them.
 const PREFIX: &str = "lanyard-";
 /// Set for a test that runs inside `unshare`.
 const INSIDE: &str = "LANYARD_INSIDE_UNSHARE";
 
-/// See the module.
+/// The network.
 pub(crate) struct Lan {
     switch: String,
     hosts: Vec<Host>,
@@ -37,7 +37,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// The program as it runs on this computer; its process id stays that of the child.
+    /// The command that runs a program on this computer, under the child's own process id.
     fn inside(&self, command: &Command) -> Command {
         let mut inside = Command::new("ip");
         inside.args(["netns", "exec", &self.namespace]);
@@ -53,9 +53,9 @@ impl Host {
 }
 
 impl Lan {
-    /// A realm whose login node is the first host of the first side, and as many other hosts on each side as said.
-    /// Each side is a bridge of its own, and a cable runs from the first to each other one. The hosts for peers are
-    /// numbered through, side after side. `None` if this machine has no namespaces for us.
+    /// A realm whose login node is the first host of the first side, and the given number of other hosts on each side.
+    /// Each side is a bridge, and cables connect the first side with each of the others. The hosts for peers are
+    /// numbered consecutively, side after side. `None` if we cannot create namespaces on this machine.
     pub(crate) fn new(sides: &[usize], names: &[&str]) -> Option<(Realm, Self)> {
         if !rustix::process::geteuid().is_root() {
             run_inside_unshare();
@@ -133,7 +133,7 @@ impl Lan {
         &self.hosts[peer + 1]
     }
 
-    /// Starts the login node, on the ports of the last time, and waits until it listens.
+    /// Starts the login node on its last ports, and waits until it listens.
     pub(crate) fn serve(&mut self, realm: &mut Realm) {
         let address = format!("{}:0", self.hosts[0].address);
         self.serve_at(realm, &address);
@@ -149,7 +149,7 @@ impl Lan {
         realm.serving = Some(program);
     }
 
-    /// Changes the network of the login node's computer, by lines for `ip -batch`.
+    /// Changes the network of the login node's computer by lines for `ip -batch`.
     pub(crate) fn change_login_node(&self, lines: &str) {
         assert!(ip(&["-n", &self.hosts[0].namespace, "-batch", "-"], lines), "{lines}");
     }
@@ -167,7 +167,7 @@ impl Lan {
             .listen(&format!("{}:0", host.address))
     }
 
-    /// Starts a peer for each name, on the hosts in their order, and waits until all are ready.
+    /// Starts a peer for each name, one on each host, and waits until all are ready.
     pub(crate) fn join_all(&self, realm: &Realm, names: &[&str]) -> Vec<Peer> {
         let start = |(number, name): (usize, &&str)| self.peer(realm, number, name).spawn();
         let mut peers: Vec<Peer> = names.iter().enumerate().map(start).collect();
@@ -175,13 +175,13 @@ impl Lan {
         peers
     }
 
-    /// Pulls the cable of a peer out, or puts it back. TCP connections are not told.
+    /// Pulls the cable of a peer, or plugs it in again. TCP connections do not notice.
     pub(crate) fn plug(&self, peer: usize, plugged: bool) {
         let port = self.port_of(self.host(peer));
         self.set_link(&port, plugged);
     }
 
-    /// Pulls the cable between the first side and this one, or puts it back.
+    /// Pulls the cable between the first side and this one, or plugs it in again.
     pub(crate) fn join_side(&self, side: usize, joined: bool) {
         self.set_link(&format!("up{side}"), joined);
     }
@@ -191,7 +191,7 @@ impl Lan {
         assert!(ip(&["-n", &self.switch, "link", "set", link, state], ""));
     }
 
-    /// From now on each host loses this share of the packets that come to it. False if there is no `nft`.
+    /// Makes each host lose this share of its incoming packets from now on. False if there is no `nft`.
     pub(crate) fn lose(&self, percent: u32) -> bool {
         let version = Command::new("nft").arg("--version").stdout(Stdio::null()).status();
         if version.is_err() {
@@ -214,12 +214,12 @@ impl Lan {
         true
     }
 
-    /// Packets that were lost on purpose since the last [`Self::lose`].
+    /// The packets lost on purpose since the last [`Self::lose`].
     pub(crate) fn lost(&self) -> u64 {
         self.hosts.iter().map(|host| lost_by(host).unwrap()).sum()
     }
 
-    /// Bytes that the host of a peer has received and sent.
+    /// The bytes that the host of a peer has received and sent.
     pub(crate) fn bytes(&self, peer: usize) -> u64 {
         let args = ["-n", &self.host(peer).namespace, "-s", "-j", "link", "show", "eth0"];
         let output = Command::new("ip").args(args).output().unwrap();
@@ -231,7 +231,7 @@ impl Lan {
 
 impl Drop for Lan {
     fn drop(&mut self) {
-        // The switch first: with it go all its cables, whoever still holds the other ends.
+        // The switch first: all its cables disappear with it, even if the other ends are still in use.
         ip(&["netns", "del", &self.switch], "");
         for host in &self.hosts {
             ip(&["netns", "del", &host.namespace], "");
@@ -249,7 +249,7 @@ fn lost_by(host: &Host) -> Option<u64> {
     expressions.find_map(|expression| expression["counter"]["packets"].as_u64())
 }
 
-/// Runs `ip`; whether it has succeeded.
+/// Runs `ip` and returns whether it succeeded.
 fn ip(args: &[&str], input: &str) -> bool {
     let mut command = Command::new("ip");
     command.args(args);
@@ -260,12 +260,12 @@ fn feed(mut command: Command, input: &str) -> bool {
     let Ok(mut child) = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn() else {
         return false;
     };
-    // It may have ended before it read anything; then its status says so.
+    // It may have ended before it read anything; its status tells.
     child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
     child.wait().unwrap().success()
 }
 
-/// Removes what killed tests have left: the namespaces of processes that are no more.
+/// Removes what killed tests have left: namespaces of processes that no longer exist.
 fn sweep() {
     let Ok(output) = Command::new("ip").args(["netns", "list"]).output() else { return };
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -278,13 +278,13 @@ fn sweep() {
     }
 }
 
-/// Says that a test could not run here; where it must run, that is a failure.
+/// Reports that a test cannot run here, or fails where it must run.
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "with CI set this test must run: {why}");
     println!("\nSKIPPED: {why}");
 }
 
-/// Runs this test again with root rights over a network of its own.
+/// Runs this test again as root of its own network.
 fn run_inside_unshare() {
     let thread = std::thread::current();
     let test = thread.name().unwrap();

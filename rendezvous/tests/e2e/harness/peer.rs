@@ -1,4 +1,4 @@
-//! A terminal peer, driven as a program would drive it.
+//! A terminal peer, controlled as a program would control it.
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -46,13 +46,13 @@ impl Start {
         }
     }
 
-    /// The username as it is typed.
+    /// With the username as it is typed.
     pub(crate) fn typed(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// Started by another program, whose arguments end with it.
+    /// Started by way of another program, to whose arguments it is appended.
     pub(crate) fn under(mut self, starter: &[&str]) -> Self {
         self.command = under(starter, &self.command);
         self
@@ -90,7 +90,7 @@ impl Start {
         self
     }
 
-    /// By another clock.
+    /// Under another clock.
     pub(crate) fn by(mut self, clock: &FakeTime) -> Self {
         clock.run_by(&mut self.command);
         self
@@ -106,7 +106,7 @@ impl Start {
         self.spawn_by(Program::spawn)
     }
 
-    /// The same with a standard error that the test makes.
+    /// The same with a standard error provided by the test.
     pub(crate) fn logging_to(self, stderr: Stdio) -> Peer {
         self.spawn_by(|name, command, logs| {
             let log = logs.join("none");
@@ -143,16 +143,16 @@ impl Start {
         peer
     }
 
-    /// Starts it and waits for its end, which must be a refusal. Gives that line.
+    /// Starts it and waits for its end, which must be a refusal. Returns that line.
     pub(crate) fn refused(self) -> Value {
         self.spawn().refused(PATIENCE)
     }
 }
 
-/// A running terminal peer. Everything that a [`Program`] can do, and commands.
+/// A running terminal peer: a [`Program`] that also takes commands.
 pub(crate) struct Peer {
     program: Program,
-    /// The line `ready`.
+    /// The `ready` line.
     pub(crate) ready: Value,
     marks: u64,
 }
@@ -182,7 +182,7 @@ impl Peer {
         self.ready["peer"].as_str().unwrap()
     }
 
-    /// Gives a command and takes the line, `answer` or `error`, that repeats its mark.
+    /// Sends a command and takes the line, `answer` or `error`, that repeats its mark.
     pub(crate) fn ask(&mut self, mut command: Value) -> Value {
         self.marks += 1;
         let mark = json!(self.marks);
@@ -191,7 +191,7 @@ impl Peer {
         self.expect(&format!("the answer to {command}"), PATIENCE, |line| line["ref"] == mark)
     }
 
-    /// Sends a text to the lobby and gives its id.
+    /// Sends a text to the lobby and returns its id.
     pub(crate) fn send(&mut self, text: &str) -> String {
         let answer = self.ask(json!({"cmd": "send", "text": text}));
         assert_eq!(answer["event"], "answer", "{answer}");
@@ -212,7 +212,7 @@ impl Peer {
         self.expect(&format!("that {peer} has {reason}"), within, wanted)
     }
 
-    /// Takes a line that says whether the login node is there.
+    /// Takes a line that says whether the login node is online.
     pub(crate) fn expect_rendezvous(&mut self, state: &str, within: Duration) -> Value {
         let wanted = |line: &Value| line["event"] == "link" && line["rendezvous"] == state;
         self.expect(&format!("that the login node is {state}"), within, wanted)
@@ -233,13 +233,13 @@ impl Peer {
         refused
     }
 
-    /// Ends it as its user would; it must say goodbye within two seconds.
+    /// Quits it as its user would; it must exit within two seconds.
     pub(crate) fn quit(mut self) {
         assert_eq!(self.ask(json!({"cmd": "quit"}))["event"], "answer");
         assert_eq!(self.end(TWO_SECONDS).code(), Some(0));
     }
 
-    /// Sends a signal and waits for the end, which must come within two seconds.
+    /// Sends a signal; it must exit within two seconds.
     pub(crate) fn stop(&mut self, signal: Signal) -> ExitStatus {
         self.signal(signal);
         self.end(TWO_SECONDS)
@@ -264,7 +264,7 @@ pub(crate) fn together(peers: &mut [&mut Peer]) {
     }
 }
 
-/// A line each way.
+/// Sends a line each way.
 pub(crate) fn chat(one: &mut Peer, other: &mut Peer, within: Duration) {
     let id = one.send("Can you hear me?");
     other.expect_message(&id, within);

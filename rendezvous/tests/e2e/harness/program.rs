@@ -1,4 +1,4 @@
-//! A running program: what it prints, line by line, what it is told, how it ends.
+//! A running program: its output line by line, its input, and how it ends.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,12 +16,12 @@ pub(crate) use rustix::process::Signal;
 
 use super::PATIENCE;
 
-/// Lines that a test may be behind. A program that prints more waits for the test.
+/// How many lines a test may be behind. A program that prints more waits for the test.
 const LINES: usize = 65_536;
-/// Lines of each log that a failing test shows.
+/// How many lines of each log a failing test shows.
 const LOG_TAIL: usize = 25;
 
-/// See the module. Killed when dropped; if the test is failing, the end of its log is printed.
+/// A running program. It is killed when dropped; if the test is failing, the end of its log is printed.
 pub(crate) struct Program {
     name: String,
     child: Child,
@@ -31,10 +31,10 @@ pub(crate) struct Program {
     pending: VecDeque<Value>,
     /// Every line, in order.
     transcript: Vec<Value>,
-    /// The same as they were printed.
+    /// The same lines as they were printed.
     printed: Vec<String>,
     log: PathBuf,
-    /// Whether its lines are for people; each is a string then.
+    /// Whether its lines are for people; then each is a string.
     plain: bool,
 }
 
@@ -48,7 +48,7 @@ impl Program {
         Self::spawn_logging_to(name, command, log, stderr.into())
     }
 
-    /// The same with a standard error of the test's own; `log` is what [`Self::log`] reads.
+    /// The same with a standard error provided by the test; `log` is what [`Self::log`] reads.
     pub(crate) fn spawn_logging_to(
         name: &str,
         mut command: Command,
@@ -79,7 +79,7 @@ impl Program {
         self
     }
 
-    /// Takes the first line that fits and that nothing has taken before, waiting for it if need be.
+    /// Takes the first line that fits and was not taken before, waiting for it if necessary.
     pub(crate) fn expect(
         &mut self,
         what: &str,
@@ -92,7 +92,7 @@ impl Program {
         })
     }
 
-    /// The same for what may not come.
+    /// The same for a line that may not come.
     pub(crate) fn wait_for(
         &mut self,
         within: Duration,
@@ -120,7 +120,7 @@ impl Program {
         self.printed.push(line);
     }
 
-    /// Every line until now, in order, taken or not.
+    /// Every line so far, in order, taken or not.
     pub(crate) fn transcript(&mut self) -> &[Value] {
         while let Ok(line) = self.lines.try_recv() {
             self.take(line);
@@ -133,13 +133,13 @@ impl Program {
         &self.printed
     }
 
-    /// Forgets what has not been taken, so that the next expectation is about what comes.
+    /// Forgets the lines not taken yet, so that the next expectation is about new ones.
     pub(crate) fn forget(&mut self) {
         self.transcript();
         self.pending.clear();
     }
 
-    /// Writes bytes to its standard input; a program that is gone does not read them.
+    /// Writes bytes to its standard input; a program that has ended does not read them.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         if let Some(stdin) = &mut self.stdin {
             stdin.write_all(bytes).and_then(|()| stdin.flush()).ok();
@@ -173,7 +173,7 @@ impl Program {
         self.end(PATIENCE);
     }
 
-    /// Waits until it has ended by itself: its standard output closes then.
+    /// Waits until it has ended by itself and closed its standard output.
     pub(crate) fn end(&mut self, within: Duration) -> ExitStatus {
         let started = clock::monotonic();
         loop {

@@ -1,4 +1,4 @@
-//! A program at a terminal of its own: keys go in one by one or as a paste, and what a person sees comes out.
+//! A program at its own terminal: keys go in one by one or as a paste, and what a person would see comes out.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -18,14 +18,14 @@ use super::PATIENCE;
 
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 100;
-/// Lines that have left the screen and can still be looked for.
+/// Lines that have scrolled off the screen and can still be searched.
 const SCROLLBACK: usize = 5_000;
 
-/// See the module. Killed when dropped; if the test is failing, its last screen is printed.
+/// A program at a terminal. It is killed when dropped; if the test is failing, its last screen is printed.
 pub(crate) struct Pty {
     child: Child,
     keyboard: File,
-    /// Held open, so that the modes can be read after the program has ended.
+    /// Kept open, so that the modes can be read after the program has ended.
     terminal: OwnedFd,
     shown: Arc<(Mutex<Shown>, Condvar)>,
 }
@@ -36,7 +36,7 @@ struct Shown {
 }
 
 impl Pty {
-    /// Starts a program in a session of its own, with a terminal of 40 rows and 100 columns that controls it.
+    /// Starts a program in a new session, with a controlling terminal of 40 rows and 100 columns.
     pub(crate) fn spawn(command: &Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
@@ -64,22 +64,22 @@ impl Pty {
         Self { child, keyboard, terminal, shown }
     }
 
-    /// Presses keys one after the other, with so much time between them.
+    /// Presses keys one after the other, with this much time between them.
     pub(crate) fn type_keys(&mut self, keys: &str, every: Duration) {
         let mut buffer = [0; 4];
         for key in keys.chars() {
             self.write(key.encode_utf8(&mut buffer).as_bytes());
-            // Nothing wakes it: it is how fast somebody types.
+            // The pause is how fast somebody types; nothing needs to wake us.
             std::thread::park_timeout(every);
         }
     }
 
-    /// Types a line as fast as it goes, and presses Enter.
+    /// Types a line as fast as possible, and presses Enter.
     pub(crate) fn enter(&mut self, line: &str) {
         self.write(format!("{line}\r").as_bytes());
     }
 
-    /// Pastes a text as a terminal does: between marks if the program asks for them, with Enter for each line's end.
+    /// Pastes a text as a terminal does: bracketed if the program asks for that, with Enter for each end of a line.
     pub(crate) fn paste(&mut self, text: &str) {
         let text = text.replace('\n', "\r");
         if self.screen(|screen| screen.bracketed_paste()) {
@@ -99,34 +99,34 @@ impl Pty {
         look(self.shown.0.lock().unwrap().parser.screen())
     }
 
-    /// The rows of the screen, without the empty ones below.
+    /// The rows of the screen, without empty ones at the end.
     pub(crate) fn rows(&self) -> Vec<String> {
         self.screen(rows)
     }
 
-    /// Waits until the screen looks like this.
+    /// Waits until the screen fits.
     pub(crate) fn wait_for(&self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
         let (shown, changed) = &*self.shown;
         let is_not_so = |shown: &mut Shown| !is_so(shown.parser.screen()) && !shown.is_over;
         let waited = changed.wait_timeout_while(shown.lock().unwrap(), PATIENCE, is_not_so);
         let is_there = is_so(waited.unwrap().0.parser.screen());
-        // Not while the screen is locked: it is printed when the test fails.
+        // Not while the screen is locked, because a failing test prints it.
         assert!(is_there, "no {what} on the screen");
     }
 
-    /// Waits until a row of the screen has this in it.
+    /// Waits until a row of the screen contains this text.
     pub(crate) fn see(&self, text: &str) {
         self.wait_for(&format!("{text:?}"), |screen| {
             rows(screen).iter().any(|row| row.contains(text))
         });
     }
 
-    /// Waits until the cursor stands in a row that reads like this.
+    /// Waits until the cursor is in a row that reads like this.
     pub(crate) fn see_cursor_behind(&self, text: &str) {
         self.wait_for(&format!("cursor behind {text:?}"), |screen| cursor_row(screen) == text);
     }
 
-    /// Whether what is typed is shown by the terminal, line by line: as a shell wants to find it.
+    /// Whether the terminal is in the state that a shell expects: it echoes, and passes input on line by line.
     pub(crate) fn is_as_found(&self) -> bool {
         let modes = tcgetattr(&self.terminal).unwrap().local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
@@ -137,7 +137,7 @@ impl Pty {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end of the program. The terminal must be as it was found then.
+    /// Waits for the end of the program, which must have restored the terminal.
     pub(crate) fn end(&mut self, within: Duration) -> ExitStatus {
         let started = clock::monotonic();
         let status = loop {

@@ -1,4 +1,4 @@
-//! What tests of a whole room need: much to say, all to hear it, and stores to compare.
+//! What tests of a whole room need: saying much, hearing all of it, and comparing stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, Peer};
 
-/// Prints what was measured, on a line of its own that `scripts/soak.sh` finds.
+/// Prints a measurement on a line of its own, for `scripts/soak.sh`.
 pub(crate) fn figure(text: &str) {
     println!("\nfigure: {text}");
 }
 
-/// Lets time pass until a moment. Only for a time that is itself the subject of a test: how long a cable is out, how
-/// often somebody speaks. Whoever waits for something to happen waits for its line.
+/// Lets time pass until a moment. This is only for times that are themselves the subject of a test, such as how long a
+/// cable is out or how often somebody speaks. To wait for an event, wait for its line.
 pub(crate) fn pass(until: Instant) {
     while let Some(left) = until.checked_duration_since(clock::monotonic()) {
         if left.is_zero() {
@@ -25,16 +25,16 @@ pub(crate) fn pass(until: Instant) {
     }
 }
 
-/// How long since a moment.
+/// The time since a moment.
 pub(crate) fn since(moment: Instant) -> Duration {
     clock::monotonic().duration_since(moment)
 }
 
-/// Numbers that look random and come again with the same seed (splitmix64).
+/// Pseudo-random numbers, reproducible by their seed (splitmix64).
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// The seed is `LANYARD_SEED` or the time, and printed.
+    /// The seed is `LANYARD_SEED` or the time, and is printed.
     pub(crate) fn new() -> Self {
         let given = std::env::var("LANYARD_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(clock::unix_ms);
@@ -50,7 +50,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    /// A duration from one to another, both in milliseconds.
+    /// A duration between the two, in milliseconds.
     pub(crate) fn between(&mut self, least: u64, most: u64) -> Duration {
         Duration::from_millis(least + self.below(most - least + 1))
     }
@@ -67,7 +67,7 @@ impl Peer {
         self.write(format!("{}\n", json!({"cmd": "send", "text": text})).as_bytes());
     }
 
-    /// Whether it has been linked with this many peers in its last word on links, or waits until it says so.
+    /// Waits until its latest line on links says that it is linked with this many peers.
     pub(crate) fn expect_links(&mut self, peers: usize, within: Duration) {
         let links = |line: &Value| line["event"] == "link" && line["peers"] == peers;
         let last = self.transcript().iter().rev().find(|line| line["event"] == "link").cloned();
@@ -86,7 +86,7 @@ pub(crate) fn full_mesh(peers: &mut [Peer], within: Duration) {
     }
 }
 
-/// The ids of all that a peer was given with [`Peer::say`], which must be this many.
+/// The ids of everything a peer was told to [`Peer::say`], which must be this many.
 pub(crate) fn said(peer: &mut Peer, count: usize) -> BTreeSet<String> {
     let started = clock::monotonic();
     loop {
@@ -113,7 +113,7 @@ fn is_message(line: &Value) -> bool {
     line["event"] == "message"
 }
 
-/// Waits until a peer has shown all of these; gives those that it has not shown in time.
+/// Waits until a peer has shown all of these, and returns those that it has not shown in time.
 pub(crate) fn missing(
     peer: &mut Peer,
     wanted: &BTreeSet<String>,
@@ -123,7 +123,7 @@ pub(crate) fn missing(
     for line in peer.transcript().iter().filter(|line| is_message(line)) {
         missing.remove(line["id"].as_str().unwrap());
     }
-    // What is in the transcript waits to be taken, too: taking it again does no harm.
+    // Lines of the transcript also wait to be taken; looking at one twice does no harm.
     while !missing.is_empty() {
         let left = until.saturating_duration_since(clock::monotonic());
         let Ok(line) = peer.wait_for(left, is_message) else { break };
@@ -139,7 +139,7 @@ pub(crate) fn linked_with(peer: &mut Peer) -> Vec<String> {
     neighbours.map(|neighbour| neighbour["username"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until every peer has shown all of these, by a moment that is common to all.
+/// Waits until every peer has shown all of these, by a common deadline.
 pub(crate) fn expect_everywhere(peers: &mut [Peer], wanted: &BTreeSet<String>, until: Instant) {
     for (number, peer) in peers.iter_mut().enumerate() {
         let missing = missing(peer, wanted, until);
@@ -153,7 +153,7 @@ pub(crate) fn expect_everywhere(peers: &mut [Peer], wanted: &BTreeSet<String>, u
     }
 }
 
-/// No message was shown twice by this run of the program.
+/// Checks that this run of the program has shown no message twice.
 pub(crate) fn expect_nothing_twice(peer: &mut Peer) {
     let mut shown: BTreeMap<String, u32> = BTreeMap::new();
     for line in peer.transcript().iter().filter(|line| is_message(line)) {
@@ -163,7 +163,7 @@ pub(crate) fn expect_nothing_twice(peer: &mut Peer) {
     assert!(twice.is_empty(), "{} shows twice: {twice:?}", peer.id());
 }
 
-/// The ids of the log in a store, oldest first, as everybody shows it. The program may be running.
+/// The ids of the log in a store, oldest first, as every peer shows it. The program may be running.
 pub(crate) fn log_in_store(profile: &Path) -> Vec<String> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let store = rusqlite::Connection::open_with_flags(profile.join("chat.db"), flags).unwrap();
@@ -175,14 +175,14 @@ pub(crate) fn log_in_store(profile: &Path) -> Vec<String> {
     ids.map(|id| id.unwrap().to_lowercase()).collect()
 }
 
-/// `PRAGMA integrity_check` of a store.
+/// Checks a store by `PRAGMA integrity_check`.
 pub(crate) fn expect_sound_store(profile: &Path) {
     let store = rusqlite::Connection::open(profile.join("chat.db")).unwrap();
     let verdict: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
 }
 
-/// The ids of the log as the program itself tells it, oldest first.
+/// The ids of the log as the program itself reports it, oldest first.
 pub(crate) fn log_by_history(peer: &mut Peer) -> Vec<String> {
     let mut log = Vec::new();
     let mut command = json!({"cmd": "history", "limit": 500});
@@ -197,20 +197,20 @@ pub(crate) fn log_by_history(peer: &mut Peer) -> Vec<String> {
     }
 }
 
-/// A hash over the ids of a log in their order.
+/// A hash over the ids of a log, in their order.
 pub(crate) fn hash(log: &[String]) -> String {
     use sha2::{Digest as _, Sha256};
     hex::encode(Sha256::digest(log.concat()))
 }
 
-/// A figure of the process in `/proc/PID/status` in KiB, such as `VmHWM`.
+/// A value from the process's `/proc/PID/status` in KiB, such as `VmHWM`.
 pub(crate) fn memory_kib(peer: &Peer, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", peer.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
     line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// The value below which this share of the values is.
+/// The value below which this share of the values lies.
 pub(crate) fn quantile(values: &mut [u64], share: f64) -> u64 {
     values.sort_unstable();
     #[expect(
