@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lanyard_node::private::{self, PrivateError};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Params, TransactionBehavior};
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "rendezvous.db";
@@ -120,6 +120,13 @@ impl<T> Doing<T> for Result<T, rusqlite::Error> {
 /// The rows, to be read, or within [`Store::write`] to be changed.
 #[derive(Debug, Clone, Copy)]
 pub struct Db<'a>(&'a Connection);
+
+impl Db<'_> {
+    /// Runs a statement; `what` names the step if it fails.
+    fn run(self, what: &'static str, sql: &str, params: impl Params) -> Result<(), StoreError> {
+        self.0.execute(sql, params).map(|_rows| ()).doing(what)
+    }
+}
 
 /// An open database.
 #[derive(Debug)]

@@ -36,11 +36,8 @@ impl Kept {
         match read.await {
             Ok(Ok(moderations)) => moderations,
             Ok(Err(error)) => {
-                let error = anyhow::Error::from(error);
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "The authority peer's moderations cannot be read"
-                );
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::warn!(%error, "The authority peer's moderations cannot be read");
                 Vec::new()
             }
             Err(_runtime_ends) => Vec::new(),

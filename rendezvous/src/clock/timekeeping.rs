@@ -15,6 +15,7 @@
 use std::fmt;
 
 use lanyard_protocol::limits::CLOCK_OFF_MS;
+use lanyard_protocol::words::duration;
 
 use crate::clock::{self, DAY_MS};
 use crate::store::audit::{self, Entry};
@@ -307,17 +308,6 @@ pub struct Lowered {
     pub by_ms: u64,
     /// The number of accounts with tickets that begin later than now.
     pub tickets_ahead: u64,
-}
-
-/// A length of time in words.
-#[must_use]
-pub fn duration(ms: u64) -> String {
-    let minutes = ms / 60_000;
-    match minutes {
-        0..120 => format!("{minutes} minutes"),
-        120..2_880 => format!("{} hours", minutes / 60),
-        _days => format!("{} days", minutes / 1_440),
-    }
 }
 
 #[cfg(test)]

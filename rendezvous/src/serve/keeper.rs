@@ -61,7 +61,7 @@ impl Keeper {
                     }
                 },
                 _tick = roll_call.tick() => {
-                    let now_online = self.authority.online().into_iter().map(|peer| peer.peer).collect();
+                    let now_online = self.authority.online().iter().map(|peer| peer.peer).collect();
                     if now_online != online {
                         online = now_online;
                         self.roll_call(online.clone()).await;

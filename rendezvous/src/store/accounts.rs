@@ -188,8 +188,7 @@ pub fn with_nickname_like(db: Db<'_>, username: &Username) -> Result<Vec<Account
 /// # Errors
 /// [`StoreError::Sql`], also if the name is taken.
 pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreError> {
-    db.0.execute(
-        "INSERT INTO accounts (account, username, skeleton, nickname, nickname_folded, nickname_shape,
+    db.run("add the account", "INSERT INTO accounts (account, username, skeleton, nickname, nickname_folded, nickname_shape,
              role, phc, state, created_at, last_login_at, newest_cut)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'enabled', ?9, 0, 0)",
         params![
@@ -202,10 +201,7 @@ pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreErr
             new.role.as_str(),
             new.phc,
             to_sql(now),
-        ],
-    )
-    .doing("add the account")?;
-    Ok(())
+        ])
 }
 
 /// Writes the role.
@@ -213,12 +209,11 @@ pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreErr
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_role(db: Db<'_>, id: AccountId, role: Role) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "write the role",
         "UPDATE accounts SET role = ?2 WHERE account = ?1",
         params![id.0.as_slice(), role.as_str()],
     )
-    .doing("write the role")?;
-    Ok(())
 }
 
 /// Writes the state.
@@ -226,12 +221,11 @@ pub fn set_role(db: Db<'_>, id: AccountId, role: Role) -> Result<(), StoreError>
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_state(db: Db<'_>, id: AccountId, state: State) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "write the state",
         "UPDATE accounts SET state = ?2 WHERE account = ?1",
         params![id.0.as_slice(), state.as_str()],
     )
-    .doing("write the state")?;
-    Ok(())
 }
 
 /// Writes the password's PHC string.
@@ -239,9 +233,11 @@ pub fn set_state(db: Db<'_>, id: AccountId, state: State) -> Result<(), StoreErr
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_phc(db: Db<'_>, id: AccountId, phc: &str) -> Result<(), StoreError> {
-    db.0.execute("UPDATE accounts SET phc = ?2 WHERE account = ?1", params![id.0.as_slice(), phc])
-        .doing("write the password")?;
-    Ok(())
+    db.run(
+        "write the password",
+        "UPDATE accounts SET phc = ?2 WHERE account = ?1",
+        params![id.0.as_slice(), phc],
+    )
 }
 
 /// Replaces a PHC string by one with a higher cost, unless the password has changed since it was read.
@@ -249,12 +245,11 @@ pub fn set_phc(db: Db<'_>, id: AccountId, phc: &str) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn rehash(db: Db<'_>, id: AccountId, old: &str, new: &str) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "renew the password's hash",
         "UPDATE accounts SET phc = ?3 WHERE account = ?1 AND phc = ?2",
         params![id.0.as_slice(), old, new],
     )
-    .doing("renew the password's hash")?;
-    Ok(())
 }
 
 /// Writes the nickname with its skeletons.
@@ -262,12 +257,8 @@ pub fn rehash(db: Db<'_>, id: AccountId, old: &str, new: &str) -> Result<(), Sto
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_nickname(db: Db<'_>, id: AccountId, nickname: &Nickname) -> Result<(), StoreError> {
-    db.0.execute(
-        "UPDATE accounts SET nickname = ?2, nickname_folded = ?3, nickname_shape = ?4 WHERE account = ?1",
-        params![id.0.as_slice(), nickname.as_str(), nickname.folded(), nickname.shape()],
-    )
-    .doing("write the nickname")?;
-    Ok(())
+    db.run("write the nickname", "UPDATE accounts SET nickname = ?2, nickname_folded = ?3, nickname_shape = ?4 WHERE account = ?1",
+        params![id.0.as_slice(), nickname.as_str(), nickname.folded(), nickname.shape()])
 }
 
 /// Remembers a sign-in.
@@ -275,12 +266,11 @@ pub fn set_nickname(db: Db<'_>, id: AccountId, nickname: &Nickname) -> Result<()
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_last_login(db: Db<'_>, id: AccountId, now: u64) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "remember the sign-in",
         "UPDATE accounts SET last_login_at = max(last_login_at, ?2) WHERE account = ?1",
         params![id.0.as_slice(), to_sql(now)],
     )
-    .doing("remember the sign-in")?;
-    Ok(())
 }
 
 /// Remembers the start of a revocation; an earlier one changes nothing.
@@ -288,12 +278,11 @@ pub fn set_last_login(db: Db<'_>, id: AccountId, now: u64) -> Result<(), StoreEr
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn raise_newest_revocation(db: Db<'_>, id: AccountId, from: u64) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "remember the revocation",
         "UPDATE accounts SET newest_cut = max(newest_cut, ?2) WHERE account = ?1",
         params![id.0.as_slice(), to_sql(from)],
     )
-    .doing("remember the revocation")?;
-    Ok(())
 }
 
 /// Remembers the time of issue of a ticket; an earlier one changes nothing.
@@ -301,10 +290,9 @@ pub fn raise_newest_revocation(db: Db<'_>, id: AccountId, from: u64) -> Result<(
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn raise_newest_issue(db: Db<'_>, id: AccountId, at: u64) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "remember the ticket",
         "UPDATE accounts SET newest_issue = max(newest_issue, ?2) WHERE account = ?1",
         params![id.0.as_slice(), to_sql(at)],
     )
-    .doing("remember the ticket")?;
-    Ok(())
 }

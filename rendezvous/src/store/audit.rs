@@ -33,12 +33,11 @@ impl<'a> Entry<'a> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn write(db: Db<'_>, entry: Entry<'_>, now: u64) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "write the audit log",
         "INSERT INTO audit (at, who, what, target, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![to_sql(now), entry.who, entry.what, entry.target, entry.detail],
     )
-    .doing("write the audit log")?;
-    Ok(())
 }
 
 /// A row of `audit`.

@@ -90,32 +90,11 @@ pub fn list(db: Db<'_>, account: AccountId) -> Result<Vec<DeviceRow>, StoreError
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn log_out(db: Db<'_>, account: AccountId, number: u64) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "log the device out",
         "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND number = ?2",
         params![account.0.as_slice(), to_sql(number)],
     )
-    .doing("log the device out")?;
-    Ok(())
-}
-
-/// The accounts in which this key has signed in and was not logged out, latest sign-in first.
-///
-/// # Errors
-/// [`StoreError`] if they cannot be read.
-pub fn accounts_of(db: Db<'_>, peer: PeerKey) -> Result<Vec<AccountId>, StoreError> {
-    let mut statement = db.0
-        .prepare(
-            "SELECT account FROM devices WHERE peer = ?1 AND logged_out = 0 ORDER BY last_login DESC",
-        )
-        .doing("read a device")?;
-    let rows = statement
-        .query_map([peer.0.as_slice()], |row| row.get::<_, Vec<u8>>(0))
-        .doing("read a device")?;
-    rows.map(|row| {
-        AccountId::from_slice(&row.doing("read a device")?)
-            .ok_or(StoreError::Row { what: "device" })
-    })
-    .collect()
 }
 
 /// Registers a sign-in of this key and returns its number, which is new for a new key. A device that was logged out
@@ -150,10 +129,9 @@ pub fn sign_in(
 /// [`StoreError::Sql`].
 pub fn log_out_all(db: Db<'_>, account: AccountId, but: Option<PeerKey>) -> Result<(), StoreError> {
     let but = but.map_or(Vec::new(), |peer| peer.0.to_vec());
-    db.0.execute(
+    db.run(
+        "log devices out",
         "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND peer <> ?2 AND logged_out = 0",
         params![account.0.as_slice(), but],
     )
-    .doing("log devices out")?;
-    Ok(())
 }

@@ -40,12 +40,8 @@ pub fn number(db: Db<'_>, key: &str) -> Result<Option<u64>, StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set(db: Db<'_>, key: &str, value: &str) -> Result<(), StoreError> {
-    db.0.execute(
-        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        params![key, value],
-    )
-    .doing("write a setting")?;
-    Ok(())
+    db.run("write a setting", "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        params![key, value])
 }
 
 /// Realm time: the clock, but never behind the largest time ever signed. While the two are far apart nothing is signed

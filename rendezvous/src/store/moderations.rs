@@ -112,13 +112,9 @@ pub fn insert(db: Db<'_>, row: &ModerationRow, now: u64) -> Result<bool, StoreEr
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn keep_open(db: Db<'_>, count: u64) -> Result<(), StoreError> {
-    db.0.execute(
-        "DELETE FROM orders WHERE verdict = '' AND order_id NOT IN
+    db.run("drop old moderations", "DELETE FROM orders WHERE verdict = '' AND order_id NOT IN
              (SELECT order_id FROM orders WHERE verdict = '' ORDER BY ends_at DESC, order_id LIMIT ?1)",
-        [to_sql(count)],
-    )
-    .doing("drop old moderations")?;
-    Ok(())
+        [to_sql(count)])
 }
 
 /// Writes the operator's verdict.
@@ -135,12 +131,11 @@ pub fn settle(
         SettlementVerdict::Ratified => "ratified",
         SettlementVerdict::Refused => "refused",
     };
-    db.0.execute(
+    db.run(
+        "settle the moderation",
         "UPDATE orders SET verdict = ?2, settled_at = ?3 WHERE order_id = ?1",
         params![id.as_slice(), word, to_sql(now)],
     )
-    .doing("settle the moderation")?;
-    Ok(())
 }
 
 /// Drops moderations that ended before a time, when no message is left that they could judge.
@@ -148,7 +143,5 @@ pub fn settle(
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn forget(db: Db<'_>, before: u64) -> Result<(), StoreError> {
-    db.0.execute("DELETE FROM orders WHERE ends_at < ?1", [to_sql(before)])
-        .doing("forget old moderations")?;
-    Ok(())
+    db.run("forget old moderations", "DELETE FROM orders WHERE ends_at < ?1", [to_sql(before)])
 }

@@ -65,12 +65,8 @@ pub fn insert(db: Db<'_>, policy: &PolicyRow) -> Result<(), StoreError> {
         ],
     )
     .doing("store the policy")?;
-    db.0.execute(
-        "DELETE FROM policies WHERE number NOT IN (SELECT number FROM policies ORDER BY number DESC LIMIT ?1)",
-        [KEPT],
-    )
-    .doing("drop old policies")?;
-    Ok(())
+    db.run("drop old policies", "DELETE FROM policies WHERE number NOT IN (SELECT number FROM policies ORDER BY number DESC LIMIT ?1)",
+        [KEPT])
 }
 
 /// Forgets the fingerprints, so that `serve` signs a new policy.
@@ -78,7 +74,5 @@ pub fn insert(db: Db<'_>, policy: &PolicyRow) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn outdate(db: Db<'_>) -> Result<(), StoreError> {
-    db.0.execute("UPDATE policies SET fingerprint = zeroblob(32)", [])
-        .doing("outdate the policy")?;
-    Ok(())
+    db.run("outdate the policy", "UPDATE policies SET fingerprint = zeroblob(32)", [])
 }

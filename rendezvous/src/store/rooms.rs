@@ -43,9 +43,11 @@ pub fn list(db: Db<'_>) -> Result<Vec<RoomRow>, StoreError> {
 /// # Errors
 /// [`StoreError::Sql`], also if the name is taken.
 pub fn insert(db: Db<'_>, name: &str, topic: &str) -> Result<(), StoreError> {
-    db.0.execute("INSERT INTO rooms (name, topic, archived_at) VALUES (?1, ?2, 0)", [name, topic])
-        .doing("add the room")?;
-    Ok(())
+    db.run(
+        "add the room",
+        "INSERT INTO rooms (name, topic, archived_at) VALUES (?1, ?2, 0)",
+        [name, topic],
+    )
 }
 
 /// Writes the topic.
@@ -53,9 +55,7 @@ pub fn insert(db: Db<'_>, name: &str, topic: &str) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_topic(db: Db<'_>, name: &str, topic: &str) -> Result<(), StoreError> {
-    db.0.execute("UPDATE rooms SET topic = ?2 WHERE name = ?1", [name, topic])
-        .doing("write the topic")?;
-    Ok(())
+    db.run("write the topic", "UPDATE rooms SET topic = ?2 WHERE name = ?1", [name, topic])
 }
 
 /// Writes the time from which the room is archived.
@@ -63,9 +63,11 @@ pub fn set_topic(db: Db<'_>, name: &str, topic: &str) -> Result<(), StoreError> 
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_archived(db: Db<'_>, name: &str, from: u64) -> Result<(), StoreError> {
-    db.0.execute("UPDATE rooms SET archived_at = ?2 WHERE name = ?1", params![name, to_sql(from)])
-        .doing("archive the room")?;
-    Ok(())
+    db.run(
+        "archive the room",
+        "UPDATE rooms SET archived_at = ?2 WHERE name = ?1",
+        params![name, to_sql(from)],
+    )
 }
 
 /// Adds the lowest role that may post from a time on.
@@ -73,12 +75,8 @@ pub fn set_archived(db: Db<'_>, name: &str, from: u64) -> Result<(), StoreError>
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn add_post(db: Db<'_>, name: &str, from: u64, role: Role) -> Result<(), StoreError> {
-    db.0.execute(
-        "INSERT INTO room_posts (room, starts_at, role) SELECT room, ?2, ?3 FROM rooms WHERE name = ?1",
-        params![name, to_sql(from), role.as_str()],
-    )
-    .doing("write who may post")?;
-    Ok(())
+    db.run("write who may post", "INSERT INTO room_posts (room, starts_at, role) SELECT room, ?2, ?3 FROM rooms WHERE name = ?1",
+        params![name, to_sql(from), role.as_str()])
 }
 
 fn posts(db: Db<'_>, room: i64) -> Result<Vec<(u64, Role)>, StoreError> {

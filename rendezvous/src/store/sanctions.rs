@@ -92,12 +92,11 @@ pub fn in_force(
 /// [`StoreError::Sql`].
 pub fn update(db: Db<'_>, sanction: &Sanction) -> Result<(), StoreError> {
     let Sanction { id, from, until, reason, .. } = sanction;
-    db.0.execute(
+    db.run(
+        "change the sanction",
         "UPDATE sanctions SET starts_at = ?2, ends_at = ?3, reason = ?4 WHERE sanction = ?1",
         params![to_sql(*id), to_sql(*from), to_sql(until.unwrap_or(0)), reason],
     )
-    .doing("change the sanction")?;
-    Ok(())
 }
 
 /// Whether a ban of this account is in force.
@@ -119,7 +118,8 @@ pub fn is_banned(db: Db<'_>, account: AccountId, now: u64) -> Result<bool, Store
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn insert(db: Db<'_>, sanction: &Sanction, made_at: u64) -> Result<(), StoreError> {
-    db.0.execute(
+    db.run(
+        "write the sanction",
         "INSERT INTO sanctions (kind, account, peer, starts_at, ends_at, reason, made_by, made_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
@@ -133,8 +133,6 @@ pub fn insert(db: Db<'_>, sanction: &Sanction, made_at: u64) -> Result<(), Store
             to_sql(made_at),
         ],
     )
-    .doing("write the sanction")?;
-    Ok(())
 }
 
 /// Ensures that later sanctions get ids above this one.

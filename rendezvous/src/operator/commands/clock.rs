@@ -1,10 +1,11 @@
 //! `clock …`: what is known of the clock, and the operator's decision about it.
 
 use lanyard_node::local_time::LocalTime;
+use lanyard_protocol::words::duration;
 use serde_json::json;
 
 use crate::clock;
-use crate::clock::timekeeping::{self, Known, Lowered, duration};
+use crate::clock::timekeeping::{self, Known, Lowered};
 use crate::operator::answer::{Answers, Failure};
 use crate::operator::cli::ClockCommand;
 use crate::operator::realm::Realm;

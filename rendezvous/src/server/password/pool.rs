@@ -183,9 +183,8 @@ impl Pool {
         Ok(answer)
     }
 
-    /// The hasher, which counts how often Argon2 has run.
-    #[must_use]
-    pub fn hasher(&self) -> &Hasher {
+    #[cfg(test)]
+    pub(in crate::server) fn hasher(&self) -> &Hasher {
         &self.shared.hasher
     }
 
