@@ -288,7 +288,7 @@ fn choose_places(
 ) -> Result<Places, ServeError> {
     let name = options.name.as_deref().map(realm_name).transpose()?;
     let last = |key| meta::number(store.reader(), key);
-    let login_server = ports::choose(options.listen, last(meta::DESK_PORT)?)?;
+    let login_server = ports::choose(options.listen, last(meta::LOGIN_PORT)?)?;
     let wanted = options.mesh_listen.unwrap_or_else(|| ports::beside(options.listen));
     let mut authority = ports::choose(wanted, last(meta::AUTHORITY_PORT)?)?;
     if authority == login_server && wanted.port() == 0 {
@@ -298,7 +298,7 @@ fn choose_places(
         return Err(PortError::InUse { port: authority.port() }.into());
     }
     store.write(|tx| {
-        meta::set(tx, meta::DESK_PORT, &login_server.port().to_string())?;
+        meta::set(tx, meta::LOGIN_PORT, &login_server.port().to_string())?;
         meta::set(tx, meta::AUTHORITY_PORT, &authority.port().to_string())?;
         meta::set(tx, meta::REALM_ID, &realm.to_string())?;
         name.map_or(Ok(()), |name| meta::set(tx, meta::REALM_NAME, &name))?;

@@ -58,7 +58,7 @@ pub enum Received {
     New,
     /// It was already there, open or settled.
     Known,
-    /// It does not belong into the register, for this reason.
+    /// It does not belong in the register, for this reason.
     Ignored(&'static str),
 }
 

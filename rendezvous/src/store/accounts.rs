@@ -188,7 +188,9 @@ pub fn with_nickname_like(db: Db<'_>, username: &Username) -> Result<Vec<Account
 /// # Errors
 /// [`StoreError::Sql`], also if the name is taken.
 pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreError> {
-    db.run("add the account", "INSERT INTO accounts (account, username, skeleton, nickname, nickname_folded, nickname_shape,
+    db.run(
+        "add the account",
+        "INSERT INTO accounts (account, username, skeleton, nickname, nickname_folded, nickname_shape,
              role, phc, state, created_at, last_login_at, newest_cut)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'enabled', ?9, 0, 0)",
         params![
@@ -201,7 +203,8 @@ pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreErr
             new.role.as_str(),
             new.phc,
             to_sql(now),
-        ])
+        ],
+    )
 }
 
 /// Writes the role.
@@ -257,8 +260,11 @@ pub fn rehash(db: Db<'_>, id: AccountId, old: &str, new: &str) -> Result<(), Sto
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_nickname(db: Db<'_>, id: AccountId, nickname: &Nickname) -> Result<(), StoreError> {
-    db.run("write the nickname", "UPDATE accounts SET nickname = ?2, nickname_folded = ?3, nickname_shape = ?4 WHERE account = ?1",
-        params![id.0.as_slice(), nickname.as_str(), nickname.folded(), nickname.shape()])
+    db.run(
+        "write the nickname",
+        "UPDATE accounts SET nickname = ?2, nickname_folded = ?3, nickname_shape = ?4 WHERE account = ?1",
+        params![id.0.as_slice(), nickname.as_str(), nickname.folded(), nickname.shape()],
+    )
 }
 
 /// Remembers a sign-in.

@@ -7,7 +7,7 @@ use super::{Db, Doing as _, StoreError};
 /// The realm's display name.
 pub const REALM_NAME: &str = "realm_name";
 /// The port that the login server used last.
-pub const DESK_PORT: &str = "desk_port";
+pub const LOGIN_PORT: &str = "desk_port";
 /// The port that the authority peer used last.
 pub const AUTHORITY_PORT: &str = "member_port";
 /// The largest realm time ever signed, in milliseconds.
@@ -40,8 +40,11 @@ pub fn number(db: Db<'_>, key: &str) -> Result<Option<u64>, StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set(db: Db<'_>, key: &str, value: &str) -> Result<(), StoreError> {
-    db.run("write a setting", "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        params![key, value])
+    db.run(
+        "write a setting",
+        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        params![key, value],
+    )
 }
 
 /// Realm time: the clock, but never behind the largest time ever signed. While the two are far apart nothing is signed

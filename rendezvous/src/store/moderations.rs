@@ -112,9 +112,12 @@ pub fn insert(db: Db<'_>, row: &ModerationRow, now: u64) -> Result<bool, StoreEr
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn keep_open(db: Db<'_>, count: u64) -> Result<(), StoreError> {
-    db.run("drop old moderations", "DELETE FROM orders WHERE verdict = '' AND order_id NOT IN
+    db.run(
+        "drop old moderations",
+        "DELETE FROM orders WHERE verdict = '' AND order_id NOT IN
              (SELECT order_id FROM orders WHERE verdict = '' ORDER BY ends_at DESC, order_id LIMIT ?1)",
-        [to_sql(count)])
+        [to_sql(count)],
+    )
 }
 
 /// Writes the operator's verdict.

@@ -65,8 +65,11 @@ pub fn insert(db: Db<'_>, policy: &PolicyRow) -> Result<(), StoreError> {
         ],
     )
     .doing("store the policy")?;
-    db.run("drop old policies", "DELETE FROM policies WHERE number NOT IN (SELECT number FROM policies ORDER BY number DESC LIMIT ?1)",
-        [KEPT])
+    db.run(
+        "drop old policies",
+        "DELETE FROM policies WHERE number NOT IN (SELECT number FROM policies ORDER BY number DESC LIMIT ?1)",
+        [KEPT],
+    )
 }
 
 /// Forgets the fingerprints, so that `serve` signs a new policy.

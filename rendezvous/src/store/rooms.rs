@@ -75,8 +75,11 @@ pub fn set_archived(db: Db<'_>, name: &str, from: u64) -> Result<(), StoreError>
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn add_post(db: Db<'_>, name: &str, from: u64, role: Role) -> Result<(), StoreError> {
-    db.run("write who may post", "INSERT INTO room_posts (room, starts_at, role) SELECT room, ?2, ?3 FROM rooms WHERE name = ?1",
-        params![name, to_sql(from), role.as_str()])
+    db.run(
+        "write who may post",
+        "INSERT INTO room_posts (room, starts_at, role) SELECT room, ?2, ?3 FROM rooms WHERE name = ?1",
+        params![name, to_sql(from), role.as_str()],
+    )
 }
 
 fn posts(db: Db<'_>, room: i64) -> Result<Vec<(u64, Role)>, StoreError> {

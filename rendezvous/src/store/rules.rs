@@ -65,7 +65,9 @@ pub fn list(db: Db<'_>) -> Result<Vec<RuleRow>, StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn insert(db: Db<'_>, rule: &RuleRow) -> Result<(), StoreError> {
-    db.run("write the rules", "INSERT INTO rules (starts_at, max_text_bytes, per_minute, guest_per_minute, per_day,
+    db.run(
+        "write the rules",
+        "INSERT INTO rules (starts_at, max_text_bytes, per_minute, guest_per_minute, per_day,
              ticket_lifetime_s, retention_days, registration) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             to_sql(rule.starts_at),
@@ -76,5 +78,6 @@ pub fn insert(db: Db<'_>, rule: &RuleRow) -> Result<(), StoreError> {
             to_sql(rule.ticket_lifetime_s),
             to_sql(rule.retention_days),
             rule.registration,
-        ])
+        ],
+    )
 }

@@ -46,7 +46,9 @@ pub struct NewSession {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn put(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
-    db.run("register the session", "INSERT INTO sessions (account, device, address, since, expires_at, online) VALUES (?1, ?2, ?3, ?4, ?5, 0)
+    db.run(
+        "register the session",
+        "INSERT INTO sessions (account, device, address, since, expires_at, online) VALUES (?1, ?2, ?3, ?4, ?5, 0)
          ON CONFLICT (account, device) DO UPDATE SET
              address = excluded.address, since = excluded.since, expires_at = excluded.expires_at",
         params![
@@ -55,7 +57,8 @@ pub fn put(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
             session.address,
             to_sql(session.since),
             to_sql(session.expires_at),
-        ])
+        ],
+    )
 }
 
 /// Records a renewal: the session continues, from the present address.

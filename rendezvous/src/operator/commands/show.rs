@@ -80,7 +80,7 @@ pub(in crate::operator) fn status(realm: &Realm, answers: &Answers) -> Result<()
     let realm_id = meta::text(db, meta::REALM_ID)?;
     let name = meta::text(db, meta::REALM_NAME)?;
     let name = name.as_deref().unwrap_or(policy::DEFAULT_NAME);
-    let login_port = meta::number(db, meta::DESK_PORT)?;
+    let login_port = meta::number(db, meta::LOGIN_PORT)?;
     let authority_port = meta::number(db, meta::AUTHORITY_PORT)?;
     let object = json!({
         "serving": serving,

@@ -5,6 +5,7 @@ use lanyard_protocol::login::{Denial, DenialCode, Grant, PEERS_MAX, PeerAddresse
 
 use super::devices::log_out_others;
 use super::visit::{LoginError, Signer, Visit, plain, refusal, renewable};
+use crate::acts::ActError;
 use crate::names::{NameError, Nickname};
 use crate::server::issuer::{self, Bearer};
 use crate::store::accounts::{self, Account};
@@ -178,7 +179,7 @@ fn wish(
         return keep(Some(NameError::Reserved.to_string()));
     }
     if accounts::nickname_is_taken(tx, &nickname, account.id)? {
-        return keep(Some("the nickname looks like the name of somebody else".to_owned()));
+        return keep(Some(ActError::NicknameTaken.to_string()));
     }
     accounts::set_nickname(tx, account.id, &nickname)?;
     Ok((nickname.as_str().to_owned(), None))
