@@ -17,7 +17,7 @@ pub(in crate::operator) fn run(
     args: ServeArgs,
     answers: &Answers,
 ) -> Result<(), Failure> {
-    let ServeArgs { listen, mesh_listen, advertise, name } = args;
+    let ServeArgs { listen, mesh_listen, advertise, name, .. } = args;
     let options = Options { data_dir, listen, mesh_listen, advertise, name };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
