@@ -83,6 +83,9 @@ pub(super) struct ServeArgs {
     /// A new name for the realm
     #[arg(long)]
     pub(super) name: Option<String>,
+    /// Does nothing: no login node relays. Older scripts ask for it.
+    #[arg(long = "no-relay", hide = true)]
+    _no_relay: bool,
 }
 
 #[derive(Debug, Subcommand)]
