@@ -19,16 +19,12 @@
 //!   io.rs        inputs, outputs, events
 //! ```
 
-mod asking;
-mod clocks;
 mod gossip;
-mod io;
-mod links;
+mod linking;
 mod moderating;
 mod policy;
 mod presence;
 mod receipts;
-mod retaining;
 mod sending;
 mod serving;
 mod syncing;
@@ -36,81 +32,60 @@ mod syncing;
 mod tests;
 mod thinning;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ed25519_dalek::SigningKey;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-
-use crate::address_book::AddressBook;
-use crate::admission::{AdmissionView, KnownBoot};
-use crate::cose::public_key;
-use crate::hello::Hello;
-use crate::history::{Author, History, Resettled, Rules};
+use crate::address_book::{AddressBook, Dial};
+use crate::admission::AdmissionView;
+use crate::effects::{Asking, Effects};
+use crate::history::retention::Retention;
+use crate::history::{History, Resettled, Rules};
+use crate::identity::Identity;
 use crate::ids::{PeerKey, Role};
+pub use crate::io::{
+    AskId, Config, EndReason, Event, GossipId, Input, LinkId, ModerationRefused, NewLink,
+    NewModeration, Output, Progress, RequestId, SendRefused, SentReceipt, StoredIndex, StoredPair,
+    Topic, Unsent,
+};
+use crate::limits::{DENY_FOR, RETAIN_STEP_MS};
+pub use crate::links::Link;
+use crate::links::Links;
 use crate::login::PeerAddresses;
 use crate::policy::{Policy, SignedPolicy};
 use crate::presence::HERE;
+use crate::reconcile::{SyncReply, parse_policy_number};
 use crate::roster::{Change, Observation, Roster};
 use crate::ticket::Ticket;
-use crate::time::{Now, ProvenTime, RealmClock};
+use crate::time::realm_time::RealmTime;
+use crate::time::{Now, RealmClock};
 
-use asking::Asks;
-use clocks::OthersClocks;
 use gossip::{Paces, TicketCache};
-pub use io::{
-    AskId, Config, EndReason, Event, GossipId, Input, Output, Progress, RequestId, StoredIndex,
-    StoredPair, Topic,
-};
-pub use links::{Link, LinkId, NewLink};
-pub use moderating::{ModerationRefused, NewModeration};
 use receipts::Receipts;
-use retaining::Retention;
 use sending::Outbox;
-pub use sending::{SendRefused, SentReceipt, Unsent};
 use serving::{ItemSets, Serving};
 use syncing::Syncing;
 use thinning::Thinning;
 
-/// How often standing links are judged again for expiry.
-const LINK_CHECK_EVERY: Duration = Duration::from_secs(10);
-
 /// The engine of one peer in one realm.
 #[derive(Debug)]
 pub struct Engine {
-    key: SigningKey,
-    me: PeerKey,
-    realm: PeerKey,
-    boot: u64,
-    session: u64,
-    seq: u64,
-    ticket: Arc<Ticket>,
-    signed_policy: SignedPolicy,
+    me: Identity,
+    time: RealmTime,
     history: History,
-    clock: RealmClock,
-    proven: ProvenTime,
     retention: Retention,
+    signed_policy: SignedPolicy,
     listening: Vec<String>,
     roster: Roster,
-    book: AddressBook,
-    links: BTreeMap<LinkId, Link>,
-    subscribed: BTreeMap<PeerKey, Vec<Topic>>,
-    boots: BTreeMap<PeerKey, KnownBoot>,
-    denied: BTreeMap<PeerKey, Duration>,
-    rejects: BTreeMap<PeerKey, VecDeque<Duration>>,
+    dials: AddressBook,
+    links: Links,
     fetching: BTreeMap<PeerKey, Duration>,
-    asks: Asks,
     serving: Serving,
     item_sets: ItemSets,
     syncing: Syncing,
     receipts: Receipts,
     thinning: Thinning,
-    /// Neighbours that gossipsub does not publish to.
-    unpublished: BTreeSet<PeerKey>,
     behind: Option<policy::Behind>,
-    others_clocks: OthersClocks,
     tickets: TicketCache,
     paces: Paces,
     outbox: Outbox,
@@ -119,49 +94,30 @@ pub struct Engine {
     refusals: BTreeMap<&'static str, u64>,
     presence_n: u64,
     presence_due: Option<Duration>,
-    next_link_check: Duration,
-    outputs: VecDeque<Output>,
-    view_is_stale: bool,
-    ended: bool,
-    rng: ChaCha8Rng,
+    fx: Effects,
 }
 
 impl Engine {
     /// An engine that knows nobody yet. The first output, to be drained before the first input, is the view for the gate.
     #[must_use]
     pub fn new(config: Config, now: Now) -> Self {
-        let me = public_key(&config.key);
+        let me = Identity::new(config.key, config.ticket, config.boot, config.session);
         let mut engine = Self {
-            me,
-            realm: config.ticket.claims().realm,
-            key: config.key,
-            boot: config.boot,
-            session: config.session,
-            seq: 0,
-            ticket: Arc::new(config.ticket),
+            time: RealmTime::new(config.clock, now),
             history: History::new(Arc::new(config.policy.policy().clone())),
+            retention: Retention::new(config.oldest, now),
             signed_policy: config.policy,
-            clock: config.clock,
             listening: Vec::new(),
             roster: Roster::default(),
-            book: AddressBook::new(me),
-            links: BTreeMap::new(),
-            subscribed: BTreeMap::new(),
-            boots: BTreeMap::new(),
-            denied: BTreeMap::new(),
-            rejects: BTreeMap::new(),
+            dials: AddressBook::new(me.peer()),
+            links: Links::new(now),
             fetching: BTreeMap::new(),
-            asks: Asks::default(),
             serving: Serving::new(now),
             item_sets: ItemSets::default(),
             syncing: Syncing::default(),
             receipts: Receipts::default(),
             thinning: Thinning::default(),
-            unpublished: BTreeSet::new(),
             behind: None,
-            others_clocks: OthersClocks::default(),
-            proven: ProvenTime::default(),
-            retention: Retention::starting_with(config.oldest, now),
             tickets: TicketCache::default(),
             paces: Paces::default(),
             outbox: Outbox::new(config.unsent, now),
@@ -169,15 +125,11 @@ impl Engine {
             refusals: BTreeMap::new(),
             presence_n: 0,
             presence_due: None,
-            next_link_check: now.mono.saturating_add(LINK_CHECK_EVERY),
-            outputs: VecDeque::new(),
-            view_is_stale: true,
-            ended: false,
-            rng: ChaCha8Rng::from_seed(config.seed),
+            fx: Effects::new(config.seed),
+            me,
         };
-        engine.clock.now_ms(now);
-        engine.proven.note(engine.ticket.claims().issued_at_ms(), now);
-        engine.proven.note(engine.policy().issued_at, now);
+        engine.time.signed(engine.me.ticket().claims().issued_at_ms(), now);
+        engine.time.signed(engine.policy().issued_at, now);
         engine.history.restore_moderations(config.moderations);
         engine.index(config.stored);
         engine.retain(now);
@@ -188,18 +140,17 @@ impl Engine {
 
     /// Takes in what happened. Drain [`Self::poll_output`] before the next mutation.
     pub fn handle_input(&mut self, input: Input, now: Now) {
-        debug_assert!(self.outputs.is_empty(), "drain the outputs before the next input");
-        self.clock.now_ms(now);
+        debug_assert!(self.fx.is_drained(), "drain the outputs before the next input");
+        self.time.tick(now);
         match input {
             Input::LinkUp(link) => self.link_up(link, now),
             Input::LinkDown(link) => self.link_down(link, now),
             Input::DialFailed(peer) => self.dial_failed(peer, now),
             Input::RefusedBy { peer, verdict } => {
-                self.clocks_contradict(peer, verdict.code, now);
+                self.time.contradicted(peer, verdict.code, &self.me, now, &mut self.fx);
                 self.refused_by(peer, &verdict, now);
             }
             Input::Refused { peer, boot, code, dialled } => {
-                self.we_refused(peer, code, now);
                 self.refused(peer, boot, code, dialled, now);
             }
             Input::Subscribed { peer, topic } => self.peer_subscribed(peer, topic, now),
@@ -220,7 +171,7 @@ impl Engine {
             Input::Asked { request, peer, bytes } => self.asked(request, peer, &bytes, now),
             Input::Loaded { request, pairs } => self.loaded(request, &pairs),
             Input::SlowPeer(peer) => self.sync_slow_peer(peer, now),
-            Input::Unpublished(peers) => self.unpublished = peers,
+            Input::Unpublished(peers) => self.links.set_unpublished(peers),
             Input::Moderation { request, moderation } => self.moderation(request, moderation, now),
             Input::Status(status) => self.set_status(status, now),
             Input::PublishPolicy { policy, head } => self.publish_policy(policy, head, now),
@@ -229,7 +180,7 @@ impl Engine {
             Input::RealmTime(realm_ms) => self.learn_time(realm_ms, now),
             Input::Listening(addresses) => self.listening(addresses, now),
             Input::Candidates(peers) => self.candidates(&peers, now),
-            Input::NetworkChanged => self.book.forget_failures(now.mono),
+            Input::NetworkChanged => self.dials.forget_failures(now.mono),
             Input::Quit => self.say_goodbye(now),
         }
         self.after_mutation(now);
@@ -237,19 +188,18 @@ impl Engine {
 
     /// The next thing to do. `None` when there is nothing more for now.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.fx.poll()
     }
 
     /// When [`Self::handle_timeout`] is to be called, on the monotonic clock.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         [
-            Some(self.next_link_check),
+            Some(self.links.next_due()),
             self.presence_due,
             // Who has ended dials nobody, so what is due there must not wake the driver for ever.
-            self.book.next_due().filter(|_due| !self.ended),
+            self.dials.next_due().filter(|_due| !self.me.has_ended()),
             self.roster.next_expiry(),
-            self.next_link_deadline(),
             self.behind.as_ref().map(|behind| behind.ask_at),
             self.next_round_due(),
             self.receipts.next_due(),
@@ -263,23 +213,23 @@ impl Engine {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        debug_assert!(self.outputs.is_empty(), "drain the outputs before the next timeout");
-        self.clock.now_ms(now);
-        self.link_deadlines(now);
+        debug_assert!(self.fx.is_drained(), "drain the outputs before the next timeout");
+        self.time.tick(now);
+        for peer in self.links.due(self.policy().number, &self.dials, now, &mut self.fx) {
+            self.dials.postpone(peer, now.mono.saturating_add(DENY_FOR));
+        }
         self.catch_up(now);
         self.sync_due(now);
         self.tell_receipts(now);
         self.pace_outbox(now);
-        if now.mono >= self.next_link_check {
-            self.next_link_check = now.mono.saturating_add(LINK_CHECK_EVERY);
-            self.denied.retain(|_peer, until| now.mono < *until);
+        if self.links.check_is_due(now) {
             self.serving.forget_untouched(now);
             self.paces.forget_full(now);
-            self.judge_links_again(now);
+            self.links.judge(&self.view(), now);
             self.check_own_membership(now);
             self.retain(now);
             self.look_at_clocks(now);
-            self.changed();
+            self.fx.changed();
         }
         for change in self.roster.expire(now) {
             self.tell_presence(change);
@@ -294,43 +244,23 @@ impl Engine {
     /// Dials what is due, and publishes the view if it changed.
     fn after_mutation(&mut self, now: Now) {
         self.mind_the_crowd(now);
-        if !self.ended {
-            for dial in self.book.poll(now.mono) {
-                self.view_is_stale = true;
-                let crate::address_book::Dial { peer, addresses } = dial;
-                self.outputs.push_back(Output::Dial(PeerAddresses { peer, addresses }));
+        if !self.me.has_ended() {
+            for Dial { peer, addresses } in self.dials.poll(now.mono) {
+                self.fx.output(Output::Dial(PeerAddresses { peer, addresses }));
             }
         }
-        if std::mem::take(&mut self.view_is_stale) {
-            self.outputs.push_front(Output::View(Box::new(self.view())));
-        }
+        self.fx.show(self.view());
     }
 
-    /// The snapshot that the gate judges by.
+    /// What the gate judges by.
     #[must_use]
     pub fn view(&self) -> AdmissionView {
-        let boot_of = |link: &Link| (link.peer, link.boot);
-        let mut links_of = BTreeMap::new();
-        for link in self.links.values() {
-            *links_of.entry(link.ticket.claims().account).or_default() += 1;
-        }
         AdmissionView {
-            realm: self.realm,
-            me: self.me,
-            hello: Hello {
-                realm: self.realm,
-                time: 0,
-                boot: self.boot,
-                policy: self.policy().number,
-                ticket: self.ticket.as_bytes().to_vec(),
-            },
+            own: Arc::clone(self.me.own()),
             rules: Arc::clone(self.history.rules()),
-            clock: self.clock.clone(),
-            boots: Arc::new(self.boots.clone()),
-            links_of: Arc::new(links_of),
-            links: Arc::new(self.links.values().map(boot_of).collect()),
-            dialling: Arc::new(self.book.dialling().collect()),
-            denied: Arc::new(self.denied.clone()),
+            clock: self.time.clock().clone(),
+            links: Arc::clone(self.links.gate()),
+            dialling: Arc::clone(self.dials.dialling()),
         }
     }
 
@@ -353,48 +283,26 @@ impl Engine {
     /// Tells the store what the history has changed its mind about.
     fn resettle(&mut self, resettled: Resettled) {
         if !resettled.is_empty() {
-            self.outputs.push_back(Output::Resettle(resettled));
-            self.event(Event::Reload);
+            self.fx.output(Output::Resettle(resettled));
         }
-    }
-
-    fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    fn changed(&mut self) {
-        self.event(Event::Changed);
     }
 
     fn tell_presence(&mut self, change: Change) {
         self.thinning.roster_changed();
         if change.ticket.claims().role != Role::Authority {
-            self.event(Event::Presence(change));
+            self.fx.event(Event::Presence(change));
         }
-        self.changed();
+        self.fx.changed();
     }
 
     fn observation(&self, now: Now) -> Observation {
-        Observation { now, realm_ms: self.clock.peek_ms(now), my_boot: self.boot }
-    }
-
-    fn is_authority(&self) -> bool {
-        self.ticket.claims().role == Role::Authority
-    }
-
-    fn draw(&mut self) -> u64 {
-        self.rng.next_u64()
-    }
-
-    /// Up to 100 ms, so that many peers do not act in the same instant.
-    fn jitter(&mut self) -> Duration {
-        Duration::from_millis(self.rng.next_u64() % 100)
+        Observation { now, realm_ms: self.time.now_ms(now), my_boot: self.me.boot() }
     }
 
     /// The ticket in force.
     #[must_use]
     pub fn ticket(&self) -> &Arc<Ticket> {
-        &self.ticket
+        self.me.ticket()
     }
 
     /// The rules in force: the policy and the moderations that count.
@@ -413,11 +321,6 @@ impl Engine {
         self.history.rules().policy()
     }
 
-    /// What the rules look at of ourselves.
-    fn myself(&self) -> Author {
-        Author::of(&self.ticket)
-    }
-
     /// The policy in force, with its exact bytes.
     #[must_use]
     pub fn signed_policy(&self) -> &SignedPolicy {
@@ -427,7 +330,7 @@ impl Engine {
     /// Realm time.
     #[must_use]
     pub fn clock(&self) -> &RealmClock {
-        &self.clock
+        self.time.clock()
     }
 
     /// Who is there.
@@ -438,7 +341,7 @@ impl Engine {
 
     /// The links that stand.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.links.values()
+        self.links.iter()
     }
 
     /// How often gossip was refused, by [`crate::verdict::Refused::code`].
@@ -461,18 +364,103 @@ impl Engine {
     /// Whether membership is lost, or goodbye was said.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.ended
+        self.me.has_ended()
     }
 
     /// This program start.
     #[must_use]
     pub fn boot(&self) -> u64 {
-        self.boot
+        self.me.boot()
     }
 
     /// The numbering of our messages.
     #[must_use]
     pub fn session(&self) -> u64 {
-        self.session
+        self.me.session()
+    }
+
+    /// Whether a peer hears what is published on a topic, as far as it has said.
+    #[must_use]
+    pub fn hears(&self, peer: PeerKey, topic: Topic) -> bool {
+        self.links.hears(peer, topic)
+    }
+
+    /// By how many milliseconds our clock is ahead of those of all linked accounts, if it is by more than they can
+    /// bear; less than zero if it is behind. `None` while one of them agrees with it.
+    #[must_use]
+    pub fn out_of_step_ms(&self) -> Option<i64> {
+        self.time.out_of_step_ms(self.links.accounts())
+    }
+
+    /// The code and the sentence for a clock that contradicts everyone's.
+    #[must_use]
+    pub fn out_of_step_words(&self, ahead_ms: i64) -> (&'static str, String) {
+        self.time.out_of_step_words(ahead_ms)
+    }
+
+    /// By how much what the realm has signed is ahead of this machine's clock, if it is by more than a day.
+    #[must_use]
+    pub fn signed_ahead_ms(&self, now: Now) -> Option<u64> {
+        let ahead_ms = self.time.proven_ms(now).saturating_sub(now.wall_ms);
+        (ahead_ms > RETAIN_STEP_MS).then_some(ahead_ms)
+    }
+
+    /// Somebody has set this machine's wall clock by so many milliseconds, which the next [`Now`] shows for the first
+    /// time (PROTOCOL.md R-5).
+    pub fn wall_clock_set(&mut self, by_ms: i64) {
+        self.time.wall_set(by_ms);
+    }
+
+    fn look_at_clocks(&mut self, now: Now) {
+        if self.time.look(self.links.accounts(), &self.me, now, &mut self.fx) {
+            self.resend(now);
+        }
+    }
+
+    fn learn_time(&mut self, realm_ms: u64, now: Now) {
+        self.time.learnt(realm_ms, now);
+        self.look_at_clocks(now);
+    }
+
+    /// Forgets what is too old by the smaller of two times: the newest that the realm has signed, and this machine's
+    /// clock.
+    fn retain(&mut self, now: Now) {
+        let reach = self.retention.reach(self.history.boundary(), now);
+        let realm_ms = self.time.proven_ms(now).min(now.wall_ms);
+        if let Some(before) = self.history.retain(realm_ms, reach) {
+            self.fx.output(Output::Forget { before });
+        }
+        self.retention.moved(self.history.boundary());
+    }
+
+    fn answered(&mut self, ask: AskId, bytes: Option<Vec<u8>>, now: Now) {
+        let Some((peer, asking)) = self.fx.answered(ask) else { return };
+        // A reply that cannot be read is none.
+        let reply = bytes.and_then(|bytes| SyncReply::parse(&bytes).ok());
+        match asking {
+            Asking::Policy => {
+                let document = match reply {
+                    Some(SyncReply::Ok(document)) => Some(document),
+                    Some(SyncReply::Unsupported | SyncReply::NotFound | SyncReply::Later)
+                    | None => None,
+                };
+                self.policy_fetched(peer, document, now);
+            }
+            Asking::PolicyNumber => {
+                if let Some(SyncReply::Ok(body)) = reply
+                    && let Ok(number) = parse_policy_number(&body)
+                {
+                    self.see_policy_number(peer, number, now);
+                }
+            }
+            Asking::Round { round, tag, ids } => {
+                self.round_answered(peer, (round, tag), &ids, reply, now);
+            }
+            Asking::Part => {
+                let agreed = matches!(reply, Some(SyncReply::Ok(_)));
+                self.part_answered(peer, agreed, now);
+            }
+            Asking::Nothing => {}
+        }
     }
 }

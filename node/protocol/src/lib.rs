@@ -1,6 +1,9 @@
 //! The rules of a Lanyard mesh, without any I/O.
 
+mod effects;
 mod encoding;
+mod identity;
+mod io;
 mod objects;
 mod peers;
 
@@ -12,6 +15,7 @@ pub mod verdict;
 
 pub use encoding::{cose, ids, limits, text, wire, words};
 pub use objects::{body, hello, link, login, message, moderation, policy, presence, ticket};
+pub(crate) use peers::links;
 pub use peers::{address_book, admission, roster};
 
 #[cfg(any(test, feature = "test-utils"))]

@@ -2,4 +2,5 @@
 
 pub mod address_book;
 pub mod admission;
+pub(crate) mod links;
 pub mod roster;

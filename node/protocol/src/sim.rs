@@ -430,6 +430,6 @@ fn link_input(id: u64, of: &Peer, dialled: bool, now: Now) -> Option<Input> {
         dialled,
         relayed: false,
         address: String::new(),
-        hello: of.hello(now)?,
+        admission: testing::admission(of.hello(now)?),
     }))
 }

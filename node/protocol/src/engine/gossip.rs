@@ -45,7 +45,7 @@ impl Engine {
             *count = count.saturating_add(1);
         }
         let acceptance = judged.map_or_else(Refused::acceptance, |()| Acceptance::Accept);
-        self.outputs.push_back(Output::Verdict { id, source, acceptance });
+        self.fx.output(Output::Verdict { id, source, acceptance });
         if acceptance == Acceptance::Reject {
             self.count_reject(source, now);
         }
@@ -58,7 +58,7 @@ impl Engine {
         if self.history.set().contains(signed.content().sent_at, signed.id()) {
             return Err(Refused::Held);
         }
-        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
+        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.me.realm())?;
         let author = ticket.claims().peer;
         let sent_at = signed.content().sent_at;
         if self.history.full_until(&Author::of(&ticket), sent_at).is_some()
@@ -79,12 +79,12 @@ impl Engine {
         arrival: Arrival,
         now: Now,
     ) -> Result<bool, Refused> {
-        let realm_ms = self.clock.peek_ms(now);
+        let realm_ms = self.time.now_ms(now);
         message.check_arrival(arrival, realm_ms)?;
         let Taken { message, displaced, folded } = self.history.take(message, realm_ms)?;
         let opens_hole = self.note_receipt(&message, now);
         let message = Box::new(message);
-        self.outputs.push_back(Output::Store { message, arrival, folded });
+        self.fx.output(Output::Store { message, arrival, folded });
         self.resettle(Resettled { displaced, ..Resettled::default() });
         Ok(opens_hole)
     }
@@ -95,7 +95,7 @@ impl Engine {
         bytes: &[u8],
         now: Now,
     ) -> Result<(), Refused> {
-        let head = PolicyHead::verify(bytes, &self.realm).map_err(|error| match error {
+        let head = PolicyHead::verify(bytes, &self.me.realm()).map_err(|error| match error {
             PolicyError::Malformed(DecodeError::Malformed) => foreign_kind(bytes),
             PolicyError::Malformed(decode) => Refused::Malformed(decode),
             PolicyError::OtherRealm | PolicyError::BadSignature | PolicyError::TooLarge => {
@@ -118,7 +118,7 @@ impl Engine {
         if kind_in_pair(bytes) == Some(Kind::Moderation) {
             return self.judge_moderation(bytes, now);
         }
-        let (tickets, realm) = (&mut self.tickets, &self.realm);
+        let (tickets, realm) = (&mut self.tickets, &self.me.realm());
         let signed = SignedPresence::verify(bytes, |ticket| tickets.verify(ticket, realm))?;
         self.observe_presence(&signed, now)
     }

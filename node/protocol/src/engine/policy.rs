@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::effects::Asking;
 use crate::history::{Sentence, sanctioned};
 use crate::ids::{PeerKey, Role};
 use crate::limits::{POLICY_DEADLINE, POLICY_RETRY};
@@ -10,8 +11,7 @@ use crate::policy::SignedPolicy;
 use crate::reconcile::SyncRequest;
 use crate::time::Now;
 
-use super::asking::Asking;
-use super::{EndReason, Engine, Event, Link, LinkId, Output, Topic};
+use super::{EndReason, Engine, Event, Output, Topic};
 
 /// A signed head has shown a policy that nobody has given us yet.
 #[derive(Debug)]
@@ -33,11 +33,11 @@ impl Engine {
 
     pub(super) fn fetch_policy(&mut self, peer: PeerKey, number: u64, now: Now) {
         let asked = self.fetching.get(&peer).is_some_and(|until| now.mono < *until);
-        if asked || !self.is_linked(peer) {
+        if asked || !self.links.is_linked(peer) {
             return;
         }
         self.fetching.insert(peer, now.mono.saturating_add(POLICY_DEADLINE));
-        self.ask(peer, &SyncRequest::PolicyGet(number), Asking::Policy);
+        self.fx.ask(peer, &SyncRequest::PolicyGet(number), Asking::Policy);
     }
 
     /// The neighbour that forwarded a head has been asked, but it may not have the document itself yet, and gossip
@@ -54,12 +54,9 @@ impl Engine {
         let Some(behind) = self.behind.as_mut().filter(|behind| behind.ask_at <= now.mono) else {
             return;
         };
-        let authority = |link: &&Link| link.ticket.claims().role == Role::Authority;
-        let mut peers: Vec<PeerKey> =
-            self.links.values().filter(authority).map(|link| link.peer).collect();
-        peers.extend(self.links.values().filter(|link| !authority(link)).map(|link| link.peer));
+        let peers: Vec<PeerKey> = self.links.authorities_first().collect();
         let turn = behind.asked.checked_rem(peers.len()).and_then(|turn| peers.get(turn));
-        let Some(peer) = turn.copied().filter(|_peer| !self.ended) else {
+        let Some(peer) = turn.copied().filter(|_peer| !self.me.has_ended()) else {
             // The next link begins with a Hello, which shows the number again.
             self.behind = None;
             return;
@@ -70,18 +67,10 @@ impl Engine {
         self.fetch_policy(peer, number, now);
     }
 
-    /// A ticket names a policy that its bearer must be able to show.
-    pub(super) fn demand_policy(&mut self, link: LinkId, number: u64, now: Now) {
-        let behind = number > self.policy().number;
-        if let Some(link) = self.link_mut(link).filter(|_link| behind) {
-            link.policy_by = Some(now.mono.saturating_add(POLICY_DEADLINE));
-        }
-    }
-
     pub(super) fn policy_fetched(&mut self, peer: PeerKey, bytes: Option<Vec<u8>>, now: Now) {
         self.fetching.remove(&peer);
         let Some(bytes) = bytes else { return };
-        match SignedPolicy::verify(&bytes, &self.realm) {
+        match SignedPolicy::verify(&bytes, &self.me.realm()) {
             Ok(policy) => self.adopt(policy, now),
             // Only the realm key makes policies: this peer has made one up.
             Err(_not_of_this_realm) => self.count_reject(peer, now),
@@ -90,11 +79,7 @@ impl Engine {
 
     pub(super) fn publish_policy(&mut self, policy: SignedPolicy, head: Vec<u8>, now: Now) {
         self.adopt(policy, now);
-        self.outputs.push_back(Output::Publish {
-            topic: Topic::Control,
-            bytes: head,
-            message: None,
-        });
+        self.fx.output(Output::Publish { topic: Topic::Control, bytes: head, message: None });
     }
 
     pub(super) fn adopt(&mut self, policy: SignedPolicy, now: Now) {
@@ -103,21 +88,20 @@ impl Engine {
         }
         let announced = self.behind.as_ref().is_some_and(|behind| behind.rank >= policy.rank());
         // A sanction begins when it is signed, also by a clock that is a little slow.
-        let realm_ms = self.clock.peek_ms(now).max(policy.policy().issued_at);
+        let realm_ms = self.time.now_ms(now).max(policy.policy().issued_at);
         let news = sanctioned(self.policy(), policy.policy(), realm_ms);
         let resettled = self.history.adopt_policy(Arc::new(policy.policy().clone()));
         self.signed_policy = policy.clone();
-        self.proven.note(policy.policy().issued_at, now);
+        self.time.signed(policy.policy().issued_at, now);
         self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
-        self.view_is_stale = true;
-        self.outputs.push_back(Output::StorePolicy(Box::new(policy)));
-        self.event(Event::Policy { number: self.policy().number });
+        self.fx.output(Output::StorePolicy(Box::new(policy)));
+        self.fx.event(Event::Policy { number: self.policy().number });
         for sanctioned in news {
-            self.event(Event::Sanctioned(Box::new(sanctioned)));
+            self.fx.event(Event::Sanctioned(Box::new(sanctioned)));
         }
         self.resettle(resettled);
-        self.changed();
-        self.judge_links_again(now);
+        self.fx.changed();
+        self.links.judge(&self.view(), now);
         self.check_own_membership(now);
         if !announced {
             self.tell_policy_number();
@@ -128,20 +112,20 @@ impl Engine {
     /// to neighbour.
     fn tell_policy_number(&mut self) {
         let number = self.policy().number;
-        let neighbours: Vec<PeerKey> = self.neighbours().collect();
+        let neighbours: Vec<PeerKey> = self.links.neighbours().collect();
         for peer in neighbours {
-            self.ask(peer, &SyncRequest::PolicyNumber(number), Asking::PolicyNumber);
+            self.fx.ask(peer, &SyncRequest::PolicyNumber(number), Asking::PolicyNumber);
         }
     }
 
     /// Membership is lost only by what we have verified ourselves: a signed policy does.
     pub(super) fn check_own_membership(&mut self, now: Now) {
-        let (me, policy) = (self.myself(), self.policy());
+        let (me, policy) = (self.me.author(), self.policy());
         if me.role == Role::Authority {
             return;
         }
         // A clock that is a little slow must not hide a ban that begins when the policy was signed.
-        let realm_ms = self.clock.peek_ms(now).max(policy.issued_at);
+        let realm_ms = self.time.now_ms(now).max(policy.issued_at);
         if let Some(ban) = self.rules().ban_at(&me, realm_ms) {
             let Sentence { reason, by, until, .. } = ban;
             self.end(EndReason::Banned { reason, by, until });

@@ -11,8 +11,8 @@ use crate::message::VerifiedMessage;
 use crate::reconcile::{SeqRanges, SyncRequest, numbers};
 use crate::time::Now;
 
-use super::asking::Asking;
 use super::{Engine, Event, Progress};
+use crate::effects::Asking;
 
 /// What we hold of the newest session of an author.
 #[derive(Debug)]
@@ -130,10 +130,11 @@ impl Engine {
 
     /// How many there are to store a message now: all in the roster, or with many the neighbours alone.
     pub(super) fn potential_holders(&self) -> u32 {
-        let people = self.roster.people().filter(|(peer, _device)| **peer != self.me).count();
+        let people =
+            self.roster.people().filter(|(peer, _device)| **peer != self.me.peer()).count();
         // In a thin realm only neighbours tell what they have stored.
         let many = people > FULL_COUNT_MAX || self.is_thin();
-        let count = if many { self.neighbours().count() } else { people };
+        let count = if many { self.links.neighbours().count() } else { people };
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
@@ -145,8 +146,8 @@ impl Engine {
         ranges: &[(u64, u64)],
         now: Now,
     ) {
-        if session == self.session {
-            self.receipts.take_held(peer, ranges, self.seq);
+        if session == self.me.session() {
+            self.receipts.take_held(peer, ranges, self.me.next_seq());
             let show_at = now.mono.saturating_add(STATES_EVERY);
             self.receipts.show_at.get_or_insert(show_at);
         }
@@ -167,12 +168,12 @@ impl Engine {
         let untold = std::mem::take(&mut self.receipts.untold);
         for author in untold {
             // Whoever is no neighbour now is told when its next message comes.
-            let linked = !self.ended && self.is_linked(author);
+            let linked = !self.me.has_ended() && self.links.is_linked(author);
             let Some(heard) = self.receipts.heard.get(&author).filter(|_heard| linked) else {
                 continue;
             };
             let (session, ranges) = (heard.session, heard.held.for_wire());
-            self.ask(author, &SyncRequest::Held { session, ranges }, Asking::Nothing);
+            self.fx.ask(author, &SyncRequest::Held { session, ranges }, Asking::Nothing);
         }
     }
 
@@ -182,7 +183,7 @@ impl Engine {
             // Newcomers may hold it too.
             let (id, by, of) = (own.id, own.stored_by, own.of.max(own.stored_by));
             self.outbox_reached(id);
-            self.event(Event::State { id, state: Progress::Stored { by, of } });
+            self.fx.event(Event::State { id, state: Progress::Stored { by, of } });
         }
     }
 }

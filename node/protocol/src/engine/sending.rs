@@ -1,7 +1,6 @@
 //! Sending: the rules asked before the network does, then disk, then gossip; and the outbox of what nobody has yet.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::history::AdmittedMessage;
@@ -11,78 +10,11 @@ use crate::limits::{
     ORDER_AHEAD_MS_MAX, OUTBOX_MAX, OWN_BYTES_PER_S, OWN_MESSAGES_BURST, OWN_MESSAGES_PER_S,
     RESEND_AGE_MS_MAX,
 };
-use crate::message::{Content, Draft, VerifiedMessage};
+use crate::message::Draft;
 use crate::reconcile::TokenBucket;
 use crate::time::Now;
 
-use super::{Engine, Event, Output, Progress, Topic};
-
-/// What a text got when it was accepted: it is on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SentReceipt {
-    /// Its id.
-    pub id: MessageId,
-    /// Our session.
-    pub session: u64,
-    /// Its number in the session.
-    pub seq: u64,
-    /// Realm time of sending, unix milliseconds.
-    pub sent_at: u64,
-}
-
-/// Why a text was not taken. Nothing was stored then.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendRefused {
-    /// The ticket is over.
-    #[error("expired")]
-    Expired,
-    /// Nothing but white space.
-    #[error("empty")]
-    Empty,
-    /// Over the limit in force.
-    #[error("{bytes} of {max} bytes")]
-    TooLong {
-        /// What it has.
-        bytes: u64,
-        /// What it may have.
-        max: u64,
-    },
-    /// No such room.
-    #[error("no such room")]
-    NoSuchRoom,
-    /// The role is too low, or the room is archived.
-    #[error("may not post here")]
-    MayNotPost,
-    /// A mute is in force.
-    #[error("muted")]
-    Muted {
-        /// Its end, realm time in unix milliseconds.
-        until: Option<u64>,
-    },
-    /// The quota of this minute or day is used up.
-    #[error("slow down")]
-    SlowDown {
-        /// When there is room again, in milliseconds.
-        retry_after_ms: u64,
-    },
-    /// Membership is lost.
-    #[error("no longer a member")]
-    NotAMember,
-    /// The store did not take it.
-    #[error("not stored: {0}")]
-    Store(String),
-}
-
-/// An own message that nobody has yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsent {
-    /// Its id.
-    pub id: MessageId,
-    /// When it was written. After ten minutes gossip does not take it any more; then it is only counted.
-    pub sent_at: u64,
-    /// The pair that goes on gossip.
-    pub gossip: Vec<u8>,
-}
+use super::{Engine, Event, Output, Progress, SendRefused, SentReceipt, Topic, Unsent};
 
 /// Own messages on their way: first to disk, then until somebody has them.
 #[derive(Debug)]
@@ -146,35 +78,35 @@ impl Engine {
         match message {
             Ok(message) => {
                 self.outbox.storing.insert(request, Box::new(message.clone()));
-                self.outputs.push_back(Output::StoreOwn { request, message: Box::new(message) });
+                self.fx.output(Output::StoreOwn { request, message: Box::new(message) });
             }
-            Err(refused) => self.event(Event::Sent { request, result: Err(refused) }),
+            Err(refused) => self.fx.event(Event::Sent { request, result: Err(refused) }),
         }
     }
 
     fn compose(&mut self, draft: Draft, now: Now) -> Result<AdmittedMessage, SendRefused> {
-        let realm_ms = self.clock.peek_ms(now);
+        let realm_ms = self.time.now_ms(now);
         let follows =
             self.history.set().largest_sent_at().map_or(0, |largest| largest.saturating_add(1));
         let sent_at = realm_ms.max(follows.min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)));
         self.may_say(&draft, sent_at)?;
-        let Draft { room, body } = draft;
-        let bytes = body.size() as u64;
-        let content = Content { room, session: self.session, seq: self.seq, sent_at, body };
-        let message = VerifiedMessage::author(content, Arc::clone(&self.ticket), &self.key)
+        let bytes = draft.body.size() as u64;
+        let message = self
+            .me
+            .sign_message(draft, sent_at)
             .map_err(|_too_large| SendRefused::TooLong { bytes, max: bytes.saturating_sub(1) })?;
         // Every other peer asks the same law; what it says no to must not leave.
         let taken =
             self.history.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
-        self.seq = self.seq.saturating_add(1);
+        self.me.said();
         self.resettle(Resettled { displaced: taken.displaced, ..Resettled::default() });
         Ok(taken.message)
     }
 
     /// What every peer would ask, asked here first, so that the user learns why at once.
     fn may_say(&self, draft: &Draft, sent_at: u64) -> Result<(), SendRefused> {
-        let (me, rules, policy) = (self.myself(), self.rules(), self.policy());
-        if self.ended || rules.ban_at(&me, sent_at).is_some() {
+        let (me, rules, policy) = (self.me.author(), self.rules(), self.policy());
+        if self.me.has_ended() || rules.ban_at(&me, sent_at).is_some() {
             return Err(SendRefused::NotAMember);
         }
         if !me.covers(sent_at) {
@@ -204,7 +136,7 @@ impl Engine {
         let Some(message) = self.outbox.storing.remove(&request) else { return };
         if let Err(error) = result {
             self.history.was_not_stored(message.content().sent_at, message.id());
-            self.event(Event::Sent { request, result: Err(SendRefused::Store(error)) });
+            self.fx.event(Event::Sent { request, result: Err(SendRefused::Store(error)) });
             return;
         }
         let content = message.content();
@@ -214,12 +146,12 @@ impl Engine {
             seq: content.seq,
             sent_at: content.sent_at,
         };
-        self.event(Event::Sent { request, result: Ok(receipt) });
+        self.fx.event(Event::Sent { request, result: Ok(receipt) });
         self.receipts.sent(receipt.seq, receipt.id, self.potential_holders());
         self.outbox.wait(receipt.id, receipt.sent_at, message.to_gossip());
         self.age_outbox(now);
         self.pace_outbox(now);
-        self.changed();
+        self.fx.changed();
     }
 
     /// Lets leave what may leave now.
@@ -239,7 +171,7 @@ impl Engine {
             }
             let Some((id, bytes)) = self.outbox.queue.pop_front() else { return };
             let topic = self.topic_for_messages();
-            self.outputs.push_back(Output::Publish { topic, bytes, message: Some(id) });
+            self.fx.output(Output::Publish { topic, bytes, message: Some(id) });
         }
     }
 
@@ -247,37 +179,34 @@ impl Engine {
     /// publishes to it. Mesh when we must.
     #[must_use]
     pub fn topic_for_messages(&self) -> Topic {
-        let mut audience = self.roster.audience().filter(|peer| **peer != self.me).peekable();
-        let reaches = |peer: &PeerKey| {
-            self.is_linked(*peer)
-                && self.hears(*peer, Topic::Direct)
-                && !self.unpublished.contains(peer)
-        };
+        let mut audience =
+            self.roster.audience().filter(|peer| **peer != self.me.peer()).peekable();
+        let reaches = |peer: &PeerKey| self.links.reaches(*peer);
         let direct = audience.peek().is_some() && audience.all(reaches);
         if direct { Topic::Direct } else { Topic::Mesh }
     }
 
     pub(super) fn published(&mut self, id: MessageId, reached: bool) {
         // Who hears it cannot accept it, and will not keep it.
-        if reached && !self.is_ahead_of_all() {
+        if reached && !self.out_of_step_ms().is_some_and(|ahead_ms| ahead_ms > 0) {
             self.outbox_reached(id);
         } else if self.outbox.waiting.contains_key(&id) {
-            self.event(Event::State { id, state: Progress::Waiting });
-            self.changed();
+            self.fx.event(Event::State { id, state: Progress::Waiting });
+            self.fx.changed();
         }
     }
 
     /// Somebody has a message of ours, by whatever way.
     pub(super) fn outbox_reached(&mut self, id: MessageId) {
         if self.outbox.reached(id) {
-            self.event(Event::State { id, state: Progress::Sent });
-            self.changed();
+            self.fx.event(Event::State { id, state: Progress::Sent });
+            self.fx.changed();
         }
     }
 
     /// Somebody listens now: what nobody has goes out again, in order.
     pub(super) fn resend(&mut self, now: Now) {
-        if self.ended {
+        if self.me.has_ended() {
             return;
         }
         self.age_outbox(now);
@@ -288,7 +217,7 @@ impl Engine {
 
     /// Gossip refuses what is over ten minutes old; it is in the store for reconciliation.
     fn age_outbox(&mut self, now: Now) {
-        let oldest = self.clock.peek_ms(now).saturating_sub(RESEND_AGE_MS_MAX);
+        let oldest = self.time.now_ms(now).saturating_sub(RESEND_AGE_MS_MAX);
         self.outbox.young = self.outbox.young.split_off(&(oldest, MessageId([0; 32])));
     }
 }

@@ -243,7 +243,7 @@ impl Engine {
                 policy_number_reply(self.policy().number)
             }
             // The rendezvous' own node serves policies and nothing else: it holds no messages.
-            Ok(_any) if self.is_authority() => SyncReply::Unsupported,
+            Ok(_any) if self.me.is_authority() => SyncReply::Unsupported,
             Ok(SyncRequest::Reconcile { set, windows }) => {
                 self.serve_frames(peer, set, &windows, now)
             }
@@ -253,7 +253,7 @@ impl Engine {
             Ok(SyncRequest::Get { set: SetName::Messages, ids }) => {
                 if self.may_load(request, peer, ids.len(), now) {
                     let bytes_max = BATCH_BYTES_MAX;
-                    self.outputs.push_back(Output::Load { request, ids, bytes_max });
+                    self.fx.output(Output::Load { request, ids, bytes_max });
                     return;
                 }
                 SyncReply::Later
@@ -265,7 +265,7 @@ impl Engine {
             Ok(SyncRequest::Part(links)) => self.asked_to_part(peer, links, now),
             Ok(SyncRequest::Unknown(_)) | Err(_) => SyncReply::Unsupported,
         };
-        self.outputs.push_back(Output::Answer { request, bytes: reply.to_bytes() });
+        self.fx.output(Output::Answer { request, bytes: reply.to_bytes() });
     }
 
     fn serve_policy(&mut self, peer: PeerKey, number: u64, now: Now) -> SyncReply {
@@ -344,6 +344,6 @@ impl Engine {
         let missed = if is_full { 0 } else { ids.saturating_sub(pairs.len()) };
         self.serving.settle(&paid, REQUEST_BYTES + body.len() + missed * MISS_BYTES);
         let bytes = SyncReply::Ok(body).to_bytes();
-        self.outputs.push_back(Output::Answer { request, bytes });
+        self.fx.output(Output::Answer { request, bytes });
     }
 }

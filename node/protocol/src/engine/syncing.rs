@@ -12,12 +12,12 @@ mod flights;
 mod past;
 mod received;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::history::History;
-use crate::ids::{MessageId, PeerKey, Role};
+use crate::ids::{MessageId, PeerKey};
 use crate::limits::{
     FETCH_ALONE, HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_EVERY, ROUND_GAP, ROUND_STALL, ROUNDS_MAX,
 };
@@ -27,8 +27,8 @@ use crate::reconcile::{
 use crate::time::Now;
 
 use super::Engine;
-use super::asking::Asking;
 use super::serving::ItemSets;
+use crate::effects::Asking;
 use flights::Flights;
 use past::Past;
 
@@ -148,17 +148,10 @@ impl Syncing {
 }
 
 impl Engine {
-    /// The linked peers that hold messages: all but the rendezvous' own node.
-    pub(super) fn neighbours(&self) -> impl Iterator<Item = PeerKey> {
-        let people =
-            self.links.values().filter(|link| link.ticket.claims().role != Role::Authority);
-        people.map(|link| link.peer).collect::<BTreeSet<_>>().into_iter()
-    }
-
     /// A link is fresh: what was said while there was none, and what is being said just now. One round shows both ends
     /// whether anything is missing, so the larger key lets the smaller begin.
     pub(super) fn sync_fresh_link(&mut self, peer: PeerKey, now: Now) {
-        let unless_equal = self.me > peer && !self.is_authority();
+        let unless_equal = self.me.peer() > peer && !self.me.is_authority();
         let wait = if unless_equal { LARGER_ROUND_AFTER } else { Duration::ZERO };
         let at = now.mono.saturating_add(wait);
         self.want(peer, Due { at, reach: Reach::Recent, open: true, hole_of: None, unless_equal });
@@ -181,7 +174,7 @@ impl Engine {
     }
 
     fn want(&mut self, peer: PeerKey, wanted: Due) {
-        if self.ended || !self.neighbours().any(|known| known == peer) {
+        if self.me.has_ended() || !self.links.neighbours().any(|known| known == peer) {
             return;
         }
         let next_at = self.syncing.past.get(&peer).map_or(Duration::ZERO, Past::next_at);
@@ -212,7 +205,7 @@ impl Engine {
             }
             return;
         }
-        let recent = self.clock.peek_ms(now).saturating_sub(11 * MINUTE_MS);
+        let recent = self.time.now_ms(now).saturating_sub(11 * MINUTE_MS);
         let only_recent = set == SetName::Moderations
             || windows
                 .iter()
@@ -234,7 +227,7 @@ impl Engine {
     }
 
     pub(super) fn next_round_due(&self) -> Option<Duration> {
-        if self.ended || self.links.is_empty() {
+        if self.me.has_ended() || self.links.len() == 0 {
             return None;
         }
         let room = self.syncing.running.len() < ROUNDS_MAX;
@@ -253,11 +246,11 @@ impl Engine {
 
     /// Begins the rounds that are due, and goes on with those that were told to wait.
     pub(super) fn sync_due(&mut self, now: Now) {
-        if self.ended {
+        if self.me.has_ended() {
             return;
         }
         if self.syncing.routine <= now.mono {
-            self.syncing.routine = now.mono.saturating_add(ROUND_EVERY + self.jitter() * 10);
+            self.syncing.routine = now.mono.saturating_add(ROUND_EVERY + self.fx.jitter() * 10);
             self.syncing.flights.forget_old(now.mono);
             self.routine_round(now);
         }
@@ -314,9 +307,12 @@ impl Engine {
     }
 
     fn routine_round(&mut self, now: Now) {
-        let idle: Vec<PeerKey> =
-            self.neighbours().filter(|peer| !self.syncing.running.contains_key(peer)).collect();
-        let drawn = usize::try_from(self.draw()).unwrap_or_default().checked_rem(idle.len());
+        let idle: Vec<PeerKey> = self
+            .links
+            .neighbours()
+            .filter(|peer| !self.syncing.running.contains_key(peer))
+            .collect();
+        let drawn = usize::try_from(self.fx.draw()).unwrap_or_default().checked_rem(idle.len());
         if let Some(peer) = drawn.and_then(|drawn| idle.get(drawn)) {
             self.want_round(*peer, Reach::Full, false, now.mono);
         }
@@ -340,12 +336,12 @@ impl Engine {
         };
         self.syncing.running.insert(peer, running);
         let number = SyncRequest::PolicyNumber(self.policy().number);
-        self.ask(peer, &number, Asking::PolicyNumber);
+        self.fx.ask(peer, &number, Asking::PolicyNumber);
         self.go_on(peer, now);
     }
 
     fn windows(&self, reach: Reach, open: bool, now: Now) -> Vec<Span> {
-        let mut windows = spans(self.clock.peek_ms(now), open, self.history.boundary());
+        let mut windows = spans(self.time.now_ms(now), open, self.history.boundary());
         if reach == Reach::Recent {
             windows.truncate(1);
         }
@@ -368,12 +364,12 @@ impl Engine {
                 _frames => Vec::new(),
             };
             self.syncing.flights.asked(peer, &ids, now.mono);
-            self.ask(peer, &request, Asking::Round { round, tag, ids });
+            self.fx.ask(peer, &request, Asking::Round { round, tag, ids });
         }
         let Some(running) = self.syncing.running.get(&peer) else { return };
         let Some(outcome) = running.round.outcome() else { return };
         // The login node's own member keeps moderations for its operator, and never a message.
-        if running.set == SetName::Moderations && !self.is_authority() {
+        if running.set == SetName::Moderations && !self.me.is_authority() {
             // A peer that does not answer about moderations will not about messages.
             if outcome.complete || outcome.agreed {
                 let (reach, open) = (running.reach, running.open);
@@ -398,7 +394,7 @@ impl Engine {
         let in_vain = !outcome.agreed && outcome.brought == 0 && !left_some;
         past.round_has_ended(in_vain, now.mono);
         if past.is_deaf_after(running.brought_recent, now.mono) {
-            self.close_all(peer);
+            self.links.close(peer, &mut self.fx);
             return;
         }
         let whole = (outcome.complete || outcome.agreed) && !left_some;
@@ -452,9 +448,9 @@ impl Engine {
     /// The store could not take a message: whoever is linked is asked for it again, a little later.
     pub(super) fn not_stored(&mut self, sent_at: u64, message: MessageId, now: Now) {
         self.history.was_not_stored(sent_at, message);
-        let recent = self.clock.peek_ms(now).saturating_sub(10 * MINUTE_MS);
+        let recent = self.time.now_ms(now).saturating_sub(10 * MINUTE_MS);
         let reach = if sent_at > recent { Reach::Recent } else { Reach::Full };
-        let neighbour = self.neighbours().next();
+        let neighbour = self.links.neighbours().next();
         if let Some(peer) = neighbour {
             self.want_round(peer, reach, true, now.mono.saturating_add(ROUND_GAP));
         }
@@ -464,7 +460,7 @@ impl Engine {
     pub(super) fn index_is_whole(&mut self, now: Now) {
         self.syncing.indexed = true;
         self.retain(now);
-        let neighbours: Vec<_> = self.neighbours().take(1).collect();
+        let neighbours: Vec<_> = self.links.neighbours().take(1).collect();
         for peer in neighbours {
             self.want_round(peer, Reach::Full, false, now.mono);
         }

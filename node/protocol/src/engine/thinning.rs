@@ -24,7 +24,7 @@ use crate::reconcile::{SyncReply, SyncRequest};
 use crate::time::Now;
 
 use super::Engine;
-use super::asking::Asking;
+use crate::effects::Asking;
 
 /// What a peer among many knows of its links.
 #[derive(Debug, Default)]
@@ -93,7 +93,10 @@ impl Engine {
     /// Counts the roster when it has changed.
     pub(super) fn mind_the_crowd(&mut self, now: Now) {
         // Everybody keeps a link to the rendezvous' own node, so that it never has few.
-        if !std::mem::take(&mut self.thinning.stale) || self.is_authority() || self.ended {
+        if !std::mem::take(&mut self.thinning.stale)
+            || self.me.is_authority()
+            || self.me.has_ended()
+        {
             return;
         }
         let people = self.roster.people().count();
@@ -105,7 +108,7 @@ impl Engine {
             thinning.next_look.get_or_insert(now.mono);
         } else if thinning.next_look.is_some() {
             self.thinning.reset(false);
-            self.book.dial_only(None);
+            self.dials.dial_only(None);
         }
     }
 
@@ -115,20 +118,20 @@ impl Engine {
             return;
         }
         self.thinning.next_look = None;
-        if self.ended {
+        if self.me.has_ended() {
             return;
         }
         let since = self.thinning.turning_since;
         if since.is_some_and(|since| now.mono.saturating_sub(since) >= CROWD_LASTS) {
             let thin = !self.thinning.thin;
             self.thinning.reset(thin);
-            self.changed();
+            self.fx.changed();
             if !thin {
-                self.book.dial_only(None);
+                self.dials.dial_only(None);
                 return;
             }
         }
-        let wait = THIN_EVERY + self.jitter();
+        let wait = THIN_EVERY + self.fx.jitter();
         self.thinning.ring = self.ring();
         let thinning = &mut self.thinning;
         thinning.next_look = Some(now.mono.saturating_add(wait));
@@ -145,8 +148,9 @@ impl Engine {
     /// that the ring closes over a gap before the roster knows of it.
     fn ring(&self) -> BTreeSet<PeerKey> {
         let people: Vec<PeerKey> =
-            self.roster.audience().copied().filter(|peer| *peer != self.me).collect();
-        let (before, after) = people.split_at(people.partition_point(|peer| *peer < self.me));
+            self.roster.audience().copied().filter(|peer| *peer != self.me.peer()).collect();
+        let (before, after) =
+            people.split_at(people.partition_point(|peer| *peer < self.me.peer()));
         let mut ring = BTreeSet::new();
         self.walk(after.iter().chain(before), &mut ring);
         self.walk(before.iter().rev().chain(after.iter().rev()), &mut ring);
@@ -160,13 +164,13 @@ impl Engine {
                 return;
             }
             ring.insert(*peer);
-            reached += usize::from(self.is_linked(*peer) || self.book.failures(*peer) == 0);
+            reached += usize::from(self.links.is_linked(*peer) || self.dials.failures(*peer) == 0);
         }
     }
 
     /// Links to people that are not about to go.
     fn lasting(&self) -> Vec<PeerKey> {
-        self.neighbours().filter(|peer| !self.thinning.leaves(*peer)).collect()
+        self.links.neighbours().filter(|peer| !self.thinning.leaves(*peer)).collect()
     }
 
     /// Asks some neighbours, drawn by lot, whether we may part. They may ask us as well, so we ask for half.
@@ -182,10 +186,10 @@ impl Engine {
         candidates
             .retain(|peer| !thinning.ring.contains(peer) && !thinning.refused.contains_key(peer));
         for _link in 0..surplus.min(PARTINGS_MAX / 2) {
-            let Some(peer) = self.draw_from(&mut candidates) else { return };
+            let Some(peer) = self.fx.draw_from(&mut candidates) else { return };
             self.thinning.partings_left = self.thinning.partings_left.saturating_sub(1);
             self.thinning.asked.insert(peer);
-            self.ask(peer, &SyncRequest::Part(links), Asking::Part);
+            self.fx.ask(peer, &SyncRequest::Part(links), Asking::Part);
         }
     }
 
@@ -214,7 +218,7 @@ impl Engine {
         }
         if agreed {
             self.thinning.agreed.insert(peer, now.mono.saturating_add(PART_WITHIN));
-            self.close_all(peer);
+            self.links.close(peer, &mut self.fx);
         } else {
             self.thinning.refused.insert(peer, now.mono.saturating_add(PART_RETRY));
         }
@@ -232,23 +236,23 @@ impl Engine {
         let linked = self.lasting();
         if linked.is_empty() {
             // Whoever is alone takes whom it can get.
-            self.book.dial_only(None);
+            self.dials.dial_only(None);
             return;
         }
         self.draw_dials(linked.len());
         if self.thinning.next_stranger <= now.mono {
             self.thinning.next_stranger = now.mono.saturating_add(STRANGER_EVERY);
-            let unlinked = self.book.unlinked_peers();
+            let unlinked = self.dials.unlinked_peers();
             let mut strangers: Vec<_> =
                 unlinked.filter(|peer| !self.roster.is_online(*peer)).collect();
-            self.thinning.stranger = self.draw_from(&mut strangers);
+            self.thinning.stranger = self.fx.draw_from(&mut strangers);
         }
         let mut dials = self.thinning.ring.clone();
         dials.extend(&self.thinning.drawn);
         dials.extend(self.thinning.stranger);
         dials.extend(self.roster.missed());
         dials.extend(self.roster.authorities());
-        self.book.dial_only(Some(dials));
+        self.dials.dial_only(Some(dials));
     }
 
     /// Draws peers to be dialled, if links are lacking: first among those with whom no dial has failed.
@@ -258,25 +262,20 @@ impl Engine {
             return;
         }
         let there: BTreeSet<PeerKey> = self.roster.audience().copied().collect();
-        let unlinked = self.book.unlinked_peers().filter(|peer| there.contains(peer));
+        let unlinked = self.dials.unlinked_peers().filter(|peer| there.contains(peer));
         let (ring, others): (BTreeSet<_>, BTreeSet<_>) =
             unlinked.partition(|peer| self.thinning.ring.contains(peer));
         let (good, failed): (BTreeSet<_>, BTreeSet<_>) =
-            others.into_iter().partition(|peer| self.book.failures(*peer) == 0);
+            others.into_iter().partition(|peer| self.dials.failures(*peer) == 0);
         let drawn = &mut self.thinning.drawn;
         drawn.retain(|peer| good.contains(peer));
         let expected = links + ring.len() + drawn.len();
         let mut good: Vec<_> = good.difference(drawn).copied().collect();
         let mut failed: Vec<_> = failed.into_iter().collect();
         for _link in expected..aim {
-            let peer = self.draw_from(&mut good).or_else(|| self.draw_from(&mut failed));
+            let peer = self.fx.draw_from(&mut good).or_else(|| self.fx.draw_from(&mut failed));
             let Some(peer) = peer else { return };
             self.thinning.drawn.insert(peer);
         }
-    }
-
-    fn draw_from(&mut self, peers: &mut Vec<PeerKey>) -> Option<PeerKey> {
-        let drawn = usize::try_from(self.draw() >> 1).ok()?.checked_rem(peers.len())?;
-        Some(peers.swap_remove(drawn))
     }
 }

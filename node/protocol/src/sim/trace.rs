@@ -51,14 +51,14 @@ pub(super) fn line(output: &Output) -> Option<String> {
         Output::Answer { request, bytes } => {
             format!("answer {} {}", request.0, hex::encode(bytes))
         }
-        Output::Event(event) => return event_line(event),
+        Output::Event(event) => event_line(event),
         Output::View(_) => return None,
     };
     Some(line)
 }
 
-fn event_line(event: &Event) -> Option<String> {
-    let line = match event {
+fn event_line(event: &Event) -> String {
+    match event {
         Event::Sent { request, result } => {
             let id = result.as_ref().map(|sent| sent.id.to_string()).unwrap_or_default();
             format!("sent {request} {id}")
@@ -95,9 +95,7 @@ fn event_line(event: &Event) -> Option<String> {
             format!("ended {why}")
         }
         Event::Changed => "changed".to_owned(),
-        Event::Reload => return None,
-    };
-    Some(line)
+    }
 }
 
 fn acceptance_word(acceptance: Acceptance) -> &'static str {

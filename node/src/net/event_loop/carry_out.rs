@@ -114,8 +114,6 @@ impl EventLoop {
             }
             Event::Moderation(moderation) => self.tell(NodeEvent::Moderation(moderation)),
             Event::Sanctioned(news) => self.tell(NodeEvent::Sanctioned(news)),
-            // Told when the store has done it: who reads earlier reads the old.
-            Event::Reload => {}
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
             Event::Policy { number } => self.tell(NodeEvent::Policy { number }),
             Event::Pass { expires_at } => self.tell(NodeEvent::Pass { expires_at }),

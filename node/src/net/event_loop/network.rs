@@ -1,7 +1,7 @@
 //! What the network reports, put into the engine's words.
 
+use lanyard_protocol::admission::Admission;
 use lanyard_protocol::engine::{GossipId, Input, LinkId, NewLink};
-use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::verdict::Acceptance;
 use libp2p::core::ConnectedPoint;
@@ -88,11 +88,11 @@ impl EventLoop {
         let Report { peer, endpoint, outcome } = report;
         let dialled = endpoint.is_dialer();
         match outcome {
-            Outcome::Admitted(hello) => {
+            Outcome::Admitted(admission) => {
                 if self.state.admitted.len() >= ADMITTED_MAX {
                     self.state.admitted.pop_front();
                 }
-                self.state.admitted.push_back((peer, endpoint, hello));
+                self.state.admitted.push_back((peer, endpoint, admission));
             }
             Outcome::RefusedBy(verdict) => {
                 self.note_refusal(peer, &endpoint, verdict.code.sentence().to_owned());
@@ -113,7 +113,7 @@ impl EventLoop {
         let Some(peer) = peer_key(&peer_id) else { return };
         // One address may have refused us before another led to a link: no dial will end for that refusal.
         self.state.refused_dials.retain(|refused| *refused != peer);
-        let Some(hello) = self.take_admitted(peer, endpoint) else {
+        let Some(admission) = self.take_admitted(peer, endpoint) else {
             tracing::warn!(?peer, "A connection without a Hello was closed");
             self.swarm.close_connection(connection);
             self.feed(Input::DialFailed(peer));
@@ -130,14 +130,14 @@ impl EventLoop {
             dialled: endpoint.is_dialer(),
             relayed: endpoint.is_relayed(),
             address: bare(endpoint.get_remote_address()),
-            hello,
+            admission,
         }));
     }
 
-    fn take_admitted(&mut self, peer: PeerKey, endpoint: &ConnectedPoint) -> Option<Hello> {
+    fn take_admitted(&mut self, peer: PeerKey, endpoint: &ConnectedPoint) -> Option<Admission> {
         let found =
             self.state.admitted.iter().position(|(of, at, _)| *of == peer && at == endpoint)?;
-        self.state.admitted.remove(found).map(|(_peer, _endpoint, hello)| hello)
+        self.state.admitted.remove(found).map(|(_peer, _endpoint, admission)| admission)
     }
 
     /// The gate has said more about a failed dial than libp2p will.

@@ -15,8 +15,9 @@ use crate::verdict::{Acceptance, Refused};
 use crate::wire::{DecodeError, Pair};
 use crate::words;
 
-use super::super::{Engine, Event};
+use super::super::Engine;
 use super::{MINUTE_MS, Own, Running};
+use crate::io::Event;
 
 impl Engine {
     /// An answer to a request of a round.
@@ -70,7 +71,7 @@ impl Engine {
         let Some(set) = self.syncing.running.get(&peer).map(|running| running.set) else {
             return true;
         };
-        let recent = self.clock.peek_ms(now).saturating_sub(MINUTE_MS);
+        let recent = self.time.now_ms(now).saturating_sub(MINUTE_MS);
         let mut received = Vec::with_capacity(batch.len());
         let mut brought_recent = false;
         let before = self.size_of(set);
@@ -140,7 +141,7 @@ impl Engine {
         if self.history.set().contains(sent_at, id) {
             return Ok((id, false));
         }
-        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
+        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.me.realm())?;
         let message = signed.verify(ticket)?;
         let taken = self.take_message(message, Arrival::Sync, now);
         Ok((id, taken.is_ok() && sent_at >= recent))
@@ -153,11 +154,11 @@ impl Engine {
         moderations: &mut Vec<SignedModeration>,
         now: Now,
     ) -> Result<MessageId, Refused> {
-        let (tickets, realm) = (&mut self.tickets, &self.realm);
+        let (tickets, realm) = (&mut self.tickets, &self.me.realm());
         let moderation =
             SignedModeration::from_pair(pair, realm, |ticket| tickets.verify(ticket, realm))?;
         let id = moderation.id();
-        if moderation.content().from <= self.clock.peek_ms(now).saturating_add(AHEAD_MS_MAX) {
+        if moderation.content().from <= self.time.now_ms(now).saturating_add(AHEAD_MS_MAX) {
             moderations.push(moderation);
         }
         Ok(id)
@@ -174,7 +175,7 @@ impl Engine {
                 (true, false) => format!("{brought} of {needed} earlier messages have arrived."),
                 (false, _) => format!("Catching up: {brought} of {needed} earlier messages."),
             };
-            self.event(Event::Notice { code: "backfill", text });
+            self.fx.event(Event::Notice { code: "backfill", text });
         }
     }
 }

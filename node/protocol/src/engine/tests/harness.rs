@@ -9,8 +9,8 @@ use ed25519_dalek::SigningKey;
 use crate::admission::AdmissionView;
 use crate::cose::public_key;
 use crate::engine::{
-    AskId, Config, EndReason, Engine, Event, GossipId, Input, Link, LinkId, Output, StoredIndex,
-    Topic, links::NewLink,
+    AskId, Config, EndReason, Engine, Event, GossipId, Input, Link, LinkId, NewLink, Output,
+    StoredIndex, Topic,
 };
 use crate::hello::Hello;
 use crate::ids::PeerKey;
@@ -210,7 +210,7 @@ pub(super) fn link_input(id: u64, number: u8, dialled: bool, hello: Hello) -> In
         dialled,
         relayed: false,
         address: format!("/ip4/10.0.0.{number}/tcp/4003"),
-        hello,
+        admission: testing::admission(hello),
     })
 }
 

@@ -1,13 +1,15 @@
 //! What goes into the engine and what comes out of it.
 
+mod moderating;
+mod sending;
+
 use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
 
-use crate::admission::AdmissionView;
+use crate::admission::{Admission, AdmissionView};
 use crate::hello::{Verdict, VerdictCode};
-use crate::history::AdmittedMessage;
-use crate::history::{Indexed, Maker, Resettled, Sanctioned};
+use crate::history::{AdmittedMessage, Indexed, Maker, Resettled, Sanctioned};
 use crate::ids::{MessageId, PeerKey};
 use crate::login::PeerAddresses;
 use crate::message::{Arrival, Draft};
@@ -18,8 +20,8 @@ use crate::ticket::Ticket;
 use crate::time::RealmClock;
 use crate::verdict::Acceptance;
 
-use super::moderating::{ModerationRefused, NewModeration};
-use super::{LinkId, NewLink, SendRefused, SentReceipt, Unsent};
+pub use moderating::{ModerationRefused, NewModeration};
+pub use sending::{SendRefused, SentReceipt, Unsent};
 
 /// The gossipsub topics of a realm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +107,27 @@ pub struct StoredPair {
 /// The driver's name for a gossip message, given back with the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GossipId(pub u64);
+
+/// The driver's name for a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// A link that both gates have accepted.
+#[derive(Debug)]
+pub struct NewLink {
+    /// Its name.
+    pub id: LinkId,
+    /// The key that Noise has proved.
+    pub peer: PeerKey,
+    /// Whether we dialled it.
+    pub dialled: bool,
+    /// Whether it runs through the relay.
+    pub relayed: bool,
+    /// The other end, as a multiaddr.
+    pub address: String,
+    /// What our gate has found.
+    pub admission: Admission,
+}
 
 /// What happened.
 #[derive(Debug)]
@@ -358,8 +381,6 @@ pub enum Event {
     Sanctioned(Box<Sanctioned>),
     /// A moderator's moderation has become known.
     Moderation(Box<SignedModeration>),
-    /// Messages have left the set or come back: what is shown is to be read again.
-    Reload,
     /// Somebody came or went.
     Presence(Change),
     /// A newer policy is in force.

@@ -1,0 +1,154 @@
+//! Links that come and go, and dials that come to nothing.
+
+use std::time::Duration;
+
+use crate::hello::{Verdict, VerdictCode};
+use crate::ids::PeerKey;
+use crate::io::{EndReason, LinkId, NewLink, Output, Topic};
+use crate::login::PeerAddresses;
+use crate::time::Now;
+
+use super::Engine;
+
+/// A refusal that is not a matter of milliseconds: leave the peer alone for this long.
+const REFUSED_WAIT: Duration = Duration::from_secs(10);
+
+impl Engine {
+    pub(super) fn link_up(&mut self, new: NewLink, now: Now) {
+        let (id, peer) = (new.id, new.peer);
+        let (ticket, hello) = (new.admission.ticket().clone(), new.admission.hello());
+        let (boot, time_ms, policy) = (hello.boot, hello.time, hello.policy);
+        if new.admission.judge_again(&self.view(), peer, now).is_err() {
+            self.links.boot_seen(peer, boot, None, &mut self.fx);
+            self.fx.close([id]);
+            self.dials.unlinked(peer, now.mono, Duration::ZERO);
+            return;
+        }
+        let dialled = new.dialled.then(|| new.address.clone());
+        self.links.up(new, self.me.peer(), &self.dials, self.time.now_ms(now), now);
+        self.time.signed(ticket.claims().issued_at_ms(), now);
+        self.time.heard(&ticket, time_ms, &self.me, now, &mut self.fx);
+        if let Some(change) = self.roster.link_up(peer, &ticket, boot, self.observation(now)) {
+            self.tell_presence(change);
+        }
+        self.dials.linked(peer, now.mono);
+        if let Some(address) = dialled {
+            self.fx.output(Output::StorePeer(PeerAddresses { peer, addresses: vec![address] }));
+        }
+        let named = ticket.claims().policy;
+        self.see_policy_number(peer, policy.max(named), now);
+        if named > self.policy().number {
+            // A ticket names a policy that its bearer must be able to show.
+            self.links.demand_policy(id, now);
+        }
+        self.look_at_clocks(now);
+        self.fx.changed();
+    }
+
+    pub(super) fn link_down(&mut self, id: LinkId, now: Now) {
+        let Some(down) = self.links.down(id) else { return };
+        if down.last {
+            self.fetching.remove(&down.peer);
+            self.last_link_down(down.peer, now);
+            self.sync_link_down(down.peer);
+            self.receipts.forget(down.peer);
+        }
+        self.look_at_clocks(now);
+        self.fx.changed();
+    }
+
+    /// Lost, or given up by both.
+    fn last_link_down(&mut self, peer: PeerKey, now: Now) {
+        let (jitter, seen) = (self.fx.jitter(), self.observation(now));
+        if self.has_parted_from(peer, now) {
+            self.dials.parted(peer, now.mono, jitter);
+            self.roster.part(peer, seen);
+            return;
+        }
+        self.dials.unlinked(peer, now.mono, jitter);
+        self.roster.link_down(peer, seen);
+        if self.is_thin() {
+            // The other end may live, and nobody may dial in time: refresh our presence, so that it reaches the peer
+            // through others.
+            self.presence_soon(now);
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, peer: PeerKey, now: Now) {
+        let jitter = self.fx.jitter();
+        self.dials.failed(peer, now.mono, jitter);
+    }
+
+    /// What another gate says ends that attempt and proves nothing, except a presence signed by our own key.
+    pub(super) fn refused_by(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
+        let jitter = self.fx.jitter();
+        match verdict.code {
+            VerdictCode::Superseded if self.proves_newer_start(verdict.proof.as_deref()) => {
+                self.end(EndReason::Superseded);
+            }
+            VerdictCode::Busy | VerdictCode::Superseded | VerdictCode::Accepted => {
+                self.dials.busy(peer, now.mono, jitter);
+            }
+            VerdictCode::Malformed
+            | VerdictCode::Version
+            | VerdictCode::WrongRealm
+            | VerdictCode::BadTicket
+            | VerdictCode::NotYours
+            | VerdictCode::Expired
+            | VerdictCode::NotYetValid
+            | VerdictCode::Banned
+            | VerdictCode::Revocation
+            | VerdictCode::Denied
+            | VerdictCode::Other(_) => {
+                self.dials.postpone(peer, now.mono.saturating_add(REFUSED_WAIT + jitter));
+            }
+        }
+    }
+
+    /// What our own gate says ends that attempt too.
+    pub(super) fn refused(
+        &mut self,
+        peer: PeerKey,
+        boot: u64,
+        code: VerdictCode,
+        dialled: bool,
+        now: Now,
+    ) {
+        self.time.we_refused(peer, code, &self.me, now, &mut self.fx);
+        if code == VerdictCode::Busy {
+            self.links.was_busy_for(peer, boot, now, &mut self.fx);
+        }
+        if !dialled {
+            return;
+        }
+        if matches!(code, VerdictCode::Busy | VerdictCode::Superseded) {
+            // An older start listens there, and will for a while. Who dials it again and again keeps the newer one out,
+            // whose dials cross these.
+            self.dial_failed(peer, now);
+        } else {
+            self.refused_by(peer, &Verdict::plain(code), now);
+        }
+    }
+
+    pub(super) fn peer_subscribed(&mut self, peer: PeerKey, topic: Topic, now: Now) {
+        if !self.links.subscribed(peer, topic) {
+            return;
+        }
+        match topic {
+            Topic::Control => self.presence_soon(now),
+            Topic::Mesh => {
+                self.resend(now);
+                self.sync_fresh_link(peer, now);
+            }
+            Topic::Direct => {}
+        }
+        self.fx.changed();
+    }
+
+    /// A peer has let pass what it must have seen.
+    pub(super) fn count_reject(&mut self, peer: PeerKey, now: Now) {
+        if let Some(until) = self.links.reject(peer, now, &mut self.fx) {
+            self.dials.postpone(peer, until);
+        }
+    }
+}
