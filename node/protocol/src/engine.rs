@@ -1,71 +1,68 @@
-//! The engine: every rule of the mesh behind four verbs, without a socket, a disk or a clock.
+//! The engine: every rule of the mesh behind a few verbs, without a socket, a disk or a clock.
 //!
-//! The driver feeds what happened with [`Engine::handle_input`] and [`Engine::handle_timeout`], and carries out what
-//! [`Engine::poll_output`] asks for. **After every mutation it drains the outputs until there are none**; then it
-//! sleeps until [`Engine::poll_timeout`] or the next input. Equal inputs at equal times give equal outputs.
+//! The driver feeds what happened with [`Engine::handle_input`], [`Engine::handle_gossip`] and
+//! [`Engine::handle_timeout`], and carries out what [`Engine::poll_output`] asks for. **After every mutation it drains
+//! the outputs until there are none**; then it sleeps until [`Engine::poll_timeout`] or the next input. Equal inputs at
+//! equal times give equal outputs.
 //!
 //! ```text
 //!   swarm, commands, store ──Input──▶ ┌──────────┐ ──Output──▶ swarm, store, user
 //!                            Now ───▶ │  Engine  │
 //!                                     └──────────┘
-//!   links.rs     who is linked, boots, duplicates        gossip.rs    verdicts on what arrives
-//!   sending.rs   own messages and the outbox             policy.rs    numbers, fetching, adopting
-//!   presence.rs  own presence, and what others say       ordering.rs  moderators' moderations
-//!   syncing.rs   when a round runs, with whom, and what   serving.rs   what neighbours ask of us
-//!                becomes of the answers
-//!   receipts.rs  who holds what of running sessions      asking.rs    our requests and their answers
-//!   thinning.rs  how many links, when there are many peers
-//!   clocks.rs    our clock beside the others'           retaining.rs forgetting what is too old
-//!   io.rs        inputs, outputs, events
+//! ```
+//!
+//! It is made of components. Each owns its state and changes nothing else; it may read others, puts out what it wants done
+//! through [`Effects`], and returns what must change elsewhere. Only the routes in `engine/` change more than one:
+//!
+//! ```text
+//!   linking.rs   links that come and go           ruling.rs      policies and moderations, and what follows
+//!   hearing.rs   what gossip brings               moderating.rs  moderations of our own
+//!   saying.rs    our messages                     membership.rs  how we are shown, renewed and lost
+//!   asking.rs    requests, theirs and ours        clocks.rs      our time beside the others'
 //! ```
 
-mod gossip;
+mod asking;
+mod clocks;
+mod hearing;
 mod linking;
+mod membership;
 mod moderating;
-mod policy;
-mod presence;
-mod receipts;
-mod sending;
-mod serving;
-mod syncing;
+mod ruling;
+mod saying;
 #[cfg(test)]
 mod tests;
-mod thinning;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address_book::{AddressBook, Dial};
 use crate::admission::AdmissionView;
-use crate::effects::{Asking, Effects};
+use crate::degree::{self, Degree, MayDial};
+use crate::delivery::inbox::Inbox;
+use crate::delivery::outbox::Outbox;
+use crate::delivery::receipts::Receipts;
+use crate::effects::Effects;
 use crate::history::retention::Retention;
-use crate::history::{History, Resettled, Rules};
+use crate::history::{History, Rules};
 use crate::identity::Identity;
-use crate::ids::{PeerKey, Role};
+use crate::ids::PeerKey;
 pub use crate::io::{
-    AskId, Config, EndReason, Event, GossipId, Input, LinkId, ModerationRefused, NewLink,
-    NewModeration, Output, Progress, RequestId, SendRefused, SentReceipt, StoredIndex, StoredPair,
-    Topic, Unsent,
+    AskId, Config, EndReason, Event, Input, LinkId, ModerationRefused, NewLink, NewModeration,
+    Output, Progress, RequestId, SendRefused, SentReceipt, StoredIndex, StoredPair, Topic, Unsent,
 };
-use crate::limits::{DENY_FOR, RETAIN_STEP_MS};
+use crate::limits::DENY_FOR;
 pub use crate::links::Link;
 use crate::links::Links;
 use crate::login::PeerAddresses;
-use crate::policy::{Policy, SignedPolicy};
-use crate::presence::HERE;
-use crate::reconcile::{SyncReply, parse_policy_number};
-use crate::roster::{Change, Observation, Roster};
+use crate::own_presence::OwnPresence;
+use crate::policy::SignedPolicy;
+use crate::policy_sync::PolicySync;
+use crate::reconcile::reconciler::{self, Reconciler};
+use crate::roster::Roster;
 use crate::ticket::Ticket;
 use crate::time::realm_time::RealmTime;
 use crate::time::{Now, RealmClock};
-
-use gossip::{Paces, TicketCache};
-use receipts::Receipts;
-use sending::Outbox;
-use serving::{ItemSets, Serving};
-use syncing::Syncing;
-use thinning::Thinning;
+use crate::verdict::Acceptance;
 
 /// The engine of one peer in one realm.
 #[derive(Debug)]
@@ -74,26 +71,16 @@ pub struct Engine {
     time: RealmTime,
     history: History,
     retention: Retention,
-    signed_policy: SignedPolicy,
-    listening: Vec<String>,
-    roster: Roster,
-    dials: AddressBook,
+    policy: PolicySync,
     links: Links,
-    fetching: BTreeMap<PeerKey, Duration>,
-    serving: Serving,
-    item_sets: ItemSets,
-    syncing: Syncing,
-    receipts: Receipts,
-    thinning: Thinning,
-    behind: Option<policy::Behind>,
-    tickets: TicketCache,
-    paces: Paces,
+    dials: AddressBook,
+    roster: Roster,
+    degree: Degree,
+    presence: OwnPresence,
+    inbox: Inbox,
     outbox: Outbox,
-    status: String,
-    /// How often gossip was refused, by [`crate::verdict::Refused::code`].
-    refusals: BTreeMap<&'static str, u64>,
-    presence_n: u64,
-    presence_due: Option<Duration>,
+    receipts: Receipts,
+    rounds: Reconciler,
     fx: Effects,
 }
 
@@ -106,57 +93,41 @@ impl Engine {
             time: RealmTime::new(config.clock, now),
             history: History::new(Arc::new(config.policy.policy().clone())),
             retention: Retention::new(config.oldest, now),
-            signed_policy: config.policy,
-            listening: Vec::new(),
-            roster: Roster::default(),
-            dials: AddressBook::new(me.peer()),
+            policy: PolicySync::new(config.policy),
             links: Links::new(now),
-            fetching: BTreeMap::new(),
-            serving: Serving::new(now),
-            item_sets: ItemSets::default(),
-            syncing: Syncing::default(),
-            receipts: Receipts::default(),
-            thinning: Thinning::default(),
-            behind: None,
-            tickets: TicketCache::default(),
-            paces: Paces::default(),
+            dials: AddressBook::new(me.peer()),
+            roster: Roster::default(),
+            degree: Degree::default(),
+            presence: OwnPresence::new(),
+            inbox: Inbox::default(),
             outbox: Outbox::new(config.unsent, now),
-            status: HERE.to_owned(),
-            refusals: BTreeMap::new(),
-            presence_n: 0,
-            presence_due: None,
+            receipts: Receipts::default(),
+            rounds: Reconciler::new(now),
             fx: Effects::new(config.seed),
             me,
         };
-        engine.time.signed(engine.me.ticket().claims().issued_at_ms(), now);
-        engine.time.signed(engine.policy().issued_at, now);
+        engine.time.signed(engine.ticket().claims().issued_at_ms(), now);
+        engine.time.signed(engine.rules().policy().issued_at, now);
         engine.history.restore_moderations(config.moderations);
         engine.index(config.stored);
         engine.retain(now);
         engine.check_own_membership(now);
-        engine.after_mutation(now);
+        engine.end_turn(now);
         engine
     }
 
     /// Takes in what happened. Drain [`Self::poll_output`] before the next mutation.
     pub fn handle_input(&mut self, input: Input, now: Now) {
-        debug_assert!(self.fx.is_drained(), "drain the outputs before the next input");
-        self.time.tick(now);
+        self.begin_turn(now);
         match input {
             Input::LinkUp(link) => self.link_up(link, now),
             Input::LinkDown(link) => self.link_down(link, now),
             Input::DialFailed(peer) => self.dial_failed(peer, now),
-            Input::RefusedBy { peer, verdict } => {
-                self.time.contradicted(peer, verdict.code, &self.me, now, &mut self.fx);
-                self.refused_by(peer, &verdict, now);
-            }
+            Input::RefusedBy { peer, verdict } => self.refused_by(peer, &verdict, now),
             Input::Refused { peer, boot, code, dialled } => {
                 self.refused(peer, boot, code, dialled, now);
             }
-            Input::Subscribed { peer, topic } => self.peer_subscribed(peer, topic, now),
-            Input::Gossip { id, source, topic, bytes } => {
-                self.gossip(id, source, topic, &bytes, now);
-            }
+            Input::Subscribed { peer, topic } => self.subscribed(peer, topic, now),
             Input::Send { request, draft } => self.send(request, draft, now),
             Input::OwnStored { request, result } => self.own_stored(request, result, now),
             Input::Published { message, reached } => self.published(message, reached),
@@ -164,26 +135,45 @@ impl Engine {
             Input::Index { stored, done } => {
                 self.index(stored);
                 if done {
-                    self.index_is_whole(now);
+                    self.retain(now);
+                    self.reconcile(now, |rounds, around, _fx| rounds.index_is_whole(around));
                 }
             }
             Input::Answered { ask, bytes } => self.answered(ask, bytes, now),
             Input::Asked { request, peer, bytes } => self.asked(request, peer, &bytes, now),
             Input::Loaded { request, pairs } => self.loaded(request, &pairs),
-            Input::SlowPeer(peer) => self.sync_slow_peer(peer, now),
+            Input::SlowPeer(peer) => {
+                self.reconcile(now, |rounds, around, _fx| rounds.slow(peer, around));
+            }
             Input::Unpublished(peers) => self.links.set_unpublished(peers),
-            Input::Moderation { request, moderation } => self.moderation(request, moderation, now),
+            Input::Moderation { request, moderation } => self.moderate(request, moderation, now),
             Input::Status(status) => self.set_status(status, now),
             Input::PublishPolicy { policy, head } => self.publish_policy(policy, head, now),
             Input::Renewed(ticket) => self.renewed(ticket, now),
             Input::Policy(policy) => self.adopt(policy, now),
             Input::RealmTime(realm_ms) => self.learn_time(realm_ms, now),
-            Input::Listening(addresses) => self.listening(addresses, now),
+            Input::Listening(addresses) => self.set_listening(addresses, now),
             Input::Candidates(peers) => self.candidates(&peers, now),
             Input::NetworkChanged => self.dials.forget_failures(now.mono),
             Input::Quit => self.say_goodbye(now),
         }
-        self.after_mutation(now);
+        self.end_turn(now);
+    }
+
+    /// Takes in a message from gossip, and says at once what gossipsub is to do with it. Drain [`Self::poll_output`]
+    /// before the next mutation.
+    #[must_use = "gossipsub forwards a message only when it is told the verdict"]
+    pub fn handle_gossip(
+        &mut self,
+        source: PeerKey,
+        topic: Topic,
+        bytes: &[u8],
+        now: Now,
+    ) -> Acceptance {
+        self.begin_turn(now);
+        let acceptance = self.hear(source, topic, bytes, now);
+        self.end_turn(now);
+        acceptance
     }
 
     /// The next thing to do. `None` when there is nothing more for now.
@@ -196,15 +186,15 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Duration> {
         [
             Some(self.links.next_due()),
-            self.presence_due,
-            // Who has ended dials nobody, so what is due there must not wake the driver for ever.
+            self.presence.next_due(),
+            // An engine that has ended dials nobody, so what is due there must not wake the driver for ever.
             self.dials.next_due().filter(|_due| !self.me.has_ended()),
             self.roster.next_expiry(),
-            self.behind.as_ref().map(|behind| behind.ask_at),
-            self.next_round_due(),
+            self.policy.next_due(),
+            self.rounds.next_due(&self.me, &self.links),
             self.receipts.next_due(),
             self.outbox.next_due(),
-            self.thinning.next_due(),
+            self.degree.next_due(),
         ]
         .into_iter()
         .flatten()
@@ -213,18 +203,19 @@ impl Engine {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        debug_assert!(self.fx.is_drained(), "drain the outputs before the next timeout");
-        self.time.tick(now);
-        for peer in self.links.due(self.policy().number, &self.dials, now, &mut self.fx) {
-            self.dials.postpone(peer, now.mono.saturating_add(DENY_FOR));
+        self.begin_turn(now);
+        for hiding in self.links.due(self.policy.number(), &self.dials, now, &mut self.fx) {
+            self.dials.postpone(hiding, now.mono.saturating_add(DENY_FOR));
         }
-        self.catch_up(now);
-        self.sync_due(now);
-        self.tell_receipts(now);
-        self.pace_outbox(now);
+        self.policy.due(&self.me, &self.links, now, &mut self.fx);
+        self.reconcile(now, |rounds, around, fx| rounds.due(around, fx));
+        for stored in self.receipts.due(&self.me, &self.links, now, &mut self.fx) {
+            self.stored_by(stored);
+        }
+        self.let_leave(now);
         if self.links.check_is_due(now) {
-            self.serving.forget_untouched(now);
-            self.paces.forget_full(now);
+            self.rounds.tidy(now);
+            self.inbox.tidy(now);
             self.links.judge(&self.view(), now);
             self.check_own_membership(now);
             self.retain(now);
@@ -234,16 +225,30 @@ impl Engine {
         for change in self.roster.expire(now) {
             self.tell_presence(change);
         }
-        self.thin_out(now);
-        if self.presence_due.is_some_and(|due| due <= now.mono) {
-            self.publish_presence(&self.status.clone(), now);
+        let around = degree::Around {
+            me: &self.me,
+            links: &self.links,
+            roster: &self.roster,
+            dials: &self.dials,
+        };
+        if let Some(may_dial) = self.degree.due(around, now, &mut self.fx) {
+            self.dial_only(may_dial);
         }
-        self.after_mutation(now);
+        let realm_ms = self.time.now_ms(now);
+        self.presence.due(&self.me, &self.roster, realm_ms, now, &mut self.fx);
+        self.end_turn(now);
     }
 
-    /// Dials what is due, and publishes the view if it changed.
-    fn after_mutation(&mut self, now: Now) {
-        self.mind_the_crowd(now);
+    fn begin_turn(&mut self, now: Now) {
+        debug_assert!(self.fx.is_drained(), "drain the outputs before the next mutation");
+        self.time.tick(now);
+    }
+
+    /// Dials what is due, and shows the gate what has changed.
+    fn end_turn(&mut self, now: Now) {
+        if let Some(may_dial) = self.degree.count(&self.me, &self.roster, now) {
+            self.dial_only(may_dial);
+        }
         if !self.me.has_ended() {
             for Dial { peer, addresses } in self.dials.poll(now.mono) {
                 self.fx.output(Output::Dial(PeerAddresses { peer, addresses }));
@@ -252,6 +257,33 @@ impl Engine {
         self.fx.show(self.view());
     }
 
+    fn dial_only(&mut self, may_dial: MayDial) {
+        self.dials.dial_only(match may_dial {
+            MayDial::Everybody => None,
+            MayDial::Only(peers) => Some(peers),
+        });
+    }
+
+    /// Lets the rounds act, with all that they depend on.
+    fn reconcile<R>(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Reconciler, &reconciler::Around<'_>, &mut Effects) -> R,
+    ) -> R {
+        let around = reconciler::Around {
+            me: &self.me,
+            links: &self.links,
+            history: &self.history,
+            receipts: &self.receipts,
+            realm_ms: self.time.now_ms(now),
+            now,
+        };
+        act(&mut self.rounds, &around, &mut self.fx)
+    }
+}
+
+/// What the driver reads.
+impl Engine {
     /// What the gate judges by.
     #[must_use]
     pub fn view(&self) -> AdmissionView {
@@ -264,101 +296,10 @@ impl Engine {
         }
     }
 
-    /// Takes stored messages into the history's index.
-    fn index(&mut self, stored: StoredIndex) {
-        let authors: BTreeMap<_, _> =
-            stored.tickets.iter().map(|ticket| (ticket.hash(), ticket.claims().peer)).collect();
-        for ticket in &stored.tickets {
-            self.history.note_author(ticket);
-        }
-        for message in &stored.messages {
-            if let Some(author) = authors.get(&message.ticket) {
-                self.receipts.note(*author, message.session, message.seq, message.sent_at);
-            }
-        }
-        let resettled = self.history.index(stored.messages);
-        self.resettle(resettled);
-    }
-
-    /// Tells the store what the history has changed its mind about.
-    fn resettle(&mut self, resettled: Resettled) {
-        if !resettled.is_empty() {
-            self.fx.output(Output::Resettle(resettled));
-        }
-    }
-
-    fn tell_presence(&mut self, change: Change) {
-        self.thinning.roster_changed();
-        if change.ticket.claims().role != Role::Authority {
-            self.fx.event(Event::Presence(change));
-        }
-        self.fx.changed();
-    }
-
-    fn observation(&self, now: Now) -> Observation {
-        Observation { now, realm_ms: self.time.now_ms(now), my_boot: self.me.boot() }
-    }
-
     /// The ticket in force.
     #[must_use]
     pub fn ticket(&self) -> &Arc<Ticket> {
         self.me.ticket()
-    }
-
-    /// The rules in force: the policy and the moderations that count.
-    #[must_use]
-    pub fn rules(&self) -> &Rules {
-        self.history.rules()
-    }
-
-    /// The history and its set.
-    #[must_use]
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    fn policy(&self) -> &Policy {
-        self.history.rules().policy()
-    }
-
-    /// The policy in force, with its exact bytes.
-    #[must_use]
-    pub fn signed_policy(&self) -> &SignedPolicy {
-        &self.signed_policy
-    }
-
-    /// Realm time.
-    #[must_use]
-    pub fn clock(&self) -> &RealmClock {
-        self.time.clock()
-    }
-
-    /// Who is there.
-    #[must_use]
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    /// The links that stand.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.links.iter()
-    }
-
-    /// How often gossip was refused, by [`crate::verdict::Refused::code`].
-    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
-        self.refusals.iter().map(|(code, count)| (*code, count))
-    }
-
-    /// Own messages that have reached nobody yet.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.outbox.len()
-    }
-
-    /// What we say of ourselves: `here`, `away`.
-    #[must_use]
-    pub fn status(&self) -> &str {
-        &self.status
     }
 
     /// Whether membership is lost, or goodbye was said.
@@ -379,88 +320,67 @@ impl Engine {
         self.me.session()
     }
 
+    /// The history and its set.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The rules in force: the policy and the moderations that count.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        self.history.rules()
+    }
+
+    /// The policy in force, with its exact bytes.
+    #[must_use]
+    pub fn signed_policy(&self) -> &SignedPolicy {
+        self.policy.signed()
+    }
+
+    /// Realm time.
+    #[must_use]
+    pub fn clock(&self) -> &RealmClock {
+        self.time.clock()
+    }
+
+    /// Who is there.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The links that stand.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter()
+    }
+
     /// Whether a peer hears what is published on a topic, as far as it has said.
     #[must_use]
     pub fn hears(&self, peer: PeerKey, topic: Topic) -> bool {
         self.links.hears(peer, topic)
     }
 
-    /// By how many milliseconds our clock is ahead of those of all linked accounts, if it is by more than they can
-    /// bear; less than zero if it is behind. `None` while one of them agrees with it.
+    /// Whether we keep a few links only, because there have been many peers for a while.
     #[must_use]
-    pub fn out_of_step_ms(&self) -> Option<i64> {
-        self.time.out_of_step_ms(self.links.accounts())
+    pub fn is_thin(&self) -> bool {
+        self.degree.is_thin()
     }
 
-    /// The code and the sentence for a clock that contradicts everyone's.
+    /// How often gossip was refused, by [`crate::verdict::Refused::code`].
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
+        self.inbox.refusals()
+    }
+
+    /// Own messages that have reached nobody yet.
     #[must_use]
-    pub fn out_of_step_words(&self, ahead_ms: i64) -> (&'static str, String) {
-        self.time.out_of_step_words(ahead_ms)
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
     }
 
-    /// By how much what the realm has signed is ahead of this machine's clock, if it is by more than a day.
+    /// What we say of ourselves: `here`, `away`.
     #[must_use]
-    pub fn signed_ahead_ms(&self, now: Now) -> Option<u64> {
-        let ahead_ms = self.time.proven_ms(now).saturating_sub(now.wall_ms);
-        (ahead_ms > RETAIN_STEP_MS).then_some(ahead_ms)
-    }
-
-    /// Somebody has set this machine's wall clock by so many milliseconds, which the next [`Now`] shows for the first
-    /// time (PROTOCOL.md R-5).
-    pub fn wall_clock_set(&mut self, by_ms: i64) {
-        self.time.wall_set(by_ms);
-    }
-
-    fn look_at_clocks(&mut self, now: Now) {
-        if self.time.look(self.links.accounts(), &self.me, now, &mut self.fx) {
-            self.resend(now);
-        }
-    }
-
-    fn learn_time(&mut self, realm_ms: u64, now: Now) {
-        self.time.learnt(realm_ms, now);
-        self.look_at_clocks(now);
-    }
-
-    /// Forgets what is too old by the smaller of two times: the newest that the realm has signed, and this machine's
-    /// clock.
-    fn retain(&mut self, now: Now) {
-        let reach = self.retention.reach(self.history.boundary(), now);
-        let realm_ms = self.time.proven_ms(now).min(now.wall_ms);
-        if let Some(before) = self.history.retain(realm_ms, reach) {
-            self.fx.output(Output::Forget { before });
-        }
-        self.retention.moved(self.history.boundary());
-    }
-
-    fn answered(&mut self, ask: AskId, bytes: Option<Vec<u8>>, now: Now) {
-        let Some((peer, asking)) = self.fx.answered(ask) else { return };
-        // A reply that cannot be read is none.
-        let reply = bytes.and_then(|bytes| SyncReply::parse(&bytes).ok());
-        match asking {
-            Asking::Policy => {
-                let document = match reply {
-                    Some(SyncReply::Ok(document)) => Some(document),
-                    Some(SyncReply::Unsupported | SyncReply::NotFound | SyncReply::Later)
-                    | None => None,
-                };
-                self.policy_fetched(peer, document, now);
-            }
-            Asking::PolicyNumber => {
-                if let Some(SyncReply::Ok(body)) = reply
-                    && let Ok(number) = parse_policy_number(&body)
-                {
-                    self.see_policy_number(peer, number, now);
-                }
-            }
-            Asking::Round { round, tag, ids } => {
-                self.round_answered(peer, (round, tag), &ids, reply, now);
-            }
-            Asking::Part => {
-                let agreed = matches!(reply, Some(SyncReply::Ok(_)));
-                self.part_answered(peer, agreed, now);
-            }
-            Asking::Nothing => {}
-        }
+    pub fn status(&self) -> &str {
+        self.presence.status()
     }
 }

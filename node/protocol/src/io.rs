@@ -18,7 +18,6 @@ use crate::policy::SignedPolicy;
 use crate::roster::Change;
 use crate::ticket::Ticket;
 use crate::time::RealmClock;
-use crate::verdict::Acceptance;
 
 pub use moderating::{ModerationRefused, NewModeration};
 pub use sending::{SendRefused, SentReceipt, Unsent};
@@ -104,10 +103,6 @@ pub struct StoredPair {
     pub object: Vec<u8>,
 }
 
-/// The driver's name for a gossip message, given back with the verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GossipId(pub u64);
-
 /// The driver's name for a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
@@ -162,17 +157,6 @@ pub enum Input {
         peer: PeerKey,
         /// To what.
         topic: Topic,
-    },
-    /// A message has arrived on gossip. The verdict comes in the same turn.
-    Gossip {
-        /// For the verdict.
-        id: GossipId,
-        /// The neighbour it came from.
-        source: PeerKey,
-        /// Where.
-        topic: Topic,
-        /// What.
-        bytes: Vec<u8>,
     },
     /// The user wants to say something.
     Send {
@@ -271,15 +255,6 @@ pub enum Input {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Output {
-    /// Tell gossipsub about a message.
-    Verdict {
-        /// Which.
-        id: GossipId,
-        /// Where it came from.
-        source: PeerKey,
-        /// What to do with it.
-        acceptance: Acceptance,
-    },
     /// Put a message of somebody else into the store, and show it.
     Store {
         /// The message.

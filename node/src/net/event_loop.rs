@@ -22,9 +22,9 @@ use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::Now;
+use libp2p::Swarm;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
-use libp2p::{PeerId, Swarm, gossipsub};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::behaviour::Behaviour;
@@ -105,8 +105,6 @@ pub(crate) struct State {
     reload: bool,
     next_reload: Duration,
     refused_dials: Vec<PeerKey>,
-    /// The gossip message that is being judged, and the neighbour it came from.
-    gossip: Option<(gossipsub::MessageId, PeerId)>,
     changed: bool,
     next_status: Duration,
     /// The state is as it was, but for the number of messages.

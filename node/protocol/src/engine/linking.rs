@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::hello::{Verdict, VerdictCode};
-use crate::ids::PeerKey;
-use crate::io::{EndReason, LinkId, NewLink, Output, Topic};
+use crate::ids::{PeerKey, Role};
+use crate::io::{EndReason, Event, LinkId, NewLink, Output, Topic};
 use crate::login::PeerAddresses;
+use crate::roster::{Change, Observation};
 use crate::time::Now;
 
 use super::Engine;
@@ -36,8 +37,8 @@ impl Engine {
             self.fx.output(Output::StorePeer(PeerAddresses { peer, addresses: vec![address] }));
         }
         let named = ticket.claims().policy;
-        self.see_policy_number(peer, policy.max(named), now);
-        if named > self.policy().number {
+        self.policy.number_seen(peer, policy.max(named), &self.links, now, &mut self.fx);
+        if named > self.policy.number() {
             // A ticket names a policy that its bearer must be able to show.
             self.links.demand_policy(id, now);
         }
@@ -48,10 +49,10 @@ impl Engine {
     pub(super) fn link_down(&mut self, id: LinkId, now: Now) {
         let Some(down) = self.links.down(id) else { return };
         if down.last {
-            self.fetching.remove(&down.peer);
             self.last_link_down(down.peer, now);
-            self.sync_link_down(down.peer);
-            self.receipts.forget(down.peer);
+            self.policy.lost(down.peer);
+            self.rounds.lost(down.peer);
+            self.receipts.lost(down.peer);
         }
         self.look_at_clocks(now);
         self.fx.changed();
@@ -60,14 +61,14 @@ impl Engine {
     /// Lost, or given up by both.
     fn last_link_down(&mut self, peer: PeerKey, now: Now) {
         let (jitter, seen) = (self.fx.jitter(), self.observation(now));
-        if self.has_parted_from(peer, now) {
+        if self.degree.lost(peer, now) {
             self.dials.parted(peer, now.mono, jitter);
             self.roster.part(peer, seen);
             return;
         }
         self.dials.unlinked(peer, now.mono, jitter);
         self.roster.link_down(peer, seen);
-        if self.is_thin() {
+        if self.degree.is_thin() {
             // The other end may live, and nobody may dial in time: refresh our presence, so that it reaches the peer
             // through others.
             self.presence_soon(now);
@@ -81,9 +82,14 @@ impl Engine {
 
     /// What another gate says ends that attempt and proves nothing, except a presence signed by our own key.
     pub(super) fn refused_by(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
-        let jitter = self.fx.jitter();
+        self.time.contradicted(peer, verdict.code, &self.me, now, &mut self.fx);
+        self.dial_refused(peer, verdict, now);
+    }
+
+    fn dial_refused(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
+        let (jitter, proof) = (self.fx.jitter(), verdict.proof.as_deref());
         match verdict.code {
-            VerdictCode::Superseded if self.proves_newer_start(verdict.proof.as_deref()) => {
+            VerdictCode::Superseded if self.inbox.proves_newer_start(proof, &self.me) => {
                 self.end(EndReason::Superseded);
             }
             VerdictCode::Busy | VerdictCode::Superseded | VerdictCode::Accepted => {
@@ -126,11 +132,11 @@ impl Engine {
             // whose dials cross these.
             self.dial_failed(peer, now);
         } else {
-            self.refused_by(peer, &Verdict::plain(code), now);
+            self.dial_refused(peer, &Verdict::plain(code), now);
         }
     }
 
-    pub(super) fn peer_subscribed(&mut self, peer: PeerKey, topic: Topic, now: Now) {
+    pub(super) fn subscribed(&mut self, peer: PeerKey, topic: Topic, now: Now) {
         if !self.links.subscribed(peer, topic) {
             return;
         }
@@ -138,7 +144,7 @@ impl Engine {
             Topic::Control => self.presence_soon(now),
             Topic::Mesh => {
                 self.resend(now);
-                self.sync_fresh_link(peer, now);
+                self.reconcile(now, |rounds, around, _fx| rounds.fresh(peer, around));
             }
             Topic::Direct => {}
         }
@@ -146,9 +152,29 @@ impl Engine {
     }
 
     /// A peer has let pass what it must have seen.
-    pub(super) fn count_reject(&mut self, peer: PeerKey, now: Now) {
+    pub(super) fn reject(&mut self, peer: PeerKey, now: Now) {
         if let Some(until) = self.links.reject(peer, now, &mut self.fx) {
             self.dials.postpone(peer, until);
         }
+    }
+
+    pub(super) fn candidates(&mut self, peers: &[PeerAddresses], now: Now) {
+        for candidate in peers.iter().filter(|candidate| candidate.is_bounded()) {
+            let jitter = self.fx.jitter();
+            self.dials.add(candidate.peer, &candidate.addresses, now.mono, jitter);
+        }
+    }
+
+    /// A device came or went.
+    pub(super) fn tell_presence(&mut self, change: Change) {
+        self.degree.roster_changed();
+        if change.ticket.claims().role != Role::Authority {
+            self.fx.event(Event::Presence(change));
+        }
+        self.fx.changed();
+    }
+
+    pub(super) fn observation(&self, now: Now) -> Observation {
+        Observation { now, realm_ms: self.time.now_ms(now), my_boot: self.me.boot() }
     }
 }

@@ -387,6 +387,11 @@ impl Links {
         self.to(peer).next().is_some()
     }
 
+    /// Whether a peer is linked that holds messages.
+    pub(crate) fn is_neighbour(&self, peer: PeerKey) -> bool {
+        self.to(peer).any(|link| !link.is_to_authority())
+    }
+
     /// The linked peers that hold messages, by key: all but the login node's own peer.
     pub(crate) fn neighbours(&self) -> impl Iterator<Item = PeerKey> {
         let mut last = None;

@@ -1,7 +1,7 @@
 //! What an engine puts out, as lines that renaming a type does not change: a kind, and the bytes.
 
 use crate::engine::{EndReason, Event, Output, Progress};
-use crate::ids::MessageId;
+use crate::ids::{MessageId, PeerKey};
 use crate::login::PeerAddresses;
 use crate::message::Arrival;
 use crate::policy::SanctionKind;
@@ -11,9 +11,6 @@ use crate::verdict::Acceptance;
 /// The line of an output. The gate's view and what only tells the driver to look again have none.
 pub(super) fn line(output: &Output) -> Option<String> {
     let line = match output {
-        Output::Verdict { acceptance, source, .. } => {
-            format!("verdict {} {source}", acceptance_word(*acceptance))
-        }
         Output::Store { message, arrival, folded } => {
             let how = match arrival {
                 Arrival::Gossip => "gossip",
@@ -98,12 +95,14 @@ fn event_line(event: &Event) -> String {
     }
 }
 
-fn acceptance_word(acceptance: Acceptance) -> &'static str {
-    match acceptance {
+/// The line of a verdict, which stands last in its turn.
+pub(super) fn verdict_line(acceptance: Acceptance, source: PeerKey) -> String {
+    let word = match acceptance {
         Acceptance::Accept => "accept",
         Acceptance::Ignore => "ignore",
         Acceptance::Reject => "reject",
-    }
+    };
+    format!("verdict {word} {source}")
 }
 
 fn change_words(change: &Change) -> String {

@@ -1,7 +1,7 @@
 //! What the network reports, put into the engine's words.
 
 use lanyard_protocol::admission::Admission;
-use lanyard_protocol::engine::{GossipId, Input, LinkId, NewLink};
+use lanyard_protocol::engine::{Input, LinkId, NewLink};
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::verdict::Acceptance;
 use libp2p::core::ConnectedPoint;
@@ -13,7 +13,7 @@ use crate::event::DialAttempt;
 use crate::login::root_cause;
 use crate::net::behaviour::BehaviourEvent;
 use crate::net::gate::{Outcome, Report};
-use crate::net::translate::{bare, peer_key};
+use crate::net::translate::{acceptance, bare, peer_key};
 
 /// Failed dials kept for "why am I alone?".
 const ATTEMPTS_MAX: usize = 32;
@@ -58,14 +58,19 @@ impl EventLoop {
                 let source = peer_key(&propagation_source);
                 let topic = self.topics.find(&message.topic);
                 let (Some(source), Some(topic)) = (source, topic) else { return };
-                self.state.gossip = Some((message_id, propagation_source));
-                let now = self.clock.now();
-                if self.state.arrivals.may_read(source, message.data.len(), now) {
-                    let (id, bytes) = (GossipId(0), message.data);
-                    self.feed(Input::Gossip { id, source, topic, bytes });
+                let now = self.now();
+                let verdict = if self.state.arrivals.may_read(source, message.data.len(), now) {
+                    self.engine.handle_gossip(source, topic, &message.data, now)
                 } else {
-                    self.give_verdict(Acceptance::Ignore);
-                }
+                    Acceptance::Ignore
+                };
+                let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+                gossipsub.report_message_validation_result(
+                    &message_id,
+                    &propagation_source,
+                    acceptance(verdict),
+                );
+                self.drain();
             }
             gossipsub::Event::Subscribed { peer_id, topic, .. } => {
                 let topic = self.topics.find(&topic);

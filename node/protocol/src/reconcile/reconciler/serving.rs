@@ -1,0 +1,230 @@
+//! What neighbours ask for: policies, frames of our sets, messages and moderations; within a budget.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::effects::Effects;
+use crate::ids::{MessageId, PeerKey};
+use crate::io::{Output, RequestId, StoredPair};
+use crate::limits::{
+    BATCH_BYTES_MAX, FRAMES_BYTES_MAX, GETS_IN_FLIGHT_MAX, MESSAGE_BYTES_MAX, POLICIES_BYTES_PER_S,
+    POLICY_BYTES_MAX, SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
+};
+use crate::policy::SignedPolicy;
+use crate::reconcile::{
+    BatchBuilder, SetName, SyncReply, TokenBucket, Window, answer_windows, frames_to_bytes,
+};
+use crate::time::Now;
+
+use super::{Around, Reconciler};
+
+/// What every request costs.
+const REQUEST_BYTES: usize = 256;
+/// What it costs to look for something that is not there.
+const MISS_BYTES: usize = 128;
+
+/// What was taken from the budget for a request.
+#[derive(Debug)]
+struct Paid {
+    peer: PeerKey,
+    bytes: u64,
+    /// Or only from what is left to those who want more.
+    of_share: bool,
+}
+
+/// A `Get` for which the store is being read.
+#[derive(Debug)]
+struct Load {
+    ids: usize,
+    paid: Paid,
+}
+
+/// What one neighbour may have.
+#[derive(Debug)]
+struct Share {
+    bytes: TokenBucket,
+    policies: TokenBucket,
+}
+
+impl Share {
+    fn new(mono: Duration) -> Self {
+        let (rate, burst) = (SERVED_BYTES_PER_S as u64, SERVED_BURST_BYTES as u64);
+        let policies = POLICIES_BYTES_PER_S.max(POLICY_BYTES_MAX as u64);
+        Self {
+            bytes: TokenBucket::new(rate / SERVED_SHARES, burst / SERVED_SHARES, mono),
+            policies: TokenBucket::new(POLICIES_BYTES_PER_S, policies.saturating_mul(4), mono),
+        }
+    }
+
+    fn is_untouched(&self, mono: Duration) -> bool {
+        self.bytes.is_full(mono) && self.policies.is_full(mono)
+    }
+}
+
+/// What may still be served.
+#[derive(Debug)]
+pub(super) struct Budgets {
+    all: TokenBucket,
+    shares: BTreeMap<PeerKey, Share>,
+    loads: BTreeMap<RequestId, Load>,
+}
+
+impl Budgets {
+    pub(super) fn new(now: Now) -> Self {
+        let (rate, burst) = (SERVED_BYTES_PER_S as u64, SERVED_BURST_BYTES as u64);
+        Self {
+            all: TokenBucket::new(rate, burst, now.mono),
+            shares: BTreeMap::new(),
+            loads: BTreeMap::new(),
+        }
+    }
+
+    /// Pays for what is going to be done, before it is done: the most that it can cost. Whoever has had more than its
+    /// share leaves half of the budget to the others, so that nobody can take repair away from them.
+    fn pay(&mut self, peer: PeerKey, bytes: usize, now: Now) -> Option<Paid> {
+        let half = SERVED_BURST_BYTES as u64 / 2;
+        let bytes = (bytes as u64).min(half);
+        let share = &mut self.shares.entry(peer).or_insert_with(|| Share::new(now.mono)).bytes;
+        let of_share = share.ready_at(bytes, now.mono) == now.mono;
+        let left = if of_share { 0 } else { half };
+        if self.all.ready_at(bytes.saturating_add(left), now.mono) > now.mono {
+            return None;
+        }
+        self.all.take(bytes, now.mono).ok()?;
+        // An empty share stays empty.
+        share.take(bytes, now.mono).ok();
+        Some(Paid { peer, bytes, of_share })
+    }
+
+    /// It has cost less.
+    fn settle(&mut self, paid: &Paid, cost: usize) {
+        let surplus = paid.bytes.saturating_sub(cost as u64);
+        self.all.give_back(surplus);
+        if paid.of_share
+            && let Some(share) = self.shares.get_mut(&paid.peer)
+        {
+            share.bytes.give_back(surplus);
+        }
+    }
+
+    /// Documents must not wait for messages, so they have a budget of their own, for each neighbour.
+    fn pay_policy(&mut self, peer: PeerKey, bytes: usize, now: Now) -> bool {
+        let share = self.shares.entry(peer).or_insert_with(|| Share::new(now.mono));
+        share.policies.take(bytes as u64, now.mono).is_ok()
+    }
+}
+
+impl Reconciler {
+    /// Documents must not wait for messages, so they have a budget of their own, for each neighbour.
+    pub(crate) fn serve_policy(
+        &mut self,
+        peer: PeerKey,
+        number: u64,
+        policy: &SignedPolicy,
+        now: Now,
+    ) -> SyncReply {
+        if policy.policy().number < number {
+            return SyncReply::NotFound;
+        }
+        let document = policy.as_bytes();
+        if !self.budgets.pay_policy(peer, document.len(), now) {
+            return SyncReply::Later;
+        }
+        SyncReply::Ok(document.to_vec())
+    }
+
+    pub(crate) fn serve_frames(
+        &mut self,
+        peer: PeerKey,
+        set: SetName,
+        windows: &[Window],
+        around: &Around<'_>,
+    ) -> SyncReply {
+        let (sets, history) = (&self.sets, around.history);
+        let costs = windows.iter().map(|window| sets.cost(history, set, window));
+        let cost = costs.fold(REQUEST_BYTES, usize::saturating_add);
+        let most = cost.saturating_add(FRAMES_BYTES_MAX);
+        let Some(paid) = self.budgets.pay(peer, most, around.now) else {
+            return SyncReply::Later;
+        };
+        let items = |window: &Window| sets.get(history, set, window.since, window.until);
+        let Ok(frames) = answer_windows(windows, items) else { return SyncReply::Unsupported };
+        let bytes = frames_to_bytes(&frames);
+        self.budgets.settle(&paid, cost.saturating_add(bytes.len()));
+        self.learn_from(peer, set, windows, &frames, around);
+        SyncReply::Ok(bytes)
+    }
+
+    pub(crate) fn serve_moderations(
+        &mut self,
+        peer: PeerKey,
+        ids: &[MessageId],
+        around: &Around<'_>,
+    ) -> SyncReply {
+        let cost = REQUEST_BYTES + ids.len() * MISS_BYTES;
+        let Some(paid) = self.budgets.pay(peer, cost + BATCH_BYTES_MAX, around.now) else {
+            return SyncReply::Later;
+        };
+        let moderations = around.history.rules().moderations();
+        let mut batch = BatchBuilder::default();
+        for moderation in ids.iter().filter_map(|id| moderations.get(*id)) {
+            if !batch.push(moderation.ticket().as_bytes(), moderation.as_bytes()) {
+                break;
+            }
+        }
+        let bytes = batch.finish().to_bytes();
+        self.budgets.settle(&paid, cost + bytes.len());
+        SyncReply::Ok(bytes)
+    }
+
+    /// A `Get` costs what it brings; before that is known, what it can bring at most. Without a reply the store is being
+    /// read, and [`Self::loaded`] has it.
+    pub(crate) fn serve_messages(
+        &mut self,
+        request: RequestId,
+        peer: PeerKey,
+        ids: Vec<MessageId>,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Option<SyncReply> {
+        let of_peer = self.budgets.loads.values().filter(|load| load.paid.peer == peer).count();
+        let most = REQUEST_BYTES + (ids.len() * MESSAGE_BYTES_MAX).min(BATCH_BYTES_MAX);
+        let may_load = of_peer < GETS_IN_FLIGHT_MAX;
+        let paid = may_load.then(|| self.budgets.pay(peer, most, now)).flatten();
+        let Some(paid) = paid else { return Some(SyncReply::Later) };
+        self.budgets.loads.insert(request, Load { ids: ids.len(), paid });
+        fx.output(Output::Load { request, ids, bytes_max: BATCH_BYTES_MAX });
+        None
+    }
+
+    /// The store has read what it holds. The reply, and how many of the pairs are in it.
+    pub(crate) fn loaded(
+        &mut self,
+        request: RequestId,
+        pairs: &[(MessageId, StoredPair)],
+    ) -> Option<(SyncReply, usize)> {
+        let Load { ids, paid } = self.budgets.loads.remove(&request)?;
+        let mut batch = BatchBuilder::default();
+        let served = pairs
+            .iter()
+            .take_while(|(_id, StoredPair { ticket, object })| batch.push(ticket, object))
+            .count();
+        let body = batch.finish().to_bytes();
+        // When the batch is full, the rest has not been looked for.
+        let is_full = body.len() + 2 * MESSAGE_BYTES_MAX > BATCH_BYTES_MAX;
+        let missed = if is_full { 0 } else { ids.saturating_sub(pairs.len()) };
+        self.budgets.settle(&paid, REQUEST_BYTES + body.len() + missed * MISS_BYTES);
+        Some((SyncReply::Ok(body), served))
+    }
+
+    /// Forgets the shares of those who have all of theirs again: they are as good as new ones.
+    pub(crate) fn tidy(&mut self, now: Now) {
+        self.budgets.shares.retain(|_peer, share| !share.is_untouched(now.mono));
+    }
+
+    /// How many items of our sets are kept.
+    #[cfg(test)]
+    pub(crate) fn items_kept(&self) -> usize {
+        self.sets.items()
+    }
+}
