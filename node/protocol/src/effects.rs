@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::admission::AdmissionView;
+use crate::history::Resettled;
 use crate::ids::{MessageId, PeerKey};
 use crate::io::{AskId, Event, LinkId, Output, Topic};
 use crate::reconcile::{AskTag, SyncRequest};
@@ -81,6 +82,13 @@ impl Effects {
 
     pub(crate) fn publish(&mut self, topic: Topic, bytes: Vec<u8>, message: Option<MessageId>) {
         self.output(Output::Publish { topic, bytes, message });
+    }
+
+    /// Tells the store what the history has changed its mind about.
+    pub(crate) fn resettle(&mut self, resettled: Resettled) {
+        if !resettled.is_empty() {
+            self.output(Output::Resettle(resettled));
+        }
     }
 
     pub(crate) fn close(&mut self, links: impl IntoIterator<Item = LinkId>) {

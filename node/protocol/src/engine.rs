@@ -15,18 +15,23 @@
 //! through [`Effects`], and returns what must change elsewhere. Only the routes in `engine/` change more than one:
 //!
 //! ```text
-//!   linking.rs   links that come and go           ruling.rs      policies and moderations, and what follows
-//!   hearing.rs   what gossip brings               moderating.rs  moderations of our own
-//!   saying.rs    our messages                     membership.rs  how we are shown, renewed and lost
-//!   asking.rs    requests, theirs and ours        clocks.rs      our time beside the others'
+//!   linking.rs     links that come and go          hearing.rs      what gossip brings
+//!   dialling.rs    dials that come to nothing      asking.rs       requests, theirs and ours
+//!   saying.rs      our messages                    reconciling.rs  what rounds bring
+//!   moderating.rs  our moderations                 ruling.rs       policies and moderations, and what follows
+//!   membership.rs  our presence, ticket and time   keeping.rs      what is taken in, and what is too old
+//!   reading.rs     what the driver reads
 //! ```
 
 mod asking;
-mod clocks;
+mod dialling;
 mod hearing;
+mod keeping;
 mod linking;
 mod membership;
 mod moderating;
+mod reading;
+mod reconciling;
 mod ruling;
 mod saying;
 #[cfg(test)]
@@ -36,14 +41,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address_book::{AddressBook, Dial};
-use crate::admission::AdmissionView;
-use crate::degree::{self, Degree, MayDial};
+use crate::degree::Degree;
 use crate::delivery::inbox::Inbox;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::receipts::Receipts;
 use crate::effects::Effects;
+use crate::history::History;
 use crate::history::retention::Retention;
-use crate::history::{History, Rules};
 use crate::identity::Identity;
 use crate::ids::PeerKey;
 pub use crate::io::{
@@ -55,13 +59,11 @@ pub use crate::links::Link;
 use crate::links::Links;
 use crate::login::PeerAddresses;
 use crate::own_presence::OwnPresence;
-use crate::policy::SignedPolicy;
 use crate::policy_sync::PolicySync;
-use crate::reconcile::reconciler::{self, Reconciler};
+use crate::reconcile::reconciler::Reconciler;
 use crate::roster::Roster;
-use crate::ticket::Ticket;
+use crate::time::Now;
 use crate::time::realm_time::RealmTime;
-use crate::time::{Now, RealmClock};
 use crate::verdict::Acceptance;
 
 /// The engine of one peer in one realm.
@@ -225,18 +227,16 @@ impl Engine {
         for change in self.roster.expire(now) {
             self.tell_presence(change);
         }
-        let around = degree::Around {
-            me: &self.me,
-            links: &self.links,
-            roster: &self.roster,
-            dials: &self.dials,
-        };
-        if let Some(may_dial) = self.degree.due(around, now, &mut self.fx) {
-            self.dial_only(may_dial);
-        }
+        self.thin_out(now);
         let realm_ms = self.time.now_ms(now);
         self.presence.due(&self.me, &self.roster, realm_ms, now, &mut self.fx);
         self.end_turn(now);
+    }
+
+    /// Somebody has set this machine's wall clock by so many milliseconds, which the next [`Now`] shows for the first
+    /// time (PROTOCOL.md R-5).
+    pub fn wall_clock_set(&mut self, by_ms: i64) {
+        self.time.wall_set(by_ms);
     }
 
     fn begin_turn(&mut self, now: Now) {
@@ -246,141 +246,12 @@ impl Engine {
 
     /// Dials what is due, and shows the gate what has changed.
     fn end_turn(&mut self, now: Now) {
-        if let Some(may_dial) = self.degree.count(&self.me, &self.roster, now) {
-            self.dial_only(may_dial);
-        }
+        self.count_roster(now);
         if !self.me.has_ended() {
             for Dial { peer, addresses } in self.dials.poll(now.mono) {
                 self.fx.output(Output::Dial(PeerAddresses { peer, addresses }));
             }
         }
         self.fx.show(self.view());
-    }
-
-    fn dial_only(&mut self, may_dial: MayDial) {
-        self.dials.dial_only(match may_dial {
-            MayDial::Everybody => None,
-            MayDial::Only(peers) => Some(peers),
-        });
-    }
-
-    /// Lets the rounds act, with all that they depend on.
-    fn reconcile<R>(
-        &mut self,
-        now: Now,
-        act: impl FnOnce(&mut Reconciler, &reconciler::Around<'_>, &mut Effects) -> R,
-    ) -> R {
-        let around = reconciler::Around {
-            me: &self.me,
-            links: &self.links,
-            history: &self.history,
-            receipts: &self.receipts,
-            realm_ms: self.time.now_ms(now),
-            now,
-        };
-        act(&mut self.rounds, &around, &mut self.fx)
-    }
-}
-
-/// What the driver reads.
-impl Engine {
-    /// What the gate judges by.
-    #[must_use]
-    pub fn view(&self) -> AdmissionView {
-        AdmissionView {
-            own: Arc::clone(self.me.own()),
-            rules: Arc::clone(self.history.rules()),
-            clock: self.time.clock().clone(),
-            links: Arc::clone(self.links.gate()),
-            dialling: Arc::clone(self.dials.dialling()),
-        }
-    }
-
-    /// The ticket in force.
-    #[must_use]
-    pub fn ticket(&self) -> &Arc<Ticket> {
-        self.me.ticket()
-    }
-
-    /// Whether membership is lost, or goodbye was said.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.me.has_ended()
-    }
-
-    /// This program start.
-    #[must_use]
-    pub fn boot(&self) -> u64 {
-        self.me.boot()
-    }
-
-    /// The numbering of our messages.
-    #[must_use]
-    pub fn session(&self) -> u64 {
-        self.me.session()
-    }
-
-    /// The history and its set.
-    #[must_use]
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// The rules in force: the policy and the moderations that count.
-    #[must_use]
-    pub fn rules(&self) -> &Rules {
-        self.history.rules()
-    }
-
-    /// The policy in force, with its exact bytes.
-    #[must_use]
-    pub fn signed_policy(&self) -> &SignedPolicy {
-        self.policy.signed()
-    }
-
-    /// Realm time.
-    #[must_use]
-    pub fn clock(&self) -> &RealmClock {
-        self.time.clock()
-    }
-
-    /// Who is there.
-    #[must_use]
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    /// The links that stand.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.links.iter()
-    }
-
-    /// Whether a peer hears what is published on a topic, as far as it has said.
-    #[must_use]
-    pub fn hears(&self, peer: PeerKey, topic: Topic) -> bool {
-        self.links.hears(peer, topic)
-    }
-
-    /// Whether we keep a few links only, because there have been many peers for a while.
-    #[must_use]
-    pub fn is_thin(&self) -> bool {
-        self.degree.is_thin()
-    }
-
-    /// How often gossip was refused, by [`crate::verdict::Refused::code`].
-    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
-        self.inbox.refusals()
-    }
-
-    /// Own messages that have reached nobody yet.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.outbox.len()
-    }
-
-    /// What we say of ourselves: `here`, `away`.
-    #[must_use]
-    pub fn status(&self) -> &str {
-        self.presence.status()
     }
 }

@@ -171,3 +171,91 @@ impl PolicySync {
         self.fetching.remove(&peer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::io::Output;
+    use crate::links::tests::linked;
+    use crate::testing::{self, T0};
+
+    fn at(mono: Duration) -> Now {
+        Now { mono, wall_ms: T0 }
+    }
+
+    fn key_of(number: u8) -> PeerKey {
+        public_key(&testing::key(number))
+    }
+
+    fn policy(number: u64, signer: u8) -> SignedPolicy {
+        let mut policy = testing::policy(&testing::key(signer));
+        policy.number = number;
+        SignedPolicy::sign(policy, &testing::key(signer)).unwrap()
+    }
+
+    fn head(number: u64) -> PolicyHead {
+        let bytes = policy(number, 1).sign_head(&testing::key(1));
+        PolicyHead::verify(&bytes, &key_of(1)).unwrap()
+    }
+
+    fn asked(act: impl FnOnce(&mut Effects)) -> Vec<PeerKey> {
+        let mut fx = Effects::new([0; 32]);
+        act(&mut fx);
+        let outputs = std::iter::from_fn(|| fx.poll());
+        let peers = outputs.filter_map(|output| match output {
+            Output::Ask { peer, .. } => Some(peer),
+            _other => None,
+        });
+        peers.collect()
+    }
+
+    #[test]
+    fn r56_a_linked_peer_is_asked_once_within_the_deadline() {
+        let (mut sync, links) = (PolicySync::new(policy(1, 1)), linked([3]));
+        let mut show = |peer, number, mono| {
+            asked(|fx| sync.number_seen(key_of(peer), number, &links, at(mono), fx)).len()
+        };
+        assert_eq!(show(3, 1, Duration::ZERO), 0, "nothing new");
+        assert_eq!(show(4, 2, Duration::ZERO), 0, "not linked");
+        assert_eq!(show(3, 2, Duration::ZERO), 1);
+        assert_eq!(show(3, 3, Duration::ZERO), 0, "asked already");
+        assert_eq!(show(3, 3, POLICY_DEADLINE), 1);
+    }
+
+    #[test]
+    fn after_a_head_the_neighbours_are_asked_in_turn_until_one_has_the_policy() {
+        let (mut sync, links) = (PolicySync::new(policy(2, 1)), linked([3, 4]));
+        let ticket = testing::ticket(&testing::key(1), &testing::key(2), "me");
+        let me = Identity::new(testing::key(2), ticket, 1, 1);
+        let mut see = |head: &PolicyHead| {
+            let mut verdict = Ok(());
+            let now = at(Duration::ZERO);
+            let asked = asked(|fx| verdict = sync.head_seen(key_of(3), head, &links, now, fx));
+            (verdict, asked)
+        };
+        assert_eq!(see(&head(1)), (Err(Refused::Held), vec![]));
+        assert_eq!(see(&head(5)), (Ok(()), vec![key_of(3)]));
+        let mut turn = |retries| {
+            let now = at(POLICY_RETRY * retries + POLICY_DEADLINE);
+            asked(|fx| sync.due(&me, &links, now, fx))
+        };
+        assert_eq!([turn(1), turn(2)].concat(), [key_of(3), key_of(4)]);
+        assert_eq!(sync.adopt(&policy(5, 1)), Some(Adopted { announced: true }));
+        assert_eq!(sync.next_due(), None);
+        assert_eq!(sync.adopt(&policy(5, 1)), None);
+        assert_eq!(sync.adopt(&policy(6, 1)), Some(Adopted { announced: false }));
+    }
+
+    #[test]
+    fn r56_only_the_realm_key_makes_policies() {
+        let mut sync = PolicySync::new(policy(1, 1));
+        let mut fetch = |document| sync.fetched(key_of(3), document, &key_of(1));
+        assert!(fetch(None).is_none());
+        let of_the_realm = fetch(Some(policy(2, 1).as_bytes().to_vec()));
+        assert!(
+            matches!(of_the_realm, Some(Fetched::Signed(policy)) if policy.policy().number == 2)
+        );
+        assert!(matches!(fetch(Some(policy(2, 9).as_bytes().to_vec())), Some(Fetched::MadeUp)));
+    }
+}

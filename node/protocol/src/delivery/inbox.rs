@@ -226,3 +226,68 @@ impl TicketCache {
         Ok(ticket)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::testing::{self, T0};
+    use crate::verdict::Acceptance;
+
+    const NOW: Now = Now { mono: std::time::Duration::ZERO, wall_ms: T0 };
+
+    fn realm() -> PeerKey {
+        public_key(&testing::key(1))
+    }
+
+    fn message(realm: u8) -> Vec<u8> {
+        let (realm, author) = (testing::key(realm), testing::key(2));
+        testing::message(&realm, &author, "alice", "hello", T0).to_gossip()
+    }
+
+    fn bent(mut bytes: Vec<u8>) -> Vec<u8> {
+        *bytes.last_mut().unwrap() ^= 1;
+        bytes
+    }
+
+    #[test]
+    fn r42_only_what_its_author_has_signed_under_a_ticket_is_opened() {
+        let mut inbox = Inbox::default();
+        let mut history = History::new(Arc::new(testing::policy(&testing::key(1))));
+        let mut open =
+            |bytes: &[u8], history: &History| inbox.open_message(bytes, history, &realm(), NOW);
+        for forged in [bent(message(1)), message(9), Vec::new()] {
+            let refused = open(&forged, &history).unwrap_err();
+            assert_eq!(refused.acceptance(), Acceptance::Reject, "{refused}");
+        }
+        let opened = open(&message(1), &history).unwrap();
+        history.take(opened, T0).unwrap();
+        assert_eq!(open(&message(1), &history), Err(Refused::Held));
+    }
+
+    #[test]
+    fn control_carries_presences_moderations_and_heads() {
+        let mut inbox = Inbox::default();
+        let mut open = |bytes: &[u8]| inbox.open_control(bytes, &realm());
+        let (realm, alice) = (testing::key(1), testing::key(2));
+        let presence = testing::presence(&realm, &alice, "alice", 1, 0, T0).pair;
+        assert!(matches!(open(&presence), Ok(Control::Presence(_))));
+        let kind = crate::moderation::ModerationKind::Mute;
+        let moderation = testing::moderation(kind, "bob", T0, T0 + 1_000).to_gossip();
+        assert!(matches!(open(&moderation), Ok(Control::Moderation(_))));
+        let policy = crate::policy::SignedPolicy::sign(testing::policy(&realm), &realm).unwrap();
+        assert!(matches!(open(&policy.sign_head(&realm)), Ok(Control::Head(_))));
+        assert_eq!(open(&message(1)).unwrap_err(), Refused::WrongTopic);
+    }
+
+    #[test]
+    fn a_device_may_show_itself_at_a_pace_and_the_quiet_are_forgotten() {
+        let (mut inbox, peer) = (Inbox::default(), PeerKey([7; 32]));
+        let shown = (0..2 * PRESENCES_BURST).filter(|_| inbox.may_show(peer, NOW)).count();
+        assert_eq!(shown as u64, PRESENCES_BURST);
+        inbox.tidy(NOW);
+        assert_eq!(inbox.presences.0.len(), 1);
+        inbox.tidy(Now { mono: std::time::Duration::from_secs(3_600), ..NOW });
+        assert!(inbox.presences.0.is_empty());
+    }
+}

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::delivery::inbox::Control;
-use crate::history::{Author, NoEffect, Resettled, Taken};
+use crate::history::{Author, NoEffect};
 use crate::ids::PeerKey;
 use crate::io::{EndReason, Output, Topic};
 use crate::limits::{AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX};
 use crate::login::PeerAddresses;
-use crate::message::{Arrival, VerifiedMessage};
+use crate::message::Arrival;
 use crate::moderation::SignedModeration;
 use crate::presence::{BYE, SignedPresence};
 use crate::roster::Observed;
@@ -45,23 +45,6 @@ impl Engine {
             self.reconcile(now, |rounds, around, _fx| rounds.hole(source, author, around));
         }
         Ok(())
-    }
-
-    /// Time, then the rules; what both let pass goes to the store. Whether it has opened a hole in its session.
-    pub(super) fn take_message(
-        &mut self,
-        message: VerifiedMessage,
-        arrival: Arrival,
-        now: Now,
-    ) -> Result<bool, Refused> {
-        let realm_ms = self.time.now_ms(now);
-        message.check_arrival(arrival, realm_ms)?;
-        let Taken { message, displaced, folded } = self.history.take(message, realm_ms)?;
-        let opens_hole = self.receipts.heard(&message, &self.links, now);
-        let message = Box::new(message);
-        self.fx.output(Output::Store { message, arrival, folded });
-        self.resettle(Resettled { displaced, ..Resettled::default() });
-        Ok(opens_hole)
     }
 
     fn hear_control(&mut self, source: PeerKey, bytes: &[u8], now: Now) -> Result<(), Refused> {

@@ -1,4 +1,4 @@
-//! Our own membership: how it is shown to others, renewed and lost.
+//! Our own membership: how it is shown to others, renewed and lost, and our time beside the others'.
 
 use crate::history::Sentence;
 use crate::io::{EndReason, Event};
@@ -64,5 +64,17 @@ impl Engine {
     pub(super) fn say_goodbye(&mut self, now: Now) {
         self.me.leave();
         self.presence.say_goodbye(&self.me, self.time.now_ms(now), &mut self.fx);
+    }
+
+    /// When our clock has come to agree with the others', what nobody could accept is sent again.
+    pub(super) fn look_at_clocks(&mut self, now: Now) {
+        if self.time.look(self.links.accounts(), &self.me, now, &mut self.fx) {
+            self.resend(now);
+        }
+    }
+
+    pub(super) fn learn_time(&mut self, realm_ms: u64, now: Now) {
+        self.time.learnt(realm_ms, now);
+        self.look_at_clocks(now);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::history::{NoEffect, Resettled, sanctioned};
 use crate::ids::PeerKey;
-use crate::io::{Event, Output, StoredIndex, Topic};
+use crate::io::{Event, Output, Topic};
 use crate::limits::GOSSIP_AGE_MS_MAX;
 use crate::moderation::SignedModeration;
 use crate::policy::SignedPolicy;
@@ -96,37 +96,9 @@ impl Engine {
     }
 
     fn rules_changed(&mut self, resettled: Resettled, now: Now) {
-        self.resettle(resettled);
+        self.fx.resettle(resettled);
         self.fx.changed();
         self.links.judge(&self.view(), now);
         self.check_own_membership(now);
-    }
-
-    /// Tells the store what the history has changed its mind about.
-    pub(super) fn resettle(&mut self, resettled: Resettled) {
-        if !resettled.is_empty() {
-            self.fx.output(Output::Resettle(resettled));
-        }
-    }
-
-    /// Takes stored messages into the history's index.
-    pub(super) fn index(&mut self, stored: StoredIndex) {
-        self.receipts.index(&stored);
-        for ticket in &stored.tickets {
-            self.history.note_author(ticket);
-        }
-        let resettled = self.history.index(stored.messages);
-        self.resettle(resettled);
-    }
-
-    /// Forgets what is too old by the smaller of two times: the newest that the realm has signed, and this machine's
-    /// clock.
-    pub(super) fn retain(&mut self, now: Now) {
-        let reach = self.retention.reach(self.history.boundary(), now);
-        let realm_ms = self.time.proven_ms(now).min(now.wall_ms);
-        if let Some(before) = self.history.retain(realm_ms, reach) {
-            self.fx.output(Output::Forget { before });
-        }
-        self.retention.moved(self.history.boundary());
     }
 }

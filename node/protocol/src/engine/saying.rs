@@ -35,7 +35,7 @@ impl Engine {
         let taken =
             self.history.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
         self.me.said();
-        self.resettle(Resettled { displaced: taken.displaced, ..Resettled::default() });
+        self.fx.resettle(Resettled { displaced: taken.displaced, ..Resettled::default() });
         Ok(taken.message)
     }
 
@@ -92,12 +92,6 @@ impl Engine {
     pub(super) fn stored_by(&mut self, StoredBy { id, by, of }: StoredBy) {
         self.outbox.reached(id, &mut self.fx);
         self.fx.event(Event::State { id, state: Progress::Stored { by, of } });
-    }
-
-    /// The store could not take a message of somebody else: it is not held after all, and is asked for again.
-    pub(super) fn not_stored(&mut self, sent_at: u64, message: MessageId, now: Now) {
-        self.history.was_not_stored(sent_at, message);
-        self.reconcile(now, |rounds, around, _fx| rounds.not_stored(sent_at, around));
     }
 
     /// Somebody listens now: what nobody has goes out again.

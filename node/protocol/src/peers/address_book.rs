@@ -20,8 +20,25 @@ pub struct AddressBook {
     entries: BTreeMap<PeerKey, Entry>,
     /// The peers that are being dialled, and since when: a part of the gate's view.
     dialling: Arc<BTreeMap<PeerKey, Duration>>,
-    /// Nobody else is dialled; `None` for no such bound.
-    only: Option<BTreeSet<PeerKey>>,
+    may_dial: MayDial,
+}
+
+/// Whom the book may dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MayDial {
+    /// Every peer.
+    Everybody,
+    /// These, and nobody else.
+    Only(BTreeSet<PeerKey>),
+}
+
+impl MayDial {
+    fn includes(&self, peer: &PeerKey) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Only(peers) => peers.contains(peer),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -60,7 +77,12 @@ impl AddressBook {
     /// An empty book of the peer `me`, which it never dials.
     #[must_use]
     pub fn new(me: PeerKey) -> Self {
-        Self { me, entries: BTreeMap::new(), dialling: Arc::default(), only: None }
+        Self {
+            me,
+            entries: BTreeMap::new(),
+            dialling: Arc::default(),
+            may_dial: MayDial::Everybody,
+        }
     }
 
     /// Notes addresses. The newest stand first; a full list forgets its oldest. `jitter` is up to 100 ms.
@@ -97,9 +119,10 @@ impl AddressBook {
     /// The dials that are due, at most as many as may be pending at once.
     pub fn poll(&mut self, mono: Duration) -> Vec<Dial> {
         let free = DIALS_PENDING_MAX.saturating_sub(self.dialling.len());
-        let Self { entries, only, dialling, .. } = self;
-        let due =
-            entries.iter_mut().filter(|(peer, entry)| entry.is_due(mono) && may_dial(only, peer));
+        let Self { entries, may_dial, dialling, .. } = self;
+        let due = entries
+            .iter_mut()
+            .filter(|(peer, entry)| entry.is_due(mono) && may_dial.includes(peer));
         due.take(free)
             .map(|(peer, entry)| {
                 entry.state = State::Dialling;
@@ -116,13 +139,13 @@ impl AddressBook {
         if self.dialling.len() >= DIALS_PENDING_MAX {
             return None;
         }
-        let wanted = self.entries.iter().filter(|(peer, _entry)| may_dial(&self.only, peer));
+        let wanted = self.entries.iter().filter(|(peer, _entry)| self.may_dial.includes(peer));
         wanted.filter_map(|(_peer, entry)| entry.due_at()).min()
     }
 
-    /// From now on only these are dialled, whatever is due; `None` for everybody (PROTOCOL.md R-130).
-    pub fn dial_only(&mut self, only: Option<BTreeSet<PeerKey>>) {
-        self.only = only;
+    /// From now on only these are dialled, whatever is due (PROTOCOL.md R-130).
+    pub fn limit(&mut self, may_dial: MayDial) {
+        self.may_dial = may_dial;
     }
 
     /// The peers with an address that are not linked.
@@ -258,10 +281,6 @@ impl AddressBook {
     }
 }
 
-fn may_dial(only: &Option<BTreeSet<PeerKey>>, peer: &PeerKey) -> bool {
-    only.as_ref().is_none_or(|only| only.contains(peer))
-}
-
 impl Entry {
     fn dial_at(&mut self, at: Duration) {
         self.state = State::Due(at.max(self.not_before));
@@ -374,10 +393,10 @@ mod tests {
     #[test]
     fn r130_only_who_is_wanted_is_dialled_and_nobody_is_woken_for_the_others() {
         let mut book = book(LARGER);
-        book.dial_only(Some(BTreeSet::from([SMALLER])));
+        book.limit(MayDial::Only(BTreeSet::from([SMALLER])));
         assert!(book.poll(ms(9_999)).is_empty());
         assert_eq!(book.next_due(), None);
-        book.dial_only(None);
+        book.limit(MayDial::Everybody);
         assert_eq!(book.poll(ms(9_999)).len(), 1);
     }
 

@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::address_book::AddressBook;
+use crate::address_book::{AddressBook, MayDial};
 use crate::effects::{Asking, Effects};
 use crate::identity::Identity;
 use crate::ids::PeerKey;
@@ -30,13 +30,6 @@ use crate::links::Links;
 use crate::reconcile::{SyncReply, SyncRequest};
 use crate::roster::Roster;
 use crate::time::Now;
-
-/// Whom the address book may dial from now on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum MayDial {
-    Everybody,
-    Only(BTreeSet<PeerKey>),
-}
 
 /// What the number of links depends on.
 #[derive(Debug, Clone, Copy)]
@@ -286,5 +279,79 @@ impl Around<'_> {
             ring.insert(*peer);
             reached += usize::from(self.links.is_linked(*peer) || self.dials.failures(*peer) == 0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cose::public_key;
+    use crate::io::Output;
+    use crate::links::tests::linked;
+    use crate::roster::Observation;
+    use crate::testing::{self, T0};
+
+    fn at(mono: Duration) -> Now {
+        Now { mono, wall_ms: T0 }
+    }
+
+    fn me() -> Identity {
+        let ticket = testing::ticket(&testing::key(1), &testing::key(2), "me");
+        Identity::new(testing::key(2), ticket, 1, 1)
+    }
+
+    /// Those with the keys from 3 on, and as many others as make a crowd.
+    fn crowd(numbers: std::ops::Range<u8>) -> Roster {
+        let ticket = Arc::new(testing::ticket(&testing::key(1), &testing::key(3), "somebody"));
+        let seen = Observation { now: at(Duration::ZERO), realm_ms: T0, my_boot: 1 };
+        let mut roster = Roster::default();
+        let others = (0..=LINKS_FULL_MAX).map(|n| PeerKey([u8::try_from(n).unwrap(); 32]));
+        for peer in numbers.map(|number| public_key(&testing::key(number))).chain(others) {
+            roster.link_up(peer, &ticket, 1, seen);
+        }
+        roster
+    }
+
+    #[test]
+    fn r127_among_many_for_a_minute_it_thins_out_and_parts_by_lot() {
+        let (me, links, roster) = (me(), linked(3..24), crowd(3..24));
+        let dials = AddressBook::new(me.peer());
+        let around = Around { me: &me, links: &links, roster: &roster, dials: &dials };
+        let (mut degree, mut fx) = (Degree::default(), Effects::new([0; 32]));
+        assert_eq!(degree.count(&me, &roster, at(Duration::ZERO)), None, "nobody has come");
+        degree.roster_changed();
+        assert_eq!(degree.count(&me, &roster, at(Duration::ZERO)), None);
+        assert!(degree.due(around, at(Duration::ZERO), &mut fx).is_some() && !degree.is_thin());
+        assert!(degree.due(around, at(CROWD_LASTS), &mut fx).is_some() && degree.is_thin());
+        let outputs = std::iter::from_fn(|| fx.poll());
+        let asked: Vec<PeerKey> = outputs
+            .filter_map(|output| match output {
+                Output::Ask { peer, .. } => Some(peer),
+                _other => None,
+            })
+            .collect();
+        assert_eq!(asked.len(), (PARTINGS_MAX / 2).min(21 - LINKS_THIN));
+        let (agrees, others) = asked.split_first().unwrap();
+        assert!(degree.part_answered(*agrees, true, at(CROWD_LASTS)));
+        assert!(!degree.part_answered(*agrees, true, at(CROWD_LASTS)), "one answer to a question");
+        assert!(others.iter().all(|peer| !degree.part_answered(*peer, false, at(CROWD_LASTS))));
+        assert!(degree.lost(*agrees, at(CROWD_LASTS)), "both wanted it so");
+        assert!(others.iter().all(|peer| !degree.lost(*peer, at(CROWD_LASTS))));
+    }
+
+    #[test]
+    fn r128_a_peer_with_few_links_or_among_few_peers_lets_none_go() {
+        let (mut degree, asks) = (Degree::default(), public_key(&testing::key(3)));
+        let links = linked(3..24);
+        let says = |degree: &mut Degree, links: &Links| {
+            degree.asked_to_part(asks, 20, links, at(Duration::ZERO))
+        };
+        assert_eq!(says(&mut degree, &links), SyncReply::Later, "not thin");
+        (degree.thin, degree.partings_left) = (true, 1);
+        assert_eq!(says(&mut degree, &linked(3..6)), SyncReply::Later, "few links");
+        assert_eq!(says(&mut degree, &links), SyncReply::Ok(Vec::new()));
+        assert_eq!(says(&mut degree, &links), SyncReply::Later, "one at a time");
     }
 }

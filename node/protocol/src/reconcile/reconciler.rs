@@ -11,11 +11,12 @@
 //! and returns what is not its own to judge: a [`rounds::Answer`].
 //!
 //! ```text
-//!   rounds.rs   a round from its begin to its end      serving.rs    what neighbours ask of us, within a budget
-//!   flights.rs  ids that were asked for just now       item_sets.rs  parts of our sets, built lately
-//!   past.rs     what earlier rounds say of a neighbour
+//!   rounds.rs   a round from its begin to its end       serving.rs    what neighbours ask of us
+//!   flights.rs  ids that were asked for just now        budgets.rs    what that may cost
+//!   past.rs     what earlier rounds say of a neighbour  item_sets.rs  parts of our sets, built lately
 //! ```
 
+mod budgets;
 mod flights;
 mod item_sets;
 mod past;
@@ -30,15 +31,16 @@ use crate::effects::Effects;
 use crate::history::History;
 use crate::identity::Identity;
 use crate::ids::{MessageId, PeerKey};
+use crate::io::RequestId;
 use crate::limits::{HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_GAP, ROUND_STALL, ROUNDS_MAX};
 use crate::links::Links;
 use crate::time::Now;
 
 use super::{ItemSet, OPEN_END, Round, SetName, Window};
+use budgets::{Budgets, Paid};
 use flights::Flights;
 use item_sets::ItemSets;
 use past::Past;
-use serving::Budgets;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -93,6 +95,13 @@ struct Left {
     open: bool,
 }
 
+/// A `Get` for which the store is being read.
+#[derive(Debug)]
+struct Load {
+    ids: usize,
+    paid: Paid,
+}
+
 /// What rounds depend on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Around<'a> {
@@ -126,6 +135,7 @@ pub(crate) struct Reconciler {
     caught_up: bool,
     sets: ItemSets,
     budgets: Budgets,
+    loads: BTreeMap<RequestId, Load>,
 }
 
 impl Reconciler {
@@ -142,6 +152,7 @@ impl Reconciler {
             caught_up: false,
             sets: ItemSets::default(),
             budgets: Budgets::new(now),
+            loads: BTreeMap::new(),
         }
     }
 

@@ -252,3 +252,59 @@ impl RealmTime {
         fx.event(Event::AskTheTime);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::Output;
+    use crate::testing::{self, T0};
+
+    const NOW: Now = Now { mono: Duration::from_secs(1), wall_ms: T0 };
+    const TEN_MINUTES_MS: u64 = 600_000;
+
+    fn ticket(number: u8) -> Ticket {
+        testing::ticket(&testing::key(1), &testing::key(number), &format!("user{number}"))
+    }
+
+    fn me() -> Identity {
+        Identity::new(testing::key(2), ticket(2), 1, 1)
+    }
+
+    fn notices(fx: &mut Effects) -> Vec<&'static str> {
+        let outputs = std::iter::from_fn(|| fx.poll());
+        let codes = outputs.filter_map(|output| match output {
+            Output::Event(Event::Notice { code, .. }) => Some(code),
+            Output::Event(Event::AskTheTime) => Some("ask"),
+            _other => None,
+        });
+        codes.collect()
+    }
+
+    #[test]
+    fn r6_the_median_of_three_accounts_corrects_our_clock() {
+        let mut fx = Effects::new([0; 32]);
+        let mut time = RealmTime::new(RealmClock::restored(0, 0), NOW);
+        for (number, ahead_ms) in [(3, TEN_MINUTES_MS), (3, 5), (4, TEN_MINUTES_MS + 1)] {
+            time.heard(&ticket(number), T0 + ahead_ms, &me(), NOW, &mut fx);
+        }
+        assert_eq!(time.now_ms(NOW), T0, "two accounts are not enough, however often they speak");
+        time.heard(&ticket(5), T0 + 3 * TEN_MINUTES_MS, &me(), NOW, &mut fx);
+        assert_eq!(time.now_ms(NOW), T0 + TEN_MINUTES_MS + 1);
+        assert_eq!(notices(&mut fx), ["clock-corrected"]);
+    }
+
+    #[test]
+    fn the_user_is_told_once_and_what_waited_goes_out_when_clocks_agree() {
+        let mut fx = Effects::new([0; 32]);
+        let mut time = RealmTime::new(RealmClock::restored(0, 0), NOW);
+        let linked = || [ticket(3).claims().account].into_iter();
+        time.heard(&ticket(3), T0 - TEN_MINUTES_MS, &me(), NOW, &mut fx);
+        assert_eq!(time.out_of_step_ms(linked()), Some(TEN_MINUTES_MS.cast_signed()));
+        assert!(
+            !time.look(linked(), &me(), NOW, &mut fx) && !time.look(linked(), &me(), NOW, &mut fx)
+        );
+        assert_eq!(notices(&mut fx), ["clock-ahead", "ask"]);
+        time.learnt(T0 - TEN_MINUTES_MS, NOW);
+        assert!(time.look(linked(), &me(), NOW, &mut fx));
+    }
+}

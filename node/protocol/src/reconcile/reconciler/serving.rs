@@ -1,118 +1,19 @@
 //! What neighbours ask for: policies, frames of our sets, messages and moderations; within a budget.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use crate::effects::Effects;
 use crate::ids::{MessageId, PeerKey};
 use crate::io::{Output, RequestId, StoredPair};
-use crate::limits::{
-    BATCH_BYTES_MAX, FRAMES_BYTES_MAX, GETS_IN_FLIGHT_MAX, MESSAGE_BYTES_MAX, POLICIES_BYTES_PER_S,
-    POLICY_BYTES_MAX, SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
-};
+use crate::limits::{BATCH_BYTES_MAX, FRAMES_BYTES_MAX, GETS_IN_FLIGHT_MAX, MESSAGE_BYTES_MAX};
 use crate::policy::SignedPolicy;
-use crate::reconcile::{
-    BatchBuilder, SetName, SyncReply, TokenBucket, Window, answer_windows, frames_to_bytes,
-};
+use crate::reconcile::{BatchBuilder, SetName, SyncReply, Window, answer_windows, frames_to_bytes};
 use crate::time::Now;
 
-use super::{Around, Reconciler};
+use super::{Around, Load, Reconciler};
 
 /// What every request costs.
 const REQUEST_BYTES: usize = 256;
 /// What it costs to look for something that is not there.
 const MISS_BYTES: usize = 128;
-
-/// What was taken from the budget for a request.
-#[derive(Debug)]
-struct Paid {
-    peer: PeerKey,
-    bytes: u64,
-    /// Or only from what is left to those who want more.
-    of_share: bool,
-}
-
-/// A `Get` for which the store is being read.
-#[derive(Debug)]
-struct Load {
-    ids: usize,
-    paid: Paid,
-}
-
-/// What one neighbour may have.
-#[derive(Debug)]
-struct Share {
-    bytes: TokenBucket,
-    policies: TokenBucket,
-}
-
-impl Share {
-    fn new(mono: Duration) -> Self {
-        let (rate, burst) = (SERVED_BYTES_PER_S as u64, SERVED_BURST_BYTES as u64);
-        let policies = POLICIES_BYTES_PER_S.max(POLICY_BYTES_MAX as u64);
-        Self {
-            bytes: TokenBucket::new(rate / SERVED_SHARES, burst / SERVED_SHARES, mono),
-            policies: TokenBucket::new(POLICIES_BYTES_PER_S, policies.saturating_mul(4), mono),
-        }
-    }
-
-    fn is_untouched(&self, mono: Duration) -> bool {
-        self.bytes.is_full(mono) && self.policies.is_full(mono)
-    }
-}
-
-/// What may still be served.
-#[derive(Debug)]
-pub(super) struct Budgets {
-    all: TokenBucket,
-    shares: BTreeMap<PeerKey, Share>,
-    loads: BTreeMap<RequestId, Load>,
-}
-
-impl Budgets {
-    pub(super) fn new(now: Now) -> Self {
-        let (rate, burst) = (SERVED_BYTES_PER_S as u64, SERVED_BURST_BYTES as u64);
-        Self {
-            all: TokenBucket::new(rate, burst, now.mono),
-            shares: BTreeMap::new(),
-            loads: BTreeMap::new(),
-        }
-    }
-
-    /// Pays for what is going to be done, before it is done: the most that it can cost. Whoever has had more than its
-    /// share leaves half of the budget to the others, so that nobody can take repair away from them.
-    fn pay(&mut self, peer: PeerKey, bytes: usize, now: Now) -> Option<Paid> {
-        let half = SERVED_BURST_BYTES as u64 / 2;
-        let bytes = (bytes as u64).min(half);
-        let share = &mut self.shares.entry(peer).or_insert_with(|| Share::new(now.mono)).bytes;
-        let of_share = share.ready_at(bytes, now.mono) == now.mono;
-        let left = if of_share { 0 } else { half };
-        if self.all.ready_at(bytes.saturating_add(left), now.mono) > now.mono {
-            return None;
-        }
-        self.all.take(bytes, now.mono).ok()?;
-        // An empty share stays empty.
-        share.take(bytes, now.mono).ok();
-        Some(Paid { peer, bytes, of_share })
-    }
-
-    /// It has cost less.
-    fn settle(&mut self, paid: &Paid, cost: usize) {
-        let surplus = paid.bytes.saturating_sub(cost as u64);
-        self.all.give_back(surplus);
-        if paid.of_share
-            && let Some(share) = self.shares.get_mut(&paid.peer)
-        {
-            share.bytes.give_back(surplus);
-        }
-    }
-
-    /// Documents must not wait for messages, so they have a budget of their own, for each neighbour.
-    fn pay_policy(&mut self, peer: PeerKey, bytes: usize, now: Now) -> bool {
-        let share = self.shares.entry(peer).or_insert_with(|| Share::new(now.mono));
-        share.policies.take(bytes as u64, now.mono).is_ok()
-    }
-}
 
 impl Reconciler {
     /// Documents must not wait for messages, so they have a budget of their own, for each neighbour.
@@ -187,12 +88,12 @@ impl Reconciler {
         now: Now,
         fx: &mut Effects,
     ) -> Option<SyncReply> {
-        let of_peer = self.budgets.loads.values().filter(|load| load.paid.peer == peer).count();
+        let of_peer = self.loads.values().filter(|load| load.paid.peer == peer).count();
         let most = REQUEST_BYTES + (ids.len() * MESSAGE_BYTES_MAX).min(BATCH_BYTES_MAX);
         let may_load = of_peer < GETS_IN_FLIGHT_MAX;
         let paid = may_load.then(|| self.budgets.pay(peer, most, now)).flatten();
         let Some(paid) = paid else { return Some(SyncReply::Later) };
-        self.budgets.loads.insert(request, Load { ids: ids.len(), paid });
+        self.loads.insert(request, Load { ids: ids.len(), paid });
         fx.output(Output::Load { request, ids, bytes_max: BATCH_BYTES_MAX });
         None
     }
@@ -203,7 +104,7 @@ impl Reconciler {
         request: RequestId,
         pairs: &[(MessageId, StoredPair)],
     ) -> Option<(SyncReply, usize)> {
-        let Load { ids, paid } = self.budgets.loads.remove(&request)?;
+        let Load { ids, paid } = self.loads.remove(&request)?;
         let mut batch = BatchBuilder::default();
         let served = pairs
             .iter()
@@ -217,9 +118,9 @@ impl Reconciler {
         Some((SyncReply::Ok(body), served))
     }
 
-    /// Forgets the shares of those who have all of theirs again: they are as good as new ones.
+    /// Forgets what is as good as new.
     pub(crate) fn tidy(&mut self, now: Now) {
-        self.budgets.shares.retain(|_peer, share| !share.is_untouched(now.mono));
+        self.budgets.tidy(now);
     }
 
     /// How many items of our sets are kept.
