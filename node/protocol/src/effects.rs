@@ -23,18 +23,22 @@ pub(crate) enum Asking {
     /// The number of the peer's policy.
     PolicyNumber,
     /// A step of a round with that peer.
-    Round {
-        /// The number of the round.
-        round: u64,
-        /// The round's name for the request.
-        tag: AskTag,
-        /// The ids that were asked for; empty for frames.
-        ids: Vec<MessageId>,
-    },
+    Round(RoundStep),
     /// Whether the two of us may part.
     Part,
     /// No answer is needed: the request told something.
     Nothing,
+}
+
+/// A request that a round has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoundStep {
+    /// The number of the round.
+    pub(crate) round: u64,
+    /// The round's name for the request.
+    pub(crate) tag: AskTag,
+    /// The ids that were asked for; empty for frames.
+    pub(crate) ids: Vec<MessageId>,
 }
 
 /// Outputs on their way to the driver, requests without an answer, and randomness.

@@ -66,9 +66,9 @@ impl Engine {
                     self.policy.number_seen(peer, number, &self.links, now, &mut self.fx);
                 }
             }
-            (Asking::Round { round, tag, ids }, reply) => {
+            (Asking::Round(step), reply) => {
                 let answer = self.reconcile(now, |rounds, around, fx| {
-                    rounds.answered(peer, (round, tag), &ids, reply, around, fx)
+                    rounds.answered(peer, &step, reply, around, fx)
                 });
                 if let Some(answer) = answer {
                     self.brought(peer, &answer, now);

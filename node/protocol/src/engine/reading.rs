@@ -34,22 +34,10 @@ impl Engine {
         self.me.ticket()
     }
 
-    /// Whether membership is lost, or goodbye was said.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.me.has_ended()
-    }
-
     /// This program start.
     #[must_use]
     pub fn boot(&self) -> u64 {
         self.me.boot()
-    }
-
-    /// The numbering of our messages.
-    #[must_use]
-    pub fn session(&self) -> u64 {
-        self.me.session()
     }
 
     /// The history and its set.

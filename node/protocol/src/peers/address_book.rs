@@ -241,15 +241,8 @@ impl AddressBook {
     }
 
     /// Peers with an address.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether nobody is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     fn dial_is_over(&mut self, peer: PeerKey) {

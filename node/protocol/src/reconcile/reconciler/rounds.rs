@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Asking, Effects};
+use crate::effects::{Asking, Effects, RoundStep};
 use crate::history::History;
 use crate::ids::{MessageId, PeerKey};
 use crate::io::Event;
@@ -165,7 +165,7 @@ impl Reconciler {
                 _frames => Vec::new(),
             };
             self.flights.asked(peer, &ids, mono);
-            fx.ask(peer, &request, Asking::Round { round, tag, ids });
+            fx.ask(peer, &request, Asking::Round(RoundStep { round, tag, ids }));
         }
         let Some(running) = self.running.get(&peer) else { return };
         let Some(outcome) = running.round.outcome() else { return };
@@ -249,37 +249,36 @@ impl Reconciler {
     pub(crate) fn answered(
         &mut self,
         peer: PeerKey,
-        (round, tag): (u64, AskTag),
-        asked: &[MessageId],
+        step: &RoundStep,
         reply: Option<SyncReply>,
         around: &Around<'_>,
         fx: &mut Effects,
     ) -> Option<Answer> {
-        let running = self.running.get_mut(&peer).filter(|running| running.number == round)?;
+        let running = self.running.get_mut(&peer).filter(|running| running.number == step.round)?;
         let understood = match reply {
             Some(SyncReply::Later) => {
-                running.round.on_later(tag);
+                running.round.on_later(step.tag);
                 running.wait_until = Some(around.mono().saturating_add(LATER_RETRY));
                 return None;
             }
-            Some(SyncReply::Ok(body)) if asked.is_empty() => match parse_frames(&body) {
+            Some(SyncReply::Ok(body)) if step.ids.is_empty() => match parse_frames(&body) {
                 Ok(frames) => {
                     let (history, mono) = (around.history, around.mono());
                     let (sets, flights) = (&self.sets, &self.flights);
                     let source = Own { history, sets, flights, peer, mono };
-                    running.round.on_frames(tag, frames, &source);
+                    running.round.on_frames(step.tag, frames, &source);
                     true
                 }
                 Err(_unreadable) => false,
             },
             Some(SyncReply::Ok(body)) => match Batch::parse(&body) {
-                Ok(batch) => return Some(Answer { set: running.set, batch, tag }),
+                Ok(batch) => return Some(Answer { set: running.set, batch, tag: step.tag }),
                 Err(_unreadable) => false,
             },
             Some(SyncReply::Unsupported | SyncReply::NotFound) | None => false,
         };
         if !understood {
-            running.round.on_failure(tag);
+            running.round.on_failure(step.tag);
         }
         self.go_on(peer, around, fx);
         None
