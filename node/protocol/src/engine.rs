@@ -138,14 +138,14 @@ impl Engine {
                 self.index(stored);
                 if done {
                     self.retain(now);
-                    self.reconcile(now, |rounds, around, _fx| rounds.index_is_whole(around));
+                    self.reconcile(now, |rounds, cx| rounds.index_is_whole(cx));
                 }
             }
             Input::Answered { ask, bytes } => self.answered(ask, bytes, now),
             Input::Asked { request, peer, bytes } => self.asked(request, peer, &bytes, now),
             Input::Loaded { request, pairs } => self.loaded(request, &pairs),
             Input::SlowPeer(peer) => {
-                self.reconcile(now, |rounds, around, _fx| rounds.slow(peer, around));
+                self.reconcile(now, |rounds, cx| rounds.slow(peer, cx));
             }
             Input::Unpublished(peers) => self.links.set_unpublished(peers),
             Input::Moderation { request, moderation } => self.moderate(request, moderation, now),
@@ -210,7 +210,7 @@ impl Engine {
             self.dials.postpone(hiding, now.mono.saturating_add(DENY_FOR));
         }
         self.policy.due(&self.me, &self.links, now, &mut self.fx);
-        self.reconcile(now, |rounds, around, fx| rounds.due(around, fx));
+        self.reconcile(now, |rounds, cx| rounds.due(cx));
         for stored in self.receipts.due(&self.me, &self.links, now, &mut self.fx) {
             self.stored_by(stored);
         }
@@ -233,8 +233,8 @@ impl Engine {
         self.end_turn(now);
     }
 
-    /// Somebody has set this machine's wall clock by so many milliseconds, which the next [`Now`] shows for the first
-    /// time (PROTOCOL.md R-5).
+    /// This machine's wall clock was set by this many milliseconds, which the next [`Now`] shows for the first time
+    /// (PROTOCOL.md R-5).
     pub fn wall_clock_set(&mut self, by_ms: i64) {
         self.time.wall_set(by_ms);
     }

@@ -20,7 +20,7 @@ use crate::verdict::Refused;
 #[derive(Debug)]
 pub(crate) struct PolicySync {
     policy: SignedPolicy,
-    /// Who has been asked, and until when its answer is waited for.
+    /// The peers that were asked, and until when their answers are waited for.
     fetching: BTreeMap<PeerKey, Duration>,
     behind: Option<Behind>,
 }

@@ -20,12 +20,12 @@ impl Engine {
             }
             // The login node's own peer serves policies and nothing else: it holds no messages.
             Ok(_any) if self.me.is_authority() => SyncReply::Unsupported,
-            Ok(SyncRequest::Reconcile { set, windows }) => self
-                .reconcile(now, |rounds, around, _fx| {
-                    rounds.serve_frames(peer, set, &windows, around)
-                }),
-            Ok(SyncRequest::Get { set: SetName::Moderations, ids }) => self
-                .reconcile(now, |rounds, around, _fx| rounds.serve_moderations(peer, &ids, around)),
+            Ok(SyncRequest::Reconcile { set, windows }) => {
+                self.reconcile(now, |rounds, cx| rounds.serve_frames(peer, set, &windows, cx))
+            }
+            Ok(SyncRequest::Get { set: SetName::Moderations, ids }) => {
+                self.reconcile(now, |rounds, cx| rounds.serve_moderations(peer, &ids, cx))
+            }
             Ok(SyncRequest::Get { set: SetName::Messages, ids }) => {
                 let reply = self.rounds.serve_messages(request, peer, ids, now, &mut self.fx);
                 let Some(reply) = reply else { return };
@@ -67,9 +67,8 @@ impl Engine {
                 }
             }
             (Asking::Round(step), reply) => {
-                let answer = self.reconcile(now, |rounds, around, fx| {
-                    rounds.answered(peer, &step, reply, around, fx)
-                });
+                let answer =
+                    self.reconcile(now, |rounds, cx| rounds.answered(peer, &step, reply, cx));
                 if let Some(answer) = answer {
                     self.brought(peer, &answer, now);
                 }

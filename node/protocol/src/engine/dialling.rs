@@ -74,8 +74,8 @@ impl Engine {
             return;
         }
         if matches!(code, VerdictCode::Busy | VerdictCode::Superseded) {
-            // An older start listens there, and will for a while. Who dials it again and again keeps the newer one out,
-            // whose dials cross these.
+            // An older start listens there, and will for a while. Dials at a fast pace would cross those of the
+            // newer one, and keep it out.
             self.dial_failed(peer, now);
         } else {
             self.dial_refused(peer, &Verdict::plain(code), now);

@@ -42,7 +42,7 @@ impl Engine {
         let message = self.inbox.open_message(bytes, &self.history, &self.me.realm(), now)?;
         let author = message.ticket().claims().peer;
         if self.take_message(message, Arrival::Gossip, now)? {
-            self.reconcile(now, |rounds, around, _fx| rounds.hole(source, author, around));
+            self.reconcile(now, |rounds, cx| rounds.hole(source, author, cx));
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Engine {
     /// The store could not take a message of somebody else: it is not held after all, and is asked for again.
     pub(super) fn not_stored(&mut self, sent_at: u64, message: MessageId, now: Now) {
         self.history.was_not_stored(sent_at, message);
-        self.reconcile(now, |rounds, around, _fx| rounds.not_stored(sent_at, around));
+        self.reconcile(now, |rounds, cx| rounds.not_stored(sent_at, cx));
     }
 
     /// Takes stored messages into the history's index.

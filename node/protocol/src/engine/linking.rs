@@ -80,7 +80,7 @@ impl Engine {
             Topic::Control => self.presence_soon(now),
             Topic::Mesh => {
                 self.resend(now);
-                self.reconcile(now, |rounds, around, _fx| rounds.fresh(peer, around));
+                self.reconcile(now, |rounds, cx| rounds.fresh(peer, cx));
             }
             Topic::Direct => {}
         }

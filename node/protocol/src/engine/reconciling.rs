@@ -2,14 +2,13 @@
 //! gossip brings.
 
 use crate::delivery::inbox::Brought;
-use crate::effects::Effects;
 use crate::ids::PeerKey;
 use crate::limits::AHEAD_MS_MAX;
 use crate::message::Arrival;
 use crate::moderation::SignedModeration;
 use crate::reconcile::SetName;
 use crate::reconcile::reconciler::rounds::{Answer, Worth};
-use crate::reconcile::reconciler::{Around, Reconciler};
+use crate::reconcile::reconciler::{Context, Reconciler};
 use crate::time::Now;
 use crate::verdict::{Acceptance, Refused};
 use crate::wire::Pair;
@@ -24,17 +23,18 @@ impl Engine {
     pub(super) fn reconcile<R>(
         &mut self,
         now: Now,
-        act: impl FnOnce(&mut Reconciler, &Around<'_>, &mut Effects) -> R,
+        act: impl FnOnce(&mut Reconciler, &mut Context<'_>) -> R,
     ) -> R {
-        let around = Around {
+        let mut context = Context {
             me: &self.me,
             links: &self.links,
             history: &self.history,
             receipts: &self.receipts,
             realm_ms: self.time.now_ms(now),
             now,
+            fx: &mut self.fx,
         };
-        act(&mut self.rounds, &around, &mut self.fx)
+        act(&mut self.rounds, &mut context)
     }
 
     /// Judges a batch, and tells the round what it was worth.
@@ -56,7 +56,7 @@ impl Engine {
         }
         self.take_moderations(moderations, now);
         worth.new = self.size_of(set).saturating_sub(before);
-        self.reconcile(now, |rounds, around, fx| rounds.judged(peer, tag, &worth, around, fx));
+        self.reconcile(now, |rounds, cx| rounds.judged(peer, tag, &worth, cx));
     }
 
     /// A message is worth something if it is authentic, whatever the history says of it.

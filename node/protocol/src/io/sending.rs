@@ -5,9 +5,9 @@ use crate::ids::MessageId;
 /// What a text got when it was accepted: it is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentReceipt {
-    /// Its id.
+    /// The id of the message.
     pub id: MessageId,
-    /// Our session.
+    /// The session it belongs to.
     pub session: u64,
     /// Its number in the session.
     pub seq: u64,
@@ -27,12 +27,12 @@ pub enum SendRefused {
     /// Over the limit in force.
     #[error("{bytes} of {max} bytes")]
     TooLong {
-        /// What it has.
+        /// The length of the text.
         bytes: u64,
-        /// What it may have.
+        /// The longest that is allowed.
         max: u64,
     },
-    /// No such room.
+    /// The policy knows no such room.
     #[error("no such room")]
     NoSuchRoom,
     /// The role is too low, or the room is archived.
@@ -61,7 +61,7 @@ pub enum SendRefused {
 /// An own message that nobody has yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsent {
-    /// Its id.
+    /// The id of the message.
     pub id: MessageId,
     /// When it was written. After ten minutes gossip does not take it any more; then it is only counted.
     pub sent_at: u64,

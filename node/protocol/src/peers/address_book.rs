@@ -56,7 +56,7 @@ struct Entry {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Since this time.
+    /// Linked since this time.
     Linked(Duration),
     /// [`AddressBook::dialling`] says since when.
     Dialling,
@@ -108,7 +108,7 @@ impl AddressBook {
         entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
         if let (true, State::Due(at)) = (news, entry.state) {
             entry.failures = 0;
-            // Whoever tells of ever new addresses does not set the pace at which we dial them.
+            // A peer that tells of ever new addresses does not set the pace at which we dial it.
             let pause_over =
                 entry.dialled_at.map_or(mono, |dialled| dialled.saturating_add(REDIAL_MIN));
             entry.dial_at(at.min(pause_over.max(mono.saturating_add(head_start))));

@@ -1,4 +1,4 @@
-//! Who may be linked: one pure judgement, asked by the gate before yamux and by the engine once the link stands.
+//! Which peers may be linked: one pure judgement, asked by the gate before yamux and by the engine once the link stands.
 //!
 //! ```text
 //! Hello ─▶ realm? ─▶ ticket signed? ─▶ of this key? ─▶ in its life? ─▶ revoked? ─▶ boot, crowd ─▶ Admission

@@ -1,8 +1,8 @@
 //! The links that stand: to whom, since when, the order of boots, and which of two links to one peer stays.
 //!
-//! Takes in links, subscriptions, boots and rejects. Owns the part of the gate's view that says who is linked, what is
-//! known of boots, and who is denied. Returns who has gone, who is denied and who hides its policy; puts out what is to
-//! be closed.
+//! Takes in links, subscriptions, boots and rejects. Owns the part of the gate's view that says which links stand, what is
+//! known of boots, and which peers are denied. Returns which peer has lost its last link, is denied, or hides its policy;
+//! puts out what is to be closed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -278,7 +278,7 @@ impl Links {
         self.next_check = self.next_check.min(at);
     }
 
-    /// Whether it is time to judge the links again. Forgets who has been denied long enough.
+    /// Whether it is time to judge the links again. Forgets which peers have been denied long enough.
     pub(crate) fn check_is_due(&mut self, now: Now) -> bool {
         if now.mono < self.next_check {
             return false;

@@ -52,7 +52,7 @@ impl OwnPresence {
         is_news
     }
 
-    /// One of so many peers may be listening anew: speak soon, once for all that come in that time.
+    /// One of this many peers may be listening anew: speak soon, once for all that come in that time.
     pub(crate) fn soon(&mut self, peers: usize, me: &Identity, now: Now, fx: &mut Effects) {
         if me.has_ended() {
             return;

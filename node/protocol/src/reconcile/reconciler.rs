@@ -1,7 +1,7 @@
 //! The one repair: when a round of reconciliation runs, with whom, and what is served to others (R-100 to R-111).
 //!
 //! ```text
-//!   fresh link · heal · hole in a session · slow peer · somebody who has more ──▶ the last 10 minutes, with that one
+//!   fresh link · heal · hole in a session · slow peer · a neighbour that has more ──▶ the last 10 minutes, with that one
 //!   every 10 s ──▶ all windows, with a neighbour drawn by lot
 //! ```
 //!
@@ -66,6 +66,12 @@ struct Due {
     unless_equal: bool,
 }
 
+impl Due {
+    fn new(reach: Reach, open: bool, at: Duration) -> Self {
+        Self { at, reach, open, hole_of: None, unless_equal: false }
+    }
+}
+
 /// A round that runs.
 #[derive(Debug)]
 struct Running {
@@ -102,18 +108,19 @@ struct Load {
     paid: Paid,
 }
 
-/// What rounds depend on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Around<'a> {
+/// What rounds read, and where they put out what they want done.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
     pub(crate) me: &'a Identity,
     pub(crate) links: &'a Links,
     pub(crate) history: &'a History,
     pub(crate) receipts: &'a Receipts,
     pub(crate) realm_ms: u64,
     pub(crate) now: Now,
+    pub(crate) fx: &'a mut Effects,
 }
 
-impl Around<'_> {
+impl Context<'_> {
     fn mono(&self) -> Duration {
         self.now.mono
     }
@@ -158,41 +165,40 @@ impl Reconciler {
 
     /// A link is fresh: what was said while there was none, and what is being said just now. One round shows both ends
     /// whether anything is missing, so the larger key lets the smaller begin.
-    pub(crate) fn fresh(&mut self, peer: PeerKey, around: &Around<'_>) {
-        let unless_equal = around.me.peer() > peer && !around.me.is_authority();
+    pub(crate) fn fresh(&mut self, peer: PeerKey, cx: &Context<'_>) {
+        let unless_equal = cx.me.peer() > peer && !cx.me.is_authority();
         let wait = if unless_equal { LARGER_ROUND_AFTER } else { Duration::ZERO };
-        let at = around.mono().saturating_add(wait);
-        let reach = Reach::Recent;
-        self.want(peer, Due { at, reach, open: true, hole_of: None, unless_equal }, around);
+        let at = cx.mono().saturating_add(wait);
+        self.want(peer, Due { unless_equal, ..Due::new(Reach::Recent, true, at) }, cx);
     }
 
     /// Gossip has opened a hole in an author's session. What is only late closes it by itself.
-    pub(crate) fn hole(&mut self, source: PeerKey, author: PeerKey, around: &Around<'_>) {
-        let at = around.mono().saturating_add(HOLE_WAIT);
-        let (reach, hole_of) = (Reach::Recent, Some(author));
-        self.want(source, Due { at, reach, open: true, hole_of, unless_equal: false }, around);
+    pub(crate) fn hole(&mut self, source: PeerKey, author: PeerKey, cx: &Context<'_>) {
+        let at = cx.mono().saturating_add(HOLE_WAIT);
+        let hole_of = Some(author);
+        self.want(source, Due { hole_of, ..Due::new(Reach::Recent, true, at) }, cx);
     }
 
     /// A neighbour may have missed something of ours. A round shows it, and then it asks us.
-    pub(crate) fn slow(&mut self, peer: PeerKey, around: &Around<'_>) {
-        self.want_round(peer, Reach::Recent, true, around.mono(), around);
+    pub(crate) fn slow(&mut self, peer: PeerKey, cx: &Context<'_>) {
+        self.want(peer, Due::new(Reach::Recent, true, cx.mono()), cx);
     }
 
     /// The store could not take a message: a neighbour is asked for it again, a little later.
-    pub(crate) fn not_stored(&mut self, sent_at: u64, around: &Around<'_>) {
-        let recent = around.realm_ms.saturating_sub(10 * MINUTE_MS);
+    pub(crate) fn not_stored(&mut self, sent_at: u64, cx: &Context<'_>) {
+        let recent = cx.realm_ms.saturating_sub(10 * MINUTE_MS);
         let reach = if sent_at > recent { Reach::Recent } else { Reach::Full };
-        if let Some(peer) = around.links.neighbours().next() {
-            let at = around.mono().saturating_add(ROUND_GAP);
-            self.want_round(peer, reach, true, at, around);
+        if let Some(peer) = cx.links.neighbours().next() {
+            let at = cx.mono().saturating_add(ROUND_GAP);
+            self.want(peer, Due::new(reach, true, at), cx);
         }
     }
 
     /// The history's index holds everything that is stored.
-    pub(crate) fn index_is_whole(&mut self, around: &Around<'_>) {
+    pub(crate) fn index_is_whole(&mut self, cx: &Context<'_>) {
         self.indexed = true;
-        if let Some(peer) = around.links.neighbours().next() {
-            self.want_round(peer, Reach::Full, false, around.mono(), around);
+        if let Some(peer) = cx.links.neighbours().next() {
+            self.want(peer, Due::new(Reach::Full, false, cx.mono()), cx);
         }
     }
 
@@ -211,19 +217,8 @@ impl Reconciler {
         self.flights.lost(peer);
     }
 
-    fn want_round(
-        &mut self,
-        peer: PeerKey,
-        reach: Reach,
-        open: bool,
-        at: Duration,
-        around: &Around<'_>,
-    ) {
-        self.want(peer, Due { at, reach, open, hole_of: None, unless_equal: false }, around);
-    }
-
-    fn want(&mut self, peer: PeerKey, wanted: Due, around: &Around<'_>) {
-        if around.me.has_ended() || !around.links.is_neighbour(peer) {
+    fn want(&mut self, peer: PeerKey, wanted: Due, cx: &Context<'_>) {
+        if cx.me.has_ended() || !cx.links.is_neighbour(peer) {
             return;
         }
         let next_at = self.past.get(&peer).map_or(Duration::ZERO, Past::next_at);
@@ -245,7 +240,7 @@ impl Reconciler {
         set: SetName,
         windows: &[Window],
         frames: &[Vec<u8>],
-        around: &Around<'_>,
+        cx: &Context<'_>,
     ) {
         let differs = |frame: &&Vec<u8>| !frame.is_empty() && !ItemSet::agrees(frame);
         if !frames.iter().any(|frame| differs(&frame)) {
@@ -254,7 +249,7 @@ impl Reconciler {
             }
             return;
         }
-        let recent = around.realm_ms.saturating_sub(11 * MINUTE_MS);
+        let recent = cx.realm_ms.saturating_sub(11 * MINUTE_MS);
         let only_recent = set == SetName::Moderations
             || windows
                 .iter()
@@ -263,7 +258,7 @@ impl Reconciler {
                 .all(|(window, _frame)| window.since >= recent);
         let reach = if only_recent { Reach::Recent } else { Reach::Full };
         let open = windows.iter().any(|window| window.until == OPEN_END);
-        self.want_round(peer, reach, open, around.mono(), around);
+        self.want(peer, Due::new(reach, open, cx.mono()), cx);
     }
 
     /// A neighbour has seen that it holds what we hold, up to this moment: our own look would show the same.
@@ -292,14 +287,14 @@ impl Reconciler {
     }
 
     /// Begins the rounds that are due, and goes on with those that were told to wait.
-    pub(crate) fn due(&mut self, around: &Around<'_>, fx: &mut Effects) {
-        if around.me.has_ended() {
+    pub(crate) fn due(&mut self, cx: &mut Context<'_>) {
+        if cx.me.has_ended() {
             return;
         }
-        self.routine_round(around, fx);
-        self.end_stalled(around, fx);
-        self.ask_for_what_was_left(around);
-        let mono = around.mono();
+        self.routine_round(cx);
+        self.end_stalled(cx);
+        self.ask_for_what_was_left(cx);
+        let mono = cx.mono();
         let ready = self
             .due
             .iter()
@@ -312,8 +307,8 @@ impl Reconciler {
                 break;
             }
             let Some(due) = self.due.remove(&peer) else { continue };
-            if due.hole_of.is_none_or(|author| around.receipts.has_hole(author)) {
-                self.begin_round(peer, due, around, fx);
+            if due.hole_of.is_none_or(|author| cx.receipts.has_hole(author)) {
+                self.begin_round(peer, due, cx);
             }
         }
         let mut waited = Vec::new();
@@ -323,7 +318,7 @@ impl Reconciler {
             }
         }
         for peer in waited {
-            self.go_on(peer, around, fx);
+            self.go_on(peer, cx);
         }
     }
 }

@@ -134,7 +134,7 @@ impl RealmTime {
         }
     }
 
-    /// Somebody has set this machine's wall clock by so many milliseconds.
+    /// This machine's wall clock was set by this many milliseconds.
     pub(crate) fn wall_set(&mut self, by_ms: i64) {
         let before = self.clock.offset_ms();
         self.clock.wall_clock_set(by_ms);

@@ -54,8 +54,8 @@ impl Budgets {
         Self { all: TokenBucket::new(rate, burst, now.mono), shares: BTreeMap::new() }
     }
 
-    /// Pays for what is going to be done, before it is done: the most that it can cost. Whoever has had more than its
-    /// share leaves half of the budget to the others, so that nobody can take repair away from them.
+    /// Pays for what is going to be done, before it is done: the most that it can cost. A neighbour that has had more
+    /// than its share leaves half of the budget to the others, so that nobody can take repair away from them.
     pub(super) fn pay(&mut self, peer: PeerKey, bytes: usize, now: Now) -> Option<Paid> {
         let half = SERVED_BURST_BYTES as u64 / 2;
         let bytes = (bytes as u64).min(half);

@@ -10,7 +10,7 @@ use crate::reconcile::{ItemSet, SetName, Window};
 
 /// What a walk over the set costs for each item, in bytes of the budget: a copy, and its part in sorting.
 const WALK_BYTES: usize = 4;
-/// So many items are summed up for a byte: ten million a second use a tenth of a core.
+/// This many items are summed up for a byte: ten million a second use a tenth of a core.
 const ITEMS_SUMMED_PER_BYTE: usize = 2;
 
 /// A set and a span of it: `since`, `until`.

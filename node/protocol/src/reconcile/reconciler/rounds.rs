@@ -21,7 +21,7 @@ use crate::words;
 use super::flights::Flights;
 use super::item_sets::ItemSets;
 use super::past::Past;
-use super::{Around, Due, Left, Reach, Reconciler, Running};
+use super::{Context, Due, Left, Reach, Reconciler, Running};
 
 /// Objects that a neighbour has served, for whom it may concern to judge.
 #[derive(Debug)]
@@ -81,28 +81,28 @@ impl Reconciler {
     }
 
     /// Every few seconds all windows are compared, with a neighbour drawn by lot.
-    pub(super) fn routine_round(&mut self, around: &Around<'_>, fx: &mut Effects) {
-        let mono = around.mono();
+    pub(super) fn routine_round(&mut self, cx: &mut Context<'_>) {
+        let mono = cx.mono();
         if mono < self.routine {
             return;
         }
-        self.routine = mono.saturating_add(ROUND_EVERY + fx.jitter() * 10);
+        self.routine = mono.saturating_add(ROUND_EVERY + cx.fx.jitter() * 10);
         self.flights.forget_old(mono);
-        let neighbours = around.links.neighbours();
+        let neighbours = cx.links.neighbours();
         let idle: Vec<_> = neighbours.filter(|peer| !self.running.contains_key(peer)).collect();
-        let drawn = usize::try_from(fx.draw()).unwrap_or_default().checked_rem(idle.len());
+        let drawn = usize::try_from(cx.fx.draw()).unwrap_or_default().checked_rem(idle.len());
         if let Some(peer) = drawn.and_then(|drawn| idle.get(drawn)) {
-            self.want_round(*peer, Reach::Full, false, mono, around);
+            self.want(*peer, Due::new(Reach::Full, false, mono), cx);
         }
     }
 
     /// A peer that answers just in time, and brings nothing, is done with; and one that brings a little now and then
     /// makes room when others wait.
-    pub(super) fn end_stalled(&mut self, around: &Around<'_>, fx: &mut Effects) {
-        let is_over = |since: Duration| since.saturating_add(ROUND_STALL) <= around.mono();
+    pub(super) fn end_stalled(&mut self, cx: &mut Context<'_>) {
+        let is_over = |since: Duration| since.saturating_add(ROUND_STALL) <= cx.mono();
         let longest = self.running.iter().filter(|(_peer, running)| is_over(running.began));
         let longest = longest.min_by_key(|(_peer, running)| running.began);
-        let longest = longest.filter(|_| self.is_crowded(around.mono()));
+        let longest = longest.filter(|_| self.is_crowded(cx.mono()));
         let stalled = self.running.iter().filter(|(_peer, running)| is_over(running.useful_at));
         let ended: BTreeMap<_, _> = stalled
             .chain(longest)
@@ -110,7 +110,7 @@ impl Reconciler {
             .collect();
         for (peer, brought) in ended {
             let outcome = Outcome { brought, agreed: false, complete: false };
-            self.end_round(peer, outcome, around, fx);
+            self.end_round(peer, outcome, cx);
         }
     }
 
@@ -121,16 +121,10 @@ impl Reconciler {
         self.running.len() >= ROUNDS_MAX && self.due.iter().any(waits)
     }
 
-    pub(super) fn begin_round(
-        &mut self,
-        peer: PeerKey,
-        due: Due,
-        around: &Around<'_>,
-        fx: &mut Effects,
-    ) {
+    pub(super) fn begin_round(&mut self, peer: PeerKey, due: Due, cx: &mut Context<'_>) {
         // Before the index is whole, everything old would look as if it were missing.
         let reach = if self.indexed { due.reach } else { Reach::Recent };
-        let (all, mono) = (Span { since: 0, until: OPEN_END }, around.mono());
+        let (all, mono) = (Span { since: 0, until: OPEN_END }, cx.mono());
         let running = Running {
             round: Round::new(SetName::Moderations, vec![all]),
             number: self.number(),
@@ -144,14 +138,14 @@ impl Reconciler {
             useful_at: mono,
         };
         self.running.insert(peer, running);
-        let number = SyncRequest::PolicyNumber(around.history.rules().policy().number);
-        fx.ask(peer, &number, Asking::PolicyNumber);
-        self.go_on(peer, around, fx);
+        let number = SyncRequest::PolicyNumber(cx.history.rules().policy().number);
+        cx.fx.ask(peer, &number, Asking::PolicyNumber);
+        self.go_on(peer, cx);
     }
 
     /// Asks what there is to ask, and ends the round when there is nothing more.
-    pub(super) fn go_on(&mut self, peer: PeerKey, around: &Around<'_>, fx: &mut Effects) {
-        let (history, mono) = (around.history, around.mono());
+    pub(super) fn go_on(&mut self, peer: PeerKey, cx: &mut Context<'_>) {
+        let (history, mono) = (cx.history, cx.mono());
         loop {
             let source = Own { history, sets: &self.sets, flights: &self.flights, peer, mono };
             let Some(running) = self.running.get_mut(&peer) else { return };
@@ -165,50 +159,44 @@ impl Reconciler {
                 _frames => Vec::new(),
             };
             self.flights.asked(peer, &ids, mono);
-            fx.ask(peer, &request, Asking::Round(RoundStep { round, tag, ids }));
+            cx.fx.ask(peer, &request, Asking::Round(RoundStep { round, tag, ids }));
         }
         let Some(running) = self.running.get(&peer) else { return };
         let Some(outcome) = running.round.outcome() else { return };
         // A peer that does not answer about moderations will not about messages. The login node's own peer keeps
         // moderations for its operator, and never a message.
         let is_answered = outcome.complete || outcome.agreed;
-        if running.set == SetName::Moderations && is_answered && !around.me.is_authority() {
-            self.go_on_to_messages(peer, around, fx);
+        if running.set == SetName::Moderations && is_answered && !cx.me.is_authority() {
+            self.go_on_to_messages(peer, cx);
         } else {
-            self.end_round(peer, outcome, around, fx);
+            self.end_round(peer, outcome, cx);
         }
     }
 
-    fn go_on_to_messages(&mut self, peer: PeerKey, around: &Around<'_>, fx: &mut Effects) {
+    fn go_on_to_messages(&mut self, peer: PeerKey, cx: &mut Context<'_>) {
         let number = self.number();
-        self.look_again_later(peer, around);
+        self.look_again_later(peer, cx);
         if let Some(running) = self.running.get_mut(&peer) {
-            let mut windows = spans(around.realm_ms, running.open, around.history.boundary());
+            let mut windows = spans(cx.realm_ms, running.open, cx.history.boundary());
             if running.reach == Reach::Recent {
                 windows.truncate(1);
             }
             (running.set, running.number) = (SetName::Messages, number);
             running.round = Round::new(SetName::Messages, windows);
         }
-        self.go_on(peer, around, fx);
+        self.go_on(peer, cx);
     }
 
-    fn end_round(
-        &mut self,
-        peer: PeerKey,
-        outcome: Outcome,
-        around: &Around<'_>,
-        fx: &mut Effects,
-    ) {
-        let left_some = self.look_again_later(peer, around);
+    fn end_round(&mut self, peer: PeerKey, outcome: Outcome, cx: &mut Context<'_>) {
+        let left_some = self.look_again_later(peer, cx);
         let Some(running) = self.running.remove(&peer) else { return };
-        tell_backfill(&running, true, fx);
-        let mono = around.mono();
+        tell_backfill(&running, true, cx.fx);
+        let mono = cx.mono();
         let past = self.past.entry(peer).or_insert_with(|| Past::begins(mono));
         let in_vain = !outcome.agreed && outcome.brought == 0 && !left_some;
         past.round_has_ended(in_vain, mono);
         if past.is_deaf_after(running.brought_recent, mono) {
-            around.links.close(peer, fx);
+            cx.links.close(peer, cx.fx);
             return;
         }
         let whole = (outcome.complete || outcome.agreed) && !left_some;
@@ -218,29 +206,29 @@ impl Reconciler {
         let cut_short = !outcome.complete && outcome.brought > 0;
         let behind = self.indexed && !self.caught_up;
         if (behind && whole) || cut_short {
-            self.want_round(peer, Reach::Full, false, mono, around);
+            self.want(peer, Due::new(Reach::Full, false, mono), cx);
         }
     }
 
     /// Whether a round has left ids to another peer. Then it is seen later whether they have come.
-    fn look_again_later(&mut self, peer: PeerKey, around: &Around<'_>) -> bool {
+    fn look_again_later(&mut self, peer: PeerKey, cx: &Context<'_>) -> bool {
         let Some(running) = self.running.get_mut(&peer) else { return false };
         let (set, reach, open) = (running.set, running.reach, running.open);
         let ids = running.round.take_left();
         if ids.is_empty() {
             return false;
         }
-        let at = around.mono().saturating_add(FETCH_ALONE);
+        let at = cx.mono().saturating_add(FETCH_ALONE);
         self.left.push_back(Left { at, peer, set, ids, reach, open });
         true
     }
 
     /// What was left to others and has not come is asked for.
-    pub(super) fn ask_for_what_was_left(&mut self, around: &Around<'_>) {
-        let mono = around.mono();
+    pub(super) fn ask_for_what_was_left(&mut self, cx: &Context<'_>) {
+        let mono = cx.mono();
         while let Some(left) = self.left.pop_front_if(|left| left.at <= mono) {
-            if left.ids.iter().any(|id| wants(around.history, left.set, *id)) {
-                self.want_round(left.peer, left.reach, left.open, mono, around);
+            if left.ids.iter().any(|id| wants(cx.history, left.set, *id)) {
+                self.want(left.peer, Due::new(left.reach, left.open, mono), cx);
             }
         }
     }
@@ -251,19 +239,18 @@ impl Reconciler {
         peer: PeerKey,
         step: &RoundStep,
         reply: Option<SyncReply>,
-        around: &Around<'_>,
-        fx: &mut Effects,
+        cx: &mut Context<'_>,
     ) -> Option<Answer> {
         let running = self.running.get_mut(&peer).filter(|running| running.number == step.round)?;
         let understood = match reply {
             Some(SyncReply::Later) => {
                 running.round.on_later(step.tag);
-                running.wait_until = Some(around.mono().saturating_add(LATER_RETRY));
+                running.wait_until = Some(cx.mono().saturating_add(LATER_RETRY));
                 return None;
             }
             Some(SyncReply::Ok(body)) if step.ids.is_empty() => match parse_frames(&body) {
                 Ok(frames) => {
-                    let (history, mono) = (around.history, around.mono());
+                    let (history, mono) = (cx.history, cx.mono());
                     let (sets, flights) = (&self.sets, &self.flights);
                     let source = Own { history, sets, flights, peer, mono };
                     running.round.on_frames(step.tag, frames, &source);
@@ -280,7 +267,7 @@ impl Reconciler {
         if !understood {
             running.round.on_failure(step.tag);
         }
-        self.go_on(peer, around, fx);
+        self.go_on(peer, cx);
         None
     }
 
@@ -290,14 +277,13 @@ impl Reconciler {
         peer: PeerKey,
         tag: AskTag,
         worth: &Worth,
-        around: &Around<'_>,
-        fx: &mut Effects,
+        cx: &mut Context<'_>,
     ) {
         let Worth { received, new, recent } = worth;
         for id in received {
             self.flights.landed(*id);
         }
-        let mono = around.mono();
+        let mono = cx.mono();
         if let Some(running) = self.running.get_mut(&peer) {
             running.brought_recent |= recent;
             if *new > 0 {
@@ -310,10 +296,10 @@ impl Reconciler {
             }
             if mono >= running.told_at {
                 running.told_at = mono.saturating_add(Duration::from_secs(1));
-                tell_backfill(running, false, fx);
+                tell_backfill(running, false, cx.fx);
             }
         }
-        self.go_on(peer, around, fx);
+        self.go_on(peer, cx);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::policy::SignedPolicy;
 use crate::reconcile::{BatchBuilder, SetName, SyncReply, Window, answer_windows, frames_to_bytes};
 use crate::time::Now;
 
-use super::{Around, Load, Reconciler};
+use super::{Context, Load, Reconciler};
 
 /// What every request costs.
 const REQUEST_BYTES: usize = 256;
@@ -39,20 +39,20 @@ impl Reconciler {
         peer: PeerKey,
         set: SetName,
         windows: &[Window],
-        around: &Around<'_>,
+        cx: &Context<'_>,
     ) -> SyncReply {
-        let (sets, history) = (&self.sets, around.history);
+        let (sets, history) = (&self.sets, cx.history);
         let costs = windows.iter().map(|window| sets.cost(history, set, window));
         let cost = costs.fold(REQUEST_BYTES, usize::saturating_add);
         let most = cost.saturating_add(FRAMES_BYTES_MAX);
-        let Some(paid) = self.budgets.pay(peer, most, around.now) else {
+        let Some(paid) = self.budgets.pay(peer, most, cx.now) else {
             return SyncReply::Later;
         };
         let items = |window: &Window| sets.get(history, set, window.since, window.until);
         let Ok(frames) = answer_windows(windows, items) else { return SyncReply::Unsupported };
         let bytes = frames_to_bytes(&frames);
         self.budgets.settle(&paid, cost.saturating_add(bytes.len()));
-        self.learn_from(peer, set, windows, &frames, around);
+        self.learn_from(peer, set, windows, &frames, cx);
         SyncReply::Ok(bytes)
     }
 
@@ -60,13 +60,13 @@ impl Reconciler {
         &mut self,
         peer: PeerKey,
         ids: &[MessageId],
-        around: &Around<'_>,
+        cx: &Context<'_>,
     ) -> SyncReply {
         let cost = REQUEST_BYTES + ids.len() * MISS_BYTES;
-        let Some(paid) = self.budgets.pay(peer, cost + BATCH_BYTES_MAX, around.now) else {
+        let Some(paid) = self.budgets.pay(peer, cost + BATCH_BYTES_MAX, cx.now) else {
             return SyncReply::Later;
         };
-        let moderations = around.history.rules().moderations();
+        let moderations = cx.history.rules().moderations();
         let mut batch = BatchBuilder::default();
         for moderation in ids.iter().filter_map(|id| moderations.get(*id)) {
             if !batch.push(moderation.ticket().as_bytes(), moderation.as_bytes()) {
