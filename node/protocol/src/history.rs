@@ -16,6 +16,7 @@ mod admitted;
 mod message_set;
 mod moderations;
 mod newest_ids;
+pub(crate) mod retention;
 mod rules;
 mod sanctions;
 

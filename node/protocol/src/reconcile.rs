@@ -26,6 +26,7 @@ mod bounded;
 mod budget;
 mod items;
 mod ranges;
+pub(crate) mod reconciler;
 mod round;
 mod windows;
 mod wire;

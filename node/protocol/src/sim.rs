@@ -23,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::{GossipId, Input, LinkId, NewLink, Topic};
+use crate::engine::{Input, LinkId, NewLink, Topic};
 use crate::ids::{AccountId, MessageId, PeerKey};
 use crate::message::{Draft, VerifiedMessage};
 use crate::moderation::SignedModeration;
@@ -195,6 +195,14 @@ impl Sim {
         let now = self.now_of(number);
         if let Some(peer) = self.peers.get_mut(number) {
             peer.feed(input, now);
+        }
+        self.after(number);
+    }
+
+    fn gossip(&mut self, number: usize, source: PeerKey, topic: Topic, bytes: &Arc<[u8]>) {
+        let now = self.now_of(number);
+        if let Some(peer) = self.peers.get_mut(number) {
+            peer.hear(source, topic, bytes, now);
         }
         self.after(number);
     }
@@ -417,11 +425,6 @@ impl Sim {
     }
 }
 
-/// Input of an engine made from what arrived.
-fn gossip(id: u64, source: PeerKey, topic: Topic, bytes: &[u8]) -> Input {
-    Input::Gossip { id: GossipId(id), source, topic, bytes: bytes.to_vec() }
-}
-
 /// The two ends of a link see each other's Hello.
 fn link_input(id: u64, of: &Peer, dialled: bool, now: Now) -> Option<Input> {
     Some(Input::LinkUp(NewLink {
@@ -430,6 +433,6 @@ fn link_input(id: u64, of: &Peer, dialled: bool, now: Now) -> Option<Input> {
         dialled,
         relayed: false,
         address: String::new(),
-        hello: of.hello(now)?,
+        admission: testing::admission(of.hello(now)?),
     }))
 }

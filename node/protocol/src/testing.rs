@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use sha2::{Digest as _, Sha256};
 
-use crate::admission::AdmissionView;
+use crate::admission::{Admission, AdmissionView, Own};
 use crate::cose::public_key;
 use crate::engine::StoredIndex;
 use crate::hello::Hello;
@@ -173,24 +173,26 @@ pub fn presence(
 /// The view of a peer with the key `me` in a fresh realm, whose wall clock shows realm time.
 #[must_use]
 pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
-    let ticket = ticket(realm, me, "me");
-    let hello = Hello {
-        realm: public_key(realm),
-        time: T0,
-        boot: 1,
-        policy: 1,
-        ticket: ticket.as_bytes().to_vec(),
-    };
     AdmissionView {
-        realm: public_key(realm),
-        me: public_key(me),
-        hello,
+        own: Arc::new(Own {
+            realm: public_key(realm),
+            peer: public_key(me),
+            boot: 1,
+            ticket: Arc::new(ticket(realm, me, "me")),
+        }),
         rules: Arc::new(Rules::new(Arc::new(policy(realm)))),
         clock: RealmClock::restored(0, 0),
-        boots: Arc::default(),
-        links_of: Arc::default(),
         links: Arc::default(),
         dialling: Arc::default(),
-        denied: Arc::default(),
     }
+}
+
+/// What a gate that lets everybody in hands over.
+///
+/// # Panics
+/// If the ticket is not of the realm that the Hello names.
+#[must_use]
+#[expect(clippy::expect_used, reason = "test support: a forged ticket is the test's defect")]
+pub fn admission(hello: Hello) -> Admission {
+    Admission::unjudged(hello).expect("the ticket is of the realm that the Hello names")
 }

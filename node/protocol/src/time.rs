@@ -3,6 +3,8 @@
 //! Nothing in this crate reads a clock. The driver samples [`Now`] once per turn and passes it in;
 //! the simulator makes it up.
 
+pub(crate) mod realm_time;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -79,6 +81,11 @@ impl RealmClock {
     #[must_use]
     pub fn high_water_ms(&self) -> u64 {
         self.high_water_ms
+    }
+
+    /// Whether this clock shows what `earlier` would show in its place, or a later time.
+    pub(crate) fn goes_on_from(&self, earlier: &Self) -> bool {
+        self.offset_ms == earlier.offset_ms && self.high_water_ms >= earlier.high_water_ms
     }
 
     /// Takes the median of what at least three peers of three accounts say, if this run has no login

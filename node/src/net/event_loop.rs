@@ -15,17 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use lanyard_protocol::admission::AdmissionView;
+use lanyard_protocol::admission::{Admission, AdmissionView};
 use lanyard_protocol::engine::{Engine, Input, LinkId, ModerationRefused, StoredIndex};
-use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::Now;
+use libp2p::Swarm;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
-use libp2p::{PeerId, Swarm, gossipsub};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::behaviour::Behaviour;
@@ -53,7 +52,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
 /// Between two new states: what changes many times in a row, as when everybody joins, is told once.
 const STATUS_EVERY: Duration = Duration::from_millis(10);
-/// Hellos whose connection has not come up yet. More would be connections that were denied later.
+/// Admissions whose connection has not come up yet. More would be connections that were denied later.
 const ADMITTED_MAX: usize = 1_024;
 
 /// What becomes of a send.
@@ -88,7 +87,7 @@ pub(crate) struct EventLoop {
 #[derive(Default)]
 pub(crate) struct State {
     follow_ups: VecDeque<Input>,
-    admitted: VecDeque<(PeerKey, ConnectedPoint, Hello)>,
+    admitted: VecDeque<(PeerKey, ConnectedPoint, Admission)>,
     links: HashMap<ConnectionId, LinkId>,
     connections: BTreeMap<LinkId, ConnectionId>,
     next_link: u64,
@@ -106,8 +105,6 @@ pub(crate) struct State {
     reload: bool,
     next_reload: Duration,
     refused_dials: Vec<PeerKey>,
-    /// The gossip message that is being judged, and the neighbour it came from.
-    gossip: Option<(gossipsub::MessageId, PeerId)>,
     changed: bool,
     next_status: Duration,
     /// The state is as it was, but for the number of messages.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use lanyard_protocol::admission::{self, AdmissionView, Side};
+use lanyard_protocol::admission::{self, Admission, AdmissionView, Side};
 use lanyard_protocol::hello::{GATE_PROTOCOL, HEAD_LEN, Hello, Verdict, VerdictCode, parse_head};
 use lanyard_protocol::ids::PeerKey;
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
@@ -48,7 +48,7 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Both sides have accepted.
-    Admitted(Hello),
+    Admitted(Admission),
     /// The other side has refused us.
     RefusedBy(Verdict),
     /// We have refused the other side, which claimed this boot.
@@ -95,11 +95,11 @@ impl Gate {
         C: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let peer = peer_key(&self.peer).ok_or(GateError::WrongPeer)?;
-        let hello = self.hear_hello(peer, io).await?;
+        let admission = self.hear_hello(peer, io).await?;
         write(io, &Verdict::plain(VerdictCode::Accepted).to_frame()).await?;
         write(io, &self.our_hello().to_frame()).await?;
         self.hear_verdict(peer, io).await?;
-        self.report(peer, Outcome::Admitted(hello));
+        self.report(peer, Outcome::Admitted(admission));
         Ok(())
     }
 
@@ -115,23 +115,26 @@ impl Gate {
         let peer = peer_key(&self.peer).ok_or(GateError::WrongPeer)?;
         write(io, &self.our_hello().to_frame()).await?;
         self.hear_verdict(peer, io).await?;
-        let hello = self.hear_hello(peer, io).await?;
+        let admission = self.hear_hello(peer, io).await?;
         write(io, &Verdict::plain(VerdictCode::Accepted).to_frame()).await?;
-        self.report(peer, Outcome::Admitted(hello));
+        self.report(peer, Outcome::Admitted(admission));
         Ok(())
     }
 
     /// Reads and judges the other's Hello; a refusal is told and reported.
-    async fn hear_hello<C>(&self, peer: PeerKey, io: &mut C) -> Result<Hello, GateError>
+    async fn hear_hello<C>(&self, peer: PeerKey, io: &mut C) -> Result<Admission, GateError>
     where
         C: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let refusal = match read_frame(io).await? {
             Ok(body) => match Hello::parse(&body) {
-                Ok(hello) => match self.judge(peer, &hello) {
-                    Ok(()) => return Ok(hello),
-                    Err(verdict) => (hello.boot, verdict),
-                },
+                Ok(hello) => {
+                    let boot = hello.boot;
+                    match self.judge(peer, hello) {
+                        Ok(admission) => return Ok(admission),
+                        Err(verdict) => (boot, verdict),
+                    }
+                }
                 Err(_no_hello) => (0, Verdict::plain(VerdictCode::Malformed)),
             },
             Err(code) => (0, Verdict::plain(code)),
@@ -160,12 +163,13 @@ impl Gate {
         Err(GateError::RefusedBy(code))
     }
 
-    fn judge(&self, peer: PeerKey, hello: &Hello) -> Result<(), Verdict> {
+    fn judge(&self, peer: PeerKey, hello: Hello) -> Result<Admission, Verdict> {
         let view = Arc::clone(&self.config.view.borrow());
         let now = self.config.clock.now();
-        admission::judge(&view, peer, hello, now)?;
+        let admission = admission::judge(&view, peer, hello, now)?;
         let side = if self.endpoint.is_dialer() { Side::Dialler } else { Side::Listener };
-        admission::judge_redundancy(&view, peer, hello, side, now)
+        admission::judge_redundancy(&view, peer, admission.hello(), side, now)?;
+        Ok(admission)
     }
 
     fn our_hello(&self) -> Hello {
@@ -183,6 +187,8 @@ impl Gate {
         }
     }
 
+    /// All that reaches the loop from here. Of a peer without a good ticket that is its key, the boot it claims and our
+    /// verdict; see [`admission`] for what the engine makes of it.
     fn report(&self, peer: PeerKey, outcome: Outcome) {
         let report = Report { peer, endpoint: self.endpoint.clone(), outcome };
         // A full queue loses a report: the link is then closed for want of a Hello, and dialled again.

@@ -219,10 +219,10 @@ fn greeting(body: &[u8]) {
     let frame = hello.to_frame();
     assert_eq!(Hello::parse(&frame[HEAD_LEN..]).as_ref(), Ok(&hello));
     let view = testing::view(&CAST.realm_key, &testing::key(9));
-    for peer in [public_key(&CAST.member_key), view.me] {
-        if let Ok(admission) = admission::judge(&view, peer, &hello, NOW) {
-            assert_eq!(admission.ticket.claims().peer, peer, "only the bearer is let in");
-            assert_ne!(peer, view.me);
+    for peer in [public_key(&CAST.member_key), view.own.peer] {
+        if let Ok(admission) = admission::judge(&view, peer, hello.clone(), NOW) {
+            assert_eq!(admission.ticket().claims().peer, peer, "only the bearer is let in");
+            assert_ne!(peer, view.own.peer);
         }
     }
 }

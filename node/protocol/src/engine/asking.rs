@@ -1,80 +1,85 @@
-//! Requests between neighbours on `/lanyard/sync/1`: what ours are for, and what their answers are (PROTOCOL.md R-96).
-//!
-//! The driver carries bytes; what they mean is said here.
+//! Requests between neighbours: theirs to us, and the answers to ours.
 
-use std::collections::BTreeMap;
-
+use crate::effects::Asking;
 use crate::ids::{MessageId, PeerKey};
-use crate::reconcile::{AskTag, SyncReply, SyncRequest, parse_policy_number};
+use crate::io::{AskId, Output, RequestId, StoredPair};
+use crate::reconcile::{SetName, SyncReply, SyncRequest, parse_policy_number, policy_number_reply};
 use crate::time::Now;
 
-use super::{AskId, Engine, Output};
-
-/// What a request of ours was for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asking {
-    /// A newer policy.
-    Policy,
-    /// The number of its policy.
-    PolicyNumber,
-    /// A step of a round with that peer.
-    Round {
-        /// Which one.
-        round: u64,
-        /// Its name for the request.
-        tag: AskTag,
-        /// The ids that were asked for; none for frames.
-        ids: Vec<MessageId>,
-    },
-    /// Whether the two of us may part.
-    Part,
-    /// Nothing: we have told something.
-    Nothing,
-}
-
-/// Our requests that have no answer yet.
-#[derive(Debug, Default)]
-pub(super) struct Asks {
-    open: BTreeMap<AskId, (PeerKey, Asking)>,
-    next: u64,
-}
+use super::Engine;
 
 impl Engine {
-    pub(super) fn ask(&mut self, peer: PeerKey, request: &SyncRequest, asking: Asking) {
-        let ask = AskId(self.asks.next);
-        self.asks.next = self.asks.next.wrapping_add(1);
-        self.asks.open.insert(ask, (peer, asking));
-        self.outputs.push_back(Output::Ask { peer, ask, bytes: request.to_bytes() });
+    pub(super) fn asked(&mut self, request: RequestId, peer: PeerKey, bytes: &[u8], now: Now) {
+        let reply = match SyncRequest::parse(bytes) {
+            Ok(SyncRequest::PolicyGet(number)) => {
+                self.rounds.serve_policy(peer, number, self.policy.signed(), now)
+            }
+            Ok(SyncRequest::PolicyNumber(number)) => {
+                self.policy.number_seen(peer, number, &self.links, now, &mut self.fx);
+                policy_number_reply(self.policy.number())
+            }
+            // The login node's own peer serves policies and nothing else: it holds no messages.
+            Ok(_any) if self.me.is_authority() => SyncReply::Unsupported,
+            Ok(SyncRequest::Reconcile { set, windows }) => {
+                self.reconcile(now, |rounds, cx| rounds.serve_frames(peer, set, &windows, cx))
+            }
+            Ok(SyncRequest::Get { set: SetName::Moderations, ids }) => {
+                self.reconcile(now, |rounds, cx| rounds.serve_moderations(peer, &ids, cx))
+            }
+            Ok(SyncRequest::Get { set: SetName::Messages, ids }) => {
+                let reply = self.rounds.serve_messages(request, peer, ids, now, &mut self.fx);
+                let Some(reply) = reply else { return };
+                reply
+            }
+            Ok(SyncRequest::Held { session, ranges }) => {
+                self.receipts.told(peer, session, &ranges, &self.me, now);
+                SyncReply::Ok(Vec::new())
+            }
+            Ok(SyncRequest::Part(links)) => {
+                self.degree.asked_to_part(peer, links, &self.links, now)
+            }
+            Ok(SyncRequest::Unknown(_)) | Err(_) => SyncReply::Unsupported,
+        };
+        self.fx.output(Output::Answer { request, bytes: reply.to_bytes() });
+    }
+
+    pub(super) fn loaded(&mut self, request: RequestId, pairs: &[(MessageId, StoredPair)]) {
+        let Some((reply, served)) = self.rounds.loaded(request, pairs) else { return };
+        for (id, _pair) in pairs.iter().take(served) {
+            // An own message that gossip could not take has reached somebody now.
+            self.outbox.reached(*id, &mut self.fx);
+        }
+        self.fx.output(Output::Answer { request, bytes: reply.to_bytes() });
     }
 
     pub(super) fn answered(&mut self, ask: AskId, bytes: Option<Vec<u8>>, now: Now) {
-        let Some((peer, asking)) = self.asks.open.remove(&ask) else { return };
-        // A reply that cannot be read is none.
+        let Some((peer, asking)) = self.fx.answered(ask) else { return };
+        // A reply that cannot be read counts as none.
         let reply = bytes.and_then(|bytes| SyncReply::parse(&bytes).ok());
-        match asking {
-            Asking::Policy => {
-                let document = match reply {
-                    Some(SyncReply::Ok(document)) => Some(document),
-                    Some(SyncReply::Unsupported | SyncReply::NotFound | SyncReply::Later)
-                    | None => None,
-                };
-                self.policy_fetched(peer, document, now);
+        match (asking, reply) {
+            (Asking::Policy, Some(SyncReply::Ok(document))) => {
+                self.policy_fetched(peer, Some(document), now);
             }
-            Asking::PolicyNumber => {
-                if let Some(SyncReply::Ok(body)) = reply
-                    && let Ok(number) = parse_policy_number(&body)
-                {
-                    self.see_policy_number(peer, number, now);
+            (Asking::Policy, _none) => self.policy_fetched(peer, None, now),
+            (Asking::PolicyNumber, Some(SyncReply::Ok(body))) => {
+                if let Ok(number) = parse_policy_number(&body) {
+                    self.policy.number_seen(peer, number, &self.links, now, &mut self.fx);
                 }
             }
-            Asking::Round { round, tag, ids } => {
-                self.round_answered(peer, (round, tag), &ids, reply, now);
+            (Asking::Round(step), reply) => {
+                let answer =
+                    self.reconcile(now, |rounds, cx| rounds.answered(peer, &step, reply, cx));
+                if let Some(answer) = answer {
+                    self.brought(peer, &answer, now);
+                }
             }
-            Asking::Part => {
+            (Asking::Part, reply) => {
                 let agreed = matches!(reply, Some(SyncReply::Ok(_)));
-                self.part_answered(peer, agreed, now);
+                if self.degree.part_answered(peer, agreed, now) {
+                    self.links.close(peer, &mut self.fx);
+                }
             }
-            Asking::Nothing => {}
+            (Asking::PolicyNumber | Asking::Nothing, _any) => {}
         }
     }
 }

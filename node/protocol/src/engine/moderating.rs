@@ -1,78 +1,18 @@
-//! Moderators' moderations: ours, and those of others (PROTOCOL.md ).
+//! The moderations that we give (PROTOCOL.md ).
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use rand_chacha::rand_core::Rng as _;
-
-use crate::history::{NoEffect, Resettled};
+use crate::history::NoEffect;
 use crate::ids::{AccountId, MessageId, Role};
-use crate::limits::{
-    AHEAD_MS_MAX, GOSSIP_AGE_MS_MAX, MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX,
-};
-use crate::moderation::{Moderation, ModerationKind, SignedModeration};
+use crate::io::{Event, ModerationRefused, NewModeration, Topic};
+use crate::limits::{MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX};
+use crate::moderation::{Moderation, ModerationKind};
 use crate::time::Now;
-use crate::verdict::Refused;
 
-use super::{Engine, Event, Output, Topic};
-
-/// What a moderator wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewModeration {
-    /// What.
-    pub kind: ModerationKind,
-    /// Whom.
-    pub account: AccountId,
-    /// For how long, in milliseconds; `None` for the longest.
-    pub for_ms: Option<u64>,
-    /// Why.
-    pub reason: String,
-}
-
-/// Why an order of ours was not given. Nothing was published then.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ModerationRefused {
-    /// Our role does not give moderations.
-    #[error("only moderators and admins can do this")]
-    NotAModerator,
-    /// The one whom it would hit is above moderations.
-    #[error("moderators and admins can only be judged by the operator")]
-    AboveModeration,
-    /// Ourselves.
-    #[error("this would hit yourself")]
-    Oneself,
-    /// Over 24 hours, or no time at all.
-    #[error("an order is in force for at most 24 hours; the operator can do more")]
-    TooLong,
-    /// A reason that does not fit.
-    #[error("the reason has {bytes} of {max} bytes; shorten it")]
-    Reason {
-        /// What it has.
-        bytes: usize,
-        /// What it may have.
-        max: usize,
-    },
-    /// The ticket is over.
-    #[error("your pass has expired; sign in again when the login node is back")]
-    Expired,
-    /// Ten in this minute.
-    #[error("no more than ten orders in a minute")]
-    TooMany,
-    /// Five hundred on this day.
-    #[error("no more than 500 orders in a day; the operator can do more")]
-    TooManyInADay,
-    /// There is no moderation to lift; what the operator has done, only the operator can undo.
-    #[error("no moderator's order is in force on this account")]
-    NothingToLift,
-    /// Membership is lost.
-    #[error("you are no longer a member")]
-    NotAMember,
-}
+use super::Engine;
 
 impl Engine {
-    pub(super) fn moderation(&mut self, request: u64, moderation: NewModeration, now: Now) {
+    pub(super) fn moderate(&mut self, request: u64, moderation: NewModeration, now: Now) {
         let result = self.give_moderation(moderation, now);
-        self.event(Event::Moderated { request, result });
+        self.fx.event(Event::Moderated { request, result });
     }
 
     fn give_moderation(
@@ -80,23 +20,25 @@ impl Engine {
         moderation: NewModeration,
         now: Now,
     ) -> Result<MessageId, ModerationRefused> {
-        let from = self.clock.peek_ms(now);
+        let from = self.time.now_ms(now);
         self.may_moderate(&moderation, from)?;
         let NewModeration { kind, account, for_ms, reason } = moderation;
         let mut number = [0; 16];
-        self.rng.fill_bytes(&mut number);
+        self.fx.fill(&mut number);
         let moderation = Moderation {
-            realm: self.realm,
-            ticket: self.ticket.hash(),
+            realm: self.me.realm(),
+            ticket: self.me.ticket().hash(),
             number,
             kind,
             sub: account,
             from,
             until: from.saturating_add(for_ms.unwrap_or(MODERATION_MS_MAX)),
             reason,
-            policy: self.policy().number,
+            policy: self.policy.number(),
         };
-        let signed = SignedModeration::author(moderation, Arc::clone(&self.ticket), &self.key)
+        let signed = self
+            .me
+            .sign_moderation(moderation)
             .map_err(|_out_of_bounds| ModerationRefused::TooLong)?;
         let (id, bytes) = (signed.id(), signed.to_gossip());
         self.take_moderation(signed, now).map_err(|no_effect| match no_effect {
@@ -106,15 +48,15 @@ impl Engine {
             NoEffect::NotAModerator => ModerationRefused::NotAModerator,
             NoEffect::Sanctioned | NoEffect::Known => ModerationRefused::NotAMember,
         })?;
-        self.outputs.push_back(Output::Publish { topic: Topic::Control, bytes, message: None });
+        self.fx.publish(Topic::Control, bytes, None);
         Ok(id)
     }
 
     /// What every peer would ask, asked here first, so that its maker learns why at once.
     fn may_moderate(&self, moderation: &NewModeration, at: u64) -> Result<(), ModerationRefused> {
         let NewModeration { kind, account, for_ms, reason } = moderation;
-        let me = self.myself();
-        if self.ended {
+        let me = self.me.author();
+        if self.me.has_ended() {
             return Err(ModerationRefused::NotAMember);
         }
         if !matches!(me.role, Role::Moderator | Role::Admin) {
@@ -150,83 +92,5 @@ impl Engine {
             .filter(|(_peer, device)| device.ticket.claims().account == account);
         let newest = devices.max_by_key(|(_peer, device)| device.ticket.claims().issued_at_s);
         newest.map(|(_peer, device)| device.ticket.claims().role)
-    }
-
-    pub(super) fn judge_moderation(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        let (tickets, realm) = (&mut self.tickets, &self.realm);
-        let signed =
-            SignedModeration::verify(bytes, realm, |ticket| tickets.verify(ticket, realm))?;
-        if signed.content().from > self.clock.peek_ms(now).saturating_add(AHEAD_MS_MAX) {
-            return Err(Refused::Ahead);
-        }
-        // As with messages: what is older comes by reconciliation, many at a time. The login node's own takes no part
-        // in that, and is told.
-        let old = signed.content().from.saturating_add(GOSSIP_AGE_MS_MAX) < self.clock.peek_ms(now);
-        if old && !self.is_authority() {
-            return Err(Refused::Old);
-        }
-        self.take_moderation(signed, now).map_err(|no_effect| match no_effect {
-            NoEffect::Known => Refused::Held,
-            NoEffect::TooMany | NoEffect::TooManyInADay => Refused::OverQuota,
-            NoEffect::OutsideTicket => Refused::OutsideTicket,
-            NoEffect::NotAModerator => Refused::MayNotPost,
-            NoEffect::Sanctioned => Refused::Sanctioned,
-        })
-    }
-
-    /// Keeps a moderation, and does what it says: the set is settled again, and links of the banned go.
-    pub(super) fn take_moderation(
-        &mut self,
-        moderation: SignedModeration,
-        now: Now,
-    ) -> Result<(), NoEffect> {
-        if moderation.content().until < self.history.boundary() {
-            return Err(NoEffect::Known);
-        }
-        let resettled = self.history.take_moderation(moderation.clone())?;
-        self.moderations_taken(vec![moderation], resettled, now);
-        Ok(())
-    }
-
-    /// The same for all that a neighbour has sent at once. Fresh ones go on by gossip, as after a partition: whoever
-    /// is banned by them is to hear it from a signed moderation, before the links that could bring it are gone.
-    pub(super) fn take_moderations(&mut self, mut moderations: Vec<SignedModeration>, now: Now) {
-        moderations.retain(|moderation| moderation.content().until >= self.history.boundary());
-        let (kept, resettled) = self.history.take_moderations(moderations);
-        if kept.is_empty() {
-            return;
-        }
-        let fresh = self.clock.peek_ms(now).saturating_sub(GOSSIP_AGE_MS_MAX);
-        for moderation in kept.iter().filter(|moderation| moderation.content().from >= fresh) {
-            let (topic, bytes) = (Topic::Control, moderation.to_gossip());
-            self.outputs.push_back(Output::Publish { topic, bytes, message: None });
-        }
-        self.moderations_taken(kept, resettled, now);
-    }
-
-    fn moderations_taken(
-        &mut self,
-        moderations: Vec<SignedModeration>,
-        resettled: Resettled,
-        now: Now,
-    ) {
-        // A maker's clock may run ahead of ours by some milliseconds: whoever it bans is banned from then on.
-        let realm_ms = self.clock.peek_ms(now);
-        let begins_in = moderations
-            .iter()
-            .map(|moderation| moderation.content().from.saturating_sub(realm_ms))
-            .min();
-        let begins_in = Duration::from_millis(begins_in.unwrap_or_default());
-        let begins = now.mono.saturating_add(begins_in);
-        self.next_link_check = self.next_link_check.min(begins);
-        self.view_is_stale = true;
-        for moderation in moderations {
-            self.outputs.push_back(Output::StoreModeration(Box::new(moderation.clone())));
-            self.event(Event::Moderation(Box::new(moderation)));
-        }
-        self.resettle(resettled);
-        self.changed();
-        self.judge_links_again(now);
-        self.check_own_membership(now);
     }
 }

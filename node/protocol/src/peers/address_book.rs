@@ -4,6 +4,7 @@
 //! Of two peers the smaller PeerId dials at once and the larger a little later, so that they do not meet halfway.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::PeerKey;
@@ -17,8 +18,27 @@ use crate::limits::{
 pub struct AddressBook {
     me: PeerKey,
     entries: BTreeMap<PeerKey, Entry>,
-    /// Nobody else is dialled; `None` for no such bound.
-    only: Option<BTreeSet<PeerKey>>,
+    /// The peers that are being dialled, and since when: a part of the gate's view.
+    dialling: Arc<BTreeMap<PeerKey, Duration>>,
+    may_dial: MayDial,
+}
+
+/// Whom the book may dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MayDial {
+    /// Every peer.
+    Everybody,
+    /// These, and nobody else.
+    Only(BTreeSet<PeerKey>),
+}
+
+impl MayDial {
+    fn includes(&self, peer: &PeerKey) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Only(peers) => peers.contains(peer),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -36,10 +56,10 @@ struct Entry {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Since this time.
+    /// Linked since this time.
     Linked(Duration),
-    /// Since this time.
-    Dialling(Duration),
+    /// [`AddressBook::dialling`] says since when.
+    Dialling,
     /// To be dialled at this time on the monotonic clock.
     Due(Duration),
 }
@@ -57,7 +77,12 @@ impl AddressBook {
     /// An empty book of the peer `me`, which it never dials.
     #[must_use]
     pub fn new(me: PeerKey) -> Self {
-        Self { me, entries: BTreeMap::new(), only: None }
+        Self {
+            me,
+            entries: BTreeMap::new(),
+            dialling: Arc::default(),
+            may_dial: MayDial::Everybody,
+        }
     }
 
     /// Notes addresses. The newest stand first; a full list forgets its oldest. `jitter` is up to 100 ms.
@@ -83,7 +108,7 @@ impl AddressBook {
         entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
         if let (true, State::Due(at)) = (news, entry.state) {
             entry.failures = 0;
-            // Whoever tells of ever new addresses does not set the pace at which we dial them.
+            // A peer that tells of ever new addresses does not set the pace at which we dial it.
             let pause_over =
                 entry.dialled_at.map_or(mono, |dialled| dialled.saturating_add(REDIAL_MIN));
             entry.dial_at(at.min(pause_over.max(mono.saturating_add(head_start))));
@@ -93,15 +118,16 @@ impl AddressBook {
 
     /// The dials that are due, at most as many as may be pending at once.
     pub fn poll(&mut self, mono: Duration) -> Vec<Dial> {
-        let pending = self.entries.values().filter(|entry| entry.is_dialling()).count();
-        let free = DIALS_PENDING_MAX.saturating_sub(pending);
-        let Self { entries, only, .. } = self;
-        let due =
-            entries.iter_mut().filter(|(peer, entry)| entry.is_due(mono) && may_dial(only, peer));
+        let free = DIALS_PENDING_MAX.saturating_sub(self.dialling.len());
+        let Self { entries, may_dial, dialling, .. } = self;
+        let due = entries
+            .iter_mut()
+            .filter(|(peer, entry)| entry.is_due(mono) && may_dial.includes(peer));
         due.take(free)
             .map(|(peer, entry)| {
-                entry.state = State::Dialling(mono);
+                entry.state = State::Dialling;
                 entry.dialled_at = Some(mono);
+                Arc::make_mut(dialling).insert(*peer, mono);
                 Dial { peer: *peer, addresses: entry.addresses.clone() }
             })
             .collect()
@@ -110,17 +136,16 @@ impl AddressBook {
     /// When the next dial is due. `None` also while too many are pending: an answer will come.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
-        let pending = self.entries.values().filter(|entry| entry.is_dialling()).count();
-        if pending >= DIALS_PENDING_MAX {
+        if self.dialling.len() >= DIALS_PENDING_MAX {
             return None;
         }
-        let wanted = self.entries.iter().filter(|(peer, _entry)| may_dial(&self.only, peer));
+        let wanted = self.entries.iter().filter(|(peer, _entry)| self.may_dial.includes(peer));
         wanted.filter_map(|(_peer, entry)| entry.due_at()).min()
     }
 
-    /// From now on only these are dialled, whatever is due; `None` for everybody (PROTOCOL.md R-130).
-    pub fn dial_only(&mut self, only: Option<BTreeSet<PeerKey>>) {
-        self.only = only;
+    /// From now on only these are dialled, whatever is due (PROTOCOL.md R-130).
+    pub fn limit(&mut self, may_dial: MayDial) {
+        self.may_dial = may_dial;
     }
 
     /// The peers with an address that are not linked.
@@ -130,6 +155,7 @@ impl AddressBook {
 
     /// The peer's last link is gone because both wanted it so: no failure, and it may be dialled when it is wanted.
     pub fn parted(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
+        self.dial_is_over(peer);
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.failures = 0;
@@ -139,6 +165,7 @@ impl AddressBook {
 
     /// The peer is linked: no dial.
     pub fn linked(&mut self, peer: PeerKey, mono: Duration) {
+        self.dial_is_over(peer);
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.state = State::Linked(mono);
             entry.not_before = Duration::ZERO;
@@ -147,11 +174,12 @@ impl AddressBook {
 
     /// The peer's last link is gone: dial soon, unless its links do not last.
     pub fn unlinked(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
+        self.dial_is_over(peer);
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
         let Some(entry) = self.entries.get_mut(&peer) else { return };
         let lasted = match entry.state {
             State::Linked(since) => mono.saturating_sub(since) >= LINK_LASTS,
-            State::Dialling(_) | State::Due(_) => true,
+            State::Dialling | State::Due(_) => true,
         };
         entry.failures = if lasted { 0 } else { entry.failures.saturating_add(1) };
         let wait = if lasted { BUSY_REDIAL } else { entry.back_off() };
@@ -165,16 +193,14 @@ impl AddressBook {
     }
 
     /// The peers that are being dialled, and since when.
-    pub fn dialling(&self) -> impl Iterator<Item = (PeerKey, Duration)> {
-        self.entries.iter().filter_map(|(peer, entry)| match entry.state {
-            State::Dialling(since) => Some((*peer, since)),
-            State::Linked(_) | State::Due(_) => None,
-        })
+    #[must_use]
+    pub fn dialling(&self) -> &Arc<BTreeMap<PeerKey, Duration>> {
+        &self.dialling
     }
 
     /// A dial did not end in a link: back off.
     pub fn failed(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
-        if let Some(entry) = self.dialling_mut(peer) {
+        if let Some(entry) = self.unlinked_mut(peer) {
             let wait = entry.back_off();
             entry.failures = entry.failures.saturating_add(1);
             entry.dial_at(mono.saturating_add(wait + jitter));
@@ -183,7 +209,7 @@ impl AddressBook {
 
     /// The peer is closing an older link of ours: try again at once, but not for ever at that pace.
     pub fn busy(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
-        let Some(entry) = self.dialling_mut(peer) else { return };
+        let Some(entry) = self.unlinked_mut(peer) else { return };
         if entry.failures >= 5 {
             self.failed(peer, mono, jitter);
             return;
@@ -195,6 +221,7 @@ impl AddressBook {
     /// The peer is not dialled before this time, although its link closes or it shows new addresses:
     /// it has refused us, or we it. A link that both accept ends that.
     pub fn postpone(&mut self, peer: PeerKey, until: Duration) {
+        self.dial_is_over(peer);
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.not_before = until;
             if !entry.is_linked() {
@@ -214,18 +241,19 @@ impl AddressBook {
     }
 
     /// Peers with an address.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nobody is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    fn dial_is_over(&mut self, peer: PeerKey) {
+        if self.dialling.contains_key(&peer) {
+            Arc::make_mut(&mut self.dialling).remove(&peer);
+        }
     }
 
-    fn dialling_mut(&mut self, peer: PeerKey) -> Option<&mut Entry> {
+    /// A peer whose dial is over, unless it is linked already.
+    fn unlinked_mut(&mut self, peer: PeerKey) -> Option<&mut Entry> {
+        self.dial_is_over(peer);
         self.entries.get_mut(&peer).filter(|entry| !entry.is_linked())
     }
 
@@ -246,10 +274,6 @@ impl AddressBook {
     }
 }
 
-fn may_dial(only: &Option<BTreeSet<PeerKey>>, peer: &PeerKey) -> bool {
-    only.as_ref().is_none_or(|only| only.contains(peer))
-}
-
 impl Entry {
     fn dial_at(&mut self, at: Duration) {
         self.state = State::Due(at.max(self.not_before));
@@ -258,16 +282,12 @@ impl Entry {
     fn due_at(&self) -> Option<Duration> {
         match self.state {
             State::Due(at) => Some(at),
-            State::Linked(_) | State::Dialling(_) => None,
+            State::Linked(_) | State::Dialling => None,
         }
     }
 
     fn is_linked(&self) -> bool {
         matches!(self.state, State::Linked(_))
-    }
-
-    fn is_dialling(&self) -> bool {
-        matches!(self.state, State::Dialling(_))
     }
 
     fn back_off(&self) -> Duration {
@@ -366,10 +386,10 @@ mod tests {
     #[test]
     fn r130_only_who_is_wanted_is_dialled_and_nobody_is_woken_for_the_others() {
         let mut book = book(LARGER);
-        book.dial_only(Some(BTreeSet::from([SMALLER])));
+        book.limit(MayDial::Only(BTreeSet::from([SMALLER])));
         assert!(book.poll(ms(9_999)).is_empty());
         assert_eq!(book.next_due(), None);
-        book.dial_only(None);
+        book.limit(MayDial::Everybody);
         assert_eq!(book.poll(ms(9_999)).len(), 1);
     }
 

@@ -1,11 +1,21 @@
-//! Who may be linked: one pure judgement, asked by the gate before yamux and by the engine once the link stands.
+//! Which peers may be linked: one pure judgement, asked by the gate before yamux and by the engine once the link stands.
 //!
 //! ```text
-//! Hello ─▶ realm? ─▶ ticket signed? ─▶ of this key? ─▶ in its life? ─▶ banned, cut? ─▶ boot moderation ─▶ Admission
+//! Hello ─▶ realm? ─▶ ticket signed? ─▶ of this key? ─▶ in its life? ─▶ revoked? ─▶ boot, crowd ─▶ Admission
 //! ```
 //!
 //! The gate runs in a connection's own task and sees a snapshot, the [`AdmissionView`]; the engine publishes a new
-//! one after every change (PROTOCOL.md R-83 to R-90).
+//! one after every change (PROTOCOL.md R-83 to R-90). What the gate admits it hands over as an [`Admission`], so a
+//! ticket's signature is checked once. A ban or another link may come between the gate and the link, so all the rest is
+//! judged again when the link stands.
+//!
+//! # What an outsider can make the engine do
+//! A peer without a good ticket of this realm reaches the engine only as a refusal: its key, which Noise has proved, the
+//! boot that it claims, and our verdict. The engine keeps neither of it for a peer that it has not dialled: a boot counts
+//! only with [`VerdictCode::Busy`], and `Busy` and [`VerdictCode::NotYetValid`] are said to good tickets alone. A verdict
+//! on us is heard only from a peer that we have dialled, or that we have admitted: it sets when that peer is dialled
+//! again, and how often the login node is asked for the time, which has a pace of its own. The driver bounds the rest:
+//! refusals wait in one bounded queue, and what does not fit is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,29 +28,61 @@ use crate::limits::{DIAL_IS_FRESH, LINK_GRACE_MS, LINKS_PER_ACCOUNT};
 use crate::ticket::{Ticket, TicketError};
 use crate::time::{Now, RealmClock};
 
-/// What the judgement looks at: a snapshot of the engine.
+/// What a gate judges by. Each part belongs to the component that changes it, and a clone copies pointers.
 #[derive(Debug, Clone)]
 pub struct AdmissionView {
-    /// The realm we are in.
-    pub realm: PeerKey,
-    /// Our own key: nobody else may prove it.
-    pub me: PeerKey,
-    /// Our Hello but for the time, which is set when it is sent.
-    pub hello: Hello,
+    /// What we show of ourselves.
+    pub own: Arc<Own>,
     /// Bans and revocations.
     pub rules: Arc<Rules>,
     /// Realm time.
     pub clock: RealmClock,
-    /// The largest boot known of each peer, with the presence that proves it if there is one.
-    pub boots: Arc<BTreeMap<PeerKey, KnownBoot>>,
-    /// How many links each account has.
-    pub links_of: Arc<BTreeMap<AccountId, usize>>,
-    /// The boot of each live link.
-    pub links: Arc<BTreeMap<PeerKey, u64>>,
+    /// The links that stand, and what is known of their peers.
+    pub links: Arc<GateLinks>,
     /// The peers that we dial, and since when, on the monotonic clock.
     pub dialling: Arc<BTreeMap<PeerKey, Duration>>,
+}
+
+/// What a gate shows of its own side.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// The realm we are in.
+    pub realm: PeerKey,
+    /// Our key: nobody else may prove it.
+    pub peer: PeerKey,
+    /// This program start.
+    pub boot: u64,
+    /// Our ticket.
+    pub ticket: Arc<Ticket>,
+}
+
+/// What a gate knows of the links.
+#[derive(Debug, Clone, Default)]
+pub struct GateLinks {
+    /// Every link that stands, the oldest first.
+    pub standing: Vec<Standing>,
+    /// The largest boot known of each peer. It is the largest table here, and changes rarely.
+    pub boots: Arc<BTreeMap<PeerKey, KnownBoot>>,
     /// Peers that are not talked to until a time on the monotonic clock.
-    pub denied: Arc<BTreeMap<PeerKey, Duration>>,
+    pub denied: BTreeMap<PeerKey, Duration>,
+}
+
+/// A link that stands, as a gate sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The peer at the other end.
+    pub peer: PeerKey,
+    /// Its program start.
+    pub boot: u64,
+    /// The account of its ticket.
+    pub account: AccountId,
+}
+
+impl GateLinks {
+    /// The boot of the newest link to a peer.
+    fn boot_of(&self, peer: PeerKey) -> Option<u64> {
+        self.standing.iter().rev().find(|link| link.peer == peer).map(|link| link.boot)
+    }
 }
 
 /// The newest program start known of a peer.
@@ -61,20 +103,71 @@ pub enum Side {
     Listener,
 }
 
-/// Somebody who may be linked.
+/// A peer that may be linked. Only [`judge`] makes one, so its ticket is signed by the realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
-    /// The verified ticket.
-    pub ticket: Arc<Ticket>,
-    /// What it said.
-    pub hello: Hello,
+    ticket: Arc<Ticket>,
+    hello: Hello,
 }
 
 impl AdmissionView {
     /// Our Hello at this moment.
     #[must_use]
     pub fn hello_at(&self, now: Now) -> Hello {
-        Hello { time: self.clock.peek_ms(now), ..self.hello.clone() }
+        Hello {
+            realm: self.own.realm,
+            time: self.clock.peek_ms(now),
+            boot: self.own.boot,
+            policy: self.rules.policy().number,
+            ticket: self.own.ticket.as_bytes().to_vec(),
+        }
+    }
+
+    /// Whether a gate that has been shown `earlier` needs not be shown this one: every part is the same, and the clock
+    /// has only gone on.
+    pub(crate) fn is_same_as(&self, earlier: &Self) -> bool {
+        Arc::ptr_eq(&self.own, &earlier.own)
+            && Arc::ptr_eq(&self.rules, &earlier.rules)
+            && Arc::ptr_eq(&self.links, &earlier.links)
+            && Arc::ptr_eq(&self.dialling, &earlier.dialling)
+            && self.clock.goes_on_from(&earlier.clock)
+    }
+}
+
+impl Admission {
+    /// The verified ticket.
+    #[must_use]
+    pub fn ticket(&self) -> &Arc<Ticket> {
+        &self.ticket
+    }
+
+    /// What the peer has said.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Judges once more, by what has become known since the gate did. The signature needs no second look.
+    ///
+    /// # Errors
+    /// The [`Verdict`] that the gate would give now.
+    pub fn judge_again(
+        &self,
+        view: &AdmissionView,
+        peer: PeerKey,
+        now: Now,
+    ) -> Result<(), Verdict> {
+        judge_denied(view, peer, now)?;
+        judge_claims(view, peer, &self.ticket, now).map_err(Verdict::plain)?;
+        judge_boot(view, peer, self.hello.boot)?;
+        judge_crowd(view, &self.ticket)
+    }
+
+    /// What a gate that lets everybody in would hand over.
+    #[cfg(any(test, feature = "test-utils"))]
+    pub(crate) fn unjudged(hello: Hello) -> Result<Self, TicketError> {
+        let ticket = Arc::new(Ticket::verify(&hello.ticket, &hello.realm)?);
+        Ok(Self { ticket, hello })
     }
 }
 
@@ -85,21 +178,24 @@ impl AdmissionView {
 pub fn judge(
     view: &AdmissionView,
     peer: PeerKey,
-    hello: &Hello,
+    hello: Hello,
     now: Now,
 ) -> Result<Admission, Verdict> {
-    if hello.realm != view.realm {
+    if hello.realm != view.own.realm {
         return Err(Verdict::plain(VerdictCode::WrongRealm));
     }
-    if view.denied.get(&peer).is_some_and(|until| now.mono < *until) {
-        return Err(Verdict::plain(VerdictCode::Denied));
-    }
-    let ticket = Ticket::verify(&hello.ticket, &view.realm)
+    // Before the signature: a peer that is denied does not cost us one.
+    judge_denied(view, peer, now)?;
+    let ticket = Ticket::verify(&hello.ticket, &view.own.realm)
         .map_err(|error| Verdict::plain(ticket_verdict(error)))?;
-    judge_claims(view, peer, &ticket, now).map_err(Verdict::plain)?;
-    judge_boot(view, peer, hello.boot)?;
-    judge_crowd(view, &ticket)?;
-    Ok(Admission { ticket: Arc::new(ticket), hello: hello.clone() })
+    let admission = Admission { ticket: Arc::new(ticket), hello };
+    admission.judge_again(view, peer, now)?;
+    Ok(admission)
+}
+
+fn judge_denied(view: &AdmissionView, peer: PeerKey, now: Now) -> Result<(), Verdict> {
+    let is_denied = view.links.denied.get(&peer).is_some_and(|until| now.mono < *until);
+    if is_denied { Err(Verdict::plain(VerdictCode::Denied)) } else { Ok(()) }
 }
 
 /// Whether a link that may stand is one too many (PROTOCOL.md R-98): two links to a peer get in each other's way,
@@ -117,10 +213,10 @@ pub fn judge_redundancy(
     side: Side,
     now: Now,
 ) -> Result<(), Verdict> {
-    let stands = view.links.get(&peer) == Some(&hello.boot);
+    let stands = view.links.boot_of(peer) == Some(hello.boot);
     let dialled = view.dialling.get(&peer);
     let crosses = side == Side::Listener
-        && view.me < peer
+        && view.own.peer < peer
         && dialled.is_some_and(|since| now.mono.saturating_sub(*since) < DIAL_IS_FRESH);
     if stands || crosses { Err(Verdict::plain(VerdictCode::Busy)) } else { Ok(()) }
 }
@@ -137,7 +233,7 @@ pub fn judge_claims(
 ) -> Result<(), VerdictCode> {
     let claims = ticket.claims();
     let realm_now_ms = view.clock.peek_ms(now);
-    if claims.peer != peer || peer == view.me {
+    if claims.peer != peer || peer == view.own.peer {
         return Err(VerdictCode::NotYours);
     }
     if realm_now_ms < claims.not_before_ms() {
@@ -169,18 +265,19 @@ fn ticket_verdict(error: TicketError) -> VerdictCode {
 
 /// One account with a great many devices must not take the links that others need (PROTOCOL.md R-99).
 fn judge_crowd(view: &AdmissionView, ticket: &Ticket) -> Result<(), Verdict> {
-    let links = view.links_of.get(&ticket.claims().account).copied().unwrap_or_default();
+    let of_account = |link: &&Standing| link.account == ticket.claims().account;
+    let links = view.links.standing.iter().filter(of_account).count();
     if links < LINKS_PER_ACCOUNT { Ok(()) } else { Err(Verdict::plain(VerdictCode::Busy)) }
 }
 
 /// A larger boot while an older link stands: busy until that is closed. A smaller one: superseded, with proof
 /// where there is any. rust-libp2p #5097: a second connection beside a stale one would never hear our topics.
 fn judge_boot(view: &AdmissionView, peer: PeerKey, boot: u64) -> Result<(), Verdict> {
-    let linked = view.links.get(&peer).copied();
+    let linked = view.links.boot_of(peer);
     if linked.is_some_and(|linked| linked < boot) {
         return Err(Verdict::plain(VerdictCode::Busy));
     }
-    match view.boots.get(&peer) {
+    match view.links.boots.get(&peer) {
         Some(known) if boot < known.boot => Err(match &known.proof {
             Some(proof) => Verdict { code: VerdictCode::Superseded, proof: Some(proof.to_vec()) },
             None => Verdict::plain(VerdictCode::Busy),
@@ -225,8 +322,13 @@ mod tests {
         Now { mono: Duration::from_secs(1), wall_ms: realm_ms }
     }
 
+    fn standing(boot: u64) -> Arc<GateLinks> {
+        let link = Standing { peer: alice_key(), boot, account: testing::account("alice") };
+        Arc::new(GateLinks { standing: vec![link], ..GateLinks::default() })
+    }
+
     fn code(view: &AdmissionView, peer: PeerKey, hello: &Hello, now: Now) -> VerdictCode {
-        judge(view, peer, hello, now)
+        judge(view, peer, hello.clone(), now)
             .map_or_else(|verdict| verdict.code, |_in| VerdictCode::Accepted)
     }
 
@@ -262,7 +364,7 @@ mod tests {
     #[test]
     fn r85_nobody_links_with_our_own_key() {
         let mut view = view();
-        view.me = alice_key();
+        Arc::make_mut(&mut view.own).peer = alice_key();
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::NotYours);
     }
 
@@ -289,9 +391,9 @@ mod tests {
     #[test]
     fn r87_a_newer_boot_waits_for_the_older_link_to_close() {
         let mut view = view();
-        view.links = Arc::new(BTreeMap::from([(alice_key(), 4)]));
+        view.links = standing(4);
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Busy);
-        view.links = Arc::new(BTreeMap::from([(alice_key(), 5)]));
+        view.links = standing(5);
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Accepted);
     }
 
@@ -299,19 +401,20 @@ mod tests {
     fn r88_an_older_boot_is_superseded_only_with_proof() {
         let mut view = view();
         let known = |proof: Option<Arc<[u8]>>| {
-            Arc::new(BTreeMap::from([(alice_key(), KnownBoot { boot: 6, proof })]))
+            let boots = BTreeMap::from([(alice_key(), KnownBoot { boot: 6, proof })]);
+            Arc::new(GateLinks { boots: Arc::new(boots), ..GateLinks::default() })
         };
-        view.boots = known(None);
+        view.links = known(None);
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Busy);
-        view.boots = known(Some(Arc::from([1, 2])));
-        let verdict = judge(&view, alice_key(), &hello_with(alice()), at(T0)).unwrap_err();
+        view.links = known(Some(Arc::from([1, 2])));
+        let verdict = judge(&view, alice_key(), hello_with(alice()), at(T0)).unwrap_err();
         assert_eq!(verdict, Verdict { code: VerdictCode::Superseded, proof: Some(vec![1, 2]) });
     }
 
     #[test]
     fn r89_a_denied_peer_waits() {
         let mut view = view();
-        view.denied = Arc::new(BTreeMap::from([(alice_key(), Duration::from_secs(2))]));
+        Arc::make_mut(&mut view.links).denied.insert(alice_key(), Duration::from_secs(2));
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Denied);
         let later = Now { mono: Duration::from_secs(2), wall_ms: T0 };
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), later), VerdictCode::Accepted);
@@ -323,7 +426,9 @@ mod tests {
         for (links, expected) in
             [(LINKS_PER_ACCOUNT - 1, VerdictCode::Accepted), (LINKS_PER_ACCOUNT, VerdictCode::Busy)]
         {
-            view.links_of = Arc::new(BTreeMap::from([(testing::account("alice"), links)]));
+            let other =
+                Standing { peer: PeerKey([7; 32]), boot: 5, account: testing::account("alice") };
+            Arc::make_mut(&mut view.links).standing = vec![other; links];
             assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), expected);
         }
         let bob = testing::claims(&testing::key(1), &testing::key(2), "bob");
@@ -340,14 +445,14 @@ mod tests {
         };
         let second = Duration::from_secs(1);
         assert!(!redundant(&view, second));
-        view.links = Arc::new(BTreeMap::from([(alice_key(), 5)]));
+        view.links = standing(5);
         assert!(redundant(&view, second));
         view.links = Arc::default();
         view.dialling = Arc::new(BTreeMap::from([(alice_key(), second)]));
-        view.me = PeerKey([0; 32]);
+        Arc::make_mut(&mut view.own).peer = PeerKey([0; 32]);
         assert!(redundant(&view, second));
         assert!(!redundant(&view, second * 2));
-        view.me = PeerKey([255; 32]);
+        Arc::make_mut(&mut view.own).peer = PeerKey([255; 32]);
         assert!(!redundant(&view, second));
     }
 

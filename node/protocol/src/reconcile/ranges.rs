@@ -26,13 +26,6 @@ impl SeqRanges {
         self.ranges.get(at).is_some_and(|(first, _last)| *first <= seq)
     }
 
-    /// Whether a number below this one is missing: the author has sent something that is not here.
-    #[must_use]
-    pub fn hole_before(&self, seq: u64) -> bool {
-        let Some(before) = seq.checked_sub(1) else { return false };
-        !self.ranges.first().is_some_and(|(first, last)| *first == 0 && before <= *last)
-    }
-
     /// Adds ranges of numbers below `end`, and returns what of it is new, ascending.
     ///
     /// What lies at or above `end` is left out: no author has more numbers than it has given, so that (0, 2^64 − 1)
@@ -112,16 +105,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r108_a_hole_is_seen_from_the_first_number_on() {
+    fn r108_numbers_that_follow_one_another_are_one_range() {
         let mut held = SeqRanges::default();
-        assert!(!held.hole_before(0));
-        assert!(held.hole_before(1));
         assert!(held.insert(0) && held.insert(1) && !held.insert(1));
-        assert!(!held.hole_before(2));
         assert!(held.insert(3));
-        assert!(held.hole_before(3) && held.hole_before(4));
+        assert_eq!(held.as_slice(), [(0, 1), (3, 3)]);
         assert!(held.insert(2));
-        assert!(!held.hole_before(4));
         assert_eq!(held.as_slice(), [(0, 3)]);
     }
 
@@ -176,7 +165,6 @@ mod tests {
             prop_assert_eq!(numbers(held.as_slice(), 200).collect::<BTreeSet<_>>(), model.clone());
             for n in 0..80 {
                 prop_assert_eq!(held.contains(n), model.contains(&n));
-                prop_assert_eq!(held.hole_before(n), (0..n).any(|smaller| !model.contains(&smaller)));
             }
         }
     }

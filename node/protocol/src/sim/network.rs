@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::{AskId, Input, RequestId, Topic};
 
-use super::{Event, Sim, gossip, link_input};
+use super::{Event, Sim, link_input};
 
 /// How long a request waits for an answer that does not come.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,8 +72,8 @@ impl Sim {
         let Some(peer) = self.peers.get_mut(to) else { return };
         match wire {
             Wire::Gossip { topic, bytes } => {
-                if let Some(id) = peer.hears(topic, source, &bytes) {
-                    self.feed(to, gossip(id, source, topic, &bytes));
+                if peer.is_new(topic, &bytes) {
+                    self.gossip(to, source, topic, &bytes);
                 }
             }
             Wire::Ask { ask, bytes } => {

@@ -45,9 +45,6 @@ pub(super) struct Peer {
     pub(super) links: BTreeMap<PeerKey, (u64, usize, usize)>,
     /// What gossip has heard, by topic and bytes.
     seen: BTreeSet<[u8; 32]>,
-    /// The message that waits for its verdict.
-    judged: Option<(u64, Topic, Arc<[u8]>, PeerKey)>,
-    next_gossip: u64,
     next_request: u64,
     asked: BTreeMap<RequestId, (PeerKey, AskId)>,
     open_asks: BTreeSet<AskId>,
@@ -84,8 +81,6 @@ impl Peer {
             disk: Disk::new(setup.policy.clone()),
             links: BTreeMap::new(),
             seen: BTreeSet::new(),
-            judged: None,
-            next_gossip: 0,
             next_request: 0,
             asked: BTreeMap::new(),
             open_asks: BTreeSet::new(),
@@ -137,6 +132,18 @@ impl Peer {
         self.drain(now);
     }
 
+    /// Gossip gives each message to the engine once, and forwards what the engine has accepted.
+    pub(super) fn hear(&mut self, source: PeerKey, topic: Topic, bytes: &Arc<[u8]>, now: Now) {
+        let Some(engine) = &mut self.engine else { return };
+        let acceptance = engine.handle_gossip(source, topic, bytes, now);
+        let follow_ups = self.carry_out_all();
+        self.trace.push(trace::verdict_line(acceptance, source));
+        if acceptance == Acceptance::Accept {
+            self.forward(source, topic, bytes);
+        }
+        self.follow_up(follow_ups, now);
+    }
+
     pub(super) fn timeout(&mut self, now: Now) {
         self.woken_at = None;
         if let Some(engine) = &mut self.engine {
@@ -146,7 +153,12 @@ impl Peer {
     }
 
     fn drain(&mut self, now: Now) {
-        for input in self.carry_out_all() {
+        let follow_ups = self.carry_out_all();
+        self.follow_up(follow_ups, now);
+    }
+
+    fn follow_up(&mut self, follow_ups: Vec<Input>, now: Now) {
+        for input in follow_ups {
             if let Some(engine) = &mut self.engine {
                 engine.handle_input(input, now);
             }
@@ -155,28 +167,18 @@ impl Peer {
         }
     }
 
-    /// Carries out what the engine asks for, the verdict last. Gives back what is to be fed to it next.
+    /// Carries out what the engine asks for. Gives back what is to be fed to it next.
     fn carry_out_all(&mut self) -> Vec<Input> {
         let mut follow_ups = Vec::new();
-        let mut verdict = None;
         while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
-            if matches!(output, Output::Verdict { .. }) {
-                verdict = Some(output);
-                continue;
-            }
             self.trace.extend(trace::line(&output));
             follow_ups.extend(self.carry_out(output));
-        }
-        if let Some(verdict) = verdict {
-            self.trace.extend(trace::line(&verdict));
-            self.carry_out(verdict);
         }
         follow_ups
     }
 
     fn carry_out(&mut self, output: Output) -> Option<Input> {
         match output {
-            Output::Verdict { acceptance, .. } => self.verdict(acceptance),
             Output::Store { message, folded, .. } => self.disk.store(&message, folded),
             Output::StoreOwn { request, message } => {
                 self.disk.store_own(&message);
@@ -233,9 +235,8 @@ impl Peer {
     }
 
     /// Gossip forwards what was accepted, but not on `direct`, where the author sends to everybody itself.
-    fn verdict(&mut self, acceptance: Acceptance) {
-        let Some((_id, topic, bytes, source)) = self.judged.take() else { return };
-        if acceptance != Acceptance::Accept || topic == Topic::Direct {
+    fn forward(&mut self, source: PeerKey, topic: Topic, bytes: &Arc<[u8]>) {
+        if topic == Topic::Direct {
             return;
         }
         let others: Vec<PeerKey> =
@@ -243,12 +244,12 @@ impl Peer {
         // As in a mesh: not to all, if there are many; the others are told of it at the next heartbeat. To whom differs
         // from message to message.
         if others.len() > FORWARD_MAX {
-            self.offered.push((topic, Arc::clone(&bytes)));
+            self.offered.push((topic, Arc::clone(bytes)));
         }
-        let [first, second, ..] = fingerprint(topic, &bytes);
+        let [first, second, ..] = fingerprint(topic, bytes);
         let skip = usize::from(u16::from_be_bytes([first, second])) % others.len().max(1);
         for peer in others.iter().cycle().skip(skip).take(others.len().min(FORWARD_MAX)) {
-            let wire = Wire::Gossip { topic, bytes: Arc::clone(&bytes) };
+            let wire = Wire::Gossip { topic, bytes: Arc::clone(bytes) };
             self.sent.push((Some(*peer), wire));
         }
     }
@@ -257,19 +258,9 @@ impl Peer {
         self.seen.contains(&fingerprint(topic, bytes))
     }
 
-    /// Gossip gives each message to the engine once.
-    pub(super) fn hears(
-        &mut self,
-        topic: Topic,
-        source: PeerKey,
-        bytes: &Arc<[u8]>,
-    ) -> Option<u64> {
-        if !self.seen.insert(fingerprint(topic, bytes)) {
-            return None;
-        }
-        self.next_gossip += 1;
-        self.judged = Some((self.next_gossip, topic, Arc::clone(bytes), source));
-        Some(self.next_gossip)
+    /// Whether gossip hears a message for the first time.
+    pub(super) fn is_new(&mut self, topic: Topic, bytes: &[u8]) -> bool {
+        self.seen.insert(fingerprint(topic, bytes))
     }
 
     pub(super) fn is_asked(&mut self, request: RequestId, peer: PeerKey, ask: AskId) {

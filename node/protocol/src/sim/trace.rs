@@ -1,7 +1,7 @@
 //! What an engine puts out, as lines that renaming a type does not change: a kind, and the bytes.
 
 use crate::engine::{EndReason, Event, Output, Progress};
-use crate::ids::MessageId;
+use crate::ids::{MessageId, PeerKey};
 use crate::login::PeerAddresses;
 use crate::message::Arrival;
 use crate::policy::SanctionKind;
@@ -11,9 +11,6 @@ use crate::verdict::Acceptance;
 /// The line of an output. The gate's view and what only tells the driver to look again have none.
 pub(super) fn line(output: &Output) -> Option<String> {
     let line = match output {
-        Output::Verdict { acceptance, source, .. } => {
-            format!("verdict {} {source}", acceptance_word(*acceptance))
-        }
         Output::Store { message, arrival, folded } => {
             let how = match arrival {
                 Arrival::Gossip => "gossip",
@@ -51,14 +48,14 @@ pub(super) fn line(output: &Output) -> Option<String> {
         Output::Answer { request, bytes } => {
             format!("answer {} {}", request.0, hex::encode(bytes))
         }
-        Output::Event(event) => return event_line(event),
+        Output::Event(event) => event_line(event),
         Output::View(_) => return None,
     };
     Some(line)
 }
 
-fn event_line(event: &Event) -> Option<String> {
-    let line = match event {
+fn event_line(event: &Event) -> String {
+    match event {
         Event::Sent { request, result } => {
             let id = result.as_ref().map(|sent| sent.id.to_string()).unwrap_or_default();
             format!("sent {request} {id}")
@@ -95,17 +92,17 @@ fn event_line(event: &Event) -> Option<String> {
             format!("ended {why}")
         }
         Event::Changed => "changed".to_owned(),
-        Event::Reload => return None,
-    };
-    Some(line)
+    }
 }
 
-fn acceptance_word(acceptance: Acceptance) -> &'static str {
-    match acceptance {
+/// The line of a verdict, which stands last in its turn.
+pub(super) fn verdict_line(acceptance: Acceptance, source: PeerKey) -> String {
+    let word = match acceptance {
         Acceptance::Accept => "accept",
         Acceptance::Ignore => "ignore",
         Acceptance::Reject => "reject",
-    }
+    };
+    format!("verdict {word} {source}")
 }
 
 fn change_words(change: &Change) -> String {

@@ -9,7 +9,6 @@ use lanyard_protocol::history::Maker;
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::roster::{Change, Reason};
-use lanyard_protocol::verdict::Acceptance;
 use libp2p::Multiaddr;
 use libp2p::gossipsub::PublishError;
 use libp2p::multiaddr::Protocol;
@@ -17,14 +16,13 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::EventLoop;
 use crate::event::{NodeEvent, PresenceChange, PresenceReason, Refusal, RefusalCode, SendState};
-use crate::net::translate::{acceptance, dialable, peer_id};
+use crate::net::translate::{dialable, peer_id};
 use crate::node::{SendError, Sent};
 use crate::store::Write;
 
 impl EventLoop {
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Verdict { acceptance, .. } => self.give_verdict(acceptance),
             Output::Store { message, arrival, folded } => self.store(message, arrival, folded),
             Output::StoreOwn { request, message } => self.store_own(message, request),
             Output::Resettle(resettled) => self.write(Write::Resettle(resettled)),
@@ -50,13 +48,6 @@ impl EventLoop {
 
     pub(super) fn realm_ms(&self) -> u64 {
         self.engine.clock().peek_ms(self.clock.now())
-    }
-
-    /// The verdict on the message that came in this turn.
-    pub(super) fn give_verdict(&mut self, verdict: Acceptance) {
-        let Some((id, source)) = self.state.gossip.take() else { return };
-        let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
-        gossipsub.report_message_validation_result(&id, &source, acceptance(verdict));
     }
 
     fn publish(&mut self, to: Topic, bytes: Vec<u8>, message: Option<MessageId>) {
@@ -114,8 +105,6 @@ impl EventLoop {
             }
             Event::Moderation(moderation) => self.tell(NodeEvent::Moderation(moderation)),
             Event::Sanctioned(news) => self.tell(NodeEvent::Sanctioned(news)),
-            // Told when the store has done it: who reads earlier reads the old.
-            Event::Reload => {}
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
             Event::Policy { number } => self.tell(NodeEvent::Policy { number }),
             Event::Pass { expires_at } => self.tell(NodeEvent::Pass { expires_at }),

@@ -1,7 +1,7 @@
 //! What the network reports, put into the engine's words.
 
-use lanyard_protocol::engine::{GossipId, Input, LinkId, NewLink};
-use lanyard_protocol::hello::Hello;
+use lanyard_protocol::admission::Admission;
+use lanyard_protocol::engine::{Input, LinkId, NewLink};
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::verdict::Acceptance;
 use libp2p::core::ConnectedPoint;
@@ -13,7 +13,7 @@ use crate::event::DialAttempt;
 use crate::login::root_cause;
 use crate::net::behaviour::BehaviourEvent;
 use crate::net::gate::{Outcome, Report};
-use crate::net::translate::{bare, peer_key};
+use crate::net::translate::{acceptance, bare, peer_key};
 
 /// Failed dials kept for "why am I alone?".
 const ATTEMPTS_MAX: usize = 32;
@@ -58,14 +58,19 @@ impl EventLoop {
                 let source = peer_key(&propagation_source);
                 let topic = self.topics.find(&message.topic);
                 let (Some(source), Some(topic)) = (source, topic) else { return };
-                self.state.gossip = Some((message_id, propagation_source));
-                let now = self.clock.now();
-                if self.state.arrivals.may_read(source, message.data.len(), now) {
-                    let (id, bytes) = (GossipId(0), message.data);
-                    self.feed(Input::Gossip { id, source, topic, bytes });
+                let now = self.now();
+                let verdict = if self.state.arrivals.may_read(source, message.data.len(), now) {
+                    self.engine.handle_gossip(source, topic, &message.data, now)
                 } else {
-                    self.give_verdict(Acceptance::Ignore);
-                }
+                    Acceptance::Ignore
+                };
+                let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+                gossipsub.report_message_validation_result(
+                    &message_id,
+                    &propagation_source,
+                    acceptance(verdict),
+                );
+                self.drain();
             }
             gossipsub::Event::Subscribed { peer_id, topic, .. } => {
                 let topic = self.topics.find(&topic);
@@ -88,11 +93,11 @@ impl EventLoop {
         let Report { peer, endpoint, outcome } = report;
         let dialled = endpoint.is_dialer();
         match outcome {
-            Outcome::Admitted(hello) => {
+            Outcome::Admitted(admission) => {
                 if self.state.admitted.len() >= ADMITTED_MAX {
                     self.state.admitted.pop_front();
                 }
-                self.state.admitted.push_back((peer, endpoint, hello));
+                self.state.admitted.push_back((peer, endpoint, admission));
             }
             Outcome::RefusedBy(verdict) => {
                 self.note_refusal(peer, &endpoint, verdict.code.sentence().to_owned());
@@ -113,7 +118,7 @@ impl EventLoop {
         let Some(peer) = peer_key(&peer_id) else { return };
         // One address may have refused us before another led to a link: no dial will end for that refusal.
         self.state.refused_dials.retain(|refused| *refused != peer);
-        let Some(hello) = self.take_admitted(peer, endpoint) else {
+        let Some(admission) = self.take_admitted(peer, endpoint) else {
             tracing::warn!(?peer, "A connection without a Hello was closed");
             self.swarm.close_connection(connection);
             self.feed(Input::DialFailed(peer));
@@ -130,14 +135,14 @@ impl EventLoop {
             dialled: endpoint.is_dialer(),
             relayed: endpoint.is_relayed(),
             address: bare(endpoint.get_remote_address()),
-            hello,
+            admission,
         }));
     }
 
-    fn take_admitted(&mut self, peer: PeerKey, endpoint: &ConnectedPoint) -> Option<Hello> {
+    fn take_admitted(&mut self, peer: PeerKey, endpoint: &ConnectedPoint) -> Option<Admission> {
         let found =
             self.state.admitted.iter().position(|(of, at, _)| *of == peer && at == endpoint)?;
-        self.state.admitted.remove(found).map(|(_peer, _endpoint, hello)| hello)
+        self.state.admitted.remove(found).map(|(_peer, _endpoint, admission)| admission)
     }
 
     /// The gate has said more about a failed dial than libp2p will.

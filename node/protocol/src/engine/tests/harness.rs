@@ -9,8 +9,8 @@ use ed25519_dalek::SigningKey;
 use crate::admission::AdmissionView;
 use crate::cose::public_key;
 use crate::engine::{
-    AskId, Config, EndReason, Engine, Event, GossipId, Input, Link, LinkId, Output, StoredIndex,
-    Topic, links::NewLink,
+    AskId, Config, EndReason, Engine, Event, Input, Link, LinkId, NewLink, Output, StoredIndex,
+    Topic,
 };
 use crate::hello::Hello;
 use crate::ids::PeerKey;
@@ -84,7 +84,6 @@ pub(super) struct Peer {
     pub(super) now: Now,
     /// The newest view that the engine has given to its gate.
     pub(super) view: Option<AdmissionView>,
-    next_gossip: u64,
     heads: u64,
     /// The newest request to each peer that has no answer yet.
     asks: BTreeMap<PeerKey, AskId>,
@@ -99,8 +98,7 @@ impl Peer {
     pub(super) fn start(config: Config) -> (Self, Vec<Output>) {
         let now = Now { mono: Duration::ZERO, wall_ms: T0 };
         let engine = Engine::new(config, now);
-        let mut peer =
-            Self { engine, now, view: None, next_gossip: 0, heads: 0, asks: BTreeMap::new() };
+        let mut peer = Self { engine, now, view: None, heads: 0, asks: BTreeMap::new() };
         let outputs = peer.drain();
         (peer, outputs)
     }
@@ -163,10 +161,9 @@ impl Peer {
         Topic::ALL.into_iter().flat_map(|topic| self.feed(subscribed(topic))).collect()
     }
 
-    pub(super) fn gossip(&mut self, source: u8, topic: Topic, bytes: &[u8]) -> Vec<Output> {
-        self.next_gossip += 1;
-        let id = GossipId(self.next_gossip);
-        self.feed(Input::Gossip { id, source: key_of(source), topic, bytes: bytes.to_vec() })
+    pub(super) fn gossip(&mut self, source: u8, topic: Topic, bytes: &[u8]) -> Heard {
+        let verdict = self.engine.handle_gossip(key_of(source), topic, bytes, self.now);
+        Heard { verdict, outputs: self.drain() }
     }
 
     /// The answer of a peer to the newest request to it: a policy, or none. If there was no request, the head of a
@@ -210,21 +207,27 @@ pub(super) fn link_input(id: u64, number: u8, dialled: bool, hello: Hello) -> In
         dialled,
         relayed: false,
         address: format!("/ip4/10.0.0.{number}/tcp/4003"),
-        hello,
+        admission: testing::admission(hello),
     })
 }
 
-/// The only verdict among the outputs.
-pub(super) fn verdict(outputs: &[Output]) -> Acceptance {
-    let verdicts: Vec<_> = outputs
-        .iter()
-        .filter_map(|output| match output {
-            Output::Verdict { acceptance, .. } => Some(*acceptance),
-            _other => None,
-        })
-        .collect();
-    assert_eq!(verdicts.len(), 1, "exactly one verdict for one message");
-    verdicts[0]
+/// What became of a message from gossip.
+#[derive(Debug)]
+pub(super) struct Heard {
+    verdict: Acceptance,
+    pub(super) outputs: Vec<Output>,
+}
+
+impl std::ops::Deref for Heard {
+    type Target = [Output];
+
+    fn deref(&self) -> &[Output] {
+        &self.outputs
+    }
+}
+
+pub(super) fn verdict(heard: &Heard) -> Acceptance {
+    heard.verdict
 }
 
 pub(super) fn published(outputs: &[Output], on: Topic) -> Vec<Vec<u8>> {

@@ -56,7 +56,7 @@ fn r88_the_view_for_the_gate_carries_the_proof() {
     let pair = presence_by(3, BOOT + 1, 0, T0);
     let outputs = peer.gossip(4, Topic::Control, &pair);
     let Some(Output::View(view)) = outputs.first() else { panic!("no view: {outputs:?}") };
-    let refused = admission::judge(view, key_of(3), &hello_of(3), peer.now).unwrap_err();
+    let refused = admission::judge(view, key_of(3), hello_of(3), peer.now).unwrap_err();
     let expected = Verdict { code: VerdictCode::Superseded, proof: Some(pair.to_vec()) };
     assert_eq!(refused, expected);
 }
@@ -177,8 +177,11 @@ fn r90_the_engine_judges_a_second_time() {
     let mut peer = Peer::new(2);
     let stolen = Hello { ticket: hello_of(4).ticket, ..hello_of(3) };
     assert_eq!(closed(&peer.link_with(1, 3, stolen)), [1]);
-    let other_realm = Hello { realm: key_of(9), ..hello_of(3) };
-    assert_eq!(closed(&peer.link_with(2, 3, other_realm)), [2]);
+    let expired = ticket_of(3, |claims| {
+        (claims.issued_at_s, claims.expires_at_s) = (T0 / 1_000 - 9_000, T0 / 1_000 - 3_600);
+    });
+    let late = Hello { ticket: expired.as_bytes().to_vec(), ..hello_of(3) };
+    assert_eq!(closed(&peer.link_with(2, 3, late)), [2]);
     assert_eq!(closed(&peer.feed(link_input(3, 2, false, hello_of(2)))), [3]);
     assert!(peer.links().is_empty());
     assert_eq!(peer.engine.roster().online().count(), 0);
@@ -259,9 +262,11 @@ fn r90_a_refusal_while_a_link_stands_does_not_dial_a_second_one() {
 fn at_the_gate(of: &Peer, number: u8, boot: u64) -> VerdictCode {
     let (view, hello) = (of.view.as_ref().unwrap(), with_boot(number, boot));
     let side = admission::Side::Listener;
-    admission::judge(view, key_of(number), &hello, of.now)
-        .map(drop)
-        .and_then(|()| admission::judge_redundancy(view, key_of(number), &hello, side, of.now))
+    admission::judge(view, key_of(number), hello, of.now)
+        .and_then(|admission| {
+            let hello = admission.hello();
+            admission::judge_redundancy(view, key_of(number), hello, side, of.now)
+        })
         .map_or_else(|verdict| verdict.code, |()| VerdictCode::Accepted)
 }
 
@@ -316,7 +321,7 @@ fn r80_two_engines_greet_each_other_through_their_gates_and_part() {
     let hello_of = |peer: &Peer| peer.view.as_ref().unwrap().hello_at(peer.now);
     let (from_a, from_b) = (hello_of(&a), hello_of(&b));
     let judged = |by: &Peer, peer, hello: &Hello| {
-        admission::judge(by.view.as_ref().unwrap(), peer, hello, by.now).is_ok()
+        admission::judge(by.view.as_ref().unwrap(), peer, hello.clone(), by.now).is_ok()
     };
     assert!(judged(&b, key_of(2), &from_a) && judged(&a, key_of(3), &from_b));
     let seen_by_a = a.feed(link_input(1, 3, true, from_b));
@@ -340,7 +345,7 @@ fn r80_two_engines_greet_each_other_through_their_gates_and_part() {
 fn the_first_output_is_the_view_for_the_gate() {
     let (peer, outputs) = Peer::start(super::harness::config_of(2));
     let Some(Output::View(view)) = outputs.first() else { panic!("no view: {outputs:?}") };
-    assert_eq!((view.me, view.hello.boot), (key_of(2), BOOT));
-    assert_eq!(view.realm, crate::cose::public_key(&realm()));
+    assert_eq!((view.own.peer, view.own.boot), (key_of(2), BOOT));
+    assert_eq!(view.own.realm, crate::cose::public_key(&realm()));
     assert_eq!(view.hello_at(peer.now).time, T0);
 }

@@ -189,7 +189,7 @@ fn r70_addresses_in_presence_are_candidates() {
     let presence = Presence { boot: BOOT, n: 0, at: T0, status: HERE.into(), listen };
     let ticket = std::sync::Arc::new(ticket_of(4, |_claims| {}));
     let pair = SignedPresence::author(presence, ticket, &testing::key(4)).pair;
-    let mut outputs = peer.gossip(3, Topic::Control, &pair);
+    let mut outputs = peer.gossip(3, Topic::Control, &pair).outputs;
     let kept = outputs
         .iter()
         .any(|output| matches!(output, Output::StorePeer(found) if found.peer == key_of(4)));

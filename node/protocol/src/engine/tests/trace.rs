@@ -28,8 +28,8 @@ fn trace(seed: u8) -> String {
     note(peer.feed(Input::Listening(vec!["/ip4/10.0.0.2/tcp/1".into()])));
     for number in 3..9 {
         note(peer.link(u64::from(number), number));
-        note(peer.gossip(number, Topic::Control, &presence_by(number, BOOT, 1, T0)));
-        note(peer.gossip(number, Topic::Mesh, &text_by(number, "hello", T0)));
+        note(peer.gossip(number, Topic::Control, &presence_by(number, BOOT, 1, T0)).outputs);
+        note(peer.gossip(number, Topic::Mesh, &text_by(number, "hello", T0)).outputs);
         note(peer.advance(seconds(1)));
     }
     note(peer.feed(link_input(20, 3, true, hello_of(3))));

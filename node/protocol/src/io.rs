@@ -1,13 +1,15 @@
 //! What goes into the engine and what comes out of it.
 
+mod moderating;
+mod sending;
+
 use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
 
-use crate::admission::AdmissionView;
+use crate::admission::{Admission, AdmissionView};
 use crate::hello::{Verdict, VerdictCode};
-use crate::history::AdmittedMessage;
-use crate::history::{Indexed, Maker, Resettled, Sanctioned};
+use crate::history::{AdmittedMessage, Indexed, Maker, Resettled, Sanctioned};
 use crate::ids::{MessageId, PeerKey};
 use crate::login::PeerAddresses;
 use crate::message::{Arrival, Draft};
@@ -16,10 +18,9 @@ use crate::policy::SignedPolicy;
 use crate::roster::Change;
 use crate::ticket::Ticket;
 use crate::time::RealmClock;
-use crate::verdict::Acceptance;
 
-use super::moderating::{ModerationRefused, NewModeration};
-use super::{LinkId, NewLink, SendRefused, SentReceipt, Unsent};
+pub use moderating::{ModerationRefused, NewModeration};
+pub use sending::{SendRefused, SentReceipt, Unsent};
 
 /// The gossipsub topics of a realm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,9 +52,9 @@ impl Topic {
 /// What the engine starts from.
 #[derive(Debug)]
 pub struct Config {
-    /// The device key.
+    /// Our device key.
     pub key: SigningKey,
-    /// Our ticket.
+    /// The ticket that the realm has issued to us.
     pub ticket: Ticket,
     /// The newest policy we hold.
     pub policy: SignedPolicy,
@@ -61,27 +62,27 @@ pub struct Config {
     pub boot: u64,
     /// Random, for the numbering of our messages.
     pub session: u64,
-    /// Realm time.
+    /// Realm time, as the last run knew it or the login node has said.
     pub clock: RealmClock,
     /// The newest stored messages: at least all that gossip could bring again. The rest follows with
     /// [`Input::Index`].
     pub stored: StoredIndex,
     /// When the oldest of all that are stored was sent, if there are any.
     pub oldest: Option<u64>,
-    /// The stored moderations.
+    /// All moderations that are stored.
     pub moderations: Vec<SignedModeration>,
     /// Own messages that nobody has yet.
     pub unsent: Vec<Unsent>,
-    /// Randomness.
+    /// The seed of all randomness.
     pub seed: [u8; 32],
 }
 
 /// Stored messages as the history's index needs them, and the tickets they were sent under.
 #[derive(Debug, Default)]
 pub struct StoredIndex {
-    /// Those not given before.
+    /// The tickets that were not given before.
     pub tickets: Vec<Ticket>,
-    /// The messages.
+    /// The messages sent under these tickets and those given before.
     pub messages: Vec<Indexed>,
 }
 
@@ -102,11 +103,28 @@ pub struct StoredPair {
     pub object: Vec<u8>,
 }
 
-/// The driver's name for a gossip message, given back with the verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GossipId(pub u64);
+/// The driver's name for a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
 
-/// What happened.
+/// A link that both gates have accepted.
+#[derive(Debug)]
+pub struct NewLink {
+    /// Our name for it.
+    pub id: LinkId,
+    /// The key that Noise has proved.
+    pub peer: PeerKey,
+    /// Whether we dialled it.
+    pub dialled: bool,
+    /// Whether it runs through the relay.
+    pub relayed: bool,
+    /// The other end, as a multiaddr.
+    pub address: String,
+    /// What our gate has found.
+    pub admission: Admission,
+}
+
+/// What has happened.
 #[derive(Debug)]
 pub enum Input {
     /// A link stands: both gates have accepted.
@@ -117,94 +135,83 @@ pub enum Input {
     DialFailed(PeerKey),
     /// The gate of a peer that we dialled, or that dialled us, has refused us.
     RefusedBy {
-        /// Who.
+        /// The peer at the other end.
         peer: PeerKey,
         /// What it said. It proves nothing.
         verdict: Verdict,
     },
     /// Our own gate has refused a peer.
     Refused {
-        /// Who.
+        /// The peer at the other end.
         peer: PeerKey,
         /// The boot it claimed, on a link that Noise has proved to be its own; 0 if it could not be read.
         boot: u64,
-        /// Why.
+        /// What our gate has said.
         code: VerdictCode,
         /// Whether we had dialled it.
         dialled: bool,
     },
     /// A linked peer has subscribed to a topic.
     Subscribed {
-        /// Who.
+        /// The neighbour.
         peer: PeerKey,
-        /// To what.
+        /// The topic that it hears from now on.
         topic: Topic,
-    },
-    /// A message has arrived on gossip. The verdict comes in the same turn.
-    Gossip {
-        /// For the verdict.
-        id: GossipId,
-        /// The neighbour it came from.
-        source: PeerKey,
-        /// Where.
-        topic: Topic,
-        /// What.
-        bytes: Vec<u8>,
     },
     /// The user wants to say something.
     Send {
         /// Given back with the answer.
         request: u64,
-        /// What, and where.
+        /// What is to be said, and in which room.
         draft: Draft,
     },
     /// Our message is on disk, or it could not be written.
     OwnStored {
-        /// Of the request.
+        /// The request of [`Output::StoreOwn`].
         request: u64,
         /// What the store said.
         result: Result<(), String>,
     },
     /// What gossipsub made of a message of ours.
     Published {
-        /// Which.
+        /// The message.
         message: MessageId,
-        /// Whether it went to anybody.
+        /// Whether it went to at least one neighbour.
         reached: bool,
     },
     /// The store could not take a message of somebody else: it is not held after all.
     NotStored {
-        /// Its time of sending.
+        /// When it was sent.
         sent_at: u64,
-        /// Which.
+        /// Its id.
         message: MessageId,
     },
     /// More of what is stored, newest first.
     Index {
-        /// The messages.
+        /// The next messages.
         stored: StoredIndex,
         /// Whether this was the last part.
         done: bool,
     },
     /// A peer's answer to an [`Output::Ask`]; `None` if it gave none.
     Answered {
-        /// Of the request.
+        /// The name of our request.
         ask: AskId,
         /// The reply as it came.
         bytes: Option<Vec<u8>>,
     },
     /// A linked peer asks us; answer with [`Output::Answer`].
     Asked {
-        /// For the answer.
+        /// Given back with the answer.
         request: RequestId,
-        /// Who.
+        /// The neighbour.
         peer: PeerKey,
         /// The request as it came.
         bytes: Vec<u8>,
     },
     /// What an [`Output::Load`] has found; what is missing is not held any more.
     Loaded {
-        /// Of the load.
+        /// The request of [`Output::Load`].
         request: RequestId,
         /// The pairs, in the order asked for.
         pairs: Vec<(MessageId, StoredPair)>,
@@ -213,27 +220,27 @@ pub enum Input {
     SlowPeer(PeerKey),
     /// The neighbours that gossipsub does not publish to, because of what they did.
     Unpublished(BTreeSet<PeerKey>),
-    /// A moderator acts.
+    /// The user mutes, bans or lifts.
     Moderation {
         /// Given back with the answer.
         request: u64,
-        /// What.
+        /// What is to be done, and to whom.
         moderation: NewModeration,
     },
     /// What we say of ourselves from now on: `here`, `away`.
     Status(String),
-    /// The rendezvous' own node has a new policy and its head to publish.
+    /// The login node's own peer has a new policy and its head to publish.
     PublishPolicy {
-        /// The document.
+        /// The policy.
         policy: SignedPolicy,
-        /// Its signed head.
+        /// Its head, signed by the realm.
         head: Vec<u8>,
     },
     /// Our ticket was renewed.
     Renewed(Ticket),
     /// The policy that came with a renewal.
     Policy(SignedPolicy),
-    /// What the rendezvous' clock says now, unix milliseconds.
+    /// What the login node's clock says now, unix milliseconds.
     RealmTime(u64),
     /// Where we listen now, without `/p2p/`.
     Listening(Vec<String>),
@@ -241,27 +248,18 @@ pub enum Input {
     Candidates(Vec<PeerAddresses>),
     /// The network has changed: try everybody again.
     NetworkChanged,
-    /// Say goodbye.
+    /// The program ends: say goodbye.
     Quit,
 }
 
 /// What is to be done.
 #[derive(Debug)]
 pub enum Output {
-    /// Tell gossipsub about a message.
-    Verdict {
-        /// Which.
-        id: GossipId,
-        /// Where it came from.
-        source: PeerKey,
-        /// What to do with it.
-        acceptance: Acceptance,
-    },
     /// Put a message of somebody else into the store, and show it.
     Store {
-        /// The message.
+        /// The message that the history has taken in.
         message: Box<AdmittedMessage>,
-        /// How it came.
+        /// How it has come.
         arrival: Arrival,
         /// Whether its author is banned now, so that it is shown folded and tells nobody.
         folded: bool,
@@ -273,60 +271,60 @@ pub enum Output {
         /// The retention boundary, unix milliseconds.
         before: u64,
     },
-    /// Keep a moderator's moderation.
+    /// Put a moderation into the store.
     StoreModeration(Box<SignedModeration>),
     /// Read stored messages; answer with [`Input::Loaded`].
     Load {
-        /// For the answer.
+        /// Given back with the answer.
         request: RequestId,
-        /// Which; only held ones count.
+        /// The messages; only held ones count.
         ids: Vec<MessageId>,
-        /// Stop before the pairs take more than so many bytes, each ticket counted once.
+        /// Stop before the pairs take more bytes than this, each ticket counted once.
         bytes_max: usize,
     },
     /// Put a message of our own on disk, and answer with [`Input::OwnStored`].
     StoreOwn {
-        /// For the answer.
+        /// Given back with the answer.
         request: u64,
-        /// The message.
+        /// Our message, which the history has taken in.
         message: Box<AdmittedMessage>,
     },
     /// Publish on gossip; answer with [`Input::Published`] if there is a message id.
     Publish {
-        /// Where.
+        /// The topic.
         topic: Topic,
-        /// What.
+        /// The object as it travels.
         bytes: Vec<u8>,
-        /// Whose state hangs on it.
+        /// The message whose state depends on it.
         message: Option<MessageId>,
     },
     /// Keep a newer policy.
     StorePolicy(Box<SignedPolicy>),
     /// Remember where a peer may be found.
     StorePeer(PeerAddresses),
-    /// Dial a peer.
+    /// Dial a peer at these addresses.
     Dial(PeerAddresses),
-    /// Close a link.
+    /// Close a link; [`Input::LinkDown`] follows.
     Close(LinkId),
     /// Ask a linked peer on `/lanyard/sync/1`; answer with [`Input::Answered`].
     Ask {
-        /// Whom.
+        /// The neighbour.
         peer: PeerKey,
-        /// For the answer.
+        /// Given back with the answer.
         ask: AskId,
-        /// The request.
+        /// The request as it travels.
         bytes: Vec<u8>,
     },
     /// Answer a peer's request.
     Answer {
-        /// Of the request.
+        /// The request of [`Input::Asked`].
         request: RequestId,
-        /// The reply.
+        /// The reply as it travels.
         bytes: Vec<u8>,
     },
-    /// The gate's snapshot has changed.
+    /// What the gate judges by has changed.
     View(Box<AdmissionView>),
-    /// Tell the user.
+    /// Tell the user what has happened.
     Event(Event),
 }
 
@@ -335,36 +333,34 @@ pub enum Output {
 pub enum Event {
     /// The answer to a [`Input::Send`].
     Sent {
-        /// Of the request.
+        /// The request of [`Input::Send`].
         request: u64,
-        /// The receipt, or why not.
+        /// The receipt, or why it was refused.
         result: Result<SentReceipt, SendRefused>,
     },
     /// An own message has come further, or nobody has it yet.
     State {
-        /// Which.
+        /// The message.
         id: MessageId,
-        /// How far.
+        /// How far it has come.
         state: Progress,
     },
     /// The answer to an [`Input::Moderation`].
     Moderated {
-        /// Of the request.
+        /// The request of [`Input::Moderation`].
         request: u64,
-        /// The moderation's id, or why not.
+        /// The moderation's id, or why it was refused.
         result: Result<MessageId, ModerationRefused>,
     },
     /// A new policy has begun or ended a ban or mute.
     Sanctioned(Box<Sanctioned>),
-    /// A moderator's moderation has become known.
+    /// A moderation has become known.
     Moderation(Box<SignedModeration>),
-    /// Messages have left the set or come back: what is shown is to be read again.
-    Reload,
     /// Somebody came or went.
     Presence(Change),
     /// A newer policy is in force.
     Policy {
-        /// Its number.
+        /// The number of the policy.
         number: u64,
     },
     /// Our ticket is new.
@@ -376,12 +372,12 @@ pub enum Event {
     AskTheTime,
     /// A sentence with a stable code.
     Notice {
-        /// The code.
+        /// A code that stays the same.
         code: &'static str,
-        /// The sentence.
+        /// A sentence for the user.
         text: String,
     },
-    /// Roster, links, rooms or pass have changed: read them again.
+    /// Roster, links, rooms or ticket have changed: read them again.
     Changed,
     /// Membership is lost. We have verified why ourselves.
     Ended(EndReason),
@@ -408,18 +404,18 @@ pub enum Progress {
 pub enum EndReason {
     /// A newer start of this very profile exists, on another computer.
     Superseded,
-    /// The policy, or a moderator's moderation, bans our account.
+    /// The policy or a moderation bans our account.
     Banned {
-        /// In the words of whoever did it.
+        /// The reason given.
         reason: String,
-        /// Who.
+        /// The one who has given the ban.
         by: Maker,
         /// Its end, realm time in unix milliseconds.
         until: Option<u64>,
     },
     /// The policy has withdrawn our ticket.
     Revocation {
-        /// In the operator's words.
+        /// The operator's reason.
         reason: String,
     },
 }

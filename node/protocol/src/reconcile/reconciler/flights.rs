@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ids::{MessageId, PeerKey};
 use crate::limits::{FETCH_ALONE, ROUND_STALL};
 
-/// Who was asked first for each id that has not come yet, and when.
+/// The peer that was asked first for each id that has not come yet, and when.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     first_asked: BTreeMap<MessageId, (PeerKey, Duration)>,
@@ -32,7 +32,7 @@ impl Flights {
         self.first_asked.remove(&id);
     }
 
-    /// Whoever was asked is gone.
+    /// The peer that was asked is gone.
     pub(super) fn lost(&mut self, peer: PeerKey) {
         self.first_asked.retain(|_id, (of, _since)| *of != peer);
     }

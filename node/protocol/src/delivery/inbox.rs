@@ -1,0 +1,293 @@
+//! What arrives, opened: parsed, of this realm, and signed by its author.
+//!
+//! Takes in bytes and returns what they say or why they are [`Refused`]. Owns what makes that cheap and fair: the tickets
+//! whose signature was good, the pace of each author, and the count of refusals. What becomes of an object is for its
+//! reader to decide.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::cose::{Envelope, Kind};
+use crate::history::{Author, History};
+use crate::identity::Identity;
+use crate::ids::{AccountId, MessageId, PeerKey, TicketHash};
+use crate::limits::{
+    CROWDED_BURST, CROWDED_PER_S, MESSAGE_BYTES_MAX, POLICY_HEAD_BYTES_MAX, PRESENCES_BURST,
+    PRESENCES_PER_S, TICKET_CACHE_MAX,
+};
+use crate::message::{SignedMessage, VerifiedMessage};
+use crate::moderation::SignedModeration;
+use crate::policy::{PolicyError, PolicyHead};
+use crate::presence::SignedPresence;
+use crate::reconcile::TokenBucket;
+use crate::ticket::{self, Ticket};
+use crate::time::Now;
+use crate::verdict::Refused;
+use crate::wire::{DecodeError, Pair};
+
+/// First byte of an envelope without a ticket, which on `control` is a policy head.
+const BARE_ENVELOPE: u8 = 0x84;
+
+/// What travels on `control`.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Head(PolicyHead),
+    Moderation(SignedModeration),
+    Presence(SignedPresence),
+}
+
+/// A message of a batch.
+#[derive(Debug)]
+pub(crate) enum Brought {
+    /// It has come some other way meanwhile.
+    Held(MessageId),
+    New(VerifiedMessage),
+}
+
+/// What opens objects.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    tickets: TicketCache,
+    crowded: Paces<AccountId>,
+    presences: Paces<PeerKey>,
+    /// How often gossip was refused, by [`Refused::code`].
+    refusals: BTreeMap<&'static str, u64>,
+}
+
+impl Inbox {
+    /// A message from gossip. The cheapest check comes first; a signature is checked only for ids that are not held.
+    pub(crate) fn open_message(
+        &mut self,
+        bytes: &[u8],
+        history: &History,
+        realm: &PeerKey,
+        now: Now,
+    ) -> Result<VerifiedMessage, Refused> {
+        let signed = SignedMessage::parse(bytes)?;
+        let sent_at = signed.content().sent_at;
+        if history.set().contains(sent_at, signed.id()) {
+            return Err(Refused::Held);
+        }
+        let ticket = self.tickets.verify(signed.ticket_bytes(), realm)?;
+        if history.full_until(&Author::of(&ticket), sent_at).is_some()
+            && !self.crowded.take(ticket.claims().account, CROWDED_PER_S, CROWDED_BURST, now)
+        {
+            return Err(Refused::TooFast);
+        }
+        signed.verify(ticket)
+    }
+
+    /// Anything from `control`.
+    pub(crate) fn open_control(
+        &mut self,
+        bytes: &[u8],
+        realm: &PeerKey,
+    ) -> Result<Control, Refused> {
+        if bytes.first() == Some(&BARE_ENVELOPE) {
+            return open_head(bytes, realm).map(Control::Head);
+        }
+        let verify = |ticket: &[u8]| self.tickets.verify(ticket, realm);
+        if kind_in_pair(bytes) == Some(Kind::Moderation) {
+            SignedModeration::verify(bytes, realm, verify).map(Control::Moderation)
+        } else {
+            SignedPresence::verify(bytes, verify).map(Control::Presence)
+        }
+    }
+
+    /// A message that a neighbour has served.
+    pub(crate) fn open_brought(
+        &mut self,
+        pair: Pair<'_>,
+        history: &History,
+        realm: &PeerKey,
+    ) -> Result<Brought, Refused> {
+        if pair.ticket.len() + pair.object.len() > MESSAGE_BYTES_MAX {
+            return Err(DecodeError::TooLong { max: MESSAGE_BYTES_MAX }.into());
+        }
+        let signed = SignedMessage::from_pair(pair)?;
+        if history.set().contains(signed.content().sent_at, signed.id()) {
+            return Ok(Brought::Held(signed.id()));
+        }
+        let ticket = self.tickets.verify(signed.ticket_bytes(), realm)?;
+        signed.verify(ticket).map(Brought::New)
+    }
+
+    /// A moderation that a neighbour has served.
+    pub(crate) fn open_brought_moderation(
+        &mut self,
+        pair: Pair<'_>,
+        realm: &PeerKey,
+    ) -> Result<SignedModeration, Refused> {
+        SignedModeration::from_pair(pair, realm, |ticket| self.tickets.verify(ticket, realm))
+    }
+
+    /// Whether the proof of a verdict is a presence of our own key, from a newer start than this one.
+    pub(crate) fn proves_newer_start(&mut self, proof: Option<&[u8]>, me: &Identity) -> bool {
+        let realm = me.realm();
+        let verify = |ticket: &[u8]| self.tickets.verify(ticket, &realm);
+        let signed = proof.and_then(|pair| SignedPresence::verify(pair, verify).ok());
+        signed.is_some_and(|signed| {
+            signed.ticket.claims().peer == me.peer() && signed.presence.boot > me.boot()
+        })
+    }
+
+    /// Whether a device may say once more how it is.
+    pub(crate) fn may_show(&mut self, peer: PeerKey, now: Now) -> bool {
+        self.presences.take(peer, PRESENCES_PER_S, PRESENCES_BURST, now)
+    }
+
+    /// Counts a refusal of gossip.
+    pub(crate) fn count(&mut self, refused: Refused) {
+        let count = self.refusals.entry(refused.code()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// How often gossip was refused, by [`Refused::code`].
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, &u64)> {
+        self.refusals.iter().map(|(code, count)| (*code, count))
+    }
+
+    /// Forgets the paces of those who have been slow again.
+    pub(crate) fn tidy(&mut self, now: Now) {
+        self.crowded.forget_full(now);
+        self.presences.forget_full(now);
+    }
+}
+
+fn open_head(bytes: &[u8], realm: &PeerKey) -> Result<PolicyHead, Refused> {
+    PolicyHead::verify(bytes, realm).map_err(|error| match error {
+        PolicyError::Malformed(DecodeError::Malformed) => foreign_kind(bytes),
+        PolicyError::Malformed(decode) => Refused::Malformed(decode),
+        PolicyError::OtherRealm | PolicyError::BadSignature | PolicyError::TooLarge => {
+            Refused::Signature
+        }
+    })
+}
+
+/// What a bare envelope on `control` is that is no policy head: a later kind is ignored, a known one is misplaced.
+fn foreign_kind(bytes: &[u8]) -> Refused {
+    match Envelope::parse(bytes, POLICY_HEAD_BYTES_MAX).map(|envelope| envelope.kind) {
+        Ok(None) => Refused::Unknown,
+        Ok(Some(Kind::PolicyHead)) | Err(_) => Refused::Malformed(DecodeError::Malformed),
+        Ok(Some(_other)) => Refused::WrongTopic,
+    }
+}
+
+fn kind_in_pair(bytes: &[u8]) -> Option<Kind> {
+    let pair = Pair::parse(bytes, bytes.len()).ok()?;
+    Envelope::parse(pair.object, bytes.len()).ok()?.kind
+}
+
+/// How often each may make all others do something on gossip. Only what is unusual is counted, so this is empty on a
+/// quiet day.
+#[derive(Debug)]
+struct Paces<K>(BTreeMap<K, TokenBucket>);
+
+impl<K> Default for Paces<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord> Paces<K> {
+    fn take(&mut self, of: K, per_s: u64, burst: u64, now: Now) -> bool {
+        let bucket = self.0.entry(of).or_insert_with(|| TokenBucket::new(per_s, burst, now.mono));
+        bucket.take(1, now.mono).is_ok()
+    }
+
+    /// A bucket that is full again is as good as a new one.
+    fn forget_full(&mut self, now: Now) {
+        self.0.retain(|_of, bucket| !bucket.is_full(now.mono));
+    }
+}
+
+/// Tickets whose issuer's signature was good, so that steady state costs one signature check a message.
+#[derive(Debug, Default)]
+struct TicketCache {
+    by_hash: BTreeMap<TicketHash, Arc<Ticket>>,
+    /// The oldest first.
+    order: VecDeque<TicketHash>,
+}
+
+impl TicketCache {
+    fn verify(&mut self, bytes: &[u8], realm: &PeerKey) -> Result<Arc<Ticket>, Refused> {
+        let hash = ticket::hash(bytes);
+        if let Some(known) = self.by_hash.get(&hash) {
+            return Ok(Arc::clone(known));
+        }
+        let ticket = Arc::new(Ticket::verify(bytes, realm).map_err(Refused::Ticket)?);
+        self.by_hash.insert(hash, Arc::clone(&ticket));
+        self.order.push_back(hash);
+        if self.order.len() > TICKET_CACHE_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_hash.remove(&oldest);
+        }
+        Ok(ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::testing::{self, T0};
+    use crate::verdict::Acceptance;
+
+    const NOW: Now = Now { mono: std::time::Duration::ZERO, wall_ms: T0 };
+
+    fn realm() -> PeerKey {
+        public_key(&testing::key(1))
+    }
+
+    fn message(realm: u8) -> Vec<u8> {
+        let (realm, author) = (testing::key(realm), testing::key(2));
+        testing::message(&realm, &author, "alice", "hello", T0).to_gossip()
+    }
+
+    fn bent(mut bytes: Vec<u8>) -> Vec<u8> {
+        *bytes.last_mut().unwrap() ^= 1;
+        bytes
+    }
+
+    #[test]
+    fn r42_only_what_its_author_has_signed_under_a_ticket_is_opened() {
+        let mut inbox = Inbox::default();
+        let mut history = History::new(Arc::new(testing::policy(&testing::key(1))));
+        let mut open =
+            |bytes: &[u8], history: &History| inbox.open_message(bytes, history, &realm(), NOW);
+        for forged in [bent(message(1)), message(9), Vec::new()] {
+            let refused = open(&forged, &history).unwrap_err();
+            assert_eq!(refused.acceptance(), Acceptance::Reject, "{refused}");
+        }
+        let opened = open(&message(1), &history).unwrap();
+        history.take(opened, T0).unwrap();
+        assert_eq!(open(&message(1), &history), Err(Refused::Held));
+    }
+
+    #[test]
+    fn control_carries_presences_moderations_and_heads() {
+        let mut inbox = Inbox::default();
+        let mut open = |bytes: &[u8]| inbox.open_control(bytes, &realm());
+        let (realm, alice) = (testing::key(1), testing::key(2));
+        let presence = testing::presence(&realm, &alice, "alice", 1, 0, T0).pair;
+        assert!(matches!(open(&presence), Ok(Control::Presence(_))));
+        let kind = crate::moderation::ModerationKind::Mute;
+        let moderation = testing::moderation(kind, "bob", T0, T0 + 1_000).to_gossip();
+        assert!(matches!(open(&moderation), Ok(Control::Moderation(_))));
+        let policy = crate::policy::SignedPolicy::sign(testing::policy(&realm), &realm).unwrap();
+        assert!(matches!(open(&policy.sign_head(&realm)), Ok(Control::Head(_))));
+        assert_eq!(open(&message(1)).unwrap_err(), Refused::WrongTopic);
+    }
+
+    #[test]
+    fn a_device_may_show_itself_at_a_pace_and_the_quiet_are_forgotten() {
+        let (mut inbox, peer) = (Inbox::default(), PeerKey([7; 32]));
+        let shown = (0..2 * PRESENCES_BURST).filter(|_| inbox.may_show(peer, NOW)).count();
+        assert_eq!(shown as u64, PRESENCES_BURST);
+        inbox.tidy(NOW);
+        assert_eq!(inbox.presences.0.len(), 1);
+        inbox.tidy(Now { mono: std::time::Duration::from_secs(3_600), ..NOW });
+        assert!(inbox.presences.0.is_empty());
+    }
+}

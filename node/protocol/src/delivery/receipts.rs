@@ -1,0 +1,225 @@
+//! Who holds what of running sessions: holes in what others said, and "stored by n of m" for our own.
+//!
+//! Takes in every message that is held and what neighbours tell. Asks nothing, but tells authors what we hold of theirs.
+//! Returns whether a message has opened a hole, and how many hold ours: [`StoredBy`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::effects::{Asking, Effects};
+use crate::identity::Identity;
+use crate::ids::{MessageId, PeerKey};
+use crate::io::StoredIndex;
+use crate::limits::{HEARD_RANGES_MAX, OWN_STATES_MAX, RECEIPTS_EVERY, STATES_EVERY};
+use crate::links::Links;
+use crate::message::VerifiedMessage;
+use crate::reconcile::{SeqRanges, SyncRequest, numbers};
+use crate::time::Now;
+
+/// What we hold of the newest session of an author.
+#[derive(Debug)]
+struct Heard {
+    session: u64,
+    held: SeqRanges,
+    largest: u64,
+    /// The newest `sent_at` of the session: a later one of another session is a new start.
+    sent_at: u64,
+}
+
+/// An own message of the running session.
+#[derive(Debug)]
+struct Own {
+    id: MessageId,
+    stored_by: u32,
+    of: u32,
+}
+
+/// More peers than before hold an own message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredBy {
+    pub(crate) id: MessageId,
+    pub(crate) by: u32,
+    /// How many there were when it was sent.
+    pub(crate) of: u32,
+}
+
+/// Receipts given and taken.
+#[derive(Debug, Default)]
+pub(crate) struct Receipts {
+    heard: BTreeMap<PeerKey, Heard>,
+    /// Authors whose sessions have grown here since they were told.
+    untold: BTreeSet<PeerKey>,
+    tell_at: Option<Duration>,
+    own: BTreeMap<u64, Own>,
+    holders: BTreeMap<PeerKey, SeqRanges>,
+    /// Own numbers whose count has grown since the user was told.
+    grown: BTreeSet<u64>,
+    show_at: Option<Duration>,
+}
+
+impl Receipts {
+    /// Messages of earlier runs.
+    pub(crate) fn index(&mut self, stored: &StoredIndex) {
+        let authors: BTreeMap<_, _> =
+            stored.tickets.iter().map(|ticket| (ticket.hash(), ticket.claims().peer)).collect();
+        for message in &stored.messages {
+            if let Some(author) = authors.get(&message.ticket) {
+                self.note(*author, message.session, message.seq, message.sent_at);
+            }
+        }
+    }
+
+    /// A message of somebody else is held. Whether a hole has opened right before it.
+    pub(crate) fn heard(&mut self, message: &VerifiedMessage, links: &Links, now: Now) -> bool {
+        let (author, content) = (message.ticket().claims().peer, message.content());
+        let opens = self.note(author, content.session, content.seq, content.sent_at);
+        // Once a second with few neighbours; with many, a report takes its turn, or reports would outnumber messages.
+        let links = u32::try_from(links.len()).unwrap_or(u32::MAX);
+        let every = RECEIPTS_EVERY.max(RECEIPTS_EVERY.saturating_mul(links) / 16);
+        self.tell_at.get_or_insert(now.mono.saturating_add(every));
+        opens
+    }
+
+    fn note(&mut self, author: PeerKey, session: u64, seq: u64, sent_at: u64) -> bool {
+        let fresh = Heard { session, held: SeqRanges::default(), largest: seq, sent_at };
+        let heard = self.heard.entry(author).or_insert(fresh);
+        if heard.session != session {
+            if heard.sent_at >= sent_at {
+                return false;
+            }
+            *heard = Heard { session, held: SeqRanges::default(), largest: seq, sent_at };
+        }
+        let opens = seq > heard.largest.saturating_add(1);
+        heard.largest = heard.largest.max(seq);
+        heard.sent_at = heard.sent_at.max(sent_at);
+        if heard.held.insert(seq) {
+            // An author that leaves out every other number must not make this grow with each message.
+            heard.held.keep_newest(HEARD_RANGES_MAX);
+            self.untold.insert(author);
+        }
+        opens
+    }
+
+    /// Whether something is missing below the newest number of an author, as far back as we have heard it.
+    pub(crate) fn has_hole(&self, author: PeerKey) -> bool {
+        self.heard.get(&author).is_some_and(|heard| heard.held.as_slice().len() > 1)
+    }
+
+    /// An own message has got its number, and this many peers may come to hold it.
+    pub(crate) fn sent(&mut self, seq: u64, id: MessageId, of: u32) {
+        self.own.insert(seq, Own { id, stored_by: 0, of });
+        if self.own.len() > OWN_STATES_MAX {
+            self.own.pop_first();
+        }
+    }
+
+    /// A neighbour says what it holds of one of our sessions.
+    pub(crate) fn told(
+        &mut self,
+        peer: PeerKey,
+        session: u64,
+        ranges: &[(u64, u64)],
+        me: &Identity,
+        now: Now,
+    ) {
+        if session != me.session() {
+            return;
+        }
+        self.show_at.get_or_insert(now.mono.saturating_add(STATES_EVERY));
+        let new = self.holders.entry(peer).or_default().merge(ranges, me.next_seq());
+        let oldest = self.own.first_key_value().map_or(0, |(seq, _own)| *seq);
+        let new: Vec<(u64, u64)> = new
+            .into_iter()
+            .filter_map(|(first, last)| (last >= oldest).then_some((first.max(oldest), last)))
+            .collect();
+        for seq in numbers(&new, OWN_STATES_MAX) {
+            if let Some(own) = self.own.get_mut(&seq) {
+                own.stored_by = own.stored_by.saturating_add(1);
+                self.grown.insert(seq);
+            }
+        }
+    }
+
+    /// The last link to a peer is gone. What it has stored stays counted.
+    pub(crate) fn lost(&mut self, peer: PeerKey) {
+        self.untold.remove(&peer);
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.tell_at.into_iter().chain(self.show_at).min()
+    }
+
+    /// Tells authors what we hold of theirs, when it is time to, and returns how far our own have come.
+    pub(crate) fn due(
+        &mut self,
+        me: &Identity,
+        links: &Links,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Vec<StoredBy> {
+        if self.tell_at.take_if(|at| *at <= now.mono).is_some() {
+            for author in std::mem::take(&mut self.untold) {
+                // An author that is no neighbour now is told when its next message comes.
+                let linked = !me.has_ended() && links.is_linked(author);
+                let Some(heard) = self.heard.get(&author).filter(|_heard| linked) else { continue };
+                let (session, ranges) = (heard.session, heard.held.for_wire());
+                fx.ask(author, &SyncRequest::Held { session, ranges }, Asking::Nothing);
+            }
+        }
+        if self.show_at.take_if(|at| *at <= now.mono).is_none() {
+            return Vec::new();
+        }
+        let grown = std::mem::take(&mut self.grown).into_iter();
+        let own = grown.filter_map(|seq| self.own.get(&seq));
+        // Newcomers may hold it too.
+        own.map(|own| StoredBy { id: own.id, by: own.stored_by, of: own.of.max(own.stored_by) })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, T0};
+
+    const NOW: Now = Now { mono: Duration::ZERO, wall_ms: T0 };
+    const AUTHOR: PeerKey = PeerKey([7; 32]);
+
+    #[test]
+    fn a_hole_opens_once_and_closes_when_the_missing_comes() {
+        let mut receipts = Receipts::default();
+        let opens = |receipts: &mut Receipts, seq| receipts.note(AUTHOR, 1, seq, T0 + seq);
+        assert!(!opens(&mut receipts, 3), "what was before the first is for the routine round");
+        assert!(opens(&mut receipts, 5));
+        assert!(!opens(&mut receipts, 6));
+        assert!(receipts.has_hole(AUTHOR));
+        assert!(!opens(&mut receipts, 4));
+        assert!(!receipts.has_hole(AUTHOR));
+        assert!(!receipts.note(AUTHOR, 2, 9, T0 + 9), "a new start has no past");
+    }
+
+    #[test]
+    fn r108_an_author_that_skips_numbers_does_not_fill_our_memory() {
+        let mut receipts = Receipts::default();
+        for n in 0..20_000 {
+            receipts.note(AUTHOR, 7, 2 * n, T0 + n);
+        }
+        assert!(receipts.heard[&AUTHOR].held.as_slice().len() <= HEARD_RANGES_MAX);
+    }
+
+    #[test]
+    fn r108_each_peer_counts_once_however_often_it_tells() {
+        let ticket = testing::ticket(&testing::key(1), &testing::key(2), "me");
+        let mut me = Identity::new(testing::key(2), ticket, 1, 9);
+        let id = MessageId([1; 32]);
+        let mut receipts = Receipts::default();
+        receipts.sent(me.next_seq(), id, 2);
+        me.said();
+        for (peer, session) in [(3, 9), (3, 9), (4, 9), (5, 8)] {
+            receipts.told(PeerKey([peer; 32]), session, &[(0, 0)], &me, NOW);
+        }
+        let later = Now { mono: STATES_EVERY, ..NOW };
+        let stored = receipts.due(&me, &Links::new(NOW), later, &mut Effects::new([0; 32]));
+        assert_eq!(stored, [StoredBy { id, by: 2, of: 2 }]);
+    }
+}

@@ -1,0 +1,84 @@
+//! Where others can be dialled, and dials that come to nothing.
+
+use std::time::Duration;
+
+use crate::hello::{Verdict, VerdictCode};
+use crate::ids::PeerKey;
+use crate::io::EndReason;
+use crate::login::PeerAddresses;
+use crate::time::Now;
+
+use super::Engine;
+
+/// A refusal that is not a matter of milliseconds: leave the peer alone for this long.
+const REFUSED_WAIT: Duration = Duration::from_secs(10);
+
+impl Engine {
+    pub(super) fn candidates(&mut self, peers: &[PeerAddresses], now: Now) {
+        for candidate in peers.iter().filter(|candidate| candidate.is_bounded()) {
+            let jitter = self.fx.jitter();
+            self.dials.add(candidate.peer, &candidate.addresses, now.mono, jitter);
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, peer: PeerKey, now: Now) {
+        let jitter = self.fx.jitter();
+        self.dials.failed(peer, now.mono, jitter);
+    }
+
+    /// What another gate says ends that attempt and proves nothing, except a presence signed by our own key.
+    pub(super) fn refused_by(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
+        self.time.contradicted(peer, verdict.code, &self.me, now, &mut self.fx);
+        self.dial_refused(peer, verdict, now);
+    }
+
+    fn dial_refused(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
+        let (jitter, proof) = (self.fx.jitter(), verdict.proof.as_deref());
+        match verdict.code {
+            VerdictCode::Superseded if self.inbox.proves_newer_start(proof, &self.me) => {
+                self.end(EndReason::Superseded);
+            }
+            VerdictCode::Busy | VerdictCode::Superseded | VerdictCode::Accepted => {
+                self.dials.busy(peer, now.mono, jitter);
+            }
+            VerdictCode::Malformed
+            | VerdictCode::Version
+            | VerdictCode::WrongRealm
+            | VerdictCode::BadTicket
+            | VerdictCode::NotYours
+            | VerdictCode::Expired
+            | VerdictCode::NotYetValid
+            | VerdictCode::Banned
+            | VerdictCode::Revocation
+            | VerdictCode::Denied
+            | VerdictCode::Other(_) => {
+                self.dials.postpone(peer, now.mono.saturating_add(REFUSED_WAIT + jitter));
+            }
+        }
+    }
+
+    /// What our own gate says ends that attempt too.
+    pub(super) fn refused(
+        &mut self,
+        peer: PeerKey,
+        boot: u64,
+        code: VerdictCode,
+        dialled: bool,
+        now: Now,
+    ) {
+        self.time.we_refused(peer, code, &self.me, now, &mut self.fx);
+        if code == VerdictCode::Busy {
+            self.links.was_busy_for(peer, boot, now, &mut self.fx);
+        }
+        if !dialled {
+            return;
+        }
+        if matches!(code, VerdictCode::Busy | VerdictCode::Superseded) {
+            // An older start listens there, and will for a while. Dials at a fast pace would cross those of the
+            // newer one, and keep it out.
+            self.dial_failed(peer, now);
+        } else {
+            self.dial_refused(peer, &Verdict::plain(code), now);
+        }
+    }
+}

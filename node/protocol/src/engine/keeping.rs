@@ -1,0 +1,56 @@
+//! What is kept: messages taken in, those of earlier runs, and what is too old.
+
+use crate::history::{Resettled, Taken};
+use crate::ids::MessageId;
+use crate::io::{Output, StoredIndex};
+use crate::message::{Arrival, VerifiedMessage};
+use crate::time::Now;
+use crate::verdict::Refused;
+
+use super::Engine;
+
+impl Engine {
+    /// Time, then the rules; what both let pass goes to the store. Whether it has opened a hole in its session.
+    pub(super) fn take_message(
+        &mut self,
+        message: VerifiedMessage,
+        arrival: Arrival,
+        now: Now,
+    ) -> Result<bool, Refused> {
+        let realm_ms = self.time.now_ms(now);
+        message.check_arrival(arrival, realm_ms)?;
+        let Taken { message, displaced, folded } = self.history.take(message, realm_ms)?;
+        let opens_hole = self.receipts.heard(&message, &self.links, now);
+        let message = Box::new(message);
+        self.fx.output(Output::Store { message, arrival, folded });
+        self.fx.resettle(Resettled { displaced, ..Resettled::default() });
+        Ok(opens_hole)
+    }
+
+    /// The store could not take a message of somebody else: it is not held after all, and is asked for again.
+    pub(super) fn not_stored(&mut self, sent_at: u64, message: MessageId, now: Now) {
+        self.history.was_not_stored(sent_at, message);
+        self.reconcile(now, |rounds, cx| rounds.not_stored(sent_at, cx));
+    }
+
+    /// Takes stored messages into the history's index.
+    pub(super) fn index(&mut self, stored: StoredIndex) {
+        self.receipts.index(&stored);
+        for ticket in &stored.tickets {
+            self.history.note_author(ticket);
+        }
+        let resettled = self.history.index(stored.messages);
+        self.fx.resettle(resettled);
+    }
+
+    /// Forgets what is too old by the smaller of two times: the newest that the realm has signed, and this machine's
+    /// clock.
+    pub(super) fn retain(&mut self, now: Now) {
+        let reach = self.retention.reach(self.history.boundary(), now);
+        let realm_ms = self.time.proven_ms(now).min(now.wall_ms);
+        if let Some(before) = self.history.retain(realm_ms, reach) {
+            self.fx.output(Output::Forget { before });
+        }
+        self.retention.moved(self.history.boundary());
+    }
+}

@@ -1,0 +1,357 @@
+//! Many peers: how many links, with whom, and how a link goes that is one too many (PROTOCOL.md R-127 to R-130).
+//!
+//! ```text
+//!              roster > 64: dials until 64 links              roster < 48 for 60 s
+//!   full ────────────────────▶ crowded ──── 60 s ────▶ thin ────────────────────────▶ full: dials everybody
+//!                                                       │ ▲
+//!                      over 18 links: asks to part, by lot ▼ │ below 8: dials, by lot; both until 12
+//! ```
+//!
+//! Nobody plans the mesh. Each peer keeps its neighbours in the ring of all keys, which alone would connect everybody,
+//! and of the other links those that are left when it has asked by lot whether it may part. The other end says no if it
+//! would be short of links, if they are neighbours in the ring, or if it is not thin itself. So nobody loses a link that
+//! it needs, and both ends know why one goes: it is not lost, and nobody dials it again.
+//!
+//! Takes in changes of the roster, questions of neighbours and their answers. Returns whom the address book may dial,
+//! [`MayDial`], and which link may go; asks neighbours whether to part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::address_book::{AddressBook, MayDial};
+use crate::effects::{Asking, Effects};
+use crate::identity::Identity;
+use crate::ids::PeerKey;
+use crate::limits::{
+    CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN, LINKS_THIN_MAX, LINKS_THIN_MIN,
+    PART_RETRY, PART_WITHIN, PARTINGS_MAX, RING_EACH_SIDE, STRANGER_EVERY, THIN_EVERY,
+};
+use crate::links::Links;
+use crate::reconcile::{SyncReply, SyncRequest};
+use crate::roster::Roster;
+use crate::time::Now;
+
+/// What the number of links depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) me: &'a Identity,
+    pub(crate) links: &'a Links,
+    pub(crate) roster: &'a Roster,
+    pub(crate) dials: &'a AddressBook,
+}
+
+/// What a peer among many knows of its links.
+#[derive(Debug, Default)]
+pub(crate) struct Degree {
+    /// Somebody has come or gone since the roster was counted.
+    stale: bool,
+    thin: bool,
+    crowded: bool,
+    /// Since when the roster has the size of the other state.
+    turning_since: Option<Duration>,
+    /// `None` where there are few.
+    next_look: Option<Duration>,
+    /// Our neighbours in the ring, linked or not.
+    ring: BTreeSet<PeerKey>,
+    /// There were too many links, and there are still more than we aim at.
+    parting: bool,
+    /// How many links may still go before the next look.
+    partings_left: usize,
+    /// Asked whether we may part, without an answer yet.
+    asked: BTreeSet<PeerKey>,
+    /// The link may go, until this time on the monotonic clock.
+    agreed: BTreeMap<PeerKey, Duration>,
+    /// Did not want to part, and is not asked again before this time.
+    refused: BTreeMap<PeerKey, Duration>,
+    /// Drawn by lot to be dialled.
+    drawn: BTreeSet<PeerKey>,
+    /// A peer that we do not see, drawn by lot to be tried.
+    stranger: Option<PeerKey>,
+    next_stranger: Duration,
+}
+
+impl Degree {
+    /// Whether we keep a few links only, because there have been many peers for a while.
+    pub(crate) fn is_thin(&self) -> bool {
+        self.thin
+    }
+
+    pub(crate) fn roster_changed(&mut self) {
+        self.stale = true;
+    }
+
+    /// When the links are looked at next.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.next_look
+    }
+
+    /// Counts the roster when it has changed.
+    pub(crate) fn count(&mut self, me: &Identity, roster: &Roster, now: Now) -> Option<MayDial> {
+        // Everybody keeps a link to the login node's own peer, so that it never has few.
+        if !std::mem::take(&mut self.stale) || me.is_authority() || me.has_ended() {
+            return None;
+        }
+        let people = roster.people().count();
+        self.crowded = people > LINKS_FULL_MAX;
+        let turns = if self.thin { people < LINKS_REFILL } else { self.crowded };
+        self.turning_since = turns.then(|| self.turning_since.unwrap_or(now.mono));
+        if self.thin || self.crowded {
+            self.next_look.get_or_insert(now.mono);
+        } else if self.next_look.is_some() {
+            self.reset(false);
+            return Some(MayDial::Everybody);
+        }
+        None
+    }
+
+    /// Looks at the links, when it is time: parts from some, and chooses whom to dial.
+    pub(crate) fn due(
+        &mut self,
+        around: Around<'_>,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Option<MayDial> {
+        self.next_look.take_if(|at| *at <= now.mono)?;
+        if around.me.has_ended() {
+            return None;
+        }
+        let since = self.turning_since;
+        if since.is_some_and(|since| now.mono.saturating_sub(since) >= CROWD_LASTS) {
+            self.reset(!self.thin);
+            fx.changed();
+            if !self.thin {
+                return Some(MayDial::Everybody);
+            }
+        }
+        self.ring = around.ring();
+        self.next_look = Some(now.mono.saturating_add(THIN_EVERY + fx.jitter()));
+        self.partings_left = PARTINGS_MAX;
+        self.agreed.retain(|_peer, until| now.mono < *until);
+        self.refused.retain(|_peer, until| now.mono < *until);
+        if self.thin {
+            self.ask_to_part(around.links, fx);
+        }
+        Some(self.choose_dials(around, now, fx))
+    }
+
+    /// Among few nothing is to be remembered, but for the links that are just going.
+    fn reset(&mut self, thin: bool) {
+        let (agreed, crowded) = (std::mem::take(&mut self.agreed), self.crowded);
+        *self = Self { agreed, thin, crowded, ..Self::default() };
+    }
+
+    /// Links to people that are not about to go.
+    fn lasting(&self, links: &Links) -> Vec<PeerKey> {
+        let leaves = |peer: &PeerKey| self.asked.contains(peer) || self.agreed.contains_key(peer);
+        links.neighbours().filter(|peer| !leaves(peer)).collect()
+    }
+
+    /// Asks some neighbours, drawn by lot, whether we may part. They may ask us as well, so we ask for half.
+    fn ask_to_part(&mut self, links: &Links, fx: &mut Effects) {
+        let mut candidates = self.lasting(links);
+        let links = candidates.len();
+        let surplus = links.saturating_sub(LINKS_THIN);
+        self.parting = surplus > 0 && (self.parting || links > LINKS_THIN_MAX);
+        if !self.parting {
+            return;
+        }
+        candidates.retain(|peer| !self.ring.contains(peer) && !self.refused.contains_key(peer));
+        for _link in 0..surplus.min(PARTINGS_MAX / 2) {
+            let Some(peer) = fx.draw_from(&mut candidates) else { return };
+            self.partings_left = self.partings_left.saturating_sub(1);
+            self.asked.insert(peer);
+            fx.ask(peer, &SyncRequest::Part(links as u64), Asking::Part);
+        }
+    }
+
+    /// A neighbour has one link too many. Whether ours may go. For one that has far too many it may also if ours are
+    /// few then: the last to thin out would find that nobody has a link to spare.
+    pub(crate) fn asked_to_part(
+        &mut self,
+        peer: PeerKey,
+        its_links: u64,
+        links: &Links,
+        now: Now,
+    ) -> SyncReply {
+        let needed = if its_links > LINKS_THIN_MAX as u64 { LINKS_THIN_MIN } else { LINKS_THIN };
+        let may = self.thin
+            && self.partings_left > 0
+            && !self.ring.contains(&peer)
+            && self.lasting(links).into_iter().filter(|other| *other != peer).count() >= needed;
+        if !may {
+            return SyncReply::Later;
+        }
+        self.partings_left = self.partings_left.saturating_sub(1);
+        self.agreed.insert(peer, now.mono.saturating_add(PART_WITHIN));
+        SyncReply::Ok(Vec::new())
+    }
+
+    /// What a neighbour says to our question. Whether its link is to be closed.
+    pub(crate) fn part_answered(&mut self, peer: PeerKey, agreed: bool, now: Now) -> bool {
+        // The realm may have become small meanwhile, or the link may be gone.
+        if !self.asked.remove(&peer) || self.ring.contains(&peer) {
+            return false;
+        }
+        if agreed {
+            self.agreed.insert(peer, now.mono.saturating_add(PART_WITHIN));
+        } else {
+            self.refused.insert(peer, now.mono.saturating_add(PART_RETRY));
+        }
+        agreed
+    }
+
+    /// The last link to a peer is gone. Whether it went because both wanted it so.
+    pub(crate) fn lost(&mut self, peer: PeerKey, now: Now) -> bool {
+        self.asked.remove(&peer);
+        self.agreed.remove(&peer).is_some_and(|until| now.mono < until)
+    }
+
+    /// Whom the address book may dial until the next look: the ring, those who are missed, the login node's own peer, as
+    /// many others as links are lacking, and now and then a stranger.
+    fn choose_dials(&mut self, around: Around<'_>, now: Now, fx: &mut Effects) -> MayDial {
+        let linked = self.lasting(around.links).len();
+        if linked == 0 {
+            // A peer that is alone takes what it can get.
+            return MayDial::Everybody;
+        }
+        self.draw_dials(linked, around, fx);
+        let Around { roster, dials, .. } = around;
+        if self.next_stranger <= now.mono {
+            self.next_stranger = now.mono.saturating_add(STRANGER_EVERY);
+            let unlinked = dials.unlinked_peers();
+            let mut strangers = unlinked.filter(|peer| !roster.is_online(*peer)).collect();
+            self.stranger = fx.draw_from(&mut strangers);
+        }
+        let mut only = self.ring.clone();
+        only.extend(&self.drawn);
+        only.extend(self.stranger);
+        only.extend(roster.missed());
+        only.extend(roster.authorities());
+        MayDial::Only(only)
+    }
+
+    /// Draws peers to be dialled, if links are lacking: first among those with whom no dial has failed.
+    fn draw_dials(&mut self, links: usize, around: Around<'_>, fx: &mut Effects) {
+        // With fewer links than the first number others are dialled, up to the second.
+        let (least, aim) =
+            if self.thin { (LINKS_THIN_MIN, LINKS_THIN) } else { (LINKS_FULL_MAX, LINKS_FULL_MAX) };
+        if links >= least && self.drawn.is_empty() {
+            return;
+        }
+        let there: BTreeSet<PeerKey> = around.roster.audience().copied().collect();
+        let unlinked = around.dials.unlinked_peers().filter(|peer| there.contains(peer));
+        let (ring, others): (BTreeSet<_>, BTreeSet<_>) =
+            unlinked.partition(|peer| self.ring.contains(peer));
+        let (good, failed): (BTreeSet<_>, BTreeSet<_>) =
+            others.into_iter().partition(|peer| around.dials.failures(*peer) == 0);
+        self.drawn.retain(|peer| good.contains(peer));
+        let expected = links + ring.len() + self.drawn.len();
+        let mut good: Vec<_> = good.difference(&self.drawn).copied().collect();
+        let mut failed: Vec<_> = failed.into_iter().collect();
+        for _link in expected..aim {
+            let peer = fx.draw_from(&mut good).or_else(|| fx.draw_from(&mut failed));
+            let Some(peer) = peer else { return };
+            self.drawn.insert(peer);
+        }
+    }
+}
+
+impl Around<'_> {
+    /// The nearest peers on both sides in the ring of all keys. One that cannot be reached does not count, so that the
+    /// ring closes over a gap before the roster knows of it.
+    fn ring(self) -> BTreeSet<PeerKey> {
+        let me = self.me.peer();
+        let people: Vec<PeerKey> =
+            self.roster.audience().copied().filter(|peer| *peer != me).collect();
+        let (before, after) = people.split_at(people.partition_point(|peer| *peer < me));
+        let mut ring = BTreeSet::new();
+        self.walk(after.iter().chain(before), &mut ring);
+        self.walk(before.iter().rev().chain(after.iter().rev()), &mut ring);
+        ring
+    }
+
+    fn walk<'a>(self, way: impl Iterator<Item = &'a PeerKey>, ring: &mut BTreeSet<PeerKey>) {
+        let mut reached = 0;
+        for peer in way {
+            if reached == RING_EACH_SIDE {
+                return;
+            }
+            ring.insert(*peer);
+            reached += usize::from(self.links.is_linked(*peer) || self.dials.failures(*peer) == 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cose::public_key;
+    use crate::io::Output;
+    use crate::links::tests::linked;
+    use crate::roster::Observation;
+    use crate::testing::{self, T0};
+
+    fn at(mono: Duration) -> Now {
+        Now { mono, wall_ms: T0 }
+    }
+
+    fn me() -> Identity {
+        let ticket = testing::ticket(&testing::key(1), &testing::key(2), "me");
+        Identity::new(testing::key(2), ticket, 1, 1)
+    }
+
+    /// Those with the keys from 3 on, and as many others as make a crowd.
+    fn crowd(numbers: std::ops::Range<u8>) -> Roster {
+        let ticket = Arc::new(testing::ticket(&testing::key(1), &testing::key(3), "somebody"));
+        let seen = Observation { now: at(Duration::ZERO), realm_ms: T0, my_boot: 1 };
+        let mut roster = Roster::default();
+        let others = (0..=LINKS_FULL_MAX).map(|n| PeerKey([u8::try_from(n).unwrap(); 32]));
+        for peer in numbers.map(|number| public_key(&testing::key(number))).chain(others) {
+            roster.link_up(peer, &ticket, 1, seen);
+        }
+        roster
+    }
+
+    #[test]
+    fn r127_among_many_for_a_minute_it_thins_out_and_parts_by_lot() {
+        let (me, links, roster) = (me(), linked(3..24), crowd(3..24));
+        let dials = AddressBook::new(me.peer());
+        let around = Around { me: &me, links: &links, roster: &roster, dials: &dials };
+        let (mut degree, mut fx) = (Degree::default(), Effects::new([0; 32]));
+        assert_eq!(degree.count(&me, &roster, at(Duration::ZERO)), None, "nobody has come");
+        degree.roster_changed();
+        assert_eq!(degree.count(&me, &roster, at(Duration::ZERO)), None);
+        assert!(degree.due(around, at(Duration::ZERO), &mut fx).is_some() && !degree.is_thin());
+        assert!(degree.due(around, at(CROWD_LASTS), &mut fx).is_some() && degree.is_thin());
+        let outputs = std::iter::from_fn(|| fx.poll());
+        let asked: Vec<PeerKey> = outputs
+            .filter_map(|output| match output {
+                Output::Ask { peer, .. } => Some(peer),
+                _other => None,
+            })
+            .collect();
+        assert_eq!(asked.len(), (PARTINGS_MAX / 2).min(21 - LINKS_THIN));
+        let (agrees, others) = asked.split_first().unwrap();
+        assert!(degree.part_answered(*agrees, true, at(CROWD_LASTS)));
+        assert!(!degree.part_answered(*agrees, true, at(CROWD_LASTS)), "one answer to a question");
+        assert!(others.iter().all(|peer| !degree.part_answered(*peer, false, at(CROWD_LASTS))));
+        assert!(degree.lost(*agrees, at(CROWD_LASTS)), "both wanted it so");
+        assert!(others.iter().all(|peer| !degree.lost(*peer, at(CROWD_LASTS))));
+    }
+
+    #[test]
+    fn r128_a_peer_with_few_links_or_among_few_peers_lets_none_go() {
+        let (mut degree, asks) = (Degree::default(), public_key(&testing::key(3)));
+        let links = linked(3..24);
+        let says = |degree: &mut Degree, links: &Links| {
+            degree.asked_to_part(asks, 20, links, at(Duration::ZERO))
+        };
+        assert_eq!(says(&mut degree, &links), SyncReply::Later, "not thin");
+        (degree.thin, degree.partings_left) = (true, 1);
+        assert_eq!(says(&mut degree, &linked(3..6)), SyncReply::Later, "few links");
+        assert_eq!(says(&mut degree, &links), SyncReply::Ok(Vec::new()));
+        assert_eq!(says(&mut degree, &links), SyncReply::Later, "one at a time");
+    }
+}

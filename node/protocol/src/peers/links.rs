@@ -1,0 +1,550 @@
+//! The links that stand: to whom, since when, the order of boots, and which of two links to one peer stays.
+//!
+//! Takes in links, subscriptions, boots and rejects. Owns the part of the gate's view that says which links stand, what is
+//! known of boots, and which peers are denied. Returns which peer has lost its last link, is denied, or hides its policy;
+//! puts out what is to be closed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address_book::AddressBook;
+use crate::admission::{self, AdmissionView, GateLinks, KnownBoot, Standing};
+use crate::effects::Effects;
+use crate::ids::{AccountId, PeerKey, Role};
+use crate::io::{LinkId, NewLink, Topic};
+use crate::limits::{
+    DENY_FOR, DUPLICATE_CLOSE, LINK_IS_OLD, POLICY_DEADLINE, REJECT_WINDOW, REJECTS_MAX,
+    SUBSCRIBE_DEADLINE, SUBSCRIBE_PER_LINK,
+};
+use crate::ticket::Ticket;
+use crate::time::Now;
+
+/// How often standing links are judged again for expiry.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// A link that a new policy ends stands this much longer, so that its peer can fetch the policy and learn why.
+const CONDEMNED_CLOSE: Duration = Duration::from_millis(500);
+
+/// A link that stands.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its name.
+    pub id: LinkId,
+    /// The peer at the other end.
+    pub peer: PeerKey,
+    /// The other end, as a multiaddr.
+    pub address: String,
+    /// Whether it runs through the relay.
+    pub relayed: bool,
+    /// The peer's newest ticket.
+    pub ticket: Arc<Ticket>,
+    /// Since when, realm time in unix milliseconds.
+    pub since_ms: u64,
+    boot: u64,
+    dialled: bool,
+    since: Duration,
+    /// When it is to be closed, on the monotonic clock.
+    close_at: Option<Duration>,
+    /// It is closed because another link to the same peer stays.
+    is_duplicate: bool,
+    /// When the peer must have subscribed to `control`, until it has.
+    subscribe_by: Option<Duration>,
+    /// When the peer must have shown the policy that its ticket names.
+    policy_by: Option<Duration>,
+}
+
+impl Link {
+    fn is_to_authority(&self) -> bool {
+        self.ticket.claims().role == Role::Authority
+    }
+}
+
+/// A link is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Down {
+    pub(crate) peer: PeerKey,
+    /// Whether no other link to the peer stands.
+    pub(crate) last: bool,
+}
+
+/// All links.
+#[derive(Debug)]
+pub(crate) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    by_peer: BTreeSet<(PeerKey, LinkId)>,
+    subscribed: BTreeMap<PeerKey, Vec<Topic>>,
+    gate: Arc<GateLinks>,
+    rejects: BTreeMap<PeerKey, VecDeque<Duration>>,
+    /// Neighbours that gossipsub does not publish to.
+    unpublished: BTreeSet<PeerKey>,
+    next_check: Duration,
+}
+
+impl Links {
+    pub(crate) fn new(now: Now) -> Self {
+        Self {
+            links: BTreeMap::new(),
+            by_peer: BTreeSet::new(),
+            subscribed: BTreeMap::new(),
+            gate: Arc::default(),
+            rejects: BTreeMap::new(),
+            unpublished: BTreeSet::new(),
+            next_check: now.mono.saturating_add(CHECK_EVERY),
+        }
+    }
+
+    /// A link stands, which [`crate::admission`] has judged just now.
+    pub(crate) fn up(
+        &mut self,
+        new: NewLink,
+        me: PeerKey,
+        dials: &AddressBook,
+        realm_ms: u64,
+        now: Now,
+    ) {
+        let (id, peer, boot) = (new.id, new.peer, new.admission.hello().boot);
+        let deaf = !self.hears(peer, Topic::Control);
+        let by = deaf.then(|| now.mono.saturating_add(self.subscribe_within(peer, dials)));
+        let link = Link {
+            id,
+            peer,
+            address: new.address,
+            relayed: new.relayed,
+            ticket: Arc::clone(new.admission.ticket()),
+            since_ms: realm_ms,
+            boot,
+            dialled: new.dialled,
+            since: now.mono,
+            close_at: None,
+            is_duplicate: false,
+            subscribe_by: by,
+            policy_by: None,
+        };
+        self.note_boot(peer, boot, None);
+        self.links.insert(id, link);
+        self.by_peer.insert((peer, id));
+        self.show_standing();
+        self.close_duplicates(peer, me, now);
+    }
+
+    pub(crate) fn down(&mut self, id: LinkId) -> Option<Down> {
+        let peer = self.links.remove(&id)?.peer;
+        self.by_peer.remove(&(peer, id));
+        self.show_standing();
+        let last = !self.is_linked(peer);
+        if last {
+            self.subscribed.remove(&peer);
+            self.rejects.remove(&peer);
+        }
+        Some(Down { peer, last })
+    }
+
+    /// What the gate sees of the links.
+    fn show_standing(&mut self) {
+        let standing = self.links.values().map(|link| Standing {
+            peer: link.peer,
+            boot: link.boot,
+            account: link.ticket.claims().account,
+        });
+        Arc::make_mut(&mut self.gate).standing = standing.collect();
+    }
+
+    /// Whether a peer has subscribed to a topic only now. It counts once per link: a peer that subscribes again and again
+    /// does not make us speak again and again.
+    pub(crate) fn subscribed(&mut self, peer: PeerKey, topic: Topic) -> bool {
+        let topics = self.subscribed.entry(peer).or_default();
+        if topics.contains(&topic) {
+            return false;
+        }
+        topics.push(topic);
+        if topic == Topic::Control {
+            for link in self.links.values_mut().filter(|link| link.peer == peer) {
+                link.subscribe_by = None;
+            }
+        }
+        true
+    }
+
+    /// A program start of a peer: its older links are stale, whatever they look like from here.
+    pub(crate) fn boot_seen(
+        &mut self,
+        peer: PeerKey,
+        boot: u64,
+        proof: Option<Arc<[u8]>>,
+        fx: &mut Effects,
+    ) {
+        self.note_boot(peer, boot, proof);
+        fx.close(self.to(peer).filter(|link| link.boot < boot).map(|link| link.id));
+    }
+
+    fn note_boot(&mut self, peer: PeerKey, boot: u64, proof: Option<Arc<[u8]>>) {
+        let is_news = self.gate.boots.get(&peer).is_none_or(|known| {
+            boot > known.boot || (boot == known.boot && known.proof.is_none() && proof.is_some())
+        });
+        if is_news {
+            let gate = Arc::make_mut(&mut self.gate);
+            Arc::make_mut(&mut gate.boots).insert(peer, KnownBoot { boot, proof });
+        }
+    }
+
+    /// Our gate has refused a peer because of a link that stands here. If that link is older than a handshake can be,
+    /// the peer has lost it, or it would not dial.
+    pub(crate) fn was_busy_for(&mut self, peer: PeerKey, boot: u64, now: Now, fx: &mut Effects) {
+        self.boot_seen(peer, boot, None, fx);
+        let is_stale =
+            |link: &&Link| link.boot == boot && now.mono.saturating_sub(link.since) > LINK_IS_OLD;
+        fx.close(self.to(peer).filter(is_stale).map(|link| link.id));
+    }
+
+    /// A peer whose links did not last gets more time each time: it may be the machine that is slow. And so do all
+    /// while many links come up at once.
+    fn subscribe_within(&self, peer: PeerKey, dials: &AddressBook) -> Duration {
+        let is_silent = |link: &&Link| link.peer != peer && link.subscribe_by.is_some();
+        let silent = self.links.values().filter(is_silent).count();
+        let crowd = SUBSCRIBE_PER_LINK.saturating_mul(u32::try_from(silent).unwrap_or(u32::MAX));
+        let patience = 2u32.saturating_pow(dials.failures(peer).min(4));
+        SUBSCRIBE_DEADLINE.saturating_add(crowd).saturating_mul(patience)
+    }
+
+    /// Of two links with equal boot one stays: direct before relayed, else the one that the smaller key dialled;
+    /// if one side dialled both, that side keeps its first.
+    fn close_duplicates(&mut self, peer: PeerKey, me: PeerKey, now: Now) {
+        let rank = |link: &Link| (link.relayed, link.dialled != (me < peer), link.id);
+        let Some(keep) = self.to(peer).min_by_key(|link| rank(link)) else { return };
+        let (kept, dialled, relayed) = (keep.id, keep.dialled, keep.relayed);
+        let losers = self.links.values_mut().filter(|link| link.peer == peer && link.id != kept);
+        for link in losers {
+            // Same side, same kind: which was first is the dialler's to say.
+            if link.dialled || link.dialled != dialled || link.relayed != relayed {
+                link.close_at.get_or_insert(now.mono.saturating_add(DUPLICATE_CLOSE));
+                link.is_duplicate = true;
+            }
+        }
+    }
+
+    /// Three Rejects within ten minutes: the peer lets pass what it must have seen. Its links are closed, and it is
+    /// denied until the time returned, on the monotonic clock.
+    pub(crate) fn reject(&mut self, peer: PeerKey, now: Now, fx: &mut Effects) -> Option<Duration> {
+        let rejects = self.rejects.entry(peer).or_default();
+        rejects.push_back(now.mono);
+        rejects.retain(|at| now.mono.saturating_sub(*at) < REJECT_WINDOW);
+        if rejects.len() < REJECTS_MAX {
+            return None;
+        }
+        // More may be on their way already; they must not pile up until the link is gone.
+        rejects.clear();
+        let until = now.mono.saturating_add(DENY_FOR);
+        Arc::make_mut(&mut self.gate).denied.insert(peer, until);
+        self.close(peer, fx);
+        Some(until)
+    }
+
+    /// Closes all links to a peer.
+    pub(crate) fn close(&self, peer: PeerKey, fx: &mut Effects) {
+        fx.close(self.to(peer).map(|link| link.id));
+    }
+
+    /// A linked peer's ticket was renewed.
+    pub(crate) fn renew(&mut self, peer: PeerKey, ticket: &Arc<Ticket>) {
+        let older = |link: &Link| link.ticket.claims().issued_at_s < ticket.claims().issued_at_s;
+        let mut renewed = false;
+        for link in self.links.values_mut().filter(|link| link.peer == peer && older(link)) {
+            link.ticket = Arc::clone(ticket);
+            renewed = true;
+        }
+        if renewed {
+            self.show_standing();
+        }
+    }
+
+    /// Expiry, bans and revocations also end links that stand.
+    pub(crate) fn judge(&mut self, view: &AdmissionView, now: Now) {
+        for link in self.links.values_mut() {
+            if admission::judge_claims(view, link.peer, &link.ticket, now).is_err() {
+                link.close_at.get_or_insert(now.mono.saturating_add(CONDEMNED_CLOSE));
+            }
+        }
+    }
+
+    /// The peer must show the policy that its ticket names within the deadline.
+    pub(crate) fn demand_policy(&mut self, link: LinkId, now: Now) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.policy_by = Some(now.mono.saturating_add(POLICY_DEADLINE));
+        }
+    }
+
+    /// The links are to be judged again at this time at the latest.
+    pub(crate) fn check_by(&mut self, at: Duration) {
+        self.next_check = self.next_check.min(at);
+    }
+
+    /// Whether it is time to judge the links again. Forgets which peers have been denied long enough.
+    pub(crate) fn check_is_due(&mut self, now: Now) -> bool {
+        if now.mono < self.next_check {
+            return false;
+        }
+        self.next_check = now.mono.saturating_add(CHECK_EVERY);
+        if self.gate.denied.values().any(|until| *until <= now.mono) {
+            Arc::make_mut(&mut self.gate).denied.retain(|_peer, until| now.mono < *until);
+        }
+        true
+    }
+
+    pub(crate) fn next_due(&self) -> Duration {
+        let deadline = |link: &Link| {
+            [link.close_at, link.subscribe_by, link.policy_by].into_iter().flatten().min()
+        };
+        self.links.values().filter_map(deadline).fold(self.next_check, Duration::min)
+    }
+
+    /// Closes what is due: losers of duplicates, the condemned, the deaf, and peers that hide their policy. Those are
+    /// returned.
+    pub(crate) fn due(
+        &mut self,
+        policy: u64,
+        dials: &AddressBook,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Vec<PeerKey> {
+        let over = |at: Option<Duration>| at.is_some_and(|at| at <= now.mono);
+        self.keep_what_still_speaks(now);
+        self.wait_in_a_crowd(dials, now);
+        let mut hiding = Vec::new();
+        for link in self.links.values_mut() {
+            let hides = over(link.policy_by) && link.ticket.claims().policy > policy;
+            if over(link.close_at) || over(link.subscribe_by) || hides {
+                fx.close([link.id]);
+                hiding.extend(hides.then_some(link.peer));
+            }
+            link.policy_by = link.policy_by.filter(|at| !over(Some(*at)));
+            link.close_at = link.close_at.filter(|at| !over(Some(*at)));
+            if over(link.subscribe_by) {
+                // Closing takes a moment; do not ask for it again in every turn.
+                link.subscribe_by = Some(now.mono.saturating_add(SUBSCRIBE_DEADLINE));
+            }
+        }
+        hiding
+    }
+
+    /// Many links may have come up since a deadline was set, and all take longer then.
+    fn wait_in_a_crowd(&mut self, dials: &AddressBook, now: Now) {
+        let is_due = |link: &&Link| link.subscribe_by.is_some_and(|at| at <= now.mono);
+        let due: Vec<(LinkId, Duration)> = self
+            .links
+            .values()
+            .filter(is_due)
+            .map(|link| {
+                (link.id, link.since.saturating_add(self.subscribe_within(link.peer, dials)))
+            })
+            .collect();
+        for (id, by) in due.into_iter().filter(|(_id, by)| *by > now.mono) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.subscribe_by = Some(by);
+            }
+        }
+    }
+
+    /// gossipsub tells its topics on the first of two links only: that one stays until they have arrived.
+    fn keep_what_still_speaks(&mut self, now: Now) {
+        let subscribed = &self.subscribed;
+        let speaks =
+            |peer| !subscribed.get(&peer).is_some_and(|topics| topics.contains(&Topic::Control));
+        for link in self.links.values_mut().filter(|link| link.is_duplicate && speaks(link.peer)) {
+            link.close_at =
+                link.close_at.map(|at| at.max(now.mono.saturating_add(DUPLICATE_CLOSE)));
+        }
+    }
+
+    /// gossipsub does not publish to these, because of what they did.
+    pub(crate) fn set_unpublished(&mut self, peers: BTreeSet<PeerKey>) {
+        self.unpublished = peers;
+    }
+
+    /// Whether a peer hears what is published on a topic, as far as it has said.
+    pub(crate) fn hears(&self, peer: PeerKey, topic: Topic) -> bool {
+        self.subscribed.get(&peer).is_some_and(|topics| topics.contains(&topic))
+    }
+
+    /// Whether a message on `direct` reaches a peer.
+    pub(crate) fn reaches(&self, peer: PeerKey) -> bool {
+        self.hears(peer, Topic::Direct) && self.is_linked(peer) && !self.unpublished.contains(&peer)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    fn to(&self, peer: PeerKey) -> impl Iterator<Item = &Link> {
+        let ids = self.by_peer.range((peer, LinkId(0))..=(peer, LinkId(u64::MAX)));
+        ids.filter_map(|(_peer, id)| self.links.get(id))
+    }
+
+    pub(crate) fn is_linked(&self, peer: PeerKey) -> bool {
+        self.to(peer).next().is_some()
+    }
+
+    /// Whether a peer is linked that holds messages.
+    pub(crate) fn is_neighbour(&self, peer: PeerKey) -> bool {
+        self.to(peer).any(|link| !link.is_to_authority())
+    }
+
+    /// The linked peers that hold messages, by key: all but the login node's own peer.
+    pub(crate) fn neighbours(&self) -> impl Iterator<Item = PeerKey> {
+        let mut last = None;
+        let people = self
+            .by_peer
+            .iter()
+            .filter(|(_peer, id)| self.links.get(id).is_some_and(|link| !link.is_to_authority()));
+        people.map(|(peer, _id)| *peer).filter(move |peer| last.replace(*peer) != Some(*peer))
+    }
+
+    /// The peers of all links, one entry a link, those of the login node's own peer first.
+    pub(crate) fn authorities_first(&self) -> impl Iterator<Item = PeerKey> {
+        let authorities = self.links.values().filter(|link| link.is_to_authority());
+        let others = self.links.values().filter(|link| !link.is_to_authority());
+        authorities.chain(others).map(|link| link.peer)
+    }
+
+    /// The accounts at the other ends, one entry a link.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        self.links.values().map(|link| link.ticket.claims().account)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn rejects_of(&self, peer: PeerKey) -> usize {
+        self.rejects.get(&peer).map_or(0, VecDeque::len)
+    }
+
+    /// The gate's view of the links.
+    pub(crate) fn gate(&self) -> &Arc<GateLinks> {
+        &self.gate
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::cose::public_key;
+    use crate::hello::Hello;
+    use crate::io::Output;
+    use crate::testing::{self, T0};
+
+    const BOOT: u64 = 5;
+
+    fn at(mono: Duration) -> Now {
+        Now { mono, wall_ms: T0 }
+    }
+
+    fn me() -> PeerKey {
+        public_key(&testing::key(200))
+    }
+
+    fn key_of(number: u8) -> PeerKey {
+        public_key(&testing::key(number))
+    }
+
+    fn up(links: &mut Links, id: u64, number: u8, relayed: bool) {
+        let realm = testing::key(1);
+        let ticket = testing::ticket(&realm, &testing::key(number), &format!("user{number}"));
+        let hello = Hello {
+            realm: public_key(&realm),
+            time: T0,
+            boot: BOOT,
+            policy: 1,
+            ticket: ticket.as_bytes().to_vec(),
+        };
+        let admission = testing::admission(hello);
+        let (id, peer, address) = (LinkId(id), key_of(number), String::new());
+        let new = NewLink { id, peer, dialled: false, relayed, address, admission };
+        links.up(new, me(), &AddressBook::new(me()), T0, at(Duration::ZERO));
+    }
+
+    /// A link to each peer with the key of such a number.
+    pub(crate) fn linked(numbers: impl IntoIterator<Item = u8>) -> Links {
+        let mut links = Links::new(at(Duration::ZERO));
+        for number in numbers {
+            up(&mut links, u64::from(number), number, false);
+        }
+        links
+    }
+
+    fn closed(act: impl FnOnce(&mut Effects)) -> Vec<u64> {
+        let mut fx = Effects::new([0; 32]);
+        act(&mut fx);
+        let outputs = std::iter::from_fn(|| fx.poll());
+        let ids = outputs.filter_map(|output| match output {
+            Output::Close(LinkId(id)) => Some(id),
+            _other => None,
+        });
+        ids.collect()
+    }
+
+    #[test]
+    fn r87_a_newer_boot_closes_the_link_of_an_older_one() {
+        let mut links = linked([3, 4]);
+        let seen =
+            |links: &mut Links, boot| closed(|fx| links.boot_seen(key_of(3), boot, None, fx));
+        assert!(seen(&mut links, BOOT).is_empty() && seen(&mut links, BOOT - 1).is_empty());
+        assert_eq!(links.gate().boots[&key_of(3)].boot, BOOT);
+        assert_eq!(seen(&mut links, BOOT + 1), [3]);
+        assert_eq!(links.gate().boots[&key_of(3)].boot, BOOT + 1);
+    }
+
+    #[test]
+    fn of_two_links_to_a_peer_the_direct_one_stays() {
+        let mut links = linked([3]);
+        up(&mut links, 9, 3, true);
+        links.subscribed(key_of(3), Topic::Control);
+        let dials = AddressBook::new(me());
+        assert_eq!(links.next_due(), DUPLICATE_CLOSE);
+        assert_eq!(closed(|fx| drop(links.due(1, &dials, at(DUPLICATE_CLOSE), fx))), [9]);
+        assert_eq!(links.down(LinkId(9)), Some(Down { peer: key_of(3), last: false }));
+        assert_eq!(links.down(LinkId(3)), Some(Down { peer: key_of(3), last: true }));
+        assert_eq!(links.down(LinkId(3)), None);
+    }
+
+    #[test]
+    fn a_deaf_peer_and_one_that_hides_its_policy_lose_their_links() {
+        let mut links = linked([3, 4]);
+        links.subscribed(key_of(3), Topic::Control);
+        links.demand_policy(LinkId(3), at(Duration::ZERO));
+        let (dials, later) = (AddressBook::new(me()), at(SUBSCRIBE_DEADLINE * 2 + POLICY_DEADLINE));
+        let mut hiding = Vec::new();
+        assert_eq!(closed(|fx| hiding = links.due(0, &dials, later, fx)), [3, 4]);
+        assert_eq!(hiding, [key_of(3)]);
+    }
+
+    #[test]
+    fn r32_three_rejects_close_the_links_and_deny_the_peer() {
+        let mut links = linked([3, 4]);
+        let mut until = None;
+        let rejects = |links: &mut Links, until: &mut Option<Duration>| {
+            closed(|fx| *until = links.reject(key_of(3), at(Duration::ZERO), fx))
+        };
+        for _reject in 1..REJECTS_MAX {
+            assert!(rejects(&mut links, &mut until).is_empty() && until.is_none());
+        }
+        assert_eq!(rejects(&mut links, &mut until), [3]);
+        assert_eq!((until, links.gate().denied.len()), (Some(DENY_FOR), 1));
+        assert!(links.check_is_due(at(DENY_FOR)));
+        assert!(links.gate().denied.is_empty());
+    }
+
+    #[test]
+    fn the_gates_view_changes_with_what_the_gate_looks_at() {
+        let mut links = linked([3]);
+        let before = Arc::clone(links.gate());
+        links.subscribed(key_of(3), Topic::Control);
+        links.demand_policy(LinkId(3), at(Duration::ZERO));
+        assert!(closed(|fx| links.boot_seen(key_of(3), BOOT, None, fx)).is_empty());
+        assert!(links.check_is_due(at(CHECK_EVERY)));
+        assert!(Arc::ptr_eq(&before, links.gate()));
+        up(&mut links, 4, 4, false);
+        assert!(!Arc::ptr_eq(&before, links.gate()));
+        assert_eq!((before.standing.len(), links.gate().standing.len()), (1, 2));
+    }
+}

@@ -1,0 +1,324 @@
+//! The one repair: when a round of reconciliation runs, with whom, and what is served to others (R-100 to R-111).
+//!
+//! ```text
+//!   fresh link · heal · hole in a session · slow peer · a neighbour that has more ──▶ the last 10 minutes, with that one
+//!   every 10 s ──▶ all windows, with a neighbour drawn by lot
+//! ```
+//!
+//! Each round begins with the policy's number and the moderations, because they decide what becomes of the messages.
+//!
+//! Takes in what makes a round worth while, answers and requests. Asks neighbours, closes links that turn out to be deaf,
+//! and returns what is not its own to judge: a [`rounds::Answer`].
+//!
+//! ```text
+//!   rounds.rs   a round from its begin to its end       serving.rs    what neighbours ask of us
+//!   flights.rs  ids that were asked for just now        budgets.rs    what that may cost
+//!   past.rs     what earlier rounds say of a neighbour  item_sets.rs  parts of our sets, built lately
+//! ```
+
+mod budgets;
+mod flights;
+mod item_sets;
+mod past;
+pub(crate) mod rounds;
+mod serving;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::delivery::receipts::Receipts;
+use crate::effects::Effects;
+use crate::history::History;
+use crate::identity::Identity;
+use crate::ids::{MessageId, PeerKey};
+use crate::io::RequestId;
+use crate::limits::{HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_GAP, ROUND_STALL, ROUNDS_MAX};
+use crate::links::Links;
+use crate::time::Now;
+
+use super::{ItemSet, OPEN_END, Round, SetName, Window};
+use budgets::{Budgets, Paid};
+use flights::Flights;
+use item_sets::ItemSets;
+use past::Past;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// How far back a round goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// The last 10 minutes.
+    Recent,
+    /// All windows.
+    Full,
+}
+
+/// A round that is wanted.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    at: Duration,
+    reach: Reach,
+    /// Up to this moment: on a fresh link, or when something is known to be missing.
+    open: bool,
+    /// Only if something of this author is still missing by then.
+    hole_of: Option<PeerKey>,
+    /// Not if a round of the peer's own has shown meanwhile that we hold the same.
+    unless_equal: bool,
+}
+
+impl Due {
+    fn new(reach: Reach, open: bool, at: Duration) -> Self {
+        Self { at, reach, open, hole_of: None, unless_equal: false }
+    }
+}
+
+/// A round that runs.
+#[derive(Debug)]
+struct Running {
+    round: Round,
+    /// Of this round alone, so that no answer to an earlier one is taken for an answer to it.
+    number: u64,
+    set: SetName,
+    began: Duration,
+    reach: Reach,
+    open: bool,
+    /// The peer has no time before.
+    wait_until: Option<Duration>,
+    brought_recent: bool,
+    told_at: Duration,
+    /// When it has last brought something new.
+    useful_at: Duration,
+}
+
+/// Ids that a round has left to another peer. If they have not come by then, they are asked for after all.
+#[derive(Debug)]
+struct Left {
+    at: Duration,
+    peer: PeerKey,
+    set: SetName,
+    ids: Vec<MessageId>,
+    reach: Reach,
+    open: bool,
+}
+
+/// A `Get` for which the store is being read.
+#[derive(Debug)]
+struct Load {
+    ids: usize,
+    paid: Paid,
+}
+
+/// What rounds read, and where they put out what they want done.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) me: &'a Identity,
+    pub(crate) links: &'a Links,
+    pub(crate) history: &'a History,
+    pub(crate) receipts: &'a Receipts,
+    pub(crate) realm_ms: u64,
+    pub(crate) now: Now,
+    pub(crate) fx: &'a mut Effects,
+}
+
+impl Context<'_> {
+    fn mono(&self) -> Duration {
+        self.now.mono
+    }
+}
+
+/// All rounds, ours and the others'.
+#[derive(Debug)]
+pub(crate) struct Reconciler {
+    running: BTreeMap<PeerKey, Running>,
+    due: BTreeMap<PeerKey, Due>,
+    past: BTreeMap<PeerKey, Past>,
+    flights: Flights,
+    left: VecDeque<Left>,
+    next_number: u64,
+    routine: Duration,
+    /// Whether the history's index holds everything that is stored.
+    indexed: bool,
+    /// Whether a round over all windows has been completed since the start.
+    caught_up: bool,
+    sets: ItemSets,
+    budgets: Budgets,
+    loads: BTreeMap<RequestId, Load>,
+}
+
+impl Reconciler {
+    pub(crate) fn new(now: Now) -> Self {
+        Self {
+            running: BTreeMap::new(),
+            due: BTreeMap::new(),
+            past: BTreeMap::new(),
+            flights: Flights::default(),
+            left: VecDeque::new(),
+            next_number: 0,
+            routine: Duration::ZERO,
+            indexed: false,
+            caught_up: false,
+            sets: ItemSets::default(),
+            budgets: Budgets::new(now),
+            loads: BTreeMap::new(),
+        }
+    }
+
+    /// A link is fresh: what was said while there was none, and what is being said just now. One round shows both ends
+    /// whether anything is missing, so the larger key lets the smaller begin.
+    pub(crate) fn fresh(&mut self, peer: PeerKey, cx: &Context<'_>) {
+        let unless_equal = cx.me.peer() > peer && !cx.me.is_authority();
+        let wait = if unless_equal { LARGER_ROUND_AFTER } else { Duration::ZERO };
+        let at = cx.mono().saturating_add(wait);
+        self.want(peer, Due { unless_equal, ..Due::new(Reach::Recent, true, at) }, cx);
+    }
+
+    /// Gossip has opened a hole in an author's session. What is only late closes it by itself.
+    pub(crate) fn hole(&mut self, source: PeerKey, author: PeerKey, cx: &Context<'_>) {
+        let at = cx.mono().saturating_add(HOLE_WAIT);
+        let hole_of = Some(author);
+        self.want(source, Due { hole_of, ..Due::new(Reach::Recent, true, at) }, cx);
+    }
+
+    /// A neighbour may have missed something of ours. A round shows it, and then it asks us.
+    pub(crate) fn slow(&mut self, peer: PeerKey, cx: &Context<'_>) {
+        self.want(peer, Due::new(Reach::Recent, true, cx.mono()), cx);
+    }
+
+    /// The store could not take a message: a neighbour is asked for it again, a little later.
+    pub(crate) fn not_stored(&mut self, sent_at: u64, cx: &Context<'_>) {
+        let recent = cx.realm_ms.saturating_sub(10 * MINUTE_MS);
+        let reach = if sent_at > recent { Reach::Recent } else { Reach::Full };
+        if let Some(peer) = cx.links.neighbours().next() {
+            let at = cx.mono().saturating_add(ROUND_GAP);
+            self.want(peer, Due::new(reach, true, at), cx);
+        }
+    }
+
+    /// The history's index holds everything that is stored.
+    pub(crate) fn index_is_whole(&mut self, cx: &Context<'_>) {
+        self.indexed = true;
+        if let Some(peer) = cx.links.neighbours().next() {
+            self.want(peer, Due::new(Reach::Full, false, cx.mono()), cx);
+        }
+    }
+
+    /// Gossip has come from a neighbour: its link is not deaf.
+    pub(crate) fn heard(&mut self, source: PeerKey, now: Now) {
+        if let Some(past) = self.past.get_mut(&source) {
+            past.heard(now.mono);
+        }
+    }
+
+    /// The last link to a peer is gone, and with it the round.
+    pub(crate) fn lost(&mut self, peer: PeerKey) {
+        self.due.remove(&peer);
+        self.past.remove(&peer);
+        self.running.remove(&peer);
+        self.flights.lost(peer);
+    }
+
+    fn want(&mut self, peer: PeerKey, wanted: Due, cx: &Context<'_>) {
+        if cx.me.has_ended() || !cx.links.is_neighbour(peer) {
+            return;
+        }
+        let next_at = self.past.get(&peer).map_or(Duration::ZERO, Past::next_at);
+        let wanted = Due { at: wanted.at.max(next_at), ..wanted };
+        let due = self.due.entry(peer).or_insert(wanted);
+        *due = Due {
+            at: due.at.min(wanted.at),
+            reach: due.reach.max(wanted.reach),
+            open: due.open || wanted.open,
+            hole_of: due.hole_of.filter(|of| wanted.hole_of == Some(*of)),
+            unless_equal: due.unless_equal && wanted.unless_equal,
+        };
+    }
+
+    /// A neighbour's fingerprints differ from ours: it may have what we lack.
+    fn learn_from(
+        &mut self,
+        peer: PeerKey,
+        set: SetName,
+        windows: &[Window],
+        frames: &[Vec<u8>],
+        cx: &Context<'_>,
+    ) {
+        let differs = |frame: &&Vec<u8>| !frame.is_empty() && !ItemSet::agrees(frame);
+        if !frames.iter().any(|frame| differs(&frame)) {
+            if set == SetName::Messages && frames.iter().all(|frame| ItemSet::agrees(frame)) {
+                self.agrees_with(peer, windows);
+            }
+            return;
+        }
+        let recent = cx.realm_ms.saturating_sub(11 * MINUTE_MS);
+        let only_recent = set == SetName::Moderations
+            || windows
+                .iter()
+                .zip(frames)
+                .filter(|(_window, frame)| differs(frame))
+                .all(|(window, _frame)| window.since >= recent);
+        let reach = if only_recent { Reach::Recent } else { Reach::Full };
+        let open = windows.iter().any(|window| window.until == OPEN_END);
+        self.want(peer, Due::new(reach, open, cx.mono()), cx);
+    }
+
+    /// A neighbour has seen that it holds what we hold, up to this moment: our own look would show the same.
+    fn agrees_with(&mut self, peer: PeerKey, windows: &[Window]) {
+        let is_open = windows.iter().any(|window| window.until == OPEN_END);
+        if is_open && self.due.get(&peer).is_some_and(|due| due.unless_equal) {
+            self.due.remove(&peer);
+        }
+    }
+
+    pub(crate) fn next_due(&self, me: &Identity, links: &Links) -> Option<Duration> {
+        if me.has_ended() || links.len() == 0 {
+            return None;
+        }
+        let room = self.running.len() < ROUNDS_MAX;
+        let due = self.due.iter().filter(|(peer, _due)| room && !self.running.contains_key(peer));
+        let waits = self.running.values().filter_map(|running| running.wait_until);
+        let stalls =
+            self.running.values().map(|running| running.useful_at.saturating_add(ROUND_STALL));
+        due.map(|(_peer, due)| due.at)
+            .chain(waits)
+            .chain(stalls)
+            .chain(self.left.front().map(|left| left.at))
+            .chain([self.routine])
+            .min()
+    }
+
+    /// Begins the rounds that are due, and goes on with those that were told to wait.
+    pub(crate) fn due(&mut self, cx: &mut Context<'_>) {
+        if cx.me.has_ended() {
+            return;
+        }
+        self.routine_round(cx);
+        self.end_stalled(cx);
+        self.ask_for_what_was_left(cx);
+        let mono = cx.mono();
+        let ready = self
+            .due
+            .iter()
+            .filter(|(peer, due)| due.at <= mono && !self.running.contains_key(peer));
+        let mut ready: Vec<_> = ready.map(|(peer, due)| (due.at, *peer)).collect();
+        // The one that has waited longest comes first, whatever its key.
+        ready.sort_unstable();
+        for (_at, peer) in ready {
+            if self.running.len() >= ROUNDS_MAX {
+                break;
+            }
+            let Some(due) = self.due.remove(&peer) else { continue };
+            if due.hole_of.is_none_or(|author| cx.receipts.has_hole(author)) {
+                self.begin_round(peer, due, cx);
+            }
+        }
+        let mut waited = Vec::new();
+        for (peer, running) in &mut self.running {
+            if running.wait_until.take_if(|until| *until <= mono).is_some() {
+                waited.push(*peer);
+            }
+        }
+        for peer in waited {
+            self.go_on(peer, cx);
+        }
+    }
+}

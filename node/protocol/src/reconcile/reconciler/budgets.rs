@@ -1,0 +1,95 @@
+//! What neighbours may cost us: one budget for all, and a share of it for each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::PeerKey;
+use crate::limits::{
+    POLICIES_BYTES_PER_S, POLICY_BYTES_MAX, SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
+};
+use crate::reconcile::TokenBucket;
+use crate::time::Now;
+
+/// What was taken from the budget for a request.
+#[derive(Debug)]
+pub(super) struct Paid {
+    pub(super) peer: PeerKey,
+    bytes: u64,
+    /// Or only from what is left to those who want more.
+    of_share: bool,
+}
+
+/// What one neighbour may have.
+#[derive(Debug)]
+struct Share {
+    bytes: TokenBucket,
+    policies: TokenBucket,
+}
+
+impl Share {
+    fn new(mono: Duration) -> Self {
+        let (rate, burst) = (SERVED_BYTES_PER_S as u64, SERVED_BURST_BYTES as u64);
+        let policies = POLICIES_BYTES_PER_S.max(POLICY_BYTES_MAX as u64);
+        Self {
+            bytes: TokenBucket::new(rate / SERVED_SHARES, burst / SERVED_SHARES, mono),
+            policies: TokenBucket::new(POLICIES_BYTES_PER_S, policies.saturating_mul(4), mono),
+        }
+    }
+
+    fn is_untouched(&self, mono: Duration) -> bool {
+        self.bytes.is_full(mono) && self.policies.is_full(mono)
+    }
+}
+
+/// What may still be served.
+#[derive(Debug)]
+pub(super) struct Budgets {
+    all: TokenBucket,
+    shares: BTreeMap<PeerKey, Share>,
+}
+
+impl Budgets {
+    pub(super) fn new(now: Now) -> Self {
+        let (rate, burst) = (SERVED_BYTES_PER_S as u64, SERVED_BURST_BYTES as u64);
+        Self { all: TokenBucket::new(rate, burst, now.mono), shares: BTreeMap::new() }
+    }
+
+    /// Pays for what is going to be done, before it is done: the most that it can cost. A neighbour that has had more
+    /// than its share leaves half of the budget to the others, so that nobody can take repair away from them.
+    pub(super) fn pay(&mut self, peer: PeerKey, bytes: usize, now: Now) -> Option<Paid> {
+        let half = SERVED_BURST_BYTES as u64 / 2;
+        let bytes = (bytes as u64).min(half);
+        let share = &mut self.shares.entry(peer).or_insert_with(|| Share::new(now.mono)).bytes;
+        let of_share = share.ready_at(bytes, now.mono) == now.mono;
+        let left = if of_share { 0 } else { half };
+        if self.all.ready_at(bytes.saturating_add(left), now.mono) > now.mono {
+            return None;
+        }
+        self.all.take(bytes, now.mono).ok()?;
+        // An empty share stays empty.
+        share.take(bytes, now.mono).ok();
+        Some(Paid { peer, bytes, of_share })
+    }
+
+    /// It has cost less.
+    pub(super) fn settle(&mut self, paid: &Paid, cost: usize) {
+        let surplus = paid.bytes.saturating_sub(cost as u64);
+        self.all.give_back(surplus);
+        if paid.of_share
+            && let Some(share) = self.shares.get_mut(&paid.peer)
+        {
+            share.bytes.give_back(surplus);
+        }
+    }
+
+    /// Documents must not wait for messages, so they have a budget of their own, for each neighbour.
+    pub(super) fn pay_policy(&mut self, peer: PeerKey, bytes: usize, now: Now) -> bool {
+        let share = self.shares.entry(peer).or_insert_with(|| Share::new(now.mono));
+        share.policies.take(bytes as u64, now.mono).is_ok()
+    }
+
+    /// Forgets the shares of those who have all of theirs again: they are as good as new ones.
+    pub(super) fn tidy(&mut self, now: Now) {
+        self.shares.retain(|_peer, share| !share.is_untouched(now.mono));
+    }
+}

@@ -1,0 +1,123 @@
+//! Parts of our sets that were built lately, and what it costs to build one.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::history::History;
+use crate::ids::MessageId;
+use crate::limits::{ITEM_SETS_MAX, ITEM_SETS_SPARE};
+use crate::reconcile::{ItemSet, SetName, Window};
+
+/// What a walk over the set costs for each item, in bytes of the budget: a copy, and its part in sorting.
+const WALK_BYTES: usize = 4;
+/// This many items are summed up for a byte: ten million a second use a tenth of a core.
+const ITEMS_SUMMED_PER_BYTE: usize = 2;
+
+/// A set and a span of it: `since`, `until`.
+type SetSpan = (SetName, u64, u64);
+
+/// A part of a set, with the version of the set that it was built from.
+#[derive(Debug)]
+struct Part {
+    span: SetSpan,
+    version: u64,
+    items: Arc<ItemSet>,
+}
+
+/// Parts of the sets that were built lately: a window that has not changed is not built again.
+#[derive(Debug, Default)]
+pub(super) struct ItemSets {
+    /// Those used last stand at the end.
+    kept: RefCell<Vec<Part>>,
+}
+
+impl ItemSets {
+    /// The set of a span.
+    pub(super) fn get(
+        &self,
+        history: &History,
+        set: SetName,
+        since: u64,
+        until: u64,
+    ) -> Arc<ItemSet> {
+        if let Some(items) = self.known(history, set, since, until) {
+            return items;
+        }
+        let items = Arc::new(match set {
+            SetName::Messages => ItemSet::new(history.set().items(since, until)),
+            SetName::Moderations => {
+                let within = |(from, _id): &(u64, MessageId)| (since..until).contains(from);
+                ItemSet::new(history.rules().moderations().items().filter(within))
+            }
+        });
+        let part = Part {
+            span: (set, since, until),
+            version: version(history, set, since, until),
+            items: Arc::clone(&items),
+        };
+        self.keep(part, history);
+        items
+    }
+
+    /// The set of a span, if it has been built and not changed since.
+    fn known(
+        &self,
+        history: &History,
+        set: SetName,
+        since: u64,
+        until: u64,
+    ) -> Option<Arc<ItemSet>> {
+        let mut kept = self.kept.borrow_mut();
+        let at = kept.iter().position(|part| part.span == (set, since, until))?;
+        let part = kept.remove(at);
+        if part.version != version(history, set, since, until) {
+            return None;
+        }
+        let items = Arc::clone(&part.items);
+        kept.push(part);
+        Some(items)
+    }
+
+    /// A span is whatever a neighbour says, so what is kept for it is bounded: in parts, and in items.
+    fn keep(&self, part: Part, history: &History) {
+        let mut kept = self.kept.borrow_mut();
+        kept.push(part);
+        let set = usize::try_from(history.set().len()).unwrap_or(usize::MAX);
+        let items_max = set.saturating_mul(2).saturating_add(ITEM_SETS_SPARE);
+        while kept.len() > 1 && (kept.len() > ITEM_SETS_MAX || total(&kept) > items_max) {
+            kept.remove(0);
+        }
+    }
+
+    /// What it costs to answer a frame, in bytes of the budget, the answer itself aside.
+    pub(super) fn cost(&self, history: &History, set: SetName, window: &Window) -> usize {
+        let Window { since, until, ref frame } = *window;
+        if let Some(items) = self.known(history, set, since, until) {
+            let agrees = *frame == items.fingerprint_frame();
+            return if agrees { 0 } else { items.len() / ITEMS_SUMMED_PER_BYTE };
+        }
+        let at_most = match set {
+            SetName::Messages => history.set().at_most(since, until),
+            SetName::Moderations => history.rules().moderations().items().size_hint().0 as u64,
+        };
+        let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
+        at_most.saturating_mul(WALK_BYTES).saturating_add(at_most / ITEMS_SUMMED_PER_BYTE)
+    }
+
+    /// How many items are kept.
+    #[cfg(test)]
+    pub(super) fn items(&self) -> usize {
+        total(&self.kept.borrow())
+    }
+}
+
+fn total(kept: &[Part]) -> usize {
+    kept.iter().map(|part| part.items.len()).sum()
+}
+
+fn version(history: &History, set: SetName, since: u64, until: u64) -> u64 {
+    match set {
+        SetName::Messages => history.set().version(since, until),
+        SetName::Moderations => history.rules().moderations().version(),
+    }
+}

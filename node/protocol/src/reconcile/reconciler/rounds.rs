@@ -1,0 +1,319 @@
+//! A round from its begin to its end: what is asked, what becomes of the answers, and what it says of the neighbour.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::effects::{Asking, Effects, RoundStep};
+use crate::history::History;
+use crate::ids::{MessageId, PeerKey};
+use crate::io::Event;
+use crate::limits::{
+    BACKFILL_NOTICE_MIN, BATCH_USE_MIN, FETCH_ALONE, LATER_RETRY, ROUND_EVERY, ROUND_STALL,
+    ROUNDS_MAX,
+};
+use crate::reconcile::{
+    Ask, AskTag, Batch, ItemSet, OPEN_END, Outcome, Round, SetName, Source, Span, SyncReply,
+    SyncRequest, parse_frames, spans,
+};
+use crate::words;
+
+use super::flights::Flights;
+use super::item_sets::ItemSets;
+use super::past::Past;
+use super::{Context, Due, Left, Reach, Reconciler, Running};
+
+/// Objects that a neighbour has served, for whom it may concern to judge.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) set: SetName,
+    pub(crate) batch: Batch,
+    pub(crate) tag: AskTag,
+}
+
+/// What a batch was worth.
+#[derive(Debug, Default)]
+pub(crate) struct Worth {
+    /// The ids of all that were authentic.
+    pub(crate) received: Vec<MessageId>,
+    /// How many of them are new in the set.
+    pub(crate) new: u64,
+    /// Whether gossip should have brought some of them.
+    pub(crate) recent: bool,
+}
+
+/// What a round reads of us.
+struct Own<'a> {
+    history: &'a History,
+    sets: &'a ItemSets,
+    flights: &'a Flights,
+    /// The peer at the other end, and the monotonic time.
+    peer: PeerKey,
+    mono: Duration,
+}
+
+impl Source for Own<'_> {
+    fn items(&self, set: SetName, since: u64, until: u64) -> Arc<ItemSet> {
+        self.sets.get(self.history, set, since, until)
+    }
+
+    fn wants(&self, set: SetName, id: MessageId) -> bool {
+        wants(self.history, set, id)
+    }
+
+    fn is_with_another(&self, id: MessageId) -> bool {
+        self.flights.are_with_another(self.peer, id, self.mono)
+    }
+}
+
+/// Whether an id is worth fetching: neither held, nor refused by the history and remembered.
+fn wants(history: &History, set: SetName, id: MessageId) -> bool {
+    match set {
+        SetName::Messages => history.wants(id),
+        SetName::Moderations => history.rules().moderations().get(id).is_none(),
+    }
+}
+
+impl Reconciler {
+    fn number(&mut self) -> u64 {
+        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number
+    }
+
+    /// Every few seconds all windows are compared, with a neighbour drawn by lot.
+    pub(super) fn routine_round(&mut self, cx: &mut Context<'_>) {
+        let mono = cx.mono();
+        if mono < self.routine {
+            return;
+        }
+        self.routine = mono.saturating_add(ROUND_EVERY + cx.fx.jitter() * 10);
+        self.flights.forget_old(mono);
+        let neighbours = cx.links.neighbours();
+        let idle: Vec<_> = neighbours.filter(|peer| !self.running.contains_key(peer)).collect();
+        let drawn = usize::try_from(cx.fx.draw()).unwrap_or_default().checked_rem(idle.len());
+        if let Some(peer) = drawn.and_then(|drawn| idle.get(drawn)) {
+            self.want(*peer, Due::new(Reach::Full, false, mono), cx);
+        }
+    }
+
+    /// A peer that answers just in time, and brings nothing, is done with; and one that brings a little now and then
+    /// makes room when others wait.
+    pub(super) fn end_stalled(&mut self, cx: &mut Context<'_>) {
+        let is_over = |since: Duration| since.saturating_add(ROUND_STALL) <= cx.mono();
+        let longest = self.running.iter().filter(|(_peer, running)| is_over(running.began));
+        let longest = longest.min_by_key(|(_peer, running)| running.began);
+        let longest = longest.filter(|_| self.is_crowded(cx.mono()));
+        let stalled = self.running.iter().filter(|(_peer, running)| is_over(running.useful_at));
+        let ended: BTreeMap<_, _> = stalled
+            .chain(longest)
+            .map(|(peer, running)| (*peer, running.round.brought()))
+            .collect();
+        for (peer, brought) in ended {
+            let outcome = Outcome { brought, agreed: false, complete: false };
+            self.end_round(peer, outcome, cx);
+        }
+    }
+
+    /// Whether all places are taken and a neighbour waits for one.
+    fn is_crowded(&self, mono: Duration) -> bool {
+        let waits =
+            |(peer, due): (&PeerKey, &Due)| due.at <= mono && !self.running.contains_key(peer);
+        self.running.len() >= ROUNDS_MAX && self.due.iter().any(waits)
+    }
+
+    pub(super) fn begin_round(&mut self, peer: PeerKey, due: Due, cx: &mut Context<'_>) {
+        // Before the index is whole, everything old would look as if it were missing.
+        let reach = if self.indexed { due.reach } else { Reach::Recent };
+        let (all, mono) = (Span { since: 0, until: OPEN_END }, cx.mono());
+        let running = Running {
+            round: Round::new(SetName::Moderations, vec![all]),
+            number: self.number(),
+            set: SetName::Moderations,
+            began: mono,
+            reach,
+            open: due.open,
+            wait_until: None,
+            brought_recent: false,
+            told_at: mono,
+            useful_at: mono,
+        };
+        self.running.insert(peer, running);
+        let number = SyncRequest::PolicyNumber(cx.history.rules().policy().number);
+        cx.fx.ask(peer, &number, Asking::PolicyNumber);
+        self.go_on(peer, cx);
+    }
+
+    /// Asks what there is to ask, and ends the round when there is nothing more.
+    pub(super) fn go_on(&mut self, peer: PeerKey, cx: &mut Context<'_>) {
+        let (history, mono) = (cx.history, cx.mono());
+        loop {
+            let source = Own { history, sets: &self.sets, flights: &self.flights, peer, mono };
+            let Some(running) = self.running.get_mut(&peer) else { return };
+            if running.wait_until.is_some() {
+                return;
+            }
+            let round = running.number;
+            let Some(Ask { tag, request }) = running.round.next_request(&source) else { break };
+            let ids = match &request {
+                SyncRequest::Get { ids, .. } => ids.clone(),
+                _frames => Vec::new(),
+            };
+            self.flights.asked(peer, &ids, mono);
+            cx.fx.ask(peer, &request, Asking::Round(RoundStep { round, tag, ids }));
+        }
+        let Some(running) = self.running.get(&peer) else { return };
+        let Some(outcome) = running.round.outcome() else { return };
+        // A peer that does not answer about moderations will not about messages. The login node's own peer keeps
+        // moderations for its operator, and never a message.
+        let is_answered = outcome.complete || outcome.agreed;
+        if running.set == SetName::Moderations && is_answered && !cx.me.is_authority() {
+            self.go_on_to_messages(peer, cx);
+        } else {
+            self.end_round(peer, outcome, cx);
+        }
+    }
+
+    fn go_on_to_messages(&mut self, peer: PeerKey, cx: &mut Context<'_>) {
+        let number = self.number();
+        self.look_again_later(peer, cx);
+        if let Some(running) = self.running.get_mut(&peer) {
+            let mut windows = spans(cx.realm_ms, running.open, cx.history.boundary());
+            if running.reach == Reach::Recent {
+                windows.truncate(1);
+            }
+            (running.set, running.number) = (SetName::Messages, number);
+            running.round = Round::new(SetName::Messages, windows);
+        }
+        self.go_on(peer, cx);
+    }
+
+    fn end_round(&mut self, peer: PeerKey, outcome: Outcome, cx: &mut Context<'_>) {
+        let left_some = self.look_again_later(peer, cx);
+        let Some(running) = self.running.remove(&peer) else { return };
+        tell_backfill(&running, true, cx.fx);
+        let mono = cx.mono();
+        let past = self.past.entry(peer).or_insert_with(|| Past::begins(mono));
+        let in_vain = !outcome.agreed && outcome.brought == 0 && !left_some;
+        past.round_has_ended(in_vain, mono);
+        if past.is_deaf_after(running.brought_recent, mono) {
+            cx.links.close(peer, cx.fx);
+            return;
+        }
+        let whole = (outcome.complete || outcome.agreed) && !left_some;
+        if running.set == SetName::Messages && running.reach == Reach::Full && whole {
+            self.caught_up = true;
+        }
+        let cut_short = !outcome.complete && outcome.brought > 0;
+        let behind = self.indexed && !self.caught_up;
+        if (behind && whole) || cut_short {
+            self.want(peer, Due::new(Reach::Full, false, mono), cx);
+        }
+    }
+
+    /// Whether a round has left ids to another peer. Then it is seen later whether they have come.
+    fn look_again_later(&mut self, peer: PeerKey, cx: &Context<'_>) -> bool {
+        let Some(running) = self.running.get_mut(&peer) else { return false };
+        let (set, reach, open) = (running.set, running.reach, running.open);
+        let ids = running.round.take_left();
+        if ids.is_empty() {
+            return false;
+        }
+        let at = cx.mono().saturating_add(FETCH_ALONE);
+        self.left.push_back(Left { at, peer, set, ids, reach, open });
+        true
+    }
+
+    /// What was left to others and has not come is asked for.
+    pub(super) fn ask_for_what_was_left(&mut self, cx: &Context<'_>) {
+        let mono = cx.mono();
+        while let Some(left) = self.left.pop_front_if(|left| left.at <= mono) {
+            if left.ids.iter().any(|id| wants(cx.history, left.set, *id)) {
+                self.want(left.peer, Due::new(left.reach, left.open, mono), cx);
+            }
+        }
+    }
+
+    /// An answer to a request of a round. What has to be judged is returned; give its worth to [`Self::judged`].
+    pub(crate) fn answered(
+        &mut self,
+        peer: PeerKey,
+        step: &RoundStep,
+        reply: Option<SyncReply>,
+        cx: &mut Context<'_>,
+    ) -> Option<Answer> {
+        let running = self.running.get_mut(&peer).filter(|running| running.number == step.round)?;
+        let understood = match reply {
+            Some(SyncReply::Later) => {
+                running.round.on_later(step.tag);
+                running.wait_until = Some(cx.mono().saturating_add(LATER_RETRY));
+                return None;
+            }
+            Some(SyncReply::Ok(body)) if step.ids.is_empty() => match parse_frames(&body) {
+                Ok(frames) => {
+                    let (history, mono) = (cx.history, cx.mono());
+                    let (sets, flights) = (&self.sets, &self.flights);
+                    let source = Own { history, sets, flights, peer, mono };
+                    running.round.on_frames(step.tag, frames, &source);
+                    true
+                }
+                Err(_unreadable) => false,
+            },
+            Some(SyncReply::Ok(body)) => match Batch::parse(&body) {
+                Ok(batch) => return Some(Answer { set: running.set, batch, tag: step.tag }),
+                Err(_unreadable) => false,
+            },
+            Some(SyncReply::Unsupported | SyncReply::NotFound) | None => false,
+        };
+        if !understood {
+            running.round.on_failure(step.tag);
+        }
+        self.go_on(peer, cx);
+        None
+    }
+
+    /// A batch has been judged, all of it before the round learns what it was worth.
+    pub(crate) fn judged(
+        &mut self,
+        peer: PeerKey,
+        tag: AskTag,
+        worth: &Worth,
+        cx: &mut Context<'_>,
+    ) {
+        let Worth { received, new, recent } = worth;
+        for id in received {
+            self.flights.landed(*id);
+        }
+        let mono = cx.mono();
+        if let Some(running) = self.running.get_mut(&peer) {
+            running.brought_recent |= recent;
+            if *new > 0 {
+                running.useful_at = mono;
+            }
+            if new.saturating_mul(BATCH_USE_MIN) < received.len() as u64 {
+                running.round.on_useless_batch(tag, received);
+            } else {
+                running.round.on_batch(tag, received);
+            }
+            if mono >= running.told_at {
+                running.told_at = mono.saturating_add(Duration::from_secs(1));
+                tell_backfill(running, false, cx.fx);
+            }
+        }
+        self.go_on(peer, cx);
+    }
+}
+
+/// A newcomer is told how far the backfill is; a few missing lines are not worth a word.
+fn tell_backfill(running: &Running, ended: bool, fx: &mut Effects) {
+    let (brought, needed) = (running.round.brought(), running.round.needed());
+    if running.set == SetName::Messages && needed >= BACKFILL_NOTICE_MIN {
+        let is_whole = brought >= needed;
+        let (brought, needed) = (words::grouped(brought), words::grouped(needed));
+        let text = match (ended, is_whole) {
+            (true, true) => format!("{brought} earlier messages have arrived."),
+            (true, false) => format!("{brought} of {needed} earlier messages have arrived."),
+            (false, _) => format!("Catching up: {brought} of {needed} earlier messages."),
+        };
+        fx.event(Event::Notice { code: "backfill", text });
+    }
+}
