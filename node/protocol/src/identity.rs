@@ -97,13 +97,9 @@ impl Identity {
     }
 
     /// Signs the next message of our session. The number stays free until the message is [`Self::said`].
-    pub(crate) fn sign_message(
-        &self,
-        draft: Draft,
-        sent_at: u64,
-    ) -> Result<VerifiedMessage, Refused> {
-        let Draft { room, body } = draft;
-        let content = Content { room, session: self.session, seq: self.seq, sent_at, body };
+    pub(crate) fn sign_message(&self, draft: Draft, at: u64) -> Result<VerifiedMessage, Refused> {
+        let (Draft { room, body }, session, seq) = (draft, self.session, self.seq);
+        let content = Content { room, session, seq, sent_at: at, body };
         VerifiedMessage::author(content, Arc::clone(self.ticket()), &self.key)
     }
 
@@ -111,11 +107,8 @@ impl Identity {
         self.seq = self.seq.saturating_add(1);
     }
 
-    pub(crate) fn sign_moderation(
-        &self,
-        moderation: Moderation,
-    ) -> Result<SignedModeration, Refused> {
-        SignedModeration::author(moderation, Arc::clone(self.ticket()), &self.key)
+    pub(crate) fn sign_moderation(&self, content: Moderation) -> Result<SignedModeration, Refused> {
+        SignedModeration::author(content, Arc::clone(self.ticket()), &self.key)
     }
 
     pub(crate) fn sign_presence(&self, presence: Presence) -> SignedPresence {

@@ -114,14 +114,9 @@ impl PolicySync {
     }
 
     /// A peer has answered; `None` if it has no document for us.
-    pub(crate) fn fetched(
-        &mut self,
-        peer: PeerKey,
-        document: Option<Vec<u8>>,
-        realm: &PeerKey,
-    ) -> Option<Fetched> {
+    pub(crate) fn fetched(&mut self, peer: PeerKey, document: Option<Vec<u8>>) -> Option<Fetched> {
         self.fetching.remove(&peer);
-        let verified = SignedPolicy::verify(&document?, realm);
+        let verified = SignedPolicy::verify(&document?, &self.policy.policy().realm);
         Some(verified.map_or(Fetched::MadeUp, |policy| Fetched::Signed(Box::new(policy))))
     }
 
@@ -250,7 +245,7 @@ mod tests {
     #[test]
     fn r56_only_the_realm_key_makes_policies() {
         let mut sync = PolicySync::new(policy(1, 1));
-        let mut fetch = |document| sync.fetched(key_of(3), document, &key_of(1));
+        let mut fetch = |document| sync.fetched(key_of(3), document);
         assert!(fetch(None).is_none());
         let of_the_realm = fetch(Some(policy(2, 1).as_bytes().to_vec()));
         assert!(

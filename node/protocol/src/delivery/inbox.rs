@@ -45,8 +45,9 @@ pub(crate) enum Brought {
 }
 
 /// What opens objects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox {
+    realm: PeerKey,
     tickets: TicketCache,
     crowded: Paces<AccountId>,
     presences: Paces<PeerKey>,
@@ -55,12 +56,21 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    pub(crate) fn new(realm: PeerKey) -> Self {
+        Self {
+            realm,
+            tickets: TicketCache::default(),
+            crowded: Paces::default(),
+            presences: Paces::default(),
+            refusals: BTreeMap::new(),
+        }
+    }
+
     /// A message from gossip. The cheapest check comes first; a signature is checked only for ids that are not held.
     pub(crate) fn open_message(
         &mut self,
         bytes: &[u8],
         history: &History,
-        realm: &PeerKey,
         now: Now,
     ) -> Result<VerifiedMessage, Refused> {
         let signed = SignedMessage::parse(bytes)?;
@@ -68,7 +78,7 @@ impl Inbox {
         if history.set().contains(sent_at, signed.id()) {
             return Err(Refused::Held);
         }
-        let ticket = self.tickets.verify(signed.ticket_bytes(), realm)?;
+        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
         if history.full_until(&Author::of(&ticket), sent_at).is_some()
             && !self.crowded.take(ticket.claims().account, CROWDED_PER_S, CROWDED_BURST, now)
         {
@@ -78,15 +88,12 @@ impl Inbox {
     }
 
     /// Anything from `control`.
-    pub(crate) fn open_control(
-        &mut self,
-        bytes: &[u8],
-        realm: &PeerKey,
-    ) -> Result<Control, Refused> {
+    pub(crate) fn open_control(&mut self, bytes: &[u8]) -> Result<Control, Refused> {
         if bytes.first() == Some(&BARE_ENVELOPE) {
-            return open_head(bytes, realm).map(Control::Head);
+            return open_head(bytes, &self.realm).map(Control::Head);
         }
-        let verify = |ticket: &[u8]| self.tickets.verify(ticket, realm);
+        let (tickets, realm) = (&mut self.tickets, &self.realm);
+        let verify = |ticket: &[u8]| tickets.verify(ticket, realm);
         if kind_in_pair(bytes) == Some(Kind::Moderation) {
             SignedModeration::verify(bytes, realm, verify).map(Control::Moderation)
         } else {
@@ -99,7 +106,6 @@ impl Inbox {
         &mut self,
         pair: Pair<'_>,
         history: &History,
-        realm: &PeerKey,
     ) -> Result<Brought, Refused> {
         if pair.ticket.len() + pair.object.len() > MESSAGE_BYTES_MAX {
             return Err(DecodeError::TooLong { max: MESSAGE_BYTES_MAX }.into());
@@ -108,7 +114,7 @@ impl Inbox {
         if history.set().contains(signed.content().sent_at, signed.id()) {
             return Ok(Brought::Held(signed.id()));
         }
-        let ticket = self.tickets.verify(signed.ticket_bytes(), realm)?;
+        let ticket = self.tickets.verify(signed.ticket_bytes(), &self.realm)?;
         signed.verify(ticket).map(Brought::New)
     }
 
@@ -116,15 +122,15 @@ impl Inbox {
     pub(crate) fn open_brought_moderation(
         &mut self,
         pair: Pair<'_>,
-        realm: &PeerKey,
     ) -> Result<SignedModeration, Refused> {
-        SignedModeration::from_pair(pair, realm, |ticket| self.tickets.verify(ticket, realm))
+        let (tickets, realm) = (&mut self.tickets, &self.realm);
+        SignedModeration::from_pair(pair, realm, |ticket| tickets.verify(ticket, realm))
     }
 
     /// Whether the proof of a verdict is a presence of our own key, from a newer start than this one.
     pub(crate) fn proves_newer_start(&mut self, proof: Option<&[u8]>, me: &Identity) -> bool {
-        let realm = me.realm();
-        let verify = |ticket: &[u8]| self.tickets.verify(ticket, &realm);
+        let (tickets, realm) = (&mut self.tickets, &self.realm);
+        let verify = |ticket: &[u8]| tickets.verify(ticket, realm);
         let signed = proof.and_then(|pair| SignedPresence::verify(pair, verify).ok());
         signed.is_some_and(|signed| {
             signed.ticket.claims().peer == me.peer() && signed.presence.boot > me.boot()
@@ -252,10 +258,9 @@ mod tests {
 
     #[test]
     fn r42_only_what_its_author_has_signed_under_a_ticket_is_opened() {
-        let mut inbox = Inbox::default();
+        let mut inbox = Inbox::new(realm());
         let mut history = History::new(Arc::new(testing::policy(&testing::key(1))));
-        let mut open =
-            |bytes: &[u8], history: &History| inbox.open_message(bytes, history, &realm(), NOW);
+        let mut open = |bytes: &[u8], history: &History| inbox.open_message(bytes, history, NOW);
         for forged in [bent(message(1)), message(9), Vec::new()] {
             let refused = open(&forged, &history).unwrap_err();
             assert_eq!(refused.acceptance(), Acceptance::Reject, "{refused}");
@@ -267,8 +272,8 @@ mod tests {
 
     #[test]
     fn control_carries_presences_moderations_and_heads() {
-        let mut inbox = Inbox::default();
-        let mut open = |bytes: &[u8]| inbox.open_control(bytes, &realm());
+        let mut inbox = Inbox::new(realm());
+        let mut open = |bytes: &[u8]| inbox.open_control(bytes);
         let (realm, alice) = (testing::key(1), testing::key(2));
         let presence = testing::presence(&realm, &alice, "alice", 1, 0, T0).pair;
         assert!(matches!(open(&presence), Ok(Control::Presence(_))));
@@ -282,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_device_may_show_itself_at_a_pace_and_the_quiet_are_forgotten() {
-        let (mut inbox, peer) = (Inbox::default(), PeerKey([7; 32]));
+        let (mut inbox, peer) = (Inbox::new(realm()), PeerKey([7; 32]));
         let shown = (0..2 * PRESENCES_BURST).filter(|_| inbox.may_show(peer, NOW)).count();
         assert_eq!(shown as u64, PRESENCES_BURST);
         inbox.tidy(NOW);

@@ -219,7 +219,8 @@ mod tests {
             receipts.told(PeerKey([peer; 32]), session, &[(0, 0)], &me, NOW);
         }
         let later = Now { mono: STATES_EVERY, ..NOW };
-        let stored = receipts.due(&me, &Links::new(NOW), later, &mut Effects::new([0; 32]));
+        let stored =
+            receipts.due(&me, &Links::new(me.peer(), NOW), later, &mut Effects::new([0; 32]));
         assert_eq!(stored, [StoredBy { id, by: 2, of: 2 }]);
     }
 }

@@ -66,7 +66,10 @@ impl Engine {
         dialled: bool,
         now: Now,
     ) {
-        self.time.we_refused(peer, code, &self.me, now, &mut self.fx);
+        // An expired ticket alone is nothing unusual, but for the login node's own peer.
+        if code == VerdictCode::NotYetValid || self.time.is_authority(peer) {
+            self.time.contradicted(peer, code, &self.me, now, &mut self.fx);
+        }
         if code == VerdictCode::Busy {
             self.links.was_busy_for(peer, boot, now, &mut self.fx);
         }

@@ -39,7 +39,7 @@ impl Engine {
 
     fn hear_message(&mut self, source: PeerKey, bytes: &[u8], now: Now) -> Result<(), Refused> {
         self.rounds.heard(source, now);
-        let message = self.inbox.open_message(bytes, &self.history, &self.me.realm(), now)?;
+        let message = self.inbox.open_message(bytes, &self.history, now)?;
         let author = message.ticket().claims().peer;
         if self.take_message(message, Arrival::Gossip, now)? {
             self.reconcile(now, |rounds, cx| rounds.hole(source, author, cx));
@@ -48,7 +48,7 @@ impl Engine {
     }
 
     fn hear_control(&mut self, source: PeerKey, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        match self.inbox.open_control(bytes, &self.me.realm())? {
+        match self.inbox.open_control(bytes)? {
             Control::Head(head) => {
                 self.policy.head_seen(source, &head, &self.links, now, &mut self.fx)
             }

@@ -23,7 +23,7 @@ impl Engine {
             return;
         }
         let dialled = new.dialled.then(|| new.address.clone());
-        self.links.up(new, self.me.peer(), &self.dials, self.time.now_ms(now), now);
+        self.links.up(new, &self.dials, self.time.now_ms(now), now);
         self.time.signed(ticket.claims().issued_at_ms(), now);
         self.time.heard(&ticket, time_ms, &self.me, now, &mut self.fx);
         if let Some(change) = self.roster.link_up(peer, &ticket, boot, self.observation(now)) {

@@ -66,7 +66,7 @@ impl Engine {
         worth: &mut Worth,
         now: Now,
     ) -> Result<(), Refused> {
-        match self.inbox.open_brought(pair, &self.history, &self.me.realm())? {
+        match self.inbox.open_brought(pair, &self.history)? {
             Brought::Held(id) => worth.received.push(id),
             Brought::New(message) => {
                 let (id, sent_at) = (message.id(), message.content().sent_at);
@@ -87,7 +87,7 @@ impl Engine {
         moderations: &mut Vec<SignedModeration>,
         now: Now,
     ) -> Result<(), Refused> {
-        let moderation = self.inbox.open_brought_moderation(pair, &self.me.realm())?;
+        let moderation = self.inbox.open_brought_moderation(pair)?;
         worth.received.push(moderation.id());
         if moderation.content().from <= self.time.now_ms(now).saturating_add(AHEAD_MS_MAX) {
             moderations.push(moderation);

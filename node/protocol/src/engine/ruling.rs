@@ -17,7 +17,7 @@ use super::Engine;
 
 impl Engine {
     pub(super) fn policy_fetched(&mut self, peer: PeerKey, bytes: Option<Vec<u8>>, now: Now) {
-        match self.policy.fetched(peer, bytes, &self.me.realm()) {
+        match self.policy.fetched(peer, bytes) {
             Some(Fetched::Signed(policy)) => self.adopt(*policy, now),
             Some(Fetched::MadeUp) => self.reject(peer, now),
             None => {}

@@ -70,6 +70,8 @@ pub(crate) struct Down {
 /// All links.
 #[derive(Debug)]
 pub(crate) struct Links {
+    /// Our own key.
+    me: PeerKey,
     links: BTreeMap<LinkId, Link>,
     by_peer: BTreeSet<(PeerKey, LinkId)>,
     subscribed: BTreeMap<PeerKey, Vec<Topic>>,
@@ -81,8 +83,9 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(now: Now) -> Self {
+    pub(crate) fn new(me: PeerKey, now: Now) -> Self {
         Self {
+            me,
             links: BTreeMap::new(),
             by_peer: BTreeSet::new(),
             subscribed: BTreeMap::new(),
@@ -94,14 +97,7 @@ impl Links {
     }
 
     /// A link stands, which [`crate::admission`] has judged just now.
-    pub(crate) fn up(
-        &mut self,
-        new: NewLink,
-        me: PeerKey,
-        dials: &AddressBook,
-        realm_ms: u64,
-        now: Now,
-    ) {
+    pub(crate) fn up(&mut self, new: NewLink, dials: &AddressBook, realm_ms: u64, now: Now) {
         let (id, peer, boot) = (new.id, new.peer, new.admission.hello().boot);
         let deaf = !self.hears(peer, Topic::Control);
         let by = deaf.then(|| now.mono.saturating_add(self.subscribe_within(peer, dials)));
@@ -124,7 +120,7 @@ impl Links {
         self.links.insert(id, link);
         self.by_peer.insert((peer, id));
         self.show_standing();
-        self.close_duplicates(peer, me, now);
+        self.close_duplicates(peer, now);
     }
 
     pub(crate) fn down(&mut self, id: LinkId) -> Option<Down> {
@@ -208,8 +204,9 @@ impl Links {
 
     /// Of two links with equal boot one stays: direct before relayed, else the one that the smaller key dialled;
     /// if one side dialled both, that side keeps its first.
-    fn close_duplicates(&mut self, peer: PeerKey, me: PeerKey, now: Now) {
-        let rank = |link: &Link| (link.relayed, link.dialled != (me < peer), link.id);
+    fn close_duplicates(&mut self, peer: PeerKey, now: Now) {
+        let mine = self.me < peer;
+        let rank = |link: &Link| (link.relayed, link.dialled != mine, link.id);
         let Some(keep) = self.to(peer).min_by_key(|link| rank(link)) else { return };
         let (kept, dialled, relayed) = (keep.id, keep.dialled, keep.relayed);
         let losers = self.links.values_mut().filter(|link| link.peer == peer && link.id != kept);
@@ -460,12 +457,12 @@ pub(crate) mod tests {
         let admission = testing::admission(hello);
         let (id, peer, address) = (LinkId(id), key_of(number), String::new());
         let new = NewLink { id, peer, dialled: false, relayed, address, admission };
-        links.up(new, me(), &AddressBook::new(me()), T0, at(Duration::ZERO));
+        links.up(new, &AddressBook::new(me()), T0, at(Duration::ZERO));
     }
 
     /// A link to each peer with the key of such a number.
     pub(crate) fn linked(numbers: impl IntoIterator<Item = u8>) -> Links {
-        let mut links = Links::new(at(Duration::ZERO));
+        let mut links = Links::new(me(), at(Duration::ZERO));
         for number in numbers {
             up(&mut links, u64::from(number), number, false);
         }

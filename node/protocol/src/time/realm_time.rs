@@ -221,24 +221,15 @@ impl RealmTime {
         if !is_good || !matches!(code, VerdictCode::NotYetValid | VerdictCode::Expired) {
             return;
         }
-        if self.authority == Some(peer) {
+        if self.is_authority(peer) {
             self.ask_at = self.ask_at.min(self.asked.saturating_add(ASK_TIME_SOON));
         }
         self.ask_login_node(me, now, fx);
     }
 
-    /// Our own gate has refused a peer. An expired ticket alone is nothing unusual, but for the login node's own peer.
-    pub(crate) fn we_refused(
-        &mut self,
-        peer: PeerKey,
-        code: VerdictCode,
-        me: &Identity,
-        now: Now,
-        fx: &mut Effects,
-    ) {
-        if code == VerdictCode::NotYetValid || self.authority == Some(peer) {
-            self.contradicted(peer, code, me, now, fx);
-        }
+    /// Whether this is the login node's own peer, as far as it was linked.
+    pub(crate) fn is_authority(&self, peer: PeerKey) -> bool {
+        self.authority == Some(peer)
     }
 
     /// Only the login node knows which clock is right. A verdict proves nothing, so it makes us ask, and not too often.
