@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_head_the_neighbours_are_asked_in_turn_until_one_has_the_policy() {
+    fn a_head_makes_it_ask_the_neighbours_in_turn() {
         let (mut sync, links) = (PolicySync::new(policy(2, 1)), linked([3, 4]));
         let ticket = testing::ticket(&testing::key(1), &testing::key(2), "me");
         let me = Identity::new(testing::key(2), ticket, 1, 1);

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_may_show_itself_at_a_pace_and_the_quiet_are_forgotten() {
+    fn a_device_shows_itself_at_a_pace_and_is_forgotten() {
         let (mut inbox, peer) = (Inbox::new(realm()), PeerKey([7; 32]));
         let shown = (0..2 * PRESENCES_BURST).filter(|_| inbox.may_show(peer, NOW)).count();
         assert_eq!(shown as u64, PRESENCES_BURST);

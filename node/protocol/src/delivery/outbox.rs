@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_is_not_sent_again_and_neither_is_what_is_old() {
+    fn neither_what_others_have_nor_what_is_old_is_sent_again() {
         let mut fx = Effects::new([0; 32]);
         let old = unsent(1, T0 - RESEND_AGE_MS_MAX - 1);
         let (known, new) = (unsent(2, T0), unsent(3, T0));

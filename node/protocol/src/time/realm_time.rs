@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_is_told_once_and_what_waited_goes_out_when_clocks_agree() {
+    fn the_user_is_told_once_that_the_clocks_disagree() {
         let mut fx = Effects::new([0; 32]);
         let mut time = RealmTime::new(RealmClock::restored(0, 0), NOW);
         let linked = || [ticket(3).claims().account].into_iter();

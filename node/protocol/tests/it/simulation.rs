@@ -245,8 +245,11 @@ fn r48_equal_seeds_give_equal_runs() {
 #[test]
 fn r48_twenty_runs_put_out_what_is_on_record() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/traces.txt");
-    let line = |seed| std::thread::spawn(move || format!("{seed} {}\n", trace_of(seed)));
-    let runs: Vec<_> = (1..=20).map(line).collect();
+    let run = |seed| {
+        let thread = std::thread::Builder::new().name(format!("seed {seed}"));
+        thread.spawn(move || format!("{seed} {}\n", trace_of(seed))).unwrap()
+    };
+    let runs: Vec<_> = (1..=20).map(run).collect();
     let fresh: String = runs.into_iter().map(|run| run.join().unwrap()).collect();
     if std::env::var_os("UPDATE_TRACES").is_some() {
         std::fs::write(path, &fresh).unwrap();
