@@ -1,4 +1,9 @@
-//! Messages on their way: what is said before a message is signed, what waits to leave, what arrives, and who has it.
+//! Messages on their way.
+//!
+//! ```text
+//!   composing.rs  what every peer would ask, asked first    inbox.rs     what arrives, opened
+//!   outbox.rs     own messages until somebody has them      receipts.rs  who holds what
+//! ```
 
 pub(crate) mod composing;
 pub(crate) mod inbox;

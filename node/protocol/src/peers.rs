@@ -1,4 +1,10 @@
-//! Peers: who may link, where they can be dialled, who is linked and who is there, and how we are shown to them.
+//! Other peers, and how we appear to them.
+//!
+//! ```text
+//!   admission.rs     which of them may be linked     links.rs         the links that stand
+//!   address_book.rs  where they can be dialled       roster.rs        who is there
+//!   degree.rs        how many links, among many      own_presence.rs  what we say of ourselves
+//! ```
 
 pub mod address_book;
 pub mod admission;
