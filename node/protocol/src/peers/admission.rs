@@ -457,6 +457,20 @@ mod tests {
     }
 
     #[test]
+    fn a_view_is_the_same_while_only_time_goes_on() {
+        let shown = AdmissionView { clock: RealmClock::restored(0, T0), ..view() };
+        let with_clock = |offset_ms, high_water_ms| {
+            let clock = RealmClock::restored(offset_ms, high_water_ms);
+            AdmissionView { clock, ..shown.clone() }
+        };
+        assert!(with_clock(0, T0 + 1).is_same_as(&shown));
+        assert!(!with_clock(0, T0 - 1).is_same_as(&shown), "the clock was set back");
+        assert!(!with_clock(1, T0).is_same_as(&shown));
+        let other_links = AdmissionView { links: Arc::default(), ..shown.clone() };
+        assert!(!other_links.is_same_as(&shown));
+    }
+
+    #[test]
     fn the_authority_is_admitted_like_anybody() {
         let claims = Claims { role: Role::Authority, ..alice() };
         assert_eq!(code(&view(), alice_key(), &hello_with(claims), at(T0)), VerdictCode::Accepted);
