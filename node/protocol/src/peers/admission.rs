@@ -1,7 +1,7 @@
 //! Which peers may be linked: one pure judgement, asked by the gate before yamux and by the engine once the link stands.
 //!
 //! ```text
-//! Hello ─▶ realm? ─▶ ticket signed? ─▶ of this key? ─▶ in its life? ─▶ revoked? ─▶ boot, crowd ─▶ Admission
+//! Hello ─▶ realm, denied? ─▶ signed? ─▶ of this key? ─▶ in its life? ─▶ banned, revoked? ─▶ boot, crowd ─▶ Admission
 //! ```
 //!
 //! The gate runs in a connection's own task and sees a snapshot, the [`AdmissionView`]; the engine publishes a new
@@ -11,7 +11,7 @@
 //!
 //! # What an outsider can make the engine do
 //! A peer without a good ticket of this realm reaches the engine only as a refusal: its key, which Noise has proved, the
-//! boot that it claims, and our verdict. The engine keeps neither of it for a peer that it has not dialled: a boot counts
+//! boot that it claims, and our verdict. The engine keeps none of this for a peer that it has not dialled: a boot counts
 //! only with [`VerdictCode::Busy`], and `Busy` and [`VerdictCode::NotYetValid`] are said to good tickets alone. A verdict
 //! on us is heard only from a peer that we have dialled, or that we have admitted: it sets when that peer is dialled
 //! again, and how often the login node is asked for the time, which has a pace of its own. The driver bounds the rest:
