@@ -288,7 +288,7 @@ await_enter() {
     done
 }
 
-build lanyard-rendezvous lanyard-node lanyard-gui
+build lanyard-rendezvous lanyard-node-cli lanyard-gui
 start_workspace
 start_rendezvous "Maker Fair"
 add_account ada --nickname Ada --role moderator

@@ -8,7 +8,7 @@ cd "$(dirname "$0")" && . ./lib.sh
 N=${1:-20} SPAN=${2:-30}
 case "$N$SPAN" in *[!0-9]*) printf 'usage: idle.sh [N] [SECONDS]\n' >&2; exit 2 ;; esac
 need Xvfb "On Debian: apt-get install xvfb libgl1-mesa-dri libegl1 libxkbcommon-x11-0"
-build lanyard-rendezvous lanyard-node
+build lanyard-rendezvous lanyard-node-cli
 (cd "$ROOT" && cargo build --quiet --release --package lanyard-gui --bin lanyard) || die "the build failed"
 window_program=${CARGO_TARGET_DIR:-$ROOT/target}/release/lanyard
 start_workspace

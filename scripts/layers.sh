@@ -17,6 +17,8 @@ forbid() {
 }
 forbid lanyard-protocol "the rules are without I/O" tokio libp2p libp2p-core rusqlite mio socket2 tracing
 forbid lanyard-node "the shell draws nothing" egui eframe lanyard-rendezvous lanyard-gui
+forbid lanyard-node "the library is no program" clap rpassword rustyline tracing-subscriber lanyard-program
+forbid lanyard-program "it is for every program" libp2p rusqlite clap lanyard-protocol lanyard-node
 forbid lanyard-rendezvous "the login node draws nothing" egui eframe lanyard-gui
 if grep -qE '^libp2p' gui/Cargo.toml || grep -rqE '\blibp2p::' gui/src; then
     die "gui names libp2p"

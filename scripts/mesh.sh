@@ -15,7 +15,7 @@ for argument in "$@"; do
 done
 [ -n "$N" ] && [ "$N" -ge 2 ] && [ "$N" -le 200 ] || usage
 
-build lanyard-rendezvous lanyard-node
+build lanyard-rendezvous lanyard-node-cli
 # Each peer has a link to each other one, and some files.
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)" 2>/dev/null
 start_workspace

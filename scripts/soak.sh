@@ -82,7 +82,7 @@ export LANYARD_SOAK=1
 start_workspace
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)" 2>/dev/null
 say "Building with the release profile …"
-cargo build --quiet --release -p lanyard-node -p lanyard-rendezvous || die "the build failed"
+cargo build --quiet --release -p lanyard-node-cli -p lanyard-rendezvous || die "the build failed"
 BIN=${CARGO_TARGET_DIR:-$ROOT/target}/release
 say "$(date -u +%Y-%m-%dT%H:%M:%SZ), commit $(git rev-parse --short HEAD 2>/dev/null), $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg 2>/dev/null)"
 

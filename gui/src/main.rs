@@ -27,7 +27,7 @@ use lanyard_gui::notify::Notifier;
 use lanyard_gui::settings::{self, Settings, ThemeChoice};
 use lanyard_gui::theme;
 use lanyard_node::clock::Clock as NodeClock;
-use lanyard_node::stdin;
+use lanyard_program::stdin;
 
 /// Chat for people who share a network.
 #[derive(Debug, Parser)]
@@ -83,8 +83,8 @@ fn run() -> anyhow::Result<()> {
         misuse(&reason);
     }
     // What the libraries of the desktop warn of, nobody can act on.
-    lanyard_node::logging::to_stderr("lanyard=warn");
-    lanyard_node::failure::watch_for_panics();
+    lanyard_program::logging::to_stderr("lanyard=warn");
+    lanyard_program::failure::watch_for_panics();
     let profile = arguments.profile.clone().unwrap_or_else(settings::default_profile);
     let instance = match arguments.scripted {
         Some(_) => None,

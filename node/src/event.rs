@@ -170,6 +170,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal with a sentence.
+    #[must_use]
+    pub fn of(code: RefusalCode, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), retry_after_s: None }
+    }
+
     /// A refusal for an error of ours, whose words become a sentence.
     #[must_use]
     pub fn new(code: RefusalCode, error: &dyn std::error::Error) -> Self {

@@ -1,14 +1,9 @@
 //! The Lanyard peer.
-pub mod bench;
-pub mod chat;
 pub mod clock;
 pub mod event;
-pub mod failure;
 mod host;
 pub mod join;
 pub mod keyfile;
-pub mod local_time;
-pub mod logging;
 pub mod login;
 pub mod login_node;
 pub mod names;
@@ -16,8 +11,4 @@ pub mod net;
 pub mod node;
 pub mod private;
 pub mod profile;
-pub mod prompt;
-pub mod stdin;
-pub mod stop;
 pub mod store;
-mod terminal;

@@ -24,8 +24,8 @@ use realm::Realm;
 pub fn run() -> ExitCode {
     // Misuse ends here with exit code 2, help and version with 0.
     let cli = Cli::parse();
-    lanyard_node::logging::to_stderr(lanyard_node::logging::DEFAULT);
-    lanyard_node::failure::watch_for_panics();
+    lanyard_program::logging::to_stderr(lanyard_node::logging::DEFAULT);
+    lanyard_program::failure::watch_for_panics();
     let answers = Answers::new(cli.json);
     match dispatch(cli, &answers) {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use lanyard_node::failure;
+use lanyard_program::failure;
 use lanyard_node::keyfile::Seed;
 use lanyard_node::net::ports::PortError;
 use lanyard_node::node::StartError;
@@ -25,7 +25,6 @@ use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::authority::{Authority, AuthorityConfig, StandIn};
 use crate::clock::{self, timekeeping};
@@ -152,7 +151,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let _lock = prepare_data_dir(&options.data_dir)?;
-    raise_file_limit();
+    lanyard_program::limits::raise_file_limit();
     let config = Config::load(&options.data_dir)?;
     let Folder { mut store, realm, authority: authority_seed } = folder::open(&options.data_dir)?;
     let realm_key = Arc::new(SigningKey::from_bytes(&realm));
@@ -256,14 +255,6 @@ async fn tidy_up(keeper: &Keeper) {
     if let Err(error) = keeper.store.run(|store| store.checkpoint()).await {
         let error = format!("{:#}", anyhow::Error::from(error));
         tracing::warn!(%error, "The database was not tidied");
-    }
-}
-
-/// Login server and authority peer can have thousands of sockets; on many systems the soft limit is 1,024 files.
-fn raise_file_limit() {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "The limit of open files could not be raised");
     }
 }
 

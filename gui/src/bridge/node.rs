@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
-use lanyard_node::failure;
 use lanyard_node::join::{JoinRequest, Joined, join};
 use lanyard_node::node::{Node, NodeClosed, SendError};
-use lanyard_node::stop::asked_to_stop;
+use lanyard_program::failure;
+use lanyard_program::stop::asked_to_stop;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;

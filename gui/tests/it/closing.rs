@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use lanyard_node::stop::is_hangup_ignored;
+use lanyard_program::stop::is_hangup_ignored;
 
 use crate::desktop::Desktop;
 use crate::programs::Realm;

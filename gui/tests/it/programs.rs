@@ -218,9 +218,8 @@ fn beside_us(program: &str) -> PathBuf {
 fn build() {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
-        for program in ["lanyard-node", "lanyard-rendezvous"] {
-            build_one(program);
-        }
+        build_one("lanyard-node-cli", "lanyard-node");
+        build_one("lanyard-rendezvous", "lanyard-rendezvous");
     });
 }
 
@@ -233,7 +232,7 @@ pub(crate) fn forget_this_package(command: &mut Command) {
     }
 }
 
-fn build_one(name: &str) {
+fn build_one(package: &str, name: &str) {
     let program = beside_us(name);
     let profile_dir = program.parent().unwrap();
     let profile = match profile_dir.file_name().unwrap().to_str().unwrap() {
@@ -243,7 +242,7 @@ fn build_one(name: &str) {
     let mut cargo = Command::new(env!("CARGO"));
     forget_this_package(&mut cargo);
     let status = cargo
-        .args(["build", "--quiet", "-p", name, "--bin", name])
+        .args(["build", "--quiet", "-p", package, "--bin", name])
         .args(["--profile", profile, "--target-dir"])
         .arg(profile_dir.parent().unwrap())
         .status()

@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
-mod bench;
-#[cfg(test)]
 mod cast;
 #[cfg(test)]
 mod crossing;

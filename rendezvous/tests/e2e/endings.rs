@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use lanyard_node::stop::is_hangup_ignored;
+use lanyard_program::stop::is_hangup_ignored;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Peer, Realm, Signal, TWO_SECONDS, chat, together};

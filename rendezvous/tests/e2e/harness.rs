@@ -375,7 +375,7 @@ fn build_node() {
             }
         }
         let status = cargo
-            .args(["build", "--quiet", "-p", "lanyard-node", "--bin", "lanyard-node"])
+            .args(["build", "--quiet", "-p", "lanyard-node-cli", "--bin", "lanyard-node"])
             .args(["--profile", profile, "--target-dir"])
             .arg(profile_dir.parent().unwrap())
             .status()

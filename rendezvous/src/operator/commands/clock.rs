@@ -1,6 +1,6 @@
 //! `clock …`: what is known of the clock, and the operator's decision about it.
 
-use lanyard_node::local_time::LocalTime;
+use lanyard_program::local_time::LocalTime;
 use lanyard_protocol::words::duration;
 use serde_json::json;
 

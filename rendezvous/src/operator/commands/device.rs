@@ -1,6 +1,6 @@
 //! `device …`: the devices of an account.
 
-use lanyard_node::local_time::LocalTime;
+use lanyard_program::local_time::LocalTime;
 use serde_json::json;
 
 use crate::accounts::{self, devices};

@@ -1,6 +1,6 @@
 //! `moderation …`: what moderators have done, and the operator's verdict on it.
 
-use lanyard_node::local_time::LocalTime;
+use lanyard_program::local_time::LocalTime;
 use lanyard_protocol::policy::SettlementVerdict;
 use serde_json::json;
 

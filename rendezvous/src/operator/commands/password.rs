@@ -3,9 +3,9 @@
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use lanyard_node::prompt::{self, NoAnswer};
-use lanyard_node::stdin::{self, Fault, NoPassword};
-use lanyard_node::stop::asked_to_stop;
+use lanyard_program::prompt::{self, NoAnswer};
+use lanyard_program::stdin::{self, Fault, NoPassword};
+use lanyard_program::stop::asked_to_stop;
 use zeroize::Zeroizing;
 
 use crate::operator::answer::Failure;

@@ -1,6 +1,6 @@
 //! `room …`: adding, describing and archiving rooms.
 
-use lanyard_node::local_time::LocalTime;
+use lanyard_program::local_time::LocalTime;
 use serde_json::json;
 
 use crate::accounts::parse_role;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use lanyard_node::stop::asked_to_stop;
+use lanyard_program::stop::asked_to_stop;
 use lanyard_protocol::link::JoinLink;
 use serde_json::json;
 

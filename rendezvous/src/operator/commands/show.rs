@@ -1,6 +1,6 @@
 //! `sessions`, `audit` and `status`, which change nothing.
 
-use lanyard_node::local_time::LocalTime;
+use lanyard_program::local_time::LocalTime;
 use serde_json::json;
 
 use crate::clock::{self, timekeeping};

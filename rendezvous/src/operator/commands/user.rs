@@ -1,7 +1,7 @@
 //! `user …`: adding and changing accounts.
 
 use anyhow::Context as _;
-use lanyard_node::local_time::LocalTime;
+use lanyard_program::local_time::LocalTime;
 use serde_json::json;
 
 use super::password;

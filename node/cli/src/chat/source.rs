@@ -3,13 +3,13 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
+use lanyard_node::event::Status;
+use lanyard_program::stdin::BadLine;
 use tokio::sync::watch;
 
 use super::editor::{Keyboard, Terminal};
 use super::input::{Line, Lines};
 use super::output::Output;
-use crate::event::Status;
-use crate::stdin::BadLine;
 
 /// A terminal that edits lines itself hands over no more of one, and drops the rest without a word (termios(3)).
 const TERMINAL_LINE_BYTES_MAX: usize = 4_095;

@@ -3,6 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanyard_node::event::{NodeEvent, Refusal, RefusalCode, Status};
+use lanyard_node::join::{JoinRequest, Joined, join};
+use lanyard_node::login_node::LoginServerError;
+use lanyard_node::node::{Node, Page, ReadError, SendError};
+use lanyard_program::failure;
+use lanyard_program::stdin::{BadLine, Fault};
+use lanyard_program::stop::{asked_to_stop, stdout_closed};
 use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
@@ -18,14 +25,6 @@ use super::source::{Entry, Input, Source};
 use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent};
 use super::words;
-use crate::event::{NodeEvent, RefusalCode, Status};
-use crate::failure;
-use crate::join::{JoinRequest, Joined, join};
-use crate::login_node::LoginServerError;
-use crate::login_node::refusals::refusal;
-use crate::node::{Node, Page, ReadError, SendError};
-use crate::stdin::{BadLine, Fault};
-use crate::stop::{asked_to_stop, stdout_closed};
 
 /// After the end of stdin: this long for what nobody has yet.
 const FINISH: Duration = Duration::from_secs(5);
@@ -51,7 +50,7 @@ pub(super) async fn run(
     let joined = tokio::select! {
         joined = join(request, |_step| ()) => joined,
         () = &mut stop => return Ended::Quit,
-        why = failure::failed() => Err(refusal(RefusalCode::Failed, &why)),
+        why = failure::failed() => Err(Refusal::of(RefusalCode::Failed, why)),
     };
     let joined = match joined {
         Ok(joined) => joined,
@@ -181,7 +180,7 @@ impl Session {
                 Turn::Quit(mark) => return self.quit(mark, output).await,
                 Turn::Lost => return Ended::Refused,
                 Turn::Failed(why) => {
-                    output.refused(&refusal(RefusalCode::Failed, &why));
+                    output.refused(&Refusal::of(RefusalCode::Failed, why));
                     self.say_goodbye().await;
                     return Ended::Refused;
                 }

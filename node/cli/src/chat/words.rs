@@ -1,11 +1,10 @@
 //! Sentences that both faces use.
 
+use lanyard_node::event::Status;
 use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::SanctionKind;
-
-use crate::event::Status;
 
 /// Messages were condemned, displaced, forgotten or restored.
 pub(super) const RELOAD: &str =

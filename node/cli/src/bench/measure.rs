@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 /// Clock ticks a second in `/proc/self/stat`; Linux has said 100 to programs on every architecture since 2.4.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -54,13 +52,4 @@ pub(super) fn rss_mb() -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib / 1_024.0)
-}
-
-/// A full mesh of N nodes has N × N sockets.
-pub(super) fn raise_file_limit() {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: maximum, maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "The limit of open files could not be raised");
-    }
 }

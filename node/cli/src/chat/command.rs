@@ -1,13 +1,13 @@
 //! What can be asked for on a line of input, in either form.
 
+use lanyard_node::join::Password;
+use lanyard_node::names::spelled_room;
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::LOBBY;
 use serde_json::Value;
 
 use super::unreadable::not_json;
-use crate::join::Password;
-use crate::names::spelled_room;
 
 /// Messages of a page when nothing is said.
 const HISTORY_DEFAULT: usize = 50;
@@ -205,7 +205,7 @@ fn limit(fields: &Fields) -> Result<usize, BadCommand> {
         Some(value) => value
             .as_u64()
             .and_then(|limit| usize::try_from(limit).ok())
-            .filter(|limit| (1..=crate::node::PAGE_MAX).contains(limit))
+            .filter(|limit| (1..=lanyard_node::node::PAGE_MAX).contains(limit))
             .ok_or_else(|| bad("bad-field", "limit must be a number from 1 to 500")),
     }
 }

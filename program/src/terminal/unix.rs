@@ -15,14 +15,14 @@ const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 
 /// How wide the terminal on standard output is now; `None` if there is none, or if it does not say.
-pub(crate) fn columns_of_stdout() -> Option<usize> {
+pub fn columns_of_stdout() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
 /// The modes as they were found; dropping it puts them back.
 #[derive(Debug)]
-pub(crate) struct Modes {
+pub struct Modes {
     found: Termios,
     is_marking_pastes: AtomicBool,
 }
@@ -32,7 +32,7 @@ impl Modes {
     ///
     /// # Errors
     /// If it is no terminal.
-    pub(crate) fn of_stdin() -> io::Result<Self> {
+    pub fn of_stdin() -> io::Result<Self> {
         Ok(Self { found: tcgetattr(io::stdin())?, is_marking_pastes: AtomicBool::new(false) })
     }
 
@@ -41,7 +41,7 @@ impl Modes {
     ///
     /// # Errors
     /// If the terminal is gone.
-    pub(crate) fn key_by_key(&self) -> io::Result<()> {
+    pub fn key_by_key(&self) -> io::Result<()> {
         let mut modes = self.found.clone();
         modes.input_modes.remove(InputModes::ICRNL | InputModes::IXON);
         modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN);
@@ -56,14 +56,14 @@ impl Modes {
     ///
     /// # Errors
     /// If the terminal is gone.
-    pub(crate) fn without_echo(&self) -> io::Result<()> {
+    pub fn without_echo(&self) -> io::Result<()> {
         let mut modes = self.found.clone();
         modes.local_modes.remove(LocalModes::ECHO);
         set(&modes)
     }
 
     /// Puts the modes back.
-    pub(crate) fn put_back(&self) {
+    pub fn put_back(&self) {
         // A terminal that is gone needs nothing.
         if self.is_marking_pastes.swap(false, Ordering::Relaxed) {
             write(PASTE_MARKS_OFF).ok();
@@ -72,7 +72,7 @@ impl Modes {
     }
 
     /// Puts the modes back and forgets what was typed ahead: the shell would run it.
-    pub(crate) fn put_back_and_forget_input(&self) {
+    pub fn put_back_and_forget_input(&self) {
         tcflush(io::stdin(), QueueSelector::IFlush).ok();
         self.put_back();
     }
@@ -82,7 +82,7 @@ impl Modes {
     ///
     /// # Errors
     /// If the terminal is gone.
-    pub(crate) fn suspend(&self, wait: impl FnOnce()) -> io::Result<()> {
+    pub fn suspend(&self, wait: impl FnOnce()) -> io::Result<()> {
         let meanwhile = tcgetattr(io::stdin())?;
         self.put_back();
         kill_current_process_group(Signal::TSTP)?;
@@ -102,7 +102,7 @@ impl Drop for Modes {
 ///
 /// # Errors
 /// If the system lets nobody listen.
-pub(crate) fn continuations() -> io::Result<Receiver<()>> {
+pub fn continuations() -> io::Result<Receiver<()>> {
     let mut signals = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let (sender, continued) = sync_channel(1);
     tokio::spawn(async move {

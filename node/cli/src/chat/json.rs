@@ -1,13 +1,13 @@
 //! The form for programs: one JSON object a line, text unchanged.
 
+use lanyard_node::event::{
+    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, SendState, Status, Via,
+};
 use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
 
 use super::output::Answer;
 use super::words::RELOAD;
-use crate::event::{
-    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, SendState, Status, Via,
-};
 
 pub(super) fn ready(offline: bool, status: &Status) -> Value {
     json!({
@@ -178,7 +178,7 @@ fn devices(devices: &[DeviceInfo]) -> Vec<Value> {
 }
 
 fn people(status: &Status) -> Vec<Value> {
-    let person = |person: &crate::event::Person| {
+    let person = |person: &lanyard_node::event::Person| {
         let devices: Vec<Value> = person
             .devices
             .iter()

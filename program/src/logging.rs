@@ -24,12 +24,12 @@ pub fn to_stderr(default: &str) {
 }
 
 /// Shows a text of several lines where it does no harm.
-pub(crate) type Show = Arc<dyn Fn(&str) + Send + Sync>;
+pub type Show = Arc<dyn Fn(&str) + Send + Sync>;
 
 static INSTEAD: Mutex<Option<Show>> = Mutex::new(None);
 
 /// From now on lines for a terminal are shown by this; `None` for the terminal itself.
-pub(crate) fn show_by(show: Option<Show>) {
+pub fn show_by(show: Option<Show>) {
     if io::stderr().is_terminal() {
         *INSTEAD.lock().unwrap_or_else(PoisonError::into_inner) = show;
     }

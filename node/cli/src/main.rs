@@ -1,10 +1,14 @@
 //! `lanyard-node`: a peer in the terminal, for people and for programs.
 
+mod bench;
+mod chat;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use lanyard_node::bench::{self, BenchOptions};
-use lanyard_node::chat::{self, ChatOptions};
+
+use bench::BenchOptions;
+use chat::ChatOptions;
 
 /// A Lanyard peer in the terminal
 #[derive(Debug, Parser)]
@@ -18,8 +22,8 @@ enum Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    lanyard_node::logging::to_stderr(lanyard_node::logging::DEFAULT);
-    lanyard_node::failure::watch_for_panics();
+    lanyard_program::logging::to_stderr(lanyard_program::logging::DEFAULT);
+    lanyard_program::failure::watch_for_panics();
     match cli {
         Cli::Chat(options) => chat::run(options),
         Cli::Bench(options) => bench::run(&options),

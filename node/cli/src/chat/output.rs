@@ -3,6 +3,11 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
+use lanyard_node::event::{NodeEvent, Refusal, Room, Status};
+use lanyard_node::join::Joined;
+use lanyard_node::login_node::LoginServerError;
+use lanyard_node::node::{History, ModerateError, SendError, Sent};
+use lanyard_program::terminal;
 use lanyard_protocol::engine::ModerationRefused;
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;
@@ -16,11 +21,6 @@ use super::screen::Screen;
 use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent, beginning};
 use super::wrap::wrap;
-use crate::event::{NodeEvent, Refusal, Room, Status};
-use crate::join::Joined;
-use crate::login_node::LoginServerError;
-use crate::node::{History, ModerateError, SendError, Sent};
-use crate::terminal;
 
 /// An answer to a command.
 #[derive(Debug)]

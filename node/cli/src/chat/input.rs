@@ -2,9 +2,8 @@
 
 use std::io::BufReader;
 
+use lanyard_program::stdin::{BadLine, LineReader};
 use tokio::sync::mpsc;
-
-use crate::stdin::{BadLine, LineReader};
 
 /// Longest line: a message of the largest size, with every byte escaped.
 const LINE_BYTES_MAX: usize = 256 * 1_024;

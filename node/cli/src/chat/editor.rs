@@ -11,6 +11,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use lanyard_node::event::Status;
+use lanyard_program::logging;
+use lanyard_program::terminal::{Modes, continuations};
 use rustyline::config::{BellStyle, CompletionType, Config};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -18,9 +21,6 @@ use rustyline::{Editor, ExternalPrinter as _};
 use tokio::sync::{mpsc, watch};
 
 use super::screen::Screen;
-use crate::event::Status;
-use crate::logging;
-use crate::terminal::{Modes, continuations};
 use look::Look;
 
 /// Lines that are sent without a question.

@@ -24,13 +24,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use lanyard_node::event::{Refusal, RefusalCode};
+use lanyard_node::join::{JoinRequest, Password, has_ticket};
+use lanyard_program::prompt::{self, NoAnswer};
+use lanyard_program::stdin::password_of;
+use lanyard_program::stop::asked_to_stop;
 use lanyard_protocol::link::JoinLink;
 
-use crate::event::{Refusal, RefusalCode};
-use crate::join::{JoinRequest, Password, has_ticket};
-use crate::prompt::{self, NoAnswer};
-use crate::stdin::password_of;
-use crate::stop::asked_to_stop;
 use editor::Terminal;
 use input::Lines;
 use output::Output;
@@ -39,7 +39,7 @@ use source::Input;
 
 /// Options of `lanyard-node chat`.
 #[derive(Debug, Args)]
-pub struct ChatOptions {
+pub(crate) struct ChatOptions {
     /// The join link that the operator gives out
     #[arg(long, value_name = "LINK")]
     join: String,
@@ -56,7 +56,7 @@ pub struct ChatOptions {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where to listen for peers, as IP:PORT [default: everywhere, the port of the last time]
-    #[arg(long, value_name = "ADDR", value_parser = crate::net::ports::parse)]
+    #[arg(long, value_name = "ADDR", value_parser = lanyard_node::net::ports::parse)]
     listen: Option<SocketAddr>,
     /// Stay after the end of stdin
     #[arg(long)]
@@ -67,8 +67,7 @@ pub struct ChatOptions {
 }
 
 /// Runs until quit, loss of membership, or the end of stdin.
-#[must_use]
-pub fn run(options: ChatOptions) -> ExitCode {
+pub(crate) fn run(options: ChatOptions) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -142,8 +141,7 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
 }
 
 /// Where a profile is kept if nobody says where.
-#[must_use]
-pub fn default_profile() -> Option<PathBuf> {
+fn default_profile() -> Option<PathBuf> {
     let dirs = directories::ProjectDirs::from("", "", "lanyard")?;
     Some(dirs.data_dir().join("profile"))
 }

@@ -20,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(120);
 
 /// Options of `lanyard-node bench`.
 #[derive(Debug, Args)]
-pub struct BenchOptions {
+pub(crate) struct BenchOptions {
     /// Nodes
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=256))]
     peers: u32,
@@ -46,7 +46,7 @@ pub struct BenchOptions {
 
 /// Who sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Senders {
+pub(crate) enum Senders {
     /// The first node.
     One,
     /// Every node in turn.
@@ -54,9 +54,8 @@ pub enum Senders {
 }
 
 /// Runs one measurement and prints it.
-#[must_use]
-pub fn run(options: &BenchOptions) -> ExitCode {
-    measure::raise_file_limit();
+pub(crate) fn run(options: &BenchOptions) -> ExitCode {
+    lanyard_program::limits::raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -6,8 +6,6 @@ use std::io::{BufRead, Read as _};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::join::Password;
-
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 /// A line of this size is read without moving: no copy of a password stays behind.
@@ -146,7 +144,7 @@ pub enum NoPassword {
 ///
 /// # Errors
 /// [`NoPassword`].
-pub fn password() -> Result<Password, NoPassword> {
+pub fn password() -> Result<Zeroizing<String>, NoPassword> {
     password_of(LineReader::new(std::io::stdin().lock(), PASSWORD_LINE_BYTES_MAX).next_line())
 }
 
@@ -154,7 +152,7 @@ pub fn password() -> Result<Password, NoPassword> {
 ///
 /// # Errors
 /// [`NoPassword`].
-pub fn password_of(line: Option<Result<String, BadLine>>) -> Result<Password, NoPassword> {
+pub fn password_of(line: Option<Result<String, BadLine>>) -> Result<Zeroizing<String>, NoPassword> {
     match line {
         None => Err(NoPassword::Missing),
         Some(Err(bad)) => {

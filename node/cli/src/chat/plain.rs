@@ -4,16 +4,16 @@
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
+use lanyard_node::event::{
+    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Room, SendState, Status,
+};
+use lanyard_program::local_time::LocalTime;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::text::{escape, escape_lines};
 
 use super::output::Answer;
 use super::words::RELOAD;
-use crate::event::{
-    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Room, SendState, Status,
-};
-use crate::local_time::LocalTime;
 
 /// Where the further lines of a text stand: right of every line that begins with a time, `*` or `!`.
 pub(super) const MARGIN: &str = "        ";
@@ -117,7 +117,7 @@ pub(super) fn answer(answer: &Answer<'_>, transcript: &mut Transcript) -> Option
             Some(lines.collect::<Vec<_>>().join("\n"))
         }
         Answer::Roster(status) => {
-            let line = |person: &crate::event::Person| {
+            let line = |person: &lanyard_node::event::Person| {
                 let (nickname, username) = (escape(&person.nickname), escape(&person.username));
                 let away = if person.away { ", away" } else { "" };
                 format!("* {nickname} ({username}), {}{away}", person.role)
@@ -199,7 +199,7 @@ mod tests {
     use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 
     use super::*;
-    use crate::event::Via;
+    use lanyard_node::event::Via;
 
     #[test]
     fn messages_name_their_day_once_and_their_room() {

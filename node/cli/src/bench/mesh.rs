@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ed25519_dalek::SigningKey;
+use lanyard_node::clock::Clock;
+use lanyard_node::event::{NodeEvent, Status, Via};
+use lanyard_node::node::{Node, NodeConfig};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{AccountId, MessageId, Role};
 use lanyard_protocol::login::PeerAddresses;
@@ -19,10 +22,6 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-use crate::clock::Clock;
-use crate::event::{NodeEvent, Status, Via};
-use crate::node::{Node, NodeConfig};
 
 /// What has not arrived after this long without any arrival is lost: longer than two rounds of the repair.
 const QUIET: Duration = Duration::from_secs(25);

@@ -4,6 +4,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lanyard_program::terminal::Modes;
 use rustyline::{
     Cmd, ConditionalEventHandler, Event, EventContext, EventHandler, KeyCode, KeyEvent, Modifiers,
     RepeatCount,
@@ -11,7 +12,6 @@ use rustyline::{
 
 use super::LineEditor;
 use crate::chat::screen::Screen;
-use crate::terminal::Modes;
 
 /// A program that has been asked to stop does within this time.
 const STOP_WITHIN: Duration = Duration::from_secs(1);

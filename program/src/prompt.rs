@@ -6,7 +6,6 @@ use std::io;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::join::Password;
 use crate::terminal::Modes;
 
 /// Why there is no password.
@@ -28,7 +27,7 @@ pub enum NoAnswer {
 pub async fn password(
     question: String,
     stop: impl Future<Output = ()>,
-) -> Result<Password, NoAnswer> {
+) -> Result<Zeroizing<String>, NoAnswer> {
     // Put back when it is dropped. rpassword turns the echo off only once the question stands there.
     let modes = Modes::of_stdin()?;
     modes.without_echo()?;

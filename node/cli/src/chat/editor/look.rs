@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
+use lanyard_node::event::Status;
 use rustyline::completion::Completer;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
@@ -14,7 +15,6 @@ use tokio::sync::watch;
 use super::LINES_UNASKED;
 use crate::chat::completion::{self, Names};
 use crate::chat::screen::Screen;
-use crate::event::Status;
 
 /// See the module.
 pub(super) struct Look {

@@ -1,10 +1,16 @@
 //! `lanyard-node bench`, the program: one object with every figure, and clear words about what it cannot do.
 
+use std::fs::File;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::cast::in_company;
+/// Held while a test runs that starts few swarms: such tests may run beside each other.
+fn in_company() -> File {
+    let lock = File::create(std::env::temp_dir().join("lanyard-process-tests.lock")).unwrap();
+    lock.lock_shared().unwrap();
+    lock
+}
 
 fn bench(options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lanyard-node")).arg("bench").args(options).output().unwrap()

@@ -1,0 +1,47 @@
+//! The modes of the terminal on standard input: kept, changed, and put back on every way out.
+
+#[cfg(not(unix))]
+pub use elsewhere::{Modes, columns_of_stdout, continuations};
+#[cfg(unix)]
+pub use unix::{Modes, columns_of_stdout, continuations};
+
+#[cfg(unix)]
+mod unix;
+
+/// Where a terminal has no modes that outlive the program.
+#[cfg(not(unix))]
+mod elsewhere {
+    use std::io;
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    #[derive(Debug)]
+    pub struct Modes;
+
+    impl Modes {
+        pub fn of_stdin() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub fn key_by_key(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        pub fn without_echo(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        pub fn put_back_and_forget_input(&self) {}
+
+        pub fn suspend(&self, _wait: impl FnOnce()) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    pub fn columns_of_stdout() -> Option<usize> {
+        None
+    }
+
+    pub fn continuations() -> io::Result<Receiver<()>> {
+        Ok(sync_channel(1).1)
+    }
+}
