@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use lanyard_node::event::Via;
-use lanyard_node::store::{Opened, Stored, Write, Writer};
+use lanyard_node::store::{Store, Stored, Write};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::message::{Content, VerifiedMessage};
@@ -60,7 +60,7 @@ fn write(message: &AdmittedMessage, request: Option<u64>) -> Write {
 fn through_the_writer(path: &Path, messages: &[AdmittedMessage]) -> Duration {
     let (told, mut heard) = mpsc::channel(messages.len());
     let realm = public_key(&testing::key(1));
-    let mut writer = Writer::start(Opened::open(path, &realm).unwrap(), told).unwrap();
+    let mut writer = Store::open(path, &realm).unwrap().writer(told).unwrap();
     let mut writes: Vec<Write> = messages.iter().map(|message| write(message, None)).collect();
     writes.reverse();
     let began = now();
@@ -78,7 +78,7 @@ fn through_the_writer(path: &Path, messages: &[AdmittedMessage]) -> Duration {
 fn one_by_one(path: &Path, messages: &[AdmittedMessage]) -> Duration {
     let (told, mut heard) = mpsc::channel(1_024);
     let realm = public_key(&testing::key(1));
-    let mut writer = Writer::start(Opened::open(path, &realm).unwrap(), told).unwrap();
+    let mut writer = Store::open(path, &realm).unwrap().writer(told).unwrap();
     let began = now();
     for (message, request) in messages.iter().zip(0..OWN) {
         writer.try_write(write(message, Some(request))).unwrap();

@@ -3,9 +3,10 @@
 //! Nothing is shown before it is stored, so whoever missed an event finds it here. The writer takes what has gathered
 //! in its queue into one transaction; own messages are written with `synchronous=FULL`, because they are promised.
 //!
-//! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed moderation is theirs.
+//! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is theirs.
 
 mod checkpoint;
+mod file;
 mod insert;
 mod loader;
 mod migrations;
@@ -13,177 +14,161 @@ mod reader;
 mod row;
 mod thread;
 mod ticket_rows;
+mod write;
 mod writer;
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::login::PeerAddresses;
+use lanyard_protocol::time::RealmClock;
+use lanyard_protocol::wire;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use tokio::sync::mpsc;
 
-use crate::private::{self, PrivateError};
-
+pub use file::{StoreError, Use, is_other_file, make, use_of};
 pub use loader::Loader;
-pub use reader::Reader;
-pub use writer::{Opened, Stored, Write, Writer};
+pub use reader::{History, Membership, PAGE_MAX, Page, ReadError, Reader};
+pub use write::{Stored, Write};
+pub use writer::Writer;
 
-/// Pages at which a commit brings the write-ahead log into the file itself, 64 MiB: the last resort, see
-/// `checkpoint.rs`.
-const WAL_PAGES: u32 = 16_384;
+use file::{open_for_writing, sqlite_error, time};
+use insert::{keep_clock, keep_peer, keep_policy};
 
-/// Why the store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite says no.
-    #[error("{path}: {source}")]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite says.
-        source: rusqlite::Error,
-    },
-    /// Something else stands in its place.
-    #[error("{path} is damaged, or not a message store")]
-    NotAStore {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Written by a newer version.
-    #[error("{path} was written by a newer version of Lanyard; update this one")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A table or an index is gone.
-    #[error("{path} is damaged: {what} is missing in it; put back a copy of it")]
-    Incomplete {
-        /// The file.
-        path: PathBuf,
-        /// The table or index.
-        what: String,
-    },
-    /// It cannot be kept from others.
-    #[error(transparent)]
-    Private(#[from] PrivateError),
+/// The store of one realm, open for writing. [`Self::writer`] hands it to the thread that writes messages.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    key: PeerKey,
+    realm: i64,
 }
 
-/// What a profile knows of a realm it has been in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Membership {
-    /// The name typed at login, in lower case.
-    pub login_name: String,
-    /// The newest ticket.
-    pub ticket: Vec<u8>,
-    /// The rendezvous' node: its PeerId and addresses.
-    pub authority: lanyard_protocol::login::PeerAddresses,
-}
-
-fn sqlite_error(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
-    move |source| StoreError::Sqlite { path: path.to_owned(), source }
-}
-
-/// Opens the file for writing, bringing it to the newest schema.
-fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
-    let error = sqlite_error(path);
-    if is_other_file(path) {
-        return Err(StoreError::NotAStore { path: path.to_owned() });
+impl Store {
+    /// Opens the file, brings it to the newest schema, and notes the realm.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file is no store, or a newer one.
+    pub fn open(path: &Path, realm: &PeerKey) -> Result<Self, StoreError> {
+        let error = sqlite_error(path);
+        let connection = open_for_writing(path)?;
+        connection
+            .execute("INSERT INTO realms (key) VALUES (?1) ON CONFLICT (key) DO NOTHING", [realm.0])
+            .map_err(&error)?;
+        let (path, key) = (path.to_owned(), *realm);
+        let realm = connection
+            .query_row("SELECT id FROM realms WHERE key = ?1", [realm.0], |row| row.get(0))
+            .map_err(&error)?;
+        Ok(Self { connection, path, key, realm })
     }
-    private::database(path)?;
-    let mut connection = Connection::open(path).map_err(&error)?;
-    configure(&connection).map_err(&error)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(&error)?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(&error)?;
-    migrations::run(&mut connection, path)?;
-    migrations::check(&connection, path)?;
-    Ok(connection)
-}
 
-/// Makes an empty store, unless there is one.
-///
-/// # Errors
-/// [`StoreError`] if what is there is no store, or a newer one.
-pub fn make(path: &Path) -> Result<(), StoreError> {
-    open_for_writing(path).map(drop)
-}
-
-/// What a store has been used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// It has not even its tables.
-    Blank,
-    /// Nobody has signed in with it.
-    Unused,
-    /// Somebody has.
-    Used,
-}
-
-/// What the store at this place has been used for. Nothing is changed.
-///
-/// # Errors
-/// [`StoreError`] if it is no store, or cannot be read.
-pub fn use_of(path: &Path) -> Result<Use, StoreError> {
-    if is_other_file(path) {
-        return Err(StoreError::NotAStore { path: path.to_owned() });
+    /// A read-only view beside the writer.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be read.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::open(&self.path, &self.key)
     }
-    private::tighten(path)?;
-    // Not for reading only: such a connection would leave the files of a write-ahead log behind.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(sqlite_error(path))?;
-    configure(&connection).map_err(sqlite_error(path))?;
-    let ask = |sql| connection.query_row(sql, [], |row| row.get(0)).map_err(sqlite_error(path));
-    if ask("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")? {
-        return Ok(Use::Blank);
+
+    /// Reads what the history's index is filled with.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be read.
+    pub fn loader(&self) -> Result<Loader, StoreError> {
+        Loader::open(&self.path, &self.key)
     }
-    let table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'memberships')";
-    // Without the table there was one: an unused store has all of them.
-    let used = !ask(table)? || ask("SELECT EXISTS (SELECT 1 FROM memberships)")?;
-    Ok(if used { Use::Used } else { Use::Unused })
-}
 
-/// Whether something stands there that is no SQLite file. To be asked before SQLite opens it: with a write-ahead
-/// log beside it, SQLite would write pages into whatever it finds. A missing file is none, and so is an empty one,
-/// which a program leaves that was killed before its first write.
-#[must_use]
-pub fn is_other_file(path: &Path) -> bool {
-    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-    // A file that cannot be opened is SQLite's to complain about.
-    let Ok(file) = File::open(path) else { return false };
-    let mut start = Vec::new();
-    let read = file.take(MAGIC.len() as u64).read_to_end(&mut start);
-    read.is_err() || (!start.is_empty() && start != MAGIC)
-}
+    /// Starts the thread that writes, and tells what it has written.
+    ///
+    /// # Errors
+    /// What the system says if it gives no thread.
+    pub fn writer(self, told: mpsc::Sender<Stored>) -> std::io::Result<Writer> {
+        Writer::start(self.connection, self.realm, told)
+    }
 
-fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
-    let error = sqlite_error(path);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(&error)?;
-    configure(&connection).map_err(&error)?;
-    connection.pragma_update(None, "query_only", true).map_err(&error)?;
-    Ok(connection)
-}
+    /// The next boot: larger than every earlier one, and on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub fn next_boot(&mut self, wall_ms: u64) -> Result<u64, StoreError> {
+        self.change(|transaction, _realm| {
+            let sql = "INSERT INTO numbers (name, value) VALUES ('boot', ?1)
+                       ON CONFLICT (name) DO UPDATE SET value = max(value + 1, excluded.value)
+                       RETURNING value";
+            transaction.query_row(sql, [time(wall_ms)], |row| row.get::<_, i64>(0))
+        })
+        .map(i64::unsigned_abs)
+    }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    Ok(())
-}
+    /// The port that was listened on last.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn last_port(&self) -> Result<Option<u16>, StoreError> {
+        let sql = "SELECT value FROM numbers WHERE name = 'port'";
+        let port = self.connection.query_row(sql, [], |row| row.get(0)).optional();
+        port.map_err(sqlite_error(&self.path))
+    }
 
-/// A u64 as an i64 of the same order.
-fn ordered(number: u64) -> i64 {
-    (number ^ (1 << 63)).cast_signed()
-}
+    /// Remembers the port, so that the addresses that others have stored stay true.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub fn remember_port(&mut self, port: u16) -> Result<(), StoreError> {
+        self.change(|transaction, _realm| {
+            let sql = "INSERT INTO numbers (name, value) VALUES ('port', ?1)
+                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            transaction.execute(sql, [port]).map(drop)
+        })
+    }
 
-/// The u64 of [`ordered`].
-fn unordered(number: i64) -> u64 {
-    number.cast_unsigned() ^ (1 << 63)
-}
+    /// Remembers where the login node has answered.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub fn remember_login_node(&mut self, place: String, at: u64) -> Result<(), StoreError> {
+        let place = PeerAddresses { peer: self.key, addresses: vec![place] };
+        self.change(|transaction, realm| keep_peer(transaction, realm, &place, at))
+    }
 
-/// A time, which always fits.
-fn time(ms: u64) -> i64 {
-    i64::try_from(ms).unwrap_or(i64::MAX)
+    /// Keeps what a login has granted, all or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub fn keep_membership(
+        &mut self,
+        membership: &Membership,
+        policy: &[u8],
+        clock: &RealmClock,
+    ) -> Result<(), StoreError> {
+        self.change(|transaction, realm| {
+            transaction.execute(
+                "INSERT INTO memberships (realm, login_name, ticket, member)
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (realm, login_name)
+                 DO UPDATE SET ticket = excluded.ticket, member = excluded.member",
+                params![
+                    realm,
+                    membership.login_name,
+                    membership.ticket,
+                    wire::encode(&membership.authority)
+                ],
+            )?;
+            keep_policy(transaction, realm, policy)?;
+            keep_clock(transaction, realm, clock)
+        })
+    }
+
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>, i64) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let changed = self.connection.transaction().and_then(|transaction| {
+            let changed = change(&transaction, self.realm)?;
+            transaction.commit()?;
+            Ok(changed)
+        });
+        changed.map_err(sqlite_error(&self.path))
+    }
 }
 
 #[cfg(test)]

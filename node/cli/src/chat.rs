@@ -3,6 +3,7 @@
 //! [`session`] is the conversation itself; [`json`] and [`plain`] are its two faces. [`input`] reads stdin;
 //! where somebody sits at a terminal, [`editor`] does.
 
+mod answer;
 mod command;
 mod completion;
 mod editor;

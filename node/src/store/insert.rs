@@ -5,7 +5,6 @@ use std::sync::Arc;
 use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::history::Resettled;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
-use lanyard_protocol::limits::LATE_MS;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::ticket::Ticket;
@@ -13,11 +12,10 @@ use lanyard_protocol::time::RealmClock;
 use lanyard_protocol::wire;
 use rusqlite::{Connection, Transaction, params};
 
-use super::row::via_name;
+use super::file::{ordered, time};
+use super::row::{self, Arrived};
 use super::ticket_rows::TicketRows;
-use super::writer::{Stored, Write};
-use super::{ordered, time};
-use crate::event::{ChatMessage, SendState, Via};
+use super::write::{Stored, Write};
 
 /// Carries out one write inside the transaction of its batch.
 pub(super) fn apply(
@@ -30,8 +28,8 @@ pub(super) fn apply(
         Write::Message { request, message, via, received_at, folded } => {
             let arrived = Arrived { via: *via, received_at: *received_at, folded: *folded };
             let ticket = tickets.row(transaction, message.ticket())?;
-            let row = Row { realm, ticket, message };
-            return message_row(transaction, &row, &arrived, *request);
+            let is_new = row::insert(transaction, realm, ticket, message, &arrived)?;
+            return message_written(transaction, message, &arrived, *request, is_new);
         }
         Write::Resettle(resettled) => {
             return Ok(Some(Stored::Resettled(resettle(transaction, resettled)?)));
@@ -70,72 +68,25 @@ pub(super) fn apply(
     Ok(None)
 }
 
-/// A message, and where its row belongs.
-struct Row<'a> {
-    realm: i64,
-    ticket: i64,
-    message: &'a AdmittedMessage,
-}
-
-/// How a message has come.
-struct Arrived {
-    via: Via,
-    received_at: u64,
-    folded: bool,
-}
-
-/// Inserts a message. Others' messages that are there already are not told again.
-fn message_row(
+/// What is told of a message; of one of somebody else's that was held already, nothing.
+fn message_written(
     transaction: &Transaction<'_>,
-    row: &Row<'_>,
+    message: &AdmittedMessage,
     arrived: &Arrived,
     request: Option<u64>,
+    is_new: bool,
 ) -> rusqlite::Result<Option<Stored>> {
-    let message = row.message;
-    if !insert_message(transaction, row, arrived)? {
+    if !is_new {
         // The history has taken it in, so whatever it was before, it is held now.
         let sql = "UPDATE messages SET held = 1 WHERE message_id = ?1 AND held = 0";
         let restored = transaction.prepare_cached(sql)?.execute([message.id().0])?;
         return Ok((restored == 1).then_some(Stored::Resettled(1)));
     }
-    let message = Arc::new(shown(message, arrived, is_forked(transaction, message)?));
+    let message = Arc::new(row::shown(message, arrived, is_forked(transaction, message)?));
     Ok(Some(match request {
         Some(request) => Stored::Own { request, result: Ok(message) },
         None => Stored::Message(message),
     }))
-}
-
-fn insert_message(
-    transaction: &Transaction<'_>,
-    row: &Row<'_>,
-    arrived: &Arrived,
-) -> rusqlite::Result<bool> {
-    let Row { realm, ticket, message } = *row;
-    let (content, claims) = (message.content(), message.ticket().claims());
-    let inserted = transaction
-        .prepare_cached(
-            "INSERT INTO messages (realm, message_id, ticket, room, sent_at, author, session, seq,
-                                   text, bytes, received_at, via, folded, text_bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-             ON CONFLICT (message_id) DO NOTHING",
-        )?
-        .execute(params![
-            realm,
-            message.id().0,
-            ticket,
-            content.room,
-            time(content.sent_at),
-            claims.peer.0,
-            ordered(content.session),
-            ordered(content.seq),
-            content.body.text,
-            message.as_bytes(),
-            time(arrived.received_at),
-            via_name(arrived.via),
-            arrived.folded,
-            i64::try_from(content.body.text.len()).unwrap_or(i64::MAX),
-        ])?;
-    Ok(inserted == 1)
 }
 
 /// Whether the author has signed something else under the same number.
@@ -152,29 +103,6 @@ fn is_forked(transaction: &Transaction<'_>, message: &AdmittedMessage) -> rusqli
         ],
         |row| row.get(0),
     )
-}
-
-fn shown(message: &AdmittedMessage, arrived: &Arrived, forked: bool) -> ChatMessage {
-    let (content, claims) = (message.content(), message.ticket().claims());
-    ChatMessage {
-        id: message.id(),
-        room: content.room.clone(),
-        account: claims.account,
-        username: claims.username.clone(),
-        nickname: claims.nickname.clone(),
-        peer: claims.peer,
-        role: claims.role,
-        body: content.body.clone(),
-        sent_at: content.sent_at,
-        received_at: arrived.received_at,
-        via: arrived.via,
-        late: arrived.received_at.saturating_sub(content.sent_at) > LATE_MS,
-        folded: arrived.folded,
-        forked,
-        session: content.session,
-        seq: content.seq,
-        state: (arrived.via == Via::Own).then_some(SendState::Waiting),
-    }
 }
 
 /// Marks, unmarks and deletes. By how much the number of held messages has changed.

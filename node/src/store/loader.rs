@@ -12,7 +12,7 @@ use lanyard_protocol::ids::{MessageId, PeerKey, TicketHash};
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{StoreError, open_for_reading, sqlite_error, time, unordered};
+use super::file::{StoreError, open_for_reading, sqlite_error, time, unordered};
 
 /// Reads the index from the newest message to the oldest, on a connection of its own.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{StoreError, sqlite_error};
+use super::file::{StoreError, sqlite_error};
 
 /// Step `n` brings version `n` to `n + 1`.
 pub(super) const STEPS: [&str; 3] = [

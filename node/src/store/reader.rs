@@ -15,13 +15,59 @@ use lanyard_protocol::verdict::Refused;
 use lanyard_protocol::wire::{self, Pair};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::file::{StoreError, open_for_reading, sqlite_error, time};
 use super::row::{self, COLUMNS, TABLES};
-use super::{Membership, StoreError, open_for_reading, sqlite_error, time};
-use crate::event::ChatMessage;
-use crate::node::{History, Page, ReadError};
+use crate::event::{ChatMessage, NodeClosed};
 
 /// Unread messages are counted so far: more say no more, and counting a million takes a while.
 const UNREAD_MAX: i64 = 10_000;
+/// The most messages that one page of history has.
+pub const PAGE_MAX: usize = 500;
+
+/// Which part of a room's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The newest.
+    Newest,
+    /// What stands directly before this message, by order key.
+    Before(MessageId),
+    /// What stands directly after this message, by order key.
+    After(MessageId),
+}
+
+/// A part of a room's history, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// The messages, in the order of their keys.
+    pub messages: Vec<Arc<ChatMessage>>,
+    /// Whether there is more in the direction asked for.
+    pub more: bool,
+}
+
+/// Why the store did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No such message to page from.
+    #[error("there is no message with that id")]
+    NotFound,
+    /// SQLite said no.
+    #[error("the store could not be read: {0}")]
+    Store(String),
+    /// The node has ended.
+    #[error(transparent)]
+    Closed(#[from] NodeClosed),
+}
+
+/// What a profile knows of a realm it has been in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The name typed at login, in lower case.
+    pub login_name: String,
+    /// The newest ticket.
+    pub ticket: Vec<u8>,
+    /// The rendezvous' node: its PeerId and addresses.
+    pub authority: PeerAddresses,
+}
 
 /// A read-only view of one realm in the store.
 #[derive(Debug, Clone)]

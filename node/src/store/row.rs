@@ -1,13 +1,79 @@
-//! From a row of the store to a message as it is shown.
+//! A message's row, in both directions, and the message as it is shown.
 
+use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::limits::LATE_MS;
-use rusqlite::Row;
 use rusqlite::types::{FromSqlError, FromSqlResult};
+use rusqlite::{Row, Transaction, params};
 
+use super::file::{ordered, time, unordered};
 use crate::event::{ChatMessage, SendState, Via};
 
-use super::unordered;
+/// How a message has come.
+pub(super) struct Arrived {
+    pub(super) via: Via,
+    pub(super) received_at: u64,
+    pub(super) folded: bool,
+}
+
+/// Inserts a message; false if it is there already.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    realm: i64,
+    ticket: i64,
+    message: &AdmittedMessage,
+    arrived: &Arrived,
+) -> rusqlite::Result<bool> {
+    let (content, claims) = (message.content(), message.ticket().claims());
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT INTO messages (realm, message_id, ticket, room, sent_at, author, session, seq,
+                                   text, bytes, received_at, via, folded, text_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             ON CONFLICT (message_id) DO NOTHING",
+        )?
+        .execute(params![
+            realm,
+            message.id().0,
+            ticket,
+            content.room,
+            time(content.sent_at),
+            claims.peer.0,
+            ordered(content.session),
+            ordered(content.seq),
+            content.body.text,
+            message.as_bytes(),
+            time(arrived.received_at),
+            via_name(arrived.via),
+            arrived.folded,
+            i64::try_from(content.body.text.len()).unwrap_or(i64::MAX),
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// A message that was just inserted, as it is shown.
+pub(super) fn shown(message: &AdmittedMessage, arrived: &Arrived, forked: bool) -> ChatMessage {
+    let (content, claims) = (message.content(), message.ticket().claims());
+    ChatMessage {
+        id: message.id(),
+        room: content.room.clone(),
+        account: claims.account,
+        username: claims.username.clone(),
+        nickname: claims.nickname.clone(),
+        peer: claims.peer,
+        role: claims.role,
+        body: content.body.clone(),
+        sent_at: content.sent_at,
+        received_at: arrived.received_at,
+        via: arrived.via,
+        late: arrived.received_at.saturating_sub(content.sent_at) > LATE_MS,
+        folded: arrived.folded,
+        forked,
+        session: content.session,
+        seq: content.seq,
+        state: (arrived.via == Via::Own).then_some(SendState::Waiting),
+    }
+}
 
 /// The columns of a message, in the order that [`message`] reads.
 pub(super) const COLUMNS: &str = "m.message_id, m.room, t.account, t.username, t.nickname, t.peer, \
@@ -18,6 +84,7 @@ pub(super) const COLUMNS: &str = "m.message_id, m.room, t.account, t.username, t
 /// The tables of [`COLUMNS`].
 pub(super) const TABLES: &str = "messages m JOIN tickets t ON t.id = m.ticket";
 
+/// A message as it is shown, from the columns of its row.
 pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<ChatMessage> {
     let sent_at = row.get::<_, i64>(8)?.unsigned_abs();
     let received_at = row.get::<_, i64>(9)?.unsigned_abs();
@@ -48,7 +115,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<ChatMessage> {
     })
 }
 
-pub(super) fn via_name(via: Via) -> &'static str {
+fn via_name(via: Via) -> &'static str {
     match via {
         Via::Own => "own",
         Via::Gossip => "gossip",

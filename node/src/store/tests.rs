@@ -13,12 +13,12 @@ use proptest::prelude::*;
 use rusqlite::params;
 use tokio::sync::mpsc;
 
-use super::writer::Opened;
+use super::file::{ordered, unordered};
 use super::*;
 use crate::event::Via;
-use crate::node::{Page, ReadError};
+use crate::store::{Page, ReadError};
 
-fn realm() -> lanyard_protocol::ids::PeerKey {
+fn realm() -> PeerKey {
     public_key(&testing::key(1))
 }
 
@@ -33,8 +33,8 @@ fn message(seq: u64, session: u64, sent_at: u64) -> AdmittedMessage {
 /// Stores messages through the real thread and closes it.
 fn store(path: &Path, messages: &[AdmittedMessage]) -> Vec<Stored> {
     let (told, mut heard) = mpsc::channel(1_000);
-    let opened = Opened::open(path, &realm()).unwrap();
-    let mut writer = Writer::start(opened, told).unwrap();
+    let store = Store::open(path, &realm()).unwrap();
+    let mut writer = store.writer(told).unwrap();
     for message in messages {
         let write = Write::Message {
             request: None,
@@ -69,7 +69,7 @@ fn what_arrives_over_two_minutes_late_is_marked_so() {
     assert_eq!(read.messages.iter().map(|message| message.late).collect::<Vec<_>>(), late);
 }
 
-fn texts(history: &crate::node::History) -> Vec<&str> {
+fn texts(history: &History) -> Vec<&str> {
     history.messages.iter().map(|message| message.body.text.as_str()).collect()
 }
 
@@ -114,7 +114,7 @@ fn own_messages_wait_until_they_are_marked_sent() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     let (told, mut heard) = mpsc::channel(10);
-    let mut writer = Writer::start(Opened::open(&path, &realm()).unwrap(), told).unwrap();
+    let mut writer = Store::open(&path, &realm()).unwrap().writer(told).unwrap();
     for (request, seq) in [(1, 0), (2, 1)] {
         let message = Box::new(message(seq, 1, T0));
         let (request, via) = (Some(request), Via::Own);
@@ -133,15 +133,15 @@ fn own_messages_wait_until_they_are_marked_sent() {
 fn boots_only_grow_and_the_port_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
-    let opened = Opened::open(&path, &realm()).unwrap();
-    assert_eq!(opened.next_boot(1_000).unwrap(), 1_000);
-    assert_eq!(opened.next_boot(500).unwrap(), 1_001);
-    assert_eq!(opened.last_port().unwrap(), None);
-    opened.remember_port(4_321).unwrap();
-    drop(opened);
-    let opened = Opened::open(&path, &realm()).unwrap();
-    assert_eq!(opened.last_port().unwrap(), Some(4_321));
-    assert_eq!(opened.next_boot(5_000).unwrap(), 5_000);
+    let mut store = Store::open(&path, &realm()).unwrap();
+    assert_eq!(store.next_boot(1_000).unwrap(), 1_000);
+    assert_eq!(store.next_boot(500).unwrap(), 1_001);
+    assert_eq!(store.last_port().unwrap(), None);
+    store.remember_port(4_321).unwrap();
+    drop(store);
+    let mut store = Store::open(&path, &realm()).unwrap();
+    assert_eq!(store.last_port().unwrap(), Some(4_321));
+    assert_eq!(store.next_boot(5_000).unwrap(), 5_000);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn unread_counts_what_others_said_after_the_mark() {
     let reader = Reader::open(&path, &realm()).unwrap();
     assert_eq!(reader.unread("lobby").unwrap(), (None, 2));
     let (told, _heard) = mpsc::channel(10);
-    let mut writer = Writer::start(Opened::open(&path, &realm()).unwrap(), told).unwrap();
+    let mut writer = Store::open(&path, &realm()).unwrap().writer(told).unwrap();
     let first = message(0, 1, T0).id();
     writer.close([Write::ReadMark("lobby".into(), first)]);
     assert_eq!(reader.unread("lobby").unwrap(), (Some(first), 1));
@@ -163,12 +163,12 @@ fn a_file_that_is_no_store_or_a_newer_one_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     std::fs::write(&path, "this is no database at all, not even a little one").unwrap();
-    assert!(matches!(Opened::open(&path, &realm()), Err(StoreError::NotAStore { .. })));
+    assert!(matches!(Store::open(&path, &realm()), Err(StoreError::NotAStore { .. })));
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("this is no"));
     std::fs::remove_file(&path).unwrap();
-    drop(Opened::open(&path, &realm()).unwrap());
+    drop(Store::open(&path, &realm()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(Opened::open(&path, &realm()), Err(StoreError::Newer { .. })));
+    assert!(matches!(Store::open(&path, &realm()), Err(StoreError::Newer { .. })));
 }
 
 /// Puts a message and a read mark into a file of version 1, in that version's own words.

@@ -6,12 +6,13 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::checkpoint::Checkpointer;
 use super::insert::{apply, forget_moderations, forget_some};
 use super::ticket_rows::TicketRows;
-use super::writer::{Opened, Stored, Write};
+use super::write::{Stored, Write};
 use crate::clock::Clock;
 
 /// Writes in one transaction: enough to pay one commit, few enough that an own message behind them waits a few
@@ -27,7 +28,8 @@ const IDLE: Duration = Duration::from_secs(2);
 const FORGET: usize = 1_024;
 
 pub(super) struct Thread {
-    opened: Opened,
+    connection: Connection,
+    realm: i64,
     told: mpsc::Sender<Stored>,
     clock: Clock,
     full_sync: bool,
@@ -42,11 +44,11 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    pub(super) fn new(opened: Opened, told: mpsc::Sender<Stored>) -> Self {
-        let path = opened.connection.path().unwrap_or_default();
+    pub(super) fn new(connection: Connection, realm: i64, told: mpsc::Sender<Stored>) -> Self {
         Self {
-            checkpointer: Checkpointer::of(path),
-            opened,
+            checkpointer: Checkpointer::of(connection.path().unwrap_or_default()),
+            connection,
+            realm,
             told,
             clock: Clock::new(),
             full_sync: true,
@@ -128,7 +130,7 @@ impl Thread {
     fn gather(&mut self) {
         self.checkpointer.wait();
         let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
-        if let Err(error) = self.opened.connection.query_row(gather, [], |_row| Ok(())) {
+        if let Err(error) = self.connection.query_row(gather, [], |_row| Ok(())) {
             tracing::debug!(%error, "The write-ahead log stays");
         }
     }
@@ -172,10 +174,10 @@ impl Thread {
     }
 
     fn write_in_a_transaction(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Stored>> {
-        let transaction = self.opened.connection.transaction()?;
+        let transaction = self.connection.transaction()?;
         let mut told = Vec::new();
         for write in batch {
-            told.extend(apply(&transaction, self.opened.realm, &mut self.tickets, write)?);
+            told.extend(apply(&transaction, self.realm, &mut self.tickets, write)?);
         }
         transaction.commit()?;
         Ok(told)
@@ -186,7 +188,7 @@ impl Thread {
         let full = batch.iter().any(Write::is_awaited);
         if full != self.full_sync {
             let level = if full { "FULL" } else { "NORMAL" };
-            self.opened.connection.pragma_update(None, "synchronous", level)?;
+            self.connection.pragma_update(None, "synchronous", level)?;
             self.full_sync = full;
         }
         Ok(())
@@ -195,13 +197,13 @@ impl Thread {
     /// Deletes a part of what is too old.
     fn forget_a_part(&mut self) {
         let Some(before) = self.forget else { return };
-        let (connection, realm) = (&self.opened.connection, self.opened.realm);
+        let (connection, realm) = (&self.connection, self.realm);
         match forget_some(connection, realm, before, FORGET) {
             Ok((FORGET, held)) => self.tell(Stored::Resettled(-held)),
             Ok((_the_rest, held)) => {
                 self.forget = None;
                 if let Err(error) = forget_moderations(connection, realm, before) {
-                    tracing::warn!(%error, "Old orders stay in the store");
+                    tracing::warn!(%error, "Old moderations stay in the store");
                 }
                 self.tell(Stored::Resettled(-held));
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanyard_node::clock::Clock;
 use lanyard_node::event::Via;
-use lanyard_node::store::{Loader, Opened, Write, Writer};
+use lanyard_node::store::{Loader, Store, Write};
 use lanyard_protocol::history::History;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use rusqlite::{Connection, params};
@@ -17,7 +17,7 @@ const READY: Duration = Duration::from_secs(1);
 
 /// Rows as a year of chat leaves them, but for the signatures: nobody asks for those.
 fn fill(path: &std::path::Path) {
-    drop(Opened::open(path, &peer("realm")).unwrap());
+    drop(Store::open(path, &peer("realm")).unwrap());
     let begin = now_ms() - MESSAGES * 6_000 - 3_600_000;
     let connection = Connection::open(path).unwrap();
     let issued_at_s = now_ms() / 1_000 - 80 * 86_400;
@@ -111,8 +111,8 @@ fn messages_are_written_by_the_thousand() {
         Write::Message { request: None, message, via: Via::Gossip, received_at, folded: false }
     };
     let writes: Vec<Write> = (0..INSERTS).map(write).collect();
-    let opened = Opened::open(&path, &peer("realm")).unwrap();
-    let mut writer = Writer::start(opened, told).unwrap();
+    let opened = Store::open(&path, &peer("realm")).unwrap();
+    let mut writer = opened.writer(told).unwrap();
     let clock = Clock::new();
     writer.close(writes);
     let took = clock.now().mono;

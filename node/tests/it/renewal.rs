@@ -8,7 +8,7 @@ use lanyard_node::event::{NodeEvent, RefusalCode};
 use lanyard_node::join::Password;
 use lanyard_node::login_node::LoginServerError;
 use lanyard_node::node::SendError;
-use lanyard_node::store::{Membership, Opened, Reader};
+use lanyard_node::store::{Membership, Reader, Store};
 use lanyard_protocol::login::{DenialCode, DeviceInfo, DevicesReply, PeerAddresses, Request};
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
@@ -64,7 +64,7 @@ async fn a_pass_is_renewed_at_half_its_life_stored_and_shown_to_the_others() {
         },
     };
     let clock = RealmClock::restored(0, 0);
-    let mut opened = Opened::open(&path, &peer("realm")).unwrap();
+    let mut opened = Store::open(&path, &peer("realm")).unwrap();
     opened.keep_membership(&membership, setup.policy.as_bytes(), &clock).unwrap();
     drop(opened);
     setup.dir = Some(dir);

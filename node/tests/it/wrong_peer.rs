@@ -2,10 +2,10 @@
 
 use std::str::FromStr as _;
 
-use lanyard_node::login::{LoginError, login};
+use lanyard_node::login::{LoginError, ask};
 use lanyard_protocol::hello::GATE_PROTOCOL;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::Login;
+use lanyard_protocol::login::{Login, Request};
 
 use crate::cast::{SOON, Setup, in_company, key, peer, ticket, within};
 use crate::impostor::{Impostor, agree};
@@ -37,14 +37,14 @@ async fn a_login_that_meets_the_wrong_key_sends_no_request() {
     let impostor = Impostor::with_key_of("mallory").await;
     let link = format!("lanyard://127.0.0.1:{}/{}", impostor.address.port(), peer("realm"));
     let link = JoinLink::from_str(&link).unwrap();
-    let request = Login {
+    let request = Request::Login(Login {
         username: "alice".to_owned(),
         password: "planted-secret".to_owned().into(),
         nickname: None,
         device_label: None,
-    };
+    });
     let alice = key("alice");
-    let asked = login(&link, &alice, request, || panic!("the request was on its way"));
+    let asked = ask(&link, &alice, &request, || panic!("the request was on its way"));
     let trap = async {
         let mut io = impostor.noise().await;
         agree(&mut io, YAMUX).await;

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
 use lanyard_node::clock::Clock;
-use lanyard_node::login::login;
+use lanyard_node::login::ask;
 use lanyard_node::node::{Node, NodeConfig};
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{Login, PeerAddresses, Reply};
+use lanyard_protocol::login::{Login, PeerAddresses, Reply, Request};
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::{Settlement, SettlementVerdict, SignedPolicy};
 use lanyard_protocol::ticket::Ticket;
@@ -192,7 +192,7 @@ async fn moderator(realm: &Realm, link: &JoinLink, name: &str) -> Node {
         nickname: None,
         device_label: None,
     };
-    let reply = login(link, &key, request, || ()).await.unwrap();
+    let reply = ask(link, &key, &Request::Login(request), || ()).await.unwrap();
     let Reply::Granted(grant) = reply else { panic!("{reply:?}") };
     let node = Node::start(NodeConfig {
         key,

@@ -4,11 +4,11 @@
 //! The lists are data/hostile-names.txt and data/honest-names.txt, which explain their lines.
 
 use ed25519_dalek::SigningKey;
-use lanyard_node::login::login;
+use lanyard_node::login::ask;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::limits::NAME_BYTES_MAX;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{Login, Reply};
+use lanyard_protocol::login::{Login, Reply, Request};
 use lanyard_protocol::ticket::Ticket;
 use lanyard_rendezvous::accounts::{create, parse_nickname, parse_username};
 use lanyard_rendezvous::acts::ActError;
@@ -147,7 +147,8 @@ async fn wish(serving: &Serving, nickname: &str) -> Result<(String, Option<Strin
         nickname: Some(nickname.to_owned()),
         device_label: None,
     };
-    let reply = login(&link, &SigningKey::from_bytes(&[75; 32]), request, || ()).await;
+    let reply =
+        ask(&link, &SigningKey::from_bytes(&[75; 32]), &Request::Login(request), || ()).await;
     match reply.map_err(|error| error.to_string())? {
         Reply::Granted(grant) => {
             let ticket = Ticket::verify(&grant.ticket, &link.realm).unwrap();

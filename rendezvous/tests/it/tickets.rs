@@ -6,7 +6,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_node::login::{self, LoginError};
 use lanyard_protocol::ids::{AccountId, Role};
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{ChangePassword, DenialCode, Login, Reply};
+use lanyard_protocol::login::{ChangePassword, DenialCode, Login, Renew, Reply, Request};
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use serde_json::json;
@@ -33,11 +33,11 @@ impl Device {
             nickname: None,
             device_label: None,
         };
-        login::login(&self.link, &self.key, login, || ()).await
+        login::ask(&self.link, &self.key, &Request::Login(login), || ()).await
     }
 
     async fn renew(&self, account: AccountId) -> Result<Reply, LoginError> {
-        login::renew(&self.link, &self.key, account).await
+        login::ask(&self.link, &self.key, &Request::Renew(Renew { account }), || ()).await
     }
 
     async fn change(&self, old: &str, new: &str, revoke_others: bool) -> Result<Reply, LoginError> {
@@ -47,7 +47,7 @@ impl Device {
             new: new.to_owned().into(),
             revoke_others,
         };
-        login::change_password(&self.link, &self.key, change, || ()).await
+        login::ask(&self.link, &self.key, &Request::ChangePassword(change), || ()).await
     }
 
     fn claims(&self, reply: Result<Reply, LoginError>) -> Claims {

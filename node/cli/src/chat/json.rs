@@ -6,7 +6,7 @@ use lanyard_node::event::{
 use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
 
-use super::output::Answer;
+use super::answer::Answer;
 use super::words::RELOAD;
 
 pub(super) fn ready(offline: bool, status: &Status) -> Value {

@@ -3,17 +3,17 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use lanyard_node::event::{NodeEvent, Refusal, Room, Status};
+use lanyard_node::event::{NodeEvent, Refusal, Status};
 use lanyard_node::join::Joined;
 use lanyard_node::login_node::LoginServerError;
-use lanyard_node::node::{History, ModerateError, SendError, Sent};
+use lanyard_node::node::{ModerateError, SendError};
 use lanyard_program::terminal;
 use lanyard_protocol::engine::ModerationRefused;
-use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::text::escape;
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::command::BadCommand;
 use super::json;
 use super::plain::{self, Transcript};
@@ -21,27 +21,6 @@ use super::screen::Screen;
 use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent, beginning};
 use super::wrap::wrap;
-
-/// An answer to a command.
-#[derive(Debug)]
-pub(super) enum Answer<'a> {
-    Sent(Sent),
-    History(History),
-    Roster(&'a Status),
-    Status(&'a Status),
-    Ticket(&'a [u8]),
-    /// The id of a moderation.
-    Moderated(MessageId),
-    Devices(&'a [DeviceInfo]),
-    /// The room that was entered, and one's role there.
-    Room(&'a Room, Role),
-    /// All rooms, and the one that one is in.
-    Rooms(&'a Status, &'a str),
-    /// Done, and there is nothing to say.
-    Done,
-    Help,
-    Quit,
-}
 
 /// Stdout in one of two forms.
 #[derive(Debug)]

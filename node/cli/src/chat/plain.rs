@@ -12,11 +12,9 @@ use lanyard_protocol::ids::Role;
 use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::text::{escape, escape_lines};
 
-use super::output::Answer;
+use super::answer::Answer;
 use super::words::RELOAD;
-
-/// Where the further lines of a text stand: right of every line that begins with a time, `*` or `!`.
-pub(super) const MARGIN: &str = "        ";
+use super::wrap::MARGIN;
 
 const HELP: &str = "\
 Type a line and press Enter to say it. A paste is one message. Tab completes commands, names and rooms.

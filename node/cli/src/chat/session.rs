@@ -19,8 +19,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
+use super::answer::Answer;
 use super::command::{self, BAD_JSON, BadCommand, Command, Moderation};
-use super::output::{Answer, Output};
+use super::output::Output;
 use super::source::{Entry, Input, Source};
 use super::unreadable::Unreadable;
 use super::unsent::{Text, Unsent};

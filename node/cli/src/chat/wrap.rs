@@ -3,7 +3,8 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
-use super::plain::MARGIN;
+/// Where the further lines of a text stand: right of every line that begins with a time, `*` or `!`.
+pub(super) const MARGIN: &str = "        ";
 
 /// In a narrower terminal there is no room for a margin.
 const COLUMNS_MIN: usize = 24;

@@ -12,7 +12,7 @@ const HOUR_MS: u64 = 3_600_000;
 /// Writes through the real thread and closes it.
 fn write(path: &Path, writes: impl IntoIterator<Item = Write>) -> Vec<Stored> {
     let (told, mut heard) = mpsc::channel(10_000);
-    let mut writer = Writer::start(Opened::open(path, &realm()).unwrap(), told).unwrap();
+    let mut writer = Store::open(path, &realm()).unwrap().writer(told).unwrap();
     writer.close(writes);
     std::iter::from_fn(|| heard.try_recv().ok()).collect()
 }
@@ -83,7 +83,7 @@ fn what_is_too_old_goes_part_by_part_and_orders_with_it() {
     let young = gossip(&message(0, 2, T0 + 2 * HOUR_MS), false);
     write(&path, old.iter().map(|message| gossip(message, false)).chain(moderations));
     let (told, mut heard) = mpsc::channel(10_000);
-    let mut writer = Writer::start(Opened::open(&path, &realm()).unwrap(), told).unwrap();
+    let mut writer = Store::open(&path, &realm()).unwrap().writer(told).unwrap();
     writer.try_write(Write::Forget { before: T0 + 2 * HOUR_MS }).unwrap();
     writer.try_write(young).unwrap();
     let (mut gone, mut parts) = (0, 0);
@@ -103,7 +103,7 @@ fn what_is_too_old_goes_part_by_part_and_orders_with_it() {
 fn one_write_that_fails_takes_no_other_with_it_and_is_given_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
-    drop(Opened::open(&path, &realm()).unwrap());
+    drop(Store::open(&path, &realm()).unwrap());
     let full = "CREATE TRIGGER full BEFORE INSERT ON messages WHEN NEW.text = '1/3'
                 BEGIN SELECT RAISE(ABORT, 'no room'); END";
     Connection::open(&path).unwrap().execute_batch(full).unwrap();

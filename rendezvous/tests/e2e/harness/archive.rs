@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use lanyard_node::event::Via;
 use lanyard_node::keyfile;
-use lanyard_node::store::{Opened, Stored, Write, Writer};
+use lanyard_node::store::{Store, Stored, Write, Writer};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::ids::{AccountId, Role};
@@ -91,9 +91,9 @@ struct Filling {
 impl Filling {
     fn open(realm: &Realm, name: &str, realm_key: &SigningKey) -> Self {
         let file = realm.profile(name).join("chat.db");
-        let opened = Opened::open(&file, &public_key(realm_key)).unwrap();
+        let opened = Store::open(&file, &public_key(realm_key)).unwrap();
         let (tell, told) = mpsc::channel(usize::try_from(IN_FLIGHT).unwrap());
-        Self { writer: Writer::start(opened, tell).unwrap(), told, in_flight: 0, stored: 0 }
+        Self { writer: opened.writer(tell).unwrap(), told, in_flight: 0, stored: 0 }
     }
 
     fn write(&mut self, message: &AdmittedMessage) {

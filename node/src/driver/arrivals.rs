@@ -11,8 +11,8 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::time::Now;
 
 use super::EventLoop;
-use crate::net::behaviour::PUBLISH_THRESHOLD;
-use crate::net::translate::{peer_id, peer_key};
+use crate::transport::behaviour::PUBLISH_THRESHOLD;
+use crate::transport::translate::{peer_id, peer_key};
 
 /// Messages a second that one link may bring for a long time. An author sends at most 500 a second; a neighbour in
 /// the mesh forwards for others, and 2,000 a second are as many people who all talk as fast as the default quota

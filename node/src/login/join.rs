@@ -2,36 +2,35 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::CLOCK_OFF_MS;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{Denial, DenialCode, Grant, Login, PeerAddresses, Reply, Request};
+use lanyard_protocol::login::{Denial, DenialCode, Login, PeerAddresses};
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::{Now, RealmClock};
 use lanyard_protocol::words;
 
+use super::client::{Client, LoginServer, NotGranted, Password};
+use super::exchange::LoginError;
+use super::granted::Granted;
+use super::places::Places;
+use super::refusals::{LOGIN_NODE_CLOCK, denied, is_lasting, unreachable, wrong_realm};
 use crate::clock::Clock;
-use crate::event::{Refusal, RefusalCode};
+use crate::driver::start::{NodeConfig, StartError};
+use crate::handle::Node;
 use crate::host;
-use crate::login::{LoginError, ask_at, read};
-use crate::login_node::LoginServer;
-use crate::login_node::places::Places;
-use crate::login_node::refusals::{denied, is_lasting, refusal, unreachable, wrong_realm};
 use crate::names::spelled;
-use crate::net::status::LOGIN_NODE_CLOCK;
-use crate::node::{Node, NodeConfig, StartError};
 use crate::profile::{Profile, ProfileError};
-use crate::store::{Membership, Opened, Reader, StoreError};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::store::{Membership, Store};
 
-/// A busy desk is asked again for this long.
+/// A busy login server is asked again for this long.
 const BUSY_PATIENCE: Duration = Duration::from_secs(60);
-
-/// A password. Zeroised when dropped, and never shown by `Debug`.
-pub type Password = zeroize::Zeroizing<String>;
 
 /// What somebody gives to be let in.
 pub struct JoinRequest {
@@ -81,7 +80,7 @@ pub struct Joined {
 }
 
 /// What a node starts with, from the login server or from the store.
-struct Pass {
+struct Entry {
     ticket: Ticket,
     policy: SignedPolicy,
     clock: RealmClock,
@@ -100,16 +99,16 @@ pub async fn join(
 ) -> Result<Joined, Refusal> {
     let request = JoinRequest { username: spelled(&request.username), ..request };
     if request.link.invite.is_some() {
-        return Err(refusal(
+        return Err(Refusal::of(
             RefusalCode::Invite,
             "Invite links are not built yet: ask the operator for an account and a link without invite=.",
         ));
     }
     let profile = Profile::open(&request.profile)?;
-    let pass = match &request.password {
+    let entry = match &request.password {
         Some(_) => with_password(&request, &profile, &progress).await?,
         None => stored_ticket(&request, &profile)?.ok_or_else(|| {
-            refusal(
+            Refusal::of(
                 RefusalCode::BadCredentials,
                 "There is no valid pass in this profile for that name: a password is needed.",
             )
@@ -120,16 +119,16 @@ pub async fn join(
     let node = Node::start(NodeConfig {
         login_server: Some(login_server),
         key: profile.key().clone(),
-        ticket: pass.ticket,
-        policy: pass.policy,
-        clock: pass.clock,
+        ticket: entry.ticket,
+        policy: entry.policy,
+        clock: entry.clock,
         database: profile.database(),
         listen: request.listen,
-        candidates: pass.candidates,
+        candidates: entry.candidates,
         profile: Some(profile),
     });
     let node = node.map_err(start_refusal)?;
-    Ok(Joined { node, offline: pass.offline, notices: pass.notices })
+    Ok(Joined { node, offline: entry.offline, notices: entry.notices })
 }
 
 /// Whether this profile holds a ticket with which `username` gets in without a password. Takes the profile's lock
@@ -159,32 +158,29 @@ async fn with_password(
     request: &JoinRequest,
     profile: &Profile,
     progress: &(impl Fn(JoinStep) + Sync),
-) -> Result<Pass, Refusal> {
+) -> Result<Entry, Refusal> {
     let deadline = tokio::time::Instant::now() + BUSY_PATIENCE;
     let earlier = stored_place(request, profile)?;
-    let places = Places::new(request.link.clone(), earlier.as_deref());
+    let places = Arc::new(Places::new(request.link.clone(), earlier.as_deref()));
+    let client = Client::new(profile.key().clone(), Arc::clone(&places));
     loop {
         progress(JoinStep::Connecting);
-        let ask = Request::Login(Login {
+        let login = Login {
             username: request.username.clone(),
             password: request.password.clone().unwrap_or_default(),
             nickname: request.nickname.clone(),
             device_label: host::device_label(),
-        });
-        let checking = || progress(JoinStep::Checking);
-        let links = places.link_first();
-        let answer = ask_at(&links, profile.key(), &ask, checking).await;
-        match answer.and_then(|(place, bytes)| Ok((place, read(&bytes, Reply::parse)?))) {
-            Ok((place, Reply::Granted(grant))) => {
-                // At once: what making a store takes would put the clock behind everybody else's.
+        };
+        match client.login(login, || progress(JoinStep::Checking)).await {
+            Ok(granted) => {
+                // At once: the time that it takes to make a store would put our clock behind.
                 let now = Clock::new().now();
-                places.answered_at(&place);
-                return granted(request, profile, &grant, places.last(), now);
+                return keep(request, profile, granted, places.last(), now);
             }
-            Ok((_place, Reply::Denied(denial))) if is_lasting(&denial) => {
+            Err(NotGranted::Denied(denial)) if is_lasting(&denial) => {
                 return without_signature(request, profile, &denial);
             }
-            Ok((_place, Reply::Denied(denial))) => {
+            Err(NotGranted::Denied(denial)) => {
                 let wait = Duration::from_secs(denial.retry_after_s.unwrap_or(1).max(1));
                 let busy = denial.code == DenialCode::Busy;
                 if !busy || tokio::time::Instant::now() + wait > deadline {
@@ -192,8 +188,13 @@ async fn with_password(
                 }
                 tokio::time::sleep(wait).await;
             }
-            Err(LoginError::WrongRealm) => return Err(wrong_realm()),
-            Err(LoginError::Unreachable(cause)) => {
+            Err(NotGranted::Unusable(what)) => {
+                let reason =
+                    format!("The login node's reply cannot be used: {what}. Tell the operator.");
+                return Err(Refusal::of(RefusalCode::UnusableReply, reason));
+            }
+            Err(NotGranted::Unanswered(LoginError::WrongRealm)) => return Err(wrong_realm()),
+            Err(NotGranted::Unanswered(LoginError::Unreachable(cause))) => {
                 let unreachable = || unreachable(&request.link, &cause);
                 return stored_ticket(request, profile)?.ok_or_else(unreachable);
             }
@@ -206,63 +207,48 @@ fn without_signature(
     request: &JoinRequest,
     profile: &Profile,
     denial: &Denial,
-) -> Result<Pass, Refusal> {
+) -> Result<Entry, Refusal> {
     let refusal = denied(denial);
-    let Some(mut pass) = stored_ticket(request, profile)? else { return Err(refusal) };
-    pass.notices.push((LOGIN_NODE_CLOCK, refusal.reason));
-    Ok(pass)
+    let Some(mut entry) = stored_ticket(request, profile)? else { return Err(refusal) };
+    entry.notices.push((LOGIN_NODE_CLOCK, refusal.reason));
+    Ok(entry)
 }
 
 /// Where the login node of this realm answered last.
 fn stored_place(request: &JoinRequest, profile: &Profile) -> Result<Option<String>, ProfileError> {
-    let realm = request.link.realm;
-    drop(Opened::open(&profile.database(), &realm)?);
-    Ok(Reader::open(&profile.database(), &realm)?.login_node()?)
+    let store = Store::open(&profile.database(), &request.link.realm)?;
+    Ok(store.reader()?.login_node()?)
 }
 
-/// Checks what the login server has granted and keeps it. `now` is when it came.
-fn granted(
+/// Keeps what the login server has granted. `now` is when the reply came.
+fn keep(
     request: &JoinRequest,
     profile: &Profile,
-    grant: &Grant,
+    granted: Granted,
     place: Option<String>,
     now: Now,
-) -> Result<Pass, Refusal> {
+) -> Result<Entry, Refusal> {
     let realm = request.link.realm;
-    let damaged = |what: &str| {
-        refusal(
-            RefusalCode::UnusableReply,
-            &format!("The login node's reply cannot be used: {what}. Tell the operator."),
-        )
-    };
-    let ticket = Ticket::verify(&grant.ticket, &realm).map_err(|e| damaged(&e.to_string()))?;
-    let policy =
-        SignedPolicy::verify(&grant.policy, &realm).map_err(|e| damaged(&e.to_string()))?;
-    if ticket.claims().peer != public_key(profile.key()) {
-        return Err(damaged("the pass is for another device"));
-    }
-    let mut opened = Opened::open(&profile.database(), &realm).map_err(ProfileError::from)?;
-    let (stored_policy, _old_clock, peers) = stored_state(profile, &realm)?;
-    let policy = newest(policy, stored_policy);
+    let mut store = Store::open(&profile.database(), &realm).map_err(ProfileError::from)?;
+    let (stored_policy, _old_clock, peers) = stored_state(&store, &realm)?;
+    let policy = newest(granted.policy, stored_policy);
     // The high-water mark is not taken over: a wrong clock of an earlier day must not outlive a login.
-    let clock = RealmClock::learnt(grant.realm_time, now, 0);
+    let clock = RealmClock::learnt(granted.realm_ms, now, 0);
+    let notices = notices(granted.nickname_refused.as_deref(), &clock);
     let membership = Membership {
         login_name: request.username.clone(),
-        ticket: grant.ticket.clone(),
-        authority: grant.authority.clone(),
+        ticket: granted.ticket.as_bytes().to_vec(),
+        authority: granted.authority.clone(),
     };
-    let kept = opened.keep_membership(&membership, policy.as_bytes(), &clock).and_then(|()| {
-        place.map_or(Ok(()), |place| opened.remember_login_node(place, grant.realm_time))
+    let kept = store.keep_membership(&membership, policy.as_bytes(), &clock).and_then(|()| {
+        place.map_or(Ok(()), |place| store.remember_login_node(place, granted.realm_ms))
     });
-    kept.map_err(|source| {
-        ProfileError::from(StoreError::Sqlite { path: profile.database(), source })
-    })?;
-    let notices = notices(grant, &clock);
-    let candidates = [vec![grant.authority.clone()], grant.peers.clone(), peers].concat();
-    Ok(Pass { ticket, policy, clock, candidates, offline: false, notices })
+    kept.map_err(ProfileError::from)?;
+    let candidates = [vec![granted.authority], granted.peers, peers].concat();
+    Ok(Entry { ticket: granted.ticket, policy, clock, candidates, offline: false, notices })
 }
 
-fn notices(grant: &Grant, clock: &RealmClock) -> Vec<(&'static str, String)> {
+fn notices(nickname_refused: Option<&str>, clock: &RealmClock) -> Vec<(&'static str, String)> {
     let mut notices = Vec::new();
     if clock.offset_ms().unsigned_abs() > CLOCK_OFF_MS {
         let ahead = words::ahead(clock.offset_ms().saturating_neg());
@@ -272,7 +258,7 @@ fn notices(grant: &Grant, clock: &RealmClock) -> Vec<(&'static str, String)> {
         );
         notices.push(("clock-off", text));
     }
-    if let Some(reason) = &grant.nickname_refused {
+    if let Some(reason) = nickname_refused {
         notices.push((
             "nickname-refused",
             format!("The nickname was not taken: {reason}. The old one stays."),
@@ -282,12 +268,12 @@ fn notices(grant: &Grant, clock: &RealmClock) -> Vec<(&'static str, String)> {
 }
 
 /// A ticket of this realm, user and device that is still valid.
-fn stored_ticket(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass>, Refusal> {
+fn stored_ticket(request: &JoinRequest, profile: &Profile) -> Result<Option<Entry>, Refusal> {
     let realm = request.link.realm;
-    drop(Opened::open(&profile.database(), &realm).map_err(ProfileError::from)?);
-    let (policy, clock, peers) = stored_state(profile, &realm)?;
+    let store = Store::open(&profile.database(), &realm).map_err(ProfileError::from)?;
+    let (policy, clock, peers) = stored_state(&store, &realm)?;
     let Some(policy) = policy else { return Ok(None) };
-    let reader = Reader::open(&profile.database(), &realm).map_err(ProfileError::from)?;
+    let reader = store.reader().map_err(ProfileError::from)?;
     let realm_ms = clock.peek_ms(Clock::new().now());
     let name = &request.username;
     for membership in reader.memberships().map_err(ProfileError::from)? {
@@ -298,7 +284,7 @@ fn stored_ticket(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass
             let candidates = [vec![membership.authority], peers].concat();
             let offline = request.password.is_some();
             let notices = Vec::new();
-            return Ok(Some(Pass { ticket, policy, clock, candidates, offline, notices }));
+            return Ok(Some(Entry { ticket, policy, clock, candidates, offline, notices }));
         }
     }
     Ok(None)
@@ -306,8 +292,8 @@ fn stored_ticket(request: &JoinRequest, profile: &Profile) -> Result<Option<Pass
 
 type StoredState = (Option<SignedPolicy>, RealmClock, Vec<PeerAddresses>);
 
-fn stored_state(profile: &Profile, realm: &PeerKey) -> Result<StoredState, ProfileError> {
-    let reader = Reader::open(&profile.database(), realm)?;
+fn stored_state(store: &Store, realm: &PeerKey) -> Result<StoredState, ProfileError> {
+    let reader = store.reader()?;
     let (policy, clock) = reader.realm_state()?;
     let policy = policy.and_then(|bytes| SignedPolicy::verify(&bytes, realm).ok());
     Ok((policy, clock, reader.peers()?))

@@ -1,5 +1,11 @@
 //! TCP, Noise, the gate, yamux: composed by hand, because every shorter way goes around the gate.
 
+pub(crate) mod behaviour;
+pub mod codec;
+pub(crate) mod gate;
+pub mod ports;
+pub(crate) mod translate;
+
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
@@ -8,8 +14,8 @@ use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::{PeerId, Transport as _, noise, tcp, yamux};
 
-use super::gate::{Gate, GateConfig};
-use super::translate::keypair;
+use gate::{Gate, GateConfig};
+use translate::keypair;
 
 /// From the first byte of TCP to yamux (PROTOCOL.md R-80).
 const HANDSHAKE: Duration = Duration::from_secs(4);

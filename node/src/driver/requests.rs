@@ -9,9 +9,9 @@ use libp2p::request_response::{self, InboundRequestId, OutboundRequestId, Respon
 use tokio::sync::mpsc;
 
 use super::EventLoop;
-use crate::net::codec::SecretBytes;
-use crate::net::translate::{peer_id, peer_key};
 use crate::store::Reader;
+use crate::transport::codec::SecretBytes;
+use crate::transport::translate::{peer_id, peer_key};
 
 /// Requests of others without an answer, over all links. Beyond it a request is dropped, and its maker asks again.
 const OPEN_MAX: usize = 1_024;

@@ -8,10 +8,9 @@ use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::presence::AWAY;
 use lanyard_protocol::time::Now;
 
-use crate::event::{ClockWarning, DialAttempt, Me, Mode, Mute, Neighbour, Person, Room, Status};
+use crate::login::refusals::LOGIN_NODE_CLOCK;
+use crate::status::{ClockWarning, DialAttempt, Me, Mode, Mute, Neighbour, Person, Room, Status};
 
-/// The code for a login node that signs nothing because of its clock.
-pub(crate) const LOGIN_NODE_CLOCK: &str = "login-node-clock";
 const DAY_MS: u64 = 86_400_000;
 
 /// What the engine does not know.

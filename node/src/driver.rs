@@ -6,8 +6,11 @@
 mod arrivals;
 mod carry_out;
 mod clocks;
+pub(crate) mod command;
 mod network;
 mod requests;
+pub(crate) mod start;
+pub(crate) mod status;
 mod writes;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -27,21 +30,22 @@ use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::behaviour::Behaviour;
-use super::gate::Report;
-use super::status::{self, LOGIN_NODE_CLOCK, Surroundings};
-use super::translate::Topics;
 use crate::clock::Clock;
-use crate::event::{ChatMessage, NodeEvent, Refusal, RefusalCode, Status};
-use crate::login_node::Granted;
-use crate::login_node::places::Places;
-use crate::login_node::refusals::refusal;
-use crate::node::{Command, SendError, Sent};
+use crate::event::{ChatMessage, NodeEvent};
+use crate::login::granted::Granted;
+use crate::login::places::Places;
+use crate::login::refusals::LOGIN_NODE_CLOCK;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::status::Status;
 use crate::store::{Stored, Write, Writer};
+use crate::transport::behaviour::Behaviour;
+use crate::transport::gate::Report;
+use crate::transport::translate::Topics;
 use arrivals::Arrivals;
 use clocks::{ClockNews, Clocks};
-pub(crate) use requests::Loads;
-use requests::{Loaded, Requests};
+use command::{Command, SendError, Sent};
+use requests::{Loaded, Loads, Requests};
+use status::Surroundings;
 
 /// How long "bye" is given to leave.
 const FAREWELL: Duration = Duration::from_millis(400);
@@ -214,14 +218,14 @@ impl EventLoop {
 
     /// What the login server says is newer than what we had: its clock, its policy, a ticket, and where everybody is.
     fn granted(&mut self, granted: Granted) {
-        let Granted { ticket, policy, realm_ms, authority, peers } = granted;
+        let Granted { ticket, policy, realm_ms, authority, peers, .. } = granted;
         self.around.login_node_clock = None;
         self.feed(Input::RealmTime(realm_ms));
-        // The policy may cut what was issued before, and the new ticket is of after that.
+        // The policy may revoke older tickets, and the new one was issued after that.
         self.renew(ticket, Some(authority.clone()));
         self.feed(Input::Policy(policy));
         self.feed(Input::Candidates([vec![authority], peers].concat()));
-        // Who had refused us for an expired pass lets us in now.
+        // Peers that refused us for an expired ticket let us in now.
         self.feed(Input::NetworkChanged);
         self.write(Write::Clock(self.engine.clock().clone()));
         self.remember_login_node();
@@ -277,7 +281,7 @@ impl EventLoop {
         tracing::error!("The message store has ended");
         let reason = "The message store of this program has failed, so nothing more can be sent or stored. What is \
                       shown can still be read. Start the program again; if that does not help, report it.";
-        self.state.ended = Some(Some(refusal(RefusalCode::Failed, reason)));
+        self.state.ended = Some(Some(Refusal::of(RefusalCode::Failed, reason)));
     }
 
     fn timeout(&mut self) {

@@ -9,11 +9,11 @@ use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{PeerId, gossipsub};
 
 use super::{ADMITTED_MAX, EventLoop};
-use crate::event::DialAttempt;
-use crate::login::root_cause;
-use crate::net::behaviour::BehaviourEvent;
-use crate::net::gate::{Outcome, Report};
-use crate::net::translate::{acceptance, bare, peer_key};
+use crate::status::DialAttempt;
+use crate::transport::behaviour::BehaviourEvent;
+use crate::transport::gate::{Outcome, Report};
+use crate::transport::translate::root_cause;
+use crate::transport::translate::{acceptance, bare, peer_key};
 
 /// Failed dials kept for "why am I alone?".
 const ATTEMPTS_MAX: usize = 32;

@@ -1,189 +1,33 @@
-//! The handle: a cheap clone that sends commands to the event loop and reads its state.
-
-mod start;
+//! The handle of a running node: a cheap clone that sends commands to its loop and reads its state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lanyard_protocol::engine::{ModerationRefused, NewModeration};
+use lanyard_protocol::engine::NewModeration;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::login::{ChangePassword, DeviceInfo};
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
-use crate::event::{ChatMessage, NodeEvent, Status};
-use crate::join::Password;
-use crate::login_node::{Client, Granted, LoginServerError};
+use crate::driver::command::Command;
+use crate::driver::start::{Ends, start};
+use crate::event::NodeEvent;
 use crate::names::spelled;
-use crate::store::Reader;
-pub use start::{NodeConfig, StartError};
+use crate::status::Status;
 
-/// The node is gone; nothing more can be asked of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the node has ended")]
-pub struct NodeClosed;
-
-/// What a message got when it was accepted for sending: it is on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent {
-    /// Its id.
-    pub id: MessageId,
-    /// Our running session.
-    pub session: u64,
-    /// Its number within the session.
-    pub seq: u64,
-    /// Realm time of sending, unix milliseconds.
-    pub sent_at: u64,
-}
-
-/// Why a text was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// Longer than the policy allows.
-    #[error("the message has {bytes} of {max} bytes; shorten it")]
-    TooLong {
-        /// What it has.
-        bytes: u64,
-        /// What it may have.
-        max: u64,
-    },
-    /// Nothing but white space.
-    #[error("the message is empty")]
-    Empty,
-    /// The policy has no such room.
-    #[error("there is no room of that name")]
-    NoSuchRoom,
-    /// The role is too low for the room, or the room is archived.
-    #[error("you may not post in this room")]
-    MayNotPost,
-    /// A mute is in force.
-    #[error("you are muted")]
-    Muted {
-        /// Its end, realm time in unix milliseconds.
-        until: Option<u64>,
-    },
-    /// The account is banned.
-    #[error("you are banned")]
-    Banned,
-    /// The quota is used up.
-    #[error("slow down: try again in {retry_after_s} s")]
-    SlowDown {
-        /// When there is room again, in seconds.
-        retry_after_s: u64,
-    },
-    /// The ticket is over.
-    #[error("your pass has expired; sign in again when the login node is back")]
-    Expired,
-    /// The store does not take it.
-    #[error("the message could not be stored: {0}")]
-    Store(String),
-    /// The node has ended.
-    #[error(transparent)]
-    Closed(#[from] NodeClosed),
-}
-
-/// Why a moderator's moderation was not given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ModerateError {
-    /// It may not be given, or would have no effect.
-    #[error(transparent)]
-    Refused(#[from] ModerationRefused),
-    /// The node has ended.
-    #[error(transparent)]
-    Closed(#[from] NodeClosed),
-}
-
-/// Which part of a room's history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// The newest.
-    Newest,
-    /// What stands directly before this message, by order key.
-    Before(MessageId),
-    /// What stands directly after this message, by order key.
-    After(MessageId),
-}
-
-/// A part of a room's history, oldest first.
-#[derive(Debug, Clone, Default)]
-pub struct History {
-    /// In moderation.
-    pub messages: Vec<Arc<ChatMessage>>,
-    /// Whether there is more in the direction asked for.
-    pub more: bool,
-}
-
-/// Why the store did not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// No such message to page from.
-    #[error("there is no message with that id")]
-    NotFound,
-    /// SQLite said no.
-    #[error("the store could not be read: {0}")]
-    Store(String),
-    /// The node has ended.
-    #[error(transparent)]
-    Closed(#[from] NodeClosed),
-}
-
-/// What the handle asks of the event loop.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Send {
-        draft: Draft,
-        reply: oneshot::Sender<Result<Sent, SendError>>,
-    },
-    Moderation {
-        moderation: NewModeration,
-        reply: oneshot::Sender<Result<MessageId, ModerationRefused>>,
-    },
-    Status(String),
-    MarkRead {
-        room: String,
-        id: MessageId,
-    },
-    PublishPolicy {
-        policy: Box<SignedPolicy>,
-        head: Vec<u8>,
-    },
-    Renew(Box<Ticket>),
-    /// The login server has granted a new ticket, and what comes with it.
-    Granted(Box<Granted>),
-    /// The login node signs nothing for now, because of its clock.
-    LoginNodeUnsure(String),
-    /// For the rendezvous' own node: what time it is.
-    RealmTime(u64),
-    Notice {
-        code: &'static str,
-        text: String,
-    },
-    Scores {
-        reply: oneshot::Sender<BTreeMap<PeerKey, f64>>,
-    },
-    /// Ends the store's thread, as a fault in it would.
-    #[cfg(test)]
-    EndStore,
-    Quit {
-        reply: oneshot::Sender<()>,
-    },
-}
-
-/// The most messages that one page of history has.
-pub const PAGE_MAX: usize = 500;
+pub use crate::driver::command::{ModerateError, SendError, Sent};
+pub use crate::driver::start::{NodeConfig, StartError};
+pub use crate::event::NodeClosed;
+use crate::login::{LoginServerError, Password};
+pub use crate::store::{History, PAGE_MAX, Page, ReadError};
 
 /// A running peer. Clones are cheap and speak to the same node.
 #[derive(Debug, Clone)]
 pub struct Node {
-    commands: mpsc::Sender<Command>,
-    events: broadcast::Sender<NodeEvent>,
-    status: watch::Receiver<Arc<Status>>,
-    reader: Reader,
-    realm: PeerKey,
-    login_server: Option<Client>,
+    ends: Ends,
 }
 
 impl Node {
@@ -192,7 +36,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
-        start::start(config)
+        Ok(Self { ends: start(config)? })
     }
 
     /// Signs, stores and sends a message. Returns when it is on disk.
@@ -215,7 +59,7 @@ impl Node {
         page: Page,
         limit: usize,
     ) -> Result<History, ReadError> {
-        let (reader, room) = (self.reader.clone(), room.to_owned());
+        let (reader, room) = (self.ends.reader.clone(), room.to_owned());
         read(move || reader.history(&room, page, limit.min(PAGE_MAX))).await
     }
 
@@ -251,13 +95,13 @@ impl Node {
     /// [`ReadError::Store`] if the store cannot be read.
     pub async fn account_of(&self, username: &str) -> Result<Option<AccountId>, ReadError> {
         let username = spelled(username);
-        let online = Arc::clone(&self.status.borrow());
+        let online = Arc::clone(&self.ends.status.borrow());
         let mut people = online.roster.iter();
         let found = people.find(|(_account, person)| person.username == username);
         if let Some((account, _person)) = found {
             return Ok(Some(*account));
         }
-        let (reader, realm) = (self.reader.clone(), self.realm);
+        let (reader, realm) = (self.ends.reader.clone(), self.ends.realm);
         read(move || {
             let found = reader.account_of(&realm, &username);
             found.map_err(|error| ReadError::Store(error.to_string()))
@@ -276,7 +120,8 @@ impl Node {
         new: Password,
         revoke_others: bool,
     ) -> Result<(), LoginServerError> {
-        let login_server = self.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
+        let login_server =
+            self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
         let (account, username) = self.whoami();
         let change = ChangePassword { username, old, new, revoke_others };
         let granted = login_server.change_password(account, change).await?;
@@ -288,7 +133,8 @@ impl Node {
     /// # Errors
     /// [`LoginServerError`] if it does not answer, or says no.
     pub async fn devices(&self) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        let login_server = self.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
+        let login_server =
+            self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
         login_server.devices(self.whoami().0).await
     }
 
@@ -297,12 +143,13 @@ impl Node {
     /// # Errors
     /// [`LoginServerError`], also if there is no such device.
     pub async fn logout_device(&self, device: u64) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        let login_server = self.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
+        let login_server =
+            self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
         login_server.log_out(self.whoami().0, device).await
     }
 
     fn whoami(&self) -> (AccountId, String) {
-        let status = self.status.borrow();
+        let status = self.ends.status.borrow();
         (status.me.account, status.me.username.clone())
     }
 
@@ -320,7 +167,7 @@ impl Node {
     /// # Errors
     /// [`ReadError::Store`] if it cannot be read.
     pub async fn unread(&self, room: &str) -> Result<(Option<MessageId>, u64), ReadError> {
-        let (reader, room) = (self.reader.clone(), room.to_owned());
+        let (reader, room) = (self.ends.reader.clone(), room.to_owned());
         read(move || reader.unread(&room).map_err(|error| ReadError::Store(error.to_string())))
             .await
     }
@@ -368,13 +215,13 @@ impl Node {
     /// Events from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<NodeEvent> {
-        self.events.subscribe()
+        self.ends.events.subscribe()
     }
 
     /// The latest state, and a way to wait for the next.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
-        self.status.clone()
+        self.ends.status.clone()
     }
 
     /// Says "bye" to the mesh, closes the store and ends, within two seconds.
@@ -388,11 +235,11 @@ impl Node {
 
     /// Waits until the node has ended, for whatever reason.
     pub async fn ended(&self) {
-        self.commands.closed().await;
+        self.ends.commands.closed().await;
     }
 
     async fn command(&self, command: Command) -> Result<(), NodeClosed> {
-        self.commands.send(command).await.map_err(|_loop_is_gone| NodeClosed)
+        self.ends.commands.send(command).await.map_err(|_loop_is_gone| NodeClosed)
     }
 }
 

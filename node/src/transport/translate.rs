@@ -79,6 +79,15 @@ pub(crate) fn dialable(address: &str) -> Option<Multiaddr> {
     (host && port && parts.next().is_none()).then_some(address)
 }
 
+/// The innermost error: "connection refused" says more than "failed to dial".
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

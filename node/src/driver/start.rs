@@ -17,20 +17,23 @@ use lanyard_protocol::time::{Now, RealmClock};
 use libp2p::Swarm;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
-use super::Node;
+use super::command::Command;
+use super::requests::Loads;
+use super::status::{self, Surroundings};
+use super::{EventLoop, State};
 use crate::clock::Clock;
-use crate::login_node::places::Places;
-use crate::login_node::renewal::Renewal;
-use crate::login_node::{Client, LoginServer};
-use crate::net::behaviour::Behaviour;
-use crate::net::event_loop::{EventLoop, Loads, State};
-use crate::net::gate::GateConfig;
-use crate::net::ports::{self, PortError};
-use crate::net::status::{self, Surroundings};
-use crate::net::translate::{self, Topics};
-use crate::net::transport;
+use crate::event::NodeEvent;
+use crate::login::client::{Client, LoginServer};
+use crate::login::places::Places;
+use crate::login::renewal::Renewal;
 use crate::profile::Profile;
-use crate::store::{Loader, Opened, Reader, StoreError, Writer};
+use crate::status::Status;
+use crate::store::{Loader, Reader, Store, StoreError};
+use crate::transport::behaviour::Behaviour;
+use crate::transport::gate::GateConfig;
+use crate::transport::ports::{self, PortError};
+use crate::transport::translate::{self, Topics};
+use crate::transport::{self};
 
 /// Commands that wait for the loop: more than a person types, fewer than a script can pile up.
 const COMMANDS: usize = 256;
@@ -48,6 +51,7 @@ const INDEX_PARTS: usize = 2;
 const LOADS: usize = 64;
 /// Links stand until somebody closes them: gossipsub alone would not keep one open.
 const IDLE: Duration = Duration::from_secs(365 * 86_400);
+
 /// What a node starts from.
 #[derive(Debug)]
 pub struct NodeConfig {
@@ -85,18 +89,29 @@ pub enum StartError {
     System(String),
 }
 
-/// See [`Node::start`].
-pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
+/// The outer ends of the channels of a running loop, and what answers beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) events: broadcast::Sender<NodeEvent>,
+    pub(crate) status: watch::Receiver<Arc<Status>>,
+    pub(crate) reader: Reader,
+    pub(crate) realm: PeerKey,
+    pub(crate) login_server: Option<Client>,
+}
+
+/// Starts a node; nothing runs if it fails.
+pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
     let clock = Clock::new();
     let now = clock.now();
     let realm = config.ticket.claims().realm;
-    let opened = Opened::open(&config.database, &realm)?;
-    let reader = Reader::open(&config.database, &realm)?;
-    let boot = opened.next_boot(now.wall_ms).map_err(system)?;
-    let listen = choose_ports(&config, &opened)?;
+    let mut store = Store::open(&config.database, &realm)?;
+    let reader = store.reader()?;
+    let boot = store.next_boot(now.wall_ms)?;
+    let listen = choose_ports(&config, &mut store)?;
     let candidates = [config.candidates.clone(), reader.peers()?].concat();
     let around = Surroundings { messages: reader.count()?, ..Surroundings::default() };
-    let mut loader = Loader::open(&config.database, &realm)?;
+    let mut loader = store.loader()?;
     let engine = engine(&config, boot, &reader, &mut loader, now)?;
 
     let (view, view_seen) = watch::channel(Arc::new(engine.view()));
@@ -118,13 +133,13 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
         topics: Topics::of(&realm),
         engine,
         swarm,
-        writer: Writer::start(opened, told).map_err(system)?,
+        loads: Loads { reader: store.reader()?, load },
+        writer: store.writer(told).map_err(system)?,
         view,
         reports,
         commands: commanded,
         stored,
         index,
-        loads: Loads { reader: Reader::open(&config.database, &realm)?, load },
         loaded,
         events: events.clone(),
         status,
@@ -142,7 +157,7 @@ pub(super) fn start(config: NodeConfig) -> Result<Node, StartError> {
         let (status, commands) = (status_seen.clone(), commands.downgrade());
         tokio::spawn(Renewal { login_server, clock, status, wanted, commands }.run());
     }
-    Ok(Node { commands, events, status: status_seen, reader, login_server, realm })
+    Ok(Ends { commands, events, status: status_seen, reader, login_server, realm })
 }
 
 /// Where the login node can be asked, if anywhere.
@@ -157,10 +172,10 @@ fn system(error: impl Display) -> StartError {
 }
 
 /// Fixes the ports, and remembers them: addresses that others have stored must stay true.
-fn choose_ports(config: &NodeConfig, opened: &Opened) -> Result<Vec<SocketAddr>, StartError> {
-    let listen = ports::choose(&config.listen, opened.last_port().map_err(system)?)?;
+fn choose_ports(config: &NodeConfig, store: &mut Store) -> Result<Vec<SocketAddr>, StartError> {
+    let listen = ports::choose(&config.listen, store.last_port()?)?;
     if let Some(address) = listen.first() {
-        opened.remember_port(address.port()).map_err(system)?;
+        store.remember_port(address.port())?;
     }
     Ok(listen)
 }

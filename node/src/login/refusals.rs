@@ -1,16 +1,15 @@
-//! The login server's "no", as sentences that say what to do.
+//! The login server's refusals, as sentences that say what to do.
 
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{Denial, DenialCode};
 
-use crate::event::{Refusal, RefusalCode};
+use crate::refusal::{Refusal, RefusalCode};
 
-pub(crate) fn refusal(code: RefusalCode, reason: &str) -> Refusal {
-    Refusal { code, reason: reason.to_owned(), retry_after_s: None }
-}
+/// The code for a login node that signs nothing because of its clock.
+pub(crate) const LOGIN_NODE_CLOCK: &str = "login-node-clock";
 
 pub(crate) fn wrong_realm() -> Refusal {
-    refusal(
+    Refusal::of(
         RefusalCode::WrongRealm,
         "A different login node answers at this address than the one in the join link. Your password was not sent. \
          Ask the operator for the current link, and compare it before you use it.",
@@ -23,7 +22,7 @@ pub(crate) fn unreachable(link: &JoinLink, cause: &str) -> Refusal {
         "The login node does not answer at {host}:{port} ({cause}). Check the network and that the login node runs; \
          there is no valid pass in this profile to go on without it."
     );
-    Refusal { code: RefusalCode::Unreachable, reason, retry_after_s: None }
+    Refusal::of(RefusalCode::Unreachable, reason)
 }
 
 /// Whether the login node signs nobody in until its operator has done something.
@@ -70,4 +69,19 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         ),
     };
     Refusal { code, reason, retry_after_s: wait }
+}
+
+/// The refusal of a device that shows its key and no password.
+pub(crate) fn denied_device(denial: &Denial) -> Refusal {
+    match denial.code {
+        DenialCode::BadCredentials => Refusal::of(
+            RefusalCode::BadCredentials,
+            "This device was signed out, or was away for too long: sign in with your password.",
+        ),
+        DenialCode::Locked
+        | DenialCode::Disabled
+        | DenialCode::Banned
+        | DenialCode::Busy
+        | DenialCode::Unsupported => denied(denial),
+    }
 }

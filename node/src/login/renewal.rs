@@ -12,11 +12,11 @@ use lanyard_protocol::login::DenialCode;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::refusals::is_lasting;
-use super::{Client, NotGranted, denied_device};
+use super::client::{Client, NotGranted};
+use super::refusals::{denied_device, is_lasting};
 use crate::clock::Clock;
-use crate::event::Status;
-use crate::node::Command;
+use crate::driver::command::Command;
+use crate::status::Status;
 
 /// Between two tries while the login node is away: 5 to 15 minutes.
 const RETRY_MIN: Duration = Duration::from_secs(5 * 60);
@@ -90,7 +90,11 @@ impl Renewal {
             let command = match answer {
                 Ok(granted) => Some(Command::Granted(Box::new(granted))),
                 Err(NotGranted::Unanswered(error)) => {
-                    tracing::debug!(%error, ?retry, "The pass could not be renewed");
+                    tracing::debug!(%error, ?retry, "The ticket could not be renewed");
+                    None
+                }
+                Err(NotGranted::Unusable(what)) => {
+                    tracing::debug!(what, ?retry, "The login node's reply cannot be used");
                     None
                 }
                 Err(NotGranted::Denied(denial)) => {

@@ -15,10 +15,10 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::EventLoop;
+use super::command::{SendError, Sent};
 use crate::event::{NodeEvent, PresenceChange, PresenceReason, Refusal, RefusalCode, SendState};
-use crate::net::translate::{dialable, peer_id};
-use crate::node::{SendError, Sent};
 use crate::store::Write;
+use crate::transport::translate::{dialable, peer_id};
 
 impl EventLoop {
     pub(super) fn carry_out(&mut self, output: Output) {

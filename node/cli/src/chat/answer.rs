@@ -1,0 +1,27 @@
+//! What a command is answered with, before it takes one of the two forms.
+
+use lanyard_node::event::{Room, Status};
+use lanyard_node::node::{History, Sent};
+use lanyard_protocol::ids::{MessageId, Role};
+use lanyard_protocol::login::DeviceInfo;
+
+/// An answer to a command.
+#[derive(Debug)]
+pub(super) enum Answer<'a> {
+    Sent(Sent),
+    History(History),
+    Roster(&'a Status),
+    Status(&'a Status),
+    Ticket(&'a [u8]),
+    /// The id of a moderation.
+    Moderated(MessageId),
+    Devices(&'a [DeviceInfo]),
+    /// The room that was entered, and one's role there.
+    Room(&'a Room, Role),
+    /// All rooms, and the one that one is in.
+    Rooms(&'a Status, &'a str),
+    /// Done, and there is nothing to say.
+    Done,
+    Help,
+    Quit,
+}

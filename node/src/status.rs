@@ -1,0 +1,165 @@
+//! The latest state of a node. It goes over a `watch` channel, so that a slow reader sees only the newest.
+
+use std::collections::BTreeMap;
+
+use lanyard_protocol::ids::{AccountId, PeerKey, Role};
+
+/// The latest state of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Who we are.
+    pub me: Me,
+    /// The realm.
+    pub realm: PeerKey,
+    /// Its name, from the signed policy.
+    pub realm_name: String,
+    /// Whether the login node's member is linked.
+    pub rendezvous_online: bool,
+    /// The peers linked now, the login node's member left out.
+    pub neighbours: Vec<Neighbour>,
+    /// Everybody who is online, ourselves included, keyed by account.
+    pub roster: BTreeMap<AccountId, Person>,
+    /// Where the others' devices said they listen: multiaddrs without `/p2p/`.
+    pub addresses: BTreeMap<PeerKey, Vec<String>>,
+    /// The rooms of the policy, in its order; the lobby is always among them.
+    pub rooms: Vec<Room>,
+    /// The exact bytes of our ticket.
+    pub ticket: Vec<u8>,
+    /// End of our ticket, realm time, unix milliseconds.
+    pub expires_at: u64,
+    /// Number of the policy in force.
+    pub policy: u64,
+    /// Longest text, in bytes of UTF-8.
+    pub max_text_bytes: u64,
+    /// Where we listen: multiaddrs that end in `/p2p/` and our PeerId.
+    pub listen: Vec<String>,
+    /// Messages in the store.
+    pub messages: u64,
+    /// Own messages that have reached nobody yet.
+    pub waiting: u64,
+    /// How own messages leave now.
+    pub mode: Mode,
+    /// The mute on us that is in force, by whomever.
+    pub mute: Option<Mute>,
+    /// Realm time less local clock, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// What is wrong with a clock of this realm, as far as this node can tell.
+    pub clock_warning: Option<ClockWarning>,
+    /// The last dials that failed, newest first, for "why am I alone?".
+    pub attempts: Vec<DialAttempt>,
+}
+
+/// A clock that cannot be right: ours, or the login node's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockWarning {
+    /// A short stable word: `clock-ahead`, `clock-behind`, `login-node-clock`, `clock-not-signed`.
+    pub code: &'static str,
+    /// A sentence that says what to do.
+    pub text: String,
+}
+
+/// How own messages leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Straight to everybody who is here.
+    Direct,
+    /// Forwarded by others, because not everybody is linked with us.
+    Mesh,
+}
+
+impl Mode {
+    /// The word for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Mesh => "mesh",
+        }
+    }
+}
+
+/// A mute on ourselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mute {
+    /// Its end, realm time in unix milliseconds; `None` until it is lifted.
+    pub until: Option<u64>,
+    /// Why, in the words of whoever gave it.
+    pub reason: String,
+    /// The username of the moderator who gave it; `None` for the operator.
+    pub moderator: Option<String>,
+}
+
+/// Who we are in this realm, as our ticket says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Our device key.
+    pub peer: PeerKey,
+    /// Our account.
+    pub account: AccountId,
+    /// Our unique name.
+    pub username: String,
+    /// Our display name.
+    pub nickname: String,
+    /// Our role.
+    pub role: Role,
+    /// Our device number within the account.
+    pub device: u64,
+}
+
+/// A linked peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its key.
+    pub peer: PeerKey,
+    /// Its user's name, from its ticket.
+    pub username: String,
+    /// The address of the link, as a multiaddr.
+    pub address: String,
+    /// Whether the link runs through the login node's relay.
+    pub relayed: bool,
+    /// Since when, realm time in unix milliseconds.
+    pub since: u64,
+}
+
+/// Somebody online, with all devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Unique name.
+    pub username: String,
+    /// Display name.
+    pub nickname: String,
+    /// Role.
+    pub role: Role,
+    /// Since when the first of the devices is online, realm time in unix milliseconds.
+    pub since: u64,
+    /// The devices online: key and number.
+    pub devices: Vec<(PeerKey, u64)>,
+    /// Whether nobody is at any of them.
+    pub away: bool,
+}
+
+/// A room of the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub topic: String,
+    /// The least role that may post now.
+    pub post: Role,
+    /// Whether it is closed for new messages.
+    pub archived: bool,
+}
+
+/// A dial that did not end in a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialAttempt {
+    /// Where, as a multiaddr.
+    pub address: String,
+    /// Whom.
+    pub peer: PeerKey,
+    /// What came of it, as a sentence.
+    pub outcome: String,
+    /// When, realm time in unix milliseconds.
+    pub at: u64,
+}

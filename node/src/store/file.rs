@@ -1,0 +1,159 @@
+//! Opening the file: for its one writer, for readers beside it, and to see what it has been used for.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::migrations;
+use crate::private::{self, PrivateError};
+
+/// Pages at which a commit brings the write-ahead log into the file itself, 64 MiB: the last resort, see
+/// `checkpoint.rs`.
+const WAL_PAGES: u32 = 16_384;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says no.
+    #[error("{path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something else stands in its place.
+    #[error("{path} is damaged, or not a message store")]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a newer version.
+    #[error("{path} was written by a newer version of Lanyard; update this one")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A table or an index is gone.
+    #[error("{path} is damaged: {what} is missing in it; put back a copy of it")]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// The table or index.
+        what: String,
+    },
+    /// It cannot be kept from others.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
+}
+
+pub(super) fn sqlite_error(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+    move |error| StoreError::Sqlite { path: path.to_owned(), source: error.into() }
+}
+
+/// Opens the file for writing, bringing it to the newest schema.
+pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
+    let error = sqlite_error(path);
+    if is_other_file(path) {
+        return Err(StoreError::NotAStore { path: path.to_owned() });
+    }
+    private::database(path)?;
+    let mut connection = Connection::open(path).map_err(&error)?;
+    configure(&connection).map_err(&error)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(&error)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(&error)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(&error)?;
+    migrations::run(&mut connection, path)?;
+    migrations::check(&connection, path)?;
+    Ok(connection)
+}
+
+/// Makes an empty store, unless there is one.
+///
+/// # Errors
+/// [`StoreError`] if what is there is no store, or a newer one.
+pub fn make(path: &Path) -> Result<(), StoreError> {
+    open_for_writing(path).map(drop)
+}
+
+/// What a store has been used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It has not even its tables.
+    Blank,
+    /// Nobody has signed in with it.
+    Unused,
+    /// Somebody has.
+    Used,
+}
+
+/// What the store at this place has been used for. Nothing is changed.
+///
+/// # Errors
+/// [`StoreError`] if it is no store, or cannot be read.
+pub fn use_of(path: &Path) -> Result<Use, StoreError> {
+    if is_other_file(path) {
+        return Err(StoreError::NotAStore { path: path.to_owned() });
+    }
+    private::tighten(path)?;
+    // Not for reading only: such a connection would leave the files of a write-ahead log behind.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite_error(path))?;
+    configure(&connection).map_err(sqlite_error(path))?;
+    let ask = |sql| connection.query_row(sql, [], |row| row.get(0)).map_err(sqlite_error(path));
+    if ask("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")? {
+        return Ok(Use::Blank);
+    }
+    let table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'memberships')";
+    // Without the table there was one: an unused store has all of them.
+    let used = !ask(table)? || ask("SELECT EXISTS (SELECT 1 FROM memberships)")?;
+    Ok(if used { Use::Used } else { Use::Unused })
+}
+
+/// Whether something stands there that is no SQLite file. To be asked before SQLite opens it: with a write-ahead
+/// log beside it, SQLite would write pages into whatever it finds. A missing file is none, and so is an empty one,
+/// which a program leaves that was killed before its first write.
+#[must_use]
+pub fn is_other_file(path: &Path) -> bool {
+    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+    // A file that cannot be opened is SQLite's to complain about.
+    let Ok(file) = File::open(path) else { return false };
+    let mut start = Vec::new();
+    let read = file.take(MAGIC.len() as u64).read_to_end(&mut start);
+    read.is_err() || (!start.is_empty() && start != MAGIC)
+}
+
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let error = sqlite_error(path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&error)?;
+    configure(&connection).map_err(&error)?;
+    connection.pragma_update(None, "query_only", true).map_err(&error)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(())
+}
+
+/// A u64 as an i64 of the same order.
+pub(super) fn ordered(number: u64) -> i64 {
+    (number ^ (1 << 63)).cast_signed()
+}
+
+/// The u64 of [`ordered`].
+pub(super) fn unordered(number: i64) -> u64 {
+    number.cast_unsigned() ^ (1 << 63)
+}
+
+/// A time, which always fits.
+pub(super) fn time(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
