@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use lanyard_protocol::admission::{Admission, AdmissionView};
-use lanyard_protocol::engine::{Engine, Input, LinkId, ModerationRefused, StoredIndex};
+use lanyard_protocol::engine::{
+    Engine, Input, LinkId, ModerationRefused, SendRefused, SentReceipt, StoredIndex,
+};
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
@@ -43,7 +45,7 @@ use crate::transport::gate::Report;
 use crate::transport::translate::Topics;
 use arrivals::Arrivals;
 use clocks::{ClockNews, Clocks};
-use command::{Command, SendError, Sent};
+use command::Command;
 use requests::{Loaded, Loads, Requests};
 use status::Surroundings;
 
@@ -60,7 +62,7 @@ const STATUS_EVERY: Duration = Duration::from_millis(10);
 const ADMITTED_MAX: usize = 1_024;
 
 /// What becomes of a send.
-type Answer = Result<Sent, SendError>;
+type Answer = Result<SentReceipt, SendRefused>;
 
 /// The loop and all that it owns.
 pub(crate) struct EventLoop {

@@ -8,7 +8,15 @@ use std::sync::Arc;
 use lanyard_protocol::body::Body;
 use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
+use lanyard_protocol::message::Arrival;
 use lanyard_protocol::moderation::SignedModeration;
+
+pub use lanyard_protocol::engine::Progress;
+#[doc(hidden)]
+pub use lanyard_protocol::engine::Progress as SendState;
+pub use lanyard_protocol::roster::Reason;
+#[doc(hidden)]
+pub use lanyard_protocol::roster::Reason as PresenceReason;
 
 pub use crate::refusal::{Refusal, RefusalCode};
 pub use crate::status::{
@@ -25,7 +33,7 @@ pub enum NodeEvent {
         /// The message.
         id: MessageId,
         /// How far it is now.
-        state: SendState,
+        state: Progress,
     },
     /// A device of somebody else came or went.
     Presence(PresenceChange),
@@ -92,7 +100,7 @@ pub struct ChatMessage {
     /// Number within the session, from 0.
     pub seq: u64,
     /// How far it came, for own messages; `None` for those of others.
-    pub state: Option<SendState>,
+    pub state: Option<Progress>,
 }
 
 impl ChatMessage {
@@ -114,20 +122,13 @@ pub enum Via {
     Sync,
 }
 
-/// How far an own message has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendState {
-    /// On disk here; nobody has been reached yet.
-    Waiting,
-    /// Handed to at least one neighbour.
-    Sent,
-    /// Known to be in the stores of others.
-    Stored {
-        /// How many peers hold it.
-        by: u32,
-        /// How many there were when it was sent.
-        of: u32,
-    },
+impl From<Arrival> for Via {
+    fn from(arrival: Arrival) -> Self {
+        match arrival {
+            Arrival::Gossip => Self::Gossip,
+            Arrival::Sync => Self::Sync,
+        }
+    }
 }
 
 /// A device of somebody else came or went.
@@ -146,20 +147,7 @@ pub struct PresenceChange {
     /// Whether it is there now.
     pub online: bool,
     /// Why we say so.
-    pub reason: PresenceReason,
-}
-
-/// Why a presence changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PresenceReason {
-    /// It started after us.
-    Joined,
-    /// It said goodbye.
-    Left,
-    /// The connection was lost and nobody else has seen it since.
-    Lost,
-    /// It was there before us.
-    Here,
+    pub reason: Reason,
 }
 
 /// The node has ended, and answers nothing more.

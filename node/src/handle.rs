@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lanyard_protocol::engine::NewModeration;
+use lanyard_protocol::engine::{NewModeration, SentReceipt};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::login::{ChangePassword, DeviceInfo};
 use lanyard_protocol::message::Draft;
-use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -18,7 +17,7 @@ use crate::event::NodeEvent;
 use crate::names::spelled;
 use crate::status::Status;
 
-pub use crate::driver::command::{ModerateError, SendError, Sent};
+pub use crate::driver::command::{ModerateError, SendError};
 pub use crate::driver::start::{NodeConfig, StartError};
 pub use crate::event::NodeClosed;
 use crate::login::{LoginServerError, Password};
@@ -43,10 +42,10 @@ impl Node {
     ///
     /// # Errors
     /// [`SendError`] says why not; nothing was stored then.
-    pub async fn send(&self, draft: Draft) -> Result<Sent, SendError> {
+    pub async fn send(&self, draft: Draft) -> Result<SentReceipt, SendError> {
         let (reply, answer) = oneshot::channel();
         self.command(Command::Send { draft, reply }).await?;
-        answer.await.map_err(|_loop_is_gone| NodeClosed)?
+        Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
     }
 
     /// A part of a room's history from the store, at most [`PAGE_MAX`] messages.
@@ -63,20 +62,13 @@ impl Node {
         read(move || reader.history(&room, page, limit.min(PAGE_MAX))).await
     }
 
-    /// Gives a moderator's moderation on an account; without a time it holds as long as a moderation may, 24 hours. Returns when
+    /// Mutes or bans an account, or lifts that. Without a time it holds for 24 hours, the longest there is. Returns when
     /// it is in force here and on its way to the others.
     ///
     /// # Errors
     /// [`ModerateError`] says why not; nothing was published then.
-    pub async fn moderate(
-        &self,
-        kind: ModerationKind,
-        account: AccountId,
-        for_ms: Option<u64>,
-        reason: &str,
-    ) -> Result<MessageId, ModerateError> {
+    pub async fn moderate(&self, moderation: NewModeration) -> Result<MessageId, ModerateError> {
         let (reply, answer) = oneshot::channel();
-        let moderation = NewModeration { kind, account, for_ms, reason: reason.to_owned() };
         self.command(Command::Moderation { moderation, reply }).await?;
         Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
     }

@@ -15,7 +15,7 @@ pub mod status;
 pub mod store;
 pub mod transport;
 
-pub use handle::{ModerateError, Node, NodeConfig, SendError, Sent, StartError};
+pub use handle::{ModerateError, Node, NodeConfig, SendError, StartError};
 pub use login::join;
 
 /// The old name of [`login`].
@@ -41,6 +41,7 @@ pub mod net {
 pub mod node {
     pub use crate::handle::{
         History, ModerateError, Node, NodeClosed, NodeConfig, PAGE_MAX, Page, ReadError, SendError,
-        Sent, StartError,
+        StartError,
     };
+    pub use lanyard_protocol::engine::SentReceipt as Sent;
 }

@@ -1,6 +1,7 @@
 //! What every Lanyard program does around its work: it reads a password, logs, hears signals, notices panics, and puts
 //! times into words. The library of the peer needs none of it.
 
+pub mod duration;
 pub mod failure;
 pub mod limits;
 pub mod local_time;

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use lanyard_node::event::Mute;
 use lanyard_node::node::SendError;
+use lanyard_protocol::engine::SendRefused;
 
 use crate::text;
 
@@ -178,29 +179,31 @@ fn muted(mute: &Mute, rules: &Rules<'_>) -> String {
 
 fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
     let lasting = |why: &str, until| Refused { why: why.to_owned(), until };
-    match error {
-        SendError::Muted { until: Some(until) } => {
+    let SendError::Refused(refused) = error else {
+        return lasting("The connection has ended. Sign in again.", None);
+    };
+    match refused {
+        SendRefused::Muted { until: Some(until) } => {
             lasting(&format!("You are muted until {until_text}."), Some(*until))
         }
-        SendError::Muted { until: None } => lasting("You are muted.", None),
-        SendError::SlowDown { retry_after_s } => {
-            lasting("Slow down: too many messages.", Some(realm_now + retry_after_s * 1_000))
+        SendRefused::Muted { until: None } => lasting("You are muted.", None),
+        SendRefused::SlowDown { retry_after_ms } => {
+            lasting("Slow down: too many messages.", Some(realm_now + retry_after_ms))
         }
-        SendError::Banned => lasting("You are banned from this realm.", None),
-        SendError::TooLong { bytes, max } => {
+        SendRefused::NotAMember => lasting("You are banned from this realm.", None),
+        SendRefused::TooLong { bytes, max } => {
             let (bytes, max) = (text::grouped(*bytes), text::grouped(*max));
             lasting(&format!("{bytes} of {max} bytes: too long, shorten it"), None)
         }
-        SendError::Empty => lasting("There is nothing to send.", None),
-        SendError::NoSuchRoom => lasting("This room is gone.", None),
-        SendError::MayNotPost => lasting("You may not write in this room.", None),
-        SendError::Expired => {
+        SendRefused::Empty => lasting("There is nothing to send.", None),
+        SendRefused::NoSuchRoom => lasting("This room is gone.", None),
+        SendRefused::MayNotPost => lasting("You may not write in this room.", None),
+        SendRefused::Expired => {
             lasting("You are no longer signed in. Sign in again; the login node must answer.", None)
         }
-        SendError::Store(why) => {
+        SendRefused::Store(why) => {
             lasting(&format!("It could not be stored: {}", text::clean_line(why)), None)
         }
-        SendError::Closed(_) => lasting("The connection has ended. Sign in again.", None),
     }
 }
 
@@ -255,7 +258,12 @@ mod tests {
         let mut composer = with("hello");
         let text = composer.take();
         composer.edit("more".into());
-        composer.give_back(text, &SendError::SlowDown { retry_after_s: 3 }, 500_000, "");
+        composer.give_back(
+            text,
+            &SendRefused::SlowDown { retry_after_ms: 3_000 }.into(),
+            500_000,
+            "",
+        );
         assert_eq!(composer.draft, "hello\nmore");
         assert!(composer.objection(&RULES).is_some_and(|why| why.contains("3 s")));
         composer.edit("hello".into());
@@ -267,7 +275,7 @@ mod tests {
     fn a_refusal_of_one_text_ends_with_that_text() {
         let mut composer = with("hello");
         let text = composer.take();
-        composer.give_back(text, &SendError::MayNotPost, 0, "");
+        composer.give_back(text, &SendRefused::MayNotPost.into(), 0, "");
         assert!(!composer.can_send(&RULES));
         composer.edit("hello!".into());
         assert!(composer.can_send(&RULES));

@@ -13,6 +13,7 @@ use lanyard_node::event::{
 };
 use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
+use lanyard_protocol::engine::SendRefused;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::message::Draft;
 
@@ -319,7 +320,7 @@ impl Chat {
             Err(error) => {
                 let Some(echo) = room.timeline.take_echo(echo) else { return Vec::new() };
                 let until = match &error {
-                    SendError::Muted { until: Some(until) } => {
+                    SendError::Refused(SendRefused::Muted { until: Some(until) }) => {
                         text::moment(*until, realm_now, &zone)
                     }
                     _ => String::new(),

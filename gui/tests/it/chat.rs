@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::{self, demo};
 use lanyard_node::event::{DialAttempt, Mute, NodeEvent, PresenceReason, SendState, Status};
-use lanyard_node::node::SendError;
+use lanyard_protocol::engine::SendRefused;
 use lanyard_protocol::ids::Role;
 
 use crate::stage::{NOW_MS, Stage};
@@ -28,15 +28,15 @@ fn a_text_is_shown_at_once_and_tells_how_far_it_came() {
 #[test]
 fn a_refused_text_is_kept_and_the_reason_said() {
     for (error, words) in [
-        (SendError::Muted { until: Some(NOW_MS + 5 * 3_600_000) }, "muted until today 14:21"),
-        (SendError::SlowDown { retry_after_s: 3 }, "Slow down"),
-        (SendError::MayNotPost, "may not write"),
-        (SendError::TooLong { bytes: 4_210, max: 4_096 }, "4,210 of 4,096 bytes"),
-        (SendError::Expired, "no longer signed in"),
-        (SendError::Store("disk full".into()), "disk full"),
+        (SendRefused::Muted { until: Some(NOW_MS + 5 * 3_600_000) }, "muted until today 14:21"),
+        (SendRefused::SlowDown { retry_after_ms: 3_000 }, "Slow down"),
+        (SendRefused::MayNotPost, "may not write"),
+        (SendRefused::TooLong { bytes: 4_210, max: 4_096 }, "4,210 of 4,096 bytes"),
+        (SendRefused::Expired, "no longer signed in"),
+        (SendRefused::Store("disk full".into()), "disk full"),
     ] {
         let status = demo::status(NOW_MS, &[0, 1]);
-        let mut stage = Stage::inside_with(status, |script| script.refuses.push_back(error));
+        let mut stage = Stage::inside_with(status, |script| script.refuses.push_back(error.into()));
         stage.say("Hello");
         assert_eq!(stage.draft(), "Hello", "{words}");
         assert!(stage.shows_part(words), "{words}: {:?}", stage.labels());

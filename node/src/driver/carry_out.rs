@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_protocol::engine::{
-    EndReason, Event, Input, LinkId, Output, Progress, SendRefused, Topic,
+    EndReason, Event, Input, LinkId, Output, Progress, SendRefused, SentReceipt, Topic,
 };
 use lanyard_protocol::history::Maker;
 use lanyard_protocol::ids::MessageId;
@@ -15,8 +15,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::EventLoop;
-use super::command::{SendError, Sent};
-use crate::event::{NodeEvent, PresenceChange, PresenceReason, Refusal, RefusalCode, SendState};
+use crate::event::{NodeEvent, PresenceChange};
+use crate::refusal::{Refusal, RefusalCode};
 use crate::store::Write;
 use crate::transport::translate::{dialable, peer_id};
 
@@ -118,32 +118,16 @@ impl EventLoop {
     }
 
     fn state_changed(&mut self, id: MessageId, state: Progress) {
-        let state = match state {
-            Progress::Waiting => SendState::Waiting,
-            Progress::Sent => {
-                self.write(Write::Sent(id));
-                SendState::Sent
-            }
-            Progress::Stored { by, of } => {
-                self.write(Write::StoredBy { id, by, of });
-                SendState::Stored { by, of }
-            }
-        };
+        match state {
+            Progress::Waiting => {}
+            Progress::Sent => self.write(Write::Sent(id)),
+            Progress::Stored { by, of } => self.write(Write::StoredBy { id, by, of }),
+        }
         self.tell(NodeEvent::State { id, state });
     }
 
     /// The answer first, then the message itself, then its state.
-    fn answer(
-        &mut self,
-        request: u64,
-        result: Result<lanyard_protocol::engine::SentReceipt, SendRefused>,
-    ) {
-        let result = result.map_err(send_error).map(|receipt| Sent {
-            id: receipt.id,
-            session: receipt.session,
-            seq: receipt.seq,
-            sent_at: receipt.sent_at,
-        });
+    fn answer(&mut self, request: u64, result: Result<SentReceipt, SendRefused>) {
         if let Some(reply) = self.state.sends.remove(&request) {
             self.state.answers.push((reply, result));
         }
@@ -153,38 +137,16 @@ impl EventLoop {
     }
 }
 
-fn send_error(refused: SendRefused) -> SendError {
-    match refused {
-        SendRefused::Expired => SendError::Expired,
-        SendRefused::Empty => SendError::Empty,
-        SendRefused::TooLong { bytes, max } => SendError::TooLong { bytes, max },
-        SendRefused::NoSuchRoom => SendError::NoSuchRoom,
-        SendRefused::MayNotPost => SendError::MayNotPost,
-        SendRefused::Muted { until } => SendError::Muted { until },
-        SendRefused::SlowDown { retry_after_ms } => {
-            SendError::SlowDown { retry_after_s: retry_after_ms.div_ceil(1_000) }
-        }
-        SendRefused::NotAMember => SendError::Banned,
-        SendRefused::Store(reason) => SendError::Store(reason),
-    }
-}
-
 fn presence(change: &Change) -> PresenceChange {
     let claims = change.ticket.claims();
-    let (online, reason) = match change.reason {
-        Reason::Joined => (true, PresenceReason::Joined),
-        Reason::Here => (true, PresenceReason::Here),
-        Reason::Left => (false, PresenceReason::Left),
-        Reason::Lost => (false, PresenceReason::Lost),
-    };
     PresenceChange {
         account: claims.account,
         username: claims.username.clone(),
         nickname: claims.nickname.clone(),
         peer: change.peer,
         role: claims.role,
-        online,
-        reason,
+        online: matches!(change.reason, Reason::Joined | Reason::Here),
+        reason: change.reason,
     }
 }
 

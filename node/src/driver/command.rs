@@ -1,8 +1,9 @@
 //! What the loop is asked for from outside.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use lanyard_protocol::engine::{ModerationRefused, NewModeration};
+use lanyard_protocol::engine::{ModerationRefused, NewModeration, SendRefused, SentReceipt};
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::SignedPolicy;
@@ -12,69 +13,41 @@ use tokio::sync::oneshot;
 use crate::event::NodeClosed;
 use crate::login::granted::Granted;
 
-/// What a message got when it was accepted for sending: it is on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent {
-    /// Its id.
-    pub id: MessageId,
-    /// Our running session.
-    pub session: u64,
-    /// Its number within the session.
-    pub seq: u64,
-    /// Realm time of sending, unix milliseconds.
-    pub sent_at: u64,
-}
-
-/// Why a text was not taken.
+/// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// Longer than the policy allows.
-    #[error("the message has {bytes} of {max} bytes; shorten it")]
-    TooLong {
-        /// What it has.
-        bytes: u64,
-        /// What it may have.
-        max: u64,
-    },
-    /// Nothing but white space.
-    #[error("the message is empty")]
-    Empty,
-    /// The policy has no such room.
-    #[error("there is no room of that name")]
-    NoSuchRoom,
-    /// The role is too low for the room, or the room is archived.
-    #[error("you may not post in this room")]
-    MayNotPost,
-    /// A mute is in force.
-    #[error("you are muted")]
-    Muted {
-        /// Its end, realm time in unix milliseconds.
-        until: Option<u64>,
-    },
-    /// The account is banned.
-    #[error("you are banned")]
-    Banned,
-    /// The quota is used up.
-    #[error("slow down: try again in {retry_after_s} s")]
-    SlowDown {
-        /// When there is room again, in seconds.
-        retry_after_s: u64,
-    },
-    /// The ticket is over.
-    #[error("your pass has expired; sign in again when the login node is back")]
-    Expired,
-    /// The store does not take it.
-    #[error("the message could not be stored: {0}")]
-    Store(String),
+    /// The rules or the store did not take it.
+    #[error("{}", sentence(.0))]
+    Refused(#[from] SendRefused),
     /// The node has ended.
     #[error(transparent)]
     Closed(#[from] NodeClosed),
 }
 
-/// Why a moderator's moderation was not given.
+fn sentence(refused: &SendRefused) -> Cow<'static, str> {
+    match refused {
+        SendRefused::TooLong { bytes, max } => {
+            format!("the message has {bytes} of {max} bytes; shorten it").into()
+        }
+        SendRefused::Empty => "the message is empty".into(),
+        SendRefused::NoSuchRoom => "there is no room of that name".into(),
+        SendRefused::MayNotPost => "you may not post in this room".into(),
+        SendRefused::Muted { .. } => "you are muted".into(),
+        SendRefused::NotAMember => "you are banned".into(),
+        SendRefused::SlowDown { retry_after_ms } => {
+            format!("slow down: try again in {} s", retry_after_ms.div_ceil(1_000)).into()
+        }
+        SendRefused::Expired => {
+            "you are no longer signed in; sign in again when the login node is back".into()
+        }
+        SendRefused::Store(reason) => format!("the message could not be stored: {reason}").into(),
+    }
+}
+
+/// Why nobody was muted, banned or lifted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModerateError {
-    /// It may not be given, or would have no effect.
+    /// The moderation is not allowed, or would have no effect.
     #[error(transparent)]
     Refused(#[from] ModerationRefused),
     /// The node has ended.
@@ -87,7 +60,7 @@ pub enum ModerateError {
 pub(crate) enum Command {
     Send {
         draft: Draft,
-        reply: oneshot::Sender<Result<Sent, SendError>>,
+        reply: oneshot::Sender<Result<SentReceipt, SendRefused>>,
     },
     Moderation {
         moderation: NewModeration,

@@ -39,12 +39,8 @@ impl EventLoop {
 
     /// Stores a message of somebody else, or says that it was not.
     pub(super) fn store(&mut self, message: Box<AdmittedMessage>, arrival: Arrival, folded: bool) {
-        let via = match arrival {
-            Arrival::Gossip => Via::Gossip,
-            Arrival::Sync => Via::Sync,
-        };
         let (sent_at, id) = (message.content().sent_at, message.id());
-        if !self.try_store(message, via, folded, None) {
+        if !self.try_store(message, arrival.into(), folded, None) {
             let given_back = Input::NotStored { sent_at, message: id };
             self.state.follow_ups.push_back(given_back);
         }

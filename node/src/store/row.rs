@@ -7,7 +7,7 @@ use rusqlite::types::{FromSqlError, FromSqlResult};
 use rusqlite::{Row, Transaction, params};
 
 use super::file::{ordered, time, unordered};
-use crate::event::{ChatMessage, SendState, Via};
+use crate::event::{ChatMessage, Progress, Via};
 
 /// How a message has come.
 pub(super) struct Arrived {
@@ -71,7 +71,7 @@ pub(super) fn shown(message: &AdmittedMessage, arrived: &Arrived, forked: bool) 
         forked,
         session: content.session,
         seq: content.seq,
-        state: (arrived.via == Via::Own).then_some(SendState::Waiting),
+        state: (arrived.via == Via::Own).then_some(Progress::Waiting),
     }
 }
 
@@ -90,9 +90,9 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<ChatMessage> {
     let received_at = row.get::<_, i64>(9)?.unsigned_abs();
     let via = via_from(row.get_ref(10)?.as_str()?)?;
     let state = match (row.get(14)?, row.get::<_, bool>(13)?) {
-        (0, false) => SendState::Waiting,
-        (0, true) => SendState::Sent,
-        (by, _sent) => SendState::Stored { by, of: row.get(15)? },
+        (0, false) => Progress::Waiting,
+        (0, true) => Progress::Sent,
+        (by, _sent) => Progress::Stored { by, of: row.get(15)? },
     };
     Ok(ChatMessage {
         id: MessageId(row.get(0)?),

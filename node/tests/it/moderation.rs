@@ -3,7 +3,7 @@
 use lanyard_node::event::{NodeEvent, RefusalCode};
 use lanyard_node::node::{ModerateError, SendError};
 use lanyard_protocol::cose::public_key;
-use lanyard_protocol::engine::{ModerationRefused, Topic};
+use lanyard_protocol::engine::{ModerationRefused, NewModeration, SendRefused, Topic};
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::moderation::ModerationKind;
@@ -16,6 +16,10 @@ use crate::cast::{
 use crate::member::{Renegade, message_with};
 
 const MINUTE_MS: u64 = 60_000;
+
+fn given(kind: ModerationKind, whom: &str, for_ms: Option<u64>, reason: &str) -> NewModeration {
+    NewModeration { kind, account: account(whom), for_ms, reason: reason.to_owned() }
+}
 
 /// A moderator, and two members who know each other.
 async fn three() -> (Honest, Honest, Honest) {
@@ -46,8 +50,8 @@ async fn a_moderator_mutes_and_lifts_and_all_peers_hear_of_it() {
     let (mut moderator, mut alice, mut bob) = three().await;
     let target = moderator.node.account_of("bob").await.unwrap().unwrap();
     assert_eq!(target, account("bob"));
-    let mute =
-        moderator.node.moderate(ModerationKind::Mute, target, Some(10 * MINUTE_MS), "too loud");
+    let mute = given(ModerationKind::Mute, "bob", Some(10 * MINUTE_MS), "too loud");
+    let mute = moderator.node.moderate(mute);
     mute.await.unwrap();
     for honest in [&mut moderator, &mut alice, &mut bob] {
         assert_eq!(
@@ -59,10 +63,13 @@ async fn a_moderator_mutes_and_lifts_and_all_peers_hear_of_it() {
     assert_eq!((muted.moderator.as_deref(), muted.reason.as_str()), (Some("mod"), "too loud"));
     assert!(muted.until.is_some_and(|until| until > now_ms() + 9 * MINUTE_MS));
     let said = bob.node.send(Draft::new(LOBBY, "hear me")).await;
-    assert!(matches!(said, Err(SendError::Muted { until: Some(_) })), "{said:?}");
+    assert!(
+        matches!(said, Err(SendError::Refused(SendRefused::Muted { until: Some(_) }))),
+        "{said:?}"
+    );
     they_chat(&mut alice, &mut moderator, "meanwhile").await;
 
-    moderator.node.moderate(ModerationKind::Lift, target, None, "").await.unwrap();
+    moderator.node.moderate(given(ModerationKind::Lift, "bob", None, "")).await.unwrap();
     hears_moderation(&mut bob, ModerationKind::Lift).await;
     bob.sees("the end of the mute", |status| status.mute.is_none()).await;
     they_chat(&mut bob, &mut alice, "after the mute").await;
@@ -75,7 +82,7 @@ async fn a_moderator_bans_and_the_banned_is_told_by_whom_and_why() {
     bob.says("before the ban").await;
     alice.hears("before the ban").await;
     moderator.hears("before the ban").await;
-    let ban = moderator.node.moderate(ModerationKind::Ban, account("bob"), None, "spam");
+    let ban = moderator.node.moderate(given(ModerationKind::Ban, "bob", None, "spam"));
     ban.await.unwrap();
     let refusal = bob.event("the end", |event| match event {
         NodeEvent::Ended(refusal) => Some(refusal.clone()),
@@ -110,7 +117,7 @@ async fn an_order_without_effect_is_refused_with_its_reason() {
     let (moderator, alice, _bob) = three().await;
     let refused = async |honest: &Honest, kind, whom, for_ms, reason: &str| match honest
         .node
-        .moderate(kind, account(whom), for_ms, reason)
+        .moderate(given(kind, whom, for_ms, reason))
         .await
     {
         Err(ModerateError::Refused(refused)) => refused,

@@ -9,6 +9,7 @@ use lanyard_node::join::Password;
 use lanyard_node::login_node::LoginServerError;
 use lanyard_node::node::SendError;
 use lanyard_node::store::{Membership, Reader, Store};
+use lanyard_protocol::engine::SendRefused;
 use lanyard_protocol::login::{DenialCode, DeviceInfo, DevicesReply, PeerAddresses, Request};
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
@@ -109,12 +110,12 @@ async fn until_expired(honest: &Honest) {
         loop {
             patience.tick().await;
             match honest.node.send(Draft::new(LOBBY, "still here")).await {
-                Ok(_) | Err(SendError::SlowDown { .. }) => {}
+                Ok(_) | Err(SendError::Refused(SendRefused::SlowDown { .. })) => {}
                 Err(error) => return error,
             }
         }
     };
-    assert_eq!(within(SOON, "the end of the pass", expired).await, SendError::Expired);
+    assert_eq!(within(SOON, "the end of the pass", expired).await, SendRefused::Expired.into());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,6 @@
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::policy::{Sanction, SanctionKind};
 
-use super::rules::parse_duration_s;
 use crate::accounts::{find, keep_an_admin};
 use crate::acts::{ActError, parse_words};
 use crate::store::audit::{self, Entry, OPERATOR};
@@ -31,7 +30,7 @@ pub enum Lifting {
 /// # Errors
 /// [`ActError::Field`].
 pub fn parse_duration_ms(what: &'static str, text: &str) -> Result<u64, ActError> {
-    match parse_duration_s(text) {
+    match lanyard_program::duration::parse_s(text) {
         Some(seconds @ 1..=DURATION_S_MAX) => Ok(seconds.saturating_mul(1_000)),
         _ => {
             let expected = "a duration from 1s to 366d, such as 90s, 10m, 24h or 7d".to_owned();

@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use lanyard_node::clock::Clock;
 use lanyard_node::login::ask;
 use lanyard_node::node::{Node, NodeConfig};
+use lanyard_protocol::engine::NewModeration;
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{Login, PeerAddresses, Reply, Request};
@@ -214,6 +215,15 @@ async fn linked(node: &Node, is_online: bool) {
     tokio::time::timeout(DEADLINE, seen).await.unwrap().unwrap();
 }
 
+fn given(
+    kind: ModerationKind,
+    account: AccountId,
+    for_ms: Option<u64>,
+    reason: &str,
+) -> NewModeration {
+    NewModeration { kind, account, for_ms, reason: reason.to_owned() }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moderation_made_while_the_login_node_is_down_arrives() {
     let realm = Realm::fresh();
@@ -224,14 +234,14 @@ async fn a_moderation_made_while_the_login_node_is_down_arrives() {
     let (bob, link) = (account(&realm, "bob"), serving.link().parse().unwrap());
     let mona = moderator(&realm, &link, "mona").await;
     linked(&mona, true).await;
-    mona.moderate(ModerationKind::Mute, bob, Some(3_600_000), "loud").await.unwrap();
+    mona.moderate(given(ModerationKind::Mute, bob, Some(3_600_000), "loud")).await.unwrap();
     let lines = listed(&realm, 1);
     assert_eq!((&lines[0]["kind"], &lines[0]["by"]), (&json!("mute"), &json!("mona")));
     assert_eq!((&lines[0]["username"], &lines[0]["reason"]), (&json!("bob"), &json!("loud")));
 
     drop(serving);
     linked(&mona, false).await;
-    mona.moderate(ModerationKind::Ban, bob, None, "louder").await.unwrap();
+    mona.moderate(given(ModerationKind::Ban, bob, None, "louder")).await.unwrap();
     let _serving = realm.serve();
     linked(&mona, true).await;
     let lines = listed(&realm, 2);

@@ -5,6 +5,7 @@
 use lanyard_node::event::NodeEvent;
 use lanyard_node::login_node::LoginServerError;
 use lanyard_node::node::Node;
+use lanyard_protocol::engine::NewModeration;
 use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::SanctionKind;
@@ -16,7 +17,7 @@ use crate::bridge::acts::{By, DeviceInfo, Moderation, PasswordChange, Sanction};
 /// Signs and publishes a moderator's moderation.
 pub(super) async fn moderate(node: &Node, moderation: Moderation) -> Result<(), String> {
     let Moderation { kind, account, for_ms, reason } = moderation;
-    let given = node.moderate(kind, account, for_ms, &reason).await;
+    let given = node.moderate(NewModeration { kind, account, for_ms, reason }).await;
     given.map(|_id| ()).map_err(|error| sentence(&error.to_string()))
 }
 

@@ -1,14 +1,15 @@
 //! What a command is answered with, before it takes one of the two forms.
 
 use lanyard_node::event::{Room, Status};
-use lanyard_node::node::{History, Sent};
+use lanyard_node::store::History;
+use lanyard_protocol::engine::SentReceipt;
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;
 
 /// An answer to a command.
 #[derive(Debug)]
 pub(super) enum Answer<'a> {
-    Sent(Sent),
+    Sent(SentReceipt),
     History(History),
     Roster(&'a Status),
     Status(&'a Status),

@@ -2,7 +2,9 @@
 
 use lanyard_node::join::Password;
 use lanyard_node::names::spelled_room;
+use lanyard_program::duration;
 use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::LOBBY;
 use serde_json::Value;
@@ -18,10 +20,7 @@ pub(super) const BAD_JSON: &str = "bad-json";
 /// A command.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    Send {
-        room: String,
-        text: String,
-    },
+    Send(Draft),
     History {
         room: String,
         limit: usize,
@@ -30,7 +29,13 @@ pub(super) enum Command {
     Roster,
     Status,
     Ticket,
-    Moderate(Moderation),
+    Moderate {
+        kind: ModerationKind,
+        username: String,
+        /// Milliseconds; `None` for as long as a moderation may hold.
+        for_ms: Option<u64>,
+        reason: String,
+    },
     Password {
         old: Password,
         new: Password,
@@ -55,26 +60,16 @@ pub(super) enum Command {
     Quit,
 }
 
-/// What a moderator wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Moderation {
-    pub(super) kind: ModerationKind,
-    pub(super) username: String,
-    /// Milliseconds; `None` for as long as a moderation may hold.
-    pub(super) for_ms: Option<u64>,
-    pub(super) reason: String,
-}
-
 impl Command {
     /// Its name in answers.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Send { .. } => "send",
+            Self::Send(_) => "send",
             Self::History { .. } => "history",
             Self::Roster => "roster",
             Self::Status => "status",
             Self::Ticket => "ticket",
-            Self::Moderate(moderation) => moderation.kind.as_str(),
+            Self::Moderate { kind, .. } => kind.as_str(),
             Self::Password { .. } => "password",
             Self::Devices => "devices",
             Self::Logout { .. } => "logout",
@@ -124,7 +119,7 @@ fn command(fields: &Fields) -> Result<Command, BadCommand> {
     let name = text_field(fields, "cmd")?.ok_or_else(|| bad("bad-field", "cmd is missing"))?;
     let room = || Ok(spelled_room(text_field(fields, "room")?.unwrap_or(LOBBY)));
     match name {
-        "send" => Ok(Command::Send { room: room()?, text: required(fields, "text")?.to_owned() }),
+        "send" => Ok(Command::Send(Draft::new(room()?, required(fields, "text")?))),
         "history" => {
             Ok(Command::History { room: room()?, limit: limit(fields)?, before: before(fields)? })
         }
@@ -155,7 +150,7 @@ fn moderation(kind: ModerationKind, fields: &Fields) -> Result<Command, BadComma
     let username = required(fields, "username")?.to_owned();
     let for_ms = text_field(fields, "for")?.map(duration_ms).transpose()?;
     let reason = text_field(fields, "reason")?.unwrap_or_default().to_owned();
-    Ok(Command::Moderate(Moderation { kind, username, for_ms, reason }))
+    Ok(Command::Moderate { kind, username, for_ms, reason })
 }
 
 fn password(fields: &Fields, name: &str) -> Result<Password, BadCommand> {
@@ -174,21 +169,11 @@ fn flag(fields: &Fields, name: &str) -> Result<Option<bool>, BadCommand> {
     }
 }
 
-/// Milliseconds of `90s`, `10m`, `24h`, `7d`.
+/// A time such as `90s`, `10m`, `24h`, `7d`, in milliseconds.
 fn duration_ms(text: &str) -> Result<u64, BadCommand> {
-    let parsed = || {
-        let unit = text.chars().next_back()?;
-        let ms: u64 = match unit {
-            's' => 1_000,
-            'm' => 60_000,
-            'h' => 3_600_000,
-            'd' => 86_400_000,
-            _unknown => return None,
-        };
-        let number = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?;
-        number.parse::<u64>().ok()?.checked_mul(ms).filter(|ms| *ms > 0)
-    };
-    parsed().ok_or_else(|| bad("bad-field", "a time is a number and s, m, h or d, such as 10m"))
+    let ms = duration::parse_s(text).and_then(|seconds| seconds.checked_mul(1_000));
+    ms.filter(|ms| *ms > 0)
+        .ok_or_else(|| bad("bad-field", "a time is a number and s, m, h or d, such as 10m"))
 }
 
 fn text_field<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, BadCommand> {
@@ -216,17 +201,47 @@ fn before(fields: &Fields) -> Result<Option<MessageId>, BadCommand> {
     Ok(Some(id))
 }
 
+/// What may follow a command that people type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    Nothing,
+    Name,
+    Room,
+    Other,
+}
+
+/// Every command that people type: how it is written, what may follow it, and what it does. Completion and the help
+/// are made from this.
+pub(super) const PLAIN: [(&str, Takes, &str); 18] = [
+    ("/who", Takes::Nothing, "who is here"),
+    ("/roster", Takes::Nothing, "the same"),
+    ("/rooms", Takes::Nothing, "the rooms"),
+    ("/room NAME", Takes::Room, "go to a room"),
+    ("/history", Takes::Nothing, "the last 50 messages of the room"),
+    ("/status", Takes::Nothing, "links, login node, how long you are signed in"),
+    ("/unsent", Takes::Nothing, "the messages that were refused"),
+    ("/retry", Takes::Nothing, "send them again"),
+    ("/forget", Takes::Nothing, "drop them"),
+    ("/away", Takes::Nothing, "say that you are away"),
+    ("/here", Takes::Nothing, "say that you are back"),
+    ("/devices", Takes::Nothing, "your devices"),
+    ("/logout NUMBER", Takes::Other, "sign one of them out"),
+    ("/mute NAME 10m REASON", Takes::Name, "for moderators"),
+    ("/ban NAME 24h REASON", Takes::Name, "for moderators"),
+    ("/lift NAME", Takes::Name, "for moderators: end a mute or ban"),
+    ("/help", Takes::Nothing, "this list"),
+    ("/quit", Takes::Nothing, "leave"),
+];
+
 /// Reads what a person typed: text for this room, or a word behind a slash.
 pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> {
     let room = || room.to_owned();
-    let Some(word) = line.strip_prefix('/') else {
-        // A paste may bring the end of its last line.
-        let text = line.trim_end_matches('\n').to_owned();
-        return Ok(Command::Send { room: room(), text });
-    };
-    // A second slash says that the first one is meant.
+    // A paste may end in a line end.
+    let send = |text: &str| Ok(Command::Send(Draft::new(room(), text.trim_end_matches('\n'))));
+    let Some(word) = line.strip_prefix('/') else { return send(line) };
+    // A second slash makes the first one part of the text.
     if word.starts_with('/') {
-        return Ok(Command::Send { room: room(), text: word.trim_end_matches('\n').to_owned() });
+        return send(word);
     }
     let (first, rest) = word.trim().split_once(' ').unwrap_or((word.trim(), ""));
     let rest = rest.trim();
@@ -272,7 +287,7 @@ fn plain_moderation(kind: ModerationKind, rest: &str) -> Result<Command, BadComm
         Err(_a_reason) => (None, rest.trim()),
     };
     let (username, reason) = (username.to_owned(), reason.to_owned());
-    Ok(Command::Moderate(Moderation { kind, username, for_ms, reason }))
+    Ok(Command::Moderate { kind, username, for_ms, reason })
 }
 
 fn bad(code: &'static str, message: &str) -> BadCommand {
@@ -290,7 +305,7 @@ mod tests {
     #[test]
     fn json_lines_are_read_and_refused() {
         let (command, mark) = from_json(r#"{"cmd":"send","text":"hi","ref":7,"later":1}"#);
-        assert_eq!(command, Ok(Command::Send { room: "lobby".into(), text: "hi".into() }));
+        assert_eq!(command, Ok(Command::Send(Draft::new("lobby", "hi"))));
         assert_eq!(mark, Some(7.into()));
         assert_eq!(code("nonsense"), "bad-json");
         assert_eq!(code("[1]"), "bad-json");
@@ -304,7 +319,7 @@ mod tests {
 
     fn moderation(kind: ModerationKind, for_ms: Option<u64>, reason: &str) -> Command {
         let (username, reason) = ("bob".to_owned(), reason.to_owned());
-        Command::Moderate(Moderation { kind, username, for_ms, reason })
+        Command::Moderate { kind, username, for_ms, reason }
     }
 
     #[test]
@@ -341,7 +356,7 @@ mod tests {
     #[test]
     fn texts_go_to_the_room_one_is_in() {
         let plain = |line: &str| from_plain(line, "staff");
-        let send = |text: &str| Command::Send { room: "staff".into(), text: text.into() };
+        let send = |text: &str| Command::Send(Draft::new("staff", text));
         assert_eq!(plain("two\nlines\n"), Ok(send("two\nlines")));
         assert_eq!(plain("//home"), Ok(send("/home")));
         assert_eq!(plain("{quit}"), Ok(send("{quit}")));

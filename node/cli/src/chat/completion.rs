@@ -1,34 +1,6 @@
 //! What Tab makes of a half-typed word: a command, a room or a name.
 
-/// Commands that people type, with what follows them.
-const COMMANDS: [(&str, Takes); 18] = [
-    ("/away", Takes::Nothing),
-    ("/ban", Takes::Name),
-    ("/devices", Takes::Nothing),
-    ("/forget", Takes::Nothing),
-    ("/help", Takes::Nothing),
-    ("/here", Takes::Nothing),
-    ("/history", Takes::Nothing),
-    ("/lift", Takes::Name),
-    ("/logout", Takes::Other),
-    ("/mute", Takes::Name),
-    ("/quit", Takes::Nothing),
-    ("/retry", Takes::Nothing),
-    ("/room", Takes::Room),
-    ("/rooms", Takes::Nothing),
-    ("/roster", Takes::Nothing),
-    ("/status", Takes::Nothing),
-    ("/unsent", Takes::Nothing),
-    ("/who", Takes::Nothing),
-];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    Nothing,
-    Name,
-    Room,
-    Other,
-}
+use super::command::{PLAIN, Takes};
 
 /// Who and what there is.
 #[derive(Debug, Clone, Default)]
@@ -67,12 +39,12 @@ pub(super) fn complete(line: &str, cursor: usize, names: &Names) -> Completion {
 
 fn fitting(typed: &str, start: usize, word: &str, names: &Names) -> Vec<String> {
     if start == 0 && word.starts_with('/') {
-        return begin_with(word, COMMANDS.iter().map(|(command, _takes)| (*command).to_owned()));
+        return begin_with(word, commands().map(|(command, _takes)| command.to_owned()));
     }
     let takes = typed.split_once(' ').and_then(|(command, rest)| {
-        let known = COMMANDS.iter().find(|(name, _takes)| *name == command);
+        let known = commands().find(|(name, _takes)| *name == command);
         // Only the first word behind a command is its own.
-        known.filter(|_known| !rest.trim_start().contains(' ')).map(|(_name, takes)| *takes)
+        known.filter(|_known| !rest.trim_start().contains(' ')).map(|(_name, takes)| takes)
     });
     let rooms = || names.rooms.iter();
     let people = || names.people.iter();
@@ -86,6 +58,11 @@ fn fitting(typed: &str, start: usize, word: &str, names: &Names) -> Vec<String> 
         None if word.starts_with('@') => begin_with(word, people().map(marked('@'))),
         None => begin_with(word, people().cloned()),
     }
+}
+
+/// The word of each command, and what may follow it.
+fn commands() -> impl Iterator<Item = (&'static str, Takes)> {
+    PLAIN.iter().map(|(usage, takes, _help)| (usage.split(' ').next().unwrap_or(usage), *takes))
 }
 
 fn marked(mark: char) -> impl Fn(&String) -> String {

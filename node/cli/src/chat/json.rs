@@ -1,7 +1,7 @@
 //! The form for programs: one JSON object a line, text unchanged.
 
 use lanyard_node::event::{
-    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, SendState, Status, Via,
+    ChatMessage, NodeEvent, PresenceChange, Progress, Reason, Refusal, Status, Via,
 };
 use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
@@ -58,9 +58,9 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
         NodeEvent::Message(message) => with_event(self::message(message), "message"),
         NodeEvent::State { id, state } => {
             let (state, stored_by, of) = match state {
-                SendState::Waiting => ("waiting", None, None),
-                SendState::Sent => ("sent", None, None),
-                SendState::Stored { by, of } => ("stored", Some(by), Some(of)),
+                Progress::Waiting => ("waiting", None, None),
+                Progress::Sent => ("sent", None, None),
+                Progress::Stored { by, of } => ("stored", Some(by), Some(of)),
             };
             json!({"event": "state", "id": id.to_string(), "state": state, "stored_by": stored_by, "of": of})
         }
@@ -79,10 +79,10 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
 
 fn presence(change: &PresenceChange) -> Value {
     let reason = match change.reason {
-        PresenceReason::Joined => "joined",
-        PresenceReason::Left => "left",
-        PresenceReason::Lost => "lost",
-        PresenceReason::Here => "here",
+        Reason::Joined => "joined",
+        Reason::Left => "left",
+        Reason::Lost => "lost",
+        Reason::Here => "here",
     };
     json!({
         "event": "presence",

@@ -8,8 +8,9 @@ use lanyard_node::join::Joined;
 use lanyard_node::login_node::LoginServerError;
 use lanyard_node::node::{ModerateError, SendError};
 use lanyard_program::terminal;
-use lanyard_protocol::engine::ModerationRefused;
+use lanyard_protocol::engine::{ModerationRefused, SendRefused};
 use lanyard_protocol::login::DeviceInfo;
+use lanyard_protocol::message::Draft;
 use lanyard_protocol::text::escape;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use super::json;
 use super::plain::{self, Transcript};
 use super::screen::Screen;
 use super::unreadable::Unreadable;
-use super::unsent::{Text, Unsent, beginning};
+use super::unsent::{Unsent, beginning};
 use super::wrap::wrap;
 
 /// Stdout in one of two forms.
@@ -134,28 +135,31 @@ impl Output {
 
     pub(super) fn send_error(&mut self, error: &SendError, mark: Option<Value>) {
         let code = match error {
-            SendError::TooLong { .. } => "too-long",
-            SendError::Empty => "bad-field",
-            SendError::NoSuchRoom => "no-such-room",
-            SendError::MayNotPost => "may-not-post",
-            SendError::Muted { .. } => "muted",
-            SendError::Banned => "banned",
-            SendError::SlowDown { .. } => "slow-down",
-            SendError::Expired => "expired",
-            SendError::Store(_) | SendError::Closed(_) => "read-only",
+            SendError::Closed(_) => "read-only",
+            SendError::Refused(refused) => match refused {
+                SendRefused::TooLong { .. } => "too-long",
+                SendRefused::Empty => "bad-field",
+                SendRefused::NoSuchRoom => "no-such-room",
+                SendRefused::MayNotPost => "may-not-post",
+                SendRefused::Muted { .. } => "muted",
+                SendRefused::NotAMember => "banned",
+                SendRefused::SlowDown { .. } => "slow-down",
+                SendRefused::Expired => "expired",
+                SendRefused::Store(_) => "read-only",
+            },
         };
         self.error(code, &self.why_not_sent(error), mark);
     }
 
-    /// A text was refused: which, and why.
-    pub(super) fn not_sent(&mut self, text: &Text, error: &SendError) {
-        let (why, which) = (self.why_not_sent(error), escape(&beginning(&text.text)));
+    /// Says which message was refused, and why.
+    pub(super) fn not_sent(&mut self, draft: &Draft, error: &SendError) {
+        let (why, which) = (self.why_not_sent(error), escape(&beginning(&draft.body.text)));
         self.line(&format!("! Not sent: \"{which}\": {}", escape(&why)));
     }
 
     fn why_not_sent(&self, error: &SendError) -> String {
         match error {
-            SendError::Muted { until: Some(until) } => {
+            SendError::Refused(SendRefused::Muted { until: Some(until) }) => {
                 format!("you are muted until {}", self.transcript.time.moment(*until))
             }
             other => other.to_string(),
@@ -169,11 +173,11 @@ impl Output {
 
     /// The texts that were refused.
     pub(super) fn unsent(&mut self, unsent: &Unsent) {
-        if unsent.texts().len() == 0 {
+        if unsent.drafts().len() == 0 {
             self.line("* Nothing is unsent.");
         }
-        for text in unsent.texts() {
-            let (room, which) = (escape(&text.room), escape(&beginning(&text.text)));
+        for draft in unsent.drafts() {
+            let (room, which) = (escape(&draft.room), escape(&beginning(&draft.body.text)));
             self.line(&format!("* #{room}: {which}"));
         }
     }

@@ -4,30 +4,16 @@
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
-use lanyard_node::event::{
-    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Room, SendState, Status,
-};
+use lanyard_node::event::{ChatMessage, NodeEvent, PresenceChange, Progress, Reason, Room, Status};
 use lanyard_program::local_time::LocalTime;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::text::{escape, escape_lines};
 
 use super::answer::Answer;
+use super::command::PLAIN;
 use super::words::RELOAD;
 use super::wrap::MARGIN;
-
-const HELP: &str = "\
-Type a line and press Enter to say it. A paste is one message. Tab completes commands, names and rooms.
-/who      who is here
-/rooms    the rooms; /room NAME  goes there
-/history  the last 50 messages of the room
-/status   links, login node, how long you are signed in
-/unsent   what was refused; /retry  sends it again, /forget  drops it
-/away     nobody is here; /here  somebody is again
-/devices  your devices; /logout NUMBER  signs one out
-/quit     leave
-Moderators: /mute NAME 10m REASON, /ban NAME 24h REASON, /lift NAME
-//text    say a text that begins with /";
 
 /// What the lines shown so far mean for the next one.
 #[derive(Debug)]
@@ -77,7 +63,7 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
     Some(match event {
         NodeEvent::Message(message) => transcript.message(message),
         NodeEvent::Presence(change) => presence(change),
-        NodeEvent::State { state: SendState::Waiting, .. } => {
+        NodeEvent::State { state: Progress::Waiting, .. } => {
             "* Nobody has this yet; it waits until somebody can take it.".to_owned()
         }
         NodeEvent::Pass { expires_at } => {
@@ -87,7 +73,7 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
         NodeEvent::Notice { text, .. } => format!("* {}", escape(text)),
         NodeEvent::Ended(Some(refusal)) => format!("! {}", escape(&refusal.reason)),
         // Moderations are told with the names in them, by the session.
-        NodeEvent::State { state: SendState::Sent | SendState::Stored { .. }, .. }
+        NodeEvent::State { state: Progress::Sent | Progress::Stored { .. }, .. }
         | NodeEvent::Moderation(_)
         | NodeEvent::Sanctioned(_)
         | NodeEvent::Policy { .. }
@@ -136,8 +122,17 @@ pub(super) fn answer(answer: &Answer<'_>, transcript: &mut Transcript) -> Option
             Some(link(status, transcript) + &lines.collect::<String>())
         }
         Answer::Ticket(ticket) => Some(hex::encode(ticket)),
-        Answer::Help => Some(HELP.to_owned()),
+        Answer::Help => Some(help()),
     }
+}
+
+fn help() -> String {
+    let width = PLAIN.iter().map(|(usage, ..)| usage.len()).max().unwrap_or_default();
+    let line = |(usage, _takes, help): &(&str, _, &str)| format!("\n{usage:width$}  {help}");
+    "Type a line and press Enter to say it. A paste is one message. Tab completes commands, names and rooms."
+        .to_owned()
+        + &PLAIN.iter().map(line).collect::<String>()
+        + "\n//text says a text that begins with a slash."
 }
 
 impl Transcript {
@@ -184,10 +179,10 @@ fn room(room: &Room, role: Role) -> String {
 
 fn presence(change: &PresenceChange) -> String {
     let what = match change.reason {
-        PresenceReason::Joined => "has joined",
-        PresenceReason::Here => "is here",
-        PresenceReason::Left => "has left",
-        PresenceReason::Lost => "has lost the connection",
+        Reason::Joined => "has joined",
+        Reason::Here => "is here",
+        Reason::Left => "has left",
+        Reason::Lost => "has lost the connection",
     };
     format!("* {} ({}) {what}", escape(&change.nickname), escape(&change.username))
 }

@@ -10,6 +10,8 @@ use lanyard_node::node::{Node, Page, ReadError, SendError};
 use lanyard_program::failure;
 use lanyard_program::stdin::{BadLine, Fault};
 use lanyard_program::stop::{asked_to_stop, stdout_closed};
+use lanyard_protocol::engine::{NewModeration, SendRefused};
+use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::login::DeviceInfo;
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
@@ -20,11 +22,11 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::command::{self, BAD_JSON, BadCommand, Command, Moderation};
+use super::command::{self, BAD_JSON, BadCommand, Command};
 use super::output::Output;
 use super::source::{Entry, Input, Source};
 use super::unreadable::Unreadable;
-use super::unsent::{Text, Unsent};
+use super::unsent::Unsent;
 use super::words;
 
 /// After the end of stdin: this long for what nobody has yet.
@@ -284,8 +286,8 @@ impl Session {
         let name = command.name();
         let status = Arc::clone(&self.status.borrow());
         match command {
-            Command::Send { room, text } => {
-                self.send(Text { room, text }, mark, output).await;
+            Command::Send(draft) => {
+                self.send(draft, mark, output).await;
             }
             Command::History { room, .. } if !has_room(&status, &room) => {
                 output.error("no-such-room", "there is no room of that name", mark);
@@ -300,7 +302,18 @@ impl Session {
             Command::Roster => output.answer(name, mark, &Answer::Roster(&status)),
             Command::Status => output.answer(name, mark, &Answer::Status(&status)),
             Command::Ticket => output.answer(name, mark, &Answer::Ticket(&status.ticket)),
-            Command::Moderate(moderation) => self.moderate(name, moderation, mark, output).await,
+            Command::Moderate { kind, username, for_ms, reason } => {
+                match self.account_of(&username).await {
+                    Ok(account) => {
+                        let moderation = NewModeration { kind, account, for_ms, reason };
+                        match self.node.moderate(moderation).await {
+                            Ok(id) => output.answer(name, mark, &Answer::Moderated(id)),
+                            Err(error) => output.moderation_error(&error, mark),
+                        }
+                    }
+                    Err(bad) => output.bad_command(&bad, mark),
+                }
+            }
             Command::Password { old, new, revoke_others } => {
                 let node = self.node.clone();
                 let change = async move { node.change_password(old, new, revoke_others).await };
@@ -335,10 +348,10 @@ impl Session {
         }
     }
 
-    /// Sends a text. What somebody typed in vain is kept; a program has its own copy. False if it was refused for
-    /// a reason that will hit the next one as well.
-    async fn send(&mut self, text: Text, mark: Option<Value>, output: &mut Output) -> bool {
-        match self.node.send(Draft::new(text.room.as_str(), text.text.as_str())).await {
+    /// Sends a message. One that a person typed is kept if it is refused; a program has its own copy. False if the
+    /// next one would be refused for the same reason.
+    async fn send(&mut self, draft: Draft, mark: Option<Value>, output: &mut Output) -> bool {
+        match self.node.send(draft.clone()).await {
             Ok(sent) => {
                 output.answer("send", mark, &Answer::Sent(sent));
                 true
@@ -348,29 +361,32 @@ impl Session {
                 true
             }
             Err(error) => {
-                output.not_sent(&text, &error);
-                if self.unsent.texts().len() == 0 {
+                output.not_sent(&draft, &error);
+                if self.unsent.drafts().len() == 0 {
                     output.kept();
                 }
-                if !self.unsent.keep(text) {
+                if !self.unsent.keep(draft) {
                     output.error("too-long", "it is not kept: too much is unsent already", None);
                 }
-                !matches!(error, SendError::SlowDown { .. } | SendError::Closed(_))
+                !matches!(
+                    error,
+                    SendError::Refused(SendRefused::SlowDown { .. }) | SendError::Closed(_)
+                )
             }
         }
     }
 
     /// Sends again what was refused, in order, until there is no point in going on.
     async fn retry(&mut self, output: &mut Output) {
-        let mut texts = self.unsent.take();
-        while let Some(text) = texts.pop_front() {
-            if !self.send(text, None, output).await {
+        let mut drafts = self.unsent.take();
+        while let Some(draft) = drafts.pop_front() {
+            if !self.send(draft, None, output).await {
                 break;
             }
         }
-        for text in texts {
+        for draft in drafts {
             // There is room: that is where it comes from.
-            self.unsent.keep(text);
+            self.unsent.keep(draft);
         }
     }
 
@@ -391,26 +407,12 @@ impl Session {
         self.at_login_server.spawn(async move { AtLoginServer { name, mark, answer: ask.await } });
     }
 
-    async fn moderate(
-        &self,
-        name: &str,
-        moderation: Moderation,
-        mark: Option<Value>,
-        output: &mut Output,
-    ) {
-        let Moderation { kind, username, for_ms, reason } = moderation;
-        let account = match self.node.account_of(&username).await {
-            Ok(Some(account)) => account,
-            Ok(None) => {
-                let text = "nobody of that name has been seen here";
-                return output.error("not-found", text, mark);
-            }
-            Err(error) => return output.bad_command(&read_error(&error), mark),
-        };
-        match self.node.moderate(kind, account, for_ms, &reason).await {
-            Ok(id) => output.answer(name, mark, &Answer::Moderated(id)),
-            Err(error) => output.moderation_error(&error, mark),
-        }
+    async fn account_of(&self, username: &str) -> Result<AccountId, BadCommand> {
+        let found = self.node.account_of(username).await.map_err(|error| read_error(&error))?;
+        found.ok_or_else(|| BadCommand {
+            code: "not-found",
+            message: "nobody of that name has been seen here".to_owned(),
+        })
     }
 
     async fn quit(&mut self, mark: Option<Option<Value>>, output: &mut Output) -> Ended {
@@ -419,7 +421,7 @@ impl Session {
         while let Ok(event) = self.events.try_recv() {
             output.event(&event);
         }
-        output.left_unsent(self.unsent.texts().len());
+        output.left_unsent(self.unsent.drafts().len());
         if let Some(mark) = mark {
             output.answer("quit", mark, &Answer::Quit);
         }

@@ -1,52 +1,47 @@
-//! What was refused: it is kept to be sent again, as long as the program runs.
+//! Messages that were refused, kept for another try as long as the program runs.
 
 use std::collections::VecDeque;
 
-/// Texts that are kept.
+use lanyard_protocol::message::Draft;
+
+/// The most messages that are kept.
 const TEXTS_MAX: usize = 1_000;
-/// Bytes that are kept, all in all.
+/// The most bytes that are kept.
 const BYTES_MAX: usize = 4 * 1_024 * 1_024;
-/// Characters by which a text is recognised.
+/// Characters that show which message is meant.
 const BEGINNING_CHARS: usize = 40;
 
-/// A text and where it was to go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) room: String,
-    pub(super) text: String,
-}
-
-/// See the module. First in, first out.
+/// The refused messages, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
-    texts: VecDeque<Text>,
+    drafts: VecDeque<Draft>,
     bytes: usize,
 }
 
 impl Unsent {
-    /// Keeps a text; false if there is no room for it.
-    pub(super) fn keep(&mut self, text: Text) -> bool {
-        let bytes = self.bytes.saturating_add(text.text.len());
-        if self.texts.len() >= TEXTS_MAX || bytes > BYTES_MAX {
+    /// Keeps a message; false if there is no room for it.
+    pub(super) fn keep(&mut self, draft: Draft) -> bool {
+        let bytes = self.bytes.saturating_add(draft.body.size());
+        if self.drafts.len() >= TEXTS_MAX || bytes > BYTES_MAX {
             return false;
         }
         self.bytes = bytes;
-        self.texts.push_back(text);
+        self.drafts.push_back(draft);
         true
     }
 
-    /// Gives all of it away.
-    pub(super) fn take(&mut self) -> VecDeque<Text> {
+    /// Takes all of them.
+    pub(super) fn take(&mut self) -> VecDeque<Draft> {
         self.bytes = 0;
-        std::mem::take(&mut self.texts)
+        std::mem::take(&mut self.drafts)
     }
 
-    pub(super) fn texts(&self) -> impl ExactSizeIterator<Item = &Text> {
-        self.texts.iter()
+    pub(super) fn drafts(&self) -> impl ExactSizeIterator<Item = &Draft> {
+        self.drafts.iter()
     }
 }
 
-/// The words by which somebody recognises a text: its first line, shortened. Not escaped.
+/// The first line of a text, shortened, to show which text is meant. Not escaped.
 pub(super) fn beginning(text: &str) -> String {
     let line = text.trim_start().lines().next().unwrap_or_default();
     let mut short: String = line.chars().take(BEGINNING_CHARS).collect();
@@ -60,8 +55,8 @@ pub(super) fn beginning(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Text {
-        Text { room: "lobby".into(), text: text.into() }
+    fn text(text: &str) -> Draft {
+        Draft::new("lobby", text)
     }
 
     #[test]
