@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::private;
+use crate::random::{self, NoRandomness};
 
 /// A secret Ed25519 seed; wiped when dropped.
 pub type Seed = Zeroizing<[u8; 32]>;
@@ -48,9 +49,9 @@ pub enum KeyError {
         /// What is wrong.
         why: &'static str,
     },
-    /// No randomness to be had.
-    #[error("the system gives no random numbers")]
-    Random,
+    /// A new key needs random numbers.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
 }
 
 /// Reads a key, refusing one that others can read.
@@ -101,7 +102,7 @@ pub fn load_or_create(path: &Path) -> Result<Seed, KeyError> {
 fn create(path: &Path) -> Result<Seed, KeyError> {
     let io = |source: std::io::Error| KeyError::Io { path: path.to_owned(), source };
     let mut seed = Seed::default();
-    getrandom::fill(seed.as_mut()).map_err(|_no_detail| KeyError::Random)?;
+    random::fill(seed.as_mut())?;
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let mut file = private::create_new(&draft).map_err(io)?;
     let written = file.write_all(seed.as_ref()).and_then(|()| file.sync_all());

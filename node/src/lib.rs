@@ -10,6 +10,7 @@ pub mod login;
 pub mod names;
 pub mod private;
 pub mod profile;
+pub mod random;
 pub mod refusal;
 pub mod status;
 pub mod store;

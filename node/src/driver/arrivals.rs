@@ -1,13 +1,15 @@
 //! How much gossip each link may bring, and what the scores say of each neighbour.
 //!
-//! What is over the budget is ignored unread: it may come later by reconciliation, so this delays a message and never
-//! decides about it. Whoever keeps flooding loses score: first nothing is published to it, then nothing of it is heard.
+//! A message over the budget is ignored unread. It may come later by reconciliation, so this delays a message and never
+//! decides about it. A peer that keeps flooding loses score: first nothing is published to it, then nothing it sends is
+//! heard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lanyard_protocol::engine::Input;
 use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::reconcile::TokenBucket;
 use lanyard_protocol::time::Now;
 
 use super::EventLoop;
@@ -17,11 +19,11 @@ use crate::transport::translate::{peer_id, peer_key};
 /// Messages a second that one link may bring for a long time. An author sends at most 500 a second; a neighbour in
 /// the mesh forwards for others, and 2,000 a second are as many people who all talk as fast as the default quota
 /// lets them. Reading that much keeps a fifth of a core busy, so a flood at the limit still leaves the rest usable.
-const MESSAGES_PER_S: f64 = 2_000.0;
+const MESSAGES_PER_S: u64 = 2_000;
 /// Bytes a second, with the same reason: an author sends at most 256 KiB a second.
-const BYTES_PER_S: f64 = 4.0 * 1_024.0 * 1_024.0;
+const BYTES_PER_S: u64 = 4 * 1_024 * 1_024;
 /// Budget that is saved up, in seconds: what a neighbour had in its queues while we were slow comes all at once.
-const SAVED_S: f64 = 5.0;
+const SAVED_S: u64 = 5;
 /// How often scores are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a second over the budget costs: ten such seconds, and nothing is published to that neighbour.
@@ -32,11 +34,10 @@ const FORGIVEN: f64 = 2.0;
 const FLOOD_SCORE_MIN: f64 = -500.0;
 
 /// What one link may still bring.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Budget {
-    messages: f64,
-    bytes: f64,
-    filled_at: Duration,
+    messages: TokenBucket,
+    bytes: TokenBucket,
     /// Whether something was over the budget since the last look.
     over: bool,
     /// The score for flooding, 0 or less.
@@ -46,9 +47,8 @@ struct Budget {
 impl Budget {
     fn full(now: Duration) -> Self {
         Self {
-            messages: MESSAGES_PER_S * SAVED_S,
-            bytes: BYTES_PER_S * SAVED_S,
-            filled_at: now,
+            messages: TokenBucket::new(MESSAGES_PER_S, MESSAGES_PER_S * SAVED_S, now),
+            bytes: TokenBucket::new(BYTES_PER_S, BYTES_PER_S * SAVED_S, now),
             over: false,
             score: 0.0,
         }
@@ -56,16 +56,9 @@ impl Budget {
 
     /// Takes a message from the budget, if there is room for it.
     fn take(&mut self, bytes: usize, now: Duration) -> bool {
-        let passed = now.saturating_sub(self.filled_at).as_secs_f64();
-        self.filled_at = now;
-        self.messages = (self.messages + passed * MESSAGES_PER_S).min(MESSAGES_PER_S * SAVED_S);
-        self.bytes = (self.bytes + passed * BYTES_PER_S).min(BYTES_PER_S * SAVED_S);
-        let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
-        let fits = self.messages >= 1.0 && self.bytes >= bytes;
-        if fits {
-            self.messages -= 1.0;
-            self.bytes -= bytes;
-        }
+        let fits = self.messages.ready_at(1, now) <= now
+            && self.bytes.take(bytes as u64, now).is_ok()
+            && self.messages.take(1, now).is_ok();
         self.over |= !fits;
         fits
     }

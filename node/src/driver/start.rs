@@ -27,13 +27,14 @@ use crate::login::client::{Client, LoginServer};
 use crate::login::places::Places;
 use crate::login::renewal::Renewal;
 use crate::profile::Profile;
+use crate::random;
 use crate::status::Status;
 use crate::store::{Loader, Reader, Store, StoreError};
+use crate::transport;
 use crate::transport::behaviour::Behaviour;
 use crate::transport::gate::GateConfig;
 use crate::transport::ports::{self, PortError};
 use crate::transport::translate::{self, Topics};
-use crate::transport::{self};
 
 /// Commands that wait for the loop: more than a person types, fewer than a script can pile up.
 const COMMANDS: usize = 256;
@@ -208,21 +209,15 @@ fn engine(
         ticket: config.ticket.clone(),
         policy: config.policy.clone(),
         boot,
-        session: u64::from_le_bytes(random()?),
+        session: u64::from_le_bytes(random::bytes().map_err(system)?),
         clock: config.clock.clone(),
         oldest: reader.oldest()?,
         stored: loader.since(realm_ms.saturating_sub(RECENT_MS))?,
         moderations: reader.moderations(&realm)?,
         unsent: reader.unsent(realm_ms.saturating_sub(RESEND_AGE_MS_MAX))?,
-        seed: random()?,
+        seed: random::bytes().map_err(system)?,
     };
     Ok(Engine::new(config, now))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(system)?;
-    Ok(bytes)
 }
 
 fn swarm(

@@ -16,6 +16,7 @@ use super::client::{Client, NotGranted};
 use super::refusals::{denied_device, is_lasting};
 use crate::clock::Clock;
 use crate::driver::command::Command;
+use crate::random;
 use crate::status::Status;
 
 /// Between two tries while the login node is away: 5 to 15 minutes.
@@ -44,7 +45,7 @@ pub(crate) struct Renewal {
 }
 
 /// What is known of the ticket in force.
-struct Pass {
+struct InForce {
     bytes: Vec<u8>,
     claims: Claims,
     /// Realm time from which a new one is asked for.
@@ -54,18 +55,18 @@ struct Pass {
 impl Renewal {
     /// Renews until the node has ended.
     pub(crate) async fn run(mut self) {
-        let mut pass: Option<Pass> = None;
+        let mut ticket: Option<InForce> = None;
         let mut told: Option<DenialCode> = None;
         let mut next_try = Duration::ZERO;
         let mut was_online = false;
         let mut is_wanted = false;
         loop {
             let status = Arc::clone(&self.status.borrow_and_update());
-            if pass.as_ref().is_none_or(|pass| pass.bytes != status.ticket) {
-                pass = Pass::of(&status);
+            if ticket.as_ref().is_none_or(|ticket| ticket.bytes != status.ticket) {
+                ticket = InForce::of(&status);
                 (told, next_try) = (None, Duration::ZERO);
             }
-            let Some(pass) = &pass else { return };
+            let Some(ticket) = &ticket else { return };
             if status.rendezvous_online && !was_online {
                 // It was away, and is back.
                 next_try = Duration::ZERO;
@@ -73,7 +74,7 @@ impl Renewal {
             was_online = status.rendezvous_online;
             let now = self.clock.now();
             let realm_ms = now.wall_ms.saturating_add_signed(status.clock_offset_ms);
-            let due = if is_wanted { 0 } else { pass.due.saturating_sub(realm_ms) };
+            let due = if is_wanted { 0 } else { ticket.due.saturating_sub(realm_ms) };
             let wait = Duration::from_millis(due).max(next_try.saturating_sub(now.mono));
             if !wait.is_zero() {
                 tokio::select! {
@@ -83,9 +84,9 @@ impl Renewal {
                 }
                 continue;
             }
-            let answer = self.login_server.renew(pass.claims.account).await;
+            let answer = self.login_server.renew(ticket.claims.account).await;
             is_wanted = false;
-            let retry = pass.retry_in(realm_ms);
+            let retry = ticket.retry_in(realm_ms);
             next_try = self.clock.now().mono.saturating_add(retry);
             let command = match answer {
                 Ok(granted) => Some(Command::Granted(Box::new(granted))),
@@ -134,7 +135,7 @@ impl Renewal {
     }
 }
 
-impl Pass {
+impl InForce {
     fn of(status: &Status) -> Option<Self> {
         let claims = Ticket::verify(&status.ticket, &status.realm).ok()?.claims().clone();
         let life = claims.expires_at_ms().saturating_sub(claims.issued_at_ms());
@@ -159,11 +160,7 @@ impl Pass {
 
 /// A random number below `bound`; without randomness, the middle.
 fn random_below(bound: u64) -> u64 {
-    let mut bytes = [0; 8];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u64::from_le_bytes(bytes) % bound.max(1),
-        Err(_no_randomness) => bound / 2,
-    }
+    random::bytes().map_or(bound / 2, |bytes| u64::from_le_bytes(bytes) % bound.max(1))
 }
 
 #[cfg(test)]
@@ -174,17 +171,18 @@ mod tests {
 
     const WEEK_MS: u64 = testing::WEEK_S * 1_000;
 
-    fn pass() -> Pass {
+    fn ticket() -> InForce {
         let claims = testing::claims(&testing::key(1), &testing::key(2), "alice");
-        Pass { bytes: Vec::new(), claims, due: 0 }
+        InForce { bytes: Vec::new(), claims, due: 0 }
     }
 
     #[test]
     fn while_the_login_node_is_away_tries_are_minutes_apart_and_half_a_minute_once_the_pass_is_over()
      {
-        let pass = pass();
-        let tries =
-            |at: u64| (0..200).map(move |_try| pass.retry_in(testing::T0 + at)).collect::<Vec<_>>();
+        let ticket = ticket();
+        let tries = |at: u64| {
+            (0..200).map(move |_try| ticket.retry_in(testing::T0 + at)).collect::<Vec<_>>()
+        };
         let in_time = tries(WEEK_MS / 2);
         assert!(in_time.iter().all(|wait| (RETRY_MIN..RETRY_MAX).contains(wait)));
         assert!(
@@ -194,17 +192,17 @@ mod tests {
 
     #[test]
     fn a_return_after_the_end_is_noticed_within_a_minute() {
-        let pass = pass();
-        let over = (0..200).map(|_try| pass.retry_in(testing::T0 + WEEK_MS));
+        let ticket = ticket();
+        let over = (0..200).map(|_try| ticket.retry_in(testing::T0 + WEEK_MS));
         assert!(over.into_iter().all(|wait| wait < Duration::from_secs(50)));
     }
 
     #[test]
     fn a_pass_of_a_minute_is_asked_for_every_few_seconds() {
-        let mut pass = pass();
-        pass.claims.expires_at_s = pass.claims.issued_at_s + 60;
-        assert_eq!(pass.retry_in(testing::T0 + 30_000), Duration::from_secs(3));
-        pass.claims.expires_at_s = pass.claims.issued_at_s + 1;
-        assert_eq!(pass.retry_in(testing::T0), RETRY_LEAST);
+        let mut ticket = ticket();
+        ticket.claims.expires_at_s = ticket.claims.issued_at_s + 60;
+        assert_eq!(ticket.retry_in(testing::T0 + 30_000), Duration::from_secs(3));
+        ticket.claims.expires_at_s = ticket.claims.issued_at_s + 1;
+        assert_eq!(ticket.retry_in(testing::T0), RETRY_LEAST);
     }
 }

@@ -71,10 +71,10 @@ fn flood(n: u64, began: u64, ticket: &Ticket) -> Vec<u8> {
         // The same number twice.
         1 => say(&|it| (it.session, it.seq, it.body.text) = (7, 0, format!("twice {n}"))),
         2 => say(&|it| {
-            (it.sent_at, it.body.text) = (now - 86_400_000, format!("{FORBIDDEN} stale {n}"))
+            (it.sent_at, it.body.text) = (now - 86_400_000, format!("{FORBIDDEN} stale {n}"));
         }),
         3 => say(&|it| {
-            (it.sent_at, it.body.text) = (now + 2 * AHEAD_MS_MAX, format!("{FORBIDDEN} {n}"))
+            (it.sent_at, it.body.text) = (now + 2 * AHEAD_MS_MAX, format!("{FORBIDDEN} {n}"));
         }),
         4 => say(&|it| it.body.text = format!("{FORBIDDEN} {n} {}", "x".repeat(5_000))),
         // Each smaller than the one before, so that each has a place in the quota.

@@ -11,6 +11,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_node::clock::Clock;
 use lanyard_node::event::{NodeEvent, Status, Via};
 use lanyard_node::node::{Node, NodeConfig};
+use lanyard_node::random;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{AccountId, MessageId, Role};
 use lanyard_protocol::login::PeerAddresses;
@@ -68,7 +69,7 @@ impl Mesh {
     pub(super) async fn start(peers: u32, within: Duration) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("lanyard-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).context("Cannot make a folder for the stores")?;
-        let realm = SigningKey::from_bytes(&random()?);
+        let realm = SigningKey::from_bytes(&random::bytes()?);
         let mut mesh = Self { nodes: Vec::new(), folder };
         let mut known: Vec<PeerAddresses> = Vec::new();
         for number in 0..peers {
@@ -98,11 +99,11 @@ impl Mesh {
         candidates: Vec<PeerAddresses>,
     ) -> anyhow::Result<Node> {
         let now = Clock::new().now().wall_ms;
-        let key = SigningKey::from_bytes(&random()?);
+        let key = SigningKey::from_bytes(&random::bytes()?);
         let claims = Claims {
             realm: public_key(realm),
-            account: AccountId(random()?),
-            id: random()?,
+            account: AccountId(random::bytes()?),
+            id: random::bytes()?,
             issued_at_s: now / 1_000,
             expires_at_s: now / 1_000 + 86_400,
             peer: public_key(&key),
@@ -323,10 +324,4 @@ fn policy(realm: &SigningKey, now: u64) -> Policy {
 fn text(number: u32, size: u32) -> String {
     let size = usize::try_from(size).unwrap_or_default();
     format!("{:.<size$}", format!("message {number} "))
-}
-
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    Ok(bytes)
 }
