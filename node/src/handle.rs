@@ -11,17 +11,13 @@ use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use tokio::sync::{broadcast, oneshot, watch};
 
-use crate::driver::command::Command;
-use crate::driver::start::{Ends, start};
-use crate::event::NodeEvent;
+use crate::driver::command::{Command, ModerateError, SendError};
+use crate::driver::start::{Ends, NodeConfig, StartError, start};
+use crate::event::{NodeClosed, NodeEvent};
+use crate::login::{LoginServerError, Password};
 use crate::names::spelled;
 use crate::status::Status;
-
-pub use crate::driver::command::{ModerateError, SendError};
-pub use crate::driver::start::{NodeConfig, StartError};
-pub use crate::event::NodeClosed;
-use crate::login::{LoginServerError, Password};
-pub use crate::store::{History, PAGE_MAX, Page, ReadError};
+use crate::store::{History, PAGE_MAX, Page, ReadError};
 
 /// A running peer. Clones are cheap and speak to the same node.
 #[derive(Debug, Clone)]

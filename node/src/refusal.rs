@@ -1,7 +1,8 @@
 //! Why a node is not let in or has ended: a code for programs and a sentence for people.
 
 /// Why this device is not let in, or no longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
 pub struct Refusal {
     /// A stable code.
     pub code: RefusalCode,

@@ -39,7 +39,7 @@ pub enum LoginServerError {
     #[error("this node does not know where its login node is")]
     NoLoginServer,
     /// It refused, or did not answer.
-    #[error("{}", .0.reason)]
+    #[error(transparent)]
     Refused(Refusal),
     /// The account has no device of that number.
     #[error("there is no device {0}")]
