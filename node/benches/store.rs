@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
-use lanyard_node::event::Via;
+use lanyard_node::Via;
 use lanyard_node::store::{Store, Stored, Write};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::history::AdmittedMessage;

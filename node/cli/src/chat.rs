@@ -25,8 +25,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use lanyard_node::event::{Refusal, RefusalCode};
-use lanyard_node::join::{JoinRequest, Password, has_ticket};
+use lanyard_node::login::has_ticket;
+use lanyard_node::{JoinRequest, Password, Refusal, RefusalCode};
 use lanyard_program::prompt::{self, NoAnswer};
 use lanyard_program::stdin::password_of;
 use lanyard_program::stop::asked_to_stop;
@@ -57,7 +57,7 @@ pub(crate) struct ChatOptions {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where to listen for peers, as IP:PORT [default: everywhere, the port of the last time]
-    #[arg(long, value_name = "ADDR", value_parser = lanyard_node::net::ports::parse)]
+    #[arg(long, value_name = "ADDR", value_parser = lanyard_node::transport::ports::parse)]
     listen: Option<SocketAddr>,
     /// Stay after the end of stdin
     #[arg(long)]

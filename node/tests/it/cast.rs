@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use lanyard_node::clock::Clock;
-use lanyard_node::event::{ChatMessage, NodeEvent, PresenceReason, Status};
-use lanyard_node::login_node::LoginServer;
-use lanyard_node::node::{Node, NodeConfig, Page};
+use lanyard_node::event::Reason;
+use lanyard_node::login::LoginServer;
+use lanyard_node::{ChatMessage, Node, NodeConfig, NodeEvent, Page, Status};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::{PeerKey, Role};
@@ -287,7 +287,7 @@ impl Honest {
     }
 
     /// Who came or went since the last look, without waiting.
-    pub(crate) fn arrivals_and_losses(&mut self) -> Vec<(String, PresenceReason)> {
+    pub(crate) fn arrivals_and_losses(&mut self) -> Vec<(String, Reason)> {
         let mut changes = Vec::new();
         while let Ok(event) = self.events.try_recv() {
             match event {

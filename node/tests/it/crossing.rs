@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use futures::StreamExt as _;
-use lanyard_node::event::PresenceReason;
+use lanyard_node::event::Reason;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
@@ -83,7 +83,7 @@ async fn lane(mut inner: TcpStream, home: SocketAddr, counts: watch::Sender<Lane
 /// Everybody who came or went, from the side of `honest`.
 fn only_joined(honest: &mut Honest) -> bool {
     let changes = honest.arrivals_and_losses();
-    let is_arrival = |reason| matches!(reason, PresenceReason::Joined | PresenceReason::Here);
+    let is_arrival = |reason| matches!(reason, Reason::Joined | Reason::Here);
     changes.iter().all(|(_who, reason)| is_arrival(*reason)) && changes.len() <= 1
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lanyard_node::event::{NodeEvent, PresenceReason, Status};
+use lanyard_node::event::Reason;
+use lanyard_node::{NodeEvent, Status};
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::presence::{BYE, HERE, Presence, SignedPresence};
 use lanyard_protocol::testing::account;
@@ -81,5 +82,5 @@ async fn a_presence_replayed_after_bye_brings_no_ghost() {
         (change.username == "another witness").then_some(())
     })
     .await;
-    assert_eq!(of_ghost, [PresenceReason::Here, PresenceReason::Left]);
+    assert_eq!(of_ghost, [Reason::Here, Reason::Left]);
 }

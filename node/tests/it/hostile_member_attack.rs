@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use lanyard_node::event::NodeEvent;
+use lanyard_node::NodeEvent;
 use lanyard_protocol::cose::{self, Kind};
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ids::MessageId;

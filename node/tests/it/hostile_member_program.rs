@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use lanyard_node::net::codec::Capped;
+use lanyard_node::transport::codec::Capped;
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::reconcile::{SYNC_PROTOCOL, SyncReply, SyncRequest};
 use libp2p::gossipsub::{self, ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId};
@@ -223,7 +223,7 @@ impl State {
     fn sync_event(
         &mut self,
         swarm: &mut Swarm<Behaviour>,
-        event: request_response::Event<lanyard_node::net::codec::SecretBytes, Vec<u8>>,
+        event: request_response::Event<lanyard_node::transport::codec::SecretBytes, Vec<u8>>,
     ) {
         use request_response::{Event, Message};
         match event {

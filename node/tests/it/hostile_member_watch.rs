@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lanyard_node::event::{NodeEvent, Via};
-use lanyard_node::node::Node;
+use lanyard_node::{Node, NodeEvent, Via};
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;

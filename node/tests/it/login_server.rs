@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
-use lanyard_node::login_node::LoginServer;
-use lanyard_node::net::codec::Capped;
-use lanyard_node::net::{ports, transport};
+use lanyard_node::login::LoginServer;
+use lanyard_node::transport;
+use lanyard_node::transport::codec::Capped;
+use lanyard_node::transport::ports;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{

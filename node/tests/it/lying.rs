@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lanyard_node::event::{NodeEvent, RefusalCode, Status};
+use lanyard_node::{NodeEvent, RefusalCode, Status};
 use lanyard_protocol::hello::{Hello, Verdict, VerdictCode};
 use lanyard_protocol::presence::{HERE, Presence, SignedPresence};
 use lanyard_protocol::ticket::Ticket;

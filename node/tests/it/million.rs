@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use lanyard_node::Via;
 use lanyard_node::clock::Clock;
-use lanyard_node::event::Via;
 use lanyard_node::store::{Loader, Store, Write};
 use lanyard_protocol::history::History;
 use lanyard_protocol::ticket::{Claims, Ticket};

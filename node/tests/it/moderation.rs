@@ -1,7 +1,6 @@
 //! Moderators' moderations and the operator's policy, as running peers feel them.
 
-use lanyard_node::event::{NodeEvent, RefusalCode};
-use lanyard_node::node::{ModerateError, SendError};
+use lanyard_node::{ModerateError, NodeEvent, RefusalCode, SendError};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::engine::{ModerationRefused, NewModeration, SendRefused, Topic};
 use lanyard_protocol::ids::Role;
@@ -191,7 +190,7 @@ async fn who_is_away_is_shown_so_until_somebody_is_at_the_device_again() {
     let alice = honest("alice").await;
     let bob = Setup::of("bob").knowing_node(&alice).start().await;
     bob.linked_with(peer("alice")).await;
-    let away = |status: &lanyard_node::event::Status| {
+    let away = |status: &lanyard_node::Status| {
         status.roster.get(&account("bob")).is_some_and(|person| person.away)
     };
     bob.node.set_status("away").await.unwrap();

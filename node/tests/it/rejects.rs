@@ -1,6 +1,7 @@
 //! Three Rejects close a link; what was nobody's to see closes none.
 
-use lanyard_node::event::{Mode, Status};
+use lanyard_node::Status;
+use lanyard_node::status::Mode;
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::hello::VerdictCode;
 use lanyard_protocol::ids::Role;

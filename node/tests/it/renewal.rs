@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lanyard_node::event::{NodeEvent, RefusalCode};
-use lanyard_node::join::Password;
-use lanyard_node::login_node::LoginServerError;
-use lanyard_node::node::SendError;
 use lanyard_node::store::{Membership, Reader, Store};
+use lanyard_node::{LoginServerError, NodeEvent, Password, RefusalCode, SendError};
 use lanyard_protocol::engine::SendRefused;
 use lanyard_protocol::login::{DenialCode, DeviceInfo, DevicesReply, PeerAddresses, Request};
 use lanyard_protocol::message::Draft;

@@ -1,8 +1,8 @@
 //! What gossip does not bring, reconciliation does: newcomers, restarts, and a store that was full for a while.
 
-use lanyard_node::event::{Mode, NodeEvent, SendState, Via};
-use lanyard_node::node::Page;
+use lanyard_node::status::Mode;
 use lanyard_node::store::Reader;
+use lanyard_node::{NodeEvent, Page, Progress, Via};
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::LOBBY;
 use rusqlite::Connection;
@@ -56,7 +56,7 @@ async fn an_author_learns_who_has_stored_it() {
     alice.sees("everybody", |status| status.roster.len() == 3 && status.mode == Mode::Direct).await;
     let sent = alice.node.send(Draft::new(LOBBY, "count me")).await.unwrap();
     let counted = |event: &NodeEvent| match event {
-        NodeEvent::State { id, state: SendState::Stored { by: 2, of: 2 } } if *id == sent.id => {
+        NodeEvent::State { id, state: Progress::Stored { by: 2, of: 2 } } if *id == sent.id => {
             Some(())
         }
         _other => None,
@@ -66,7 +66,7 @@ async fn an_author_learns_who_has_stored_it() {
     let dir = alice.leave().await;
     let reader = Reader::open(&dir.path().join("chat.db"), &peer("realm")).unwrap();
     let history = reader.history(LOBBY, Page::Newest, 1).unwrap();
-    assert_eq!(history.messages[0].state, Some(SendState::Stored { by: 2, of: 2 }), "kept");
+    assert_eq!(history.messages[0].state, Some(Progress::Stored { by: 2, of: 2 }), "kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_node::event::{NodeEvent, RefusalCode};
+use lanyard_node::{NodeEvent, RefusalCode};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 

@@ -1,7 +1,7 @@
 //! What a command is answered with, before it takes one of the two forms.
 
-use lanyard_node::event::{Room, Status};
-use lanyard_node::store::History;
+use lanyard_node::status::Room;
+use lanyard_node::{History, Status};
 use lanyard_protocol::engine::SentReceipt;
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;

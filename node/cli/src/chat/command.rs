@@ -1,6 +1,6 @@
 //! What can be asked for on a line of input, in either form.
 
-use lanyard_node::join::Password;
+use lanyard_node::Password;
 use lanyard_node::names::spelled_room;
 use lanyard_program::duration;
 use lanyard_protocol::ids::MessageId;
@@ -190,7 +190,7 @@ fn limit(fields: &Fields) -> Result<usize, BadCommand> {
         Some(value) => value
             .as_u64()
             .and_then(|limit| usize::try_from(limit).ok())
-            .filter(|limit| (1..=lanyard_node::node::PAGE_MAX).contains(limit))
+            .filter(|limit| (1..=lanyard_node::store::PAGE_MAX).contains(limit))
             .ok_or_else(|| bad("bad-field", "limit must be a number from 1 to 500")),
     }
 }

@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use lanyard_node::event::Status;
+use lanyard_node::Status;
 use lanyard_program::logging;
 use lanyard_program::terminal::{Modes, continuations};
 use rustyline::config::{BellStyle, CompletionType, Config};

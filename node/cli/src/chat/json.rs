@@ -1,8 +1,7 @@
 //! The form for programs: one JSON object a line, text unchanged.
 
-use lanyard_node::event::{
-    ChatMessage, NodeEvent, PresenceChange, Progress, Reason, Refusal, Status, Via,
-};
+use lanyard_node::event::{PresenceChange, Reason};
+use lanyard_node::{ChatMessage, NodeEvent, Progress, Refusal, Status, Via};
 use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
 
@@ -178,7 +177,7 @@ fn devices(devices: &[DeviceInfo]) -> Vec<Value> {
 }
 
 fn people(status: &Status) -> Vec<Value> {
-    let person = |person: &lanyard_node::event::Person| {
+    let person = |person: &lanyard_node::status::Person| {
         let devices: Vec<Value> = person
             .devices
             .iter()

@@ -3,10 +3,9 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use lanyard_node::event::{NodeEvent, Refusal, Status};
-use lanyard_node::join::Joined;
-use lanyard_node::login_node::LoginServerError;
-use lanyard_node::node::{ModerateError, SendError};
+use lanyard_node::{
+    Joined, LoginServerError, ModerateError, NodeEvent, Refusal, SendError, Status,
+};
 use lanyard_program::terminal;
 use lanyard_protocol::engine::{ModerationRefused, SendRefused};
 use lanyard_protocol::login::DeviceInfo;

@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
-use lanyard_node::event::{ChatMessage, NodeEvent, PresenceChange, Progress, Reason, Room, Status};
+use lanyard_node::event::{PresenceChange, Reason};
+use lanyard_node::status::Room;
+use lanyard_node::{ChatMessage, NodeEvent, Progress, Status};
 use lanyard_program::local_time::LocalTime;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::login::DeviceInfo;
@@ -101,7 +103,7 @@ pub(super) fn answer(answer: &Answer<'_>, transcript: &mut Transcript) -> Option
             Some(lines.collect::<Vec<_>>().join("\n"))
         }
         Answer::Roster(status) => {
-            let line = |person: &lanyard_node::event::Person| {
+            let line = |person: &lanyard_node::status::Person| {
                 let (nickname, username) = (escape(&person.nickname), escape(&person.username));
                 let away = if person.away { ", away" } else { "" };
                 format!("* {nickname} ({username}), {}{away}", person.role)

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_node::event::{NodeEvent, Refusal, RefusalCode, Status};
-use lanyard_node::join::{JoinRequest, Joined, join};
-use lanyard_node::login_node::LoginServerError;
-use lanyard_node::node::{Node, Page, ReadError, SendError};
+use lanyard_node::{
+    JoinRequest, Joined, LoginServerError, Node, NodeEvent, Page, ReadError, Refusal, RefusalCode,
+    SendError, Status, join,
+};
 use lanyard_program::failure;
 use lanyard_program::stdin::{BadLine, Fault};
 use lanyard_program::stop::{asked_to_stop, stdout_closed};

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use lanyard_node::event::Status;
+use lanyard_node::Status;
 use lanyard_program::stdin::BadLine;
 use tokio::sync::watch;
 

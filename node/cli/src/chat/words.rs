@@ -1,6 +1,6 @@
 //! Sentences that both faces use.
 
-use lanyard_node::event::Status;
+use lanyard_node::Status;
 use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
