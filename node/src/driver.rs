@@ -1,7 +1,7 @@
-//! The loop of a node: feeds the engine and carries out what it asks for. It never awaits a consumer.
+//! The loop of a node: it feeds the engine and carries out what the engine asks for. It never awaits a consumer.
 //!
-//! Local work comes first: commands, the store, timers; then the gate's reports, then the network. So whoever floods
-//! us from outside cannot keep the user waiting.
+//! Local work comes first: commands, the store, timers; then the gate's reports, then the network. So a flood from
+//! outside cannot keep the user waiting.
 
 mod arrivals;
 mod carry_out;
@@ -53,15 +53,15 @@ use status::Surroundings;
 const FAREWELL: Duration = Duration::from_millis(400);
 /// How often the clock's high-water mark is written.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
-/// Between two requests to read again what is shown: who makes the set change often must not keep the user's window
-/// reading.
+/// Shortest time between two [`NodeEvent::Reload`]: a peer that changes the history often must not keep the user's
+/// window reading.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
-/// Between two new states: what changes many times in a row, as when everybody joins, is told once.
+/// Shortest time between two states: many changes in a row, as when everybody joins, are told once.
 const STATUS_EVERY: Duration = Duration::from_millis(10);
 /// Admissions whose connection has not come up yet. More would be connections that were denied later.
 const ADMITTED_MAX: usize = 1_024;
 
-/// What becomes of a send.
+/// The answer to a send.
 type Answer = Result<SentReceipt, SendRefused>;
 
 /// The loop and all that it owns.
@@ -84,7 +84,7 @@ pub(crate) struct EventLoop {
     pub(crate) around: Surroundings,
     /// Where the login node can be asked.
     pub(crate) places: Option<Arc<Places>>,
-    /// Wakes who renews the ticket.
+    /// Wakes the task that renews the ticket.
     pub(crate) ask_login_server: Arc<Notify>,
     pub(crate) state: State,
 }
@@ -116,7 +116,7 @@ pub(crate) struct State {
     /// The state is as it was, but for the number of messages.
     counted: bool,
     untold: Vec<NodeEvent>,
-    /// Answers to who waits for a send.
+    /// Answers to sends, which go out after the state.
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     quit: Option<oneshot::Sender<()>>,
     ended: Option<Option<Refusal>>,
@@ -188,7 +188,7 @@ impl EventLoop {
             Some(Command::LoginNodeUnsure(text)) => self.login_node_unsure(text),
             Some(Command::Notice { code, text }) => self.tell(NodeEvent::Notice { code, text }),
             Some(Command::Scores { reply }) => {
-                // Who asked may have gone.
+                // The caller may be gone.
                 reply.send(self.scores()).ok();
             }
             #[cfg(test)]
@@ -214,11 +214,11 @@ impl EventLoop {
 
     fn renew(&mut self, ticket: Ticket, authority: Option<PeerAddresses>) {
         let (account, bytes) = (ticket.claims().account, ticket.as_bytes().to_vec());
-        self.write(Write::Pass { account, ticket: bytes, authority });
+        self.write(Write::Ticket { account, ticket: bytes, authority });
         self.feed(Input::Renewed(ticket));
     }
 
-    /// What the login server says is newer than what we had: its clock, its policy, a ticket, and where everybody is.
+    /// Takes what the login server has granted: its clock, its policy, a ticket, and where the peers are.
     fn granted(&mut self, granted: Granted) {
         let Granted { ticket, policy, realm_ms, authority, peers, .. } = granted;
         self.around.login_node_clock = None;
@@ -233,7 +233,7 @@ impl EventLoop {
         self.remember_login_node();
     }
 
-    /// Told once; the state says it as long as it is so.
+    /// Tells it once; the state shows it as long as it lasts.
     fn login_node_unsure(&mut self, text: String) {
         if self.around.login_node_clock.replace(text.clone()).is_none() {
             self.tell(NodeEvent::Notice { code: LOGIN_NODE_CLOCK, text });
@@ -278,7 +278,7 @@ impl EventLoop {
         self.write_backlog();
     }
 
-    /// The store's thread ends after us. If it has ended before, nothing is kept any more, and so nothing is promised.
+    /// The store's thread should end after us. If it has ended already, nothing can be kept, so nothing is promised.
     fn store_is_gone(&mut self) {
         tracing::error!("The message store has ended");
         let reason = "The message store of this program has failed, so nothing more can be sent or stored. What is \
@@ -337,7 +337,7 @@ impl EventLoop {
         self.state.untold.push(event);
     }
 
-    /// The state before the answers and the events: whoever hears of something finds it in the state.
+    /// The state goes out before the answers and the events, so that a reader of those finds it up to date.
     fn publish_news(&mut self) {
         let now = self.clock.now().mono;
         if self.state.changed && self.state.answers.is_empty() && now < self.state.next_status {
@@ -361,11 +361,11 @@ impl EventLoop {
             self.tell(NodeEvent::Reload);
         }
         for (reply, answer) in self.state.answers.drain(..) {
-            // Who asked may have gone; the message is on disk all the same.
+            // The caller may be gone; the message is on disk all the same.
             reply.send(answer).ok();
         }
         for event in self.state.untold.drain(..) {
-            // Nobody listens: that is allowed, the store has everything.
+            // It is fine if nobody listens: the store has everything.
             self.events.send(event).ok();
         }
     }
@@ -373,7 +373,7 @@ impl EventLoop {
     async fn end(mut self) {
         let ended = self.state.ended.take().flatten();
         self.remember_login_node();
-        // Whoever was shut out has nobody to say goodbye to.
+        // A node that was shut out has nobody to say goodbye to.
         if ended.as_ref().is_none_or(|why| why.code == RefusalCode::Failed) {
             self.feed(Input::Quit);
         }
@@ -392,7 +392,7 @@ impl EventLoop {
         last.push_back(clock);
         let mut writer = self.writer;
         let close = move || writer.close(last);
-        // What was still told by the store is read away, so that its thread can end.
+        // The store's last words are read and dropped, so that its thread can end.
         let mut stored = self.stored;
         let drain = async { while stored.recv().await.is_some() {} };
         let (closed, ()) = tokio::join!(tokio::task::spawn_blocking(close), drain);
@@ -401,7 +401,7 @@ impl EventLoop {
         }
         self.events.send(NodeEvent::Ended(ended)).ok();
         if let Some(reply) = self.state.quit.take() {
-            // Who asked may have gone meanwhile.
+            // The caller may be gone.
             reply.send(()).ok();
         }
     }

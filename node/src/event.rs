@@ -28,18 +28,18 @@ pub use crate::status::{
 pub enum NodeEvent {
     /// A message entered the store: exactly once per id.
     Message(Arc<ChatMessage>),
-    /// One of our own messages came further.
+    /// One of our own messages has come further.
     State {
         /// The message.
         id: MessageId,
         /// How far it is now.
         state: Progress,
     },
-    /// A device of somebody else came or went.
+    /// Another device came or went.
     Presence(PresenceChange),
-    /// Our ticket is now good until this realm time, in unix milliseconds.
-    Pass {
-        /// End of the ticket's life.
+    /// We have a new ticket.
+    Renewed {
+        /// Its end, realm time in unix milliseconds.
         expires_at: u64,
     },
     /// A newer policy is in force.
@@ -47,7 +47,7 @@ pub enum NodeEvent {
         /// Its number.
         number: u64,
     },
-    /// A moderator has muted, banned or lifted somebody.
+    /// A moderator has muted or banned an account, or lifted that.
     Moderation(Box<SignedModeration>),
     /// A ban or mute by the operator has begun or ended.
     Sanctioned(Box<Sanctioned>),
@@ -87,11 +87,11 @@ pub struct ChatMessage {
     pub sent_at: u64,
     /// Realm time of arrival here, unix milliseconds.
     pub received_at: u64,
-    /// How it came.
+    /// How it reached this node.
     pub via: Via,
     /// True if it arrived more than two minutes after it was sent.
     pub late: bool,
-    /// True if its author was banned when it came, although it was sent before: shown folded, and nobody is notified.
+    /// True if its author was banned by the time it came. It is shown folded, and notifies nobody.
     pub folded: bool,
     /// True if its author has signed another message under the same number (equivocation).
     pub forked: bool,
@@ -99,7 +99,7 @@ pub struct ChatMessage {
     pub session: u64,
     /// Number within the session, from 0.
     pub seq: u64,
-    /// How far it came, for own messages; `None` for those of others.
+    /// How far an own message has come; `None` for those of others.
     pub state: Option<Progress>,
 }
 
@@ -131,7 +131,7 @@ impl From<Arrival> for Via {
     }
 }
 
-/// A device of somebody else came or went.
+/// Another device came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceChange {
     /// The account.
@@ -144,9 +144,9 @@ pub struct PresenceChange {
     pub peer: PeerKey,
     /// Its role.
     pub role: Role,
-    /// Whether it is there now.
+    /// Whether it is online now.
     pub online: bool,
-    /// Why we say so.
+    /// Why it came or went.
     pub reason: Reason,
 }
 

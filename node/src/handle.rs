@@ -69,7 +69,7 @@ impl Node {
         Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
     }
 
-    /// What we say of ourselves to the others from now on: `here` or `away`.
+    /// Tells the other peers from now on that this device is `here` or `away`.
     ///
     /// # Errors
     /// [`NodeClosed`] if the node has ended.
@@ -77,7 +77,7 @@ impl Node {
         self.command(Command::Status(status.to_owned())).await
     }
 
-    /// The account of a username, as typed, that has been seen here, now or earlier.
+    /// The account of a username, as typed, if that name has ever been seen here.
     ///
     /// # Errors
     /// [`ReadError::Store`] if the store cannot be read.
@@ -97,11 +97,11 @@ impl Node {
         .await
     }
 
-    /// Changes the password of our account at the login node. With `revoke_others`, all its other devices are
-    /// logged out. The new ticket that comes with it is taken into use.
+    /// Changes the password of our account at the login node, and takes the new ticket that comes with it. With
+    /// `revoke_others`, all other devices are logged out.
     ///
     /// # Errors
-    /// [`LoginServerError`]. If the login node did not answer, nobody knows which of the two passwords holds.
+    /// [`LoginServerError`]. If the login node did not answer, either password may be the valid one.
     pub async fn change_password(
         &self,
         old: Password,
@@ -119,7 +119,7 @@ impl Node {
     /// The devices of our account, as the login node knows them.
     ///
     /// # Errors
-    /// [`LoginServerError`] if it does not answer, or says no.
+    /// [`LoginServerError`] if it does not answer, or refuses.
     pub async fn devices(&self) -> Result<Vec<DeviceInfo>, LoginServerError> {
         let login_server =
             self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
@@ -141,7 +141,7 @@ impl Node {
         (status.me.account, status.me.username.clone())
     }
 
-    /// Remembers that everything in the room up to this message has been read.
+    /// Marks everything in the room up to this message as read.
     ///
     /// # Errors
     /// [`ReadError::Closed`] if the node has ended.
@@ -160,7 +160,7 @@ impl Node {
             .await
     }
 
-    /// For the rendezvous' own node: puts a newer policy in force and publishes its head.
+    /// For the authority peer: puts a newer policy in force and publishes its head.
     ///
     /// # Errors
     /// [`NodeClosed`] if the node has ended.
@@ -172,8 +172,8 @@ impl Node {
         self.command(Command::PublishPolicy { policy: Box::new(policy), head }).await
     }
 
-    /// For the rendezvous' own node: what time it is, unix milliseconds. From then on it does not follow the machine's
-    /// clock if somebody sets it.
+    /// For the authority peer: sets the realm's time, unix milliseconds. From then on the node ignores changes of the
+    /// machine's clock.
     ///
     /// # Errors
     /// [`NodeClosed`] if the node has ended.
@@ -189,7 +189,7 @@ impl Node {
         self.command(Command::Renew(Box::new(ticket))).await
     }
 
-    /// What gossip thinks of each neighbour: below 0 it has done harm. For tests.
+    /// Gossipsub's score of each neighbour; below 0 it has done harm. For tests.
     ///
     /// # Errors
     /// [`NodeClosed`] if the node has ended.
@@ -212,10 +212,10 @@ impl Node {
         self.ends.status.clone()
     }
 
-    /// Says "bye" to the mesh, closes the store and ends, within two seconds.
+    /// Says goodbye to the mesh, closes the store and ends, within two seconds.
     pub async fn quit(&self) {
         let (reply, answer) = oneshot::channel();
-        // A loop that is gone has quit already.
+        // A loop that is gone has already quit.
         if self.command(Command::Quit { reply }).await.is_ok() {
             answer.await.ok();
         }
@@ -231,7 +231,7 @@ impl Node {
     }
 }
 
-/// SQLite blocks, so it is read where that is allowed.
+/// Reads from SQLite on a thread that may block.
 async fn read<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, ReadError> {

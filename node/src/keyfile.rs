@@ -86,7 +86,7 @@ pub fn load(path: &Path) -> Result<Seed, KeyError> {
     Ok(seed)
 }
 
-/// Reads a key, or makes one if there is none.
+/// Reads a key, or makes a new one if the file is missing.
 ///
 /// # Errors
 /// [`KeyError`] if the file is there and unusable, or cannot be made.

@@ -7,7 +7,7 @@
 //! Two names are one name if their UTS 39 skeletons are equal: "раураl" in Cyrillic letters looks like "paypal".
 //! The login node keeps the skeleton in its database beside the name, under a UNIQUE constraint for usernames.
 //!
-//! Wherever somebody types a name, [`Username::parse`] or [`spelled`] reads it: ` @Bob ` is bob in every program.
+//! Every program reads typed names with [`Username::parse`] or [`spelled`], so ` @Bob ` is bob everywhere.
 
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use unicode_normalization::UnicodeNormalization as _;
@@ -23,11 +23,11 @@ const RAW_BYTES_MAX: usize = 1_024;
 /// Two marks are what a letter of a living script carries; a tower of them paints over the lines above.
 const MARKS_IN_A_ROW_MAX: usize = 2;
 
-/// Who speaks for the realm itself, on screens, in the audit log and in the reasons of sanctions.
+/// Names that speak for the realm itself, on screens, in the audit log and in the reasons of sanctions.
 const OF_THE_REALM: [&str; 6] =
     ["operator", "rendezvous", "system", "lanyard", "authority", "loginnode"];
-/// Roles. An operator may name an account so; nobody gives oneself such a nickname, because a screen shows it
-/// beside everybody's role.
+/// Roles. An operator may name an account so, but no user may take such a nickname, because a screen shows it beside
+/// everybody's role.
 const ROLES: [&str; 3] = ["admin", "administrator", "moderator"];
 
 /// Why a text may not be a name.
@@ -102,7 +102,7 @@ fn bare(typed: &str, before: [char; 2]) -> &str {
 }
 
 impl Username {
-    /// Reads a username as somebody types it, and brings it into its one spelling.
+    /// Reads a username as typed, and brings it into its one spelling.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -196,7 +196,7 @@ impl Nickname {
         Ok(Self { text, folded, shape })
     }
 
-    /// The nickname of somebody who has chosen none.
+    /// The nickname of a user who has not chosen one.
     #[must_use]
     pub fn of(username: &Username) -> Self {
         let skeleton = username.skeleton.clone();

@@ -1,7 +1,7 @@
 //! Files and folders that nobody else on the computer may read, whatever the umask says.
 //!
 //! A file is made private before anything is written into it. One that was open to others is made private; a folder
-//! only if it is plainly ours: who names `/tmp` or somebody's home by mistake gets a sentence instead.
+//! only if it is plainly ours: naming `/tmp` or a home folder by mistake gets a sentence instead.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -13,7 +13,7 @@ const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Why a folder or file cannot be kept private.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
-    /// Somebody else's folder, and others have rights on it.
+    /// The folder belongs to another user, and others have rights on it.
     #[error(
         "the folder {path} belongs to another user and is open to others (mode {mode:o}); choose a folder of your own"
     )]

@@ -15,9 +15,9 @@ use crate::store::{self, StoreError, Use};
 
 /// The file of the device key.
 const IDENTITY: &str = "identity";
-/// The file of messages and passes.
+/// The file of messages and tickets.
 const DATABASE: &str = "chat.db";
-/// The file whose lock keeps a second program off.
+/// The file whose lock keeps a second program out.
 const LOCK: &str = "lock";
 
 /// A locked profile. The lock is held as long as this lives.
@@ -119,10 +119,10 @@ pub fn folder(dir: &Path) -> Result<(), PrivateError> {
     private::folder(dir, &[IDENTITY, DATABASE, LOCK, "gui.json", "drafts.json"])
 }
 
-/// The key of a profile that is whole, or of one that is made now.
+/// The key of a whole profile, or of a new one.
 ///
-/// The store is made before the key, and is used after it. So a key without a store, or a used store without a key,
-/// is never what a start has left that was killed: something has been deleted.
+/// The store is made before the key and used after it. So a key without a store, or a used store without a key, cannot
+/// come from a start that was killed: something was deleted.
 fn all_or_none(dir: &Path) -> Result<Seed, ProfileError> {
     let (identity, database) = (dir.join(IDENTITY), dir.join(DATABASE));
     let lost = |missing, there| ProfileError::Lost { dir: dir.to_owned(), missing, there };
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(Profile::open(dir.path()).unwrap().key().to_bytes(), key);
     }
 
-    /// A profile that somebody has signed in with.
+    /// A profile that has been signed in with.
     fn used() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let profile = Profile::open(dir.path()).unwrap();

@@ -7,15 +7,15 @@ use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 /// The latest state of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Who we are.
+    /// What our ticket says of us.
     pub me: Me,
-    /// The realm.
+    /// The realm's key.
     pub realm: PeerKey,
     /// Its name, from the signed policy.
     pub realm_name: String,
-    /// Whether the login node's member is linked.
+    /// Whether the authority peer is linked.
     pub rendezvous_online: bool,
-    /// The peers linked now, the login node's member left out.
+    /// The peers linked now, without the authority peer.
     pub neighbours: Vec<Neighbour>,
     /// Everybody who is online, ourselves included, keyed by account.
     pub roster: BTreeMap<AccountId, Person>,
@@ -39,7 +39,7 @@ pub struct Status {
     pub waiting: u64,
     /// How own messages leave now.
     pub mode: Mode,
-    /// The mute on us that is in force, by whomever.
+    /// The mute on us that is in force, if there is one.
     pub mute: Option<Mute>,
     /// Realm time less local clock, in milliseconds.
     pub clock_offset_ms: i64,
@@ -83,13 +83,13 @@ impl Mode {
 pub struct Mute {
     /// Its end, realm time in unix milliseconds; `None` until it is lifted.
     pub until: Option<u64>,
-    /// Why, in the words of whoever gave it.
+    /// The reason, in the words of the moderator or the operator.
     pub reason: String,
     /// The username of the moderator who gave it; `None` for the operator.
     pub moderator: Option<String>,
 }
 
-/// Who we are in this realm, as our ticket says.
+/// What our ticket says of us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Me {
     /// Our device key.
@@ -109,7 +109,7 @@ pub struct Me {
 /// A linked peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Its key.
+    /// The key of its device.
     pub peer: PeerKey,
     /// Its user's name, from its ticket.
     pub username: String,
@@ -121,27 +121,27 @@ pub struct Neighbour {
     pub since: u64,
 }
 
-/// Somebody online, with all devices.
+/// A person who is online, with all devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Unique name.
+    /// The unique name.
     pub username: String,
-    /// Display name.
+    /// The display name.
     pub nickname: String,
-    /// Role.
+    /// The role, by the newest ticket.
     pub role: Role,
     /// Since when the first of the devices is online, realm time in unix milliseconds.
     pub since: u64,
     /// The devices online: key and number.
     pub devices: Vec<(PeerKey, u64)>,
-    /// Whether nobody is at any of them.
+    /// Whether the person is away from all of them.
     pub away: bool,
 }
 
 /// A room of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
-    /// Its name.
+    /// The room's name.
     pub name: String,
     /// What it is about.
     pub topic: String,
@@ -154,12 +154,12 @@ pub struct Room {
 /// A dial that did not end in a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialAttempt {
-    /// Where, as a multiaddr.
+    /// The address that was dialled, as a multiaddr.
     pub address: String,
-    /// Whom.
+    /// The peer that was expected there.
     pub peer: PeerKey,
-    /// What came of it, as a sentence.
+    /// Why it failed, as a sentence.
     pub outcome: String,
-    /// When, realm time in unix milliseconds.
+    /// Realm time of the failure, unix milliseconds.
     pub at: u64,
 }

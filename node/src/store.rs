@@ -1,7 +1,7 @@
 //! The message store: one SQLite file, one writer thread, read-only connections beside it.
 //!
-//! Nothing is shown before it is stored, so whoever missed an event finds it here. The writer takes what has gathered
-//! in its queue into one transaction; own messages are written with `synchronous=FULL`, because they are promised.
+//! Nothing is shown before it is stored, so a missed event is found here. The writer puts everything in its queue into
+//! one transaction. Own messages are written with `synchronous=FULL`, because they are promised.
 //!
 //! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is theirs.
 

@@ -268,7 +268,7 @@ impl Chat {
                 Vec::new()
             }
             // The status that comes with them says it all.
-            NodeEvent::Pass { .. }
+            NodeEvent::Renewed { .. }
             | NodeEvent::Policy { .. }
             | NodeEvent::Moderation(_)
             | NodeEvent::Sanctioned(_) => Vec::new(),

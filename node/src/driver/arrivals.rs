@@ -72,7 +72,7 @@ impl Budget {
     }
 }
 
-/// The budgets of all links, and whom gossipsub does not publish to.
+/// The budgets of all links, and the peers to which gossipsub does not publish.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     budgets: BTreeMap<PeerKey, Budget>,
@@ -86,7 +86,7 @@ impl Arrivals {
         self.next_look
     }
 
-    /// Whether a gossip message of this neighbour is read.
+    /// Whether there is budget to read a gossip message of this neighbour.
     pub(super) fn may_read(&mut self, source: PeerKey, bytes: usize, now: Now) -> bool {
         let budget = self.budgets.entry(source).or_insert_with(|| Budget::full(now.mono));
         budget.take(bytes, now.mono)
@@ -94,7 +94,7 @@ impl Arrivals {
 }
 
 impl EventLoop {
-    /// Once a second: who floods loses score, and the engine hears whom gossipsub leaves out.
+    /// Once a second: peers that flood lose score, and the engine hears to whom gossipsub does not publish.
     pub(super) fn look_at_arrivals(&mut self, now: Now) {
         let arrivals = &mut self.state.arrivals;
         if now.mono < arrivals.next_look {
@@ -105,7 +105,7 @@ impl EventLoop {
         let peers: BTreeMap<_, _> =
             connected.iter().filter_map(|id| Some((peer_key(id)?, *id))).collect();
         let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
-        // Whoever comes back within the same flood does not start with a clean slate.
+        // A peer that reconnects during its flood keeps its score.
         arrivals.budgets.retain(|peer, budget| peers.contains_key(peer) || budget.score < 0.0);
         for (peer, budget) in &mut arrivals.budgets {
             if let (Some(score), Some(id)) = (budget.score_again(), peer_id(peer)) {

@@ -1,4 +1,4 @@
-//! What the engine asks for, done.
+//! Carries out what the engine asks for.
 
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ impl EventLoop {
             Event::State { id, state } => self.state_changed(id, state),
             Event::Moderated { request, result } => {
                 if let Some(reply) = self.state.moderations.remove(&request) {
-                    // Who asked may have gone; the moderation is given all the same.
+                    // The caller may be gone; the moderation is in force all the same.
                     reply.send(result).ok();
                 }
             }
@@ -107,7 +107,7 @@ impl EventLoop {
             Event::Sanctioned(news) => self.tell(NodeEvent::Sanctioned(news)),
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
             Event::Policy { number } => self.tell(NodeEvent::Policy { number }),
-            Event::Pass { expires_at } => self.tell(NodeEvent::Pass { expires_at }),
+            Event::Pass { expires_at } => self.tell(NodeEvent::Renewed { expires_at }),
             Event::AskTheTime => self.ask_login_server.notify_one(),
             Event::Notice { code, text } => self.tell(NodeEvent::Notice { code, text }),
             Event::Changed => self.state.changed = true,
@@ -177,7 +177,7 @@ fn refusal(reason: EndReason, realm_ms: u64) -> Refusal {
         EndReason::Revocation { reason } => (
             RefusalCode::Disabled,
             format!(
-                "Your pass was withdrawn by the operator{}. Sign in again, or ask the operator.",
+                "The operator has signed this account out{}. Sign in again, or ask the operator.",
                 because(reason)
             ),
         ),

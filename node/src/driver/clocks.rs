@@ -1,10 +1,10 @@
-//! Notices what has happened to the machine's clocks between two looks: it has slept, or somebody has set the time.
+//! Notices between two looks at the machine's clocks that it has slept, or that its time was set.
 
 use std::time::Duration;
 
 use lanyard_protocol::time::Now;
 
-/// Less than this is the clocks' own business: network time is set in small steps, and nobody notices.
+/// Smaller jumps are ignored: network time sets the clock in small steps all the time.
 const NOTICED_MS: i64 = 15_000;
 
 /// What has happened since the last look.
@@ -12,11 +12,11 @@ const NOTICED_MS: i64 = 15_000;
 pub(super) enum ClockNews {
     /// The machine has slept.
     Slept,
-    /// The wall clock was set, forward or back by so many milliseconds.
+    /// The wall clock was set by this many milliseconds, forward or back.
     Set(i64),
 }
 
-/// See the module.
+/// The clocks at the last look.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     last: Option<(Now, Option<Duration>)>,
@@ -48,8 +48,7 @@ mod tests {
 
     const BEGAN: u64 = 1_800_000_000_000;
 
-    /// What is noticed after an hour in which the wall clock has gone on by so many seconds and the program was awake
-    /// for so many.
+    /// What is noticed after an hour in which the wall clock moved by `wall_s` and the program was awake for `awake_s`.
     fn after_an_hour(wall_s: i64, awake_s: u64, tells_of_sleep: bool) -> Option<ClockNews> {
         let mut clocks = Clocks::default();
         let since_boot = |seconds| tells_of_sleep.then_some(Duration::from_secs(seconds));
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_clock_that_counts_sleep_only_the_way_back_is_certain() {
+    fn without_a_clock_that_counts_sleep_only_backwards_is_certain() {
         assert_eq!(after_an_hour(0, 3_600, false), Some(ClockNews::Set(-3_600_000)));
         assert_eq!(after_an_hour(7_200, 3_600, false), Some(ClockNews::Slept));
     }

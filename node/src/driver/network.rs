@@ -1,4 +1,4 @@
-//! What the network reports, put into the engine's words.
+//! Puts what the network reports into the engine's words.
 
 use lanyard_protocol::admission::Admission;
 use lanyard_protocol::engine::{Input, LinkId, NewLink};
@@ -15,7 +15,7 @@ use crate::transport::gate::{Outcome, Report};
 use crate::transport::translate::root_cause;
 use crate::transport::translate::{acceptance, bare, peer_key};
 
-/// Failed dials kept for "why am I alone?".
+/// Failed dials that are kept, to show why a user is alone.
 const ATTEMPTS_MAX: usize = 32;
 
 impl EventLoop {
@@ -88,7 +88,7 @@ impl EventLoop {
         }
     }
 
-    /// What the gate has decided. It comes before the connection itself, or instead of it.
+    /// Takes the gate's decision. It comes before the connection itself, or instead of it.
     pub(super) fn report(&mut self, report: Report) {
         let Report { peer, endpoint, outcome } = report;
         let dialled = endpoint.is_dialer();
@@ -145,7 +145,7 @@ impl EventLoop {
         self.state.admitted.remove(found).map(|(_peer, _endpoint, admission)| admission)
     }
 
-    /// The gate has said more about a failed dial than libp2p will.
+    /// Notes why a dial failed: the gate knows more than libp2p will say.
     fn note_refusal(&mut self, peer: PeerKey, endpoint: &ConnectedPoint, outcome: String) {
         if endpoint.is_dialer() {
             self.state.refused_dials.push(peer);
@@ -185,7 +185,7 @@ impl EventLoop {
         listen.sort_by_key(|address| (is_loopback(address), address.contains("/ip6/")));
         listen.dedup();
         self.around.listen.clone_from(&listen);
-        // Loopback helps nobody else, unless there is nothing else.
+        // Loopback addresses help no other machine; they stay only if there is nothing else.
         if listen.iter().any(|address| !is_loopback(address)) {
             listen.retain(|address| !is_loopback(address));
         }

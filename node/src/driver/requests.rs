@@ -13,7 +13,7 @@ use crate::store::Reader;
 use crate::transport::codec::SecretBytes;
 use crate::transport::translate::{peer_id, peer_key};
 
-/// Requests of others without an answer, over all links. Beyond it a request is dropped, and its maker asks again.
+/// Unanswered requests of others, over all links. Beyond this a request is dropped, and the peer asks again.
 const OPEN_MAX: usize = 1_024;
 
 pub(super) type SyncEvent = request_response::Event<SecretBytes, Vec<u8>>;
@@ -37,7 +37,7 @@ pub(super) struct Requests {
 
 impl EventLoop {
     pub(super) fn ask(&mut self, peer: &PeerKey, ask: AskId, bytes: Vec<u8>) {
-        // libp2p would dial a peer that is not linked, past the engine.
+        // libp2p would dial a peer without a link, behind the engine's back.
         let linked = peer_id(peer).filter(|peer| self.swarm.is_connected(peer));
         let Some(peer) = linked else {
             self.state.follow_ups.push_back(Input::Answered { ask, bytes: None });

@@ -50,7 +50,7 @@ const INDEX_PART: usize = 1_024;
 const INDEX_PARTS: usize = 2;
 /// Pairs read for others that wait for the loop. There are never more than requests that have no answer.
 const LOADS: usize = 64;
-/// Links stand until somebody closes them: gossipsub alone would not keep one open.
+/// Links stay open until one side closes them; gossipsub alone would not keep one open.
 const IDLE: Duration = Duration::from_secs(365 * 86_400);
 
 /// What a node starts from.
@@ -70,22 +70,22 @@ pub struct NodeConfig {
     pub listen: Vec<SocketAddr>,
     /// Peers to begin with, besides those in the store.
     pub candidates: Vec<PeerAddresses>,
-    /// Where tickets are renewed; without it the node lives as long as its ticket.
+    /// Where the ticket is renewed; without it the node lives as long as its ticket.
     pub login_server: Option<LoginServer>,
-    /// Held as long as the node runs: the profile's lock.
+    /// The profile, whose lock is held as long as the node runs.
     pub profile: Option<Profile>,
 }
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A port in use, or an address that is not to be had.
+    /// A port is in use, or an address is not available.
     #[error(transparent)]
     Port(#[from] PortError),
     /// The store cannot be used.
     #[error("the message store cannot be used: {0}")]
     Store(#[from] StoreError),
-    /// Something else that this machine does not give.
+    /// The system refuses something else.
     #[error("the node cannot start: {0}")]
     System(String),
 }
@@ -161,7 +161,7 @@ pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
     Ok(Ends { commands, events, status: status_seen, reader, login_server, realm })
 }
 
-/// Where the login node can be asked, if anywhere.
+/// Where the login node can be reached, if the node has one.
 fn places(config: &NodeConfig, reader: &Reader) -> Result<Option<Arc<Places>>, StartError> {
     let Some(login_server) = &config.login_server else { return Ok(None) };
     let earlier = reader.login_node()?;
@@ -229,7 +229,7 @@ fn swarm(
     let is_authority = config.ticket.claims().role == Role::Authority;
     let transport = transport::gated(&config.key, gate).map_err(system)?;
     let mut behaviour = Behaviour::new(realm, is_authority).map_err(system)?;
-    // The rendezvous' own node never hears chat: it is not subscribed to it.
+    // The authority peer never hears chat, because it does not subscribe to it.
     let topics = if is_authority { &[Topic::Control][..] } else { &Topic::ALL };
     for topic in topics {
         behaviour.gossipsub.subscribe(&translate::topic(*topic, realm)).map_err(system)?;

@@ -1,4 +1,4 @@
-//! The latest state, built from the engine after something has changed.
+//! Builds the latest state from the engine after something has changed.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status 
     }
 }
 
-/// The worst first: one warning is read, three are not.
+/// The worst warning alone: people read one warning, not three.
 fn clock_warning(engine: &Engine, around: &Surroundings, now: Now) -> Option<ClockWarning> {
     if let Some(ahead_ms) = engine.out_of_step_ms() {
         let (code, text) = engine.out_of_step_words(ahead_ms);

@@ -1,5 +1,5 @@
-//! What goes to the store. Its queue is bounded and the loop never waits for it: a message that finds no room is
-//! given back to the engine and comes again; everything else waits here.
+//! What goes to the store. Its queue is bounded, and the loop never waits for it. If there is no room, a message goes
+//! back to the engine and comes again later; everything else waits here.
 
 use lanyard_protocol::engine::Input;
 use lanyard_protocol::history::AdmittedMessage;
@@ -13,7 +13,7 @@ use crate::store::Write;
 const BACKLOG_MAX: usize = 4_096;
 
 impl EventLoop {
-    /// Writes something that must not be left out, and is no message.
+    /// Writes something other than a message; it must not be left out.
     pub(super) fn write(&mut self, write: Write) {
         self.write_backlog();
         if self.state.backlog.is_empty() {
@@ -27,7 +27,7 @@ impl EventLoop {
         }
     }
 
-    /// Writes what has waited, in its moderation.
+    /// Writes what has waited, oldest first.
     pub(super) fn write_backlog(&mut self) {
         while let Some(write) = self.state.backlog.pop_front() {
             if let Err(write) = self.writer.try_write(write) {
@@ -37,7 +37,7 @@ impl EventLoop {
         }
     }
 
-    /// Stores a message of somebody else, or says that it was not.
+    /// Stores another peer's message, or tells the engine that there was no room.
     pub(super) fn store(&mut self, message: Box<AdmittedMessage>, arrival: Arrival, folded: bool) {
         let (sent_at, id) = (message.content().sent_at, message.id());
         if !self.try_store(message, arrival.into(), folded, None) {
@@ -64,7 +64,7 @@ impl EventLoop {
         self.write_backlog();
         let received_at = self.realm_ms();
         let write = Write::Message { request, message, via, received_at, folded };
-        // In the order of the engine's words: what waits comes first.
+        // Writes keep their order, so nothing overtakes what waits.
         self.state.backlog.is_empty() && self.writer.try_write(write).is_ok()
     }
 }

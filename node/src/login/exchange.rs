@@ -21,20 +21,20 @@ use crate::transport::codec::Capped;
 use crate::transport::translate::root_cause;
 use crate::transport::{self, ports, translate};
 
-/// Finding the host and shaking hands.
+/// Time to look up the host and shake hands.
 const CONNECT: Duration = Duration::from_secs(6);
-/// A password check waits in a queue of eight.
+/// Time for the reply: a password check may wait in a queue of eight.
 const REPLY: Duration = Duration::from_secs(20);
-/// Addresses of one host name that are tried.
+/// How many addresses of one host name are tried.
 const ADDRESSES_MAX: usize = 8;
 
 /// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// Nobody answers there, or not as a login server.
+    /// Nothing answers there, or nothing that speaks the login protocol.
     #[error("{0}")]
     Unreachable(String),
-    /// Somebody with another key answers.
+    /// A login node with another key answers.
     #[error("another login node answers at this address")]
     WrongRealm,
 }
@@ -59,7 +59,7 @@ pub async fn ask(
 /// Reads a reply.
 ///
 /// # Errors
-/// [`LoginError::Unreachable`] if it is none.
+/// [`LoginError::Unreachable`] if the bytes are not a reply.
 pub(crate) fn read<T>(
     bytes: &[u8],
     parse: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
@@ -67,8 +67,8 @@ pub(crate) fn read<T>(
     parse(bytes).map_err(|error| unreachable(&format!("the reply cannot be read: {error}")))
 }
 
-/// Asks at one place after the other until somebody there has proved the realm's key; that one's word counts. Gives the
-/// place that answered, and the reply. `checking` is called once the request is on its way.
+/// Asks at one place after the other until a login node there has proved the realm's key; its reply counts. Returns the
+/// place and the reply. `checking` is called once the request is on its way.
 ///
 /// # Errors
 /// [`LoginError`] of the first place if nobody could be reached, else that of the one that was asked.
@@ -87,7 +87,7 @@ pub(crate) async fn ask_at(
         };
         match send(link, key, request, on_its_way).await {
             Ok(bytes) => return Ok((link.clone(), bytes)),
-            // It may have done what it was asked: nobody asks for that twice.
+            // The request may have been carried out, so it is not sent again.
             Err(error) if asked => return Err(error),
             Err(error) => {
                 first.get_or_insert(error);

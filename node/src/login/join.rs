@@ -32,15 +32,15 @@ use crate::store::{Membership, Store};
 /// A busy login server is asked again for this long.
 const BUSY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What somebody gives to be let in.
+/// What is needed to join.
 pub struct JoinRequest {
-    /// The realm and where its desk is.
+    /// The realm, and where its login server is.
     pub link: JoinLink,
     /// The unique name, as typed.
     pub username: String,
     /// With a password, the password decides if the login server answers. Without, a stored valid ticket does.
     pub password: Option<Password>,
-    /// A wish for a display name; the login server decides.
+    /// The display name the user would like; the login server decides.
     pub nickname: Option<String>,
     /// The profile folder.
     pub profile: PathBuf,
@@ -57,7 +57,7 @@ impl std::fmt::Debug for JoinRequest {
     }
 }
 
-/// What joining is doing right now.
+/// A step of joining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinStep {
     /// Reaching the login server.
@@ -68,7 +68,7 @@ pub enum JoinStep {
     Joining,
 }
 
-/// A node that is in.
+/// A node that has joined.
 #[derive(Debug)]
 pub struct Joined {
     /// The running node.
@@ -79,7 +79,7 @@ pub struct Joined {
     pub notices: Vec<(&'static str, String)>,
 }
 
-/// What a node starts with, from the login server or from the store.
+/// What a node starts with, granted now or earlier.
 struct Entry {
     ticket: Ticket,
     policy: SignedPolicy,
@@ -110,7 +110,7 @@ pub async fn join(
         None => stored_ticket(&request, &profile)?.ok_or_else(|| {
             Refusal::of(
                 RefusalCode::BadCredentials,
-                "There is no valid pass in this profile for that name: a password is needed.",
+                "This profile is not signed in under that name: a password is needed.",
             )
         })?,
     };
@@ -202,7 +202,7 @@ async fn with_password(
     }
 }
 
-/// A login node that signs nothing for now is as good as one that does not answer: a stored ticket helps.
+/// A login node that signs nothing for now is like one that does not answer: a stored ticket helps.
 fn without_signature(
     request: &JoinRequest,
     profile: &Profile,
@@ -299,7 +299,7 @@ fn stored_state(store: &Store, realm: &PeerKey) -> Result<StoredState, ProfileEr
     Ok((policy, clock, reader.peers()?))
 }
 
-/// A restored login node may be behind what the mesh already knows.
+/// The newer of two policies: a login node restored from a backup may be behind the mesh.
 fn newest(granted: SignedPolicy, stored: Option<SignedPolicy>) -> SignedPolicy {
     match stored {
         Some(stored) if stored.rank() > granted.rank() => stored,

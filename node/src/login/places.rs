@@ -1,7 +1,7 @@
-//! Where the login node can be asked: it may move while we run, and the join link that we were started with stays.
+//! Where the login node may be reached: it can move while a node runs, but the join link stays the same.
 //!
-//! Every place is only a candidate. Whoever answers must prove the realm's key before anything is said to it, so a
-//! wrong place costs time and nothing else.
+//! Every place is only a candidate. A login node must prove the realm's key before it is asked anything, so a wrong place
+//! costs time and nothing else.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use lanyard_protocol::link::JoinLink;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
-/// Places that are tried for one question: each may take the seconds of a dial that nobody answers.
+/// Places tried for one request: a dial that is not answered takes seconds.
 const PLACES_MAX: usize = 8;
 
-/// See the module.
+/// The places, best first.
 #[derive(Debug)]
 pub(crate) struct Places {
     link: JoinLink,
@@ -22,9 +22,9 @@ pub(crate) struct Places {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Where it answered last, in this run or an earlier one.
+    /// Where the login node answered last, in this run or an earlier one.
     answered: Option<Place>,
-    /// Where its own node in the mesh is now.
+    /// Where the authority peer is now.
     shown: Vec<Place>,
 }
 
@@ -32,7 +32,7 @@ struct Known {
 type Place = (String, u16);
 
 impl Places {
-    /// The link, and where the login node answered in an earlier run.
+    /// Starts from the link and from where the login node answered in an earlier run.
     pub(crate) fn new(link: JoinLink, earlier: Option<&str>) -> Self {
         let answered = earlier.and_then(parse);
         Self { link, known: Mutex::new(Known { answered, shown: Vec::new() }) }
@@ -43,12 +43,12 @@ impl Places {
         &self.link
     }
 
-    /// Where to ask: where it answered last, where the link says, where its node in the mesh is.
+    /// Where to ask: where it answered last, then where the link says, then where the authority peer is.
     pub(crate) fn in_order(&self) -> Vec<JoinLink> {
         self.ordered(true)
     }
 
-    /// The same with the link first, for somebody who has just given that link.
+    /// The same with the link first, for a user who has just given that link.
     pub(crate) fn link_first(&self) -> Vec<JoinLink> {
         self.ordered(false)
     }
@@ -70,18 +70,18 @@ impl Places {
         links
     }
 
-    /// It has answered there.
+    /// Notes that the login node has answered there.
     pub(crate) fn answered_at(&self, link: &JoinLink) {
         self.known().answered = Some((link.host.clone(), link.port));
     }
 
-    /// Where it answered last, to be kept.
+    /// Where it answered last, as the store keeps it.
     pub(crate) fn last(&self) -> Option<String> {
         self.known().answered.as_ref().map(|(host, port)| format!("{host} {port}"))
     }
 
-    /// The addresses of its node in the mesh: those of the links, and those that it tells. The login node itself is on
-    /// the same machine, by default on the port before.
+    /// Takes the addresses of the authority peer. The login server runs on the same machine, by default on the port
+    /// before.
     pub(crate) fn shown_at(&self, addresses: &[String]) {
         let sockets: Vec<(IpAddr, u16)> = addresses.iter().filter_map(|at| socket(at)).collect();
         let same_port = sockets.iter().map(|(ip, _port)| (ip.to_string(), self.link.port));

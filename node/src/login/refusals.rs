@@ -20,12 +20,12 @@ pub(crate) fn unreachable(link: &JoinLink, cause: &str) -> Refusal {
     let (host, port) = (&link.host, link.port);
     let reason = format!(
         "The login node does not answer at {host}:{port} ({cause}). Check the network and that the login node runs; \
-         there is no valid pass in this profile to go on without it."
+         this profile is not signed in, so it cannot go on without it."
     );
     Refusal::of(RefusalCode::Unreachable, reason)
 }
 
-/// Whether the login node signs nobody in until its operator has done something.
+/// Whether the login node signs nobody in until its operator acts.
 pub(crate) fn is_lasting(denial: &Denial) -> bool {
     denial.code == DenialCode::Busy && !denial.reason.is_empty()
 }
@@ -51,7 +51,7 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         DenialCode::Banned => {
             (RefusalCode::Banned, format!("This account is banned{because}. Ask the operator."))
         }
-        // It says why when waiting alone does not help.
+        // It gives a reason if waiting alone does not help.
         DenialCode::Busy if !denial.reason.is_empty() => (
             RefusalCode::Busy,
             format!(
@@ -61,11 +61,11 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         ),
         DenialCode::Busy => (
             RefusalCode::Busy,
-            format!("The login node has too much to do. Try again in {seconds} s."),
+            format!("The login node is busy. Try again in {seconds} s."),
         ),
         DenialCode::Unsupported => (
             RefusalCode::OtherVersion,
-            "The login node is of another version. Update it or this program.".to_owned(),
+            "The login node runs another version. Update it or this program.".to_owned(),
         ),
     };
     Refusal { code, reason, retry_after_s: wait }

@@ -1,9 +1,9 @@
-//! Renewing the ticket: a task beside the loop that asks the login server in good time.
+//! Renewing the ticket: a task beside the loop asks the login server in good time.
 //!
-//! At a random point of 40 to 60 % of a ticket's life it asks for the next one, so that a realm that was let in
-//! within one minute does not come back within one minute. While the login node is away it asks again from time to
-//! time, and at once when the link to the login node's own peer stands again. The device key is enough; who has been
-//! signed out needs the password, and is told so.
+//! It asks at a random point between 40 and 60 % of a ticket's life, so that peers that joined within one minute do not
+//! all come back within one minute. While the login node is away it asks from time to time, and at once when the
+//! authority peer is linked again. The device key is enough, unless the device was signed out; then the user needs the
+//! password, and a notice says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,32 +19,32 @@ use crate::driver::command::Command;
 use crate::random;
 use crate::status::Status;
 
-/// Between two tries while the login node is away: 5 to 15 minutes.
+/// Time between two tries while the login node is away.
 const RETRY_MIN: Duration = Duration::from_secs(5 * 60);
 const RETRY_MAX: Duration = Duration::from_secs(15 * 60);
-/// The same once the ticket is over: nothing else tells that the login node is back, because its own peer no longer
-/// lets us in.
+/// The same after the ticket's end: nothing else shows that the login node is back, because the authority peer no
+/// longer lets us in.
 const EXPIRED_RETRY_MIN: Duration = Duration::from_secs(20);
 const EXPIRED_RETRY_MAX: Duration = Duration::from_secs(40);
-/// A ticket of minutes is asked for more often: at least so many tries fit into its life.
+/// At least this many tries fit into a ticket's life, however short.
 const TRIES_IN_A_LIFE: u32 = 20;
-/// Two tries are never closer than this, however short the life.
+/// Two tries are never closer than this.
 const RETRY_LEAST: Duration = Duration::from_millis(500);
-/// The clock may be set while a sleep of days is under way, so it is looked at again at least this often.
+/// The clock may be set during a sleep of days, so the task looks at it at least this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// See the module. Ends with the node.
+/// The task. It ends with the node.
 pub(crate) struct Renewal {
     pub(crate) login_server: Client,
     pub(crate) clock: Clock,
     pub(crate) status: watch::Receiver<Arc<Status>>,
-    /// Somebody wants to know from the login node what time it is; a renewal tells.
+    /// Woken when the engine wants to know the realm's time; a renewal brings it.
     pub(crate) wanted: Arc<Notify>,
     /// Weak, so that it does not keep a node alive that nobody else holds.
     pub(crate) commands: mpsc::WeakSender<Command>,
 }
 
-/// What is known of the ticket in force.
+/// The ticket in force.
 struct InForce {
     bytes: Vec<u8>,
     claims: Claims,
@@ -177,8 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn while_the_login_node_is_away_tries_are_minutes_apart_and_half_a_minute_once_the_pass_is_over()
-     {
+    fn tries_are_minutes_apart_while_the_login_node_is_away() {
         let ticket = ticket();
         let tries = |at: u64| {
             (0..200).map(move |_try| ticket.retry_in(testing::T0 + at)).collect::<Vec<_>>()
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_of_a_minute_is_asked_for_every_few_seconds() {
+    fn a_ticket_of_a_minute_is_renewed_every_few_seconds() {
         let mut ticket = ticket();
         ticket.claims.expires_at_s = ticket.claims.issued_at_s + 60;
         assert_eq!(ticket.retry_in(testing::T0 + 30_000), Duration::from_secs(3));

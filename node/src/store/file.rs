@@ -17,7 +17,7 @@ const WAL_PAGES: u32 = 16_384;
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite says no.
+    /// SQLite cannot open, read or write it.
     #[error("{path}: {source}")]
     Sqlite {
         /// The file.
@@ -25,7 +25,7 @@ pub enum StoreError {
         /// What SQLite says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Something else stands in its place.
+    /// The file is not an SQLite database.
     #[error("{path} is damaged, or not a message store")]
     NotAStore {
         /// The file.
@@ -37,7 +37,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// A table or an index is gone.
+    /// A table or an index is missing.
     #[error("{path} is damaged: {what} is missing in it; put back a copy of it")]
     Incomplete {
         /// The file.
@@ -45,7 +45,7 @@ pub enum StoreError {
         /// The table or index.
         what: String,
     },
-    /// It cannot be kept from others.
+    /// The file cannot be made private.
     #[error(transparent)]
     Private(#[from] PrivateError),
 }
@@ -82,15 +82,15 @@ pub fn make(path: &Path) -> Result<(), StoreError> {
 /// What a store has been used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// It has not even its tables.
+    /// It has no tables yet.
     Blank,
-    /// Nobody has signed in with it.
+    /// No account has signed in with it.
     Unused,
-    /// Somebody has.
+    /// An account has signed in with it.
     Used,
 }
 
-/// What the store at this place has been used for. Nothing is changed.
+/// What the store at this path has been used for. Changes nothing.
 ///
 /// # Errors
 /// [`StoreError`] if it is no store, or cannot be read.
@@ -99,7 +99,7 @@ pub fn use_of(path: &Path) -> Result<Use, StoreError> {
         return Err(StoreError::NotAStore { path: path.to_owned() });
     }
     private::tighten(path)?;
-    // Not for reading only: such a connection would leave the files of a write-ahead log behind.
+    // Not read-only: such a connection would leave the files of a write-ahead log behind.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite_error(path))?;
     configure(&connection).map_err(sqlite_error(path))?;
@@ -108,14 +108,14 @@ pub fn use_of(path: &Path) -> Result<Use, StoreError> {
         return Ok(Use::Blank);
     }
     let table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'memberships')";
-    // Without the table there was one: an unused store has all of them.
+    // An unused store has all tables, so a store without this one was used.
     let used = !ask(table)? || ask("SELECT EXISTS (SELECT 1 FROM memberships)")?;
     Ok(if used { Use::Used } else { Use::Unused })
 }
 
-/// Whether something stands there that is no SQLite file. To be asked before SQLite opens it: with a write-ahead
-/// log beside it, SQLite would write pages into whatever it finds. A missing file is none, and so is an empty one,
-/// which a program leaves that was killed before its first write.
+/// Whether the file exists and is not an SQLite database. Ask before SQLite opens it: with a write-ahead log beside it,
+/// SQLite would write pages into any file. A missing file does not count, nor does an empty one, which a program leaves
+/// if it is killed before its first write.
 #[must_use]
 pub fn is_other_file(path: &Path) -> bool {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -153,7 +153,7 @@ pub(super) fn unordered(number: i64) -> u64 {
     number.cast_unsigned() ^ (1 << 63)
 }
 
-/// A time, which always fits.
+/// A time in milliseconds as SQLite stores it.
 pub(super) fn time(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! One write after the other, as SQL.
+//! Carries out the writes, as SQL.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub(super) fn apply(
             moderation_row(transaction, realm, ticket, moderation)?;
         }
         Write::Policy(bytes) => keep_policy(transaction, realm, bytes)?,
-        Write::Pass { account, ticket, authority } => {
+        Write::Ticket { account, ticket, authority } => {
             keep_ticket(transaction, realm, *account, ticket, authority.as_ref())?;
         }
         Write::Peer(peer, seen_at) => keep_peer(transaction, realm, peer, *seen_at)?,
@@ -62,13 +62,13 @@ pub(super) fn apply(
                 params![realm, room, id.0],
             )?;
         }
-        // Done by the thread, a part at a time.
+        // The thread does this, a part at a time.
         Write::Forget { .. } | Write::Close => {}
     }
     Ok(None)
 }
 
-/// What is told of a message; of one of somebody else's that was held already, nothing.
+/// What is told of a message: nothing if another peer's message was already held.
 fn message_written(
     transaction: &Transaction<'_>,
     message: &AdmittedMessage,
@@ -105,7 +105,7 @@ fn is_forked(transaction: &Transaction<'_>, message: &AdmittedMessage) -> rusqli
     )
 }
 
-/// Marks, unmarks and deletes. By how much the number of held messages has changed.
+/// Marks, unmarks and deletes. Returns the change in the number of held messages.
 fn resettle(transaction: &Transaction<'_>, resettled: &Resettled) -> rusqlite::Result<i64> {
     let condemn = "UPDATE messages SET held = 0 WHERE message_id = ?1 AND held = 1";
     let condemned = each(transaction, condemn, &resettled.condemned)?;
@@ -125,7 +125,7 @@ fn each(transaction: &Transaction<'_>, sql: &str, ids: &[MessageId]) -> rusqlite
     Ok(changed)
 }
 
-/// Deletes a part of what was sent before a realm time. How many rows, and how many of them were held.
+/// Deletes some messages that were sent before a realm time. Returns how many, and how many of them were held.
 pub(super) fn forget_some(
     connection: &Connection,
     realm: i64,

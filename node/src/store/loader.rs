@@ -1,4 +1,4 @@
-//! Loading what the history looks at: the newest messages before a node starts, all others while it runs.
+//! Loads the history's index: the newest messages before a node starts, all others while it runs.
 //!
 //! One index of the database holds every column that is read here, so that a million messages are a walk through
 //! some fifty megabytes and not through their texts.

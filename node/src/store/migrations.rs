@@ -141,7 +141,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
     Ok(())
 }
 
-/// Sees that no table and no index is gone: whoever deleted one must not be taken for somebody who starts anew.
+/// Checks that no table and no index is missing: a damaged store must not be taken for a new one.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let error = sqlite_error(path);
     let mut whole = Connection::open_in_memory().map_err(&error)?;

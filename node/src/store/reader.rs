@@ -19,7 +19,7 @@ use super::file::{StoreError, open_for_reading, sqlite_error, time};
 use super::row::{self, COLUMNS, TABLES};
 use crate::event::{ChatMessage, NodeClosed};
 
-/// Unread messages are counted so far: more say no more, and counting a million takes a while.
+/// Unread messages are counted up to this number: counting a million takes a while.
 const UNREAD_MAX: i64 = 10_000;
 /// The most messages that one page of history has.
 pub const PAGE_MAX: usize = 500;
@@ -27,11 +27,11 @@ pub const PAGE_MAX: usize = 500;
 /// Which part of a room's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// The newest.
+    /// The newest messages.
     Newest,
-    /// What stands directly before this message, by order key.
+    /// The messages directly before this one, by order key.
     Before(MessageId),
-    /// What stands directly after this message, by order key.
+    /// The messages directly after this one, by order key.
     After(MessageId),
 }
 
@@ -50,7 +50,7 @@ pub enum ReadError {
     /// No such message to page from.
     #[error("there is no message with that id")]
     NotFound,
-    /// SQLite said no.
+    /// SQLite cannot read it.
     #[error("the store could not be read: {0}")]
     Store(String),
     /// The node has ended.
@@ -58,14 +58,14 @@ pub enum ReadError {
     Closed(#[from] NodeClosed),
 }
 
-/// What a profile knows of a realm it has been in.
+/// A profile's membership of a realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The name typed at login, in lower case.
     pub login_name: String,
     /// The newest ticket.
     pub ticket: Vec<u8>,
-    /// The rendezvous' node: its PeerId and addresses.
+    /// The authority peer: its PeerId and addresses.
     pub authority: PeerAddresses,
 }
 
@@ -154,7 +154,7 @@ impl Reader {
             let count: i64 =
                 connection
                     .query_row(sql, params![realm, room, mark, UNREAD_MAX], |row| row.get(0))?;
-            // The marked message itself may have left the set; what stands before it takes its place.
+            // The marked message may have left the history; the one before it takes its place.
             let shown = connection
                 .query_row(
                     "SELECT message_id FROM messages NOT INDEXED

@@ -1,7 +1,7 @@
-//! The thread that writes: what has gathered in its queue goes into one transaction.
+//! The thread that writes: everything in its queue goes into one transaction.
 //!
-//! A commit costs more than the message in it. So what nobody waits for is gathered for a moment if the last commit
-//! is fresh: a quiet room is stored at once, and a lively one in batches.
+//! A commit costs more than the message in it. So writes that nobody waits for are gathered for a moment if the last
+//! commit is recent: a quiet room is stored at once, and a lively one in batches.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::clock::Clock;
 /// Writes in one transaction: enough to pay one commit, few enough that an own message behind them waits a few
 /// hundredths of a second.
 const BATCH: usize = 1_024;
-/// Shortest time between two commits, unless somebody waits for one. Nobody sees a hundredth of a second.
+/// Shortest time between two commits, unless a sender waits for one. Nobody notices a hundredth of a second.
 const GATHER: Duration = Duration::from_millis(10);
 /// Writes after which the write-ahead log is brought into the file: with one write a commit, some five megabytes.
 const CHECKPOINT: usize = 200;
-/// Without a write for so long, it is brought there as well.
+/// After this long without a write, the log is brought into the file as well.
 const IDLE: Duration = Duration::from_secs(2);
 /// Rows deleted at a time when a day has run out, so that messages of today do not wait for it.
 const FORGET: usize = 1_024;
@@ -125,8 +125,8 @@ impl Thread {
         }
     }
 
-    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything, also for
-    /// whoever copies it. Readers that are still open may prevent it; then the next start does it.
+    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything, so
+    /// that it can be copied. Readers that are still open may prevent it; then the next start does it.
     fn gather(&mut self) {
         self.checkpointer.wait();
         let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -143,7 +143,7 @@ impl Thread {
             Ok(told) => told,
             Err(error) => {
                 tracing::error!(%error, writes = batch.len(), "Cannot write to the store");
-                // One write that cannot be done must not take the others with it.
+                // One write that fails must not take the others with it.
                 batch.iter().flat_map(|write| self.write_one(write)).collect()
             }
         };
@@ -216,7 +216,7 @@ impl Thread {
     }
 }
 
-/// What is told of a write that could not be done. What the history has decided is decided again at the next start.
+/// What is told of a write that failed. The history decides again at the next start what it had decided.
 fn failed(write: &Write, reason: &str) -> Option<Stored> {
     match write {
         Write::Message { request: Some(request), .. } => {

@@ -7,7 +7,7 @@ use lanyard_protocol::limits::TICKET_CACHE_MAX;
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-/// Where tickets stand. It remembers, so that a talkative author does not cost a search for each message.
+/// The row of each ticket, remembered so that a talkative author does not cost a search for each message.
 #[derive(Debug, Default)]
 pub(super) struct TicketRows(HashMap<TicketHash, i64>);
 
@@ -32,7 +32,7 @@ impl TicketRows {
         Ok(row)
     }
 
-    /// To be called after a rollback: rows that were new are none.
+    /// Call this after a rollback: the new rows are gone.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

@@ -26,49 +26,49 @@ pub enum Write {
         /// Whether its author was banned by then.
         folded: bool,
     },
-    /// Messages have left the set or come back, or the quota has displaced them.
+    /// Messages have left the history or come back.
     Resettle(Resettled),
-    /// All that was sent before a realm time is to go, and all moderations that ended before it.
+    /// Delete messages that were sent before a realm time, and moderations that ended before it.
     Forget {
         /// The retention boundary, unix milliseconds.
         before: u64,
     },
-    /// A moderator's moderation.
+    /// A moderator has muted or banned an account, or lifted that.
     Moderation(Box<SignedModeration>),
-    /// An own message has reached somebody.
+    /// An own message has reached a neighbour.
     Sent(MessageId),
-    /// An own message is in the stores of others.
+    /// An own message is in the stores of other peers.
     StoredBy {
-        /// Which.
+        /// The message.
         id: MessageId,
-        /// How many have said so.
+        /// How many peers hold it.
         by: u32,
         /// How many there were when it was sent.
         of: u32,
     },
     /// The ticket of an account was renewed.
-    Pass {
-        /// Whose.
+    Ticket {
+        /// The account.
         account: AccountId,
-        /// Its exact bytes.
+        /// The exact bytes of the new ticket.
         ticket: Vec<u8>,
-        /// Where the rendezvous' node is now, if that was said.
+        /// Where the authority peer is now, if the login server said so.
         authority: Option<PeerAddresses>,
     },
     /// The newest policy.
     Policy(Vec<u8>),
-    /// Where a peer was found, at a realm time.
+    /// Where a peer was found, and at what realm time.
     Peer(PeerAddresses, u64),
     /// The clock's offset and high-water mark.
     Clock(RealmClock),
     /// Everything in the room up to this message has been read.
     ReadMark(String, MessageId),
-    /// Write all that came before, and end.
+    /// Ends the thread after everything before it is written.
     Close,
 }
 
 impl Write {
-    /// Whether somebody waits for it: an own message is promised to its author.
+    /// Whether a sender waits for it: an own message is promised to its author.
     pub(super) fn is_awaited(&self) -> bool {
         matches!(self, Self::Message { via: Via::Own, .. })
     }
@@ -81,18 +81,18 @@ pub enum Stored {
     Message(Arc<ChatMessage>),
     /// The answer to an own message.
     Own {
-        /// Of the request.
+        /// The request.
         request: u64,
         /// Whether it is on disk.
         result: Result<Arc<ChatMessage>, String>,
     },
-    /// A message of somebody else that could not be written.
+    /// Another peer's message that could not be written.
     GivenBack {
         /// Its time of sending.
         sent_at: u64,
-        /// Which.
+        /// The message.
         message: MessageId,
     },
-    /// Messages have left the set, or come back: by how much the number of held messages has changed.
+    /// Messages have left the history or come back: the change in the number of held messages.
     Resettled(i64),
 }

@@ -31,7 +31,7 @@ const PENDING_MAX: u32 = 1_024;
 const PER_PEER_MAX: u32 = 2;
 /// Links of a peer: a full mesh of 64, with room for the moment of thinning out.
 const ESTABLISHED_MAX: u32 = 256;
-/// Links of the rendezvous' own node.
+/// Links of the authority peer.
 const AUTHORITY_ESTABLISHED_MAX: u32 = 2_048;
 /// Eight times the largest message: gossipsub compares this with its whole read buffer, not with one message.
 const TRANSMIT_BYTES_MAX: usize = 128 * 1_024;
@@ -41,8 +41,8 @@ pub(crate) const PUBLISH_THRESHOLD: f64 = -200.0;
 const GOSSIP_THRESHOLD: f64 = -100.0;
 /// Below this score nothing of a neighbour is heard: three such messages, at which the link is closed as well.
 const GRAYLIST_THRESHOLD: f64 = -400.0;
-/// Who has announced a message delivers it within this time. Gossipsub's own 3 s cost honest neighbours their score when
-/// a flood kept both busy for longer.
+/// A peer that has announced a message must deliver it within this time. Gossipsub's own 3 s cost honest neighbours
+/// their score when a flood kept both busy for longer.
 const PROMISE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A policy document or 256 KiB of messages are read and sent within this time.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,7 +115,7 @@ fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
         .history_gossip(3)
         .iwant_followup_time(PROMISE_TIMEOUT)
         // Never: gossipsub says "do not send me this" of every message before we have judged it, to each neighbour in
-        // the mesh. A member who floods would have everybody flood everybody else.
+        // the mesh. A peer that floods would make everybody flood everybody else.
         .idontwant_message_size_threshold(TRANSMIT_BYTES_MAX)
         .publish_queue_duration(Duration::from_secs(60))
         .forward_queue_duration(Duration::from_secs(60))
@@ -139,7 +139,7 @@ fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
     Ok(gossipsub)
 }
 
-/// Turns away what is on other topics, before gossipsub looks at it. It would keep each such message for six seconds
+/// Turns away messages on other topics before gossipsub looks at them. It would keep each such message for six seconds
 /// and tell nobody, so that no verdict and no budget could end it: 100 KB fifty times a second are 30 MB of memory.
 #[derive(Clone)]
 pub(crate) struct OurTopics(HashSet<TopicHash>);
@@ -158,8 +158,7 @@ impl DataTransform for OurTopics {
     }
 }
 
-/// What a neighbour can win is far below what one rejected message costs, so that nobody can buy himself the right to
-/// send some. Chat comes in bursts, so there is no penalty for quiet; and no penalty for many peers at one address,
+/// A neighbour can earn far less than one rejected message costs, so that nobody can save up for one. Chat comes in bursts, so there is no penalty for quiet; and no penalty for many peers at one address,
 /// which a LAN behind one router is.
 fn scores(realm: &PeerKey) -> PeerScoreParams {
     let of_topic = TopicScoreParams {

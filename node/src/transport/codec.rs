@@ -11,14 +11,14 @@ use libp2p::StreamProtocol;
 use libp2p::request_response;
 use zeroize::Zeroizing;
 
-/// Reads to the end of the stream, at most so many bytes. The bytes are wiped when dropped: a request may be a login.
+/// Reads to the end of the stream, up to a limit. The bytes are wiped when dropped, because a request may be a login.
 #[derive(Debug, Clone, Copy)]
 pub struct Capped {
     request_max: usize,
     reply_max: usize,
 }
 
-/// Reading to the end asks for some room beyond what is there.
+/// Reading to the end asks for some room beyond the last byte.
 const READ_AHEAD: usize = 64;
 
 /// Bytes that are wiped when dropped.

@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 use super::translate::peer_key;
 use crate::clock::Clock;
 
-/// After a refusal: read on for so long, or so many bytes, so that the verdict arrives before a reset.
+/// After a refusal the gate reads on, for this long and this many bytes, so that the verdict arrives before a reset.
 const LINGER: Duration = Duration::from_millis(300);
 const LINGER_BYTES_MAX: u64 = 64 * 1_024;
 /// The name of yamux; it is not negotiated, for the gate's own name stands for both.
@@ -246,7 +246,7 @@ async fn write<C: AsyncWrite + Unpin>(io: &mut C, frame: &[u8]) -> io::Result<()
     io.flush().await
 }
 
-/// The body of a frame, or the verdict on a head that is none. The head is judged before the body is read.
+/// The body of a frame, or the verdict on a bad head. The head is judged before the body is read.
 async fn read_frame<C>(io: &mut C) -> io::Result<Result<Vec<u8>, VerdictCode>>
 where
     C: AsyncRead + Unpin,
@@ -274,6 +274,6 @@ where
         let mut sink = futures::io::sink();
         futures::io::copy(io.take(LINGER_BYTES_MAX), &mut sink).await
     };
-    // Whoever does not wait for the verdict does not get it.
+    // A peer that does not wait for the verdict does not get it.
     tokio::time::timeout(LINGER, tell).await.ok();
 }

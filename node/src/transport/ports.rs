@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// Somebody else listens there.
+    /// Another program listens there.
     #[error(
         "port {port} is already in use; stop the other program or choose another with --listen"
     )]
@@ -21,7 +21,7 @@ pub enum PortError {
         /// The port.
         port: u16,
     },
-    /// The system does not give the address.
+    /// The address is not available.
     #[error("cannot listen on {address}: {source}")]
     Unavailable {
         /// The address.
@@ -63,7 +63,7 @@ pub fn is_link_local(host: &str) -> bool {
 /// Fixes the ports of the wanted addresses: those with port 0 all get one port, the last one if it is free.
 ///
 /// # Errors
-/// [`PortError`] if an asked-for port or address is not to be had. An IPv6 wildcard that the machine does not
+/// [`PortError`] if an asked-for port or address is not available. An IPv6 wildcard that the machine does not
 /// support is left out as long as another address remains.
 pub fn choose(wanted: &[SocketAddr], last: Option<u16>) -> Result<Vec<SocketAddr>, PortError> {
     let wanted = if wanted.is_empty() { &EVERYWHERE } else { wanted };

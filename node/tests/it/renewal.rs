@@ -34,7 +34,7 @@ fn with_pass(name: &str, ago_s: u64, life_s: u64) -> Setup {
 
 async fn new_ticket(honest: &mut Honest) -> u64 {
     let pass = honest.event("a new pass", |event| match event {
-        NodeEvent::Pass { expires_at } => Some(*expires_at),
+        NodeEvent::Renewed { expires_at } => Some(*expires_at),
         _other => None,
     });
     pass.await
@@ -96,7 +96,7 @@ async fn before_half_its_life_nobody_asks() {
     let mut setup = with_pass("alice", 30, 100);
     setup.login_server = Some(login_server_at(login_server.address, "alice"));
     let mut alice = setup.start().await;
-    assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Pass { .. })).await);
+    assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Renewed { .. })).await);
     assert_eq!(login_server.so_far(), []);
 }
 
@@ -156,7 +156,7 @@ async fn the_return_of_the_login_nodes_own_peer_is_the_moment_to_ask_again() {
     let mut alice = setup.start().await;
     within(SOON, "the first try", asked.recv()).await.unwrap();
     is_back.store(true, Ordering::SeqCst);
-    assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Pass { .. })).await);
+    assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Renewed { .. })).await);
     let mut member = Setup::of("member").authority();
     member.listen = address;
     let _member = member.start().await;

@@ -64,7 +64,7 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
             json!({"event": "state", "id": id.to_string(), "state": state, "stored_by": stored_by, "of": of})
         }
         NodeEvent::Presence(change) => presence(change),
-        NodeEvent::Pass { expires_at } => json!({"event": "pass", "expires_at": expires_at}),
+        NodeEvent::Renewed { expires_at } => json!({"event": "pass", "expires_at": expires_at}),
         NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
         NodeEvent::Reload => notice("reload", RELOAD),
         // Told with the names in it, by the session.

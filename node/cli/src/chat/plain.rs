@@ -68,7 +68,7 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
         NodeEvent::State { state: Progress::Waiting, .. } => {
             "* Nobody has this yet; it waits until somebody can take it.".to_owned()
         }
-        NodeEvent::Pass { expires_at } => {
+        NodeEvent::Renewed { expires_at } => {
             format!("* You are signed in until {}.", transcript.time.moment(*expires_at))
         }
         NodeEvent::Reload => format!("* {RELOAD}"),
