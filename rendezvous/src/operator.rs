@@ -24,7 +24,7 @@ use realm::Realm;
 pub fn run() -> ExitCode {
     // Misuse ends here with exit code 2, help and version with 0.
     let cli = Cli::parse();
-    lanyard_program::logging::to_stderr(lanyard_node::logging::DEFAULT);
+    lanyard_program::logging::to_stderr(lanyard_program::logging::DEFAULT);
     lanyard_program::failure::watch_for_panics();
     let answers = Answers::new(cli.json);
     match dispatch(cli, &answers) {
