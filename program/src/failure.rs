@@ -1,8 +1,8 @@
-//! Parts of a program that fail, and that nobody would miss at once.
+//! Notices that a part of a program has failed.
 //!
-//! A panic ends the thread or task that it happens in, and the rest goes on looking healthy: texts are taken and never
-//! stored, rules are set and never signed. So a program calls [`watch_for_panics`] at its start, waits for [`failed`]
-//! beside its work, and ends with that sentence.
+//! A panic ends only its thread or task, and the rest looks healthy: texts are accepted and never stored, rules are set
+//! and never signed. So a program calls [`watch_for_panics`] at its start, waits for [`failed`] beside its work, and
+//! ends with that sentence.
 
 use std::io::Write as _;
 use std::panic::Location;
@@ -13,9 +13,9 @@ use tokio::sync::watch;
 /// The first failure, as a sentence.
 static FIRST: LazyLock<watch::Sender<Option<String>>> = LazyLock::new(|| watch::Sender::new(None));
 
-/// From now on a panic in any thread or task is logged, and told by [`failed`].
+/// From now on a panic in any thread or task is logged and completes [`failed`].
 ///
-/// What a panic says may hold a piece of somebody's text, so only its place is told.
+/// A panic's message may contain a user's text, so only its place is told.
 pub fn watch_for_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -24,14 +24,14 @@ pub fn watch_for_panics() {
         tracing::error!(thread, place, "A part of the program has failed");
         let sentence = sentence(thread, &place);
         if thread == "main" {
-            // Nobody waits beside it: the program ends with this panic.
+            // The program ends with this panic, so nothing else would tell.
             writeln!(std::io::stderr(), "error: {sentence}").ok();
         }
         tell(sentence);
     }));
 }
 
-/// Waits until a part of this program has failed; the sentence to end with.
+/// Waits until a part of this program has failed. Returns the sentence to end with.
 pub async fn failed() -> String {
     let mut first = FIRST.subscribe();
     loop {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_that_nobody_waits_for_is_told() {
+    async fn a_panic_in_another_thread_is_told() {
         watch_for_panics();
         let secret = "a text that was typed";
         let thread = std::thread::Builder::new().name("some-worker".into());

@@ -1,4 +1,4 @@
-//! Times as people read them: by the clock and the calendar of where they are.
+//! Times as people read them, by the clock and calendar of their time zone.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -49,11 +49,11 @@ impl LocalTime {
     }
 
     fn words(&self, format: &str, at_ms: u64) -> String {
-        // It fails for formats that ask for what the time has not got; ours do not.
+        // It fails only for formats that the time cannot fill; ours are fine.
         strtime::format(format, &self.zoned(at_ms)).unwrap_or_default()
     }
 
-    /// Times that no calendar holds become its first day: what others send must stop nobody.
+    /// Times beyond the calendar become 1970: what others send must not stop the program.
     fn zoned(&self, at_ms: u64) -> Zoned {
         let time = i64::try_from(at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         time.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone())
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_place() {
+    fn times_follow_the_zone() {
         assert_eq!(at(0).clock(AT), "23:05");
         assert_eq!(at(0).day_name(AT), "Monday, 30 November 2026");
         assert_eq!(at(2).day_name(AT), "Tuesday, 1 December 2026");

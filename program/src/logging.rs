@@ -1,14 +1,13 @@
-//! Logs go to stderr and nowhere else: stdout belongs to answers. `RUST_LOG` says how much.
+//! Logs go to stderr and nowhere else, because stdout belongs to answers. `RUST_LOG` says how much.
 //!
-//! Stderr may be gone: a closed terminal, a full disk, a reader that has left. A line that cannot be written is lost,
-//! and nothing else.
+//! Stderr may be gone, as when a terminal closes or a disk is full. Then the line is lost, and nothing else happens.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
-/// What the programs of the terminal log without `RUST_LOG`.
+/// What terminal programs log without `RUST_LOG`.
 pub const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error,yamux=error";
 
 /// Starts logging for a program; `default` says how much without `RUST_LOG`.
@@ -23,19 +22,19 @@ pub fn to_stderr(default: &str) {
         .init();
 }
 
-/// Shows a text of several lines where it does no harm.
+/// Shows a text of several lines.
 pub type Show = Arc<dyn Fn(&str) + Send + Sync>;
 
 static INSTEAD: Mutex<Option<Show>> = Mutex::new(None);
 
-/// From now on lines for a terminal are shown by this; `None` for the terminal itself.
+/// From now on this shows the lines for a terminal; `None` writes them to the terminal itself.
 pub fn show_by(show: Option<Show>) {
     if io::stderr().is_terminal() {
         *INSTEAD.lock().unwrap_or_else(PoisonError::into_inner) = show;
     }
 }
 
-/// Standard error, or what stands in its place.
+/// Standard error, or its replacement.
 struct Stderr;
 
 impl Write for Stderr {

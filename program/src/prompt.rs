@@ -1,5 +1,5 @@
-//! The question for a password. It is the only reader of the terminal while it stands, and the terminal is as it
-//! was before on every way out: after Enter, after Ctrl-C, after a signal.
+//! Asks for a password. Nothing else reads the terminal meanwhile, and it is put back on every way out: after Enter,
+//! after Ctrl-C, after a signal.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::terminal::Modes;
 /// Why there is no password.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
-    /// The user, or a signal, has ended the program.
+    /// The user or a signal has ended the program.
     #[error("interrupted")]
     Stopped,
     /// The terminal cannot be read.
@@ -19,8 +19,8 @@ pub enum NoAnswer {
     Io(#[from] io::Error),
 }
 
-/// Asks for a password, without showing what is typed, until it is there or `stop` completes. Signals must be
-/// listened for already: Ctrl-C becomes SIGINT, and that would otherwise end the program with the echo off.
+/// Asks for a password without showing it, until it is typed or `stop` completes. The program must already listen for
+/// signals: otherwise Ctrl-C would end it with the echo off.
 ///
 /// # Errors
 /// [`NoAnswer`]. After that a thread may still wait for the terminal; the program must end.
@@ -28,12 +28,12 @@ pub async fn password(
     question: String,
     stop: impl Future<Output = ()>,
 ) -> Result<Zeroizing<String>, NoAnswer> {
-    // Put back when it is dropped. rpassword turns the echo off only once the question stands there.
+    // Put back when dropped. rpassword turns the echo off only after it has shown the question.
     let modes = Modes::of_stdin()?;
     modes.without_echo()?;
     let (answer, answered) = oneshot::channel();
     let ask = move || {
-        // Nobody waits for it if the program ends.
+        // Nothing waits for it if the program ends.
         answer.send(rpassword::prompt_password(question).map(Zeroizing::new)).ok();
     };
     std::thread::Builder::new().name("lanyard-password".into()).spawn(ask)?;

@@ -1,5 +1,5 @@
-//! Lines of standard input, freed of the marks of their encoding: a line may end in LF or CRLF, and a UTF-8 byte
-//! order mark before it is no part of it. Whatever is not UTF-8 is refused in a sentence that says so.
+//! Lines of standard input without the marks of their encoding: a line may end in LF or CRLF, and a UTF-8 byte order
+//! mark before it is dropped. Other encodings are refused, with a sentence that says so.
 
 use std::fmt;
 use std::io::{BufRead, Read as _};
@@ -8,7 +8,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-/// A line of this size is read without moving: no copy of a password stays behind.
+/// A line of this size is read without moving the buffer, so no copy of a password stays behind.
 const ROOM: usize = 2_048;
 /// Longest line with a password.
 const PASSWORD_LINE_BYTES_MAX: usize = 64 * 1_024;
@@ -22,19 +22,19 @@ pub struct LineReader<R> {
     is_utf16: bool,
 }
 
-/// A line that cannot be taken. The rest of it has been skipped.
+/// A line that cannot be used. The rest of it was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
     /// What is wrong with it.
     pub fault: Fault,
-    /// As much of it as was read, with U+FFFD for what is no text.
+    /// As much of it as was read, with U+FFFD for bytes that are not text.
     pub text: String,
 }
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It has more bytes than this.
+    /// It is longer than this many bytes.
     TooLong(usize),
     /// Its bytes are not UTF-8.
     NotUtf8,
@@ -42,7 +42,7 @@ pub enum Fault {
     Utf16,
 }
 
-/// Reads on from "the line" or "the password".
+/// Continues a sentence that begins with "the line" or "the password".
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -56,7 +56,7 @@ impl fmt::Display for Fault {
 }
 
 impl<R: BufRead> LineReader<R> {
-    /// Reads lines of at most so many bytes.
+    /// Reads lines of at most `bytes_max` bytes.
     pub fn new(input: R, bytes_max: usize) -> Self {
         Self { input, bytes_max, number: 0, is_utf16: false }
     }
@@ -69,7 +69,7 @@ impl<R: BufRead> LineReader<R> {
     /// The next line without its end; `None` at the end of the input.
     pub fn next_line(&mut self) -> Option<Result<String, BadLine>> {
         let mut bytes = Vec::with_capacity(ROOM);
-        // Room for the line's end and one byte too many.
+        // Room for the line's end and for one byte too many.
         let limit = u64::try_from(self.bytes_max.saturating_add(2)).unwrap_or(u64::MAX);
         let read = self.input.by_ref().take(limit).read_until(b'\n', &mut bytes);
         if read.ok()? == 0 {
@@ -112,7 +112,7 @@ fn bad(mut bytes: Vec<u8>, fault: Fault) -> BadLine {
     BadLine { fault, text }
 }
 
-/// Skips to the end of the line without holding it.
+/// Skips to the end of the line without keeping it.
 fn skip_line(input: &mut impl BufRead) {
     while let Ok(buffer) = input.fill_buf() {
         if buffer.is_empty() {
@@ -132,10 +132,10 @@ fn skip_line(input: &mut impl BufRead) {
 /// Why there is no password on standard input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPassword {
-    /// Nothing, or an empty line.
+    /// There is no line, or an empty one.
     #[error("no password on stdin")]
     Missing,
-    /// The first line cannot be taken.
+    /// The first line cannot be read.
     #[error("the password {0}")]
     Unreadable(Fault),
 }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_and_byte_order_marks_are_no_content() {
+    fn line_ends_and_byte_order_marks_are_dropped() {
         assert_eq!(lines(b"one\r\ntwo\nlast\r"), ["one", "two", "last"]);
         assert_eq!(lines(b"\xef\xbb\xbfpw\n\xef\xbb\xbf{}\n"), ["pw", "{}"]);
         assert_eq!(lines(b"a\rb\r\r\n"), ["a\rb\r"]);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_and_skipped() {
+    fn an_unreadable_line_is_named_and_skipped() {
         assert_eq!(lines(b"12345678\n"), ["12345678"]);
         assert_eq!(lines(b"12345678\r\n123456789\r\nok\n"), ["12345678", "TooLong(8)", "ok"]);
         assert_eq!(lines(&[&b"x".repeat(90)[..], b"\nok"].concat()), ["TooLong(8)", "ok"]);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_is_missing_or_no_text_is_refused() {
+    fn a_missing_or_unreadable_password_is_refused() {
         let read = |input: &[u8]| password_of(LineReader::new(input, 64).next_line());
         assert_eq!(*read(b"\xef\xbb\xbfcorrect horse\r\n").unwrap(), "correct horse");
         for empty in [&b""[..], b"\n", b"\r\n", b"\xef\xbb\xbf"] {

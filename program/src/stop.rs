@@ -1,18 +1,18 @@
-//! When a program is asked to end: Ctrl-C, `kill`, or the terminal that closes.
+//! Tells when a program is asked to stop: by Ctrl-C, by `kill`, or because its terminal closes.
 
 use std::io;
 
-/// Completes when the program is asked to end. It listens from now on: a request between the call and the first
-/// poll is not lost.
+/// Completes when the program is asked to stop. It listens from the call on, so a request before the first poll is not
+/// lost.
 ///
 /// # Errors
-/// If the system lets nobody listen.
+/// If the system does not let us listen.
 #[cfg(unix)]
 pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    // Whoever starts a program with nohup wants it to outlive the terminal.
+    // A program started with nohup must outlive the terminal.
     let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
     Ok(async move {
         let closed = async {
@@ -29,10 +29,10 @@ pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> 
     })
 }
 
-/// Completes when the program is asked to end.
+/// Completes when the program is asked to stop.
 ///
 /// # Errors
-/// If the system lets nobody listen.
+/// If the system does not let us listen.
 #[cfg(not(unix))]
 pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {
@@ -42,7 +42,7 @@ pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> 
     })
 }
 
-/// Whether the program was started deaf to SIGHUP, as `nohup` does, as far as the system tells.
+/// Whether the program was started with SIGHUP ignored, as `nohup` does; false if the system does not say.
 #[must_use]
 pub fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -53,10 +53,10 @@ pub fn is_hangup_ignored() -> bool {
         .is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Completes when nobody reads standard output any more, as when `head` has seen enough; for a file never.
+/// Completes when nothing reads standard output any more, as when `head` has ended; never for a file.
 pub async fn stdout_closed() {
     let (closed, told) = tokio::sync::oneshot::channel();
-    // A thread: it waits for ever in most programs, and must not hold up their end.
+    // A thread, because it mostly waits for ever and must not delay the end of the program.
     let watch = move || {
         if wait_until_closed().is_ok() {
             closed.send(()).ok();
@@ -72,7 +72,7 @@ pub async fn stdout_closed() {
 fn wait_until_closed() -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, poll};
     let stdout = io::stdout();
-    // Asked for nothing, the system still tells of an error and of the other side's end.
+    // Even if asked for no events, the system reports errors and a closed other end.
     let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
     while let Err(error) = poll(&mut watched, None) {
         if error != rustix::io::Errno::INTR {

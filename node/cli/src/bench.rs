@@ -1,5 +1,5 @@
 //! `lanyard-node bench`: full nodes in one process, over loopback TCP, with real tickets and stores, in a realm
-//! without quota. One object of figures at the end, so that runs can be laid side by side.
+//! without quota. It ends with one object of figures, so that runs can be compared.
 
 mod measure;
 mod mesh;
@@ -15,36 +15,36 @@ use serde_json::{Value, json};
 use measure::Usage;
 use mesh::{Load, Mesh};
 
-/// A mesh that is not whole by then will not be.
+/// A mesh that is not complete by then has failed.
 const CONNECT: Duration = Duration::from_secs(120);
 
 /// Options of `lanyard-node bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchOptions {
-    /// Nodes
+    /// How many nodes
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=256))]
     peers: u32,
-    /// Messages, in all
+    /// How many messages, in total
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     messages: u32,
     /// Bytes of each text
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(24..=4_096))]
     size: u32,
-    /// Messages a second, in all [default: as fast as they are taken]
+    /// Messages a second, in total [default: as fast as they are accepted]
     #[arg(long)]
     rate: Option<f64>,
-    /// Who sends
+    /// Which nodes send
     #[arg(long, value_enum, default_value = "one")]
     senders: Senders,
-    /// All at once, without waiting for one to be stored before the next
+    /// Send all at once, without waiting for each to be stored
     #[arg(long)]
     burst: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// Who sends.
+/// Which nodes send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Senders {
     /// The first node.
@@ -84,7 +84,7 @@ fn print(figures: &Value, json: bool) -> std::io::Result<()> {
         lines.map(|(name, value)| format!("{name:>20}  {value}\n")).collect()
     };
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever has stopped reading needs no more.
+        // A reader that has stopped needs no more.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -139,7 +139,7 @@ fn real(count: u64) -> f64 {
     count as f64
 }
 
-/// Four decimals are more than the measurement has.
+/// Rounds to four decimals, which is more than the measurement has.
 fn round(figure: f64) -> f64 {
     (figure * 10_000.0).round() / 10_000.0
 }

@@ -1,7 +1,7 @@
 //! The terminal chat: `lanyard-node chat`, plain for people and `--json` for programs.
 //!
-//! [`session`] is the conversation itself; [`json`] and [`plain`] are its two faces. [`input`] reads stdin;
-//! where somebody sits at a terminal, [`editor`] does.
+//! [`session`] is the conversation, and [`json`] and [`plain`] are its two forms of output. [`input`] reads stdin, or
+//! [`editor`] does at a terminal.
 
 mod answer;
 mod command;
@@ -56,7 +56,7 @@ pub(crate) struct ChatOptions {
     /// The profile folder [default: in the platform's data folder]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where to listen for peers, as IP:PORT [default: everywhere, the port of the last time]
+    /// Where to listen for peers, as IP:PORT [default: everywhere, on the port used last]
     #[arg(long, value_name = "ADDR", value_parser = lanyard_node::transport::ports::parse)]
     listen: Option<SocketAddr>,
     /// Stay after the end of stdin
@@ -67,7 +67,7 @@ pub(crate) struct ChatOptions {
     json: bool,
 }
 
-/// Runs until quit, loss of membership, or the end of stdin.
+/// Runs until the user quits, the membership ends, or stdin ends.
 pub(crate) fn run(options: ChatOptions) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -103,7 +103,7 @@ async fn chat(options: ChatOptions) -> ExitCode {
     }
 }
 
-/// Why there is nothing to join with.
+/// Why joining is not even tried.
 enum Start {
     Misuse(String),
     Refused(Refusal),
@@ -141,7 +141,7 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
     Ok((request, input))
 }
 
-/// Where a profile is kept if nobody says where.
+/// Where the profile is by default.
 fn default_profile() -> Option<PathBuf> {
     let dirs = directories::ProjectDirs::from("", "", "lanyard")?;
     Some(dirs.data_dir().join("profile"))

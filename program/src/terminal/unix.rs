@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 
-/// How wide the terminal on standard output is now; `None` if there is none, or if it does not say.
+/// The width of the terminal on standard output; `None` if there is no terminal, or it does not say.
 pub fn columns_of_stdout() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
@@ -28,16 +28,16 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Keeps the modes of the terminal on standard input.
+    /// Saves the modes of the terminal on standard input.
     ///
     /// # Errors
-    /// If it is no terminal.
+    /// If standard input is not a terminal.
     pub fn of_stdin() -> io::Result<Self> {
         Ok(Self { found: tcgetattr(io::stdin())?, is_marking_pastes: AtomicBool::new(false) })
     }
 
-    /// Key by key and without echo, so that what is typed between two lines stands nowhere and is not cut at 4,095
-    /// bytes. Ctrl-C is a signal. Pasted text comes between marks.
+    /// Reads key by key and without echo, so that keys typed between two lines are not shown, and lines are not
+    /// truncated to 4,095 bytes. Ctrl-C stays a signal. Pasted text comes between marks.
     ///
     /// # Errors
     /// If the terminal is gone.
@@ -71,14 +71,14 @@ impl Modes {
         set(&self.found).ok();
     }
 
-    /// Puts the modes back and forgets what was typed ahead: the shell would run it.
+    /// Puts the modes back and drops what was typed ahead, because the shell would run it.
     pub fn put_back_and_forget_input(&self) {
         tcflush(io::stdin(), QueueSelector::IFlush).ok();
         self.put_back();
     }
 
-    /// Stops the program as Ctrl-Z does, with the terminal as it was found. The system stops it a moment after it
-    /// was asked to, so that only `wait` knows when it goes on.
+    /// Stops the program as Ctrl-Z does, with the terminal as it was found. The system stops it a moment later, so
+    /// `wait` must return when the program goes on.
     ///
     /// # Errors
     /// If the terminal is gone.
@@ -101,20 +101,20 @@ impl Drop for Modes {
 /// Tells when the program goes on after it was stopped. Must be called on a tokio runtime.
 ///
 /// # Errors
-/// If the system lets nobody listen.
+/// If the system does not let us listen.
 pub fn continuations() -> io::Result<Receiver<()>> {
     let mut signals = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let (sender, continued) = sync_channel(1);
     tokio::spawn(async move {
         while signals.recv().await.is_some() {
-            // One that nobody has heard yet says the same.
+            // One that is still waiting says the same.
             sender.try_send(()).ok();
         }
     });
     Ok(continued)
 }
 
-/// At once: waiting for output to be read could take for ever.
+/// Sets the modes at once: waiting until output is read could take for ever.
 fn set(modes: &Termios) -> io::Result<()> {
     Ok(tcsetattr(io::stdin(), OptionalActions::Now, modes)?)
 }

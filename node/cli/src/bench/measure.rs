@@ -1,16 +1,16 @@
-//! What the process has used: from `/proc`, so on Linux only; elsewhere the figures are missing, not wrong.
+//! What the process has used, read from `/proc`: on other systems than Linux the figures are missing, not wrong.
 
 use std::fs;
 
 /// Clock ticks a second in `/proc/self/stat`; Linux has said 100 to programs on every architecture since 2.4.
 const TICKS_PER_S: f64 = 100.0;
 
-/// What was used up to a moment, or between two.
+/// What was used up to a moment, or between two moments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
     /// Processor time of all threads, in seconds.
     pub(super) cpu_s: Option<f64>,
-    /// Bytes that have passed the loopback interface, of all programs.
+    /// Bytes over the loopback interface, of all programs.
     pub(super) loopback_bytes: Option<f64>,
 }
 

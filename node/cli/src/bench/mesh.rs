@@ -22,17 +22,17 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What has not arrived after this long without any arrival is lost: longer than two rounds of the repair.
+/// After this long without any arrival, missing messages count as lost: longer than two rounds of reconciliation.
 const QUIET: Duration = Duration::from_secs(25);
-/// How long the last events may be behind the state.
+/// The last events may lag behind the state by this much.
 const LAST_EVENTS: Duration = Duration::from_millis(200);
-/// Beyond this many peers not everybody is linked with everybody; this many links are enough to begin.
+/// Beyond this many peers a node is not linked with all others; then `LINKS_ENOUGH` links are enough to begin.
 const LINKS_FULL: usize = 64;
 const LINKS_ENOUGH: usize = 8;
 /// Sends that wait for the store at the same time, in a burst.
 const IN_FLIGHT: usize = 128;
 
-/// What is sent.
+/// What is sent, and how.
 #[derive(Debug, Clone)]
 pub(super) struct Load {
     pub(super) messages: u32,
@@ -55,15 +55,15 @@ pub(super) struct Arrivals {
     /// Times from sending to showing, sorted.
     latencies: Vec<Duration>,
     duplicates: u64,
-    /// What came by reconciliation, because gossip did not bring it.
+    /// Messages that came by reconciliation, because gossip did not bring them.
     repaired: u64,
-    /// What is in no store in the end.
+    /// Messages that are missing in a store at the end.
     lost: u64,
     took: Duration,
 }
 
 impl Mesh {
-    /// Starts the nodes and waits until each sees each, and is linked with each as far as a realm of that size is.
+    /// Starts the nodes, and waits until each sees all others and has as many links as a realm of that size has.
     pub(super) async fn start(peers: u32, within: Duration) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("lanyard-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).context("Cannot make a folder for the stores")?;
@@ -125,7 +125,7 @@ impl Mesh {
         Ok(Node::start(config)?)
     }
 
-    /// Sends the load and waits until all of it has arrived, or nothing more does.
+    /// Sends the load, and waits until all of it has arrived or nothing more arrives.
     pub(super) async fn run(&self, load: &Load) -> anyhow::Result<Arrivals> {
         let mut listeners = JoinSet::new();
         for node in &self.nodes {
@@ -152,7 +152,7 @@ impl Mesh {
         Ok(arrivals)
     }
 
-    /// Sends everything; the times are those before each send.
+    /// Sends everything. Returns the time before each send.
     async fn send(
         &self,
         load: &Load,
@@ -237,7 +237,7 @@ impl Arrivals {
     }
 }
 
-/// What one node heard of others, each message once.
+/// What one node received from others.
 #[derive(Debug, Default)]
 struct Heard {
     first: BTreeMap<MessageId, Instant>,
@@ -248,7 +248,7 @@ struct Heard {
 
 impl Heard {
     fn take(&mut self, event: Result<NodeEvent, RecvError>) {
-        // Who lags has missed times, and no message: those are counted in the store.
+        // A listener that lags misses times, but no message: those are counted in the store.
         let Ok(NodeEvent::Message(message)) = event else { return };
         if message.via == Via::Own {
             return;
@@ -261,7 +261,7 @@ impl Heard {
     }
 }
 
-/// Listens until every message is in the store, or nothing comes any more.
+/// Listens until every message is in the store, or nothing arrives any more.
 async fn listen(node: Node, mut events: Receiver<NodeEvent>, messages: u32) -> Heard {
     let mut heard = Heard::default();
     let mut status = node.status();
@@ -280,7 +280,7 @@ async fn listen(node: Node, mut events: Receiver<NodeEvent>, messages: u32) -> H
             deadline = Instant::now() + QUIET;
         }
     }
-    // The state comes before the events that it is made of.
+    // The state comes before its events.
     let rest = async {
         loop {
             heard.take(events.recv().await);
@@ -291,7 +291,7 @@ async fn listen(node: Node, mut events: Receiver<NodeEvent>, messages: u32) -> H
     heard
 }
 
-/// Where a node listens, once it does.
+/// Where a node listens, once it does so.
 async fn address_of(node: &Node) -> anyhow::Result<PeerAddresses> {
     let mut status = node.status();
     let status = Arc::clone(&*status.wait_for(|status| !status.listen.is_empty()).await?);
@@ -318,7 +318,7 @@ fn policy(realm: &SigningKey, now: u64) -> Policy {
     }
 }
 
-/// A text of that many bytes, different for each number.
+/// A text of `size` bytes, different for each number.
 fn text(number: u32, size: u32) -> String {
     let size = usize::try_from(size).unwrap_or_default();
     format!("{:.<size$}", format!("message {number} "))

@@ -1,4 +1,4 @@
-//! What a command is answered with, before it takes one of the two forms.
+//! Answers to commands, before they take one of the two forms.
 
 use lanyard_node::status::Room;
 use lanyard_node::{History, Status};
@@ -6,7 +6,7 @@ use lanyard_protocol::engine::SentReceipt;
 use lanyard_protocol::ids::{MessageId, Role};
 use lanyard_protocol::login::DeviceInfo;
 
-/// An answer to a command.
+/// The answer to a command.
 #[derive(Debug)]
 pub(super) enum Answer<'a> {
     Sent(SentReceipt),
@@ -17,11 +17,11 @@ pub(super) enum Answer<'a> {
     /// The id of a moderation.
     Moderated(MessageId),
     Devices(&'a [DeviceInfo]),
-    /// The room that was entered, and one's role there.
+    /// The room that was entered, and the user's role.
     Room(&'a Room, Role),
-    /// All rooms, and the one that one is in.
+    /// All rooms, and the name of the current one.
     Rooms(&'a Status, &'a str),
-    /// Done, and there is nothing to say.
+    /// Done, without anything to show.
     Done,
     Help,
     Quit,

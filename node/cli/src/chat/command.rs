@@ -1,4 +1,4 @@
-//! What can be asked for on a line of input, in either form.
+//! The commands that a line of input may hold, in either form.
 
 use lanyard_node::Password;
 use lanyard_node::names::spelled_room;
@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use super::unreadable::not_json;
 
-/// Messages of a page when nothing is said.
+/// How many messages `history` brings by default.
 const HISTORY_DEFAULT: usize = 50;
 
-/// The code of a line of which not even the fields can be read.
+/// The error code for a line that is not a JSON object.
 pub(super) const BAD_JSON: &str = "bad-json";
 
-/// A command.
+/// A command, as read from either form.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Send(Draft),
@@ -32,7 +32,7 @@ pub(super) enum Command {
     Moderate {
         kind: ModerationKind,
         username: String,
-        /// Milliseconds; `None` for as long as a moderation may hold.
+        /// Milliseconds; `None` for as long as possible.
         for_ms: Option<u64>,
         reason: String,
     },
@@ -48,7 +48,7 @@ pub(super) enum Command {
     Away {
         away: bool,
     },
-    /// Texts go to this room from now on.
+    /// Go to this room: texts are sent there from now on.
     Room {
         room: String,
     },
@@ -61,7 +61,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Its name in answers.
+    /// The command's name in answers.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Send(_) => "send",
@@ -92,14 +92,14 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// Why a line is no command: a stable code and a sentence.
+/// Why a line is not a command: a stable code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BadCommand {
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
-/// A command and the mark that its answer repeats.
+/// A command, and the mark that its answer repeats.
 pub(super) type Parsed = (Result<Command, BadCommand>, Option<Value>);
 
 /// Reads a JSON line. Unknown fields are ignored.
@@ -233,7 +233,7 @@ pub(super) const PLAIN: [(&str, Takes, &str); 18] = [
     ("/quit", Takes::Nothing, "leave"),
 ];
 
-/// Reads what a person typed: text for this room, or a word behind a slash.
+/// Reads what a person typed: text for the current room, or a command behind a slash.
 pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> {
     let room = || room.to_owned();
     // A paste may end in a line end.
@@ -279,7 +279,7 @@ pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> 
 fn plain_moderation(kind: ModerationKind, rest: &str) -> Result<Command, BadCommand> {
     let (username, rest) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
     if username.is_empty() {
-        return Err(bad("bad-field", "say whom: /mute NAME 10m REASON"));
+        return Err(bad("bad-field", "a name is missing: /mute NAME 10m REASON"));
     }
     let (first, after) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
     let (for_ms, reason) = match duration_ms(first) {
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_go_to_the_room_one_is_in() {
+    fn texts_go_to_the_current_room() {
         let plain = |line: &str| from_plain(line, "staff");
         let send = |text: &str| Command::Send(Draft::new("staff", text));
         assert_eq!(plain("two\nlines\n"), Ok(send("two\nlines")));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_are_entered_with_and_without_their_mark() {
+    fn a_room_is_named_with_or_without_its_mark() {
         let lobby = Ok(Command::Room { room: "lobby".into() });
         assert_eq!(from_plain("/room lobby", "staff"), lobby);
         assert_eq!(from_plain("/room #lobby ", "staff"), lobby);

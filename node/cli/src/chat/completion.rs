@@ -2,21 +2,21 @@
 
 use super::command::{PLAIN, Takes};
 
-/// Who and what there is.
+/// The names that may be completed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     pub(super) people: Vec<String>,
     pub(super) rooms: Vec<String>,
 }
 
-/// What a word can become.
+/// How a word can go on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Completion {
     /// Where the word begins, in bytes.
     pub(super) start: usize,
-    /// What stands in its place from now on; `None` if nothing more can be said.
+    /// The word that replaces it; `None` if it cannot be completed further.
     pub(super) word: Option<String>,
-    /// What it may still become, if that is more than one.
+    /// The possible words, if there are several.
     pub(super) choices: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ fn fitting(typed: &str, start: usize, word: &str, names: &Names) -> Vec<String> 
     }
     let takes = typed.split_once(' ').and_then(|(command, rest)| {
         let known = commands().find(|(name, _takes)| *name == command);
-        // Only the first word behind a command is its own.
+        // Only the first word after a command belongs to it.
         known.filter(|_known| !rest.trim_start().contains(' ')).map(|(_name, takes)| takes)
     });
     let rooms = || names.rooms.iter();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_not_offered() {
+    fn unfitting_words_are_not_offered() {
         for line in ["", "hello ", "/who gr", "/logout gr", "zz", "/room gr", "/mute st"] {
             assert_eq!(done(line), (line.to_owned(), Vec::new()), "{line:?}");
         }

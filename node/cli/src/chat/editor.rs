@@ -1,8 +1,8 @@
-//! The line editor of somebody at a terminal: a thread that reads, a thread that shows what comes in meanwhile.
+//! The line editor of a terminal: one thread reads, another shows what arrives meanwhile.
 //!
 //! The editor is the only reader of the terminal. It reads one line, hands it over, and reads the next when the
 //! conversation has dealt with it. A paste is one text, however many lines it has. A line that is sent leaves the
-//! screen: it comes back as a message.
+//! screen, and comes back as a message.
 
 mod keys;
 mod look;
@@ -23,11 +23,11 @@ use tokio::sync::{mpsc, watch};
 use super::screen::Screen;
 use look::Look;
 
-/// Lines that are sent without a question.
+/// A text with more lines is sent only after a question.
 const LINES_UNASKED: usize = 5;
 /// Lines that the arrow keys bring back.
 const HISTORY_LINES: usize = 200;
-/// What follows Escape within this time, in milliseconds, belongs to it.
+/// Keys within this time after Escape belong to it, in milliseconds.
 const ESCAPE_MS: u16 = 100;
 
 type LineEditor = Editor<Look, MemHistory>;
@@ -63,7 +63,7 @@ impl Keyboard {
     /// Starts reading; the first line is asked for with [`Self::ask`].
     ///
     /// # Errors
-    /// If the terminal or a thread is not to be had.
+    /// If the system gives no terminal or no thread.
     pub(super) fn start(
         terminal: Terminal,
         status: watch::Receiver<Arc<Status>>,
@@ -88,7 +88,7 @@ impl Keyboard {
         Ok(keyboard)
     }
 
-    /// Where lines are shown that nobody typed.
+    /// The screen that shows incoming lines.
     pub(super) fn screen(&self) -> Arc<Screen> {
         Arc::clone(&self.screen)
     }
@@ -99,7 +99,7 @@ impl Keyboard {
         self.prompts.try_send(prompt).ok();
     }
 
-    /// The next text; `None` when its writer has had enough.
+    /// The next text; `None` when the user leaves.
     pub(super) async fn next(&mut self) -> Option<String> {
         self.typed.recv().await
     }
@@ -174,7 +174,7 @@ fn print_above(editor: &mut LineEditor, screen: Arc<Screen>) -> rustyline::Resul
     Ok(())
 }
 
-/// A text that is to be sent; `None` if the terminal is given back meanwhile.
+/// The next text to send; `None` if the terminal is given back meanwhile.
 fn read_text(
     editor: &mut LineEditor,
     screen: &Screen,

@@ -1,24 +1,24 @@
-//! Lines of stdin, read by a thread of their own: a read that blocks must hold nothing up.
+//! Lines of stdin, read by a thread of their own, because a blocking read must not hold up the conversation.
 
 use std::io::BufReader;
 
 use lanyard_program::stdin::{BadLine, LineReader};
 use tokio::sync::mpsc;
 
-/// Longest line: a message of the largest size, with every byte escaped.
+/// Longest line in bytes: a message of the largest size, with every byte escaped.
 const LINE_BYTES_MAX: usize = 256 * 1_024;
-/// Lines read ahead. Whoever pipes more waits.
+/// Lines read ahead; a pipe that brings more waits.
 const LINES: usize = 16;
 
 /// A line of stdin.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Which one, from 1.
+    /// The number of the line, from 1.
     pub(super) number: u64,
     pub(super) text: Result<String, BadLine>,
 }
 
-/// The lines that come.
+/// The lines of stdin, as they come.
 #[derive(Debug)]
 pub(super) struct Lines {
     receiver: mpsc::Receiver<Line>,

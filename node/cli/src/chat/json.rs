@@ -67,7 +67,7 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
         NodeEvent::Renewed { expires_at } => json!({"event": "pass", "expires_at": expires_at}),
         NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
         NodeEvent::Reload => notice("reload", RELOAD),
-        // Told with the names in it, by the session.
+        // The session tells these, with the names in them.
         NodeEvent::Moderation(_) | NodeEvent::Sanctioned(_) | NodeEvent::Ended(None) => {
             return None;
         }
@@ -147,7 +147,7 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         Answer::Ticket(ticket) => json!({"ticket": hex::encode(ticket)}),
         Answer::Moderated(id) => json!({"id": id.to_string()}),
         Answer::Devices(devices) => json!({"devices": self::devices(devices)}),
-        // Nothing that a program can ask for.
+        // A program cannot ask for these.
         Answer::Room(..) | Answer::Rooms(..) => json!({}),
         Answer::Done | Answer::Help | Answer::Quit => json!({}),
     };

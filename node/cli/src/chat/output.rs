@@ -1,4 +1,4 @@
-//! The only place that writes to stdout, in one of two forms. A reader that is gone ends the session.
+//! The only place that writes to stdout, in one of two forms. If its reader is gone, the session ends.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) struct Output {
     json: bool,
     broken: bool,
     transcript: Transcript,
-    /// Where lines are shown beside the one that is typed.
+    /// Shows lines above the one being typed.
     screen: Option<Arc<Screen>>,
 }
 
@@ -37,12 +37,12 @@ impl Output {
         Self { json, broken: false, transcript: Transcript::default(), screen: None }
     }
 
-    /// From now on the screen is shared with a line that is typed.
+    /// From now on the screen is shared with a line being typed.
     pub(super) fn show_on(&mut self, screen: Arc<Screen>) {
         self.screen = Some(screen);
     }
 
-    /// The rooms that there are now.
+    /// Takes note of the rooms that exist now.
     pub(super) fn rooms(&mut self, status: &Status) {
         self.transcript.names_rooms = status.rooms.len() > 1;
     }
@@ -57,7 +57,7 @@ impl Output {
         self.broken
     }
 
-    /// The command line was wrong.
+    /// Says that the command line is wrong.
     pub(super) fn misuse(&self, reason: &str) {
         writeln!(io::stderr(), "error: {}", escape(reason)).ok();
     }
@@ -114,7 +114,7 @@ impl Output {
         }
     }
 
-    /// What the login node has answered: the devices, if they were asked for.
+    /// Shows the login node's answer: the devices, if a command asked for them.
     pub(super) fn login_server(
         &mut self,
         cmd: &str,
@@ -165,12 +165,12 @@ impl Output {
         }
     }
 
-    /// What was refused is kept.
+    /// Says that the refused message is kept.
     pub(super) fn kept(&mut self) {
         self.line("* It is kept: /retry sends it again, /unsent shows it, /forget drops it.");
     }
 
-    /// The texts that were refused.
+    /// Lists the messages that were refused.
     pub(super) fn unsent(&mut self, unsent: &Unsent) {
         if unsent.drafts().len() == 0 {
             self.line("* Nothing is unsent.");
@@ -181,7 +181,7 @@ impl Output {
         }
     }
 
-    /// The program ends while this many texts are unsent.
+    /// Says how many messages are unsent when the program ends.
     pub(super) fn left_unsent(&mut self, texts: usize) {
         match texts {
             0 => {}
@@ -190,10 +190,10 @@ impl Output {
         }
     }
 
-    /// A terminal has dropped the end of a line.
+    /// Says that the terminal has dropped the end of a line.
     pub(super) fn cut(&mut self, line: &str) {
         let message = format!(
-            "the terminal hands over at most 4,095 bytes of a line, and has cut this one; it was skipped: {:?}",
+            "the terminal hands over at most 4,095 bytes of a line and dropped the rest of this one; it was skipped: {:?}",
             beginning(line)
         );
         self.error("too-long", &message, None);
@@ -241,7 +241,7 @@ impl Output {
         }
     }
 
-    /// A line of stdin could not be read.
+    /// Says that a line of stdin could not be read.
     pub(super) fn unreadable(&mut self, code: &str, what: &str, line: &Unreadable<'_>) {
         let beginning = line.beginning();
         let begins = beginning.as_ref().map(|text| format!("; it begins with: {text}"));

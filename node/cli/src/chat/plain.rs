@@ -1,5 +1,5 @@
-//! The form for people. Everything that others wrote is escaped: a terminal obeys control characters, and a text
-//! must not look like a line of the program.
+//! The form for people. Everything that others wrote is escaped, because a terminal obeys control characters and a
+//! text must not look like a line of the program.
 
 use std::fmt::Write as _;
 
@@ -17,11 +17,11 @@ use super::command::PLAIN;
 use super::words::RELOAD;
 use super::wrap::MARGIN;
 
-/// What the lines shown so far mean for the next one.
+/// What the next line depends on: the lines shown so far, and the rooms.
 #[derive(Debug)]
 pub(super) struct Transcript {
     pub(super) time: LocalTime,
-    /// There is more than one room, so that messages must say in which they are.
+    /// Whether messages name their room, because there is more than one.
     pub(super) names_rooms: bool,
     /// The day of the message that was shown last.
     day: Option<Date>,
@@ -66,7 +66,7 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
         NodeEvent::Message(message) => transcript.message(message),
         NodeEvent::Presence(change) => presence(change),
         NodeEvent::State { state: Progress::Waiting, .. } => {
-            "* Nobody has this yet; it waits until somebody can take it.".to_owned()
+            "* Nobody has received this yet; it is sent when a peer connects.".to_owned()
         }
         NodeEvent::Renewed { expires_at } => {
             format!("* You are signed in until {}.", transcript.time.moment(*expires_at))
@@ -74,7 +74,7 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
         NodeEvent::Reload => format!("* {RELOAD}"),
         NodeEvent::Notice { text, .. } => format!("* {}", escape(text)),
         NodeEvent::Ended(Some(refusal)) => format!("! {}", escape(&refusal.reason)),
-        // Moderations are told with the names in them, by the session.
+        // The session tells moderations, with the names in them.
         NodeEvent::State { state: Progress::Sent | Progress::Stored { .. }, .. }
         | NodeEvent::Moderation(_)
         | NodeEvent::Sanctioned(_)
@@ -85,7 +85,7 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
 
 pub(super) fn answer(answer: &Answer<'_>, transcript: &mut Transcript) -> Option<String> {
     match answer {
-        // A moderation comes back as a line of its own.
+        // A moderation is shown when it comes back as an event.
         Answer::Sent(_) | Answer::Moderated(_) | Answer::Quit => None,
         Answer::Done => Some("* Done.".to_owned()),
         Answer::Devices(devices) => {
@@ -150,9 +150,9 @@ impl Transcript {
         let room =
             if self.names_rooms { format!("#{} ", escape(&message.room)) } else { String::new() };
         let late = if message.late { " (late)" } else { "" };
-        let forked = if message.forked { " (said two things at once)" } else { "" };
+        let forked = if message.forked { " (sent two messages under one number)" } else { "" };
         if message.folded {
-            return format!("{day_line}[{time}] {room}{name}{late}: (banned meanwhile; not shown)");
+            return format!("{day_line}[{time}] {room}{name}{late}: (not shown: banned since)");
         }
         format!(
             "{day_line}[{time}] {room}{name}{late}{forked}: {}",
@@ -161,7 +161,7 @@ impl Transcript {
     }
 }
 
-/// Who says it. A colon ends the name, so a nickname with one in it stands back behind the username.
+/// The author's name. A colon ends it, so the username stands for a nickname that contains one.
 fn speaker(message: &ChatMessage) -> String {
     let is_clear = !message.nickname.contains([':', '\u{ff1a}']);
     escape(if is_clear { &message.nickname } else { &message.username })

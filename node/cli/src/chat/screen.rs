@@ -1,20 +1,19 @@
-//! The terminal's screen, shared by two: the line that somebody types, and the lines that come in meanwhile.
+//! The terminal's screen, shared by the line being typed and the lines that arrive meanwhile.
 //!
-//! Lines that come in wait here. A thread of their own hands them to the line editor, which shows them above the
-//! half-typed line; between two lines, when there is nothing to show them above, they go on waiting. So they never
-//! stand in the middle of what is typed, and whoever prints is never held up.
+//! Incoming lines wait here. A thread hands them to the line editor, which shows them above the half-typed line;
+//! between two lines they go on waiting. So they never stand in the middle of what is typed, and printing never waits.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Lines that may wait while the editor does not take any, as during a search of the history.
+/// The most lines that wait while the editor takes none, as during a search of the history.
 const LINES_MAX: usize = 1_000;
-/// How long a handover between the threads may take before the other one is known to be waiting itself.
+/// After this time the other thread is assumed to be waiting itself.
 const HANDOVER: Duration = Duration::from_millis(50);
 
-/// See the module.
+/// The shared screen.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     state: Mutex<State>,
@@ -24,7 +23,7 @@ pub(super) struct Screen {
 #[derive(Debug, Default)]
 struct State {
     phase: Phase,
-    /// A line is being handed to the editor.
+    /// Whether lines are being handed to the editor.
     is_printing: bool,
     lines: VecDeque<String>,
     lost: usize,
@@ -39,7 +38,7 @@ enum Phase {
     Starting,
     /// The editor reads a line and can show others above it.
     Reading,
-    /// The terminal belongs to whoever comes after us.
+    /// The terminal is given back.
     Over,
 }
 
@@ -59,7 +58,7 @@ impl Screen {
         }
     }
 
-    /// For the editor: the next line is about to be read. False if none may be any more.
+    /// For the editor: the next line is about to be read. False if the terminal is given back.
     pub(super) fn start_reading(&self) -> bool {
         let mut state = self.state();
         if state.phase == Phase::Over {
@@ -86,7 +85,7 @@ impl Screen {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.phase = Phase::Between;
-        // If it takes longer, the printer already waits for the next line to show its own above.
+        // If it takes longer, the printer already waits for the next line.
         drop(self.wait_while(state, |state| state.is_printing));
     }
 
@@ -107,13 +106,13 @@ impl Screen {
         Some(lines.into_iter().map(|line| line + "\n").collect())
     }
 
-    /// For the printer: that is shown.
+    /// For the printer: the lines are shown.
     pub(super) fn printed(&self) {
         self.state().is_printing = false;
         self.changed.notify_all();
     }
 
-    /// Ends reading and printing. Gives what was not shown, and whether a half-typed line stands on the screen.
+    /// Ends reading and printing. Returns the lines that were not shown, and whether the screen has a half-typed line.
     pub(super) fn end(&self) -> (Vec<String>, bool) {
         let state = self.wait_while(self.state(), |state| state.phase == Phase::Starting);
         let mut state = self.wait_while(state, |state| state.is_printing);
@@ -148,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_wait_until_there_is_a_line_to_show_them_above() {
+    fn lines_wait_for_a_line_to_be_shown_above() {
         let screen = Screen::default();
         screen.print("one".into());
         screen.print("two".into());
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_counted() {
+    fn lost_lines_are_counted() {
         let screen = Screen::default();
         (0..LINES_MAX + 3).for_each(|line| screen.print(line.to_string()));
         let (lines, _) = screen.end();

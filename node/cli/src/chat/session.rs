@@ -1,4 +1,4 @@
-//! The conversation: join, then commands in and events out, until quit.
+//! The conversation: join, then take commands and show events until the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +29,10 @@ use super::unreadable::Unreadable;
 use super::unsent::Unsent;
 use super::words;
 
-/// After the end of stdin: this long for what nobody has yet.
+/// After the end of stdin, messages that nobody has get this long.
 const FINISH: Duration = Duration::from_secs(5);
 
-/// The longest that the node may take to say goodbye.
+/// The node may take this long to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How a session ended.
@@ -67,7 +67,7 @@ pub(super) async fn run(
     session.run(source, stay, stop, output).await
 }
 
-/// Somebody asks for the end, or nobody reads what is printed.
+/// Completes when the user or the system asks the program to stop, or when nobody reads stdout any more.
 async fn stop() {
     let asked = async {
         match asked_to_stop() {
@@ -88,16 +88,16 @@ struct Session {
     node: Node,
     events: broadcast::Receiver<NodeEvent>,
     status: watch::Receiver<Arc<Status>>,
-    /// What the last `link` line said.
+    /// The state that the last `link` line showed.
     link: (bool, usize),
-    /// Questions to the login node, which may take a while: the conversation goes on meanwhile.
+    /// Requests to the login node, which may take a while; the conversation goes on meanwhile.
     at_login_server: JoinSet<AtLoginServer>,
-    /// Where texts go that name no room.
+    /// The room that typed texts go to.
     room: String,
     unsent: Unsent,
 }
 
-/// A command that the login node has answered.
+/// The login node's answer to a command.
 struct AtLoginServer {
     name: &'static str,
     mark: Option<Value>,
@@ -110,7 +110,7 @@ enum Turn {
     Finish,
     Quit(Option<Option<Value>>),
     Lost,
-    /// A part of this program has failed.
+    /// A part of this program has panicked.
     Failed(String),
 }
 
@@ -212,13 +212,13 @@ impl Session {
                 Turn::Go
             }
             Ok(event) => {
-                // What the event stands in may be newer than what was told last.
+                // The event may be in a room that is newer than the last state.
                 output.rooms(&self.status.borrow());
                 output.event(&event);
                 Turn::Go
             }
             Err(RecvError::Lagged(missed)) => {
-                let text = format!("{missed} events were missed; read the history.");
+                let text = format!("{missed} events were missed; see the history.");
                 output.notice("lagged", &text);
                 Turn::Go
             }
@@ -236,7 +236,7 @@ impl Session {
         Turn::Go
     }
 
-    /// What stands before the line that is typed: where Enter sends it.
+    /// The prompt, which shows the room that Enter sends the line to.
     fn prompt(&self) -> String {
         format!("#{}> ", self.room)
     }
@@ -366,7 +366,11 @@ impl Session {
                     output.kept();
                 }
                 if !self.unsent.keep(draft) {
-                    output.error("too-long", "it is not kept: too much is unsent already", None);
+                    output.error(
+                        "too-long",
+                        "it is not kept: too many messages are unsent already",
+                        None,
+                    );
                 }
                 !matches!(
                     error,
@@ -376,7 +380,7 @@ impl Session {
         }
     }
 
-    /// Sends again what was refused, in order, until there is no point in going on.
+    /// Sends the refused messages again, in order, until the next one would be refused as well.
     async fn retry(&mut self, output: &mut Output) {
         let mut drafts = self.unsent.take();
         while let Some(draft) = drafts.pop_front() {
@@ -385,7 +389,7 @@ impl Session {
             }
         }
         for draft in drafts {
-            // There is room: that is where it comes from.
+            // There is room, since that is where it came from.
             self.unsent.keep(draft);
         }
     }
@@ -411,13 +415,13 @@ impl Session {
         let found = self.node.account_of(username).await.map_err(|error| read_error(&error))?;
         found.ok_or_else(|| BadCommand {
             code: "not-found",
-            message: "nobody of that name has been seen here".to_owned(),
+            message: "no user of that name has been seen here".to_owned(),
         })
     }
 
     async fn quit(&mut self, mark: Option<Option<Value>>, output: &mut Output) -> Ended {
         self.say_goodbye().await;
-        // What happened before the end is still told.
+        // Events from before the end are still shown.
         while let Ok(event) = self.events.try_recv() {
             output.event(&event);
         }
@@ -429,7 +433,7 @@ impl Session {
     }
 
     async fn say_goodbye(&self) {
-        // A node of which a part has failed may not answer any more.
+        // A node with a failed part may not answer.
         tokio::time::timeout(GOODBYE, self.node.quit()).await.ok();
     }
 }

@@ -1,4 +1,4 @@
-//! Where commands come from: a line editor for somebody at a terminal, else the lines of standard input.
+//! Where commands come from: a line editor at a terminal, else the lines of standard input.
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -11,35 +11,35 @@ use super::editor::{Keyboard, Terminal};
 use super::input::{Line, Lines};
 use super::output::Output;
 
-/// A terminal that edits lines itself hands over no more of one, and drops the rest without a word (termios(3)).
+/// A terminal that edits lines itself hands over at most this much of one, and silently drops the rest (termios(3)).
 const TERMINAL_LINE_BYTES_MAX: usize = 4_095;
 
-/// What commands are to come from. Nothing reads the terminal yet.
+/// Where commands will come from. Nothing reads the terminal yet.
 #[derive(Debug)]
 pub(super) enum Input {
     Lines(Lines),
     Terminal(Terminal),
 }
 
-/// What commands come from.
+/// Where commands come from.
 #[derive(Debug)]
 pub(super) enum Source {
     Lines { lines: Lines, is_terminal: bool },
     Keyboard(Keyboard),
 }
 
-/// What has come.
+/// What was read.
 #[derive(Debug)]
 pub(super) enum Entry {
-    /// A line of stdin and its number, from 1; from a keyboard, a text that may have several, and 0.
+    /// A line of stdin and its number, from 1; or a text from the keyboard, of one or more lines, and 0.
     Line { number: u64, text: String },
-    /// A line that was not taken.
+    /// A line that cannot be read.
     Bad { number: u64, bad: BadLine },
     /// A line whose end the terminal may have dropped.
     Cut(String),
-    /// Nothing more comes.
+    /// The input has ended.
     End,
-    /// Somebody at the keyboard wants to leave.
+    /// The user at the keyboard wants to leave.
     Quit,
 }
 
@@ -70,14 +70,14 @@ impl Source {
         Self::Lines { lines, is_terminal: std::io::stdin().is_terminal() }
     }
 
-    /// Asks for the next text behind this prompt, where there is one to ask.
+    /// Shows the prompt and asks for the next text, if there is a keyboard.
     pub(super) fn ask(&self, prompt: impl FnOnce() -> String) {
         if let Self::Keyboard(keyboard) = self {
             keyboard.ask(prompt());
         }
     }
 
-    /// The next of what comes.
+    /// The next entry.
     pub(super) async fn next(&mut self) -> Entry {
         match self {
             Self::Keyboard(keyboard) => match keyboard.next().await {

@@ -1,33 +1,33 @@
-//! A line that cannot be read: which one it was, and the mark that its answer repeats, if that can be made out.
+//! A line that cannot be read: its number, and the mark that the answer repeats, if that can be found.
 
 use serde_json::{Deserializer, Value};
 
-/// So much of a line is enough to find it again.
+/// This much of a line is enough to find it again.
 const BEGINNING_CHARS_MAX: usize = 40;
 
 /// A line that cannot be read.
 #[derive(Debug)]
 pub(super) struct Unreadable<'a> {
-    /// Which line of stdin, from 1.
+    /// The number of the line, from 1.
     pub(super) number: u64,
-    /// What of it is text.
+    /// The part of it that is text.
     pub(super) text: &'a str,
 }
 
 impl Unreadable<'_> {
-    /// How it begins. Nothing, if a password may stand in it.
+    /// Its beginning; `None` if it may contain a password.
     pub(super) fn beginning(&self) -> Option<String> {
         let secret = ["password", "\"old\"", "\"new\""].iter().any(|word| self.text.contains(word));
         (!secret).then(|| self.text.chars().take(BEGINNING_CHARS_MAX).collect())
     }
 
-    /// The scalar behind `"ref":`, wherever it stands, if it is whole.
+    /// The scalar after `"ref":`, anywhere in the line, if it is whole.
     pub(super) fn mark(&self) -> Option<Value> {
         self.text.split("\"ref\"").skip(1).find_map(|rest| {
             let value = rest.trim_start().strip_prefix(':')?;
             let mut values = Deserializer::from_str(value).into_iter::<Value>();
             let mark = values.next()?.ok()?;
-            // A number at the end of a line that was cut off may be another number.
+            // A number at the end of a truncated line may be only its first digits.
             let behind = value.get(values.byte_offset()..)?.trim_start();
             let is_whole = behind.starts_with([',', '}']);
             (is_whole && !mark.is_object() && !mark.is_array()).then_some(mark)
@@ -35,7 +35,7 @@ impl Unreadable<'_> {
     }
 }
 
-/// Why a text is not JSON, without the place in a file that a line is not.
+/// Why a text is not JSON. It leaves out the line number, which would always be 1.
 pub(super) fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Sentences that both faces use.
+//! Sentences that both forms use.
 
 use lanyard_node::Status;
 use lanyard_protocol::history::Sanctioned;
@@ -7,10 +7,9 @@ use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::SanctionKind;
 
 /// Messages were condemned, displaced, forgotten or restored.
-pub(super) const RELOAD: &str =
-    "Messages were withdrawn, or have come back; read the history again.";
+pub(super) const RELOAD: &str = "Messages were removed or restored; read the history again.";
 
-/// What a moderator has ordered, with the names of both as far as they are known.
+/// What a moderator has done, with both names as far as they are known.
 pub(super) fn moderation(signed: &SignedModeration, status: &Status) -> String {
     let moderation = signed.content();
     let maker = &signed.ticket().claims().username;
@@ -20,11 +19,11 @@ pub(super) fn moderation(signed: &SignedModeration, status: &Status) -> String {
     match moderation.kind {
         ModerationKind::Ban => format!("{maker} has banned {whom} for {minutes} min{because}"),
         ModerationKind::Mute => format!("{maker} has muted {whom} for {minutes} min{because}"),
-        ModerationKind::Lift => format!("{maker} has lifted the orders on {whom}{because}"),
+        ModerationKind::Lift => format!("{maker} has lifted the mute or ban of {whom}{because}"),
     }
 }
 
-/// What the operator has done about somebody.
+/// What the operator has done.
 pub(super) fn sanctioned(news: &Sanctioned, status: &Status) -> String {
     let whom = name_of(news.account, status);
     let because = because(&news.reason);

@@ -1,4 +1,4 @@
-//! How the line being typed looks, and what becomes of it: what the line editor asks its helper.
+//! How the line being typed looks, and what happens to it: the helper of the line editor.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -16,13 +16,13 @@ use super::LINES_UNASKED;
 use crate::chat::completion::{self, Names};
 use crate::chat::screen::Screen;
 
-/// See the module.
+/// The helper of the line editor.
 pub(super) struct Look {
-    /// The line answers a question; it is no text to send.
+    /// Whether the line answers a question, and is not a text to send.
     pub(super) is_question: bool,
     screen: Arc<Screen>,
     status: watch::Receiver<Arc<Status>>,
-    /// The line is being taken off the screen.
+    /// Whether the line is being taken off the screen.
     is_leaving: Cell<bool>,
 }
 
@@ -40,7 +40,7 @@ impl Look {
     }
 }
 
-/// How many lines a text has. The end of the last one, which a paste may bring, begins no further one.
+/// How many lines a text has. A line end after the last one, which a paste may bring, does not count.
 pub(super) fn lines(text: &str) -> usize {
     text.trim_end_matches('\n').lines().count()
 }
@@ -65,7 +65,7 @@ impl Completer for Look {
 impl Hinter for Look {
     type Hint = String;
 
-    /// Hints at nothing. It is asked whenever the line has been drawn anew, first of all when it is there.
+    /// Hints at nothing. The editor asks whenever it has drawn the line, so this tells that the line is there.
     fn hint(&self, _: &str, _: usize, _: &Context<'_>) -> Option<String> {
         self.is_leaving.set(false);
         self.screen.is_reading();
@@ -74,8 +74,8 @@ impl Hinter for Look {
 }
 
 impl Validator for Look {
-    /// Every line will do. It is asked when the line is about to end, and its remark is shown behind it: an empty
-    /// row, by which the cursor then stands where the line began.
+    /// Accepts every line. The editor asks when the line is about to end and shows the remark behind it: an empty row,
+    /// which leaves the cursor where the line began.
     fn validate(&self, line: &mut ValidationContext<'_>) -> Result<ValidationResult> {
         self.screen.stop_reading();
         let goes = self.is_question || lines(line.input()) <= LINES_UNASKED;
