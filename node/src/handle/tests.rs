@@ -39,7 +39,7 @@ fn alone(dir: &tempfile::TempDir) -> Node {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_store_has_ended_answers_and_ends_with_a_reason() {
+async fn a_node_without_its_store_answers_and_ends_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
     let node = alone(&dir);
     let mut events = node.events();

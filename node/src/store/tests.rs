@@ -50,7 +50,7 @@ fn store(path: &Path, messages: &[AdmittedMessage]) -> Vec<Stored> {
 }
 
 #[test]
-fn what_arrives_over_two_minutes_late_is_marked_so() {
+fn arrivals_over_two_minutes_late_are_marked() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     // All arrive at T0.
@@ -159,7 +159,7 @@ fn unread_counts_what_others_said_after_the_mark() {
 }
 
 #[test]
-fn a_file_that_is_no_store_or_a_newer_one_is_refused_and_left_alone() {
+fn a_foreign_or_newer_file_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     std::fs::write(&path, "this is no database at all, not even a little one").unwrap();

@@ -6,7 +6,7 @@ use crate::cast::{Setup, in_company, peer, they_chat};
 use crate::member::{Renegade, Seen};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_authority_is_subscribed_to_control_alone_and_reads_no_message() {
+async fn the_authority_peer_hears_control_and_no_messages() {
     let _lock = in_company();
     let member = Setup::of("member").authority().start().await;
     let mut alice = Setup::of("alice").knowing_node(&member).start().await;

@@ -286,7 +286,7 @@ impl Honest {
         history.messages.iter().map(|message| message.body.text.clone()).collect()
     }
 
-    /// Who came or went since the last look, without waiting.
+    /// The devices that came or went since the last look, without waiting.
     pub(crate) fn arrivals_and_losses(&mut self) -> Vec<(String, Reason)> {
         let mut changes = Vec::new();
         while let Ok(event) = self.events.try_recv() {

@@ -106,7 +106,7 @@ async fn meet(number: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_that_dial_each_other_at_the_same_moment_are_linked_once_every_time() {
+async fn two_peers_that_dial_each_other_at_once_have_one_link() {
     let _lock = alone();
     futures::stream::iter(0..MEETINGS).for_each_concurrent(AT_ONCE, meet).await;
 }

@@ -97,7 +97,7 @@ async fn what_fills_a_whole_gossip_frame_harms_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_is_shown_once_and_the_same_text_said_twice_is_shown_twice() {
+async fn a_replay_is_shown_once_and_a_repeated_text_twice() {
     let _lock = in_company();
     let (near, mut far) = two_honest().await;
     let renegade = Renegade::join("mallory", &near, Topic::Mesh).await;
@@ -126,7 +126,7 @@ async fn a_replay_is_shown_once_and_the_same_text_said_twice_is_shown_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bytes_on_another_topic_first_do_not_silence_the_real_message() {
+async fn bytes_on_another_topic_do_not_silence_a_message() {
     let _lock = in_company();
     let (mut near, mut far) = two_honest().await;
     let renegade = Renegade::join("mallory", &near, Topic::Mesh).await;

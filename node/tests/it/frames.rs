@@ -100,7 +100,7 @@ fn framed(rpc: &[u8]) -> Vec<u8> {
     [&varint(rpc.len()), rpc].concat()
 }
 
-/// Who subscribes to nothing is revoked off as deaf.
+/// A peer that subscribes to nothing is disconnected as deaf.
 fn subscriptions() -> Vec<u8> {
     let subscription = |topic: Topic| {
         let path = topic.path(&peer("realm"));

@@ -3,7 +3,7 @@
 //!
 //! Five seconds of it, and one of repeating it; with `LANYARD_SOAK` set sixty, and then until the others' gossip has
 //! forgotten what came first, so that the same bytes come as new. A thousand messages a second in a release build; a
-//! hundred in an unoptimised one, in which six nodes on two cores cannot read more, whoever sends it.
+//! hundred in an unoptimised one, in which six nodes on two cores cannot read more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -187,7 +187,7 @@ impl Outcome {
         let (p50, p99) = (percentile(&delays, 50), percentile(&delays, 99));
         let late = delays.iter().filter(|delay| **delay > HEARTBEAT).count();
         let of_bob = self.said.keys().filter(|text| text.starts_with(LINE_OF_BOB)).count();
-        // Who says something shows it at once, which says nothing of the others.
+        // The sender shows its own message at once, which proves nothing about the others.
         let wanted = (self.said.len() - of_bob) * (all.len() - 1) + of_bob * all.len();
         println!(
             "{} of {wanted} lines shown ({} events missed), p50 {p50:?}, p99 {p99:?}, {late} over a second",
@@ -206,7 +206,7 @@ impl Outcome {
         assert!(late * 20 <= delays.len(), "{late} of {} took over a heartbeat", delays.len());
     }
 
-    /// Who has only forwarded has lost nothing; who has lied has, or the looks would prove nothing.
+    /// Peers that only forwarded have lost no score; the liars have, or the test would prove nothing.
     fn scores_are_kept(&self, all: &[Honest]) {
         let scores: Vec<_> = all.iter().map(|honest| self.scores.of(honest.peer)).collect();
         let lowest = |scores: &[(f64, f64)]| scores.iter().map(|it| it.0).fold(f64::MAX, f64::min);

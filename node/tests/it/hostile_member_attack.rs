@@ -28,10 +28,10 @@ use crate::hostile_member_watch::{EARLY, FORBIDDEN, Scores, Shown};
 use crate::member::{Renegade, Seen, message, message_with};
 
 const PER_SECOND: u32 = if cfg!(debug_assertions) { 100 } else { 1_000 };
-/// Of the flood, so many are kept, to be sent again in the end.
+/// How many messages of the flood are kept, to be sent again at the end.
 const KEPT: u64 = 100;
 pub(crate) const LINE_OF_BOB: &str = "line of bob";
-/// Of bob's lines, so many stand on a wrong topic first.
+/// How many of bob's lines are on a wrong topic first.
 const SHADOWED: usize = 12;
 
 pub(crate) fn is_soak() -> bool {

@@ -272,7 +272,7 @@ fn swarm(name: &str) -> Swarm<Behaviour> {
         .message_id_fn(move |_message| {
             MessageId::new(&count.fetch_add(1, Ordering::Relaxed).to_be_bytes())
         })
-        // Its ids are no one else's: whoever asked for one would never get it, and soon not hear it any more.
+        // Its ids are made up: a peer that asked for one would never get it, and would soon stop listening.
         .gossip_lazy(0)
         .gossip_factor(0.0)
         .max_transmit_size(1_024 * 1_024)

@@ -154,7 +154,7 @@ impl Scores {
         (scores, task)
     }
 
-    /// Waits until so many neighbours of a peer have a score for it, and one of them a bad one.
+    /// Waits until this many neighbours of a peer have a score for it, and one of them a bad one.
     pub(crate) async fn until_low(scores: &Mutex<Self>, peer: PeerKey, neighbours: usize) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {

@@ -155,7 +155,7 @@ async fn late_door(door: TcpListener, home: SocketAddr, may: oneshot::Receiver<(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_at_one_address_does_not_end_the_search_for_that_peer() {
+async fn a_refusal_at_one_address_does_not_end_the_search() {
     let _lock = in_company();
     let bob = honest("bob").await;
     let door = TcpListener::bind(LOOPBACK).await.unwrap();

@@ -1,4 +1,4 @@
-//! Moderators' moderations and the operator's policy, as running peers feel them.
+//! Moderations and the operator's policy, as running peers see them.
 
 use lanyard_node::{ModerateError, NodeEvent, RefusalCode, SendError};
 use lanyard_protocol::cose::public_key;
@@ -111,7 +111,7 @@ async fn a_moderator_bans_and_the_banned_is_told_by_whom_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_without_effect_is_refused_with_its_reason() {
+async fn a_moderation_without_effect_is_refused_with_a_reason() {
     let _lock = in_company();
     let (moderator, alice, _bob) = three().await;
     let refused = async |honest: &Honest, kind, whom, for_ms, reason: &str| match honest
@@ -150,7 +150,7 @@ async fn reloads(honest: &mut Honest) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_ban_since_an_hour_removes_comes_back_when_it_is_lifted() {
+async fn what_a_backdated_ban_removes_comes_back_when_lifted() {
     let _lock = in_company();
     let mut alice = honest("alice").await;
     let mut carol = Setup::of("carol").knowing_node(&alice).start().await;
@@ -185,7 +185,7 @@ async fn what_a_ban_since_an_hour_removes_comes_back_when_it_is_lifted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_away_is_shown_so_until_somebody_is_at_the_device_again() {
+async fn a_person_is_shown_as_away_until_back_at_the_device() {
     let _lock = in_company();
     let alice = honest("alice").await;
     let bob = Setup::of("bob").knowing_node(&alice).start().await;

@@ -16,7 +16,7 @@ use crate::raw::{
     propose, rest, say, shown, tcp,
 };
 
-/// Who shows what, and the verdict on it. The key that Noise proves is the one of the name.
+/// The peer, the Hello that it sends, and the verdict on that. Noise proves the key of the name.
 struct Case {
     what: &'static str,
     name: &'static str,
@@ -167,7 +167,7 @@ async fn nothing_but_noise_and_the_gate_can_be_negotiated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listener_who_shows_no_good_ticket_gets_its_verdict_and_not_one_byte_more() {
+async fn a_listener_without_a_good_ticket_gets_only_a_verdict() {
     let _lock = in_company();
     for Case { what, bytes, verdict, .. } in frames().into_iter().chain(tickets()) {
         let impostor = Impostor::with_key_of("mallory").await;

@@ -41,7 +41,7 @@ async fn new_ticket(honest: &mut Honest) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pass_is_renewed_at_half_its_life_stored_and_shown_to_the_others() {
+async fn a_ticket_is_renewed_at_half_its_life_and_shown_to_others() {
     let _lock = in_company();
     let newer = policy(|policy| policy.number = 7);
     let login_server = OpenLoginServer::open(LOOPBACK, move |_peer, _request| {
@@ -90,7 +90,7 @@ async fn a_pass_is_renewed_at_half_its_life_stored_and_shown_to_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn before_half_its_life_nobody_asks() {
+async fn no_ticket_is_renewed_before_half_its_life() {
     let _lock = in_company();
     let login_server = OpenLoginServer::open(LOOPBACK, |_peer, _request| a_week_for("alice")).await;
     let mut setup = with_pass("alice", 30, 100);
@@ -116,7 +116,7 @@ async fn until_expired(honest: &Honest) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_node_that_is_away_until_the_pass_is_over_renews_it_when_it_is_back() {
+async fn an_expired_ticket_is_renewed_when_the_login_node_is_back() {
     let _lock = in_company();
     let address = closed_address();
     let mut bob = honest("bob").await;
@@ -135,7 +135,7 @@ async fn a_login_node_that_is_away_until_the_pass_is_over_renews_it_when_it_is_b
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_return_of_the_login_nodes_own_peer_is_the_moment_to_ask_again() {
+async fn the_return_of_the_authority_peer_prompts_a_renewal() {
     let _lock = in_company();
     let (tell, mut asked) = tokio::sync::mpsc::channel(64);
     let is_back = Arc::new(AtomicBool::new(false));

@@ -15,7 +15,7 @@ async fn log(honest: &Honest) -> Vec<lanyard_protocol::ids::MessageId> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newcomer_has_everything_in_the_same_order_and_so_has_who_comes_back() {
+async fn newcomers_and_returning_peers_have_all_in_one_order() {
     let _lock = in_company();
     let mut alice = honest("alice").await;
     let mut bob = Setup::of("bob").knowing_node(&alice).start().await;

@@ -42,7 +42,7 @@ async fn bury(frozen: Frozen) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_had_dialled_and_starts_again_beside_its_old_link_is_back_in_chat() {
+async fn a_dialler_that_restarts_beside_its_old_link_is_back() {
     let _lock = in_company();
     let mut host = honest("host").await;
     for time in 0..3 {
@@ -65,7 +65,7 @@ async fn who_had_dialled_and_starts_again_beside_its_old_link_is_back_in_chat() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_had_been_dialled_and_starts_again_beside_its_old_link_is_back_in_chat() {
+async fn a_dialled_peer_that_restarts_beside_its_link_is_back() {
     let _lock = in_company();
     let (told, address) = oneshot::channel();
     let (linked, is_linked) = oneshot::channel::<()>();
@@ -89,7 +89,7 @@ async fn who_had_been_dialled_and_starts_again_beside_its_old_link_is_back_in_ch
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_older_of_two_copies_of_a_profile_stops_and_the_newer_chats_on() {
+async fn of_two_copies_of_a_profile_the_newer_chats_on() {
     let _lock = in_company();
     let mut host = honest("host").await;
     let mut older = Setup::of("alice").knowing_node(&host).start().await;

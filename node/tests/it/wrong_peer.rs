@@ -1,4 +1,4 @@
-//! Who meets another key than the one it dialled keeps ticket, Hello and password to itself.
+//! A peer that meets another key than the one it dialled sends no ticket, Hello or password.
 
 use std::str::FromStr as _;
 
@@ -18,7 +18,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dialler_that_meets_the_wrong_peer_shows_neither_ticket_nor_hello() {
+async fn a_dialler_that_meets_the_wrong_peer_sends_no_hello() {
     let _lock = in_company();
     let impostor = Impostor::with_key_of("mallory").await;
     let dialler = Setup::of("alice").knowing(peer("bob"), impostor.address).start().await;

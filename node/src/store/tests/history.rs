@@ -38,7 +38,7 @@ fn loaded(path: &Path, part: usize) -> Vec<(MessageId, bool)> {
 }
 
 #[test]
-fn what_is_condemned_is_kept_unshown_and_what_is_displaced_is_deleted() {
+fn condemned_is_kept_unshown_and_displaced_is_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     let messages: Vec<_> = (0..4).map(|seq| message(seq, 1, T0 + seq)).collect();
@@ -60,7 +60,7 @@ fn what_is_condemned_is_kept_unshown_and_what_is_displaced_is_deleted() {
 }
 
 #[test]
-fn a_condemned_message_that_comes_again_and_is_lawful_now_is_shown_again() {
+fn a_condemned_message_that_is_valid_again_is_shown_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     let message = message(0, 1, T0);
@@ -73,7 +73,7 @@ fn a_condemned_message_that_comes_again_and_is_lawful_now_is_shown_again() {
 }
 
 #[test]
-fn what_is_too_old_goes_part_by_part_and_orders_with_it() {
+fn old_messages_and_moderations_are_deleted_part_by_part() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     let old: Vec<_> = (0..2_100).map(|seq| message(seq, 1, T0)).collect();
@@ -100,7 +100,7 @@ fn what_is_too_old_goes_part_by_part_and_orders_with_it() {
 }
 
 #[test]
-fn one_write_that_fails_takes_no_other_with_it_and_is_given_back() {
+fn a_failed_write_takes_no_other_with_it_and_is_given_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     drop(Store::open(&path, &realm()).unwrap());
@@ -143,7 +143,7 @@ fn folded_and_forked_are_told_and_read_back() {
 }
 
 #[test]
-fn the_index_is_loaded_newest_first_each_ticket_once_and_verified() {
+fn the_index_is_loaded_newest_first_with_each_ticket_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     let messages: Vec<_> = (0..25).map(|seq| message(seq, 1, T0 + seq / 2)).collect();
