@@ -58,7 +58,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
 /// Shortest time between two states: many changes in a row, as when everybody joins, are told once.
 const STATUS_EVERY: Duration = Duration::from_millis(10);
-/// Admissions whose connection has not come up yet. More would be connections that were denied later.
+/// Admissions whose connection is not up yet. Older ones belong to connections that were denied later.
 const ADMITTED_MAX: usize = 1_024;
 
 /// The answer to a send.
@@ -105,15 +105,15 @@ pub(crate) struct State {
     arrivals: Arrivals,
     /// Writes that the store's queue had no room for.
     backlog: VecDeque<Write>,
-    /// The last turn has filled the index: the network comes first now.
+    /// Whether the last turn filled the index; then the network comes first.
     has_indexed: bool,
-    /// What is shown is to be read again, but not over and over.
+    /// Whether a [`NodeEvent::Reload`] is due.
     reload: bool,
     next_reload: Duration,
     refused_dials: Vec<PeerKey>,
     changed: bool,
     next_status: Duration,
-    /// The state is as it was, but for the number of messages.
+    /// Whether the number of messages has changed.
     counted: bool,
     untold: Vec<NodeEvent>,
     /// Answers to sends, which go out after the state.
@@ -197,7 +197,7 @@ impl EventLoop {
                 self.state.quit = Some(reply);
                 self.state.ended = Some(None);
             }
-            // Every handle is gone: nobody can ask for anything any more.
+            // Every handle is gone, so no command can come any more.
             None => self.state.ended = Some(None),
         }
     }
@@ -379,7 +379,7 @@ impl EventLoop {
         }
         self.state.next_status = Duration::ZERO;
         self.publish_news();
-        // Gossipsub does not say when something has left, so it gets a moment.
+        // Gossipsub does not tell when something has been sent, so it gets a moment.
         let farewell = async {
             loop {
                 self.swarm.select_next_some().await;

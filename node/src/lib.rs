@@ -83,7 +83,7 @@ pub mod join {
 /// The old name of [`login`].
 #[doc(hidden)]
 pub mod login_node {
-    pub use crate::login::{LoginServer, LoginServerError};
+    pub use crate::login::LoginServerError;
 }
 
 /// The old name of [`transport`].

@@ -11,6 +11,6 @@ pub(crate) mod places;
 pub(crate) mod refusals;
 pub(crate) mod renewal;
 
-pub use client::{LoginServer, LoginServerError, Password};
+pub use client::{LoginServerError, Password};
 pub use exchange::{LoginError, ask};
 pub use join::{JoinRequest, JoinStep, Joined, has_ticket, join};

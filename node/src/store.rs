@@ -32,7 +32,7 @@ pub use reader::{History, Membership, PAGE_MAX, Page, ReadError, Reader};
 pub use write::{Stored, Write};
 pub use writer::Writer;
 
-use file::{open_for_writing, sqlite_error, time};
+use file::{open_for_writing, realm_row, sqlite_error, time};
 use insert::{keep_clock, keep_peer, keep_policy};
 
 /// The store of one realm, open for writing. [`Self::writer`] hands it to the thread that writes messages.
@@ -50,15 +50,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the file is no store, or a newer one.
     pub fn open(path: &Path, realm: &PeerKey) -> Result<Self, StoreError> {
-        let error = sqlite_error(path);
         let connection = open_for_writing(path)?;
-        connection
-            .execute("INSERT INTO realms (key) VALUES (?1) ON CONFLICT (key) DO NOTHING", [realm.0])
-            .map_err(&error)?;
-        let (path, key) = (path.to_owned(), *realm);
-        let realm = connection
-            .query_row("SELECT id FROM realms WHERE key = ?1", [realm.0], |row| row.get(0))
-            .map_err(&error)?;
+        let sql = "INSERT INTO realms (key) VALUES (?1) ON CONFLICT (key) DO NOTHING";
+        connection.execute(sql, [realm.0]).map_err(sqlite_error(path))?;
+        let (path, key, realm) = (path.to_owned(), *realm, realm_row(&connection, path, realm)?);
         Ok(Self { connection, path, key, realm })
     }
 

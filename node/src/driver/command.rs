@@ -1,4 +1,4 @@
-//! What the loop is asked for from outside.
+//! What the loop can be asked for from outside, and why it may refuse.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ pub(crate) enum Command {
     Granted(Box<Granted>),
     /// The login node signs nothing for now, because of its clock.
     LoginNodeUnsure(String),
-    /// For the rendezvous' own node: what time it is.
+    /// For the authority peer: what time it is.
     RealmTime(u64),
     Notice {
         code: &'static str,

@@ -23,7 +23,7 @@ impl EventLoop {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => self.gossipsub_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Sync(event)) => self.sync_event(event),
-            // libp2p only reports; a link whose other end is silent must go, or it hides a restart.
+            // libp2p only reports. A link with a silent other end must be closed, or it would hide a restart.
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) if event.result.is_err() => {
                 self.swarm.close_connection(event.connection);
             }
@@ -116,7 +116,7 @@ impl EventLoop {
             self.report(report);
         }
         let Some(peer) = peer_key(&peer_id) else { return };
-        // One address may have refused us before another led to a link: no dial will end for that refusal.
+        // One address may have refused us before another led to a link; no dial will fail for that refusal.
         self.state.refused_dials.retain(|refused| *refused != peer);
         let Some(admission) = self.take_admitted(peer, endpoint) else {
             tracing::warn!(?peer, "A connection without a Hello was closed");

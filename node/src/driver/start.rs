@@ -10,6 +10,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::engine::{self, Engine, StoredIndex, Topic};
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::limits::{RECENT_MS, RESEND_AGE_MS_MAX};
+use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
@@ -23,7 +24,7 @@ use super::status::{self, Surroundings};
 use super::{EventLoop, State};
 use crate::clock::Clock;
 use crate::event::NodeEvent;
-use crate::login::client::{Client, LoginServer};
+use crate::login::client::Client;
 use crate::login::places::Places;
 use crate::login::renewal::Renewal;
 use crate::profile::Profile;
@@ -70,8 +71,8 @@ pub struct NodeConfig {
     pub listen: Vec<SocketAddr>,
     /// Peers to begin with, besides those in the store.
     pub candidates: Vec<PeerAddresses>,
-    /// Where the ticket is renewed; without it the node lives as long as its ticket.
-    pub login_server: Option<LoginServer>,
+    /// The join link, by which the ticket is renewed; without it the node lives as long as its ticket.
+    pub login_server: Option<JoinLink>,
     /// The profile, whose lock is held as long as the node runs.
     pub profile: Option<Profile>,
 }
@@ -163,9 +164,9 @@ pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
 
 /// Where the login node can be reached, if the node has one.
 fn places(config: &NodeConfig, reader: &Reader) -> Result<Option<Arc<Places>>, StartError> {
-    let Some(login_server) = &config.login_server else { return Ok(None) };
+    let Some(link) = config.login_server.clone() else { return Ok(None) };
     let earlier = reader.login_node()?;
-    Ok(Some(Arc::new(Places::new(login_server.link.clone(), earlier.as_deref()))))
+    Ok(Some(Arc::new(Places::new(link, earlier.as_deref()))))
 }
 
 fn system(error: impl Display) -> StartError {

@@ -13,7 +13,7 @@ use crate::status::{ClockWarning, DialAttempt, Me, Mode, Mute, Neighbour, Person
 
 const DAY_MS: u64 = 86_400_000;
 
-/// What the engine does not know.
+/// The part of the state that the engine does not know.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Surroundings {
     pub(crate) listen: Vec<String>,
@@ -106,15 +106,15 @@ fn is_rendezvous(link: &Link) -> bool {
     link.ticket.claims().role == Role::Authority
 }
 
-/// Where the login node's own peer is: the ends of its links, and what it tells of itself.
+/// Where the authority peer is: the addresses of its links, and those that it announces.
 pub(crate) fn authority_addresses(engine: &Engine) -> Vec<String> {
     let links: Vec<&Link> = engine.links().filter(|link| is_rendezvous(link)).collect();
     let told = links.iter().filter_map(|link| engine.roster().listens_at(link.peer)).flatten();
     links.iter().map(|link| link.address.clone()).chain(told.cloned()).collect()
 }
 
-/// One entry a peer, although two links may stand for a moment. A link counts from when its other end hears us:
-/// what is said before that would not reach it.
+/// One entry a peer, even while it has two links. A link counts once its other end hears us: earlier messages would
+/// not reach it.
 fn neighbours(engine: &Engine) -> Vec<Neighbour> {
     let mut by_peer: BTreeMap<PeerKey, Neighbour> = BTreeMap::new();
     let hears = |link: &&Link| !is_rendezvous(link) && engine.hears(link.peer, Topic::Mesh);
@@ -130,7 +130,7 @@ fn neighbours(engine: &Engine) -> Vec<Neighbour> {
     by_peer.into_values().collect()
 }
 
-/// Everybody online with all devices, ourselves included (unless we are the rendezvous' own node).
+/// Everybody online with all devices, including us unless we are the authority peer.
 fn roster(engine: &Engine, realm_ms: u64) -> BTreeMap<AccountId, Person> {
     let me = (engine.ticket(), realm_ms.min(engine.boot()), engine.status() == AWAY);
     let mine = std::iter::once(me)

@@ -23,15 +23,6 @@ use crate::refusal::{Refusal, RefusalCode};
 /// A password. It is wiped when dropped, and `Debug` never shows it.
 pub type Password = zeroize::Zeroizing<String>;
 
-/// Where the login server is, and the device key that stands for the account there.
-#[derive(Debug, Clone)]
-pub struct LoginServer {
-    /// Address and key of the login server.
-    pub link: JoinLink,
-    /// The device key.
-    pub key: SigningKey,
-}
-
 /// Why the login node did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginServerError {

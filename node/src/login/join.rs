@@ -1,7 +1,7 @@
 //! Joining a realm: profile, login or stored ticket, and a running node at the end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::{Now, RealmClock};
 use lanyard_protocol::words;
 
-use super::client::{Client, LoginServer, NotGranted, Password};
+use super::client::{Client, NotGranted, Password};
 use super::exchange::LoginError;
 use super::granted::Granted;
 use super::places::Places;
@@ -85,7 +85,8 @@ struct Entry {
     policy: SignedPolicy,
     clock: RealmClock,
     candidates: Vec<PeerAddresses>,
-    offline: bool,
+    /// Whether it comes from the store.
+    stored: bool,
     notices: Vec<(&'static str, String)>,
 }
 
@@ -107,17 +108,17 @@ pub async fn join(
     let profile = Profile::open(&request.profile)?;
     let entry = match &request.password {
         Some(_) => with_password(&request, &profile, &progress).await?,
-        None => stored_ticket(&request, &profile)?.ok_or_else(|| {
+        None => stored_ticket(&request.link, &request.username, &profile)?.ok_or_else(|| {
             Refusal::of(
                 RefusalCode::BadCredentials,
                 "This profile is not signed in under that name: a password is needed.",
             )
         })?,
     };
+    let had_password = request.password.is_some();
     progress(JoinStep::Joining);
-    let login_server = LoginServer { link: request.link, key: profile.key().clone() };
     let node = Node::start(NodeConfig {
-        login_server: Some(login_server),
+        login_server: Some(request.link),
         key: profile.key().clone(),
         ticket: entry.ticket,
         policy: entry.policy,
@@ -128,7 +129,7 @@ pub async fn join(
         profile: Some(profile),
     });
     let node = node.map_err(start_refusal)?;
-    Ok(Joined { node, offline: entry.offline, notices: entry.notices })
+    Ok(Joined { node, offline: entry.stored && had_password, notices: entry.notices })
 }
 
 /// Whether this profile holds a ticket with which `username` gets in without a password. Takes the profile's lock
@@ -136,21 +137,8 @@ pub async fn join(
 ///
 /// # Errors
 /// A [`Refusal`] if the profile cannot be used.
-pub fn has_ticket(
-    link: &JoinLink,
-    username: &str,
-    profile: &std::path::Path,
-) -> Result<bool, Refusal> {
-    let request = JoinRequest {
-        link: link.clone(),
-        username: spelled(username),
-        password: None,
-        nickname: None,
-        profile: profile.to_owned(),
-        listen: Vec::new(),
-    };
-    let profile = Profile::open(profile)?;
-    Ok(stored_ticket(&request, &profile)?.is_some())
+pub fn has_ticket(link: &JoinLink, username: &str, profile: &Path) -> Result<bool, Refusal> {
+    Ok(stored_ticket(link, &spelled(username), &Profile::open(profile)?)?.is_some())
 }
 
 /// The login server decides if it answers; a stored ticket helps only if it does not.
@@ -196,7 +184,8 @@ async fn with_password(
             Err(NotGranted::Unanswered(LoginError::WrongRealm)) => return Err(wrong_realm()),
             Err(NotGranted::Unanswered(LoginError::Unreachable(cause))) => {
                 let unreachable = || unreachable(&request.link, &cause);
-                return stored_ticket(request, profile)?.ok_or_else(unreachable);
+                let stored = stored_ticket(&request.link, &request.username, profile)?;
+                return stored.ok_or_else(unreachable);
             }
         }
     }
@@ -209,7 +198,8 @@ fn without_signature(
     denial: &Denial,
 ) -> Result<Entry, Refusal> {
     let refusal = denied(denial);
-    let Some(mut entry) = stored_ticket(request, profile)? else { return Err(refusal) };
+    let stored = stored_ticket(&request.link, &request.username, profile)?;
+    let Some(mut entry) = stored else { return Err(refusal) };
     entry.notices.push((LOGIN_NODE_CLOCK, refusal.reason));
     Ok(entry)
 }
@@ -245,7 +235,7 @@ fn keep(
     });
     kept.map_err(ProfileError::from)?;
     let candidates = [vec![granted.authority], granted.peers, peers].concat();
-    Ok(Entry { ticket: granted.ticket, policy, clock, candidates, offline: false, notices })
+    Ok(Entry { ticket: granted.ticket, policy, clock, candidates, stored: false, notices })
 }
 
 fn notices(nickname_refused: Option<&str>, clock: &RealmClock) -> Vec<(&'static str, String)> {
@@ -268,23 +258,25 @@ fn notices(nickname_refused: Option<&str>, clock: &RealmClock) -> Vec<(&'static 
 }
 
 /// A ticket of this realm, user and device that is still valid.
-fn stored_ticket(request: &JoinRequest, profile: &Profile) -> Result<Option<Entry>, Refusal> {
-    let realm = request.link.realm;
+fn stored_ticket(
+    link: &JoinLink,
+    username: &str,
+    profile: &Profile,
+) -> Result<Option<Entry>, Refusal> {
+    let realm = link.realm;
     let store = Store::open(&profile.database(), &realm).map_err(ProfileError::from)?;
     let (policy, clock, peers) = stored_state(&store, &realm)?;
     let Some(policy) = policy else { return Ok(None) };
     let reader = store.reader().map_err(ProfileError::from)?;
     let realm_ms = clock.peek_ms(Clock::new().now());
-    let name = &request.username;
     for membership in reader.memberships().map_err(ProfileError::from)? {
         let Ok(ticket) = Ticket::verify(&membership.ticket, &realm) else { continue };
         let claims = ticket.claims();
-        let same_user = membership.login_name == *name || claims.username == *name;
+        let same_user = membership.login_name == username || claims.username == username;
         if same_user && claims.peer == public_key(profile.key()) && claims.covers(realm_ms) {
             let candidates = [vec![membership.authority], peers].concat();
-            let offline = request.password.is_some();
             let notices = Vec::new();
-            return Ok(Some(Entry { ticket, policy, clock, candidates, offline, notices }));
+            return Ok(Some(Entry { ticket, policy, clock, candidates, stored: true, notices }));
         }
     }
     Ok(None)

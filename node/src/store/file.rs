@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lanyard_protocol::ids::PeerKey;
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrations;
@@ -133,6 +134,17 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     configure(&connection).map_err(&error)?;
     connection.pragma_update(None, "query_only", true).map_err(&error)?;
     Ok(connection)
+}
+
+/// The row of a realm.
+pub(super) fn realm_row(
+    connection: &Connection,
+    path: &Path,
+    realm: &PeerKey,
+) -> Result<i64, StoreError> {
+    connection
+        .query_row("SELECT id FROM realms WHERE key = ?1", [realm.0], |row| row.get(0))
+        .map_err(sqlite_error(path))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -12,7 +12,7 @@ use lanyard_protocol::ids::{MessageId, PeerKey, TicketHash};
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::file::{StoreError, open_for_reading, sqlite_error, time, unordered};
+use super::file::{StoreError, open_for_reading, realm_row, sqlite_error, time, unordered};
 
 /// Reads the index from the newest message to the oldest, on a connection of its own.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Loader {
     realm: i64,
     /// Where the next part begins: time and id of the last message given.
     place: (i64, Vec<u8>),
-    /// Tickets given already, by row; `None` for what is no ticket of this realm.
+    /// Tickets given already, by row; `None` for those of another realm.
     tickets: HashMap<i64, Option<TicketHash>>,
 }
 
@@ -40,20 +40,17 @@ impl Loader {
     /// [`StoreError`] if it cannot be read.
     pub fn open(path: &Path, key: &PeerKey) -> Result<Self, StoreError> {
         let connection = open_for_reading(path)?;
-        let realm = connection
-            .query_row("SELECT id FROM realms WHERE key = ?1", [key.0], |row| row.get(0))
-            .map_err(sqlite_error(path))?;
         Ok(Self {
+            realm: realm_row(&connection, path, key)?,
             connection,
             path: path.to_owned(),
             key: *key,
-            realm,
             place: (i64::MAX, Vec::new()),
             tickets: HashMap::new(),
         })
     }
 
-    /// Everything sent at a realm time or later, of what was not given yet.
+    /// The messages sent at a realm time or later that were not given yet.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -77,7 +74,7 @@ impl Loader {
         let mut stored = StoredIndex::default();
         for Loaded { ticket, mut message } in rows {
             let hash = self.ticket(ticket, &mut stored).map_err(sqlite_error(&self.path))?;
-            // A message without a good ticket cannot be proved, so it is not of the set.
+            // A message without a good ticket cannot be proved, so it is left out.
             let Some(hash) = hash else { continue };
             message.ticket = hash;
             stored.messages.push(message);

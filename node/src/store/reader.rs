@@ -15,7 +15,7 @@ use lanyard_protocol::verdict::Refused;
 use lanyard_protocol::wire::{self, Pair};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::file::{StoreError, open_for_reading, sqlite_error, time};
+use super::file::{StoreError, open_for_reading, realm_row, sqlite_error, time};
 use super::row::{self, COLUMNS, TABLES};
 use crate::event::{ChatMessage, NodeClosed};
 
@@ -87,9 +87,7 @@ impl Reader {
     /// [`StoreError`] if it cannot be read.
     pub fn open(path: &Path, realm: &PeerKey) -> Result<Self, StoreError> {
         let connection = open_for_reading(path)?;
-        let realm = connection
-            .query_row("SELECT id FROM realms WHERE key = ?1", [realm.0], |row| row.get(0))
-            .map_err(sqlite_error(path))?;
+        let realm = realm_row(&connection, path, realm)?;
         let connection = Arc::new(Mutex::new(connection));
         Ok(Self { connection, realm, path: path.to_owned() })
     }
@@ -132,7 +130,8 @@ impl Reader {
         Ok(History { messages: messages.into_iter().map(Arc::new).collect(), more })
     }
 
-    /// The message up to which a room has been read, and how many of others stand after it, at most ten thousand.
+    /// The message up to which a room has been read, and how many messages of others came after it, at most ten
+    /// thousand.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -257,7 +256,7 @@ impl Reader {
         })
     }
 
-    /// Own messages since a realm time that nobody has yet.
+    /// Own messages since a realm time that have reached nobody yet.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.

@@ -91,7 +91,7 @@ impl Thread {
                 Some(last) if last.is_awaited() => until = Duration::ZERO,
                 Some(_) | None => {}
             }
-            // Waiting until a time that is over is only looking.
+            // With a time in the past this only looks.
             match jobs.recv_timeout(until.saturating_sub(self.clock.now().mono)) {
                 Ok(write) => batch.push(write),
                 Err(RecvTimeoutError::Timeout) => break,
@@ -114,7 +114,7 @@ impl Thread {
         jobs.recv().ok()
     }
 
-    /// Nobody left to tell: the node is ending, and the store has what matters.
+    /// If nobody listens, the node is ending, and the store has what matters.
     fn tell(&self, told: Stored) {
         self.told.blocking_send(told).ok();
     }
@@ -125,8 +125,8 @@ impl Thread {
         }
     }
 
-    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything, so
-    /// that it can be copied. Readers that are still open may prevent it; then the next start does it.
+    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything and
+    /// can be copied. Readers that are still open may prevent it; then the next start does it.
     fn gather(&mut self) {
         self.checkpointer.wait();
         let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -194,7 +194,7 @@ impl Thread {
         Ok(())
     }
 
-    /// Deletes a part of what is too old.
+    /// Deletes some of the messages that are too old.
     fn forget_a_part(&mut self) {
         let Some(before) = self.forget else { return };
         let (connection, realm) = (&self.connection, self.realm);

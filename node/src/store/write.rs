@@ -13,9 +13,9 @@ use crate::event::{ChatMessage, Via};
 /// Something to write.
 #[derive(Debug)]
 pub enum Write {
-    /// A message. Own ones carry the request that waits for them.
+    /// A message.
     Message {
-        /// Of an own message.
+        /// The request that waits for an own message.
         request: Option<u64>,
         /// The message.
         message: Box<AdmittedMessage>,

@@ -8,11 +8,11 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use lanyard_node::clock::Clock;
 use lanyard_node::event::Reason;
-use lanyard_node::login::LoginServer;
 use lanyard_node::{ChatMessage, Node, NodeConfig, NodeEvent, Page, Status};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::hello::Hello;
 use lanyard_protocol::ids::{PeerKey, Role};
+use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::{LOBBY, Limits, Policy, SignedPolicy};
@@ -108,7 +108,7 @@ pub(crate) struct Setup {
     pub(crate) policy: SignedPolicy,
     pub(crate) listen: SocketAddr,
     pub(crate) knows: Vec<PeerAddresses>,
-    pub(crate) login_server: Option<LoginServer>,
+    pub(crate) login_server: Option<JoinLink>,
     /// What an earlier start has left.
     pub(crate) dir: Option<TempDir>,
 }

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
-use lanyard_node::login::LoginServer;
 use lanyard_node::transport;
 use lanyard_node::transport::codec::Capped;
 use lanyard_node::transport::ports;
@@ -37,11 +36,10 @@ impl Drop for OpenLoginServer {
     }
 }
 
-/// How a login server is reached at an address.
-pub(crate) fn login_server_at(address: SocketAddr, name: &str) -> LoginServer {
+/// The link to a login server at an address.
+pub(crate) fn link_to(address: SocketAddr) -> JoinLink {
     let (host, port) = (address.ip().to_string(), address.port());
-    let link = JoinLink { host, port, realm: peer("realm"), name: None, invite: None };
-    LoginServer { link, key: key(name) }
+    JoinLink { host, port, realm: peer("realm"), name: None, invite: None }
 }
 
 /// A ticket of `name` that was issued at `from_s` and lives for `life_s`.

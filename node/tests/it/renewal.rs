@@ -18,7 +18,7 @@ use crate::cast::{
     Honest, LOOPBACK, SOON, Setup, honest, in_company, now_ms, peer, policy, they_chat, within,
 };
 use crate::login_server::{
-    OpenLoginServer, a_week_for, closed_address, denied, granted, login_server_at, ticket_for,
+    OpenLoginServer, a_week_for, closed_address, denied, granted, link_to, ticket_for,
 };
 
 /// Long enough to see that nothing comes.
@@ -50,7 +50,7 @@ async fn a_ticket_is_renewed_at_half_its_life_and_shown_to_others() {
     let login_server = login_server.await;
     let mut bob = honest("bob").await;
     let mut setup = with_pass("alice", 50, 100).knowing_node(&bob);
-    setup.login_server = Some(login_server_at(login_server.address, "alice"));
+    setup.login_server = Some(link_to(login_server.address));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
     let membership = Membership {
@@ -94,7 +94,7 @@ async fn no_ticket_is_renewed_before_half_its_life() {
     let _lock = in_company();
     let login_server = OpenLoginServer::open(LOOPBACK, |_peer, _request| a_week_for("alice")).await;
     let mut setup = with_pass("alice", 30, 100);
-    setup.login_server = Some(login_server_at(login_server.address, "alice"));
+    setup.login_server = Some(link_to(login_server.address));
     let mut alice = setup.start().await;
     assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Renewed { .. })).await);
     assert_eq!(login_server.so_far(), []);
@@ -121,7 +121,7 @@ async fn an_expired_ticket_is_renewed_when_the_login_node_is_back() {
     let address = closed_address();
     let mut bob = honest("bob").await;
     let mut setup = with_pass("alice", 10, 25).knowing_node(&bob);
-    setup.login_server = Some(login_server_at(address, "alice"));
+    setup.login_server = Some(link_to(address));
     let mut alice = setup.start().await;
     alice.linked_with(peer("bob")).await;
     they_chat(&mut alice, &mut bob, "in time").await;
@@ -152,7 +152,7 @@ async fn the_return_of_the_authority_peer_prompts_a_renewal() {
     let address = closed_address();
     // Without the return, the next try would be minutes away.
     let mut setup = with_pass("alice", 15_000, 20_000).knowing(peer("member"), address);
-    setup.login_server = Some(login_server_at(login_server.address, "alice"));
+    setup.login_server = Some(link_to(login_server.address));
     let mut alice = setup.start().await;
     within(SOON, "the first try", asked.recv()).await.unwrap();
     is_back.store(true, Ordering::SeqCst);
@@ -169,7 +169,7 @@ async fn a_refusal_is_told_once_and_ends_nothing_before_its_time() {
     let login_server =
         OpenLoginServer::open(LOOPBACK, |_peer, _request| denied(DenialCode::BadCredentials)).await;
     let mut setup = with_pass("alice", 15, 20);
-    setup.login_server = Some(login_server_at(login_server.address, "alice"));
+    setup.login_server = Some(link_to(login_server.address));
     let mut alice = setup.start().await;
     let told = |event: &NodeEvent| match event {
         NodeEvent::Notice { code: "renewal-refused", text } => Some(text.clone()),
@@ -204,7 +204,7 @@ async fn the_owner_changes_the_password_and_logs_devices_out() {
     });
     let login_server = login_server.await;
     let mut setup = Setup::of("alice");
-    setup.login_server = Some(login_server_at(login_server.address, "alice"));
+    setup.login_server = Some(link_to(login_server.address));
     let mut alice = setup.start().await;
     let password = |text: &str| Password::new(text.to_owned());
     let wrong = alice.node.change_password(password("no horse"), password("new"), false).await;
