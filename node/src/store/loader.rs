@@ -35,10 +35,7 @@ struct Loaded {
 
 impl Loader {
     /// Opens the file, which the writer has brought to the newest schema.
-    ///
-    /// # Errors
-    /// [`StoreError`] if it cannot be read.
-    pub fn open(path: &Path, key: &PeerKey) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, key: &PeerKey) -> Result<Self, StoreError> {
         let connection = open_for_reading(path)?;
         Ok(Self {
             realm: realm_row(&connection, path, key)?,

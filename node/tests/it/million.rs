@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanyard_node::Via;
 use lanyard_node::clock::Clock;
-use lanyard_node::store::{Loader, Store, Write};
+use lanyard_node::store::{Store, Write};
 use lanyard_protocol::history::History;
 use lanyard_protocol::ticket::{Claims, Ticket};
 use rusqlite::{Connection, params};
@@ -58,7 +58,7 @@ async fn a_node_with_a_million_messages_is_ready_within_a_second() {
     let clock = Clock::new();
 
     let began = clock.now().mono;
-    let mut loader = Loader::open(&path, &peer("realm")).unwrap();
+    let mut loader = Store::open(&path, &peer("realm")).unwrap().loader().unwrap();
     let mut history = History::new(setup.policy.policy().clone().into());
     let (mut longest, mut taken) = (Duration::ZERO, 0);
     loop {
