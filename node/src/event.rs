@@ -122,6 +122,18 @@ pub enum Via {
     Sync,
 }
 
+impl Via {
+    /// The word for programs, and for the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Gossip => "gossip",
+            Self::Sync => "sync",
+        }
+    }
+}
+
 impl From<Arrival> for Via {
     fn from(arrival: Arrival) -> Self {
         match arrival {

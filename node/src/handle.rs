@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::driver::command::{Command, ModerateError, SendError};
 use crate::driver::start::{Ends, NodeConfig, StartError, start};
 use crate::event::{NodeClosed, NodeEvent};
+use crate::login::client::Client;
 use crate::login::{LoginServerError, Password};
 use crate::names::spelled;
 use crate::status::Status;
@@ -90,11 +91,7 @@ impl Node {
             return Ok(Some(*account));
         }
         let (reader, realm) = (self.ends.reader.clone(), self.ends.realm);
-        read(move || {
-            let found = reader.account_of(&realm, &username);
-            found.map_err(|error| ReadError::Store(error.to_string()))
-        })
-        .await
+        read(move || reader.account_of(&realm, &username)).await
     }
 
     /// Changes the password of our account at the login node, and takes the new ticket that comes with it. With
@@ -108,11 +105,9 @@ impl Node {
         new: Password,
         revoke_others: bool,
     ) -> Result<(), LoginServerError> {
-        let login_server =
-            self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
         let (account, username) = self.whoami();
         let change = ChangePassword { username, old, new, revoke_others };
-        let granted = login_server.change_password(account, change).await?;
+        let granted = self.login_server()?.change_password(account, change).await?;
         Ok(self.command(Command::Granted(Box::new(granted))).await?)
     }
 
@@ -121,9 +116,7 @@ impl Node {
     /// # Errors
     /// [`LoginServerError`] if it does not answer, or refuses.
     pub async fn devices(&self) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        let login_server =
-            self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
-        login_server.devices(self.whoami().0).await
+        self.login_server()?.devices(self.whoami().0).await
     }
 
     /// Logs a device of our account out; the devices after that.
@@ -131,9 +124,11 @@ impl Node {
     /// # Errors
     /// [`LoginServerError`], also if there is no such device.
     pub async fn logout_device(&self, device: u64) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        let login_server =
-            self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)?;
-        login_server.log_out(self.whoami().0, device).await
+        self.login_server()?.log_out(self.whoami().0, device).await
+    }
+
+    fn login_server(&self) -> Result<&Client, LoginServerError> {
+        self.ends.login_server.as_ref().ok_or(LoginServerError::NoLoginServer)
     }
 
     fn whoami(&self) -> (AccountId, String) {
@@ -156,8 +151,7 @@ impl Node {
     /// [`ReadError::Store`] if it cannot be read.
     pub async fn unread(&self, room: &str) -> Result<(Option<MessageId>, u64), ReadError> {
         let (reader, room) = (self.ends.reader.clone(), room.to_owned());
-        read(move || reader.unread(&room).map_err(|error| ReadError::Store(error.to_string())))
-            .await
+        read(move || reader.unread(&room)).await
     }
 
     /// For the authority peer: puts a newer policy in force and publishes its head.
@@ -232,11 +226,11 @@ impl Node {
 }
 
 /// Reads from SQLite on a thread that may block.
-async fn read<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+async fn read<T: Send + 'static, E: Into<ReadError> + Send + 'static>(
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, ReadError> {
     let done = tokio::task::spawn_blocking(read).await;
-    done.map_err(|error| ReadError::Store(error.to_string()))?
+    done.map_err(|error| ReadError::Store(error.to_string()))?.map_err(Into::into)
 }
 
 #[cfg(test)]

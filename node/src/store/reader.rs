@@ -58,6 +58,12 @@ pub enum ReadError {
     Closed(#[from] NodeClosed),
 }
 
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
 /// A profile's membership of a realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
@@ -119,9 +125,7 @@ impl Reader {
             let ahead = limit.saturating_add(1);
             select(connection, realm, room, anchor.as_ref(), forward, ahead).map(Some)
         });
-        let mut messages = found
-            .map_err(|error| ReadError::Store(error.to_string()))?
-            .ok_or(ReadError::NotFound)?;
+        let mut messages = found?.ok_or(ReadError::NotFound)?;
         let more = messages.len() > limit;
         messages.truncate(limit);
         if !matches!(page, Page::After(_)) {

@@ -44,7 +44,7 @@ pub(super) fn insert(
             content.body.text,
             message.as_bytes(),
             time(arrived.received_at),
-            via_name(arrived.via),
+            arrived.via.as_str(),
             arrived.folded,
             i64::try_from(content.body.text.len()).unwrap_or(i64::MAX),
         ])?;
@@ -115,19 +115,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<ChatMessage> {
     })
 }
 
-fn via_name(via: Via) -> &'static str {
-    match via {
-        Via::Own => "own",
-        Via::Gossip => "gossip",
-        Via::Sync => "sync",
-    }
-}
-
 fn via_from(name: &str) -> FromSqlResult<Via> {
-    match name {
-        "own" => Ok(Via::Own),
-        "gossip" => Ok(Via::Gossip),
-        "sync" => Ok(Via::Sync),
-        _unknown => Err(FromSqlError::InvalidType),
-    }
+    let all = [Via::Own, Via::Gossip, Via::Sync];
+    all.into_iter().find(|via| via.as_str() == name).ok_or(FromSqlError::InvalidType)
 }

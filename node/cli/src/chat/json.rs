@@ -1,7 +1,7 @@
 //! The form for programs: one JSON object a line, text unchanged.
 
 use lanyard_node::event::{PresenceChange, Reason};
-use lanyard_node::{ChatMessage, NodeEvent, Progress, Refusal, Status, Via};
+use lanyard_node::{ChatMessage, NodeEvent, Progress, Refusal, Status};
 use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
 
@@ -95,11 +95,6 @@ fn presence(change: &PresenceChange) -> Value {
 }
 
 fn message(message: &ChatMessage) -> Value {
-    let via = match message.via {
-        Via::Own => "own",
-        Via::Gossip => "gossip",
-        Via::Sync => "sync",
-    };
     json!({
         "id": message.id.to_string(),
         "room": message.room,
@@ -110,7 +105,7 @@ fn message(message: &ChatMessage) -> Value {
         "text": message.body.text,
         "sent_at": message.sent_at,
         "received_at": message.received_at,
-        "via": via,
+        "via": message.via.as_str(),
         "late": message.late,
         "folded": message.folded,
         "forked": message.forked,

@@ -73,27 +73,16 @@ impl Output {
     }
 
     pub(super) fn ready(&mut self, joined: &Joined, status: &Status) {
-        if self.json {
-            self.line(&json::ready(joined.offline, status).to_string());
-        } else {
-            self.line(&plain::ready(joined.offline, status, &self.transcript));
-        }
+        let offline = joined.offline;
+        self.show(|| json::ready(offline, status), |now| plain::ready(offline, status, now));
     }
 
     pub(super) fn link(&mut self, status: &Status) {
-        if self.json {
-            self.line(&json::link(status).to_string());
-        } else {
-            self.line(&plain::link(status, &self.transcript));
-        }
+        self.show(|| json::link(status), |now| plain::link(status, now));
     }
 
     pub(super) fn notice(&mut self, code: &str, text: &str) {
-        if self.json {
-            self.line(&json::notice(code, text).to_string());
-        } else {
-            self.line(&format!("* {}", escape(text)));
-        }
+        self.show(|| json::notice(code, text), |_now| format!("* {}", escape(text)));
     }
 
     pub(super) fn event(&mut self, event: &NodeEvent) {
@@ -234,11 +223,7 @@ impl Output {
     }
 
     pub(super) fn error(&mut self, code: &str, message: &str, mark: Option<Value>) {
-        if self.json {
-            self.line(&json::error(code, message, mark).to_string());
-        } else {
-            self.line(&format!("! {}", escape(message)));
-        }
+        self.show(|| json::error(code, message, mark), |_now| format!("! {}", escape(message)));
     }
 
     /// Says that a line of stdin could not be read.
@@ -255,6 +240,12 @@ impl Output {
             fields.extend(beginning.map(|text| ("begins".to_owned(), text.into())));
         }
         self.line(&error.to_string());
+    }
+
+    /// Writes a line in one of the two forms.
+    fn show(&mut self, json: impl FnOnce() -> Value, plain: impl FnOnce(&Transcript) -> String) {
+        let line = if self.json { json().to_string() } else { plain(&self.transcript) };
+        self.line(&line);
     }
 
     fn line(&mut self, line: &str) {
