@@ -13,7 +13,7 @@ set -u
 cd "$(dirname "$0")" && . ./lib.sh
 cd "$ROOT" || exit 1
 
-if [ $# -eq 0 ]; then set -- node/protocol node node/cli program rendezvous gui; fi
+if [ $# -eq 0 ]; then set -- node/protocol node node/cli node/program rendezvous gui; fi
 
 checked=0 failed=0
 for crate in "$@"; do
