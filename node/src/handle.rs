@@ -59,8 +59,8 @@ impl Node {
         read(move || reader.history(&room, page, limit.min(PAGE_MAX))).await
     }
 
-    /// Mutes or bans an account, or lifts that. Without a time it holds for 24 hours, the longest there is. Returns when
-    /// it is in force here and on its way to the others.
+    /// Mutes or bans an account, or lifts that. Without a time it holds for 24 hours, the longest there is.
+    /// Returns when it is in force here and on its way to the others.
     ///
     /// # Errors
     /// [`ModerateError`] says why not; nothing was published then.

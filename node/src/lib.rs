@@ -40,7 +40,7 @@
 //! | [`login`] | joining, renewing the ticket, and what else is asked of the login node |
 //! | [`event`], [`status`], [`refusal`] | what a node tells its user |
 //! | [`store`] | the messages on disk |
-//! | [`profile`], [`keyfile`], [`private`] | the folder of a device: its key, its store, and that nobody else can read them |
+//! | [`profile`], [`keyfile`], [`private`] | the folder of a device, which only its owner can read |
 //! | [`transport`] | libp2p: the gate that checks tickets, the behaviours, ports |
 //! | `driver` | the loop between the engine of the rules and all of the above |
 //! | [`names`] | when two typed names are the same name |

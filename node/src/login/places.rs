@@ -1,7 +1,7 @@
 //! Where the login node may be reached: it can move while a node runs, but the join link stays the same.
 //!
-//! Every place is only a candidate. A login node must prove the realm's key before it is asked anything, so a wrong place
-//! costs time and nothing else.
+//! Every place is only a candidate. A login node must prove the realm's key before it is asked anything, so a wrong
+//! place costs time and nothing else.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

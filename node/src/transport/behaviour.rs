@@ -158,8 +158,9 @@ impl DataTransform for OurTopics {
     }
 }
 
-/// A neighbour can earn far less than one rejected message costs, so that nobody can save up for one. Chat comes in bursts, so there is no penalty for quiet; and no penalty for many peers at one address,
-/// which a LAN behind one router is.
+/// A neighbour can earn far less than one rejected message costs, so that nobody can save up for one. Chat comes in
+/// bursts, so there is no penalty for quiet; and a LAN may stand behind one router, so there is none for many peers at
+/// one address.
 fn scores(realm: &PeerKey) -> PeerScoreParams {
     let of_topic = TopicScoreParams {
         topic_weight: 1.0,

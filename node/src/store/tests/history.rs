@@ -1,4 +1,4 @@
-//! Tests of what the history asks of the store: marking, deleting, forgetting, loading, and saying what was not written.
+//! What the history asks of the store: marking, deleting, loading, and telling what was not written.
 
 use lanyard_protocol::history::Resettled;
 use lanyard_protocol::ids::MessageId;
