@@ -86,12 +86,6 @@ pub mod login_node {
     pub use crate::login::LoginServerError;
 }
 
-/// The old name of [`transport`].
-#[doc(hidden)]
-pub mod net {
-    pub use crate::transport::{self, codec, ports};
-}
-
 /// The old path of what is at the root now.
 #[doc(hidden)]
 pub mod node {

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use lanyard_node::StartError;
 use lanyard_node::keyfile::Seed;
-use lanyard_node::net::ports::PortError;
-use lanyard_node::node::StartError;
+use lanyard_node::transport::ports::PortError;
 use lanyard_program::failure;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use lanyard_node::event::NodeEvent;
+use lanyard_node::NodeEvent;
 use lanyard_node::store::Reader;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::moderation::SignedModeration;

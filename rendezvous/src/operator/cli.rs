@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use lanyard_node::net::ports;
+use lanyard_node::transport::ports;
 
 /// The Lanyard login node: accounts, passwords, tickets and rules of a realm.
 #[derive(Debug, Parser)]

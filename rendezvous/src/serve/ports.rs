@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-use lanyard_node::net::ports::{self, PortError};
+use lanyard_node::transport::ports::{self, PortError};
 
 /// Interfaces that lead into a tunnel, whose far end is not the network that people are on.
 const TUNNELS: [&str; 11] =

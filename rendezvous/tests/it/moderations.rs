@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
 use lanyard_node::clock::Clock;
 use lanyard_node::login::ask;
-use lanyard_node::node::{Node, NodeConfig};
+use lanyard_node::{Node, NodeConfig};
 use lanyard_protocol::engine::NewModeration;
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::link::JoinLink;

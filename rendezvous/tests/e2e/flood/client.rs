@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use futures::StreamExt as _;
-use lanyard_node::net::codec::Capped;
-use lanyard_node::net::{ports, transport};
+use lanyard_node::transport::codec::Capped;
+use lanyard_node::transport::{self, ports};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::login::{DenialCode, LOGIN_PROTOCOL, Login, Reply, Request};
 use lanyard_rendezvous::clock;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use lanyard_node::event::Via;
+use lanyard_node::Via;
 use lanyard_node::keyfile;
 use lanyard_node::store::{Store, Stored, Write, Writer};
 use lanyard_protocol::cose::public_key;
