@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{Context, Event, Key, Modifiers, RawInput, Rect, Vec2, pos2};
 use jiff::tz::TimeZone;
-use lanyard_gui::action::Action;
 use lanyard_gui::app::Window;
 use lanyard_gui::bridge::fake::{ScriptedBackend, demo};
 use lanyard_gui::bridge::{Backend as _, BackendEvent};
+use lanyard_gui::desktop::notify::Notifier;
 use lanyard_gui::model::Model;
-use lanyard_gui::notify::Notifier;
-use lanyard_gui::{fonts, theme};
+use lanyard_gui::model::action::Action;
+use lanyard_gui::view::{fonts, theme};
 use lanyard_node::node::{History, Page};
 
 const MESSAGES: u32 = 100_000;

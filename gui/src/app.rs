@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use eframe::egui::{self, Context, OpenUrl, Ui, UserAttentionType, ViewportCommand};
 
-use crate::action::{Action, Effect, Focus, LoginField};
 use crate::bridge::{Backend, Command};
-use crate::instance::{Call, Instance};
+use crate::desktop::instance::{Call, Instance};
+use crate::desktop::notify::Notifier;
 use crate::model::Model;
+use crate::model::action::{Action, Effect, Focus, LoginField};
 use crate::model::session::{Attention, Session};
-use crate::notify::Notifier;
-use crate::theme;
-use crate::turns::Turns;
-use crate::view::{self, Scroll, ViewState};
+use crate::view::theme;
+use crate::view::timeline::Scroll;
+use crate::view::turns::Turns;
+use crate::view::{self, ViewState};
 
 /// Events taken in one frame; the rest waits for the next, so that no flood freezes the window.
 const EVENTS_PER_FRAME_MAX: usize = 512;
@@ -89,7 +90,7 @@ impl Window {
         Turns::install(ctx);
         let is_known = self.model.login.realm.is_some();
         let field = if is_known { LoginField::Password } else { LoginField::Link };
-        self.view.focus = Some(Focus::Login(field));
+        self.view.keyboard.give(Focus::Login(field));
         let effects = self.model.begin();
         self.perform(ctx, effects);
     }
@@ -122,7 +123,7 @@ impl Window {
             self.act(&ctx, action);
         }
         // It has been drawn, and what is typed from now on goes where it shall.
-        if has_focus(&ctx) && self.view.focus.is_none() {
+        if has_focus(&ctx) && !self.view.keyboard.is_changing_hands() {
             self.callers.drain(..).for_each(|(call, _)| call.answer());
         }
     }
@@ -199,11 +200,11 @@ impl Window {
                     }
                 }
                 Effect::Focus(keyboard) => {
-                    self.view.focus = Some(keyboard);
+                    self.view.keyboard.give(keyboard);
                     Turns::pause(ctx);
                 }
-                Effect::ScrollToNewest => self.view.scroll = Some(Scroll::Newest),
-                Effect::ScrollToUnread => self.view.scroll = Some(Scroll::Unread),
+                Effect::ScrollToNewest => self.view.timelines.scroll = Some(Scroll::Newest),
+                Effect::ScrollToUnread => self.view.timelines.scroll = Some(Scroll::Unread),
                 Effect::Close => ctx.send_viewport_cmd(ViewportCommand::Close),
             }
             // An answer may lie ready already; without this it would wait for the next event.

@@ -3,32 +3,19 @@
 //! Arrows go one way: `app -> view -> model` and `app -> bridge -> lanyard-node`.
 //! The model knows no window, the view performs nothing, and neither knows the network.
 //!
-//! | to find out … | look into |
+//! | folder | what belongs there |
 //! |---|---|
-//! | what happens in a frame | [`app`]: `logic` drains and applies, `ui` draws and dispatches |
-//! | what the user can do, and what comes of it | [`action`]: `Action` in, `Effect` out |
-//! | what the window knows and decides | [`model`] and its modules, without a window |
-//! | how something looks | [`view`], a module for each part; all literals are in [`theme`] |
-//! | what a second start does | [`instance`], [`model::starting`] |
-//! | what the node is asked and tells | [`bridge`]: `Command` out, `BackendEvent` in |
-//! | how the real node is reached | [`bridge::node`]; its `acts` has one function for each call about rules |
-//! | what stands in for it in tests and pictures | [`bridge::fake`] |
-//! | why no window opens, and in which colours it does | [`launch`], [`colour_scheme`] |
-//! | how input keeps its order | [`turns`] |
-//! | how text from others becomes safe, and runs from right to left | [`text`] |
+//! | [`model`] | what the window knows and decides: [`model::action`] has `Action` in and `Effect` out |
+//! | [`view`] | what is drawn: [`view::login`], [`view::chat`], [`view::timeline`], [`view::dialogs`]; literals only in [`view::theme`] |
+//! | [`bridge`] | `Command` out, `BackendEvent` in; behind it [`bridge::node`], or [`bridge::fake`] in tests and pictures |
+//! | [`desktop`] | the computer around the window: one window a profile, its colours, notifications, why no window opens |
+//! | [`app`] | a frame: `logic` drains and applies, `ui` draws and dispatches |
+//!
+//! A new dialog is a [`model::action::Dialog`], a file in `view/dialogs/` and a line in [`view::dialogs`]; what it
+//! decides is a module of [`model`].
 
-pub mod action;
 pub mod app;
 pub mod bridge;
-pub mod colour_scheme;
-pub mod drafts;
-pub mod fonts;
-pub mod instance;
-pub mod launch;
+pub mod desktop;
 pub mod model;
-pub mod notify;
-pub mod settings;
-pub mod text;
-pub mod theme;
-pub mod turns;
 pub mod view;

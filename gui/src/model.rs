@@ -4,9 +4,11 @@
 //! the model and return [`Effect`]s. Time comes in as `now_ms`. Nothing here draws or waits.
 
 pub mod account;
+pub mod action;
 pub mod acts;
 pub mod alone;
 pub mod composer;
+pub mod drafts;
 pub mod jump;
 pub mod login;
 pub mod markup;
@@ -17,7 +19,9 @@ pub mod refusal;
 pub mod rooms;
 pub mod roster;
 pub mod session;
+pub mod settings;
 pub mod starting;
+pub mod text;
 pub mod timeline;
 
 use std::path::PathBuf;
@@ -26,16 +30,15 @@ use jiff::tz::TimeZone;
 use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
 use lanyard_node::names::spelled;
 
-use crate::action::{Action, Dialog, Effect, Focus, LoginField, Panel};
 use crate::bridge::{BackendEvent, Command, JoinOrder};
-use crate::drafts::Drafts;
 use crate::model::account::PasswordField;
+use crate::model::action::{Action, Dialog, Effect, Focus, LoginField, Panel};
+use crate::model::drafts::Drafts;
 use crate::model::jump::Target;
 use crate::model::login::Login;
 use crate::model::session::{Attention, Chat, Session};
+use crate::model::settings::Settings;
 use crate::model::starting::Offer;
-use crate::settings::Settings;
-use crate::text;
 
 /// The window's state.
 #[derive(Debug)]

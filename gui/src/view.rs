@@ -1,97 +1,53 @@
 //! The views: they draw the model and queue what the user does. They perform nothing.
 
-pub mod account;
-pub mod alone;
 pub mod chat;
-pub mod composer;
-pub mod jump;
+pub mod dialogs;
+pub mod fonts;
 pub mod keyboard;
-pub mod keys;
 pub mod login;
-pub mod moderation;
-pub mod rooms;
-pub mod roster;
-pub mod settings;
 pub mod shaping;
-pub mod status_bar;
+pub mod theme;
 pub mod timeline;
+pub mod turns;
 pub mod widgets;
 
-use std::collections::BTreeMap;
+use eframe::egui::{CentralPanel, Frame, Key, Modifiers, Popup, Ui};
 
-use eframe::egui::{CentralPanel, Event, Frame, Key, Modifiers, Popup, Ui};
-
-use crate::action::{Action, Dialog, Focus};
 use crate::model::Model;
+use crate::model::action::{Action, Dialog, Focus};
 use crate::model::session::Session;
-use crate::theme;
-use crate::view::timeline::TimelineView;
+use crate::view::keyboard::Keyboard;
+use crate::view::timeline::{Step, Timelines};
 
 /// What only the drawing needs to remember.
 #[derive(Debug, Default)]
 pub struct ViewState {
-    /// What shall get the keyboard in the next frame.
-    pub focus: Option<Focus>,
-    /// What has got it in this one.
-    has_got: Option<Focus>,
-    timelines: BTreeMap<String, TimelineView>,
+    /// Which field has the keyboard.
+    pub keyboard: Keyboard,
+    /// How far each room is scrolled.
+    pub timelines: Timelines,
     jump_choice: usize,
-    /// Where the timeline shown shall go in the next frame.
-    pub scroll: Option<Scroll>,
-    /// Where the keyboard wants to walk from the message it is on.
-    step: Option<Step>,
-}
-
-/// From message to message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Up,
-    Down,
-}
-
-/// A place in the timeline to go to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scroll {
-    /// The newest message.
-    Newest,
-    /// The unread line.
-    Unread,
 }
 
 /// Draws the window.
 pub fn root_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
-    keyboard::hand_over(ui, model, state);
+    state.keyboard.hand_over(ui, model);
     let fill = theme::palette(ui).background;
-    CentralPanel::default().frame(Frame::new().fill(fill)).show(ui, |ui| match &model.session {
-        Session::Out | Session::Joining(_) => {
-            login::login_ui(ui, model, state, actions);
-            if model.dialog == Some(Dialog::Settings) {
-                settings::settings_ui(ui, model, actions);
-                if ui.input(|input| input.key_pressed(Key::Escape)) {
+    CentralPanel::default().frame(Frame::new().fill(fill)).show(ui, |ui| {
+        match &model.session {
+            Session::Out | Session::Joining(_) => {
+                login::login_ui(ui, model, &state.keyboard, actions);
+                if model.dialog.is_some() && ui.input(|input| input.key_pressed(Key::Escape)) {
                     actions.push(Action::Show(None));
                 }
             }
+            Session::In(chat) => {
+                shortcuts(ui, model, state, actions);
+                chat::chat_ui(ui, model, chat, &mut state.timelines, actions);
+            }
         }
-        Session::In(chat) => {
-            shortcuts(ui, model, state, actions);
-            chat::chat_ui(ui, model, chat, state, actions);
-            dialog_ui(ui, model, state, actions);
-        }
+        dialogs::dialog_ui(ui, model, &mut state.jump_choice, actions);
     });
-}
-
-fn dialog_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
-    let Some(chat) = model.chat() else { return };
-    match model.dialog {
-        Some(Dialog::Alone) => alone::alone_ui(ui, model, chat, actions),
-        Some(Dialog::Settings) => settings::settings_ui(ui, model, actions),
-        Some(Dialog::Keys) => keys::keys_ui(ui, actions),
-        Some(Dialog::Jump) => jump::jump_ui(ui, model, chat, state, actions),
-        Some(Dialog::Moderate) => moderation::moderation_ui(ui, chat, actions),
-        Some(Dialog::Devices) => account::devices_ui(ui, model, chat, actions),
-        Some(Dialog::Password) => account::password_ui(ui, chat, actions),
-        None => {}
-    }
 }
 
 /// Keys that work wherever the keyboard is.
@@ -111,7 +67,7 @@ fn shortcuts(ui: &Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Ac
     let is_free = model.dialog.is_none() && !Popup::is_any_open(ui.ctx());
     for (key, step) in [(Key::ArrowUp, Step::Up), (Key::ArrowDown, Step::Down)] {
         if is_free && pressed(Modifiers::ALT, key) {
-            state.step = Some(step);
+            state.timelines.step = Some(step);
         }
     }
     if ui.input(|input| input.key_pressed(Key::Escape)) {
@@ -119,25 +75,13 @@ fn shortcuts(ui: &Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Ac
     }
 }
 
-/// Esc closes the innermost thing that is open, and goes to the newest if nothing is.
+/// Esc closes the innermost thing that is open, and goes to the newest message if nothing is.
 fn escape(ui: &Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
     match (model.dialog, model.unfolded) {
         // egui closes a menu by itself.
-        _ if Popup::is_any_open(ui.ctx()) => state.focus = Some(Focus::Composer),
+        _ if Popup::is_any_open(ui.ctx()) => state.keyboard.give(Focus::Composer),
         (Some(_), _) => actions.push(Action::Show(None)),
         (None, Some(panel)) => actions.push(Action::Fold(panel, false)),
         (None, None) => actions.push(Action::JumpToNewest),
     }
-}
-
-/// Takes a key press with exactly no modifiers out of the input: egui's own test ignores Shift.
-fn take_plain_key(ui: &Ui, wanted: Key) -> bool {
-    ui.input_mut(|input| {
-        let before = input.events.len();
-        input.events.retain(|event| {
-            !matches!(event, Event::Key { key, pressed: true, modifiers, .. }
-                if *key == wanted && modifiers.is_none())
-        });
-        input.events.len() != before
-    })
 }

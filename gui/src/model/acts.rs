@@ -1,10 +1,10 @@
 //! What the user does about rules and accounts, and how it went.
 
-use crate::action::{Action, Dialog, Effect, Focus};
 use crate::bridge::acts::ModerationKind;
 use crate::bridge::{BackendEvent, Command};
 use crate::model::Model;
 use crate::model::account::{Devices, PasswordForm};
+use crate::model::action::{Action, Dialog, Effect, Focus};
 use crate::model::moderation::ModerationForm;
 use crate::model::session::{Chat, Session};
 
@@ -73,7 +73,7 @@ impl Model {
             BackendEvent::Moderated(Err(why)) => {
                 if let Some(form) = &mut chat.moderation {
                     form.sending = false;
-                    form.failed = Some(crate::text::clean_line(&why));
+                    form.failed = Some(crate::model::text::clean_line(&why));
                 }
             }
             BackendEvent::PasswordChanged(result) => chat.password.answered(result),

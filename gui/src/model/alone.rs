@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lanyard_node::event::{DialAttempt, Status};
 
 use crate::bridge::Interface;
-use crate::text;
+use crate::model::text;
 
 /// Failed dials shown.
 const ATTEMPTS_SHOWN: usize = 6;

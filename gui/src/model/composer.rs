@@ -5,7 +5,7 @@ use lanyard_node::event::Mute;
 use lanyard_node::node::SendError;
 use lanyard_protocol::engine::SendRefused;
 
-use crate::text;
+use crate::model::text;
 
 /// The byte counter shows from this share of the limit on, in percent.
 const COUNTER_FROM_PERCENT: u64 = 80;

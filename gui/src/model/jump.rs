@@ -3,7 +3,7 @@
 use lanyard_node::names::searchable;
 
 use crate::model::session::Chat;
-use crate::text;
+use crate::model::text;
 
 /// Choices shown at once.
 const SHOWN_MAX: usize = 8;

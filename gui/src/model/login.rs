@@ -7,11 +7,11 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::link::JoinLink;
 use zeroize::Zeroizing;
 
-use crate::action::LoginField;
 use crate::bridge::acts::Holder;
+use crate::model::action::LoginField;
 use crate::model::refusal::{Addressee, Explained};
-use crate::settings::{KnownRealm, Settings, same_link};
-use crate::text;
+use crate::model::settings::{KnownRealm, Settings, same_link};
+use crate::model::text;
 
 /// What stands in the login window.
 #[derive(Clone, Default, PartialEq, Eq)]

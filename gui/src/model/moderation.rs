@@ -3,7 +3,7 @@
 use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::bridge::acts::{Moderation, ModerationKind};
-use crate::text;
+use crate::model::text;
 
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 200;

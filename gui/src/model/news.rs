@@ -6,7 +6,7 @@ use lanyard_protocol::ids::Role;
 
 use crate::bridge::acts::{By, ModerationKind, Sanction};
 use crate::model::session::LOBBY;
-use crate::text;
+use crate::model::text;
 
 /// Where a change is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! The password in the system's keyring: kept after a good login, recalled for the next, if one wants that.
 
-use crate::action::{Effect, Focus, LoginField};
 use crate::bridge::acts::{Holder, KeyringOrder};
 use crate::bridge::{BackendEvent, Command};
 use crate::model::Model;
+use crate::model::action::{Effect, Focus, LoginField};
 use crate::model::session::Session;
-use crate::text;
+use crate::model::text;
 
 impl Model {
     /// Looks the password of the chosen account up, if the keyring is used.

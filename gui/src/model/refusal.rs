@@ -3,7 +3,7 @@
 use lanyard_node::event::{Refusal, RefusalCode};
 use lanyard_protocol::ids::PeerKey;
 
-use crate::text;
+use crate::model::text;
 
 /// A refusal as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use lanyard_node::event::{Person, PresenceChange};
 use lanyard_node::names::searchable;
 use lanyard_protocol::ids::{AccountId, Role};
 
-use crate::text;
+use crate::model::text;
 
 /// A filter box shows from this many people on.
 pub const FILTER_FROM: usize = 12;

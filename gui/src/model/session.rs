@@ -17,16 +17,16 @@ use lanyard_protocol::engine::SendRefused;
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::message::Draft;
 
-use crate::action::Effect;
 use crate::bridge::{Command, Interface};
 use crate::model::account::{Devices, PasswordForm};
+use crate::model::action::Effect;
 use crate::model::composer::Rules;
 use crate::model::markup::MyNames;
 use crate::model::moderation::ModerationForm;
 use crate::model::rooms::Room;
 use crate::model::roster::{Member, Roster};
+use crate::model::text;
 use crate::model::timeline::{Echo, PresenceNote};
-use crate::text;
 
 pub use login_node::LoginNode;
 

@@ -4,10 +4,10 @@
 use lanyard_node::event::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Effect, Focus, LoginField};
+use crate::model::action::{Effect, Focus, LoginField};
 use crate::model::session::Session;
+use crate::model::settings::KnownRealm;
 use crate::model::{Model, refusal};
-use crate::settings::KnownRealm;
 
 /// What a start on the command line brings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,10 +108,10 @@ mod tests {
     use lanyard_protocol::ids::PeerKey;
 
     use super::*;
-    use crate::action::Action;
     use crate::bridge::fake::demo;
     use crate::bridge::{BackendEvent, Command};
-    use crate::settings::Settings;
+    use crate::model::action::Action;
+    use crate::model::settings::Settings;
 
     const NOW_MS: u64 = 1_772_443_260_000;
 

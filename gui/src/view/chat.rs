@@ -1,24 +1,29 @@
 //! The chat window's frame: rooms, timeline and roster side by side; narrow windows fold the sides.
 
-use eframe::egui::accesskit::Role as AccessRole;
+mod composer;
+mod menu;
+mod rooms;
+mod roster;
+mod status_bar;
+
 use eframe::egui::{
-    Align, CentralPanel, CornerRadius, Frame, Layout, Margin, Panel as EguiPanel, Popup, Response,
-    RichText, Sense, Stroke, Ui, Vec2, pos2, vec2,
+    Align, CentralPanel, Frame, Layout, Margin, Panel as EguiPanel, RichText, Stroke, Ui, vec2,
 };
 
-use crate::action::{Action, Dialog, Panel};
 use crate::model::Model;
+use crate::model::action::{Action, Panel};
 use crate::model::session::Chat;
-use crate::text;
-use crate::theme::{self, Palette};
-use crate::view::{ViewState, composer, rooms, roster, status_bar, timeline, widgets};
+use crate::model::text;
+use crate::view::theme::Palette;
+use crate::view::timeline::Timelines;
+use crate::view::{theme, timeline, widgets};
 
 /// Draws the inside of a realm.
 pub fn chat_ui(
     ui: &mut Ui,
     model: &Model,
     chat: &Chat,
-    state: &mut ViewState,
+    timelines: &mut Timelines,
     actions: &mut Vec<Action>,
 ) {
     let p = theme::palette(ui);
@@ -57,47 +62,9 @@ pub fn chat_ui(
     notices_ui(ui, chat, p, actions);
     CentralPanel::default().frame(Frame::new().fill(p.background)).show(ui, |ui| {
         if let Some(room) = chat.room() {
-            timeline::timeline_ui(ui, model, chat, room, state, actions);
+            timeline::timeline_ui(ui, model, chat, room, timelines, actions);
         }
     });
-}
-
-/// The button with three dots, and what is behind it.
-pub fn menu_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
-    let response = dots_button(ui, "Menu");
-    Popup::menu(&response).width(220.0).show(|ui| {
-        let mut item = |ui: &mut Ui, words: &str, keys: &str, action: Action| {
-            if menu_item(ui, words, keys).clicked() {
-                actions.push(action);
-                ui.close();
-            }
-        };
-        item(ui, "Jump to…", "Ctrl+K", Action::Show(Some(Dialog::Jump)));
-        item(ui, "Settings", "Ctrl+,", Action::Show(Some(Dialog::Settings)));
-        item(ui, "Keys", "F1", Action::Show(Some(Dialog::Keys)));
-        let alone = if chat.is_alone() { "Why am I alone?" } else { "Connection details" };
-        item(ui, alone, "", Action::Show(Some(Dialog::Alone)));
-        ui.separator();
-        item(ui, "My devices", "", Action::Show(Some(Dialog::Devices)));
-        item(ui, "Change password", "", Action::Show(Some(Dialog::Password)));
-        item(ui, "Sign out", "", Action::SignOut);
-    });
-}
-
-fn menu_item(ui: &mut Ui, words: &str, keys: &str) -> Response {
-    let p = theme::palette(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 30.0), Sense::click());
-    if response.hovered() || response.has_focus() {
-        ui.painter().rect_filled(rect, CornerRadius::same(6), p.panel);
-    }
-    let middle = rect.center().y;
-    let words_laid = ui.painter().layout_no_wrap(words.to_owned(), theme::body(), p.text);
-    widgets::paint_middle(ui.painter(), pos2(rect.left() + 8.0, middle), words_laid, p.text);
-    let keys = ui.painter().layout_no_wrap(keys.to_owned(), theme::note(), p.faint);
-    let left = rect.right() - 8.0 - keys.size().x;
-    widgets::paint_middle(ui.painter(), pos2(left, middle), keys, p.faint);
-    widgets::name(&response, AccessRole::MenuItem, words);
-    response
 }
 
 fn strip(name: &'static str, top: bool, height: f32, fill: eframe::egui::Color32) -> EguiPanel {
@@ -132,7 +99,7 @@ fn header_ui(ui: &mut Ui, model: &Model, chat: &Chat, wide: bool, actions: &mut 
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if !many_rooms || !wide {
-                menu_ui(ui, chat, actions);
+                menu::menu_ui(ui, chat, actions);
             }
             if !wide {
                 let open = model.unfolded == Some(Panel::Roster);
@@ -201,19 +168,4 @@ fn notices_ui(ui: &mut Ui, chat: &Chat, p: Palette, actions: &mut Vec<Action>) {
             }
         },
     );
-}
-
-fn dots_button(ui: &mut Ui, label: &str) -> Response {
-    let (rect, response) = ui.allocate_exact_size(Vec2::new(32.0, 28.0), Sense::click());
-    let p = theme::palette(ui);
-    if response.hovered() {
-        ui.painter().rect_filled(rect, CornerRadius::same(6), p.line);
-    }
-    let colour = if response.hovered() { p.text } else { p.dim };
-    for step in [-5.0, 0.0, 5.0] {
-        ui.painter().circle_filled(rect.center() + vec2(step, 0.0), 1.4, colour);
-    }
-    widgets::focus_ring(ui, &response, rect, p);
-    widgets::name(&response, AccessRole::Button, label);
-    response
 }

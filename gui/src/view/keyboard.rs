@@ -3,45 +3,84 @@
 
 use eframe::egui::text::{CCursor, CCursorRange};
 use eframe::egui::text_edit::TextEditState;
-use eframe::egui::{Id, Ui};
+use eframe::egui::{Event, Id, Key, Ui};
 
-use crate::action::{Focus, LoginField};
 use crate::model::Model;
+use crate::model::action::{Focus, LoginField};
 use crate::model::session::Session;
-use crate::view::{ViewState, account, composer, jump, login, moderation};
 
-/// Gives the keyboard to whoever is to have it.
-pub fn hand_over(ui: &Ui, model: &Model, state: &mut ViewState) {
-    state.has_got = None;
-    let Some(wanted) = state.focus else { return };
-    match (wanted, &model.session) {
-        // Until an answer comes, the form takes nothing.
-        (Focus::Login(_), Session::Joining(_)) => return,
-        (Focus::Composer, _) if is_dialog_closing(ui, model) => return ui.ctx().request_repaint(),
-        _ => state.focus = None,
+/// Which field gets the keyboard next, and which one has just got it.
+#[derive(Debug, Default)]
+pub struct Keyboard {
+    wanted: Option<Focus>,
+    given: Option<Focus>,
+}
+
+impl Keyboard {
+    /// Gives the keyboard to a field in the next frame.
+    pub fn give(&mut self, to: Focus) {
+        self.wanted = Some(to);
     }
-    state.has_got = Some(wanted);
-    let field = match wanted {
-        Focus::Nowhere => {
+
+    /// Whether a field still waits for the keyboard.
+    #[must_use]
+    pub fn is_changing_hands(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Whether this field got the keyboard in this frame.
+    #[must_use]
+    pub fn was_given_to(&self, field: Focus) -> bool {
+        self.given == Some(field)
+    }
+
+    /// Hands the keyboard to the field that waits for it.
+    pub fn hand_over(&mut self, ui: &Ui, model: &Model) {
+        self.given = None;
+        let Some(wanted) = self.wanted else { return };
+        match (wanted, &model.session) {
+            // Until an answer comes, the form takes nothing.
+            (Focus::Login(_), Session::Joining(_)) => return,
+            (Focus::Composer, _) if is_dialog_closing(ui, model) => {
+                return ui.ctx().request_repaint();
+            }
+            _ => self.wanted = None,
+        }
+        self.given = Some(wanted);
+        if wanted == Focus::Nowhere {
             let before = ui.memory(|memory| memory.focused());
             return before.into_iter().for_each(|id| ui.memory_mut(|m| m.surrender_focus(id)));
         }
-        Focus::Composer => composer::id(),
-        Focus::Jump => jump::id(),
-        Focus::Reason => moderation::reason_id(),
-        Focus::Login(field) => login::field_id(field),
-        Focus::Password(field) => account::field_id(field),
-    };
-    ui.memory_mut(|memory| memory.request_focus(field));
-    if wanted == Focus::Login(LoginField::Password) {
-        // Whoever was refused types anew, and does not want to rub out first.
-        select(ui, field, |end| CCursorRange::two(CCursor::default(), end), &model.login.password);
+        ui.memory_mut(|memory| memory.request_focus(id(wanted)));
+        if wanted == Focus::Login(LoginField::Password) {
+            // A refused password is typed anew; selected, it need not be deleted first.
+            let all = |end| CCursorRange::two(CCursor::default(), end);
+            select(ui, wanted, all, &model.login.password);
+        }
+        if let Some(room) = model.chat().and_then(|chat| chat.room())
+            && wanted == Focus::Composer
+        {
+            select(ui, wanted, CCursorRange::one, &room.composer.draft);
+        }
     }
-    if let Some(room) = model.chat().and_then(|chat| chat.room())
-        && wanted == Focus::Composer
-    {
-        select(ui, field, CCursorRange::one, &room.composer.draft);
-    }
+}
+
+/// The id of a field that can be given the keyboard.
+#[must_use]
+pub fn id(field: Focus) -> Id {
+    Id::unique(("field", field))
+}
+
+/// Takes a key press with exactly no modifiers out of the input: egui's own test ignores Shift.
+pub fn take_plain_key(ui: &Ui, wanted: Key) -> bool {
+    ui.input_mut(|input| {
+        let before = input.events.len();
+        input.events.retain(|event| {
+            !matches!(event, Event::Key { key, pressed: true, modifiers, .. }
+                if *key == wanted && modifiers.is_none())
+        });
+        input.events.len() != before
+    })
 }
 
 /// A dialog that is no longer drawn keeps the keyboard to itself for a frame.
@@ -49,9 +88,9 @@ fn is_dialog_closing(ui: &Ui, model: &Model) -> bool {
     model.dialog.is_none() && ui.memory(|memory| memory.top_modal_layer().is_some())
 }
 
-fn select(ui: &Ui, field: Id, range: impl FnOnce(CCursor) -> CCursorRange, value: &str) {
-    let mut state = TextEditState::load(ui.ctx(), field).unwrap_or_default();
+fn select(ui: &Ui, field: Focus, range: impl FnOnce(CCursor) -> CCursorRange, value: &str) {
+    let mut state = TextEditState::load(ui.ctx(), id(field)).unwrap_or_default();
     let end = CCursor::new(value.chars().count());
     state.cursor.set_char_range(Some(range(end)));
-    state.store(ui.ctx(), field);
+    state.store(ui.ctx(), id(field));
 }

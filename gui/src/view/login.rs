@@ -7,14 +7,14 @@ use eframe::egui::{
 };
 use lanyard_node::join::JoinStep;
 
-use crate::action::{Action, Dialog, Focus, LoginField};
 use crate::model::Model;
+use crate::model::action::{Action, Dialog, Focus, LoginField};
 use crate::model::login::Missing;
 use crate::model::refusal::Explained;
 use crate::model::session::Session;
-use crate::text;
-use crate::theme::{self, Palette};
-use crate::view::ViewState;
+use crate::model::text;
+use crate::view::keyboard::{self, Keyboard};
+use crate::view::theme::{self, Palette};
 use crate::view::widgets::{self, Field};
 
 /// Between fields, beside the space that every label has above it.
@@ -26,7 +26,7 @@ const EMBLEM_FROM: f32 = 560.0;
 const LOW_GAP: f32 = 8.0;
 
 /// Draws the login window.
-pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
+pub fn login_ui(ui: &mut Ui, model: &Model, keyboard: &Keyboard, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let height_id = Id::unique("login-height");
     let full = ui.max_rect();
@@ -49,7 +49,7 @@ pub fn login_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
                     emblem_ui(ui, p);
                 }
                 let gap = if is_low { LOW_GAP } else { GAP };
-                form_ui(ui, model, gap, state, actions);
+                form_ui(ui, model, gap, keyboard, actions);
             },
         );
         let drawn_height = drawn.response.rect.height();
@@ -100,7 +100,7 @@ fn paint_emblem(ui: &Ui, top: Pos2, p: Palette) {
     painter.rect_filled(line, CornerRadius::same(2), p.ribbon);
 }
 
-fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions: &mut Vec<Action>) {
+fn form_ui(ui: &mut Ui, model: &Model, gap: f32, keyboard: &Keyboard, actions: &mut Vec<Action>) {
     let enabled = matches!(model.session, Session::Out);
     let submitted = enabled && model.dialog.is_none() && widgets::enter_submits(ui);
     place_ui(ui, model, enabled, actions);
@@ -111,7 +111,7 @@ fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions:
     ui.add_space(gap);
     if let Some(refused) = &model.login.refused {
         let shown = refusal_ui(ui, refused, model.now_ms, gap < GAP);
-        if state.has_got == Some(Focus::Login(LoginField::Password)) {
+        if keyboard.was_given_to(Focus::Login(LoginField::Password)) {
             // In a low window the bad news may stand below the edge.
             ui.scroll_to_rect(shown, None);
         }
@@ -119,12 +119,6 @@ fn form_ui(ui: &mut Ui, model: &Model, gap: f32, state: &mut ViewState, actions:
     }
     submit_ui(ui, model, submitted, actions);
     links_ui(ui, model, actions);
-}
-
-/// The name of a field among all.
-#[must_use]
-pub fn field_id(field: LoginField) -> Id {
-    Id::unique(("login", field))
 }
 
 fn edit(
@@ -149,7 +143,7 @@ fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
     }
     let field = Field {
         label: "Join link",
-        id: field_id(LoginField::Link),
+        id: keyboard::id(Focus::Login(LoginField::Link)),
         hint: "lanyard://…",
         password: false,
         right: 0.0,
@@ -249,7 +243,8 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
         for (label, hint, which, value) in columns {
             ui.vertical(|ui| {
                 ui.set_width(half);
-                let field = Field { label, id: field_id(which), hint, password: false, right: 0.0 };
+                let id = keyboard::id(Focus::Login(which));
+                let field = Field { label, id, hint, password: false, right: 0.0 };
                 edit(ui, &field, value, which, enabled, actions);
             });
         }
@@ -262,7 +257,7 @@ fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Acti
         if login.stored_ticket(model.now_ms).is_some() { "not needed with your pass" } else { "" };
     let field = Field {
         label: "Password",
-        id: field_id(LoginField::Password),
+        id: keyboard::id(Focus::Login(LoginField::Password)),
         hint,
         password: !login.password_shown,
         right: 48.0,

@@ -1,13 +1,15 @@
 //! Text with the right fonts, in the order of drawing: what runs from right to left, and emoji.
 
+pub mod bidi;
+
 use std::sync::Arc;
 
 use eframe::egui::Galley;
 use eframe::egui::text::{LayoutJob, TextFormat};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::text::bidi::{self, Piece};
-use crate::theme;
+use crate::view::shaping::bidi::Piece;
+use crate::view::theme;
 
 /// Asks for the emoji where a sign is a letter too: a red heart is a black one with this behind it.
 const EMOJI_STYLE: char = '\u{FE0F}';

@@ -4,13 +4,14 @@
 //! turns out to be higher than estimated above it, the line being read stays where it is.
 //! Rows are measured before they come into sight; egui keeps the laid-out text from frame to frame.
 
-pub mod body;
-pub mod heights;
-pub mod notices;
-pub mod row;
+mod body;
+mod context;
+mod heights;
+mod notices;
+mod row;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use eframe::egui::accesskit::Live;
@@ -20,17 +21,16 @@ use eframe::egui::{
 };
 use lanyard_protocol::ids::MessageId;
 
-use crate::action::{Action, Focus};
 use crate::model::Model;
+use crate::model::action::Action;
 use crate::model::rooms::Room;
 use crate::model::session::{Attention, Chat};
+use crate::model::text;
 use crate::model::timeline::{Entry, OrderKey, Row, RowKey, RowKind, Timeline};
-use crate::text;
-use crate::theme;
+use crate::view::theme;
+use crate::view::timeline::context::RowContext;
 use crate::view::timeline::heights::Heights;
-use crate::view::timeline::row::RowContext;
 use crate::view::widgets;
-use crate::view::{Scroll, ViewState};
 
 /// Rows this far outside the visible part are measured, so that a turn of the wheel finds true heights.
 const OVERSCAN: f64 = 600.0;
@@ -43,9 +43,37 @@ const SEEN_WITHIN: f64 = 2.0;
 /// Above the unread line, this share of the window shows what was read before.
 const READ_SHARE: f64 = 0.2;
 
+/// The timelines of all rooms, and what the one shown does in the next frame.
+#[derive(Debug, Default)]
+pub struct Timelines {
+    /// Where it scrolls to.
+    pub scroll: Option<Scroll>,
+    /// Which way the keyboard walks from the message it is on.
+    pub step: Option<Step>,
+    rooms: BTreeMap<String, TimelineView>,
+}
+
+/// A place in the timeline to scroll to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scroll {
+    /// The newest message.
+    Newest,
+    /// The unread line.
+    Unread,
+}
+
+/// From one message to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// To the message above.
+    Up,
+    /// To the message below.
+    Down,
+}
+
 /// What the view remembers of one room's timeline.
 #[derive(Debug, Default)]
-pub struct TimelineView {
+struct TimelineView {
     heights: Heights,
     /// Heights that were measured at this width, by the row's lasting name.
     measured: HashMap<RowKey, f32>,
@@ -74,19 +102,18 @@ pub fn timeline_ui(
     model: &Model,
     chat: &Chat,
     room: &Room,
-    state: &mut ViewState,
+    timelines: &mut Timelines,
     actions: &mut Vec<Action>,
 ) {
-    let (scroll, step) = (state.scroll.take(), state.step.take());
-    let view = state.timelines.entry(chat.current.clone()).or_default();
+    let (scroll, step) = (timelines.scroll.take(), timelines.step.take());
+    let view = timelines.rooms.entry(chat.current.clone()).or_default();
     let area = ui.available_rect_before_wrap();
     let mut context = RowContext::new(ui, model, chat, room, area.width() - 2.0 * theme::GUTTER);
     view.sync(&context);
     let sight = f64::from(area.height());
     page_keys(ui, view, &room.timeline, sight);
     if view.walk(ui, &context, step, sight) {
-        state.focus = Some(Focus::Composer);
-        ui.ctx().request_repaint();
+        actions.push(Action::JumpToNewest);
     }
     context.walked = view.walked;
     match scroll {

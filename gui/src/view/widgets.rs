@@ -11,10 +11,11 @@ use eframe::egui::{
 };
 use lanyard_protocol::ids::AccountId;
 
-use crate::action::Action;
-use crate::text;
-use crate::theme::{self, Palette};
-use crate::view::{shaping, take_plain_key};
+use crate::model::action::Action;
+use crate::model::text;
+use crate::view::keyboard::take_plain_key;
+use crate::view::shaping;
+use crate::view::theme::{self, Palette};
 
 /// An avatar: the first letter of a name on the account's colour.
 pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str) {

@@ -282,7 +282,7 @@ fn settings_are_applied_and_kept() {
     stage.click("Dark");
     stage.click("Desktop notifications");
     let settings = &stage.harness.state().model.settings;
-    assert_eq!(settings.theme, lanyard_gui::settings::ThemeChoice::Dark);
+    assert_eq!(settings.theme, lanyard_gui::model::settings::ThemeChoice::Dark);
     assert!(!settings.notifications);
     assert!(stage.harness.ctx.global_style().visuals.dark_mode);
 }

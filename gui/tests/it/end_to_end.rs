@@ -7,9 +7,9 @@ use eframe::egui::{Key, vec2};
 use jiff::tz::TimeZone;
 use lanyard_gui::app::Window;
 use lanyard_gui::bridge::node::NodeBackend;
+use lanyard_gui::desktop::notify::Notifier;
 use lanyard_gui::model::Model;
-use lanyard_gui::notify::Notifier;
-use lanyard_gui::settings::Settings;
+use lanyard_gui::model::settings::Settings;
 use lanyard_node::clock::Clock;
 use lanyard_protocol::ids::PeerKey;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eframe::egui::Key;
 use lanyard_gui::bridge::acts::Holder;
 use lanyard_gui::bridge::fake::{Script, demo};
-use lanyard_gui::settings::Settings;
+use lanyard_gui::model::settings::Settings;
 use lanyard_protocol::ids::PeerKey;
 
 use crate::stage::{NOW_MS, Stage, script};

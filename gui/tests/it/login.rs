@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use eframe::egui::{Event, Key, vec2};
 use egui_kittest::kittest::Queryable as _;
-use lanyard_gui::action::{Action, LoginField};
 use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::bridge::{BackendEvent, Command};
-use lanyard_gui::settings::Settings;
-use lanyard_gui::theme;
+use lanyard_gui::model::action::{Action, LoginField};
+use lanyard_gui::model::settings::Settings;
+use lanyard_gui::view::theme;
 use lanyard_node::event::{Refusal, RefusalCode};
 use lanyard_node::join::JoinStep;
 use lanyard_protocol::ids::PeerKey;

@@ -16,12 +16,12 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use jiff::tz::TimeZone;
 use lanyard_gui::app::Window;
 use lanyard_gui::bridge::fake::{Script, ScriptedBackend, demo};
-use lanyard_gui::drafts::Drafts;
-use lanyard_gui::fonts::{self, SystemFonts};
+use lanyard_gui::desktop::notify::Notifier;
 use lanyard_gui::model::Model;
-use lanyard_gui::notify::Notifier;
-use lanyard_gui::settings::Settings;
-use lanyard_gui::theme;
+use lanyard_gui::model::drafts::Drafts;
+use lanyard_gui::model::settings::Settings;
+use lanyard_gui::view::fonts::{self, SystemFonts};
+use lanyard_gui::view::theme;
 use lanyard_node::event::Status;
 
 /// 2026-03-02 09:21 UTC, a Monday.

@@ -10,11 +10,11 @@ use lanyard_node::event::{
 use lanyard_protocol::body::Body;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
-use crate::action::Action;
 use crate::bridge::Interface;
 use crate::bridge::acts::{DeviceInfo, ModerationKind};
 use crate::bridge::fake::{Script, ScriptedBackend};
-use crate::settings::{KnownRealm, Settings};
+use crate::model::action::Action;
+use crate::model::settings::{KnownRealm, Settings};
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;

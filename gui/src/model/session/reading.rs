@@ -5,9 +5,9 @@ use lanyard_node::event::ChatMessage;
 use lanyard_node::node::Page;
 use lanyard_protocol::ids::MessageId;
 
-use crate::action::{Effect, Focus};
+use crate::model::action::{Effect, Focus};
 use crate::model::session::{Chat, Said, load};
-use crate::text;
+use crate::model::text;
 
 /// Messages held while the line "New" is looked for; the store counts no more unread ones than this.
 const LOOKED_THROUGH_MAX: usize = 10_000;

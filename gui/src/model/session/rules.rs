@@ -8,9 +8,9 @@ use lanyard_node::event::Status;
 use lanyard_node::node::{History, Page};
 use lanyard_protocol::ids::{AccountId, MessageId};
 
-use crate::action::Effect;
 use crate::bridge::Command;
 use crate::bridge::acts::{ModerationKind, Sanction};
+use crate::model::action::Effect;
 use crate::model::news::{self, Place, Subject};
 use crate::model::rooms::Refresh;
 use crate::model::session::{Chat, load};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanyard_node::event::{ChatMessage, PresenceReason, SendState};
 use lanyard_protocol::ids::{MessageId, PeerKey};
 
-use crate::text;
+use crate::model::text;
 
 /// Sorts notices behind messages of the same millisecond.
 const AFTER_ALL_PEERS: PeerKey = PeerKey([0xff; 32]);

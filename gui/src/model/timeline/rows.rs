@@ -4,8 +4,8 @@ use jiff::civil::Date;
 use lanyard_protocol::ids::MessageId;
 
 use super::{CHANGES_MAX, GROUP_GAP_MS, Timeline};
+use crate::model::text;
 use crate::model::timeline::entry::{Entry, Line, OrderKey};
-use crate::text;
 
 /// What is drawn under one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

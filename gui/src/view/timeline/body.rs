@@ -7,20 +7,20 @@ use eframe::egui::text::{CCursor, LayoutJob, TextFormat};
 use eframe::egui::{Color32, FontId, Galley, Pos2, Rect, Ui, Vec2, pos2, vec2};
 
 use crate::model::markup::{self, Span, SpanKind};
-use crate::text::bidi::{self, LineEnd, Piece};
-use crate::theme;
 use crate::view::shaping;
-use crate::view::timeline::row::RowContext;
+use crate::view::shaping::bidi::{self, LineEnd, Piece};
+use crate::view::theme;
+use crate::view::timeline::context::RowContext;
 
 /// A text laid out, with what is small behind it.
 #[derive(Debug)]
-pub struct Body<'t> {
+pub(super) struct Body<'t> {
     /// The text in reading order.
-    pub text: &'t str,
+    pub(super) text: &'t str,
     /// Its links and mentions.
-    pub spans: Vec<Span>,
+    pub(super) spans: Vec<Span>,
     /// The send state, and where it stands from the body's corner.
-    pub state: Option<(Arc<Galley>, Vec2)>,
+    pub(super) state: Option<(Arc<Galley>, Vec2)>,
     galley: Arc<Galley>,
     /// At which letter of the galley each part of the text begins; empty if both are the same.
     order: Vec<(Range<usize>, usize)>,
@@ -28,14 +28,12 @@ pub struct Body<'t> {
 
 impl Body<'_> {
     /// The text to paint. Its letters are those of the text, in the order of drawing.
-    #[must_use]
-    pub fn galley(&self) -> &Arc<Galley> {
+    pub(super) fn galley(&self) -> &Arc<Galley> {
         &self.galley
     }
 
     /// The rectangles, at least one a line, that a part of the text covers.
-    #[must_use]
-    pub fn places_of(&self, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
+    pub(super) fn places_of(&self, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
         let letters =
             |range: Range<usize>| self.text.get(range).map_or(0, |part| part.chars().count());
         if self.order.is_empty() {
@@ -54,8 +52,7 @@ impl Body<'_> {
 }
 
 /// Lays a text out for a row.
-#[must_use]
-pub fn lay_out_body<'t>(
+pub(super) fn lay_out_body<'t>(
     ui: &Ui,
     text: &'t str,
     state: Option<String>,

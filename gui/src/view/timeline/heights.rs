@@ -5,7 +5,7 @@
 
 /// Heights in points, and their sums.
 #[derive(Debug, Clone, Default)]
-pub struct Heights {
+pub(super) struct Heights {
     heights: Vec<f64>,
     /// `sums[i]` covers the rows `i + 1 - lowest_bit(i + 1) .. i + 1`.
     sums: Vec<f64>,
@@ -13,37 +13,28 @@ pub struct Heights {
 
 impl Heights {
     /// How many rows there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.heights.len()
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.heights.is_empty()
-    }
-
     /// The height of one row; 0 beyond the end.
-    #[must_use]
-    pub fn get(&self, row: usize) -> f64 {
+    pub(super) fn get(&self, row: usize) -> f64 {
         self.heights.get(row).copied().unwrap_or_default()
     }
 
     /// The height of all rows.
-    #[must_use]
-    pub fn total(&self) -> f64 {
+    pub(super) fn total(&self) -> f64 {
         self.offset_of(self.len())
     }
 
     /// Keeps the first `len` rows.
-    pub fn truncate(&mut self, len: usize) {
+    pub(super) fn truncate(&mut self, len: usize) {
         self.heights.truncate(len);
         self.sums.truncate(len);
     }
 
     /// Appends a row.
-    pub fn push(&mut self, height: f64) {
+    pub(super) fn push(&mut self, height: f64) {
         let place = self.len() + 1;
         let covered_from = place - lowest_bit(place);
         let sum = height + self.offset_of(place - 1) - self.offset_of(covered_from);
@@ -52,7 +43,7 @@ impl Heights {
     }
 
     /// Changes the height of a row.
-    pub fn set(&mut self, row: usize, height: f64) {
+    pub(super) fn set(&mut self, row: usize, height: f64) {
         let Some(old) = self.heights.get_mut(row) else { return };
         let change = height - *old;
         if change == 0.0 {
@@ -67,8 +58,7 @@ impl Heights {
     }
 
     /// Where a row begins: the sum of all heights before it.
-    #[must_use]
-    pub fn offset_of(&self, row: usize) -> f64 {
+    pub(super) fn offset_of(&self, row: usize) -> f64 {
         let mut place = row.min(self.len());
         let mut sum = 0.0;
         while place > 0 {
@@ -79,8 +69,7 @@ impl Heights {
     }
 
     /// The row at this place, and how far into it. Beyond the end: the last row.
-    #[must_use]
-    pub fn at(&self, offset: f64) -> (usize, f64) {
+    pub(super) fn at(&self, offset: f64) -> (usize, f64) {
         let mut place = 0;
         let mut left = offset.max(0.0);
         let mut step = self.len().checked_ilog2().map_or(0, |bits| 1 << bits);

@@ -7,11 +7,11 @@ use eframe::egui::text::TextFormat;
 use eframe::egui::{Color32, CursorIcon, Galley, Rect, Sense, Stroke, Ui, pos2, vec2};
 use lanyard_node::event::PresenceReason;
 
-use crate::action::Action;
+use crate::model::action::Action;
+use crate::model::text;
 use crate::model::timeline::{Entry, News, PresenceNote, Row};
-use crate::text;
-use crate::theme;
-use crate::view::timeline::row::RowContext;
+use crate::view::theme;
+use crate::view::timeline::context::RowContext;
 use crate::view::{shaping, widgets};
 
 /// Names written out before "and 3 others".

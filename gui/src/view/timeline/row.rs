@@ -8,112 +8,36 @@ use eframe::egui::{
     Align2, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
     Ui, UiBuilder, Vec2, pos2, vec2,
 };
-use lanyard_node::event::{ChatMessage, SendState};
-use lanyard_protocol::ids::{AccountId, MessageId, Role};
+use lanyard_node::event::ChatMessage;
+use lanyard_protocol::ids::{AccountId, Role};
 
-use crate::action::Action;
-use crate::model::Model;
-use crate::model::markup::{self, MyNames, SpanKind};
-use crate::model::rooms::Room;
-use crate::model::session::{Chat, role_badge};
-use crate::model::timeline::{Entry, Line, Row, RowKey, RowKind, Timeline};
-use crate::text;
-use crate::theme::{self, Palette};
-use crate::view::moderation::{self, Subject};
+use crate::model::action::Action;
+use crate::model::markup::{self, SpanKind};
+use crate::model::session::role_badge;
+use crate::model::text;
+use crate::model::timeline::{Entry, Row, RowKind, Timeline};
+use crate::view::dialogs::moderation::{self, Subject};
+use crate::view::theme::{self, Palette};
 use crate::view::timeline::body::{Body, lay_out_body};
+use crate::view::timeline::context::RowContext;
 use crate::view::timeline::notices::{
     divider_ui, folded_ui, late_ui, lay_out_news, news_ui, presence_ui,
 };
 use crate::view::widgets;
 
 /// Above a message with a header.
-pub const GROUP_GAP: f32 = 12.0;
+pub(super) const GROUP_GAP: f32 = 12.0;
 /// A day divider or the unread line.
-pub const DIVIDER_HEIGHT: f32 = 34.0;
+pub(super) const DIVIDER_HEIGHT: f32 = 34.0;
 /// Folded notices.
-pub const PRESENCE_HEIGHT: f32 = 32.0;
+pub(super) const PRESENCE_HEIGHT: f32 = 32.0;
 /// Above and below a change of the rules.
-pub const NEWS_GAP: f32 = 14.0;
-/// Send states of own messages older than this are yesterday's news, unless nobody has them.
-const STATE_SHOWN_MS: u64 = 10 * 60_000;
-
+pub(super) const NEWS_GAP: f32 = 14.0;
 /// From the top of a line to the line under a link.
 const UNDERLINE: f32 = 17.5;
 
-/// What all rows of a frame share.
-#[derive(Debug)]
-pub struct RowContext<'m> {
-    /// Width of a row.
-    pub width: f32,
-    /// The timeline of the room shown.
-    pub timeline: &'m Timeline,
-    /// What the window knows.
-    pub model: &'m Model,
-    /// The realm.
-    pub chat: &'m Chat,
-    /// Who is spoken to.
-    pub my_names: &'m MyNames,
-    /// The colours.
-    pub palette: Palette,
-    /// The row that the keyboard has walked to.
-    pub walked: Option<RowKey>,
-    dark_mode: bool,
-    last_own: Option<MessageId>,
-}
-
-impl<'m> RowContext<'m> {
-    /// Looks up once what every row needs.
-    #[must_use]
-    pub fn new(ui: &Ui, model: &'m Model, chat: &'m Chat, room: &'m Room, width: f32) -> Self {
-        /// Further up than this, the last own message is not in sight with any other.
-        const LOOK_BACK: usize = 200;
-        let me = chat.status.me.account;
-        let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
-        let last_own = rows.filter_map(|row| room.timeline.entry(*row)).find_map(|e| match e {
-            Entry::Message(line) if line.message.account == me => Some(line.message.id),
-            Entry::Message(_) | Entry::Presence(_) | Entry::News(_) => None,
-        });
-        Self {
-            width,
-            timeline: &room.timeline,
-            model,
-            chat,
-            my_names: &chat.my_names,
-            palette: theme::palette(ui),
-            walked: None,
-            dark_mode: ui.visuals().dark_mode,
-            last_own,
-        }
-    }
-
-    /// A row's item in the list, and what has the keyboard when one walks to it.
-    #[must_use]
-    pub fn item_id(&self, key: RowKey) -> Id {
-        Id::unique(("row", &self.chat.current, key))
-    }
-
-    fn state_text(&self, line: &Line) -> Option<String> {
-        if line.message.forked {
-            return Some("signed twice: its author said something else under this number".into());
-        }
-        let state = line.state?;
-        let is_last = self.last_own == Some(line.message.id);
-        let age = self.chat.realm_now(self.model.now_ms).saturating_sub(line.message.sent_at);
-        let shown = match state {
-            SendState::Waiting => true,
-            SendState::Sent => is_last,
-            SendState::Stored { by, of } => is_last || (by < of && age < STATE_SHOWN_MS),
-        };
-        shown.then(|| match state {
-            SendState::Waiting => "waiting…".to_owned(),
-            SendState::Sent => "sent".to_owned(),
-            SendState::Stored { by, of } => format!("stored by {by} of {of}"),
-        })
-    }
-}
-
 /// The item of a list that the row is. Only the one walked to is a stop for the Tab key.
-pub fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder {
+pub(super) fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder {
     let key = context.timeline.row_key(row);
     let is_walked = context.walked == Some(key);
     let item = UiBuilder::new()
@@ -133,9 +57,9 @@ pub fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder {
 
 /// A row with its text laid out.
 #[derive(Debug)]
-pub struct Laid<'t> {
+pub(super) struct Laid<'t> {
     /// What it takes.
-    pub height: f32,
+    pub(super) height: f32,
     note: Option<Arc<Galley>>,
     body: Option<Body<'t>>,
 }
@@ -147,8 +71,7 @@ impl Laid<'_> {
 }
 
 /// Lays a row out.
-#[must_use]
-pub fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
+pub(super) fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
     let timeline: &'m Timeline = context.timeline;
     let header = match row.kind {
         RowKind::Day(_) | RowKind::New => return Laid::fixed(DIVIDER_HEIGHT),
@@ -180,7 +103,7 @@ pub fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
 }
 
 /// Draws a row that was laid out.
-pub fn row_ui(
+pub(super) fn row_ui(
     ui: &mut Ui,
     rect: Rect,
     laid: Laid<'_>,

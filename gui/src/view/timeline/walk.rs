@@ -4,9 +4,8 @@
 use eframe::egui::{EventFilter, Id, Key, Modifiers, Ui};
 
 use crate::model::timeline::{Row, RowKey, RowKind, Timeline};
-use crate::view::Step;
-use crate::view::timeline::row::RowContext;
-use crate::view::timeline::{Anchor, OVERSCAN, TimelineView};
+use crate::view::timeline::context::RowContext;
+use crate::view::timeline::{OVERSCAN, Step, TimelineView};
 
 /// Kept free above and below the message walked to.
 const AROUND: f64 = 8.0;
@@ -26,12 +25,7 @@ impl TimelineView {
         let Some(step) = asked.or(here) else { return false };
         let timeline = context.timeline;
         let found = self.next(timeline, step).and_then(|at| Some((at, timeline.rows().get(at)?)));
-        let Some((at, row)) = found else {
-            if step == Step::Down {
-                self.anchor = Anchor::End;
-            }
-            return step == Step::Down;
-        };
+        let Some((at, row)) = found else { return step == Step::Down };
         self.bring_into_sight(ui, context, at, sight);
         let key = timeline.row_key(*row);
         self.walked = Some(key);

@@ -2,10 +2,10 @@
 
 use eframe::egui::{RichText, Ui};
 
-use crate::action::Action;
+use crate::model::action::Action;
+use crate::model::settings::{Settings, ThemeChoice};
 use crate::model::{EmojiSource, Model};
-use crate::settings::{Settings, ThemeChoice};
-use crate::theme;
+use crate::view::theme;
 use crate::view::widgets;
 
 /// Draws the settings.

@@ -2,12 +2,12 @@
 
 use eframe::egui::{Align, Color32, Layout, RichText, Sense, Stroke, Ui, Vec2, vec2};
 
-use crate::action::Action;
 use crate::model::Model;
+use crate::model::action::Action;
 use crate::model::alone::{self, Check, Verdict};
 use crate::model::session::Chat;
-use crate::text;
-use crate::theme;
+use crate::model::text;
+use crate::view::theme;
 use crate::view::widgets;
 
 /// Draws the panel.

@@ -8,7 +8,7 @@ use lanyard_protocol::ids::{AccountId, MessageId};
 use crate::bridge::Command;
 use crate::bridge::acts::ModerationKind;
 use crate::model::account::PasswordField;
-use crate::settings::ThemeChoice;
+use crate::model::settings::ThemeChoice;
 
 /// Something the user did.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +118,7 @@ pub enum LoginField {
 }
 
 /// Who can be given the keyboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Focus {
     /// Nobody.
     Nowhere,

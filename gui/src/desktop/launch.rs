@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::anyhow;
 
 /// What a window loads at run time. `scripts/demo.sh` reads the same list.
-const LIBRARIES: &str = include_str!("../assets/libraries.txt");
+const LIBRARIES: &str = include_str!("../../assets/libraries.txt");
 /// The graphics driver is no library of the list: those of the list load it.
 const DRIVER_PACKAGE: &str = "libgl1-mesa-dri";
 

@@ -3,15 +3,15 @@
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{Color32, CursorIcon, Rect, Sense, Ui, pos2, vec2};
 
-use crate::action::{Action, Dialog};
 use crate::model::Model;
+use crate::model::action::{Action, Dialog};
 use crate::model::session::{Chat, LoginNode};
-use crate::text;
-use crate::theme;
+use crate::model::text;
+use crate::view::theme;
 use crate::view::widgets;
 
 /// Draws the status line.
-pub fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
+pub(super) fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let rect = ui.max_rect().shrink2(vec2(theme::GUTTER, 0.0));
     let middle = rect.center().y + 0.5;

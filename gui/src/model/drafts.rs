@@ -9,7 +9,7 @@ use lanyard_node::event::Status;
 use lanyard_node::private;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::create_private_dir;
+use crate::model::settings::create_private_dir;
 
 const FILE_NAME: &str = "drafts.json";
 

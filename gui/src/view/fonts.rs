@@ -15,13 +15,13 @@ use epaint::text::{FallbackRequest, FontInsert, FontPriority, FontProvider, Inse
 use fontdb::{Database, FaceInfo, Query, Source, Style, Weight};
 
 use crate::model::EmojiSource;
-use crate::text::bidi::RightToLeft;
-use crate::theme;
+use crate::view::shaping::bidi::RightToLeft;
+use crate::view::theme;
 
 /// The faces of the interface: Inter 3.19, under the SIL Open Font License.
 const INTER: [(&str, &[u8]); 2] = [
-    ("Inter Regular", include_bytes!("../assets/fonts/Inter-Regular.otf")),
-    ("Inter SemiBold", include_bytes!("../assets/fonts/Inter-SemiBold.otf")),
+    ("Inter Regular", include_bytes!("../../assets/fonts/Inter-Regular.otf")),
+    ("Inter SemiBold", include_bytes!("../../assets/fonts/Inter-SemiBold.otf")),
 ];
 
 /// Fallbacks worth trying before all others: complete, and of one style with the interface.

@@ -5,18 +5,19 @@ use eframe::egui::{
     Ui, Vec2, pos2, vec2,
 };
 
-use crate::action::Action;
+use crate::model::action::Action;
 use crate::model::session::Chat;
-use crate::text;
-use crate::theme;
-use crate::view::{chat, widgets};
+use crate::model::text;
+use crate::view::chat::menu;
+use crate::view::theme;
+use crate::view::widgets;
 
 const ROOM_HEIGHT: f32 = 32.0;
 const CARD_HEIGHT: f32 = 54.0;
 const EDGE: f32 = 10.0;
 
 /// Draws the rooms panel.
-pub fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
+pub(super) fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let rect = ui.max_rect();
     ui.spacing_mut().item_spacing = vec2(0.0, 2.0);
@@ -28,7 +29,7 @@ pub fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
         ui.label(galley).on_hover_text(&name);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.add_space(8.0);
-            chat::menu_ui(ui, chat, actions);
+            menu::menu_ui(ui, chat, actions);
         });
     });
     ui.add_space(12.0);

@@ -10,8 +10,8 @@ use eframe::egui::{
 };
 use lanyard_protocol::ids::AccountId;
 
-use crate::settings::{Settings, ThemeChoice};
-use crate::text::bidi::RightToLeft;
+use crate::model::settings::{Settings, ThemeChoice};
+use crate::view::shaping::bidi::RightToLeft;
 
 /// The unit of all spacing.
 pub const GRID: f32 = 4.0;

@@ -1,14 +1,15 @@
 //! One's own account: the list of devices, and the dialog for a new password.
 
-use eframe::egui::{Align, Id, Layout, RichText, Sense, Ui, vec2};
+use eframe::egui::{Align, Layout, RichText, Sense, Ui, vec2};
 
-use crate::action::Action;
 use crate::bridge::acts::DeviceInfo;
 use crate::model::Model;
 use crate::model::account::{PasswordField, PasswordForm};
+use crate::model::action::{Action, Focus};
 use crate::model::session::Chat;
-use crate::text;
-use crate::theme;
+use crate::model::text;
+use crate::view::keyboard;
+use crate::view::theme;
 use crate::view::widgets::{self, Field};
 
 /// Draws the own devices.
@@ -122,7 +123,7 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             (PasswordField::New, "New password", &form.new),
             (PasswordField::Again, "New password once more", &form.again),
         ] {
-            let id = field_id(which);
+            let id = keyboard::id(Focus::Password(which));
             let field = Field { label, id, hint: "", password: true, right: 0.0 };
             let mut typed = value.to_string();
             let response = field.show(ui, &mut typed, !form.sending);
@@ -147,12 +148,6 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             actions.push(Action::ChangePassword);
         }
     });
-}
-
-/// The name of a field of the password dialog among all.
-#[must_use]
-pub fn field_id(field: PasswordField) -> Id {
-    Id::unique(("password", field))
 }
 
 fn outcome_ui(ui: &mut Ui, form: &PasswordForm) {

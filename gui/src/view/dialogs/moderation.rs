@@ -1,14 +1,15 @@
 //! A moderator's acts: where a menu offers them, and the dialog that confirms them.
 
-use eframe::egui::{Align, Id, Layout, Ui, vec2};
+use eframe::egui::{Align, Layout, Ui, vec2};
 use lanyard_protocol::ids::{AccountId, Role};
 
-use crate::action::Action;
 use crate::bridge::acts::ModerationKind;
+use crate::model::action::{Action, Focus};
 use crate::model::acts::{MODERATIONS, menu_words};
 use crate::model::moderation::{LENGTHS, ModerationForm, may_moderate};
 use crate::model::session::Chat;
-use crate::theme;
+use crate::view::keyboard;
+use crate::view::theme;
 use crate::view::widgets::{self, Field};
 
 /// Whom a menu is about.
@@ -87,16 +88,10 @@ pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     });
 }
 
-/// The name of the reason's field among all.
-#[must_use]
-pub fn reason_id() -> Id {
-    Id::unique("order-reason")
-}
-
 fn reason_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
     let field = Field {
         label: "Reason",
-        id: reason_id(),
+        id: keyboard::id(Focus::Reason),
         hint: "in a few words",
         password: false,
         right: 0.0,

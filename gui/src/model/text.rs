@@ -4,8 +4,6 @@
 //! After that it can neither reverse its surroundings (bidi controls), nor grow over its row
 //! (stacked combining marks), nor break a line where only one is meant.
 
-pub mod bidi;
-
 pub use lanyard_protocol::words::{duration, grouped};
 
 use jiff::Timestamp;

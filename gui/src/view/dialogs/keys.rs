@@ -2,8 +2,8 @@
 
 use eframe::egui::Ui;
 
-use crate::action::Action;
-use crate::theme;
+use crate::model::action::Action;
+use crate::view::theme;
 use crate::view::widgets;
 
 /// The column of keys.

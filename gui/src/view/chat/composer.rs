@@ -9,13 +9,14 @@ use eframe::egui::{
     UiBuilder, Vec2, pos2, vec2,
 };
 
-use crate::action::Action;
 use crate::model::Model;
+use crate::model::action::{Action, Focus};
 use crate::model::composer::{Composer, Rules};
 use crate::model::session::Chat;
-use crate::text;
-use crate::theme;
-use crate::view::{shaping, take_plain_key, widgets};
+use crate::model::text;
+use crate::view::keyboard::{self, take_plain_key};
+use crate::view::theme;
+use crate::view::{shaping, widgets};
 
 /// The draft grows to so many lines, then scrolls.
 const LINES_MAX: usize = 8;
@@ -32,7 +33,7 @@ const INSIDE: Margin = Margin { left: 12, right: 8, top: 6, bottom: 6 };
 const LINE: f32 = 1.0;
 
 /// Draws the composer of the room shown, below all that `ui` has room for.
-pub fn composer_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
+pub(super) fn composer_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let Some(room) = chat.room() else { return };
     let composer = &room.composer;
     let rules = chat.rules(model.now_ms);
@@ -71,10 +72,8 @@ fn keys(ui: &Ui, model: &Model, draft: &str, actions: &mut Vec<Action>) {
     }
 }
 
-/// The field's name among all.
-#[must_use]
-pub fn id() -> Id {
-    Id::unique("composer")
+fn id() -> Id {
+    keyboard::id(Focus::Composer)
 }
 
 fn has_focus(ui: &Ui) -> bool {

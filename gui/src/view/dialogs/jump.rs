@@ -2,46 +2,45 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    Align2, CornerRadius, Frame, Id, Key, Response, RichText, Sense, Stroke, TextEdit, Ui, pos2,
-    vec2,
+    Align2, CornerRadius, Frame, Key, Response, RichText, Sense, Stroke, TextEdit, Ui, pos2, vec2,
 };
 
-use crate::action::Action;
 use crate::model::Model;
+use crate::model::action::{Action, Focus};
 use crate::model::jump::{self, Target};
 use crate::model::session::Chat;
-use crate::text;
-use crate::theme;
-use crate::view::{ViewState, take_plain_key, widgets};
+use crate::model::text;
+use crate::view::keyboard::{self, take_plain_key};
+use crate::view::theme;
+use crate::view::widgets;
 
 /// Draws the dialog.
 pub fn jump_ui(
     ui: &mut Ui,
     model: &Model,
     chat: &Chat,
-    state: &mut ViewState,
+    choice: &mut usize,
     actions: &mut Vec<Action>,
 ) {
     let targets = jump::targets(chat, &model.jump);
     let last = targets.len().saturating_sub(1);
     let (down, up) = (take_plain_key(ui, Key::ArrowDown), take_plain_key(ui, Key::ArrowUp));
     if down {
-        state.jump_choice += 1;
+        *choice += 1;
     }
     if up {
-        state.jump_choice = state.jump_choice.saturating_sub(1);
+        *choice = choice.saturating_sub(1);
     }
-    state.jump_choice = state.jump_choice.min(last);
+    *choice = last.min(*choice);
     if take_plain_key(ui, Key::Enter) {
-        actions.push(Action::Jump(std::mem::take(&mut state.jump_choice)));
+        actions.push(Action::Jump(std::mem::take(choice)));
     }
-    let choice = state.jump_choice;
     widgets::dialog(ui, "Jump to", actions, |ui, actions| {
         field_ui(ui, &model.jump, actions);
         ui.add_space(8.0);
         for (at, target) in targets.iter().enumerate() {
-            let response = target_ui(ui, target, at == choice);
-            if at == choice && (down || up) {
+            let response = target_ui(ui, target, at == *choice);
+            if at == *choice && (down || up) {
                 response.scroll_to_me(None);
             }
             if response.clicked() {
@@ -55,12 +54,6 @@ pub fn jump_ui(
     });
 }
 
-/// The field's name among all.
-#[must_use]
-pub fn id() -> Id {
-    Id::unique("jump")
-}
-
 fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let mut value = typed.to_owned();
@@ -71,7 +64,7 @@ fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
         .inner_margin(theme::margin(3, 2));
     frame.show(ui, |ui| {
         let edit = TextEdit::singleline(&mut value)
-            .id(id())
+            .id(keyboard::id(Focus::Jump))
             .hint_text(RichText::new("Room or person").color(p.faint))
             .frame(Frame::new())
             .background_color(p.background)

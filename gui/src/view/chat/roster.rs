@@ -6,13 +6,13 @@ use eframe::egui::{
     Stroke, TextEdit, Ui, Vec2, pos2, vec2,
 };
 
-use crate::action::Action;
 use crate::model::Model;
+use crate::model::action::Action;
 use crate::model::roster::{Away, FILTER_FROM, Gone, Member};
 use crate::model::session::{Chat, role_badge};
-use crate::text;
-use crate::theme;
-use crate::view::moderation::{self, Subject};
+use crate::model::text;
+use crate::view::dialogs::moderation::{self, Subject};
+use crate::view::theme;
 use crate::view::widgets;
 
 const EDGE: f32 = 14.0;
@@ -23,7 +23,7 @@ const MINUTE_MS: u64 = 60_000;
 const YOU: &str = "(you)";
 
 /// Draws the roster.
-pub fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
+pub(super) fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     ui.spacing_mut().item_spacing = vec2(0.0, 0.0);
     let members = chat.members();

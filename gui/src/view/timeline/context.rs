@@ -1,0 +1,93 @@
+//! What all rows of a frame share.
+
+use eframe::egui::{Id, Ui};
+use lanyard_node::event::SendState;
+use lanyard_protocol::ids::MessageId;
+
+use crate::model::Model;
+use crate::model::markup::MyNames;
+use crate::model::rooms::Room;
+use crate::model::session::Chat;
+use crate::model::timeline::{Entry, Line, RowKey, Timeline};
+use crate::view::theme::{self, Palette};
+
+/// Send states of own messages older than this are yesterday's news, unless nobody has them.
+const STATE_SHOWN_MS: u64 = 10 * 60_000;
+
+/// What a row is laid out and drawn with.
+#[derive(Debug)]
+pub(super) struct RowContext<'m> {
+    /// Width of a row.
+    pub(super) width: f32,
+    /// The timeline of the room shown.
+    pub(super) timeline: &'m Timeline,
+    /// What the window knows.
+    pub(super) model: &'m Model,
+    /// The realm.
+    pub(super) chat: &'m Chat,
+    /// Who is spoken to.
+    pub(super) my_names: &'m MyNames,
+    /// The colours.
+    pub(super) palette: Palette,
+    /// The row that the keyboard has walked to.
+    pub(super) walked: Option<RowKey>,
+    /// Whether the theme is dark.
+    pub(super) dark_mode: bool,
+    last_own: Option<MessageId>,
+}
+
+impl<'m> RowContext<'m> {
+    /// Looks up once what every row needs.
+    pub(super) fn new(
+        ui: &Ui,
+        model: &'m Model,
+        chat: &'m Chat,
+        room: &'m Room,
+        width: f32,
+    ) -> Self {
+        /// Further up than this, the last own message is not in sight with any other.
+        const LOOK_BACK: usize = 200;
+        let me = chat.status.me.account;
+        let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
+        let last_own = rows.filter_map(|row| room.timeline.entry(*row)).find_map(|e| match e {
+            Entry::Message(line) if line.message.account == me => Some(line.message.id),
+            Entry::Message(_) | Entry::Presence(_) | Entry::News(_) => None,
+        });
+        Self {
+            width,
+            timeline: &room.timeline,
+            model,
+            chat,
+            my_names: &chat.my_names,
+            palette: theme::palette(ui),
+            walked: None,
+            dark_mode: ui.visuals().dark_mode,
+            last_own,
+        }
+    }
+
+    /// A row's item in the list, and what has the keyboard when one walks to it.
+    pub(super) fn item_id(&self, key: RowKey) -> Id {
+        Id::unique(("row", &self.chat.current, key))
+    }
+
+    /// How far an own message has come, where that is worth saying.
+    pub(super) fn state_text(&self, line: &Line) -> Option<String> {
+        if line.message.forked {
+            return Some("signed twice: its author said something else under this number".into());
+        }
+        let state = line.state?;
+        let is_last = self.last_own == Some(line.message.id);
+        let age = self.chat.realm_now(self.model.now_ms).saturating_sub(line.message.sent_at);
+        let shown = match state {
+            SendState::Waiting => true,
+            SendState::Sent => is_last,
+            SendState::Stored { by, of } => is_last || (by < of && age < STATE_SHOWN_MS),
+        };
+        shown.then(|| match state {
+            SendState::Waiting => "waiting…".to_owned(),
+            SendState::Sent => "sent".to_owned(),
+            SendState::Stored { by, of } => format!("stored by {by} of {of}"),
+        })
+    }
+}
