@@ -1,25 +1,29 @@
 //! The seam between the window and a node: commands go one way, events come the other.
 //!
 //! The window never waits: [`Backend::dispatch`] and [`Backend::try_next`] return at once.
-//! Whoever has an event for the window asks it to draw again; without events it sleeps.
+//! A backend that has an event asks the window to draw again; without events the window sleeps.
 
-pub mod acts;
 pub mod fake;
 pub mod keyring;
 pub mod node;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use lanyard_node::event::{NodeEvent, Refusal, Status};
 use lanyard_node::join::{JoinStep, Password};
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
-use lanyard_protocol::ids::MessageId;
-use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::message::Draft;
+use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 
-use crate::bridge::acts::{DeviceInfo, Holder, KeyringOrder, Moderation, PasswordChange, Sanction};
+pub use lanyard_node::join::JoinRequest;
+pub use lanyard_protocol::body::Body;
+pub use lanyard_protocol::engine::NewModeration;
+pub use lanyard_protocol::login::DeviceInfo;
+pub use lanyard_protocol::message::Draft;
+pub use lanyard_protocol::moderation::ModerationKind;
+
+/// How many messages one [`Command::Load`] brings.
+pub const PAGE_LEN: usize = 200;
 
 /// Something that joins a realm and chats: a real node, or a script.
 pub trait Backend {
@@ -37,120 +41,136 @@ pub trait Backend {
 #[derive(Debug)]
 pub enum Command {
     /// Join a realm.
-    Join(Box<JoinOrder>),
+    Join(Box<JoinRequest>),
     /// Stop joining.
     CancelJoin,
     /// Leave the realm.
     Leave,
     /// Send a text.
     Send {
-        /// What, and where.
+        /// The room and the text as typed.
         draft: Draft,
         /// The local echo that waits for the answer.
         echo: u64,
     },
     /// Read a part of a room's history.
     Load {
-        /// The room.
+        /// The room to read.
         room: String,
-        /// Which part.
+        /// The part to read.
         page: Page,
     },
     /// Remember that a room has been read up to this message.
     MarkRead {
-        /// The room.
+        /// The room that was read.
         room: String,
         /// The last message read.
         id: MessageId,
     },
     /// Ask how much of a room is unread.
     CountUnread {
-        /// The room.
+        /// The room to count in.
         room: String,
     },
-    /// Look at the network interfaces of this computer.
-    LookAtInterfaces,
-    /// Let the others know whether anybody sits at the computer.
+    /// List the network interfaces of this computer.
+    ListInterfaces,
+    /// Tell the others whether the user is away.
     SetAway(bool),
-    /// Give a moderator's moderation.
-    Moderate(Moderation),
-    /// Change the own password.
+    /// Mute or ban somebody, or lift that.
+    Moderate(NewModeration),
+    /// Change the user's password.
     ChangePassword(Box<PasswordChange>),
-    /// List the own devices.
+    /// List the user's devices.
     ListDevices,
-    /// Log one of the own devices out.
+    /// Log one of the user's devices out, by its number.
     LogOutDevice(u64),
-    /// Ask the system's keyring.
-    Keyring(KeyringOrder),
+    /// Use the system's keyring.
+    Keyring(KeyringCommand),
 }
 
-/// Everything needed to join.
+/// A new password for the user's account.
 #[derive(Debug)]
-pub struct JoinOrder {
-    /// The realm and where its login node is.
-    pub link: JoinLink,
-    /// The unique name.
+pub struct PasswordChange {
+    /// The current password.
+    pub old: Password,
+    /// The new password.
+    pub new: Password,
+    /// Whether all other devices are logged out.
+    pub revoke_others: bool,
+}
+
+/// The account that a password in the keyring belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The key of the realm.
+    pub realm: PeerKey,
+    /// The unique name in that realm.
     pub username: String,
-    /// The password, or none to use the stored ticket.
-    pub password: Option<Password>,
-    /// The display name wished for.
-    pub nickname: Option<String>,
-    /// The profile folder.
-    pub profile: PathBuf,
+}
+
+/// What the system's keyring is asked for.
+#[derive(Debug)]
+pub enum KeyringCommand {
+    /// Look up a password.
+    Recall(Holder),
+    /// Store a password.
+    Keep(Holder, Password),
+    /// Delete a password.
+    Forget(Holder),
 }
 
 /// What the window is told.
 #[derive(Debug)]
 pub enum BackendEvent {
-    /// Joining came this far.
+    /// Joining has reached this step.
     Step(JoinStep),
-    /// We are in.
+    /// The user is in the realm.
     Joined {
         /// The first state.
         status: Arc<Status>,
-        /// True if the stored ticket let us in.
+        /// Whether the stored ticket let the user in.
         offline: bool,
         /// Codes and sentences to show.
         notices: Vec<(&'static str, String)>,
     },
-    /// We are not let in.
+    /// The user is not let in.
     Refused(Refusal),
-    /// The newest state.
+    /// The node's state has changed to this.
     Status(Arc<Status>),
     /// Something happened in the node.
     Node(NodeEvent),
-    /// Events were missed: the store knows, ask it again.
+    /// Events were missed: the store knows what they were, ask it again.
     Lagged,
     /// The answer to [`Command::Send`].
     SendDone {
-        /// The room.
+        /// The room it was sent to.
         room: String,
         /// The local echo.
         echo: u64,
-        /// What came of it.
+        /// The stored message, or why it was refused.
         result: Result<Sent, SendError>,
     },
     /// The answer to [`Command::Load`].
     Loaded {
-        /// The room.
+        /// The room that was read.
         room: String,
-        /// Which part.
+        /// The part asked for.
         page: Page,
-        /// The part.
+        /// The messages of that part.
         result: Result<History, ReadError>,
     },
     /// The answer to [`Command::CountUnread`].
     Unread {
-        /// The room.
+        /// The room that was counted in.
         room: String,
-        /// The last message read, if any, and how many stand after it.
+        /// The last message read, if any, and how many came after it.
         result: Result<(Option<MessageId>, u64), ReadError>,
     },
-    /// The answer to [`Command::LookAtInterfaces`].
+    /// The answer to [`Command::ListInterfaces`].
     Interfaces(Vec<Interface>),
-    /// Somebody is kept quiet or out from now on, or no longer.
-    Sanction(Sanction),
-    /// The answer to [`Command::Moderate`]; the error is a sentence, here and below.
+    /// Somebody has been muted or banned, or that was lifted.
+    Restriction(Restriction),
+    /// The answer to [`Command::Moderate`]. The error is a sentence, here and below.
     Moderated(Result<(), String>),
     /// The answer to [`Command::ChangePassword`].
     PasswordChanged(Result<(), String>),
@@ -158,17 +178,34 @@ pub enum BackendEvent {
     Devices(Result<Vec<DeviceInfo>, String>),
     /// The answer to [`Command::LogOutDevice`]: the devices after that.
     DeviceLoggedOut(Result<Vec<DeviceInfo>, String>),
-    /// The answer to [`KeyringOrder::Recall`]; `None` if the keyring knows none.
+    /// The answer to [`KeyringCommand::Recall`]; `None` if the keyring has no such password.
     PasswordRecalled {
-        /// Whose.
+        /// The account asked about.
         holder: Holder,
-        /// The password, or a sentence.
+        /// Its password.
         result: Result<Option<Password>, String>,
     },
-    /// The answer to the keyring's other moderations; the error is a sentence.
+    /// The answer to the other keyring commands.
     KeyringDone(Result<(), String>),
     /// The system asks the program to end.
     Terminate,
+}
+
+/// Somebody has been muted or banned, or that was lifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restriction {
+    /// Whether it is a mute, a ban, or the end of both.
+    pub kind: ModerationKind,
+    /// The account it applies to.
+    pub account: AccountId,
+    /// Its end, realm time in unix milliseconds; `None` until it is lifted.
+    pub until: Option<u64>,
+    /// The reason given; may be empty.
+    pub reason: String,
+    /// The username of the moderator who gave it; `None` for the operator.
+    pub moderator: Option<String>,
+    /// When it was given, realm time in unix milliseconds.
+    pub at: u64,
 }
 
 /// An address of this computer.
@@ -176,8 +213,8 @@ pub enum BackendEvent {
 pub struct Interface {
     /// The interface's name.
     pub name: String,
-    /// The address.
+    /// The IP address.
     pub ip: IpAddr,
-    /// Bits of the address that name the network.
+    /// How many bits of the address name the network.
     pub prefix: u8,
 }

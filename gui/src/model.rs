@@ -5,10 +5,10 @@
 
 pub mod account;
 pub mod action;
-pub mod acts;
 pub mod alone;
 pub mod composer;
 pub mod drafts;
+mod inside;
 pub mod jump;
 pub mod login;
 pub mod markup;
@@ -30,7 +30,7 @@ use jiff::tz::TimeZone;
 use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
 use lanyard_node::names::spelled;
 
-use crate::bridge::{BackendEvent, Command, JoinOrder};
+use crate::bridge::{BackendEvent, Command, JoinRequest};
 use crate::model::account::PasswordField;
 use crate::model::action::{Action, Dialog, Effect, Focus, LoginField, Panel};
 use crate::model::drafts::Drafts;
@@ -310,101 +310,6 @@ impl Model {
         Vec::new()
     }
 
-    fn apply_inside(&mut self, event: BackendEvent) -> Vec<Effect> {
-        let (attention, now_ms) = (self.attention, self.now_ms);
-        let Session::In(chat) = &mut self.session else { return Vec::new() };
-        match event {
-            BackendEvent::Status(status) => {
-                let ticket_changed = status.expires_at != chat.status.expires_at;
-                let mut effects = chat.update_status(status, now_ms);
-                if ticket_changed {
-                    self.remember_realm();
-                    effects.push(Effect::SaveSettings);
-                }
-                effects
-            }
-            // What is on screen stays there: it can be read, and nothing else is left of it.
-            BackendEvent::Node(NodeEvent::Ended(Some(refusal))) if is_failure(&refusal) => {
-                chat.ended = Some(Some(refusal));
-                self.keep_drafts()
-            }
-            BackendEvent::Node(NodeEvent::Ended(Some(refusal))) => {
-                let mut effects = self.keep_drafts();
-                self.session = Session::Out;
-                self.dialog = None;
-                effects.extend(self.refuse(&refusal));
-                effects.push(Effect::Backend(Command::Leave));
-                effects
-            }
-            BackendEvent::Node(event) => chat.apply(event, attention, now_ms),
-            // What was missed may have been that messages left the set.
-            BackendEvent::Lagged => chat.refresh(),
-            BackendEvent::SendDone { room, echo, result } => chat.sent(&room, echo, result, now_ms),
-            BackendEvent::Loaded { room, page, result } => chat.loaded(&room, page, result),
-            BackendEvent::Unread { room, result } => {
-                let (read, count) = result.unwrap_or_default();
-                chat.unread_known(&room, read, count)
-            }
-            BackendEvent::Interfaces(interfaces) => {
-                chat.interfaces = interfaces;
-                Vec::new()
-            }
-            event => self.apply_act(event),
-        }
-    }
-
-    fn handle_inside(&mut self, action: Action) -> Vec<Effect> {
-        let now_ms = self.now_ms;
-        let Session::In(chat) = &mut self.session else { return Vec::new() };
-        match action {
-            Action::EditDraft(draft) => {
-                if let Some(room) = chat.room_mut() {
-                    room.composer.edit(draft);
-                }
-                self.draft_changed_ms = self.draft_changed_ms.or(Some(now_ms));
-            }
-            Action::Send => {
-                self.draft_changed_ms = self.draft_changed_ms.or(Some(now_ms));
-                return chat.send(now_ms);
-            }
-            Action::RecallLast => {
-                if let Some(room) = chat.room_mut()
-                    && room.composer.draft.is_empty()
-                {
-                    room.composer.draft.clone_from(&room.composer.last_sent);
-                }
-                return vec![Effect::Focus(Focus::Composer)];
-            }
-            Action::OpenRoom(name) => {
-                self.unfolded = None;
-                return chat.open(&name);
-            }
-            Action::Mention(username) => {
-                if let Some(room) = chat.room_mut() {
-                    room.composer.mention(&username);
-                }
-                self.unfolded = None;
-                return vec![Effect::Focus(Focus::Composer)];
-            }
-            Action::LoadOlder => return chat.load_older(),
-            Action::AtBottom(at_bottom) => {
-                if let Some(room) = chat.room_mut() {
-                    room.at_bottom = at_bottom;
-                }
-            }
-            Action::Saw(id) => return chat.saw(id),
-            Action::JumpToNewest => {
-                return vec![Effect::ScrollToNewest, Effect::Focus(Focus::Composer)];
-            }
-            Action::FilterRoster(filter) => chat.roster.filter = filter,
-            Action::EditJump(text) => self.jump = text,
-            Action::Jump(at) => return self.jump_to(at),
-            Action::DismissNotice(number) => chat.notices.retain(|n| n.number != number),
-            action => return self.handle_act(action),
-        }
-        Vec::new()
-    }
-
     fn jump_to(&mut self, at: usize) -> Vec<Effect> {
         let Some(chat) = self.chat() else { return Vec::new() };
         let target = jump::targets(chat, &self.jump).into_iter().nth(at);
@@ -423,7 +328,7 @@ impl Model {
         self.jump.clear();
         let mut effects = self.prepare_dialog(dialog);
         if dialog == Some(Dialog::Alone) {
-            effects.push(Effect::Backend(Command::LookAtInterfaces));
+            effects.push(Effect::Backend(Command::ListInterfaces));
         }
         let keyboard = match dialog {
             Some(Dialog::Jump) => Focus::Jump,
@@ -477,14 +382,15 @@ impl Model {
         self.login.refused = None;
         self.session = Session::Joining(None);
         let nickname = Some(self.login.nickname.trim().to_owned()).filter(|name| !name.is_empty());
-        let order = JoinOrder {
+        let request = JoinRequest {
             link,
             username: spelled(&self.login.username),
             password: (!self.login.password.is_empty()).then(|| self.login.password.clone()),
             nickname,
             profile: self.profile.clone(),
+            listen: Vec::new(),
         };
-        vec![Effect::Backend(Command::Join(Box::new(order)))]
+        vec![Effect::Backend(Command::Join(Box::new(request)))]
     }
 }
 

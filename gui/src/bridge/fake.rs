@@ -15,43 +15,43 @@ use lanyard_protocol::message::Draft;
 
 use zeroize::Zeroizing;
 
-use crate::bridge::acts::{DeviceInfo, Holder, KeyringOrder};
-use crate::bridge::{Backend, BackendEvent, Command, Interface};
-use crate::model::session::PAGE_LEN;
+use crate::bridge::{
+    Backend, BackendEvent, Command, DeviceInfo, Holder, Interface, KeyringCommand, PAGE_LEN,
+};
 
-/// What the scripted node knows and how it answers.
+/// What the scripted node knows, and how it answers.
 #[derive(Debug)]
 pub struct Script {
-    /// Events not yet taken.
+    /// Events that the window has not taken yet.
     pub events: VecDeque<BackendEvent>,
-    /// Every command given, in order.
+    /// Every command of the window so far.
     pub commands: Vec<Command>,
-    /// Joining ends so; without a status it stays under way.
+    /// How joining ends. With `None` it never does.
     pub joins: Option<Result<Arc<Status>, Refusal>>,
-    /// Whether the stored ticket lets in.
+    /// Whether the stored ticket lets the user in.
     pub offline: bool,
-    /// What the node says on entering.
+    /// Codes and sentences that the node shows after joining.
     pub notices: Vec<(&'static str, String)>,
     /// What the store holds, oldest first.
     pub history: Vec<Arc<ChatMessage>>,
-    /// The last message read in the lobby, and how many stand after it.
+    /// The last message read in the lobby, and how many came after it.
     pub unread: (Option<MessageId>, u64),
-    /// How the next texts are answered; `Ok` beyond the list.
+    /// Why the next texts are refused; those after them are taken.
     pub refuses: VecDeque<SendError>,
-    /// Addresses of the computer.
+    /// The addresses of this computer.
     pub interfaces: Vec<Interface>,
-    /// Realm time given to texts sent, unix milliseconds.
+    /// Realm time of the texts sent, unix milliseconds.
     pub now_ms: u64,
     /// Whether the window said goodbye.
     pub is_shut_down: bool,
-    /// Texts taken so far.
+    /// How many texts were taken so far.
     pub sent: u64,
-    /// Devices of the own account.
+    /// The devices of the user.
     pub devices: Vec<DeviceInfo>,
-    /// What the keyring holds; `Err`: why there is none.
+    /// What the keyring holds, or why there is none.
     pub keyring: Result<Vec<(Holder, String)>, String>,
-    /// How the next acts (moderations, a new password, a logout) are answered; `Ok` beyond the list.
-    pub acts_fail: VecDeque<String>,
+    /// Why the next moderations, password changes and logouts fail; those after them succeed.
+    pub failures: VecDeque<String>,
 }
 
 impl Default for Script {
@@ -71,7 +71,7 @@ impl Default for Script {
             sent: 0,
             devices: Vec::new(),
             keyring: Ok(Vec::new()),
-            acts_fail: VecDeque::new(),
+            failures: VecDeque::new(),
         }
     }
 }
@@ -89,27 +89,27 @@ impl ScriptedBackend {
         Self { script: Arc::new(Mutex::new(script)) }
     }
 
-    /// The script, to look at and to change.
+    /// The script, to read and to change.
     pub fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets something happen in the node.
+    /// Sends the window an event of the node.
     pub fn tell(&self, event: NodeEvent) {
         self.script().events.push_back(BackendEvent::Node(event));
     }
 
-    /// Lets something happen that the bridge itself tells.
+    /// Sends the window an event.
     pub fn push(&self, event: BackendEvent) {
         self.script().events.push_back(event);
     }
 
-    /// Lets a message arrive.
+    /// Delivers a message to the window.
     pub fn deliver(&self, message: ChatMessage) {
         self.tell(NodeEvent::Message(Arc::new(message)));
     }
 
-    /// Changes the node's state.
+    /// Changes the node's state, and tells the window.
     pub fn set_status(&self, change: impl FnOnce(&mut Status)) {
         let mut script = self.script();
         let Some(Ok(status)) = &mut script.joins else { return };
@@ -164,22 +164,22 @@ impl Script {
                 self.events
                     .push_back(BackendEvent::Unread { room: room.clone(), result: Ok(unread) });
             }
-            Command::LookAtInterfaces => {
+            Command::ListInterfaces => {
                 self.events.push_back(BackendEvent::Interfaces(self.interfaces.clone()));
             }
             Command::Moderate(_) => {
-                let result = self.act();
+                let result = self.outcome();
                 self.events.push_back(BackendEvent::Moderated(result));
             }
             Command::ChangePassword(_) => {
-                let result = self.act();
+                let result = self.outcome();
                 self.events.push_back(BackendEvent::PasswordChanged(result));
             }
             Command::ListDevices => {
                 self.events.push_back(BackendEvent::Devices(Ok(self.devices.clone())));
             }
             Command::LogOutDevice(number) => {
-                let result = self.act().map(|()| {
+                let result = self.outcome().map(|()| {
                     let devices = self.devices.iter_mut();
                     for device in devices.filter(|device| device.device == *number) {
                         device.logged_out = true;
@@ -188,8 +188,8 @@ impl Script {
                 });
                 self.events.push_back(BackendEvent::DeviceLoggedOut(result));
             }
-            Command::Keyring(moderation) => {
-                let answer = self.ask_keyring(moderation);
+            Command::Keyring(command) => {
+                let answer = self.ask_keyring(command);
                 self.events.push_back(answer);
             }
             Command::CancelJoin
@@ -199,33 +199,33 @@ impl Script {
         }
     }
 
-    fn ask_keyring(&mut self, moderation: &KeyringOrder) -> BackendEvent {
-        let held = match (&mut self.keyring, moderation) {
+    fn ask_keyring(&mut self, command: &KeyringCommand) -> BackendEvent {
+        let held = match (&mut self.keyring, command) {
             (Ok(held), _) => held,
-            (Err(why), KeyringOrder::Recall(holder)) => {
+            (Err(why), KeyringCommand::Recall(holder)) => {
                 let (holder, result) = (holder.clone(), Err(why.clone()));
                 return BackendEvent::PasswordRecalled { holder, result };
             }
             (Err(why), _) => return BackendEvent::KeyringDone(Err(why.clone())),
         };
-        match moderation {
-            KeyringOrder::Recall(holder) => {
+        match command {
+            KeyringCommand::Recall(holder) => {
                 let found = held.iter().find(|(whose, _)| whose == holder);
                 let password = found.map(|(_, password)| Zeroizing::new(password.clone()));
                 let holder = holder.clone();
                 return BackendEvent::PasswordRecalled { holder, result: Ok(password) };
             }
-            KeyringOrder::Keep(holder, password) => {
+            KeyringCommand::Keep(holder, password) => {
                 held.retain(|(whose, _)| whose != holder);
                 held.push((holder.clone(), password.to_string()));
             }
-            KeyringOrder::Forget(holder) => held.retain(|(whose, _)| whose != holder),
+            KeyringCommand::Forget(holder) => held.retain(|(whose, _)| whose != holder),
         }
         BackendEvent::KeyringDone(Ok(()))
     }
 
-    fn act(&mut self) -> Result<(), String> {
-        self.acts_fail.pop_front().map_or(Ok(()), Err)
+    fn outcome(&mut self) -> Result<(), String> {
+        self.failures.pop_front().map_or(Ok(()), Err)
     }
 
     fn join(&mut self) {
@@ -278,13 +278,13 @@ impl Script {
     }
 }
 
-/// How far an own message came, as an event.
+/// The event that says how far a message of the user came.
 #[must_use]
 pub fn state(id: MessageId, by: u32, of: u32) -> NodeEvent {
     NodeEvent::State { id, state: SendState::Stored { by, of } }
 }
 
-/// A message as it comes by gossip.
+/// The same message as if it came by gossip.
 #[must_use]
 pub fn by_gossip(mut message: ChatMessage) -> ChatMessage {
     message.via = Via::Gossip;

@@ -1,4 +1,4 @@
-//! The system's keyring, asked on a thread of its own: it may be slow, locked, or not there at all.
+//! The system's keyring, on a thread of its own: it may be slow, locked, or not there at all.
 //!
 //! On Linux it is the Secret Service (over D-Bus), on Windows the Credential Manager, on macOS the Keychain.
 
@@ -8,10 +8,9 @@ use keyring::{Entry, Error};
 use lanyard_node::join::Password;
 use zeroize::Zeroizing;
 
-use crate::bridge::BackendEvent;
-use crate::bridge::acts::{Holder, KeyringOrder};
+use crate::bridge::{BackendEvent, Holder, KeyringCommand};
 
-/// Moderations and answers on their way; a person does not ask faster than this is emptied.
+/// Commands and answers waiting at most. A person does not ask faster than the keyring answers.
 const WAITING_MAX: usize = 64;
 /// The name under which the keyring lists our entries.
 const SERVICE: &str = "lanyard";
@@ -19,7 +18,7 @@ const SERVICE: &str = "lanyard";
 /// The keyring behind two bounded queues.
 #[derive(Debug)]
 pub struct Keyring {
-    moderations: SyncSender<KeyringOrder>,
+    commands: SyncSender<KeyringCommand>,
     answers: Receiver<BackendEvent>,
 }
 
@@ -29,24 +28,24 @@ impl Keyring {
     /// # Errors
     /// If the system has no thread left.
     pub fn start(wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
-        let (moderations, received) = sync_channel(WAITING_MAX);
+        let (commands, received) = sync_channel(WAITING_MAX);
         let (told, answers) = sync_channel(WAITING_MAX);
         std::thread::Builder::new().name("lanyard-keyring".into()).spawn(move || {
-            for moderation in received {
+            for command in received {
                 // A window that is gone needs no answers.
-                if told.send(carry_out(moderation)).is_err() {
+                if told.send(carry_out(command)).is_err() {
                     return;
                 }
                 wake();
             }
         })?;
-        Ok(Self { moderations, answers })
+        Ok(Self { commands, answers })
     }
 
-    /// Takes a moderation; its answer comes as an event.
-    pub fn dispatch(&self, moderation: KeyringOrder) {
-        if self.moderations.try_send(moderation).is_err() {
-            tracing::warn!("The keyring does not keep up");
+    /// Queues a command; its answer comes as an event.
+    pub fn dispatch(&self, command: KeyringCommand) {
+        if self.commands.try_send(command).is_err() {
+            tracing::warn!("The keyring does not keep up: a command was dropped");
         }
     }
 
@@ -57,20 +56,20 @@ impl Keyring {
     }
 }
 
-fn carry_out(moderation: KeyringOrder) -> BackendEvent {
-    match moderation {
-        KeyringOrder::Recall(holder) => {
+fn carry_out(command: KeyringCommand) -> BackendEvent {
+    match command {
+        KeyringCommand::Recall(holder) => {
             let result = recall(&holder);
             BackendEvent::PasswordRecalled { holder, result }
         }
-        KeyringOrder::Keep(holder, password) => {
+        KeyringCommand::Keep(holder, password) => {
             let kept = entry(&holder).and_then(|entry| entry.set_password(&password));
-            BackendEvent::KeyringDone(kept.map_err(|error| sentence(&error)))
+            BackendEvent::KeyringDone(kept.map_err(|error| sentence(&error, "save")))
         }
-        KeyringOrder::Forget(holder) => {
+        KeyringCommand::Forget(holder) => {
             let forgotten = match entry(&holder).and_then(|entry| entry.delete_credential()) {
                 Err(Error::NoEntry) => Ok(()),
-                other => other.map_err(|error| sentence(&error)),
+                other => other.map_err(|error| sentence(&error, "delete")),
             };
             BackendEvent::KeyringDone(forgotten)
         }
@@ -81,7 +80,7 @@ fn recall(holder: &Holder) -> Result<Option<Password>, String> {
     match entry(holder).and_then(|entry| entry.get_password()) {
         Ok(password) => Ok(Some(Zeroizing::new(password))),
         Err(Error::NoEntry) => Ok(None),
-        Err(error) => Err(sentence(&error)),
+        Err(error) => Err(sentence(&error, "look up")),
     }
 }
 
@@ -89,11 +88,11 @@ fn entry(holder: &Holder) -> Result<Entry, Error> {
     Entry::new(SERVICE, &format!("{}/{}", holder.realm, holder.username))
 }
 
-fn sentence(error: &Error) -> String {
-    tracing::debug!(%error, "The keyring refuses");
+fn sentence(error: &Error, what: &str) -> String {
+    tracing::debug!(%error, "The keyring refused");
     match error {
-        Error::NoDefaultStore => "This computer has no keyring that answers.".to_owned(),
+        Error::NoDefaultStore => "This computer has no keyring, or it does not answer.".to_owned(),
         Error::NoStorageAccess(_) => "The keyring is locked.".to_owned(),
-        _ => "The keyring does not take the password.".to_owned(),
+        _ => format!("The keyring could not {what} the password."),
     }
 }

@@ -1,11 +1,11 @@
 //! The bridge to a real node: a tokio runtime on threads of its own, and nothing that waits.
 //!
 //! One supervisor task joins, keeps the running node and leaves. While a node runs, a pump task turns
-//! its events and states into [`BackendEvent`]s, and a worker task sends texts in their order.
-//! The event queue is bounded: a window that does not look lets the pump wait, and the node's
-//! broadcast then says "lagged", upon which the store is read again.
+//! its events and states into [`BackendEvent`]s, and a worker task carries out commands one by one.
+//! The event queue is bounded: while the window takes no events, the pump waits; the node's broadcast
+//! channel then reports a lag, and the window reads the store again.
 
-mod acts;
+mod translate;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,29 +16,32 @@ use lanyard_node::join::{JoinRequest, Joined, join};
 use lanyard_node::node::{Node, NodeClosed, SendError};
 use lanyard_program::failure;
 use lanyard_program::stop::asked_to_stop;
+use lanyard_protocol::presence::{AWAY, HERE};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::bridge::keyring::Keyring;
-use crate::bridge::{Backend, BackendEvent, Command, Interface, JoinOrder};
-use crate::model::session::PAGE_LEN;
+use crate::bridge::node::translate::login_error;
+use crate::bridge::{
+    Backend, BackendEvent, Command, Interface, PAGE_LEN, PasswordChange,
+};
 
-/// Commands on their way; a person does not type faster than this is emptied.
+/// Commands waiting for the node. It works them off faster than a person types.
 const COMMANDS_MAX: usize = 256;
-/// Events on their way; beyond that the pump waits for the window.
+/// Events waiting for the window. When the queue is full, the pump waits.
 const EVENTS_MAX: usize = 1_024;
-/// The mesh is told goodbye within this time, or not at all.
+/// How long saying goodbye to the mesh may take.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// A node behind two bounded queues.
 pub struct NodeBackend {
-    commands: mpsc::Sender<Moderation>,
+    requests: mpsc::Sender<Request>,
     events: mpsc::Receiver<BackendEvent>,
     keyring: Keyring,
-    /// Answers to commands that could not even be handed over.
+    /// Answers to commands that could not be handed over.
     returned: VecDeque<BackendEvent>,
     runtime: Option<Runtime>,
 }
@@ -49,7 +52,7 @@ impl std::fmt::Debug for NodeBackend {
     }
 }
 
-enum Moderation {
+enum Request {
     Command(Command),
     ShutDown(oneshot::Sender<()>),
 }
@@ -65,31 +68,29 @@ impl NodeBackend {
             .thread_name("lanyard-node")
             .enable_all()
             .build()?;
-        let (commands, orders) = mpsc::channel(COMMANDS_MAX);
+        let (requests, requested) = mpsc::channel(COMMANDS_MAX);
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let outlet = Outlet { events, wake: Arc::new(wake) };
         let wake = Arc::clone(&outlet.wake);
         let keyring = Keyring::start(move || wake())?;
         runtime.spawn(wait_for_signals(outlet.clone()));
         runtime.spawn(tell_failure(outlet.clone()));
-        runtime.spawn(supervise(orders, outlet));
+        runtime.spawn(supervise(requested, outlet));
         let returned = VecDeque::new();
-        Ok(Self { commands, events: received, keyring, returned, runtime: Some(runtime) })
+        Ok(Self { requests, events: received, keyring, returned, runtime: Some(runtime) })
     }
 }
 
 impl Backend for NodeBackend {
     fn dispatch(&mut self, command: Command) {
         let command = match command {
-            Command::Keyring(order) => return self.keyring.dispatch(order),
+            Command::Keyring(command) => return self.keyring.dispatch(command),
             command => command,
         };
-        let Err(error) = self.commands.try_send(Moderation::Command(command)) else { return };
+        let Err(error) = self.requests.try_send(Request::Command(command)) else { return };
         tracing::warn!("The node does not keep up with the window's commands");
-        let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) =
-            error;
         // A text must not vanish: the composer gets it back.
-        if let Moderation::Command(Command::Send { draft, echo }) = order {
+        if let Request::Command(Command::Send { draft, echo }) = error.into_inner() {
             let (room, result) = (draft.room, Err(SendError::Closed(NodeClosed)));
             self.returned.push_back(BackendEvent::SendDone { room, echo, result });
         }
@@ -102,13 +103,13 @@ impl Backend for NodeBackend {
 
     fn shut_down(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
-        // The pump may wait for room in the queue; nobody will read it any more.
+        // The pump may be waiting for space in the queue, which nobody will read any more.
         self.events.close();
         let (done, goodbye) = oneshot::channel();
-        let commands = self.commands.clone();
+        let requests = self.requests.clone();
         let said = runtime.block_on(async move {
             tokio::time::timeout(GOODBYE_MAX, async move {
-                commands.send(Moderation::ShutDown(done)).await.ok();
+                requests.send(Request::ShutDown(done)).await.ok();
                 goodbye.await.ok();
             })
             .await
@@ -134,35 +135,35 @@ impl Outlet {
     }
 }
 
-/// Ctrl-C in the terminal, its end, and the system's shutdown close the window as a click would.
+/// Closes the window, as a click would, on Ctrl-C, when the terminal closes and when the system shuts down.
 async fn wait_for_signals(outlet: Outlet) {
     match asked_to_stop() {
         Ok(stop) => stop.await,
-        Err(error) => return tracing::warn!(%error, "Signals cannot be heard"),
+        Err(error) => return tracing::warn!(%error, "Could not listen for signals"),
     }
     outlet.emit(BackendEvent::Terminate).await;
 }
 
-/// Whatever part of the program has failed, the window says so and can be read.
+/// Tells the window that a part of the program has failed. It stays open, and can be read.
 async fn tell_failure(outlet: Outlet) {
     let reason = failure::failed().await;
     let refusal = Refusal { code: RefusalCode::Failed, reason, retry_after_s: None };
     outlet.emit(BackendEvent::Node(NodeEvent::Ended(Some(refusal)))).await;
 }
 
-/// A node that runs, and the tasks that serve it.
+/// A running node, and the tasks that serve it.
 struct Running {
     node: Node,
-    orders: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Command>,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl Running {
     fn start(node: Node, outlet: &Outlet) -> Self {
-        let (orders, received) = mpsc::channel(COMMANDS_MAX);
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let pump = tokio::spawn(pump(node.clone(), outlet.clone()));
         let worker = tokio::spawn(work(node.clone(), received, outlet.clone()));
-        Self { node, orders, tasks: [pump, worker] }
+        Self { node, commands, tasks: [pump, worker] }
     }
 
     async fn leave(self) {
@@ -173,38 +174,38 @@ impl Running {
     }
 }
 
-async fn supervise(mut orders: mpsc::Receiver<Moderation>, outlet: Outlet) {
+async fn supervise(mut requests: mpsc::Receiver<Request>, outlet: Outlet) {
     let mut joining: Option<JoinHandle<Result<Joined, Refusal>>> = None;
     let mut running: Option<Running> = None;
     loop {
-        let order = tokio::select! {
-            order = orders.recv() => order,
+        let request = tokio::select! {
+            request = requests.recv() => request,
             joined = finished(&mut joining) => {
                 joining = None;
                 running = entered(joined, &outlet).await;
                 continue;
             }
         };
-        match order {
-            Some(Moderation::Command(Command::Join(order))) => {
+        match request {
+            Some(Request::Command(Command::Join(request))) => {
                 leave(&mut running).await;
-                joining = Some(tokio::spawn(enter(*order, outlet.clone())));
+                joining = Some(tokio::spawn(enter(*request, outlet.clone())));
             }
-            Some(Moderation::Command(Command::CancelJoin)) => {
+            Some(Request::Command(Command::CancelJoin)) => {
                 if let Some(task) = joining.take() {
                     task.abort();
                 }
             }
-            Some(Moderation::Command(Command::Leave)) => leave(&mut running).await,
-            Some(Moderation::Command(Command::LookAtInterfaces)) => {
+            Some(Request::Command(Command::Leave)) => leave(&mut running).await,
+            Some(Request::Command(Command::ListInterfaces)) => {
                 outlet.emit(BackendEvent::Interfaces(interfaces())).await;
             }
-            Some(Moderation::Command(command)) => {
+            Some(Request::Command(command)) => {
                 if let Some(running) = &running {
-                    running.orders.send(command).await.ok();
+                    running.commands.send(command).await.ok();
                 }
             }
-            Some(Moderation::ShutDown(done)) => {
+            Some(Request::ShutDown(done)) => {
                 leave(&mut running).await;
                 done.send(()).ok();
                 return;
@@ -220,7 +221,7 @@ async fn leave(running: &mut Option<Running>) {
     }
 }
 
-/// Waits for the join under way; without one, for ever.
+/// Waits for the join under way, or for ever if there is none.
 async fn finished(
     joining: &mut Option<JoinHandle<Result<Joined, Refusal>>>,
 ) -> Option<Result<Joined, Refusal>> {
@@ -230,11 +231,9 @@ async fn finished(
     }
 }
 
-async fn enter(order: JoinOrder, outlet: Outlet) -> Result<Joined, Refusal> {
-    let JoinOrder { link, username, password, nickname, profile } = order;
-    let request = JoinRequest { link, username, password, nickname, profile, listen: Vec::new() };
+async fn enter(request: JoinRequest, outlet: Outlet) -> Result<Joined, Refusal> {
     join(request, move |step| {
-        // A step that finds the queue full is not worth waiting for: the next one follows.
+        // Not worth waiting for a full queue: the next step follows.
         outlet.events.try_send(BackendEvent::Step(step)).ok();
         (outlet.wake)();
     })
@@ -259,12 +258,12 @@ async fn entered(joined: Option<Result<Joined, Refusal>>, outlet: &Outlet) -> Op
 async fn pump(node: Node, outlet: Outlet) {
     let mut events = node.events();
     let mut states = node.status();
-    // Between joining and subscribing something may have changed.
+    // Something may have changed between joining and subscribing.
     states.mark_changed();
     loop {
         let event = tokio::select! {
             event = events.recv() => match event {
-                Ok(event) => acts::translate(event),
+                Ok(event) => translate::event(event),
                 Err(broadcast::error::RecvError::Lagged(_)) => BackendEvent::Lagged,
                 Err(broadcast::error::RecvError::Closed) => return,
             },
@@ -279,9 +278,9 @@ async fn pump(node: Node, outlet: Outlet) {
     }
 }
 
-/// Asks the node. Texts go one after another, in the order they were typed.
-async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
-    while let Some(command) = orders.recv().await {
+/// Asks the node, one command after another: texts leave in the order in which they were typed.
+async fn work(node: Node, mut commands: mpsc::Receiver<Command>, outlet: Outlet) {
+    while let Some(command) = commands.recv().await {
         match command {
             Command::Send { draft, echo } => {
                 let room = draft.room.clone();
@@ -301,32 +300,45 @@ async fn work(node: Node, mut orders: mpsc::Receiver<Command>, outlet: Outlet) {
                     tracing::warn!(%error, "Could not remember what was read");
                 }
             }
-            Command::SetAway(away) => acts::set_away(&node, away).await,
-            Command::Moderate(order) => {
-                outlet.emit(BackendEvent::Moderated(acts::moderate(&node, order).await)).await;
+            Command::SetAway(away) => set_away(&node, away).await,
+            Command::Moderate(moderation) => {
+                let given = node.moderate(moderation).await;
+                let given = given.map(|_id| ()).map_err(|error| translate::sentence(&error));
+                outlet.emit(BackendEvent::Moderated(given)).await;
             }
-            // The login node may take seconds: no text shall wait behind these.
+            // The login node may take seconds, and no text should wait behind these.
             Command::ChangePassword(_) | Command::ListDevices | Command::LogOutDevice(_) => {
                 tokio::spawn(ask_login_node(node.clone(), command, outlet.clone()));
             }
-            // The supervisor keeps these for itself.
+            // The supervisor and the keyring carry these out.
             Command::Join(_)
             | Command::CancelJoin
             | Command::Leave
-            | Command::LookAtInterfaces
+            | Command::ListInterfaces
             | Command::Keyring(_) => {}
         }
+    }
+}
+
+async fn set_away(node: &Node, away: bool) {
+    if let Err(error) = node.set_status(if away { AWAY } else { HERE }).await {
+        tracing::debug!(%error, "Could not tell the others whether the user is away");
     }
 }
 
 async fn ask_login_node(node: Node, command: Command, outlet: Outlet) {
     let answer = match command {
         Command::ChangePassword(change) => {
-            BackendEvent::PasswordChanged(acts::change_password(&node, *change).await)
+            let PasswordChange { old, new, revoke_others } = *change;
+            let changed = node.change_password(old, new, revoke_others).await;
+            BackendEvent::PasswordChanged(changed.map_err(|error| login_error(&error)))
         }
-        Command::ListDevices => BackendEvent::Devices(acts::devices(&node).await),
+        Command::ListDevices => {
+            BackendEvent::Devices(node.devices().await.map_err(|error| login_error(&error)))
+        }
         Command::LogOutDevice(number) => {
-            BackendEvent::DeviceLoggedOut(acts::log_out_device(&node, number).await)
+            let devices = node.logout_device(number).await;
+            BackendEvent::DeviceLoggedOut(devices.map_err(|error| login_error(&error)))
         }
         _ => return,
     };

@@ -4,12 +4,12 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::bridge::acts::{DeviceInfo, PasswordChange};
+use lanyard_protocol::limits::PASSWORD_BYTES_MAX;
+
+use crate::bridge::{DeviceInfo, PasswordChange};
 
 /// Shorter passwords are taken, but warned of.
 const PASSWORD_LEN_ADVISED: usize = 8;
-/// The longest password, in bytes.
-const PASSWORD_BYTES_MAX: usize = 1_024;
 
 /// The own devices, as far as known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

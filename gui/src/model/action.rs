@@ -5,8 +5,7 @@
 
 use lanyard_protocol::ids::{AccountId, MessageId};
 
-use crate::bridge::Command;
-use crate::bridge::acts::ModerationKind;
+use crate::bridge::{Command, ModerationKind};
 use crate::model::account::PasswordField;
 use crate::model::settings::ThemeChoice;
 

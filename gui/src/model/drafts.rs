@@ -3,13 +3,12 @@
 //! One small JSON file in the profile folder, beside the messages themselves.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use lanyard_node::event::Status;
-use lanyard_node::private;
+use lanyard_node::{private, profile};
 use serde::{Deserialize, Serialize};
-
-use crate::model::settings::create_private_dir;
 
 const FILE_NAME: &str = "drafts.json";
 
@@ -55,9 +54,9 @@ impl Drafts {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn save(&self, profile: &Path) -> std::io::Result<()> {
-        create_private_dir(profile)?;
-        private::write(&profile.join(FILE_NAME), &serde_json::to_vec(self)?)
+    pub fn save(&self, dir: &Path) -> io::Result<()> {
+        profile::folder(dir).map_err(io::Error::other)?;
+        private::write(&dir.join(FILE_NAME), &serde_json::to_vec(self)?)
     }
 }
 

@@ -7,7 +7,7 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::link::JoinLink;
 use zeroize::Zeroizing;
 
-use crate::bridge::acts::Holder;
+use crate::bridge::Holder;
 use crate::model::action::LoginField;
 use crate::model::refusal::{Addressee, Explained};
 use crate::model::settings::{KnownRealm, Settings, same_link};

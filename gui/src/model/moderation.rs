@@ -1,17 +1,21 @@
 //! A moderator's moderation on its way: whom it is about, for how long, why, and how it went.
 
 use lanyard_protocol::ids::{AccountId, Role};
+use lanyard_protocol::limits::{MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX};
 
-use crate::bridge::acts::{Moderation, ModerationKind};
+use crate::bridge::{ModerationKind, NewModeration};
 use crate::model::text;
 
-/// The longest reason, in bytes.
-pub const REASON_BYTES_MAX: usize = 200;
-
-const MINUTE_MS: u64 = 60_000;
-/// The lengths offered; a moderation lasts a day at most.
+const FIRST_LENGTH_MS: u64 = 10 * 60_000;
+/// The lengths offered, in milliseconds, and their words.
 pub const LENGTHS: [(u64, &str); 3] =
-    [(10 * MINUTE_MS, "10 min"), (60 * MINUTE_MS, "1 h"), (24 * 60 * MINUTE_MS, "24 h")];
+    [(FIRST_LENGTH_MS, "10 min"), (3_600_000, "1 h"), (MODERATION_MS_MAX, "24 h")];
+/// All moderations and their words, as a menu lists them.
+pub const MENU: [(ModerationKind, &str); 3] = [
+    (ModerationKind::Mute, "Mute…"),
+    (ModerationKind::Ban, "Ban…"),
+    (ModerationKind::Lift, "Lift mute or ban…"),
+];
 
 /// A moderation being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +47,7 @@ impl ModerationForm {
             account,
             nickname: text::clean_name(nickname),
             username: text::clean_name(username),
-            for_ms: 10 * MINUTE_MS,
+            for_ms: FIRST_LENGTH_MS,
             reason: String::new(),
             sending: false,
             failed: None,
@@ -75,20 +79,28 @@ impl ModerationForm {
     #[must_use]
     pub fn objection(&self) -> Option<String> {
         let bytes = self.reason.trim().len();
-        (bytes > REASON_BYTES_MAX)
-            .then(|| format!("{bytes} of {REASON_BYTES_MAX} bytes: shorten the reason"))
+        (bytes > MODERATION_REASON_BYTES_MAX)
+            .then(|| format!("{bytes} of {MODERATION_REASON_BYTES_MAX} bytes: shorten the reason"))
     }
 
     /// The moderation, if nothing is against it.
     #[must_use]
-    pub fn moderation(&self) -> Option<Moderation> {
+    pub fn moderation(&self) -> Option<NewModeration> {
         let ready = !self.sending && self.objection().is_none();
-        ready.then(|| Moderation {
+        ready.then(|| NewModeration {
             kind: self.kind,
             account: self.account,
             for_ms: (self.kind != ModerationKind::Lift).then_some(self.for_ms),
             reason: self.reason.trim().to_owned(),
         })
+    }
+
+    /// The same, which is then on its way.
+    pub fn submit(&mut self) -> Option<NewModeration> {
+        let moderation = self.moderation()?;
+        self.sending = true;
+        self.failed = None;
+        Some(moderation)
     }
 }
 

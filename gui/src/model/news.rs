@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use lanyard_node::event::{Room, Status};
 use lanyard_protocol::ids::Role;
 
-use crate::bridge::acts::{By, ModerationKind, Sanction};
+use crate::bridge::{ModerationKind, Restriction};
 use crate::model::session::LOBBY;
 use crate::model::text;
 
@@ -38,28 +38,28 @@ impl Subject {
     }
 }
 
-/// A sanction as a sentence: who, what, by whom, until when, why.
+/// A restriction as a sentence: who, what, by whom, until when, why.
 #[must_use]
-pub fn sanction(sanction: &Sanction, who: &Subject, realm_now: u64, zone: &TimeZone) -> String {
-    let by = match &sanction.by {
-        By::Operator => "the operator".to_owned(),
-        By::Moderator(username) => format!("@{}", text::clean_name(username)),
+pub fn restriction(told: &Restriction, who: &Subject, realm_now: u64, zone: &TimeZone) -> String {
+    let by = match &told.moderator {
+        None => "the operator".to_owned(),
+        Some(username) => format!("@{}", text::clean_name(username)),
     };
     let (name, were) = match who {
         Subject::Me => ("You", "were"),
         Subject::Named(name) => (name.as_str(), "was"),
         Subject::Unknown => ("Somebody who is not here", "was"),
     };
-    let until = match sanction.until {
+    let until = match told.until {
         Some(until) => format!(" until {}", text::moment(until, realm_now, zone)),
         None => " until further notice".to_owned(),
     };
-    let words = match sanction.kind {
+    let words = match told.kind {
         ModerationKind::Mute => format!("{name} {were} muted by {by}{until}"),
         ModerationKind::Ban => format!("{name} {were} banned by {by}{until}"),
         ModerationKind::Lift => format!("{name}: mutes and bans by moderators were lifted by {by}"),
     };
-    with_reason(words, &sanction.reason)
+    with_reason(words, &told.reason)
 }
 
 /// What became of the mute on the user between two states, where no moderator's moderation tells it.
@@ -72,15 +72,15 @@ pub fn own_mute(
 ) -> Option<String> {
     match (&before.mute, &after.mute) {
         (old, Some(new)) if old.as_ref() != Some(new) && new.moderator.is_none() => {
-            let told = Sanction {
+            let told = Restriction {
                 kind: ModerationKind::Mute,
                 account: after.me.account,
                 until: new.until,
                 reason: new.reason.clone(),
-                by: By::Operator,
+                moderator: None,
                 at: realm_now,
             };
-            Some(sanction(&told, &Subject::Me, realm_now, zone))
+            Some(restriction(&told, &Subject::Me, realm_now, zone))
         }
         (Some(old), None) if old.until.is_some_and(|until| until <= realm_now) => {
             Some("Your mute has ended: you may write again".to_owned())
@@ -181,29 +181,29 @@ mod tests {
 
     const NOW_MS: u64 = 1_772_443_260_000;
 
-    fn mute() -> Sanction {
-        Sanction {
+    fn mute() -> Restriction {
+        Restriction {
             kind: ModerationKind::Mute,
             account: demo::account(2),
             until: Some(NOW_MS + 600_000),
             reason: "spam\u{202E}\nagain".into(),
-            by: By::Moderator("chen".into()),
+            moderator: Some("chen".into()),
             at: NOW_MS,
         }
     }
 
     #[test]
     fn a_sanction_says_who_what_by_whom_until_when_and_why() {
-        let told = |s: &Sanction, who: &Subject| sanction(s, who, NOW_MS, &TimeZone::UTC);
+        let told = |s: &Restriction, who: &Subject| restriction(s, who, NOW_MS, &TimeZone::UTC);
         assert_eq!(
             told(&mute(), &Subject::named("bob", "Bob B.")),
             "Bob B. (@bob) was muted by @chen until today 09:31. Reason: spam again"
         );
-        let mut ban = Sanction { kind: ModerationKind::Ban, by: By::Operator, ..mute() };
+        let mut ban = Restriction { kind: ModerationKind::Ban, moderator: None, ..mute() };
         (ban.until, ban.reason) = (None, String::new());
         let words = "You were banned by the operator until further notice";
         assert_eq!(told(&ban, &Subject::Me), words);
-        let lift = Sanction { kind: ModerationKind::Lift, by: mute().by, ..ban };
+        let lift = Restriction { kind: ModerationKind::Lift, moderator: mute().moderator, ..ban };
         assert_eq!(
             told(&lift, &Subject::named("bob", "Bob")),
             "Bob: mutes and bans by moderators were lifted by @chen"

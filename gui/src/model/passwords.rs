@@ -1,7 +1,6 @@
 //! The password in the system's keyring: kept after a good login, recalled for the next, if one wants that.
 
-use crate::bridge::acts::{Holder, KeyringOrder};
-use crate::bridge::{BackendEvent, Command};
+use crate::bridge::{BackendEvent, Command, Holder, KeyringCommand};
 use crate::model::Model;
 use crate::model::action::{Effect, Focus, LoginField};
 use crate::model::session::Session;
@@ -12,14 +11,14 @@ impl Model {
     #[must_use]
     pub fn recall_password(&self) -> Vec<Effect> {
         let holder = self.login.holder().filter(|_| self.settings.keep_password);
-        holder.map(|holder| ask(KeyringOrder::Recall(holder))).into_iter().collect()
+        holder.map(|holder| ask(KeyringCommand::Recall(holder))).into_iter().collect()
     }
 
     /// Keeps the password that has just let the user in.
     pub(super) fn keep_password(&self) -> Option<Effect> {
         let password = Some(&self.login.password).filter(|password| !password.is_empty())?;
         let holder = self.login.holder().filter(|_| self.settings.keep_password)?;
-        Some(ask(KeyringOrder::Keep(holder, password.clone())))
+        Some(ask(KeyringCommand::Keep(holder, password.clone())))
     }
 
     /// Turns the keyring on or off; off forgets what it holds of ours.
@@ -36,7 +35,7 @@ impl Model {
             let link: lanyard_protocol::link::JoinLink = realm.link.parse().ok()?;
             Some(Holder { realm: link.realm, username: realm.username.clone() })
         });
-        effects.extend(known.map(|holder| ask(KeyringOrder::Forget(holder))));
+        effects.extend(known.map(|holder| ask(KeyringCommand::Forget(holder))));
         effects
     }
 
@@ -64,6 +63,6 @@ impl Model {
     }
 }
 
-fn ask(order: KeyringOrder) -> Effect {
-    Effect::Backend(Command::Keyring(order))
+fn ask(command: KeyringCommand) -> Effect {
+    Effect::Backend(Command::Keyring(command))
 }

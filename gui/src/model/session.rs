@@ -32,8 +32,6 @@ pub use login_node::LoginNode;
 
 /// The room that is always there.
 pub const LOBBY: &str = "lobby";
-/// Messages taken from the store at a time.
-pub const PAGE_LEN: usize = 200;
 /// While the login node renews it, the ticket turns amber only this long before its end.
 const PASS_WARNS_MS: u64 = 3_600_000;
 /// Notices kept on screen.
@@ -146,7 +144,7 @@ impl Chat {
             kept_drafts: drafts,
             status,
         };
-        let mut effects = vec![Effect::Backend(Command::LookAtInterfaces)];
+        let mut effects = vec![Effect::Backend(Command::ListInterfaces)];
         effects.extend(chat.open_new_rooms());
         let away = chat.away();
         chat.roster.note_away(&away, None);
@@ -166,7 +164,7 @@ impl Chat {
         if lost_last_peer {
             // What was being fetched from them does not go on.
             self.notices.retain(|notice| notice.code != "backfill");
-            effects.push(Effect::Backend(Command::LookAtInterfaces));
+            effects.push(Effect::Backend(Command::ListInterfaces));
         }
         effects
     }

@@ -3,9 +3,10 @@
 //! One small JSON file in the profile folder. A file that cannot be read is replaced by defaults:
 //! settings must never keep somebody out.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use lanyard_node::private;
+use lanyard_node::{private, profile};
 use lanyard_protocol::link::JoinLink;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,7 @@ pub struct KnownRealm {
     /// The display name used there.
     pub nickname: String,
     /// End of the ticket that this profile holds, realm time in unix milliseconds; 0 if none.
+    #[serde(alias = "pass_until")]
     pub signed_in_until: u64,
 }
 
@@ -106,9 +108,9 @@ impl Settings {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn save(&self, profile: &Path) -> std::io::Result<()> {
-        create_private_dir(profile)?;
-        private::write(&profile.join(FILE_NAME), &serde_json::to_vec_pretty(self)?)
+    pub fn save(&self, dir: &Path) -> io::Result<()> {
+        profile::folder(dir).map_err(io::Error::other)?;
+        private::write(&dir.join(FILE_NAME), &serde_json::to_vec_pretty(self)?)
     }
 }
 
@@ -125,18 +127,6 @@ pub(crate) fn same_link(one: &str, other: &str) -> bool {
 pub fn default_profile() -> PathBuf {
     directories::ProjectDirs::from("", "", "lanyard")
         .map_or_else(|| PathBuf::from("lanyard-profile"), |dirs| dirs.data_dir().join("peer"))
-}
-
-/// The profile also holds the device key, so nobody else may look into it.
-pub(crate) fn create_private_dir(dir: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(dir)
 }
 
 #[cfg(test)]
@@ -156,6 +146,16 @@ mod tests {
         assert_eq!(Settings::load(dir.path()), settings);
         let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
         assert!(!text.replace("keep_password", "").contains("password"));
+    }
+
+    #[test]
+    fn a_file_of_the_former_version_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let saved = r#"{"theme":"dark","realms":[{"link":"lanyard://a","pass_until":7}]}"#;
+        std::fs::write(dir.path().join(FILE_NAME), saved).unwrap();
+        let settings = Settings::load(dir.path());
+        assert_eq!(settings.theme, ThemeChoice::Dark);
+        assert_eq!(settings.realms, [KnownRealm { signed_in_until: 7, ..realm("lanyard://a") }]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn another_device_is_logged_out_after_a_question() {
     assert!(stage.shows("Log device 2 out now?"));
     stage.click("No");
     assert!(logged_out(&stage).is_empty());
-    stage.backend.script().acts_fail.push_back("The login node does not answer.".into());
+    stage.backend.script().failures.push_back("The login node does not answer.".into());
     stage.click("Log device 2 out");
     stage.click("Yes, log it out");
     assert!(stage.shows("The login node does not answer."));
@@ -69,7 +69,7 @@ fn a_new_password_needs_the_old_one_and_both_times_the_same() {
     stage.type_into("New password once more", "short");
     assert!(stage.shows("Under 8 characters: easy to guess."));
     stage.click("Log out my other devices");
-    stage.backend.script().acts_fail.push_back("The old password is wrong.".into());
+    stage.backend.script().failures.push_back("The old password is wrong.".into());
     stage.click("Set the new password");
     assert!(stage.shows("The old password is wrong."));
     stage.harness.get_by_label("New password once more").focus();

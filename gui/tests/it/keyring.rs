@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::Key;
-use lanyard_gui::bridge::acts::Holder;
+use lanyard_gui::bridge::Holder;
 use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::model::settings::Settings;
 use lanyard_protocol::ids::PeerKey;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
-use lanyard_gui::bridge::acts::{By, Moderation, ModerationKind, Sanction};
+
 use lanyard_gui::bridge::fake::demo;
-use lanyard_gui::bridge::{BackendEvent, Command};
+use lanyard_gui::bridge::{BackendEvent, Command, ModerationKind, NewModeration, Restriction};
 use lanyard_gui::model::session::Chat;
 use lanyard_node::event::{Mute, NodeEvent, PresenceReason, Status};
 use lanyard_protocol::ids::{AccountId, Role};
@@ -21,18 +21,18 @@ fn moderator(people: &[usize]) -> Status {
     status
 }
 
-fn ban_of_bob() -> Sanction {
-    Sanction {
+fn ban_of_bob() -> Restriction {
+    Restriction {
         kind: ModerationKind::Ban,
         account: demo::account(2),
         until: Some(NOW_MS + HOUR_MS),
         reason: "sold tickets".into(),
-        by: By::Moderator("chen".into()),
+        moderator: Some("chen".into()),
         at: NOW_MS,
     }
 }
 
-fn moderations(stage: &Stage) -> Vec<Moderation> {
+fn moderations(stage: &Stage) -> Vec<NewModeration> {
     let script = stage.backend.script();
     let moderations = script.commands.iter().filter_map(|command| match command {
         Command::Moderate(moderation) => Some(moderation.clone()),
@@ -46,28 +46,28 @@ fn a_sanction_is_a_line_in_every_room() {
     let mut status = demo::status(NOW_MS, &[0, 1, 2]);
     status.rooms.push(demo::room("hardware", "", Role::Guest));
     let mut stage = Stage::inside_with(status, |_| {});
-    stage.node(|node| node.push(BackendEvent::Sanction(ban_of_bob())));
+    stage.node(|node| node.push(BackendEvent::Restriction(ban_of_bob())));
     let words = "Bob was banned by @chen until today 10:21. Reason: sold tickets";
     assert!(stage.shows(words), "{:?}", stage.labels());
     stage.click("# hardware");
     assert!(stage.shows(words));
     let kind = ModerationKind::Lift;
-    let lifted = Sanction { kind, until: None, reason: String::new(), ..ban_of_bob() };
-    stage.node(|node| node.push(BackendEvent::Sanction(lifted)));
+    let lifted = Restriction { kind, until: None, reason: String::new(), ..ban_of_bob() };
+    stage.node(|node| node.push(BackendEvent::Restriction(lifted)));
     assert!(stage.shows("Bob: mutes and bans by moderators were lifted by @chen"));
 }
 
 #[test]
 fn whoever_is_hit_is_named_even_if_long_gone() {
     let mut stage = Stage::inside(&[0, 1]);
-    let hit = |account| Sanction { account, reason: String::new(), ..ban_of_bob() };
+    let hit = |account| Restriction { account, reason: String::new(), ..ban_of_bob() };
     stage.node(|node| {
         node.deliver(demo::message(3, 1, "I was here", NOW_MS - HOUR_MS));
         node.tell(demo::presence(7, false, PresenceReason::Left));
         for account in [demo::account(3), demo::account(7), demo::account(0)] {
-            node.push(BackendEvent::Sanction(hit(account)));
+            node.push(BackendEvent::Restriction(hit(account)));
         }
-        node.push(BackendEvent::Sanction(hit(AccountId([0xfe; 16]))));
+        node.push(BackendEvent::Restriction(hit(AccountId([0xfe; 16]))));
     });
     for who in ["Dina was", "Hana was", "You were", "Somebody who is not here was"] {
         let words = format!("{who} banned by @chen until today 10:21");
@@ -80,9 +80,9 @@ fn a_long_reason_wraps_in_a_narrow_window() {
     let status = demo::status(NOW_MS, &[0, 1, 2]);
     let mut stage = Stage::inside_sized(status, eframe::egui::vec2(640.0, 420.0), |_| {});
     let reason = "W".repeat(200);
-    let ban = Sanction { reason: reason.clone(), ..ban_of_bob() };
+    let ban = Restriction { reason: reason.clone(), ..ban_of_bob() };
     stage.node(|node| {
-        node.push(BackendEvent::Sanction(ban));
+        node.push(BackendEvent::Restriction(ban));
         node.deliver(demo::message(1, 1, "after", NOW_MS + 1));
     });
     let labels = stage.labels();
@@ -121,11 +121,11 @@ fn a_moderator_mutes_a_person_with_a_reason_and_a_confirmation() {
     assert!(moderations(&stage).is_empty(), "nothing happens before it is confirmed");
     stage.click("1 h");
     stage.type_into("Reason", "loud");
-    stage.backend.script().acts_fail.push_back("You are not a moderator any more.".into());
+    stage.backend.script().failures.push_back("You are not a moderator any more.".into());
     stage.click("Mute");
     assert!(stage.shows("You are not a moderator any more."));
     stage.click("Mute");
-    let moderation = Moderation {
+    let moderation = NewModeration {
         kind: ModerationKind::Mute,
         account: demo::account(2),
         for_ms: Some(HOUR_MS),

@@ -10,9 +10,8 @@ use lanyard_node::event::{
 use lanyard_protocol::body::Body;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
-use crate::bridge::Interface;
-use crate::bridge::acts::{DeviceInfo, ModerationKind};
 use crate::bridge::fake::{Script, ScriptedBackend};
+use crate::bridge::{DeviceInfo, Interface, ModerationKind};
 use crate::model::action::Action;
 use crate::model::settings::{KnownRealm, Settings};
 

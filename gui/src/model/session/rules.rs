@@ -8,8 +8,7 @@ use lanyard_node::event::Status;
 use lanyard_node::node::{History, Page};
 use lanyard_protocol::ids::{AccountId, MessageId};
 
-use crate::bridge::Command;
-use crate::bridge::acts::{ModerationKind, Sanction};
+use crate::bridge::{Command, ModerationKind, Restriction};
 use crate::model::action::Effect;
 use crate::model::news::{self, Place, Subject};
 use crate::model::rooms::Refresh;
@@ -20,11 +19,11 @@ use crate::model::timeline::News;
 const REFRESH_PAGES_MAX: usize = 50;
 
 impl Chat {
-    /// Tells a sanction in every room.
-    pub fn sanctioned(&mut self, sanction: &Sanction, now_ms: u64) {
-        let who = self.subject(sanction.account);
-        let words = news::sanction(sanction, &who, self.realm_now(now_ms), &self.zone);
-        self.tell(&Place::Everywhere, &words, sanction.at, sanction.kind != ModerationKind::Lift);
+    /// Tells a restriction in every room.
+    pub fn restricted(&mut self, told: &Restriction, now_ms: u64) {
+        let who = self.subject(told.account);
+        let words = news::restriction(told, &who, self.realm_now(now_ms), &self.zone);
+        self.tell(&Place::Everywhere, &words, told.at, told.kind != ModerationKind::Lift);
     }
 
     /// Who is online, but has not touched a computer for a while.

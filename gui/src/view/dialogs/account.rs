@@ -2,7 +2,7 @@
 
 use eframe::egui::{Align, Layout, RichText, Sense, Ui, vec2};
 
-use crate::bridge::acts::DeviceInfo;
+use crate::bridge::DeviceInfo;
 use crate::model::Model;
 use crate::model::account::{PasswordField, PasswordForm};
 use crate::model::action::{Action, Focus};

@@ -3,10 +3,9 @@
 use eframe::egui::{Align, Layout, Ui, vec2};
 use lanyard_protocol::ids::{AccountId, Role};
 
-use crate::bridge::acts::ModerationKind;
+use crate::bridge::ModerationKind;
 use crate::model::action::{Action, Focus};
-use crate::model::acts::{MODERATIONS, menu_words};
-use crate::model::moderation::{LENGTHS, ModerationForm, may_moderate};
+use crate::model::moderation::{LENGTHS, MENU, ModerationForm, may_moderate};
 use crate::model::session::Chat;
 use crate::view::keyboard;
 use crate::view::theme;
@@ -38,8 +37,8 @@ pub fn menu_ui(ui: &mut Ui, chat: &Chat, subject: Subject<'_>, actions: &mut Vec
         return;
     }
     ui.separator();
-    for kind in MODERATIONS {
-        if ui.button(menu_words(kind)).clicked() {
+    for (kind, words) in MENU {
+        if ui.button(words).clicked() {
             actions.push(Action::BeginModeration {
                 kind,
                 account: subject.account,
