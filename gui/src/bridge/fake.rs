@@ -11,12 +11,11 @@ use lanyard_node::event::{ChatMessage, NodeEvent, Refusal, SendState, Status, Vi
 use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, SendError, Sent};
 use lanyard_protocol::ids::MessageId;
-use lanyard_protocol::message::Draft;
 
 use zeroize::Zeroizing;
 
 use crate::bridge::{
-    Backend, BackendEvent, Command, DeviceInfo, Holder, Interface, KeyringCommand, PAGE_LEN,
+    Backend, BackendEvent, Command, DeviceInfo, Draft, Holder, Interface, KeyringCommand, PAGE_LEN,
 };
 
 /// What the scripted node knows, and how it answers.

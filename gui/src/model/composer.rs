@@ -5,6 +5,7 @@ use lanyard_node::event::Mute;
 use lanyard_node::node::SendError;
 use lanyard_protocol::engine::SendRefused;
 
+use crate::bridge::Body;
 use crate::model::text;
 
 /// The byte counter shows from this share of the limit on, in percent.
@@ -14,9 +15,9 @@ const COUNTER_FROM_PERCENT: u64 = 80;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Composer {
     /// What has been typed.
-    pub draft: String,
+    pub draft: Body,
     /// What was sent last, for the Up key.
-    pub last_sent: String,
+    pub last_sent: Body,
     /// What the node refused last, until it may be tried again.
     pub refused: Option<Refused>,
 }
@@ -127,44 +128,48 @@ impl Composer {
     /// Whether there is anything to send and nothing against it.
     #[must_use]
     pub fn can_send(&self, rules: &Rules<'_>) -> bool {
-        !self.draft.trim().is_empty() && self.objection(rules).is_none()
+        !self.draft.text.trim().is_empty() && self.objection(rules).is_none()
     }
 
-    /// Changes the draft. A refusal without an end was about the old one.
-    pub fn edit(&mut self, draft: String) {
-        if draft != self.draft && self.refused.as_ref().is_some_and(|r| r.until.is_none()) {
+    /// Changes the text. A refusal without an end was about the old one.
+    pub fn edit(&mut self, text: String) {
+        if text != self.draft.text && self.refused.as_ref().is_some_and(|r| r.until.is_none()) {
             self.refused = None;
         }
-        self.draft = draft;
+        self.draft.text = text;
     }
 
     /// Hands the draft over for sending.
     #[must_use]
-    pub fn take(&mut self) -> String {
-        let text = std::mem::take(&mut self.draft);
+    pub fn take(&mut self) -> Body {
         self.refused = None;
-        self.last_sent.clone_from(&text);
-        text
+        self.last_sent = std::mem::take(&mut self.draft);
+        self.last_sent.clone()
     }
 
-    /// Puts a refused text back, before whatever has been typed meanwhile.
-    pub fn give_back(&mut self, text: String, error: &SendError, realm_now: u64, until_text: &str) {
-        self.draft = if self.draft.is_empty() { text } else { format!("{text}\n{}", self.draft) };
+    /// Puts a refused draft back, before what has been typed meanwhile.
+    pub fn give_back(&mut self, body: Body, error: &SendError, realm_now: u64, until_text: &str) {
+        let typed = std::mem::replace(&mut self.draft, body).text;
+        if !typed.is_empty() {
+            self.draft.text.push('\n');
+            self.draft.text.push_str(&typed);
+        }
         self.refused = Some(refused(error, realm_now, until_text));
     }
 
     /// Puts `@username` at the end of the draft.
     pub fn mention(&mut self, username: &str) {
-        if !self.draft.is_empty() && !self.draft.ends_with(char::is_whitespace) {
-            self.draft.push(' ');
+        let text = &mut self.draft.text;
+        if !text.is_empty() && !text.ends_with(char::is_whitespace) {
+            text.push(' ');
         }
-        self.draft.push('@');
-        self.draft.push_str(username);
-        self.draft.push(' ');
+        text.push('@');
+        text.push_str(username);
+        text.push(' ');
     }
 
     fn bytes(&self) -> u64 {
-        self.draft.len() as u64
+        self.draft.size() as u64
     }
 }
 
@@ -264,7 +269,7 @@ mod tests {
             500_000,
             "",
         );
-        assert_eq!(composer.draft, "hello\nmore");
+        assert_eq!(composer.draft.text, "hello\nmore");
         assert!(composer.objection(&RULES).is_some_and(|why| why.contains("3 s")));
         composer.edit("hello".into());
         assert!(!composer.can_send(&RULES), "time has not passed");
@@ -285,6 +290,6 @@ mod tests {
     fn a_mention_is_a_word_of_its_own() {
         let mut composer = with("hey");
         composer.mention("bob");
-        assert_eq!(composer.draft, "hey @bob ");
+        assert_eq!(composer.draft.text, "hey @bob ");
     }
 }

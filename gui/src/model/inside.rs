@@ -71,7 +71,7 @@ impl Model {
             }
             Action::RecallLast => {
                 if let Some(room) = chat.room_mut()
-                    && room.composer.draft.is_empty()
+                    && room.composer.draft.text.is_empty()
                 {
                     room.composer.draft.clone_from(&room.composer.last_sent);
                 }

@@ -15,9 +15,8 @@ use lanyard_node::join::JoinStep;
 use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
 use lanyard_protocol::engine::SendRefused;
 use lanyard_protocol::ids::Role;
-use lanyard_protocol::message::Draft;
 
-use crate::bridge::{Command, Interface};
+use crate::bridge::{Command, Draft, Interface};
 use crate::model::account::{Devices, PasswordForm};
 use crate::model::action::Effect;
 use crate::model::composer::Rules;
@@ -172,7 +171,7 @@ impl Chat {
     /// What is being typed, by room.
     #[must_use]
     pub fn drafts(&self) -> BTreeMap<String, String> {
-        let rooms = self.rooms.iter().map(|(name, room)| (name.clone(), &room.composer.draft));
+        let rooms = self.rooms.iter().map(|(name, room)| (name.clone(), &room.composer.draft.text));
         let typed = rooms.filter(|(_, draft)| !draft.is_empty());
         // A room that the policy does not have right now may come back.
         let kept = self.kept_drafts.clone().into_iter();
@@ -294,11 +293,10 @@ impl Chat {
         self.counter += 1;
         let echo = self.counter;
         let Some(room) = self.room_mut() else { return Vec::new() };
-        let text = room.composer.take();
+        let body = room.composer.take();
         room.timeline.clear_unread_line();
-        let shown = text::clean_text(&text);
-        room.timeline.push_echo(Echo { number: echo, text: shown, at: realm_now, id: None });
-        let send = Command::Send { draft: Draft::new(name, text), echo };
+        room.timeline.push_echo(Echo::new(echo, body.clone(), realm_now));
+        let send = Command::Send { draft: Draft::new(name, body), echo };
         vec![Effect::Backend(send), Effect::ScrollToNewest]
     }
 
@@ -323,7 +321,7 @@ impl Chat {
                     }
                     _ => String::new(),
                 };
-                room.composer.give_back(echo.text, &error, realm_now, &until);
+                room.composer.give_back(echo.body, &error, realm_now, &until);
             }
         }
         Vec::new()
@@ -384,7 +382,7 @@ impl Chat {
             }
             let mut room = Room::new(self.zone.clone(), self.status.me.account);
             room.loading = true;
-            room.composer.draft = self.kept_drafts.remove(name).unwrap_or_default();
+            room.composer.draft.text = self.kept_drafts.remove(name).unwrap_or_default();
             self.rooms.insert(name.clone(), room);
             effects.push(load(name.clone(), Page::Newest));
             effects.push(Effect::Backend(Command::CountUnread { room: name.clone() }));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_node::event::{ChatMessage, Via};
-use lanyard_node::node::{History, Page};
+use lanyard_node::{History, Page, SendRefused};
 
 use super::*;
 use crate::bridge::fake::demo;
@@ -62,6 +62,21 @@ fn a_mention_rings_while_one_reads_another_room_or_further_up() {
     let mention = deliver(&mut model, demo::message(1, 2, "hi @Ada L.", NOW_MS));
     assert_eq!(notifications(&mention).len(), 1);
     assert_eq!(model.chat().and_then(Chat::room).map(|room| room.unread), Some(2));
+}
+
+#[test]
+fn a_refused_text_comes_back_as_it_was_typed() {
+    let mut model = inside(&[0, 1]);
+    let typed = "a\u{202E}b\tc";
+    model.handle(Action::EditDraft(typed.to_owned()));
+    let effects = model.handle(Action::Send);
+    let Some(Effect::Backend(Command::Send { draft, echo })) = effects.into_iter().next() else {
+        panic!("nothing is sent")
+    };
+    let result = Err(SendRefused::SlowDown { retry_after_ms: 3_000 }.into());
+    model.apply(BackendEvent::SendDone { room: draft.room, echo, result });
+    let room = model.chat().and_then(Chat::room);
+    assert_eq!(room.map(|room| room.composer.draft.text.as_str()), Some(typed));
 }
 
 #[test]

@@ -375,16 +375,15 @@ impl Timeline {
         at
     }
 
-    /// The event may overtake the answer: then the oldest echo of the same text is meant.
+    /// The event may overtake the answer: then the oldest echo with the same body is meant.
     fn drop_echo_of(&mut self, message: &ChatMessage) {
         if message.state.is_none() {
             return;
         }
         let by_id = self.echoes.iter().position(|echo| echo.id == Some(message.id));
-        let by_text = || {
-            self.echoes.iter().position(|echo| echo.id.is_none() && echo.text == message.body.text)
-        };
-        if let Some(at) = by_id.or_else(by_text) {
+        let by_body =
+            || self.echoes.iter().position(|echo| echo.id.is_none() && echo.body == message.body);
+        if let Some(at) = by_id.or_else(by_body) {
             self.echoes.remove(at);
         }
     }

@@ -60,7 +60,7 @@ impl Keyboard {
         if let Some(room) = model.chat().and_then(|chat| chat.room())
             && wanted == Focus::Composer
         {
-            select(ui, wanted, CCursorRange::one, &room.composer.draft);
+            select(ui, wanted, CCursorRange::one, &room.composer.draft.text);
         }
     }
 }

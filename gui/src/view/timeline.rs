@@ -325,7 +325,7 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
         }
         (RowKind::News, _) => return row::NEWS_GAP + theme::NOTE_LINE_HEIGHT,
         (_, Some(Entry::Message(line))) => line.text().len(),
-        (_, _) => timeline.echo(row).map_or(0, |echo| echo.text.len()),
+        (_, _) => timeline.echo(row).map_or(0, |echo| echo.shown.len()),
     };
     let header =
         matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });

@@ -7,11 +7,10 @@ use lanyard_node::event::{
     ChatMessage, DialAttempt, Me, Mode, Neighbour, NodeEvent, Person, PresenceChange,
     PresenceReason, Refusal, RefusalCode, Room, SendState, Status, Via,
 };
-use lanyard_protocol::body::Body;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
 use crate::bridge::fake::{Script, ScriptedBackend};
-use crate::bridge::{DeviceInfo, Interface, ModerationKind};
+use crate::bridge::{Body, DeviceInfo, Interface, ModerationKind};
 use crate::model::action::Action;
 use crate::model::settings::{KnownRealm, Settings};
 

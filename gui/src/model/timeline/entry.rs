@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lanyard_node::event::{ChatMessage, PresenceReason, SendState};
 use lanyard_protocol::ids::{MessageId, PeerKey};
 
+use crate::bridge::Body;
 use crate::model::text;
 
 /// Sorts notices behind messages of the same millisecond.
@@ -99,10 +100,20 @@ pub struct News {
 pub struct Echo {
     /// Number within this run of the program.
     pub number: u64,
-    /// The text as typed.
-    pub text: String,
-    /// Realm time of typing, unix milliseconds.
+    /// What was typed, unchanged.
+    pub body: Body,
+    /// The text, safe to draw.
+    pub shown: String,
+    /// Realm time of sending, unix milliseconds.
     pub at: u64,
     /// The message it has become, once the node has stored it.
     pub id: Option<MessageId>,
+}
+
+impl Echo {
+    /// An echo that the node has not answered yet.
+    #[must_use]
+    pub fn new(number: u64, body: Body, at: u64) -> Self {
+        Self { number, shown: text::clean_text(&body.text), body, at, id: None }
+    }
 }

@@ -143,7 +143,7 @@ fn the_unread_line_stands_before_the_first_unread_message() {
 
 #[test]
 fn an_echo_becomes_its_message_whichever_comes_first() {
-    let echo = |number, text: &str| Echo { number, text: text.into(), at: START_MS, id: None };
+    let echo = |number, text: &str| Echo::new(number, text.into(), START_MS);
     for answer_first in [true, false] {
         let mut timeline = timeline();
         timeline.push_echo(echo(1, "text 0"));
@@ -159,9 +159,19 @@ fn an_echo_becomes_its_message_whichever_comes_first() {
             timeline.echo_stored(1, message.id);
         }
         assert_eq!(kinds(&timeline), "DMe");
-        assert_eq!(timeline.take_echo(2).map(|echo| echo.text).as_deref(), Some("text 1"));
+        assert_eq!(timeline.take_echo(2).map(|echo| echo.body), Some("text 1".into()));
         assert_eq!(kinds(&timeline), "DM");
     }
+}
+
+#[test]
+fn an_echo_is_found_by_what_was_typed() {
+    let mut timeline = timeline();
+    let mut message = (*own(0, START_MS)).clone();
+    message.body.text = "a\u{202E}b".into();
+    timeline.push_echo(Echo::new(1, message.body.clone(), START_MS));
+    timeline.insert(Arc::new(message), false);
+    assert_eq!(kinds(&timeline), "DM", "the message has taken the place of its echo");
 }
 
 #[test]

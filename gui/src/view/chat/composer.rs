@@ -37,11 +37,11 @@ pub(super) fn composer_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut
     let Some(room) = chat.room() else { return };
     let composer = &room.composer;
     let rules = chat.rules(model.now_ms);
-    keys(ui, model, &composer.draft, actions);
+    keys(ui, model, &composer.draft.text, actions);
     let width = ui.available_width() - AROUND.sum().x;
     let note = lay_out_note(ui, composer, &rules, width);
     let text_width = width - INSIDE.sum().x - 2.0 * LINE - SEND_SIZE.x - 12.0;
-    let field = vec2(text_width, field_height(ui, &composer.draft, text_width));
+    let field = vec2(text_width, field_height(ui, &composer.draft.text, text_width));
     let note_height = note.as_ref().map_or(0.0, |note| note.size().y + theme::GRID);
     let card_height = field.y + INSIDE.sum().y + 2.0 * LINE;
     let fill = theme::palette(ui).background;
@@ -131,9 +131,9 @@ fn card_ui(
         let text = Rect::from_min_size(row.min, field);
         ui.scope_builder(place(text), |ui| {
             let unlocked = composer.locked(rules).is_none();
-            field_ui(ui, chat, &composer.draft, unlocked, actions);
+            field_ui(ui, chat, &composer.draft.text, unlocked, actions);
         });
-        if composer.draft.is_empty() {
+        if composer.draft.text.is_empty() {
             if composer.is_open(rules) {
                 ui.scope_builder(place(row), |ui| hint_ui(ui));
             }

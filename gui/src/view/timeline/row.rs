@@ -93,7 +93,7 @@ pub(super) fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'
             lay_out_body(ui, line.text(), context.state_text(line), context)
         }
         Some(Entry::Presence(_) | Entry::News(_)) | None => {
-            let text = timeline.echo(row).map_or("", |echo| echo.text.as_str());
+            let text = timeline.echo(row).map_or("", |echo| echo.shown.as_str());
             lay_out_body(ui, text, Some("waiting…".to_owned()), context)
         }
     };
