@@ -105,6 +105,15 @@ impl Timeline {
         later.map(|(_, first_changed)| *first_changed).min().unwrap_or(self.rows.len())
     }
 
+    /// A message that is held.
+    #[must_use]
+    pub fn line(&self, id: MessageId) -> Option<&Line> {
+        match self.entries.get(self.position(id)?)? {
+            Entry::Message(line) => Some(line),
+            Entry::Presence(_) | Entry::News(_) => None,
+        }
+    }
+
     /// The oldest message held, to page from.
     #[must_use]
     pub fn oldest(&self) -> Option<MessageId> {
@@ -204,8 +213,7 @@ impl Timeline {
 
     /// Shows the folded messages that begin with this one.
     pub fn unfold(&mut self, first: MessageId) {
-        let Some(key) = self.keys.get(&first).copied() else { return };
-        let at = self.entries.partition_point(|entry| entry.key() < key);
+        let Some(at) = self.position(first) else { return };
         let run = self.entries.iter().skip(at).map_while(|entry| match entry {
             Entry::Message(line) => Some(line.message.id).filter(|_| self.is_hidden(line)),
             Entry::Presence(_) | Entry::News(_) => None,
@@ -257,12 +265,7 @@ impl Timeline {
 
     /// An own message came further.
     pub fn set_state(&mut self, id: MessageId, state: SendState) {
-        let Some(key) = self.keys.get(&id).copied() else { return };
-        let at = self.entries.partition_point(|entry| entry.key() < key);
-        if let Some(Entry::Message(line)) = self.entries.get_mut(at) {
-            line.state = Some(state);
-            self.rebuild_from(at);
-        }
+        self.change(id, |line| line.state = Some(state));
     }
 
     /// Draws the unread line behind this message. False, and no change, if it is not held.
@@ -329,16 +332,25 @@ impl Timeline {
         matches!(entry, Entry::Message(line) if self.is_hidden(line))
     }
 
-    /// A message that is held may have come again with another mark: folded, or no longer.
+    /// A message that is held may come again with another mark: folded, or no longer.
     fn replace(&mut self, message: &Arc<ChatMessage>) {
-        let Some(key) = self.keys.get(&message.id).copied() else { return };
-        let at = self.entries.partition_point(|entry| entry.key() < key);
-        let Some(Entry::Message(line)) = self.entries.get_mut(at) else { return };
-        let (old, new) = (&line.message, message);
-        if (old.folded, old.forked) != (new.folded, new.forked) {
-            line.message = Arc::clone(message);
+        let marks = |message: &ChatMessage| (message.folded, message.forked);
+        if self.line(message.id).is_some_and(|line| marks(&line.message) != marks(message)) {
+            self.change(message.id, |line| line.message = Arc::clone(message));
+        }
+    }
+
+    fn change(&mut self, id: MessageId, change: impl FnOnce(&mut Line)) {
+        let Some(at) = self.position(id) else { return };
+        if let Some(Entry::Message(line)) = self.entries.get_mut(at) {
+            change(line);
             self.rebuild_from(at);
         }
+    }
+
+    fn position(&self, id: MessageId) -> Option<usize> {
+        let key = self.key(id)?;
+        Some(self.entries.partition_point(|entry| entry.key() < key))
     }
 
     fn insert_notice(&mut self, notice: Entry) {
