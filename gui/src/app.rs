@@ -1,8 +1,8 @@
-//! The application: drains the backend into the model, draws, and performs what comes of it.
+//! The application: feeds the backend's events to the model, draws it, and performs the effects.
 //!
 //! `logic` runs even while the window is hidden, so messages are counted and notified then too.
-//! Nothing is polled: the bridge asks for a repaint when it has an event, and time alone does so
-//! once a minute at most.
+//! Nothing is polled: the bridge asks for a repaint when it has an event, and otherwise the window
+//! sleeps until a time that it shows changes, at most a minute.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,21 +20,21 @@ use crate::view::timeline::Scroll;
 use crate::view::turns::Turns;
 use crate::view::{self, ViewState};
 
-/// Events taken in one frame; the rest waits for the next, so that no flood freezes the window.
+/// How many events a frame takes. The rest waits for the next one, so that no flood freezes the window.
 const EVENTS_PER_FRAME_MAX: usize = 512;
-/// A window that has not come to the front by then was not let there.
+/// If the window has not come to the front by then, the desktop does not allow it.
 const TO_THE_FRONT_MS: u64 = 1_500;
-/// How often it looks whether it is there.
+/// How often the window checks whether it is in front.
 const CALLERS_LOOK: Duration = Duration::from_millis(50);
 /// Relative times are renewed this often.
 const MINUTE_MS: u64 = 60_000;
 
-/// Gives the local time in unix milliseconds.
+/// Returns the local time in unix milliseconds.
 pub type Clock = Box<dyn Fn() -> u64>;
 
-/// The window's parts put together.
+/// The window: model, view and backend put together.
 pub struct Window {
-    /// What it knows.
+    /// What the window knows.
     pub model: Model,
     view: ViewState,
     backend: Box<dyn Backend>,
@@ -44,7 +44,7 @@ pub struct Window {
     title: String,
     actions: Vec<Action>,
     instance: Option<Instance>,
-    /// Second starts that wait for this window to come to the front, and until when, unix milliseconds.
+    /// Second starts that wait for this window to come to the front, and until when in unix milliseconds.
     callers: Vec<(Call, u64)>,
 }
 
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Window {
 }
 
 impl Window {
-    /// A window over this model and backend.
+    /// A window for this model and backend.
     #[must_use]
     pub fn new(
         model: Model,
@@ -79,13 +79,13 @@ impl Window {
         }
     }
 
-    /// Answers second starts over the same profile.
+    /// Makes the window answer second starts with the same profile.
     #[must_use]
     pub fn with_instance(self, instance: Instance) -> Self {
         Self { instance: Some(instance), ..self }
     }
 
-    /// Does what a fresh window does first.
+    /// Does what a new window does first.
     pub fn begin(&mut self, ctx: &Context) {
         Turns::install(ctx);
         let is_known = self.model.login.realm.is_some();
@@ -122,21 +122,21 @@ impl Window {
         for action in std::mem::take(&mut self.actions) {
             self.act(&ctx, action);
         }
-        // It has been drawn, and what is typed from now on goes where it shall.
+        // It has been drawn, and what is typed from now on goes to the right field.
         if has_focus(&ctx) && !self.view.keyboard.is_changing_hands() {
             self.callers.drain(..).for_each(|(call, _)| call.answer());
         }
     }
 
-    /// Does one thing as if the user had.
+    /// Acts as if the user had done this.
     pub fn act(&mut self, ctx: &Context, action: Action) {
         let effects = self.model.handle(action);
         self.perform(ctx, effects);
-        // What was drawn is out of date now.
+        // What was drawn is out of date.
         ctx.request_repaint();
     }
 
-    /// Says goodbye to the mesh.
+    /// Saves the drafts and says goodbye to the mesh.
     pub fn shut_down(&mut self) {
         if !self.model.keep_drafts().is_empty() {
             self.save_drafts();
@@ -148,8 +148,8 @@ impl Window {
         self.backend.shut_down();
     }
 
-    /// A second start ends once this window is in front. A desktop that does not let it there shows by its own
-    /// means that the window wants to be looked at.
+    /// Lets a second start end once this window is in front. Where the desktop does not allow that, it is asked to
+    /// draw the user's attention to the window.
     fn take_calls(&mut self, ctx: &Context) {
         let now_ms = self.model.now_ms;
         while let Some(mut call) = self.instance.as_mut().and_then(Instance::next_call) {
@@ -207,12 +207,12 @@ impl Window {
                 Effect::ScrollToUnread => self.view.timelines.scroll = Some(Scroll::Unread),
                 Effect::Close => ctx.send_viewport_cmd(ViewportCommand::Close),
             }
-            // An answer may lie ready already; without this it would wait for the next event.
+            // The answer may be there already, and would wait for the next event otherwise.
             ctx.request_repaint();
         }
     }
 
-    /// Ctrl and plus or minus are egui's own keys; what they choose is kept like any other setting.
+    /// Saves the zoom that egui's own keys, Ctrl with plus or minus, have chosen.
     fn take_zoom(&mut self, ctx: &Context) {
         let percent = theme::zoom_percent(ctx);
         if percent != self.model.settings.zoom_percent {
@@ -237,7 +237,7 @@ impl Window {
                 let refused = chat.room().and_then(|room| room.composer.refused.as_ref());
                 let lifted = refused.and_then(|refused| refused.until);
                 let left = lifted.and_then(|until| until.checked_sub(rules.realm_now));
-                // A lock on the composer counts down by the second while it lasts.
+                // The composer counts down by the second while the user has to wait.
                 let second = left.filter(|left| *left > 0).map(|_| 1_000);
                 let mute = rules.mute_left();
                 let expiry = rules.expires_at.checked_sub(rules.realm_now).filter(|ms| *ms > 0);
@@ -256,8 +256,7 @@ impl Window {
     }
 }
 
-/// Of a minimised window egui itself takes no input and goes on believing that it has the focus; the raw input knows,
-/// and the window manager knows first.
+/// egui takes no input of a minimised window and still believes that it has the focus, so the raw input is asked.
 fn has_focus(ctx: &Context) -> bool {
     ctx.input(|input| input.raw.focused && input.raw.viewport().minimized != Some(true))
 }

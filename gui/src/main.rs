@@ -56,7 +56,7 @@ struct Arguments {
     size: Option<String>,
 }
 
-/// What the window starts with, whatever is behind it.
+/// What the window starts with: a real node or a scene.
 struct Start {
     model: Model,
     clock: Clock,
@@ -82,7 +82,7 @@ fn run() -> anyhow::Result<()> {
     if let Err(reason) = check(&arguments) {
         misuse(&reason);
     }
-    // What the libraries of the desktop warn of, nobody can act on.
+    // Nobody can act on the warnings of the desktop's libraries.
     lanyard_program::logging::to_stderr("lanyard=warn");
     lanyard_program::failure::watch_for_panics();
     let profile = arguments.profile.clone().unwrap_or_else(settings::default_profile);
@@ -103,7 +103,7 @@ fn run() -> anyhow::Result<()> {
             .with_icon(icon()?)
             .with_inner_size(size)
             .with_min_inner_size(theme::WINDOW_MIN),
-        // Ours looks into the font folders itself.
+        // `SystemFonts` does that.
         system_font_fallback: false,
         ..Default::default()
     };
@@ -122,14 +122,14 @@ fn run() -> anyhow::Result<()> {
     })
 }
 
-/// The mark of the login window, for the title bar and the task bar.
+/// The emblem of the login window, for the title bar and the task bar.
 fn icon() -> anyhow::Result<egui::IconData> {
     eframe::icon_data::from_png_bytes(include_bytes!("../assets/lanyard.png"))
         .context("Could not read the icon")
 }
 
-/// Logs, with `RUST_LOG=lanyard=debug`, what passed from `main` to the end of the first frame, and how
-/// much of it went into the system's window and its graphics context.
+/// Logs, with `RUST_LOG=lanyard=debug`, the time from `main` to the end of the first frame, and how much of it the
+/// system's window and its graphics context took.
 fn tell_first_frame(ctx: &egui::Context, clock: NodeClock, asked_for_window: Duration) {
     let context_took = clock.now().mono.saturating_sub(asked_for_window);
     let told = Once::new();
@@ -147,7 +147,7 @@ fn size(text: &str) -> Option<egui::Vec2> {
     Some(egui::vec2(width.parse().ok()?, height.parse().ok()?))
 }
 
-/// What clap cannot see.
+/// Checks what clap cannot.
 fn check(arguments: &Arguments) -> Result<(), String> {
     if let Some(link) = &arguments.join {
         link.parse::<lanyard_protocol::link::JoinLink>()
@@ -162,26 +162,26 @@ fn check(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// Says why and ends with the code of misuse.
+/// Says why and exits with the code of misuse.
 #[expect(clippy::exit, reason = "misuse ends with code 2, as clap's own errors do")]
 fn misuse(reason: &str) -> ! {
     complain(reason);
     std::process::exit(2)
 }
 
-/// There is no window to say it in, and maybe nobody who reads.
+/// There is no window to say it in, and standard error may be closed.
 fn complain(reason: &str) {
     writeln!(std::io::stderr(), "error: {reason}").ok();
 }
 
-/// The right to be the window of this profile; `None` if there is one already, which is in front now.
+/// Claims the profile for this window. `None` if another window has it, which is in front now.
 fn claim(profile: &Path, arguments: &Arguments) -> anyhow::Result<Option<Instance>> {
     let found = instance::claim(profile, &offer(arguments)).context("Could not use the profile")?;
     match found {
         Found::Free(instance) => Ok(Some(instance)),
         Found::Window => Ok(None),
         Found::Silence => Err(anyhow::anyhow!(
-            "Lanyard is open with this profile already, but its window does not answer. \
+            "Lanyard is already running with this profile, but its window does not answer. \
              End it, or start with --profile and another folder."
         )),
     }
@@ -206,9 +206,9 @@ fn prepare(arguments: &Arguments, profile: PathBuf, instance: Option<Instance>) 
     Start { model, clock, profile, scene: None, signs_in: arguments.password_stdin, instance }
 }
 
-/// A scene has a clock that stands still and settings that go nowhere.
+/// A scene has a clock that stands still and settings of its own.
 fn prepare_scene(scene: Scene, theme: Option<&str>) -> Start {
-    /// 2026-03-02 09:21 UTC: the pictures look the same whenever they are taken.
+    /// 2026-03-02 09:21 UTC, so that pictures do not depend on when they are taken.
     const SCENE_NOW_MS: u64 = 1_772_443_260_000;
     let profile = std::env::temp_dir().join("lanyard-scene");
     let mut settings = demo::settings();

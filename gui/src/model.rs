@@ -1,6 +1,6 @@
 //! Everything the window knows and decides, without a window.
 //!
-//! [`Model::apply`] takes what the backend tells, [`Model::handle`] what the user does; both change
+//! [`Model::apply`] takes what the backend says, [`Model::handle`] what the user does; both change
 //! the model and return [`Effect`]s. Time comes in as `now_ms`. Nothing here draws or waits.
 
 pub mod account;
@@ -40,40 +40,40 @@ use crate::model::session::{Attention, Chat, Session};
 use crate::model::settings::Settings;
 use crate::model::starting::Offer;
 
-/// The window's state.
+/// What the window knows.
 #[derive(Debug)]
 pub struct Model {
-    /// Where the user stands.
+    /// Whether the user is signed in.
     pub session: Session,
     /// The login form.
     pub login: Login,
-    /// What is remembered.
+    /// What is remembered between starts.
     pub settings: Settings,
-    /// The dialog that is open.
+    /// The open dialog.
     pub dialog: Option<Dialog>,
     /// What is typed into the jump dialog.
     pub jump: String,
     /// The side panel opened in a narrow window.
     pub unfolded: Option<Panel>,
-    /// Whether the user looks at the window.
+    /// Whether the user is looking at the window.
     pub attention: Attention,
     /// The local clock, unix milliseconds.
     pub now_ms: u64,
-    /// The local time zone.
+    /// The time zone that times are shown in.
     pub zone: TimeZone,
-    /// What the fonts found on this system cannot show.
+    /// The scripts that no font on this computer can show.
     pub missing_scripts: Vec<&'static str>,
     /// Where emoji come from.
     pub emoji: EmojiSource,
-    /// What was being typed, as far as it is on disk.
+    /// The drafts as they are on disk.
     pub drafts: Drafts,
     profile: PathBuf,
-    /// What a second start brought while the user was on the way in.
+    /// What a second start of the program brought while the user was signing in.
     offered: Option<Offer>,
     /// When the user last did anything here, unix milliseconds.
     active_ms: u64,
     away: bool,
-    /// Since when a draft differs from what is on disk, unix milliseconds.
+    /// When a draft began to differ from what is on disk, unix milliseconds.
     draft_changed_ms: Option<u64>,
 }
 
@@ -88,15 +88,15 @@ pub enum EmojiSource {
     BuiltIn,
 }
 
-/// What the window is called, and a place that was given no name.
+/// The window's title without a realm, or for one without a name.
 const PROGRAM: &str = "Lanyard";
-/// Without a touch for so long, the others see one as away.
+/// Others see the user as away after this long without any input.
 const AWAY_AFTER_MS: u64 = 10 * 60_000;
-/// A draft is on disk so long after the first change.
+/// A changed draft is written to disk after this long.
 const DRAFT_KEPT_AFTER_MS: u64 = 5_000;
 
 impl Model {
-    /// A window at its start.
+    /// The model of a window that has just been started.
     #[must_use]
     pub fn new(settings: Settings, profile: PathBuf, zone: TimeZone, now_ms: u64) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Model {
         }
     }
 
-    /// The realm, if the user is in one.
+    /// The realm that the user is in, if any.
     #[must_use]
     pub fn chat(&self) -> Option<&Chat> {
         match &self.session {
@@ -129,7 +129,7 @@ impl Model {
         }
     }
 
-    /// The window's title.
+    /// The window's title, with the number of unread messages.
     #[must_use]
     pub fn title(&self) -> String {
         let Some(chat) = self.chat() else { return PROGRAM.to_owned() };
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// Time has passed, or the user looks elsewhere. `active`: something was typed or pointed at.
+    /// Takes the time, and whether the user is looking. `active`: there was input since the last call.
     pub fn tick(&mut self, now_ms: u64, attention: Attention, active: bool) -> Vec<Effect> {
         self.now_ms = now_ms;
         let came_back = self.attention == Attention::Elsewhere && attention == Attention::Here;
@@ -168,14 +168,14 @@ impl Model {
         effects
     }
 
-    /// How long a change of a draft may still wait to be written, in milliseconds.
+    /// In how many milliseconds a changed draft must be written.
     #[must_use]
     pub fn draft_due_ms(&self) -> Option<u64> {
         let since = self.draft_changed_ms?;
         Some((since + DRAFT_KEPT_AFTER_MS).saturating_sub(self.now_ms))
     }
 
-    /// Takes the drafts as they are; the effects write them, if they differ from what is on disk.
+    /// Takes the drafts as they are. The effects write them if they differ from what is on disk.
     pub fn keep_drafts(&mut self) -> Vec<Effect> {
         self.draft_changed_ms = None;
         let Session::In(chat) = &self.session else { return Vec::new() };
@@ -192,7 +192,7 @@ impl Model {
         vec![Effect::Backend(Command::SetAway(away))]
     }
 
-    /// Takes what the backend tells.
+    /// Takes what the backend says.
     pub fn apply(&mut self, event: BackendEvent) -> Vec<Effect> {
         match event {
             BackendEvent::Step(step) => {
@@ -228,7 +228,7 @@ impl Model {
                 effects
             }
             BackendEvent::Terminate => {
-                // At once: who asks may not wait until the window is closed.
+                // At once: the system may not wait until the window is closed.
                 let mut effects = self.keep_drafts();
                 effects.push(Effect::Close);
                 effects
@@ -371,7 +371,7 @@ impl Model {
             return vec![Effect::Focus(Focus::Login(missing.field()))];
         }
         let Ok(link) = self.login.join_link() else { return Vec::new() };
-        // An older key is known for this very address: the network cannot be asked about that.
+        // Another key is known for this address: only the user can say which one is meant.
         if self.login.realm.is_none()
             && self.login.other_realm_at_same_address(&self.settings).is_some()
             && !self.login.may_insist()
@@ -394,7 +394,7 @@ impl Model {
     }
 }
 
-/// Whether this program itself has failed, and nobody has shut the user out.
+/// Whether this program itself has failed, rather than shut the user out.
 fn is_failure(refusal: &Refusal) -> bool {
     refusal.code == RefusalCode::Failed
 }

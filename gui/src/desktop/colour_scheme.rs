@@ -1,7 +1,7 @@
-//! Which colours the desktop prefers, where the window library does not know: on X11 and Wayland.
+//! Whether the desktop prefers light or dark colours, where the window library does not know: on X11 and Wayland.
 //!
-//! The desktop portal knows, and tells of changes; until it answers, GTK's own setting counts.
-//! What is found here is only egui's fallback: a system that says more has the last word.
+//! The desktop portal knows, and reports changes. Until it answers, GTK's own setting is used.
+//! The result is only egui's fallback: what the window library knows takes precedence.
 
 #[cfg(not(any(windows, target_os = "macos")))]
 mod gtk;
@@ -10,11 +10,11 @@ mod portal;
 
 use eframe::egui::Context;
 
-/// Takes over the desktop's choice, now and whenever it changes.
+/// Follows the desktop's choice, now and whenever it changes.
 #[cfg(any(windows, target_os = "macos"))]
 pub fn follow(_ctx: &Context) {}
 
-/// Takes over the desktop's choice, now and whenever it changes.
+/// Follows the desktop's choice, now and whenever it changes.
 #[cfg(not(any(windows, target_os = "macos")))]
 pub fn follow(ctx: &Context) {
     use std::sync::mpsc::sync_channel;
@@ -22,7 +22,7 @@ pub fn follow(ctx: &Context) {
 
     use eframe::egui::Theme;
 
-    /// The first frame waits so long for the portal: a bus needs less, and nobody notices.
+    /// How long the first frame waits for the portal. A working one needs less.
     const PATIENCE: Duration = Duration::from_millis(200);
 
     let told = ctx.clone();
@@ -39,6 +39,6 @@ pub fn follow(ctx: &Context) {
     };
     match std::thread::Builder::new().name("lanyard-colours".into()).spawn(watch) {
         Ok(_thread) => drop(answer.recv_timeout(PATIENCE)),
-        Err(error) => tracing::debug!(%error, "Nobody watches the desktop's colours"),
+        Err(error) => tracing::debug!(%error, "The desktop's colours are not followed"),
     }
 }

@@ -1,8 +1,8 @@
-//! One window a profile: a second start hands over what it was given, and the first window comes to the front.
+//! One window per profile: a second start hands over its arguments, and the first window comes to the front.
 //!
-//! The first start holds a lock, which the system lets go of however the program ends, and listens on a socket beside
-//! it. Whoever holds the lock owns the socket: one left behind by a crash is replaced. An answer comes from
-//! the window itself, so a second start that gets none waits until the first has ended, and takes its place.
+//! The first start holds a lock, which the system releases however the program ends, and listens on a socket beside
+//! it. The holder of the lock owns the socket, and replaces one that a crash has left behind. The window itself
+//! answers, so a second start that gets no answer waits until the first has ended, and takes its place.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -20,30 +20,30 @@ use crate::model::starting::Offer;
 
 const LOCK: &str = "window.lock";
 const SOCKET: &str = "window.sock";
-/// A window that says goodbye to the mesh takes two seconds; one that does not answer for so long hangs.
+/// How long a window may take to answer or to end. Saying goodbye to the mesh takes two seconds at most.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How soon a second start looks again at a window that is just coming or going.
+/// How soon a second start tries again while a window is opening or closing.
 const RETRY: Duration = Duration::from_millis(50);
-/// A second start writes its line at once; whoever does not is none.
+/// How long a caller may take to send its line. A second start sends it at once.
 const LINE_WITHIN: Duration = Duration::from_secs(2);
-/// A join link and a name, with room to spare.
+/// The longest line read. A join link and a name are much shorter.
 const LINE_BYTES_MAX: u64 = 16 * 1_024;
-/// Second starts that wait for the window at once.
+/// How many second starts may wait at the same time.
 const WAITING_MAX: usize = 8;
 const RAISED: &str = "raised";
 
 /// What a start finds.
 #[derive(Debug)]
 pub enum Found {
-    /// No window over this profile: it is ours.
+    /// No window has this profile: it is ours.
     Free(Instance),
-    /// A window, which has come to the front and has what we were given.
+    /// A window that has come to the front and has taken our arguments.
     Window,
     /// A window that does not answer.
     Silence,
 }
 
-/// The only window over a profile.
+/// The only window with a profile.
 #[derive(Debug)]
 pub struct Instance {
     _lock: File,
@@ -54,7 +54,7 @@ pub struct Instance {
 /// A second start that waits for this window to come to the front.
 #[derive(Debug)]
 pub struct Call {
-    /// What it brings.
+    /// What was given on its command line.
     pub offer: Offer,
     caller: Caller,
 }
@@ -62,17 +62,17 @@ pub struct Call {
 impl Call {
     /// Lets the second start end.
     pub fn answer(mut self) {
-        // Who has gone meanwhile needs no answer.
+        // A second start that has ended needs no answer.
         writeln!(self.caller, "{RAISED}").ok();
     }
 }
 
-/// Becomes the window of this profile, or calls the one that is there.
+/// Becomes the window of this profile, or calls the window that is.
 ///
 /// # Errors
-/// What the file system says of the profile folder.
+/// If the profile folder cannot be used.
 pub fn claim(profile: &Path, offer: &Offer) -> io::Result<Found> {
-    // Before anything of ours is in it: a folder of other things is not ours to close.
+    // First of all: a folder with other things in it must not be touched.
     lanyard_node::profile::folder(profile).map_err(io::Error::other)?;
     let lock = File::options().write(true).create(true).truncate(false).open(profile.join(LOCK))?;
     let clock = Clock::new();
@@ -94,17 +94,17 @@ pub fn claim(profile: &Path, offer: &Offer) -> io::Result<Found> {
         }
         match call(profile, offer, left) {
             Ok(()) => return Ok(Found::Window),
-            // It may have locked and not listen yet, or be about to end.
+            // It may hold the lock and not listen yet, or be about to end.
             Err(_not_now) => pause(RETRY.min(left)),
         }
     }
 }
 
 impl Instance {
-    /// Listens from now on; `wake` is called after every call.
+    /// Starts to listen. `wake` is called after every call.
     ///
     /// # Errors
-    /// If the system has no threads left.
+    /// If the thread cannot be started.
     pub fn listen(&mut self, wake: impl Fn() + Send + 'static) -> io::Result<()> {
         let Some(door) = &self.door else { return Ok(()) };
         let (queue, calls) = sync_channel(WAITING_MAX);
@@ -116,12 +116,12 @@ impl Instance {
         Ok(())
     }
 
-    /// The next second start that waits.
+    /// The next second start that is waiting.
     pub fn next_call(&mut self) -> Option<Call> {
         self.calls.as_ref()?.try_recv().ok()
     }
 
-    /// Answers nobody any more: this window is about to end. Its place is taken once it has.
+    /// Stops answering, because this window is about to end. A second start then takes its place.
     pub fn close(&mut self) {
         self.calls = None;
         self.door = None;
@@ -136,14 +136,14 @@ fn pause(length: Duration) {
 fn take_calls(listener: &Listener, queue: &SyncSender<Call>, wake: impl Fn()) {
     loop {
         let Ok((caller, _nameless)) = listener.accept() else {
-            // Too many open files, say: that passes, and must not keep a processor busy.
+            // Too many open files, for example: that passes, and must not become a busy loop.
             pause(RETRY);
             continue;
         };
         match read_call(caller).map(|call| queue.send(call)) {
             Ok(Ok(())) => wake(),
             Ok(Err(_the_window_ends)) => return,
-            Err(error) => tracing::debug!(%error, "Somebody called and said nothing of use"),
+            Err(error) => tracing::debug!(%error, "Could not read what a caller sent"),
         }
     }
 }
@@ -168,7 +168,7 @@ fn call(profile: &Path, offer: &Offer, within: Duration) -> io::Result<()> {
     if answer.trim_end() == RAISED { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-/// Where second starts knock; gone from the file system when dropped.
+/// The socket that second starts connect to. It is deleted when dropped.
 #[derive(Debug)]
 struct Door {
     listener: Listener,
@@ -177,7 +177,7 @@ struct Door {
 
 #[cfg(unix)]
 impl Door {
-    /// Opens it, for the holder of the lock only.
+    /// Opens the socket. Only the holder of the lock may do that.
     fn open(profile: &Path) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt as _;
         let path = profile.join(SOCKET);
@@ -202,7 +202,7 @@ fn reach(profile: &Path) -> io::Result<Caller> {
     Caller::connect(profile.join(SOCKET))
 }
 
-/// Elsewhere the lock alone keeps a second window away.
+/// Elsewhere there is only the lock.
 #[cfg(not(unix))]
 impl Door {
     fn open(profile: &Path) -> io::Result<Self> {
@@ -296,7 +296,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut first, wakes) = listening(dir.path());
         for noise in [&b"\n"[..], b"{\"link\":7}\n", b"\xff\xff\n", &[b'x'; 20_000]] {
-            // It may hang up before all is written.
+            // The window may hang up before all is written.
             reach(dir.path()).unwrap().write_all(noise).ok();
         }
         let second = second_start(dir.path());

@@ -1,8 +1,8 @@
 //! Why no window opens, in a sentence that says what to do.
 //!
 //! The libraries that open a window panic when a shared library is missing, and name files of the machine
-//! that built them when the display does not answer. People read neither: until the window stands, every
-//! such end is caught here. What the libraries said goes to the log, at level `debug`.
+//! that built them when the display does not answer. Until the window is open, all of that is caught here and
+//! replaced by a sentence. The original words go to the log at level `debug`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,17 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 
-/// What a window loads at run time. `scripts/demo.sh` reads the same list.
+/// The libraries that a window loads at run time. `scripts/demo.sh` reads the same list.
 const LIBRARIES: &str = include_str!("../../assets/libraries.txt");
-/// The graphics driver is no library of the list: those of the list load it.
+/// The graphics driver, which is not in the list: the libraries load it.
 const DRIVER_PACKAGE: &str = "libgl1-mesa-dri";
 
-/// Told as soon as the system has given a window and something to draw with.
+/// Records that the system has opened a window with a graphics context.
 #[derive(Debug, Clone, Default)]
 pub struct Opened(Arc<AtomicBool>);
 
 impl Opened {
-    /// From now on a panic is a fault of ours and is shown as one.
+    /// From now on, a panic is a bug of ours and is shown as one.
     pub fn tell(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -40,7 +40,7 @@ pub fn guarded(run: impl FnOnce(Opened) -> eframe::Result) -> anyhow::Result<()>
     let words = match catch_unwind(AssertUnwindSafe(|| run(opened.clone()))) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(eframe::Error::AppCreation(error))) => return Err(anyhow!("{error}")),
-        // Display forms leave out which library is missing.
+        // The `Display` form does not name the missing library.
         Ok(Err(error)) => format!("{error:?}"),
         Err(panic) if opened.is_told() => resume_unwind(panic),
         Err(_panic) => last_words.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -50,7 +50,7 @@ pub fn guarded(run: impl FnOnce(Opened) -> eframe::Result) -> anyhow::Result<()>
     Err(anyhow!(sentence(&trouble(&words, &display), &display)))
 }
 
-/// Until the window stands, keeps the words of this thread's panic instead of printing them.
+/// Until the window is open, keeps the words of this thread's panic instead of printing them.
 fn hush(opened: Opened) -> Arc<Mutex<String>> {
     let last_words = Arc::new(Mutex::new(String::new()));
     let kept = Arc::clone(&last_words);
@@ -69,7 +69,7 @@ fn hush(opened: Opened) -> Arc<Mutex<String>> {
 /// Where a window would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Display {
-    /// The system has one display, which needs no name.
+    /// The one display of a system that does not name it.
     TheOne,
     X11(String),
     Wayland(String),
@@ -77,7 +77,7 @@ enum Display {
 }
 
 impl Display {
-    /// By the variables that the window library goes by, in its order.
+    /// By the variables that the window library reads, in its order.
     fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         if cfg!(any(windows, target_os = "macos")) {
             return Self::TheOne;
@@ -91,7 +91,7 @@ impl Display {
         }
     }
 
-    /// The last column of the list of libraries.
+    /// The word for it in the last column of the list of libraries.
     fn kind(&self) -> &'static str {
         match self {
             Self::X11(_) => "x11",
@@ -101,7 +101,7 @@ impl Display {
     }
 }
 
-/// What is said of a missing library without its name.
+/// What the window library says of a missing library without naming it.
 const UNNAMED: [(&str, &str); 2] =
     [("NoWaylandLib", "libwayland-client.so.0"), ("XkbNotFound", "libxkbcommon.so.0")];
 
@@ -184,7 +184,7 @@ fn on_debian(packages: &[&str]) -> String {
     format!(" (on Debian or Ubuntu: sudo apt-get install {})", packages.join(" "))
 }
 
-/// All packages for a desktop: whoever lacks one often lacks more.
+/// All packages for a desktop: if one is missing, others often are too.
 fn packages(kind: &str) -> Vec<&'static str> {
     let lines = LIBRARIES.lines().filter(|line| !line.starts_with('#'));
     let columns = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_library_is_named_however_it_was_said() {
+    fn a_missing_library_is_always_named() {
         for (words, name) in [
             ("Library libxkbcommon-x11.so could not be loaded.", "libxkbcommon-x11.so"),
             ("detail: \"opening library failed (libXi.so.6: cannot open shared", "libXi.so.6"),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn no_sentence_tells_of_the_inside() {
+    fn no_sentence_names_source_files() {
         let wayland = Display::Wayland("wayland-0".into());
         for display in [x11(), wayland, Display::TheOne, Display::Missing] {
             for trouble in [

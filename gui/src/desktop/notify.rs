@@ -1,13 +1,13 @@
-//! Desktop notifications, sent from a thread of their own: the bus may be slow or missing.
+//! Desktop notifications, on a thread of their own: the bus may be slow or missing.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use notify_rust::Notification;
 
-/// Notifications on their way. More than this at once would only annoy: the rest is dropped.
+/// How many notifications may wait. More at once would only annoy, and are dropped.
 const WAITING_MAX: usize = 8;
 
-/// Tells the desktop.
+/// Shows desktop notifications.
 #[derive(Debug)]
 pub struct Notifier {
     queue: Option<SyncSender<Toast>>,
@@ -33,13 +33,13 @@ impl Notifier {
         Self { queue: started.ok().map(|_thread| queue) }
     }
 
-    /// A notifier that tells nobody, for tests.
+    /// A notifier that shows nothing, for tests.
     #[must_use]
     pub fn silent() -> Self {
         Self { queue: None }
     }
 
-    /// Shows a notification, soon.
+    /// Queues a notification.
     pub fn notify(&self, title: String, body: String, sound: bool) {
         if let Some(queue) = &self.queue {
             queue.try_send(Toast { title, body, sound }).ok();
@@ -58,7 +58,7 @@ fn show(toast: &Toast) {
     }
 }
 
-/// Notification servers read the body as markup; what people type is not.
+/// Notification servers read the body as markup.
 fn escape_markup(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,4 +1,4 @@
-//! One's own account: its devices, and a new password.
+//! The user's account: its devices, and changing its password.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use lanyard_protocol::limits::PASSWORD_BYTES_MAX;
 
 use crate::bridge::{DeviceInfo, PasswordChange};
 
-/// Shorter passwords are taken, but warned of.
+/// Shorter passwords are accepted with a warning.
 const PASSWORD_LEN_ADVISED: usize = 8;
 
-/// The own devices, as far as known.
+/// The dialog with the user's devices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Devices {
-    /// The list; `None` while it is asked for.
+    /// The devices; `None` until the login node has answered.
     pub list: Option<Result<Vec<DeviceInfo>, String>>,
-    /// The one that is to be logged out, once that is confirmed.
+    /// The device that the user was asked to confirm logging out.
     pub asked: Option<u64>,
     /// Whether a logout is under way.
     pub sending: bool,
@@ -27,30 +27,30 @@ pub struct Devices {
 /// A field of the password dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PasswordField {
-    /// The one in force.
+    /// The current password.
     Old,
-    /// The one to come.
+    /// The new password.
     New,
-    /// The one to come, once more.
+    /// The new password again.
     Again,
 }
 
 /// The password dialog.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PasswordForm {
-    /// The one in force.
+    /// The current password.
     pub old: Zeroizing<String>,
-    /// The one to come.
+    /// The new password.
     pub new: Zeroizing<String>,
-    /// The one to come, once more.
+    /// The new password again.
     pub again: Zeroizing<String>,
     /// Whether all other devices are logged out.
     pub revoke_others: bool,
-    /// Whether it was asked for: from then on the dialog says what is missing.
+    /// Whether the user has tried to confirm: from then on the dialog says what is missing.
     pub is_tried: bool,
-    /// Whether it is under way.
+    /// Whether the change is under way.
     pub sending: bool,
-    /// How the last try went.
+    /// How the last attempt went.
     pub outcome: Option<Result<(), String>>,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Debug for PasswordForm {
 }
 
 impl PasswordForm {
-    /// Takes what was typed.
+    /// Takes what was typed into a field.
     pub fn edit(&mut self, field: PasswordField, value: String) {
         let place = match field {
             PasswordField::Old => &mut self.old,
@@ -72,14 +72,14 @@ impl PasswordForm {
         self.outcome = None;
     }
 
-    /// What is still missing, once something has been typed.
+    /// What keeps the form from being confirmed.
     #[must_use]
     pub fn missing(&self) -> Option<&'static str> {
         if self.old.is_empty() || self.new.is_empty() || self.again.is_empty() {
             return Some("Type the old password once and the new one twice.");
         }
         if self.new != self.again {
-            return Some("The new password is not the same both times.");
+            return Some("The two new passwords differ.");
         }
         if self.new.len() > PASSWORD_BYTES_MAX {
             return Some("The new password is too long.");
@@ -99,14 +99,14 @@ impl PasswordForm {
         empty.map_or(PasswordField::Again, |(field, _)| field)
     }
 
-    /// What is worth thinking over, though it is allowed.
+    /// A warning about a password that is allowed all the same.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         let short = self.new.chars().count() < PASSWORD_LEN_ADVISED;
-        (!self.new.is_empty() && short).then_some("Under 8 characters: easy to guess.")
+        (!self.new.is_empty() && short).then_some("Fewer than 8 characters are easy to guess.")
     }
 
-    /// The change, if nothing is missing.
+    /// The change to ask for, if nothing is missing.
     #[must_use]
     pub fn change(&self) -> Option<PasswordChange> {
         let ready = !self.sending && self.missing().is_none();
@@ -117,7 +117,7 @@ impl PasswordForm {
         })
     }
 
-    /// How the try went. What was typed is forgotten if it went well.
+    /// Takes the answer. What was typed is forgotten after success.
     pub fn answered(&mut self, result: Result<(), String>) {
         if result.is_ok() {
             *self = Self::default();
@@ -140,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn a_change_needs_the_old_one_and_the_new_one_twice() {
+    fn a_change_needs_the_old_and_twice_the_new_password() {
         assert!(form("", "a", "a").change().is_none());
-        assert!(form("a", "b", "c").missing().is_some_and(|m| m.contains("not the same")));
+        assert!(form("a", "b", "c").missing().is_some_and(|m| m.contains("differ")));
         assert!(form("a", "b", "b").change().is_some());
         assert!(form("a", "b", "b").advice().is_some());
         assert!(!format!("{:?}", form("geheim", "b", "b")).contains("geheim"));

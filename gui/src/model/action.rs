@@ -1,7 +1,7 @@
-//! What the user can ask for, and what comes of it.
+//! What the user can do, and what follows from it.
 //!
 //! Views push [`Action`]s while they draw. After drawing, the model answers each with [`Effect`]s,
-//! and only the application performs those.
+//! which only the application performs.
 
 use lanyard_protocol::ids::{AccountId, MessageId};
 
@@ -14,92 +14,92 @@ use crate::model::settings::ThemeChoice;
 pub enum Action {
     /// Typed into a field of the login window.
     EditLogin(LoginField, String),
-    /// Chose a remembered realm, by its place in the list.
+    /// Chose a remembered realm by its place in the list.
     PickRealm(usize),
-    /// Wants to give a join link instead of choosing.
+    /// Wants to enter a join link instead.
     UseJoinLink,
-    /// Takes a remembered realm from the list.
+    /// Removes a remembered realm from the list.
     ForgetRealm(usize),
     /// Shows or hides the password.
     ShowPassword(bool),
-    /// Signs in.
+    /// Signs in with what the form holds.
     SignIn,
-    /// Gives up signing in.
+    /// Stops signing in.
     CancelSignIn,
     /// Goes back to the login window.
     SignOut,
     /// Changed the draft of the room shown.
     EditDraft(String),
-    /// Sends the draft.
+    /// Sends the draft of the room shown.
     Send,
-    /// Puts the last sent text into the empty composer.
+    /// Puts the last text sent back into the empty composer.
     RecallLast,
-    /// Shows another room.
+    /// Opens the room of that name.
     OpenRoom(String),
-    /// Puts `@username` into the draft.
+    /// Appends `@username` to the draft.
     Mention(String),
     /// Needs older messages of the room shown.
     LoadOlder,
-    /// Sees the end of the timeline (`true`) or reads further up.
+    /// Scrolled to the end of the timeline (`true`) or away from it.
     AtBottom(bool),
-    /// Saw this message of the room shown, and all before it.
+    /// Has seen this message of the room shown, and all before it.
     Saw(MessageId),
-    /// Wants to be taken to the newest message.
+    /// Goes to the newest message.
     JumpToNewest,
-    /// Changed the roster's filter.
+    /// Typed into the roster's filter.
     FilterRoster(String),
     /// Opens a dialog, or closes the open one.
     Show(Option<Dialog>),
-    /// Changed the text of the jump dialog.
+    /// Typed into the jump dialog.
     EditJump(String),
-    /// Takes the jump dialog's choice at this place.
+    /// Goes to the jump dialog's choice at this place.
     Jump(usize),
-    /// Opens or closes a side panel of a narrow window.
+    /// Opens (`true`) or closes a side panel of a narrow window.
     Fold(Panel, bool),
-    /// Puts the notice away.
+    /// Dismisses the notice of that number.
     DismissNotice(u64),
     /// Opens a link in the system's browser.
     OpenLink(String),
-    /// Puts a text on the clipboard.
+    /// Copies a text to the clipboard.
     Copy(String),
-    /// Begins a moderator's moderation about somebody.
+    /// Opens the dialog that mutes or bans somebody, or lifts that.
     BeginModeration {
-        /// What is ordered.
+        /// Whether to mute, ban or lift.
         kind: ModerationKind,
-        /// Whom it is about.
+        /// The account to moderate.
         account: AccountId,
-        /// The unique name.
+        /// Its unique name.
         username: String,
-        /// The display name.
+        /// Its display name.
         nickname: String,
     },
-    /// Chose how long the moderation lasts, in milliseconds.
+    /// Chose how long the mute or ban lasts, in milliseconds.
     SetModerationLength(u64),
-    /// Changed the moderation's reason.
+    /// Typed into the reason of a moderation.
     EditReason(String),
-    /// Gives the moderation.
+    /// Confirms the moderation.
     Moderate,
     /// Typed into a field of the password dialog.
     EditPassword(PasswordField, String),
-    /// Wants the other devices logged out with the change, or not.
+    /// Chose whether a new password logs out the other devices.
     RevokeOthers(bool),
-    /// Changes the password.
+    /// Confirms the new password.
     ChangePassword,
-    /// Wants one of the own devices logged out, or thought better of it.
+    /// Wants to log out a device, or decided against it.
     AskLogOut(Option<u64>),
-    /// Confirms that.
+    /// Confirms that the device is logged out.
     LogOutDevice,
-    /// Shows the folded messages that begin with this one.
+    /// Unfolds the messages that begin with this one.
     ShowFolded(MessageId),
-    /// Chose colours.
+    /// Chose light or dark colours.
     SetTheme(ThemeChoice),
-    /// Chose a size, in percent.
+    /// Chose the size of everything, in percent.
     SetZoom(u16),
     /// Turns desktop notifications on or off.
     SetNotifications(bool),
     /// Turns sounds on or off.
     SetSounds(bool),
-    /// Lets the system's keyring keep the password, or not.
+    /// Chose whether the system's keyring keeps the password.
     KeepPassword(bool),
 }
 
@@ -116,16 +116,16 @@ pub enum LoginField {
     Password,
 }
 
-/// Who can be given the keyboard.
+/// A field that can be given the keyboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Focus {
-    /// Nobody.
+    /// No field at all.
     Nowhere,
-    /// The composer.
+    /// The composer of the room shown.
     Composer,
     /// The jump dialog's field.
     Jump,
-    /// The reason of a moderator's moderation.
+    /// The reason of a moderation.
     Reason,
     /// A field of the login window.
     Login(LoginField),
@@ -133,26 +133,26 @@ pub enum Focus {
     Password(PasswordField),
 }
 
-/// What can lie over the chat.
+/// A dialog over the chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialog {
-    /// Why am I alone?
+    /// Why the user is alone, or how they are connected.
     Alone,
-    /// Settings.
+    /// The user's settings.
     Settings,
     /// The list of keys.
     Keys,
     /// Jump to a room or a person.
     Jump,
-    /// A moderator's moderation.
+    /// Mutes or bans somebody, or lifts that.
     Moderate,
-    /// The own devices.
+    /// The user's devices.
     Devices,
-    /// A new password.
+    /// Changes the user's password.
     Password,
 }
 
-/// A side panel.
+/// A side panel, which a narrow window folds away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Panel {
     /// Rooms, on the left.
@@ -161,39 +161,39 @@ pub enum Panel {
     Roster,
 }
 
-/// What the application has to do for the model.
+/// What the application does for the model.
 #[derive(Debug)]
 pub enum Effect {
-    /// Give this to the backend.
+    /// Dispatch this command to the backend.
     Backend(Command),
     /// Write the settings to disk.
     SaveSettings,
     /// Write the drafts to disk.
     SaveDrafts,
-    /// Apply theme and zoom.
+    /// Apply the theme and the zoom.
     ApplySettings,
-    /// Open a link.
+    /// Open a link in the system's browser.
     OpenLink(String),
-    /// Put a text on the clipboard.
+    /// Copy a text to the clipboard.
     Copy(String),
-    /// Tell the desktop.
+    /// Show a desktop notification.
     Notify {
-        /// First line.
+        /// Its first line.
         title: String,
-        /// Second line.
+        /// Its second line.
         body: String,
     },
-    /// Give the keyboard to somebody.
+    /// Give the keyboard to this field.
     Focus(Focus),
-    /// Show the newest message.
+    /// Scroll to the newest message.
     ScrollToNewest,
-    /// Show the room shown from its unread line on.
+    /// Scroll to the unread line.
     ScrollToUnread,
-    /// Close the window, which says goodbye.
+    /// Close the window.
     Close,
-    /// Remember what was read.
+    /// Remember that a room was read up to this message.
     Read {
-        /// The room.
+        /// The room that was read.
         room: String,
         /// The last message read.
         id: MessageId,

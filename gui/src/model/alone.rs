@@ -1,4 +1,4 @@
-//! "Why am I alone?": what this computer knows about not seeing anybody, as a list of checks.
+//! "Why am I alone?": a list of checks that find out why no peer is connected.
 
 use std::net::IpAddr;
 
@@ -7,34 +7,34 @@ use lanyard_node::event::{DialAttempt, Status};
 use crate::bridge::Interface;
 use crate::model::text;
 
-/// Failed dials shown.
+/// How many failed attempts to connect are listed.
 const ATTEMPTS_SHOWN: usize = 6;
 
 /// How a check turned out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
+    /// All is well.
     Good,
-    /// May be the reason.
+    /// This may be the reason.
     Doubtful,
-    /// Is a reason.
+    /// This is a reason.
     Bad,
 }
 
-/// One thing looked at.
+/// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// How it turned out.
+    /// How the check turned out.
     pub verdict: Verdict,
-    /// What was found.
+    /// What was found, in one line.
     pub title: String,
-    /// The particulars, a line each.
+    /// Details, one per line.
     pub details: Vec<String>,
-    /// What to do about it, if there is something to do.
+    /// What to do about it, if anything.
     pub advice: Option<&'static str>,
 }
 
-/// Looks at everything that can keep peers apart.
+/// Checks everything that can keep peers apart.
 #[must_use]
 pub fn diagnose(status: &Status, interfaces: &[Interface], realm_now: u64) -> Vec<Check> {
     let mut checks = vec![
@@ -59,7 +59,7 @@ pub fn diagnose(status: &Status, interfaces: &[Interface], realm_now: u64) -> Ve
             verdict: Verdict::Bad,
             title: "You are no longer signed in".into(),
             details: Vec::new(),
-            advice: Some("Peers close the door five minutes after that. Sign in again; the login node must answer."),
+            advice: Some("Peers disconnect five minutes after that. Sign in again once the login node is online."),
         });
     }
     checks
@@ -75,18 +75,18 @@ fn network(interfaces: &[Interface]) -> Check {
             advice: Some("Connect to the network or Wi-Fi that the others use."),
         };
     }
-    let self_given = |ip: &IpAddr| matches!(ip, IpAddr::V4(v4) if v4.is_link_local());
-    let none_given = outside.iter().filter(|i| i.ip.is_ipv4()).all(|i| self_given(&i.ip))
-        && outside.iter().any(|i| self_given(&i.ip));
+    let self_assigned = |ip: &IpAddr| matches!(ip, IpAddr::V4(v4) if v4.is_link_local());
+    let none_assigned = outside.iter().filter(|i| i.ip.is_ipv4()).all(|i| self_assigned(&i.ip))
+        && outside.iter().any(|i| self_assigned(&i.ip));
     Check {
-        verdict: if none_given { Verdict::Doubtful } else { Verdict::Good },
+        verdict: if none_assigned { Verdict::Doubtful } else { Verdict::Good },
         title: match outside.len() {
             1 => "This computer has one network address".into(),
             count => format!("This computer has {count} network addresses"),
         },
         details: outside.iter().map(|i| format!("{}: {}/{}", i.name, i.ip, i.prefix)).collect(),
-        advice: none_given
-            .then_some("The network gave out no address (169.254.x.x is self-made): check cable, Wi-Fi or DHCP."),
+        advice: none_assigned
+            .then_some("The network assigned no address (169.254.x.x is self-assigned): check the cable, Wi-Fi or DHCP."),
     }
 }
 
@@ -94,17 +94,19 @@ fn listening(listen: &[String]) -> Check {
     if listen.is_empty() {
         return Check {
             verdict: Verdict::Bad,
-            title: "Nobody can reach this computer: it listens nowhere".into(),
+            title: "Nobody can connect to this computer".into(),
             details: Vec::new(),
-            advice: Some("Start Lanyard again; if it stays so, another program may hold the port."),
+            advice: Some(
+                "Restart Lanyard. If that does not help, another program may be using the port.",
+            ),
         };
     }
     Check {
         verdict: Verdict::Good,
-        title: "This computer waits for others at".into(),
+        title: "Listening on".into(),
         details: listen.iter().map(|address| text::plain_address(address)).collect(),
         advice: Some(
-            "A firewall must let TCP in on this port. On Windows, mark the network as private.",
+            "The firewall must allow incoming TCP on this port. On Windows, mark the network as private.",
         ),
     }
 }
@@ -123,7 +125,7 @@ fn login_node(status: &Status) -> Check {
         title: "The login node is not connected".into(),
         details: Vec::new(),
         advice: Some(
-            "It knows where the others are. Check that it runs and that you are on its network.",
+            "It knows where the others are. Check that it is running and that you are on its network.",
         ),
     }
 }
@@ -133,9 +135,9 @@ fn attempts(attempts: &[DialAttempt], mine: &[Interface], login_node_online: boo
         let (verdict, title) = if login_node_online {
             (Verdict::Good, "Nobody else is signed in right now")
         } else {
-            (Verdict::Doubtful, "No address of anybody else is known yet")
+            (Verdict::Doubtful, "No other computer is known yet")
         };
-        let advice = "As soon as somebody comes, they appear here by themselves.";
+        let advice = "People appear here when they connect.";
         return Check { verdict, title: title.into(), details: Vec::new(), advice: Some(advice) };
     }
     let shown = attempts.iter().take(ATTEMPTS_SHOWN);
@@ -146,8 +148,8 @@ fn attempts(attempts: &[DialAttempt], mine: &[Interface], login_node_online: boo
     Check {
         verdict: Verdict::Bad,
         title: match attempts.len() {
-            1 => "One address was tried, and it did not answer".into(),
-            count => format!("{count} addresses were tried, and none let us in"),
+            1 => "One attempt to connect has failed".into(),
+            count => format!("{count} attempts to connect have failed"),
         },
         details: shown
             .map(|a| {
@@ -155,9 +157,9 @@ fn attempts(attempts: &[DialAttempt], mine: &[Interface], login_node_online: boo
             })
             .collect(),
         advice: Some(if elsewhere {
-            "They are on a different network than you. Join the same Wi-Fi, or ask for the login node's relay."
+            "They are on a different network than you. Join the same Wi-Fi or cable network."
         } else {
-            "They are on your network but do not answer: a firewall there or here, or a guest Wi-Fi that keeps its guests apart."
+            "They are on your network, but do not answer. Check the firewalls on both sides; a guest Wi-Fi may keep devices apart."
         }),
     }
 }
@@ -203,12 +205,12 @@ mod tests {
         let loopback = Interface { name: "lo".into(), ip: "127.0.0.1".parse().unwrap(), prefix: 8 };
         assert_eq!(network(&[loopback]).verdict, Verdict::Bad);
         assert_eq!(network(&[wlan()]).verdict, Verdict::Good);
-        let self_made = Interface { ip: "169.254.3.4".parse().unwrap(), ..wlan() };
-        assert_eq!(network(&[self_made]).verdict, Verdict::Doubtful);
+        let self_assigned = Interface { ip: "169.254.3.4".parse().unwrap(), ..wlan() };
+        assert_eq!(network(&[self_assigned]).verdict, Verdict::Doubtful);
     }
 
     #[test]
-    fn a_firewall_and_another_network_are_told_apart() {
+    fn a_firewall_is_told_from_another_network() {
         let near = attempts(&[attempt("/ip4/192.168.1.7/tcp/4003")], &[wlan()], true);
         assert!(near.advice.is_some_and(|advice| advice.contains("firewall")));
         let far = attempts(&[attempt("/ip4/10.0.0.7/tcp/4003")], &[wlan()], true);
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_wrong_stands_first() {
+    fn a_wrong_clock_stands_first() {
         let warning = lanyard_node::event::ClockWarning {
             code: "clock-ahead",
             text: "This computer's clock is ahead.".into(),

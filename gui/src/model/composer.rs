@@ -1,4 +1,4 @@
-//! The composer: one draft per room, and why it cannot be sent right now.
+//! The composer: the draft of a room, and why it cannot be sent right now.
 
 use jiff::tz::TimeZone;
 use lanyard_node::event::Mute;
@@ -8,46 +8,45 @@ use lanyard_protocol::engine::SendRefused;
 use crate::bridge::Body;
 use crate::model::text;
 
-/// The byte counter shows from this share of the limit on, in percent.
+/// The byte counter appears at this share of the limit, in percent.
 const COUNTER_FROM_PERCENT: u64 = 80;
 
 /// The draft of one room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Composer {
-    /// What has been typed.
+    /// What has been typed and not sent.
     pub draft: Body,
     /// What was sent last, for the Up key.
     pub last_sent: Body,
-    /// What the node refused last, until it may be tried again.
+    /// Why the node refused the last text, until it may be tried again.
     pub refused: Option<Refused>,
 }
 
-/// Why the node did not take the last text.
+/// Why the node refused a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// A sentence.
+    /// The reason, as a sentence.
     pub why: String,
-    /// Until when it makes no sense to try again, realm time in unix milliseconds.
-    /// `None`: until the draft changes.
+    /// When it can be tried again, realm time in unix milliseconds. `None`: once the draft changes.
     pub until: Option<u64>,
 }
 
-/// What the composer needs to know of the realm to judge a draft.
+/// What decides whether a draft can be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'z> {
-    /// Longest text, in bytes.
+    /// The longest text allowed, in bytes.
     pub max_text_bytes: u64,
     /// End of the ticket, realm time in unix milliseconds.
     pub expires_at: u64,
     /// Realm time, unix milliseconds.
     pub realm_now: u64,
-    /// Whether the role suffices for the room.
+    /// Whether the user's role may post in the room.
     pub may_post: bool,
-    /// Whether the room takes no more messages.
+    /// Whether the room is archived.
     pub archived: bool,
-    /// The mute on the user.
+    /// The mute on the user, if any.
     pub mute: Option<&'z Mute>,
-    /// For the words.
+    /// The time zone for the words.
     pub zone: &'z TimeZone,
 }
 
@@ -66,30 +65,30 @@ impl Rules<'_> {
 }
 
 impl Composer {
-    /// Why nothing can be sent in this room now, whatever the text.
+    /// Why no text at all can be sent in this room now. A mute is not counted: typing goes on.
     #[must_use]
     pub fn locked(&self, rules: &Rules<'_>) -> Option<String> {
         if rules.realm_now >= rules.expires_at {
             return Some(
-                "You are no longer signed in. Sign in again; the login node must answer.".into(),
+                "You are no longer signed in. Sign in again once the login node is online.".into(),
             );
         }
         if rules.archived {
             return Some("This room is archived. It can be read, but not written to.".into());
         }
         if !rules.may_post {
-            return Some("Your role may read this room, but not write to it.".into());
+            return Some("Your role can read this room, but not write in it.".into());
         }
         None
     }
 
-    /// Whether a text would be taken here now.
+    /// Whether texts can be sent here now.
     #[must_use]
     pub fn is_open(&self, rules: &Rules<'_>) -> bool {
         self.locked(rules).is_none() && rules.muted().is_none()
     }
 
-    /// Why the draft cannot be sent now. `None` for an empty one too: nothing is wrong with it.
+    /// Why the draft cannot be sent now. There is no objection to an empty one.
     #[must_use]
     pub fn objection(&self, rules: &Rules<'_>) -> Option<String> {
         if let Some(locked) = self.locked(rules) {
@@ -125,7 +124,7 @@ impl Composer {
         })
     }
 
-    /// Whether there is anything to send and nothing against it.
+    /// Whether there is something to send and no objection to it.
     #[must_use]
     pub fn can_send(&self, rules: &Rules<'_>) -> bool {
         !self.draft.text.trim().is_empty() && self.objection(rules).is_none()
@@ -139,7 +138,7 @@ impl Composer {
         self.draft.text = text;
     }
 
-    /// Hands the draft over for sending.
+    /// Takes the draft out to send it.
     #[must_use]
     pub fn take(&mut self) -> Body {
         self.refused = None;
@@ -157,7 +156,7 @@ impl Composer {
         self.refused = Some(refused(error, realm_now, until_text));
     }
 
-    /// Puts `@username` at the end of the draft.
+    /// Appends `@username` to the draft.
     pub fn mention(&mut self, username: &str) {
         let text = &mut self.draft.text;
         if !text.is_empty() && !text.ends_with(char::is_whitespace) {
@@ -185,7 +184,7 @@ fn muted(mute: &Mute, rules: &Rules<'_>) -> String {
 fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
     let lasting = |why: &str, until| Refused { why: why.to_owned(), until };
     let SendError::Refused(refused) = error else {
-        return lasting("The connection has ended. Sign in again.", None);
+        return lasting("The connection has ended. Sign out and in again.", None);
     };
     match refused {
         SendRefused::Muted { until: Some(until) } => {
@@ -195,19 +194,20 @@ fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
         SendRefused::SlowDown { retry_after_ms } => {
             lasting("Slow down: too many messages.", Some(realm_now + retry_after_ms))
         }
-        SendRefused::NotAMember => lasting("You are banned from this realm.", None),
+        SendRefused::NotAMember => lasting("You are banned from this place.", None),
         SendRefused::TooLong { bytes, max } => {
             let (bytes, max) = (text::grouped(*bytes), text::grouped(*max));
             lasting(&format!("{bytes} of {max} bytes: too long, shorten it"), None)
         }
         SendRefused::Empty => lasting("There is nothing to send.", None),
-        SendRefused::NoSuchRoom => lasting("This room is gone.", None),
+        SendRefused::NoSuchRoom => lasting("This room no longer exists.", None),
         SendRefused::MayNotPost => lasting("You may not write in this room.", None),
-        SendRefused::Expired => {
-            lasting("You are no longer signed in. Sign in again; the login node must answer.", None)
-        }
+        SendRefused::Expired => lasting(
+            "You are no longer signed in. Sign in again once the login node is online.",
+            None,
+        ),
         SendRefused::Store(why) => {
-            lasting(&format!("It could not be stored: {}", text::clean_line(why)), None)
+            lasting(&format!("The message could not be saved: {}", text::clean_line(why)), None)
         }
     }
 }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_text_comes_back_and_waits_its_time() {
+    fn a_refused_text_comes_back_and_waits() {
         let mut composer = with("hello");
         let text = composer.take();
         composer.edit("more".into());

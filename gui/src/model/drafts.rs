@@ -1,6 +1,6 @@
-//! What was being typed when the window closed: one draft per realm, account and room.
+//! What was being typed when the window closed: a draft for each realm, account and room.
 //!
-//! One small JSON file in the profile folder, beside the messages themselves.
+//! They are one small JSON file in the profile folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,13 +20,13 @@ pub struct Drafts {
 }
 
 impl Drafts {
-    /// The drafts of an account by room.
+    /// The drafts of an account, by room.
     #[must_use]
     pub fn of(&self, status: &Status) -> BTreeMap<String, String> {
         self.by_account.get(&key(status)).cloned().unwrap_or_default()
     }
 
-    /// Remembers the drafts of an account. True if that changed anything.
+    /// Remembers the drafts of an account. Returns whether that changed anything.
     pub fn keep(&mut self, status: &Status, drafts: BTreeMap<String, String>) -> bool {
         let key = key(status);
         if self.by_account.get(&key).map_or(drafts.is_empty(), |kept| *kept == drafts) {
@@ -40,7 +40,7 @@ impl Drafts {
         true
     }
 
-    /// Reads the drafts of a profile; a file that cannot be read holds none.
+    /// Reads the drafts of a profile. A file that cannot be read counts as empty.
     #[must_use]
     pub fn load(profile: &Path) -> Self {
         let Ok(bytes) = std::fs::read(profile.join(FILE_NAME)) else { return Self::default() };
@@ -60,7 +60,7 @@ impl Drafts {
     }
 }
 
-/// One profile may know several realms, and several accounts in each.
+/// A profile may know several realms, and several accounts in each.
 fn key(status: &Status) -> String {
     format!("{}/{}", status.realm, status.me.username)
 }

@@ -10,7 +10,7 @@ use crate::model::session::Session;
 use crate::model::{Model, is_failure, text};
 
 impl Model {
-    /// Takes what the backend tells.
+    /// Takes what the backend says.
     pub(super) fn apply_inside(&mut self, event: BackendEvent) -> Vec<Effect> {
         let (attention, now_ms) = (self.attention, self.now_ms);
         let Session::In(chat) = &mut self.session else { return Vec::new() };
@@ -24,7 +24,7 @@ impl Model {
                 }
                 effects
             }
-            // What is on screen stays there: it can be read, and nothing else is left of it.
+            // What is on screen stays readable, though the node is gone.
             BackendEvent::Node(NodeEvent::Ended(Some(refusal))) if is_failure(&refusal) => {
                 chat.ended = Some(Some(refusal));
                 self.keep_drafts()
@@ -38,7 +38,7 @@ impl Model {
                 effects
             }
             BackendEvent::Node(event) => chat.apply(event, attention, now_ms),
-            // What was missed may have been that messages left the set.
+            // Messages may have been taken back among the events that were missed.
             BackendEvent::Lagged => chat.refresh(),
             BackendEvent::SendDone { room, echo, result } => chat.sent(&room, echo, result, now_ms),
             BackendEvent::Loaded { room, page, result } => chat.loaded(&room, page, result),

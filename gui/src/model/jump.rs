@@ -1,28 +1,28 @@
-//! Ctrl+K: rooms and people whose names fit what is typed.
+//! Ctrl+K: rooms and people whose names match what is typed.
 
 use lanyard_node::names::searchable;
 
 use crate::model::session::Chat;
 use crate::model::text;
 
-/// Choices shown at once.
+/// How many choices are shown.
 const SHOWN_MAX: usize = 8;
 
-/// Where one can jump to.
+/// Something to jump to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A room.
+    /// A room, by its name.
     Room(String),
-    /// A person, who will be mentioned.
+    /// A person, who is then mentioned.
     Person {
-        /// Unique name.
+        /// The unique name.
         username: String,
-        /// Display name.
+        /// The display name.
         nickname: String,
     },
 }
 
-/// What fits, rooms first; names that begin so before names that contain it.
+/// What matches: names that begin with `wanted` before names that contain it, and rooms before people.
 #[must_use]
 pub fn targets(chat: &Chat, wanted: &str) -> Vec<Target> {
     let wanted = searchable(wanted);
@@ -40,7 +40,7 @@ pub fn targets(chat: &Chat, wanted: &str) -> Vec<Target> {
             Some((at > 0, target))
         })
         .collect();
-    // Stable: what begins with the word first, otherwise rooms before people.
+    // The sort is stable, so rooms stay before people.
     fitting.sort_by_key(|(inside, _)| *inside);
     fitting.into_iter().map(|(_, target)| target).take(SHOWN_MAX).collect()
 }

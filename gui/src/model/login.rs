@@ -1,4 +1,4 @@
-//! The login form: which realm, who, and how the last try went.
+//! The login form: which realm, which user, and how the last attempt went.
 
 use std::fmt;
 
@@ -13,26 +13,26 @@ use crate::model::refusal::{Addressee, Explained};
 use crate::model::settings::{KnownRealm, Settings, same_link};
 use crate::model::text;
 
-/// What stands in the login window.
+/// The content of the login form.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Login {
-    /// The join link as typed, where no remembered realm is chosen.
+    /// The join link as typed, if no remembered realm is chosen.
     pub link: String,
-    /// The remembered realm chosen.
+    /// The remembered realm that is chosen.
     pub realm: Option<KnownRealm>,
-    /// The unique name.
+    /// The unique name as typed.
     pub username: String,
-    /// The display name wished for.
+    /// The display name that the user would like.
     pub nickname: String,
-    /// The password. Never saved, and overwritten when dropped.
+    /// The password. It is never saved, and overwritten when dropped.
     pub password: Zeroizing<String>,
-    /// Whether the password can be read.
+    /// Whether the password is shown instead of dots.
     pub password_shown: bool,
-    /// Why the keyring did not do what was asked of it.
+    /// Why the keyring could not be used.
     pub keyring_trouble: Option<String>,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     pub refused: Option<Explained>,
-    /// Whether signing in was asked for: from then on the form says what is missing.
+    /// Whether the user has tried to sign in: from then on the form says what is missing.
     pub is_tried: bool,
 }
 
@@ -46,16 +46,16 @@ impl fmt::Debug for Login {
     }
 }
 
-/// Why the form cannot be submitted.
+/// What the form lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
-    /// No link and no realm.
+    /// There is neither a link nor a realm.
     Place,
     /// The link cannot be read, for this reason.
     Link(String),
-    /// No username.
+    /// There is no username.
     Username,
-    /// No password, and no stored ticket that would do without.
+    /// There is no password, and no stored ticket that makes it unnecessary.
     Password,
 }
 
@@ -64,14 +64,14 @@ impl Missing {
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
-            Self::Place => "Paste the join link that you were given.".into(),
-            Self::Link(why) => format!("This is not a whole join link: {why}."),
+            Self::Place => "Paste the join link you were given.".into(),
+            Self::Link(why) => format!("This is not a complete join link: {why}."),
             Self::Username => "Type your username.".into(),
             Self::Password => "Type your password.".into(),
         }
     }
 
-    /// Where to do it.
+    /// The field to do it in.
     #[must_use]
     pub fn field(&self) -> LoginField {
         match self {
@@ -83,7 +83,7 @@ impl Missing {
 }
 
 impl Login {
-    /// The form as it was left: the latest realm and its names.
+    /// The form filled with the latest realm and the names used there.
     #[must_use]
     pub fn remembered(settings: &Settings) -> Self {
         let mut login = Self::default();
@@ -102,7 +102,7 @@ impl Login {
         self.is_tried = false;
     }
 
-    /// Takes a link given from outside. A remembered realm with that key and address is chosen instead.
+    /// Takes a link from outside the form. If the realm is remembered, it is chosen instead.
     pub fn use_link(&mut self, link: &str, settings: &Settings) {
         match settings.realms.iter().find(|realm| same_link(&realm.link, link)) {
             Some(realm) => self.pick(realm.clone()),
@@ -113,10 +113,10 @@ impl Login {
         }
     }
 
-    /// The link to join by.
+    /// The link to join with.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If there is none, or it cannot be read.
     pub fn join_link(&self) -> Result<JoinLink, Missing> {
         let text = self.realm.as_ref().map_or(self.link.as_str(), |realm| realm.link.as_str());
         if text.trim().is_empty() {
@@ -125,7 +125,7 @@ impl Login {
         text.parse().map_err(|error| Missing::Link(format!("{error}")))
     }
 
-    /// Why the link typed can never become a join link. `None` while it may still be one.
+    /// What is wrong with a link that cannot become a join link however it goes on.
     #[must_use]
     pub fn wrong_link(&self) -> Option<Missing> {
         let missing = self.join_link().err().filter(|missing| *missing != Missing::Place)?;
@@ -134,7 +134,7 @@ impl Login {
         (!may_become_one).then_some(missing)
     }
 
-    /// Whose password is typed here.
+    /// The account whose password is typed here.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
         let username = spelled(&self.username);
@@ -142,7 +142,7 @@ impl Login {
         (!username.trim().is_empty()).then_some(Holder { realm: link.realm, username })
     }
 
-    /// What keeps the form from being submitted.
+    /// The first thing that the form lacks.
     #[must_use]
     pub fn missing(&self, now_ms: u64) -> Option<Missing> {
         if let Err(missing) = self.join_link() {
@@ -155,7 +155,7 @@ impl Login {
         needs_password.then_some(Missing::Password)
     }
 
-    /// Until when the stored ticket of this realm and name is good, if it is still.
+    /// The end of the stored ticket of this realm and name, if it is still valid.
     #[must_use]
     pub fn stored_ticket(&self, now_ms: u64) -> Option<u64> {
         let realm = self.realm.as_ref()?;
@@ -163,7 +163,7 @@ impl Login {
         (same_name && realm.signed_in_until > now_ms).then_some(realm.signed_in_until)
     }
 
-    /// The place's name and address, to show.
+    /// The place's name and host, to show.
     #[must_use]
     pub fn place(&self) -> Option<(String, String)> {
         let link = self.join_link().ok()?;
@@ -172,7 +172,7 @@ impl Login {
         Some((text::clean_name(&name.unwrap_or_else(|| link.host.clone())), link.host))
     }
 
-    /// Whom the form is sent to.
+    /// The login node that the form is sent to.
     #[must_use]
     pub fn addressee(&self, settings: &Settings) -> Addressee {
         let Ok(link) = self.join_link() else {
@@ -183,14 +183,14 @@ impl Login {
         Addressee { address: format!("{}:{}", link.host, link.port), is_known }
     }
 
-    /// Whether the last refusal was a question about this very realm, which signing in again answers.
+    /// Whether the last refusal asked about this very realm. Signing in again confirms it.
     #[must_use]
     pub fn may_insist(&self) -> bool {
         let meant = self.refused.as_ref().and_then(|refused| refused.may_be_meant);
         meant.is_some() && meant == self.join_link().ok().map(|link| link.realm)
     }
 
-    /// Another remembered realm at the same address with another key: the address has changed hands.
+    /// A remembered realm with the same address and another key: the address has changed hands.
     #[must_use]
     pub fn other_realm_at_same_address(&self, settings: &Settings) -> Option<(String, PeerKey)> {
         let link = self.join_link().ok()?;
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_another_kind_is_wrong_from_its_first_letter() {
+    fn another_kind_of_link_is_wrong_from_its_first_letter() {
         let typed = |link: &str| Login { link: link.into(), ..Login::default() }.wrong_link();
         for may_become_one in ["", " ", "la", "Lanyard:", "lanyard://192.168.1.5:40"] {
             assert_eq!(typed(may_become_one), None, "{may_become_one}");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_pass_needs_no_password_while_it_is_good() {
+    fn a_valid_stored_ticket_needs_no_password() {
         let mut login = Login::default();
         login.pick(known(1, 1_000));
         assert_eq!(login.missing(999), None);

@@ -1,4 +1,4 @@
-//! What in a text is a link or a mention.
+//! Links and mentions in a text.
 
 use std::ops::Range;
 
@@ -6,37 +6,37 @@ use linkify::{LinkFinder, LinkKind};
 
 const MAILTO: &str = "mailto:";
 
-/// A part of a text, in bytes.
+/// A part of a text that is a link or a mention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// Where.
+    /// Its bytes in the text.
     pub range: Range<usize>,
-    /// What.
+    /// What it is.
     pub kind: SpanKind,
 }
 
 /// What a part of a text is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpanKind {
-    /// A link, with what it opens.
+    /// A link.
     Link {
-        /// The whole target.
+        /// What it opens.
         url: String,
     },
-    /// `@somebody` who is the user.
+    /// A mention of the user.
     MentionMe,
-    /// `@somebody` else.
+    /// A mention of somebody else.
     Mention,
 }
 
-/// The names by which the user is spoken to.
+/// The names by which the user can be mentioned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MyNames {
     names: Vec<String>,
 }
 
 impl MyNames {
-    /// The unique name and the display name.
+    /// From the unique name and the display name.
     #[must_use]
     pub fn new(username: &str, nickname: &str) -> Self {
         let mut names: Vec<String> =
@@ -48,14 +48,14 @@ impl MyNames {
         Self { names }
     }
 
-    /// Whether a text speaks to the user.
+    /// Whether a text mentions the user.
     #[must_use]
     pub fn mentioned_in(&self, text: &str) -> bool {
         text.contains('@') && mentions(text, self).any(|span| span.kind == SpanKind::MentionMe)
     }
 }
 
-/// Links and mentions in a text, in order and without overlap.
+/// The links and mentions of a text, in order and without overlap.
 #[must_use]
 pub fn spans(text: &str, me: &MyNames) -> Vec<Span> {
     let mut spans: Vec<Span> = if text.contains([':', '@']) { links(text) } else { Vec::new() };
@@ -81,7 +81,7 @@ pub fn real_host(url: &str) -> String {
     }
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = after_scheme.split(['/', '?', '#', '\\']).next().unwrap_or(after_scheme);
-    // What stands before an @ is a user name, the oldest trick to hide a host.
+    // What precedes an @ is a user name: the oldest trick to hide a host.
     authority.rsplit('@').next().unwrap_or(authority).to_owned()
 }
 
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn i_am_found_by_either_name_and_in_any_case() {
+    fn either_name_in_any_case_mentions_the_user() {
         assert_eq!(found("hi @Ada L. and @ADA!").len(), 2);
         assert!(found("@ada").iter().all(|(_, kind)| *kind == SpanKind::MentionMe));
         assert_eq!(found("@adam"), [("@adam".into(), SpanKind::Mention)]);

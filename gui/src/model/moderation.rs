@@ -1,4 +1,4 @@
-//! A moderator's moderation on its way: whom it is about, for how long, why, and how it went.
+//! The form with which a moderator mutes or bans somebody, or lifts that.
 
 use lanyard_protocol::ids::{AccountId, Role};
 use lanyard_protocol::limits::{MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX};
@@ -17,29 +17,29 @@ pub const MENU: [(ModerationKind, &str); 3] = [
     (ModerationKind::Lift, "Lift mute or ban…"),
 ];
 
-/// A moderation being written.
+/// A moderation that has not been given yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModerationForm {
-    /// What is ordered.
+    /// Whether to mute, ban or lift.
     pub kind: ModerationKind,
-    /// Whom it is about.
+    /// The account to moderate.
     pub account: AccountId,
-    /// The display name, safe to draw.
+    /// Its display name, safe to draw.
     pub nickname: String,
-    /// The unique name, safe to draw.
+    /// Its unique name, safe to draw.
     pub username: String,
-    /// For how long, in milliseconds.
+    /// How long a mute or ban lasts, in milliseconds.
     pub for_ms: u64,
-    /// Why.
+    /// The reason, for everybody to read.
     pub reason: String,
-    /// Whether it is under way.
+    /// Whether it has been submitted and not answered.
     pub sending: bool,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     pub failed: Option<String>,
 }
 
 impl ModerationForm {
-    /// A new moderation about somebody.
+    /// An empty form about somebody.
     #[must_use]
     pub fn new(kind: ModerationKind, account: AccountId, username: &str, nickname: &str) -> Self {
         Self {
@@ -59,13 +59,13 @@ impl ModerationForm {
     pub fn question(&self) -> String {
         let who = format!("{} (@{})", self.nickname, self.username);
         match self.kind {
-            ModerationKind::Mute => format!("Mute {who}? They read on, but cannot write."),
-            ModerationKind::Ban => format!("Ban {who}? Every peer closes the door at once."),
-            ModerationKind::Lift => format!("Lift what moderators ordered about {who}?"),
+            ModerationKind::Mute => format!("Mute {who}? They can read, but not write."),
+            ModerationKind::Ban => format!("Ban {who}? Every peer disconnects them at once."),
+            ModerationKind::Lift => format!("Lift all mutes and bans by moderators on {who}?"),
         }
     }
 
-    /// The word on the button.
+    /// The word on the button that confirms it.
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self.kind {
@@ -75,7 +75,7 @@ impl ModerationForm {
         }
     }
 
-    /// What keeps the moderation from being given.
+    /// Why it cannot be submitted.
     #[must_use]
     pub fn objection(&self) -> Option<String> {
         let bytes = self.reason.trim().len();
@@ -83,7 +83,7 @@ impl ModerationForm {
             .then(|| format!("{bytes} of {MODERATION_REASON_BYTES_MAX} bytes: shorten the reason"))
     }
 
-    /// The moderation, if nothing is against it.
+    /// The moderation, if it can be submitted.
     #[must_use]
     pub fn moderation(&self) -> Option<NewModeration> {
         let ready = !self.sending && self.objection().is_none();
@@ -95,7 +95,7 @@ impl ModerationForm {
         })
     }
 
-    /// The same, which is then on its way.
+    /// Submits the moderation, if it can be.
     pub fn submit(&mut self) -> Option<NewModeration> {
         let moderation = self.moderation()?;
         self.sending = true;
@@ -104,7 +104,7 @@ impl ModerationForm {
     }
 }
 
-/// Whether somebody of this role may give moderations about somebody of that one.
+/// Whether one role may moderate another.
 #[must_use]
 pub fn may_moderate(mine: Role, theirs: Role) -> bool {
     matches!(mine, Role::Moderator | Role::Admin) && matches!(theirs, Role::Guest | Role::Member)
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_moderators_act_and_only_on_guests_and_members() {
+    fn only_guests_and_members_are_moderated() {
         use Role::{Admin, Guest, Member, Moderator};
         for mine in [Guest, Member, Moderator, Admin] {
             for theirs in [Guest, Member, Moderator, Admin] {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_carries_a_length_and_a_short_reason() {
+    fn a_moderation_has_a_length_and_a_short_reason() {
         let mut form = ModerationForm::new(ModerationKind::Mute, AccountId([1; 16]), "bob", "Bob");
         form.reason = " spam ".into();
         let moderation = form.moderation().unwrap();

@@ -1,4 +1,4 @@
-//! What changed in the rules, in words: sanctions, rooms, limits.
+//! Changes of the rules in words: restrictions, rooms, limits.
 
 use jiff::tz::TimeZone;
 use lanyard_node::event::{Room, Status};
@@ -8,28 +8,28 @@ use crate::bridge::{ModerationKind, Restriction};
 use crate::model::session::LOBBY;
 use crate::model::text;
 
-/// Where a change is told.
+/// The rooms in which a change is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In every room.
+    /// Every room.
     Everywhere,
-    /// In this one.
+    /// The room of this name.
     Room(String),
 }
 
-/// Whom a sanction is about.
+/// The person that a restriction applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// The user.
+    /// The user of this window.
     Me,
-    /// Somebody who has been seen here, as shown.
+    /// Somebody who has been seen here, by the name to show.
     Named(String),
-    /// Somebody who has not.
+    /// Somebody who has not been seen here.
     Unknown,
 }
 
 impl Subject {
-    /// By both names, if they differ.
+    /// Named by both names, if they differ.
     #[must_use]
     pub fn named(username: &str, nickname: &str) -> Self {
         let (username, nickname) = (text::clean_name(username), text::clean_name(nickname));
@@ -62,7 +62,7 @@ pub fn restriction(told: &Restriction, who: &Subject, realm_now: u64, zone: &Tim
     with_reason(words, &told.reason)
 }
 
-/// What became of the mute on the user between two states, where no moderator's moderation tells it.
+/// What became of the user's mute between two states, unless a moderation says so itself.
 #[must_use]
 pub fn own_mute(
     before: &Status,
@@ -101,7 +101,7 @@ fn with_reason(mut words: String, reason: &str) -> String {
     words
 }
 
-/// What the operator changed between two states of the realm.
+/// What the operator changed between two states.
 #[must_use]
 pub fn changes(before: &Status, after: &Status) -> Vec<(Place, String)> {
     let mut changes = Vec::new();
@@ -146,7 +146,7 @@ fn room_changes(old: &Room, new: &Room, changes: &mut Vec<(Place, String)>) {
     if old.topic != new.topic {
         let topic = text::clean_line(new.topic.trim());
         tell(match topic.as_str() {
-            "" => "This room has no topic any more".to_owned(),
+            "" => "This room no longer has a topic".to_owned(),
             topic => format!("The topic is now: {topic}"),
         });
     }
@@ -155,7 +155,7 @@ fn room_changes(old: &Room, new: &Room, changes: &mut Vec<(Place, String)>) {
     }
     if old.archived != new.archived {
         tell(if new.archived {
-            "This room is archived from now on: it can be read, but not written to".to_owned()
+            "This room is now archived: it can be read, but not written to".to_owned()
         } else {
             "This room is open again".to_owned()
         });
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sanction_says_who_what_by_whom_until_when_and_why() {
+    fn a_restriction_names_who_by_whom_how_long_and_why() {
         let told = |s: &Restriction, who: &Subject| restriction(s, who, NOW_MS, &TimeZone::UTC);
         assert_eq!(
             told(&mute(), &Subject::named("bob", "Bob B.")),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_mute_is_told_once_by_whoever_knows_it() {
+    fn the_users_own_mute_is_told_once() {
         let mute = |until, moderator: Option<&str>| {
             let mut status = demo::status(NOW_MS, &[0]);
             let moderator = moderator.map(str::to_owned);
@@ -225,13 +225,13 @@ mod tests {
         let words = "You were muted by the operator until further notice. Reason: loud";
         assert_eq!(told(&free, &by_operator).as_deref(), Some(words));
         assert_eq!(told(&by_operator, &by_operator), None);
-        assert_eq!(told(&free, &by_chen), None, "the order tells it");
+        assert_eq!(told(&free, &by_chen), None, "the moderation tells it");
         assert!(told(&by_operator, &free).is_some_and(|words| words.contains("by the operator")));
         assert!(told(&by_chen, &free).is_some_and(|words| words.contains("has ended")));
     }
 
     #[test]
-    fn every_change_of_rooms_and_limits_has_its_sentence_and_place() {
+    fn each_change_has_its_sentence_and_its_room() {
         let before = demo::status(NOW_MS, &[0]);
         let mut after = before.clone();
         assert_eq!(changes(&before, &after), []);
@@ -246,7 +246,7 @@ mod tests {
             (Place::Everywhere, "A message may now have up to 8,192 bytes"),
             (lobby(), "The topic is now: Talk"),
             (lobby(), "From now on moderators and admins only may write here"),
-            (lobby(), "This room is archived from now on: it can be read, but not written to"),
+            (lobby(), "This room is now archived: it can be read, but not written to"),
             (lobby(), "There is a new room: # hardware – Benches"),
         ];
         assert_eq!(told, expected.map(|(place, words)| (place, words.to_owned())));

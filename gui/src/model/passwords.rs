@@ -1,4 +1,4 @@
-//! The password in the system's keyring: kept after a good login, recalled for the next, if one wants that.
+//! The password in the system's keyring, if the user wants it there: kept after a login, recalled for the next.
 
 use crate::bridge::{BackendEvent, Command, Holder, KeyringCommand};
 use crate::model::Model;
@@ -7,27 +7,27 @@ use crate::model::session::Session;
 use crate::model::text;
 
 impl Model {
-    /// Looks the password of the chosen account up, if the keyring is used.
+    /// Looks up the password of the chosen account, if the keyring is used.
     #[must_use]
     pub fn recall_password(&self) -> Vec<Effect> {
         let holder = self.login.holder().filter(|_| self.settings.keep_password);
         holder.map(|holder| ask(KeyringCommand::Recall(holder))).into_iter().collect()
     }
 
-    /// Keeps the password that has just let the user in.
+    /// Stores the password that the user has just signed in with.
     pub(super) fn keep_password(&self) -> Option<Effect> {
         let password = Some(&self.login.password).filter(|password| !password.is_empty())?;
         let holder = self.login.holder().filter(|_| self.settings.keep_password)?;
         Some(ask(KeyringCommand::Keep(holder, password.clone())))
     }
 
-    /// Turns the keyring on or off; off forgets what it holds of ours.
+    /// Turns the keyring on or off. Turning it off deletes our passwords from it.
     pub(super) fn use_keyring(&mut self, used: bool) -> Vec<Effect> {
         self.settings.keep_password = used;
         self.login.keyring_trouble = None;
         let mut effects = vec![Effect::SaveSettings];
         if used {
-            // Whether it answers shows now, not after the next login.
+            // If the keyring does not answer, the user sees it now rather than after the next login.
             effects.extend(self.recall_password());
             return effects;
         }

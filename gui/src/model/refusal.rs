@@ -1,4 +1,4 @@
-//! What each refusal means and what to do next, in two sentences.
+//! What each refusal means, and what to do next.
 
 use lanyard_node::event::{Refusal, RefusalCode};
 use lanyard_protocol::ids::PeerKey;
@@ -8,37 +8,37 @@ use crate::model::text;
 /// A refusal as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
-    /// The code, for the help desk.
+    /// The code, for support.
     pub code: RefusalCode,
     /// What happened.
     pub title: String,
     /// What to do.
     pub advice: String,
-    /// What the node itself said, if it adds something.
+    /// The node's own words, if they add something.
     pub detail: Option<String>,
-    /// When a new try makes sense, unix milliseconds.
+    /// When to try again, unix milliseconds.
     pub retry_at: Option<u64>,
-    /// The realm that the user may enter all the same, who alone can know whether it is meant.
+    /// The realm that the user may join anyway: only the user knows whether it is the right one.
     pub may_be_meant: Option<PeerKey>,
 }
 
-/// What a form was sent to, for the words of its refusal.
+/// The login node that a form was sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressee {
-    /// Host and port.
+    /// Its host and port.
     pub address: String,
-    /// Whether this profile has been in that realm before.
+    /// Whether this profile has been in its realm before.
     pub is_known: bool,
 }
 
 impl Explained {
-    /// Whether this must not be mistaken for an everyday failure.
+    /// Whether this needs more attention than an everyday failure.
     #[must_use]
     pub fn is_alarming(&self) -> bool {
         self.code == RefusalCode::WrongRealm
     }
 
-    /// How long to wait, while there is something to wait for.
+    /// How long to wait before the next attempt.
     #[must_use]
     pub fn wait(&self, now_ms: u64) -> Option<String> {
         let left = self.retry_at?.checked_sub(now_ms).filter(|left| *left > 0)?;
@@ -46,12 +46,12 @@ impl Explained {
     }
 }
 
-/// The stored ticket was to do, and there is none: that is no wrong password.
+/// A login without a password, and without a stored ticket: that is no wrong password.
 #[must_use]
 pub fn no_stored_ticket() -> Explained {
     Explained {
         code: RefusalCode::BadCredentials,
-        title: "This computer holds no valid pass for that name.".to_owned(),
+        title: "This computer is not signed in under that name.".to_owned(),
         advice: "Type your password and sign in again.".to_owned(),
         detail: None,
         retry_at: None,
@@ -59,14 +59,14 @@ pub fn no_stored_ticket() -> Explained {
     }
 }
 
-/// The link names another realm than the one that was at its address before. No other key than the link's is ever
-/// accepted, so this one question is the user's: whether the link is the right one.
+/// The link names another realm than the one that was at its address before. No key but the link's is ever
+/// accepted, so only the user can say whether the link is the right one.
 #[must_use]
 pub fn other_realm(realm: PeerKey) -> Explained {
     Explained {
         code: RefusalCode::WrongRealm,
         title: "This is a different login node than last time.".to_owned(),
-        advice: "Either the place was set up anew, or somebody is pretending to be it. \
+        advice: "Either the place was set up again, or somebody is pretending to be it. \
                  Ask for a fresh join link in person before you go on."
             .to_owned(),
         detail: Some(NOTHING_SENT.to_owned()),
@@ -82,7 +82,7 @@ pub fn explain(refusal: &Refusal, to: &Addressee, now_ms: u64) -> Explained {
     let said = text::clean_line(refusal.reason.trim());
     let detail = match refusal.code {
         RefusalCode::WrongRealm => Some(NOTHING_SENT.to_owned()),
-        // For these the reason carries what only the other side knows: who, why, which file.
+        // These reasons say what the code alone cannot: who, why, which file.
         code => Some(said).filter(|said| adds_detail(code) && !said.is_empty()),
     };
     Explained {
@@ -95,7 +95,7 @@ pub fn explain(refusal: &Refusal, to: &Addressee, now_ms: u64) -> Explained {
     }
 }
 
-/// The password leaves only after the other side has proved the key of the link (PROTOCOL.md R-60).
+/// The password is sent only once the other side has proved the key of the link (PROTOCOL.md R-60).
 const NOTHING_SENT: &str = "Nothing has been sent to it.";
 
 fn sentences(code: RefusalCode, to: &Addressee) -> (String, &'static str) {
@@ -108,32 +108,32 @@ fn sentences(code: RefusalCode, to: &Addressee) -> (String, &'static str) {
         | RefusalCode::Busy => of_the_login_node(code, to),
         RefusalCode::BadCredentials => fixed(
             "Wrong name or password.",
-            "Check both and try again. After 5 failures the next try waits.",
+            "Check both and try again. After 5 failed tries you have to wait.",
         ),
         RefusalCode::Locked => fixed(
             "Too many failed tries: this account is locked for a while.",
-            "Wait, then try again. If it was not you, tell whoever runs this place.",
+            "Wait, then try again. If it was not you, tell the operator.",
         ),
         RefusalCode::Disabled => {
-            fixed("This account is disabled.", "Ask whoever runs this place to enable it again.")
+            fixed("This account is disabled.", "Ask the operator to enable it again.")
         }
         RefusalCode::Banned => fixed(
             "This account is banned.",
-            "If you think that is a mistake, talk to whoever runs this place.",
+            "If you think that is a mistake, talk to the operator.",
         ),
         RefusalCode::Invite => fixed(
             "Invites are not accepted here yet.",
-            "Ask whoever runs this place for an account and a link without an invite.",
+            "Ask the operator for an account and a link without an invite.",
         ),
         RefusalCode::Superseded => fixed(
             "This profile is in use on another computer.",
-            "It was started there after this one. Close it there, or use a profile of its own here.",
+            "It was started there after this one. Close it there, or use another profile here.",
         ),
         RefusalCode::BadLink => fixed(
             "The join link cannot be read.",
             "Copy the whole link again, from lanyard:// to its end.",
         ),
-        // A second window never comes so far: it shows the first.
+        // A second window never gets here: it shows the first.
         RefusalCode::ProfileInUse => fixed(
             "A terminal peer is using this profile.",
             "End it first, or start the window with --profile and another folder.",
@@ -147,8 +147,8 @@ fn sentences(code: RefusalCode, to: &Addressee) -> (String, &'static str) {
             "Restore it from a backup, or start with --profile and a new folder.",
         ),
         RefusalCode::CannotListen => fixed(
-            "This computer cannot wait for others on its network port.",
-            "Another program may hold the port. Close it, or start Lanyard again in a minute.",
+            "This computer cannot listen on its network port.",
+            "Another program may be using the port. Close it, or start Lanyard again in a minute.",
         ),
         RefusalCode::Failed => {
             fixed("A part of Lanyard has failed.", "Close this window and start Lanyard again.")
@@ -161,20 +161,20 @@ fn of_the_login_node(code: RefusalCode, to: &Addressee) -> (String, &'static str
     match code {
         RefusalCode::WrongRealm if to.is_known => fixed(
             "A different login node answers than last time.",
-            "It was set up anew, or somebody is pretending to be it. \
+            "It was set up again, or somebody is pretending to be it. \
              Ask for a fresh join link in person.",
         ),
         RefusalCode::WrongRealm => fixed(
-            "Another login node answers than your join link names.",
+            "A different login node answers than your join link names.",
             "The link may be old or damaged, or somebody is pretending to be the place. \
              Ask for the current join link in person.",
         ),
         RefusalCode::OtherVersion => fixed(
-            "The login node is of another version.",
-            "Update Lanyard here, or ask whoever runs this place to update it there.",
+            "The login node runs another version.",
+            "Update Lanyard here, or ask the operator to update the login node.",
         ),
         RefusalCode::UnusableReply => {
-            fixed("The login node's reply cannot be used.", "Tell whoever runs this place.")
+            fixed("The login node's reply cannot be used.", "Tell the operator.")
         }
         RefusalCode::Busy => fixed(
             "The login node is busy.",
@@ -183,7 +183,7 @@ fn of_the_login_node(code: RefusalCode, to: &Addressee) -> (String, &'static str
         _unreachable => (
             format!("The login node does not answer at {}.", to.address),
             "Check that you are on the right network and that the login node is running. \
-             Without a pass that is still good, nobody gets in while it is away.",
+             While it is offline, only computers that are still signed in get in.",
         ),
     }
 }
@@ -208,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    /// Every code there is.
+    /// All codes.
     const ALL: [RefusalCode; 17] = [
         RefusalCode::BadCredentials,
         RefusalCode::Locked,
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_its_own_sentence_and_next_step() {
+    fn each_code_has_its_own_sentence_and_advice() {
         let all: Vec<_> = ALL.map(|code| told(&refusal(code, None), true)).into();
         let titles: BTreeSet<_> = all.iter().map(|e| &e.title).collect();
         let advice: BTreeSet<_> = all.iter().map(|e| &e.advice).collect();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_second_visit_speaks_of_the_last_one() {
+    fn only_a_known_realm_is_compared_with_last_time() {
         let wrong = refusal(RefusalCode::WrongRealm, None);
         assert!(told(&wrong, true).title.contains("than last time"));
         let first = told(&wrong, false);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_says_who_and_why_and_a_lock_how_long() {
+    fn a_ban_says_why_and_a_lock_how_long() {
         let ban = told(&refusal(RefusalCode::Banned, None), true);
         assert_eq!(ban.detail.as_deref(), Some("by grace: spam"));
         let lock = told(&refusal(RefusalCode::Locked, Some(40)), true);

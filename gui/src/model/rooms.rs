@@ -11,48 +11,48 @@ use crate::model::timeline::{OrderKey, Timeline};
 /// What the window knows of one room.
 #[derive(Debug)]
 pub struct Room {
-    /// What was said.
+    /// Its messages and notices.
     pub timeline: Timeline,
-    /// What is being typed.
+    /// Its draft.
     pub composer: Composer,
-    /// Messages not read yet.
+    /// How many messages are unread.
     pub unread: u64,
-    /// Whether the store has said how many that are.
+    /// Whether the store has counted the unread messages.
     pub is_counted: bool,
-    /// Whether the user has been here before: then what others bring is what the user has missed.
+    /// Whether the user has been here before, and has missed what is fetched from others.
     pub has_past: bool,
-    /// Whether the line "New" stands before what was missed, of which more may come.
+    /// Whether the line "New" stands before missed messages, of which more may come.
     pub is_catching_up: bool,
-    /// Behind which message the line "New" belongs, until that one is held; `None` within: before all.
+    /// The message after which the line "New" belongs, while it is not loaded; `Some(None)`: before all.
     pub line_wanted: Option<Option<MessageId>>,
-    /// The last message that was on screen while the user looked.
+    /// The last message that was on screen while the user was looking.
     pub seen: Option<OrderKey>,
-    /// The message that arrived last, wherever it stands.
+    /// The message that arrived last, wherever it sorts.
     pub arrived_last: Option<MessageId>,
-    /// Whether one of them speaks to the user.
+    /// Whether an unread message mentions the user.
     pub mentioned: bool,
-    /// Whether the store has older messages than those held.
+    /// Whether the store has older messages than those loaded.
     pub has_older: bool,
-    /// Whether a part of the history is on its way.
+    /// Whether a part of the history is being loaded.
     pub loading: bool,
     /// Whether the user sees the newest message.
     pub at_bottom: bool,
-    /// Whether the next count of unread messages may be smaller than the one held.
+    /// Whether the next count of unread messages may be smaller than the present one.
     pub recounts: bool,
-    /// Reading again what is held, while that is under way.
+    /// The comparison with the store, while one is under way.
     pub refresh: Option<Refresh>,
 }
 
-/// Messages may have left the set: what is held is compared with the store, page by page.
+/// A comparison of the timeline with the store, page by page: messages may have left the history.
 #[derive(Debug)]
 pub struct Refresh {
-    /// The oldest message held when it began.
+    /// The oldest message in the timeline when it began.
     pub oldest: Option<OrderKey>,
-    /// Held when it began, and not met in the store since.
+    /// Messages that were in the timeline when it began, and not found in the store yet.
     pub unconfirmed: BTreeSet<MessageId>,
-    /// Pages that may still be asked for.
+    /// How many pages may still be read.
     pub pages_left: usize,
-    /// Whether something changed meanwhile: then it begins anew at its end.
+    /// Whether something has changed meanwhile: then it is done once more.
     pub again: bool,
 }
 
@@ -79,7 +79,7 @@ impl Room {
         }
     }
 
-    /// Something comes in that nobody sees: the line "New" stands before the first of that.
+    /// A message arrives unseen: the line "New" stands before the first such message.
     pub fn begin_unread(&mut self, is_missed: bool) {
         let goes_on = self.is_catching_up && is_missed;
         if self.unread == 0 && !goes_on {
@@ -88,11 +88,11 @@ impl Room {
         self.is_catching_up = is_missed;
     }
 
-    /// Whether it changes anything that the message at this place in the order has been seen.
+    /// Whether it changes anything that the message with this order key has been seen.
     #[must_use]
     pub fn is_news(&self, key: OrderKey) -> bool {
         let is_further = self.seen < Some(key);
-        // What arrived late stands above what has been seen, and counts until the newest is in sight.
+        // Late messages sort above what has been seen, and count as unread until the newest is in sight.
         let settles =
             self.seen == Some(key) && self.unread > self.timeline.count_of_others_behind(key);
         self.is_counted && (is_further || settles)

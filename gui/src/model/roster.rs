@@ -1,4 +1,4 @@
-//! The roster: who is here, one line a person, and who was here earlier today.
+//! The roster: one line for each person online, and those who have left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,17 +8,17 @@ use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::model::text;
 
-/// A filter box shows from this many people on.
+/// The filter appears at this many people.
 pub const FILTER_FROM: usize = 12;
-/// People remembered after they left.
+/// How many people who left are remembered.
 const LEFT_MAX: usize = 200;
 
-/// The part of the roster that the node does not keep: who left, and what is looked for.
+/// What the node does not keep: who left, since when people are away, and the filter.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
-    /// What is looked for.
+    /// The text that a name must contain.
     pub filter: String,
-    /// Who is away, and since when, if that was seen: realm time in unix milliseconds.
+    /// Who is away, and since when if that was seen, realm time in unix milliseconds.
     away: BTreeMap<AccountId, Option<u64>>,
     left: BTreeMap<AccountId, Gone>,
 }
@@ -26,46 +26,46 @@ pub struct Roster {
 /// Somebody who left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gone {
-    /// Unique name.
+    /// The unique name.
     pub username: String,
-    /// Display name.
+    /// The display name.
     pub nickname: String,
-    /// Account.
+    /// The account.
     pub account: AccountId,
-    /// When, realm time in unix milliseconds.
+    /// When they left, realm time in unix milliseconds.
     pub at: u64,
 }
 
 /// A line of the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Account.
+    /// The account.
     pub account: AccountId,
-    /// Unique name.
+    /// The unique name.
     pub username: String,
-    /// Display name, safe to draw.
+    /// The display name, safe to draw.
     pub nickname: String,
-    /// Role.
+    /// The role in the realm.
     pub role: Role,
-    /// Since when, realm time in unix milliseconds.
+    /// When they came online, realm time in unix milliseconds.
     pub since: u64,
     /// How many devices are online.
     pub devices: usize,
-    /// Whether it is the user.
+    /// Whether this is the user.
     pub is_me: bool,
-    /// Whether nobody has touched the person's computers for a while.
+    /// Whether they are away from all their devices.
     pub away: Option<Away>,
 }
 
 /// Somebody is online, but away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Away {
-    /// Since when, if that was seen: realm time in unix milliseconds.
+    /// Since when if that was seen, realm time in unix milliseconds.
     pub since: Option<u64>,
 }
 
 impl Roster {
-    /// Notes that somebody came or went.
+    /// Remembers those who leave, and forgets those who come back.
     pub fn apply(&mut self, change: &PresenceChange, at: u64) {
         if change.online {
             self.left.remove(&change.account);
@@ -84,7 +84,7 @@ impl Roster {
         }
     }
 
-    /// Notes who is away; `now` is unknown for those who were so before us.
+    /// Takes the set of people who are away. `now` is `None` for those who were away before we came.
     pub fn note_away(&mut self, away: &BTreeSet<AccountId>, now: Option<u64>) {
         self.away.retain(|account, _| away.contains(account));
         for account in away {
@@ -92,13 +92,13 @@ impl Roster {
         }
     }
 
-    /// Somebody who left.
+    /// The person of this account, if they left.
     #[must_use]
     pub fn gone(&self, account: AccountId) -> Option<&Gone> {
         self.left.get(&account)
     }
 
-    /// Everybody online who fits the filter: those who keep moderation first, then by name.
+    /// Everybody online whom the filter shows: moderators first, then by name.
     #[must_use]
     pub fn members(&self, people: &BTreeMap<AccountId, Person>, me: AccountId) -> Vec<Member> {
         let mut members: Vec<Member> = people
@@ -116,13 +116,13 @@ impl Roster {
             })
             .collect();
         members.sort_by_cached_key(|member| {
-            let keeps_moderation = member.role >= Role::Moderator;
-            (!keeps_moderation, member.nickname.to_lowercase(), member.username.clone())
+            let moderates = member.role >= Role::Moderator;
+            (!moderates, member.nickname.to_lowercase(), member.username.clone())
         });
         members
     }
 
-    /// Who left and has not come back, the latest first.
+    /// Those who left and have not come back, the latest first.
     #[must_use]
     pub fn left(&self, people: &BTreeMap<AccountId, Person>) -> Vec<&Gone> {
         let mut left: Vec<&Gone> = self
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_has_not_left() {
+    fn people_who_come_back_have_not_left() {
         let mut roster = Roster::default();
         let mut change = PresenceChange {
             account: AccountId([7; 16]),

@@ -1,4 +1,4 @@
-//! Being in a realm: rooms, people, notices, and how the window's user stands to them.
+//! A realm from the inside: its rooms, its people, and what the user has to do with them.
 
 mod login_node;
 mod reading;
@@ -31,48 +31,48 @@ pub use login_node::LoginNode;
 
 /// The room that is always there.
 pub const LOBBY: &str = "lobby";
-/// While the login node renews it, the ticket turns amber only this long before its end.
-const PASS_WARNS_MS: u64 = 3_600_000;
-/// Notices kept on screen.
+/// With the login node online, the ticket turns amber this long before its end.
+const TICKET_WARNS_MS: u64 = 3_600_000;
+/// How many notices are shown.
 const NOTICES_MAX: usize = 4;
 
-/// Where the user stands. One state, not a set of flags.
+/// Whether the user is signed in.
 #[derive(Debug)]
 pub enum Session {
-    /// At the login window.
+    /// The login window is shown.
     Out,
-    /// On the way in, as far as told.
+    /// Signing in has reached this step.
     Joining(Option<JoinStep>),
-    /// In.
+    /// The user is in a realm.
     In(Box<Chat>),
 }
 
-/// Something to read, shown until put away.
+/// A sentence that is shown until the user dismisses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Number within this run of the program.
+    /// Its number within this run of the program.
     pub number: u64,
-    /// The node's code.
+    /// The node's code for it.
     pub code: String,
     /// The sentence.
     pub text: String,
 }
 
-/// A message as it is read out when it arrives.
+/// A message that a screen reader reads out when it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// Number within this run of the program.
+    /// Its number within this run of the program.
     pub number: u64,
-    /// Who said what.
+    /// The author's name and the text.
     pub text: String,
 }
 
-/// Whether the user looks at the window.
+/// Whether the user is looking at the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attention {
     /// The window has the focus.
     Here,
-    /// It has not.
+    /// Another window has the focus.
     Elsewhere,
 }
 
@@ -83,39 +83,39 @@ pub struct Chat {
     pub status: Arc<Status>,
     /// Whether the stored ticket let us in without the login node.
     pub entered_offline: bool,
-    /// When that was, local clock in unix milliseconds.
+    /// When the user came in, local clock in unix milliseconds.
     pub entered_ms: Option<u64>,
     met_login_node: bool,
     /// Rooms by name.
     pub rooms: BTreeMap<String, Room>,
     /// The room shown.
     pub current: String,
-    /// The roster's own part.
+    /// What the window itself knows of the people.
     pub roster: Roster,
-    /// What is to be read.
+    /// Sentences to read, oldest first.
     pub notices: Vec<Notice>,
-    /// Addresses of this computer, as last seen.
+    /// The addresses of this computer, as last listed.
     pub interfaces: Vec<Interface>,
-    /// The node has ended, and why.
+    /// Set once the node has ended, with the reason if it failed.
     pub ended: Option<Option<Refusal>>,
-    /// What was said last in the room shown, for a screen reader.
+    /// The last message in the room shown, for a screen reader.
     pub said: Option<Said>,
-    /// The names the user is spoken to by.
+    /// The names by which the user can be mentioned.
     pub my_names: MyNames,
-    /// The moderator's moderation being written.
+    /// The moderation that is being prepared.
     pub moderation: Option<ModerationForm>,
-    /// The own devices.
+    /// The dialog with the user's devices.
     pub devices: Devices,
     /// The password dialog.
     pub password: PasswordForm,
     zone: TimeZone,
     counter: u64,
-    /// Drafts of the last run whose rooms have not been seen yet.
+    /// Drafts of the last run for rooms that have not appeared yet.
     kept_drafts: BTreeMap<String, String>,
 }
 
 impl Chat {
-    /// The realm as it looks on entering. The effects ask for its history.
+    /// A realm that the user has just entered. The effects ask for its history.
     #[must_use]
     pub fn enter(
         status: Arc<Status>,
@@ -161,19 +161,19 @@ impl Chat {
         self.tell_changes(&before, now_ms);
         self.note_away(now_ms);
         if lost_last_peer {
-            // What was being fetched from them does not go on.
+            // Nothing is fetched from them any longer.
             self.notices.retain(|notice| notice.code != "backfill");
             effects.push(Effect::Backend(Command::ListInterfaces));
         }
         effects
     }
 
-    /// What is being typed, by room.
+    /// All drafts, by room.
     #[must_use]
     pub fn drafts(&self) -> BTreeMap<String, String> {
         let rooms = self.rooms.iter().map(|(name, room)| (name.clone(), &room.composer.draft.text));
         let typed = rooms.filter(|(_, draft)| !draft.is_empty());
-        // A room that the policy does not have right now may come back.
+        // A room that is not in the policy now may come back.
         let kept = self.kept_drafts.clone().into_iter();
         kept.chain(typed.map(|(name, draft)| (name, draft.clone()))).collect()
     }
@@ -189,19 +189,19 @@ impl Chat {
         self.rooms.get_mut(&self.current)
     }
 
-    /// The room shown, as the policy has it.
+    /// The policy's entry for the room shown.
     #[must_use]
     pub fn room_policy(&self) -> Option<&lanyard_node::event::Room> {
         self.status.rooms.iter().find(|room| room.name == self.current)
     }
 
-    /// The node's clock.
+    /// Realm time, unix milliseconds.
     #[must_use]
     pub fn realm_now(&self, now_ms: u64) -> u64 {
         now_ms.saturating_add_signed(self.status.clock_offset_ms)
     }
 
-    /// What a text in the room shown has to obey.
+    /// The rules for a text in the room shown.
     #[must_use]
     pub fn rules(&self, now_ms: u64) -> Rules<'_> {
         let room = self.room_policy();
@@ -216,26 +216,26 @@ impl Chat {
         }
     }
 
-    /// The roster's lines.
+    /// The people online whom the roster lists.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
         self.roster.members(&self.status.roster, self.status.me.account)
     }
 
-    /// Whether no peer is linked.
+    /// Whether no peer is connected.
     #[must_use]
     pub fn is_alone(&self) -> bool {
         self.status.neighbours.is_empty()
     }
 
-    /// Whether the end of the ticket has come near while nobody can renew it.
+    /// Whether the user should know about the end of the ticket.
     #[must_use]
     pub fn ticket_is_worrying(&self, now_ms: u64) -> bool {
         let left = self.status.expires_at.saturating_sub(self.realm_now(now_ms));
-        self.login_node(now_ms) == LoginNode::Offline || left < PASS_WARNS_MS
+        self.login_node(now_ms) == LoginNode::Offline || left < TICKET_WARNS_MS
     }
 
-    /// Unread messages of all rooms.
+    /// How many messages are unread in all rooms.
     #[must_use]
     pub fn unread(&self) -> u64 {
         self.rooms.values().map(|room| room.unread).sum()
@@ -264,7 +264,7 @@ impl Chat {
                 self.ended = Some(why);
                 Vec::new()
             }
-            // The status that comes with them says it all.
+            // The new status that comes with them says the same.
             NodeEvent::Renewed { .. }
             | NodeEvent::Policy { .. }
             | NodeEvent::Moderation(_)
@@ -272,7 +272,7 @@ impl Chat {
         }
     }
 
-    /// Shows a sentence until it is put away; one of each code.
+    /// Shows a sentence until it is dismissed. It replaces an earlier one with the same code.
     pub fn notice(&mut self, code: &str, sentence: &str) {
         self.counter += 1;
         self.notices.retain(|notice| notice.code != code);
@@ -300,7 +300,7 @@ impl Chat {
         vec![Effect::Backend(send), Effect::ScrollToNewest]
     }
 
-    /// Takes the answer to a text sent.
+    /// Takes the answer to a text that was sent.
     pub fn sent(
         &mut self,
         name: &str,
@@ -351,7 +351,7 @@ impl Chat {
             }
             Err(error) => {
                 room.refresh = None;
-                // Without its place, the line "New" is not drawn; reading goes on all the same.
+                // The line "New" has no place then, but messages can be marked as read all the same.
                 room.is_counted |= room.line_wanted.take().is_some();
                 self.notice("history", &format!("Older messages could not be read: {error}"));
                 Vec::new()
@@ -359,7 +359,7 @@ impl Chat {
         }
     }
 
-    /// Asks for what stands before the oldest message held.
+    /// Loads the page before the oldest loaded message of the room shown.
     pub fn load_older(&mut self) -> Vec<Effect> {
         let name = self.current.clone();
         let Some(room) = self.room_mut() else { return Vec::new() };
@@ -374,7 +374,7 @@ impl Chat {
     fn open_new_rooms(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         let names: Vec<String> = self.status.rooms.iter().map(|room| room.name.clone()).collect();
-        // A policy without the lobby cannot be, but a window without a room would be useless.
+        // Every policy has a lobby, but a window without any room would be useless.
         let names = if names.is_empty() { vec![LOBBY.to_owned()] } else { names };
         for name in &names {
             if self.rooms.contains_key(name) {
@@ -415,7 +415,7 @@ impl Chat {
         if is_mine {
             return Vec::new();
         }
-        // It stands where the user looks, in the very next frame.
+        // The user sees it in the next frame.
         let is_read = looks && !is_missed && room.is_counted && room.unread == 0;
         if is_read {
             room.seen = room.seen.max(room.timeline.key(message.id));
@@ -430,11 +430,11 @@ impl Chat {
             return vec![Effect::Read { room: message.room.clone(), id: message.id }];
         }
         if looks && is_missed {
-            // What was said in one's absence is not read by running past.
+            // Missed messages are not read by scrolling past.
             return vec![Effect::ScrollToUnread];
         }
         let unseen = attention == Attention::Elsewhere;
-        // Backfill is yesterday's news: it counts as unread, but does not ring.
+        // What is fetched later counts as unread, but does not notify.
         if message.via == Via::Sync || !(mentions_me || unseen) {
             return Vec::new();
         }
@@ -444,7 +444,7 @@ impl Chat {
     fn take_presence(&mut self, change: &PresenceChange, now_ms: u64) {
         let at = self.realm_now(now_ms);
         self.roster.apply(change, at);
-        // Who was here before us did not just arrive.
+        // Those who were here before us did not just arrive.
         if change.reason == PresenceReason::Here {
             return;
         }
@@ -461,7 +461,7 @@ impl Chat {
     }
 }
 
-/// The word of a role's badge; members carry none.
+/// The word on a role's badge. Members have no badge.
 #[must_use]
 pub fn role_badge(role: Role) -> Option<&'static str> {
     match role {

@@ -1,7 +1,7 @@
 //! What the window remembers between starts: everything but the password.
 //!
-//! One small JSON file in the profile folder. A file that cannot be read is replaced by defaults:
-//! settings must never keep somebody out.
+//! It is one small JSON file in the profile folder. A file that cannot be read is replaced by defaults:
+//! settings must never lock anybody out.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use lanyard_protocol::link::JoinLink;
 use serde::{Deserialize, Serialize};
 
 const FILE_NAME: &str = "gui.json";
-/// Remembered realms; the oldest goes when there are more.
+/// How many realms are remembered.
 const REALMS_MAX: usize = 16;
 
 /// The user's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Colours.
+    /// Which colours to use.
     pub theme: ThemeChoice,
-    /// Size of everything, in percent.
+    /// The size of everything, in percent.
     pub zoom_percent: u16,
-    /// Whether mentions and unseen messages show on the desktop.
+    /// Whether mentions and unseen messages cause desktop notifications.
     pub notifications: bool,
-    /// Whether they make a sound.
+    /// Whether notifications make a sound.
     pub sounds: bool,
     /// Whether the system's keyring keeps the password.
     pub keep_password: bool,
-    /// Whether the user signed out: then the next start shows the form, although there is a ticket.
+    /// Whether the user signed out: then the next start shows the form even if there is a ticket.
     pub signed_out: bool,
     /// Realms joined before, the latest first.
     pub realms: Vec<KnownRealm>,
@@ -52,12 +52,12 @@ impl Default for Settings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThemeChoice {
-    /// As the desktop has it.
+    /// The same as the desktop.
     #[default]
     System,
-    /// Light.
+    /// Light colours.
     Light,
-    /// Dark.
+    /// Dark colours.
     Dark,
 }
 
@@ -69,27 +69,27 @@ pub struct KnownRealm {
     pub link: String,
     /// The realm's name as it was last seen.
     pub name: String,
-    /// The name used there.
+    /// The unique name used there.
     pub username: String,
     /// The display name used there.
     pub nickname: String,
-    /// End of the ticket that this profile holds, realm time in unix milliseconds; 0 if none.
+    /// End of the stored ticket, realm time in unix milliseconds; 0 without one.
     #[serde(alias = "pass_until")]
     pub signed_in_until: u64,
 }
 
 impl Settings {
-    /// Sizes offered, in percent.
+    /// The sizes offered, in percent.
     pub const ZOOMS: [u16; 6] = [80, 90, 100, 115, 130, 150];
 
-    /// Puts a realm first in the list.
+    /// Puts a realm first in the list. The oldest goes when there are too many.
     pub fn remember(&mut self, realm: KnownRealm) {
         self.realms.retain(|known| !same_link(&known.link, &realm.link));
         self.realms.insert(0, realm);
         self.realms.truncate(REALMS_MAX);
     }
 
-    /// Reads the settings of a profile, or the defaults.
+    /// Reads the settings of a profile; defaults if that is not possible.
     #[must_use]
     pub fn load(profile: &Path) -> Self {
         let Ok(bytes) = std::fs::read(profile.join(FILE_NAME)) else {
@@ -114,7 +114,7 @@ impl Settings {
     }
 }
 
-/// Whether two texts are the same join link, however it was written.
+/// Whether two texts are the same join link, however it is written.
 pub(crate) fn same_link(one: &str, other: &str) -> bool {
     match (one.parse::<JoinLink>(), other.parse::<JoinLink>()) {
         (Ok(one), Ok(other)) => one == other,

@@ -1,5 +1,5 @@
-//! How a window starts: with a stored ticket it signs in by itself; what a second start brings to it; and what stays
-//! of a try, good or bad, for the next one.
+//! How a window starts: it signs in by itself with a stored ticket, takes what a second start brings, and remembers
+//! each login for the next start.
 
 use lanyard_node::event::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
@@ -9,17 +9,17 @@ use crate::model::session::Session;
 use crate::model::settings::KnownRealm;
 use crate::model::{Model, refusal};
 
-/// What a start on the command line brings.
+/// What was given on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
-    /// A join link.
+    /// The join link.
     pub link: Option<String>,
-    /// A unique name.
+    /// The unique name.
     pub username: Option<String>,
 }
 
 impl Model {
-    /// What a fresh window does first. Whoever signed out gets the form, and so does whoever has no ticket.
+    /// What a new window does first: it signs in, or shows the form to users who signed out or have no ticket.
     pub fn begin(&mut self) -> Vec<Effect> {
         let has_ticket =
             self.login.password.is_empty() && self.login.stored_ticket(self.now_ms).is_some();
@@ -29,7 +29,7 @@ impl Model {
         self.recall_password()
     }
 
-    /// Chooses what a start with arguments chooses.
+    /// Fills the form with what was given on the command line.
     pub fn prefill(&mut self, offer: &Offer) {
         if let Some(link) = &offer.link {
             self.login.use_link(link, &self.settings);
@@ -39,13 +39,13 @@ impl Model {
         }
     }
 
-    /// Takes what a second start brings, as soon as it is clear whether the user is in.
+    /// Takes what a second start brings, once it is clear whether the user is in.
     pub fn take_offer(&mut self, offer: Offer) -> Vec<Effect> {
         self.offered = Some(offer);
         self.answer_offer()
     }
 
-    /// The form takes a second start's link; a chat that is under way is not left for it.
+    /// The form takes the link of a second start. A running chat is not left for it.
     pub(super) fn answer_offer(&mut self) -> Vec<Effect> {
         if matches!(self.session, Session::Joining(_)) {
             return Vec::new();
@@ -58,7 +58,7 @@ impl Model {
             let named = link.parse::<lanyard_protocol::link::JoinLink>();
             if named.is_ok_and(|link| link.realm != chat.status.realm) {
                 let words = "Lanyard was started with the join link of another place. \
-                             To use that link, sign out here and start with it again.";
+                             To use that link, sign out here and start again with it.";
                 chat.notice("other-place", words);
             }
             return Vec::new();
@@ -83,7 +83,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Remembers where the user is in, for the next start.
+    /// Remembers the realm that the user is in, for the next start.
     pub(super) fn remember_realm(&mut self) {
         let Session::In(chat) = &self.session else { return };
         let Ok(link) = self.login.join_link() else { return };
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_signs_in_until_one_signs_out() {
+    fn a_ticket_signs_in_until_the_user_signs_out() {
         let mut model = with_ticket(|_| {});
         assert!(joins(&model.begin()));
         join(&mut model);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_ticket_or_for_another_name_there_is_the_form() {
+    fn without_a_ticket_the_form_is_shown() {
         assert!(!joins(
             &with_ticket(|settings| settings.realms[0].signed_in_until = NOW_MS).begin()
         ));

@@ -1,4 +1,4 @@
-//! The model's rules that span its parts, without a window.
+//! Rules that span several parts of the model.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn notifications(effects: &[Effect]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn the_desktop_is_told_when_one_looks_elsewhere() {
+fn the_desktop_notifies_while_the_user_looks_elsewhere() {
     let mut model = inside(&[0, 1]);
     assert!(notifications(&deliver(&mut model, demo::message(1, 1, "hi", NOW_MS))).is_empty());
     model.tick(NOW_MS, Attention::Elsewhere, false);
@@ -41,7 +41,7 @@ fn the_desktop_is_told_when_one_looks_elsewhere() {
 }
 
 #[test]
-fn backfill_and_own_texts_never_ring() {
+fn backfill_and_own_texts_never_notify() {
     let mut model = inside(&[0, 1]);
     model.tick(NOW_MS, Attention::Elsewhere, false);
     let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - 86_400_000);
@@ -54,7 +54,7 @@ fn backfill_and_own_texts_never_ring() {
 }
 
 #[test]
-fn a_mention_rings_while_one_reads_another_room_or_further_up() {
+fn a_mention_notifies_a_user_who_reads_further_up() {
     let mut model = inside(&[0, 1]);
     model.handle(Action::AtBottom(false));
     let plain = deliver(&mut model, demo::message(1, 1, "hi", NOW_MS));
@@ -91,7 +91,7 @@ fn missed_events_are_read_again_from_the_store() {
 }
 
 #[test]
-fn many_changes_at_once_are_read_again_twice_at_most() {
+fn many_changes_cause_two_reads_at_most() {
     let mut model = inside(&[0, 1]);
     let reload = || BackendEvent::Node(NodeEvent::Reload);
     assert_eq!(model.apply(reload()).len(), 2);
@@ -107,7 +107,7 @@ fn many_changes_at_once_are_read_again_twice_at_most() {
 }
 
 #[test]
-fn what_a_ban_takes_away_is_no_longer_unread() {
+fn messages_removed_by_a_ban_are_no_longer_unread() {
     let mut model = inside(&[0, 1]);
     model.tick(NOW_MS, Attention::Elsewhere, false);
     for number in 1..=3 {
@@ -122,7 +122,7 @@ fn what_a_ban_takes_away_is_no_longer_unread() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_leaves_nothing_unread_for_ever() {
+fn an_unreadable_history_leaves_nothing_unread_for_ever() {
     let mut model = inside(&[0, 1]);
     let (read, room) = (demo::message(1, 1, "", NOW_MS).id, || "lobby".to_owned());
     model.apply(BackendEvent::Unread { room: room(), result: Ok((Some(read), 60)) });
@@ -137,7 +137,7 @@ fn a_history_that_cannot_be_read_leaves_nothing_unread_for_ever() {
 }
 
 #[test]
-fn a_renewed_pass_is_remembered_for_the_next_start() {
+fn a_renewed_ticket_is_remembered_for_the_next_start() {
     let mut model = inside(&[0, 1]);
     let mut status = demo::status(NOW_MS, &[0, 1]);
     status.expires_at = NOW_MS + 99;

@@ -1,8 +1,8 @@
-//! Text from others made safe to draw, and times put into words.
+//! Text from others made safe to draw, and times in words.
 //!
-//! Whatever a peer wrote passes [`clean_text`] or [`clean_name`] once, at the model's boundary.
-//! After that it can neither reverse its surroundings (bidi controls), nor grow over its row
-//! (stacked combining marks), nor break a line where only one is meant.
+//! All text that a peer wrote goes through [`clean_text`], [`clean_line`] or [`clean_name`] before it is drawn.
+//! After that it can neither reverse the text around it (bidi controls), nor grow out of its row
+//! (stacked combining marks), nor break a line that must stay one.
 
 pub use lanyard_protocol::words::{duration, grouped};
 
@@ -12,18 +12,18 @@ use jiff::tz::TimeZone;
 use lanyard_protocol::text::visible;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Names longer than this are elided wherever they are shown.
+/// Names longer than this are elided.
 pub const NAME_GRAPHEMES_MAX: usize = 32;
 
-/// Marks that one letter may carry. Vietnamese and Biblical Hebrew need three; storms have dozens.
+/// How many marks a letter may have. Vietnamese and Biblical Hebrew need three; abusive texts have dozens.
 const MARKS_PER_LETTER_MAX: usize = 3;
 
-/// Characters in one cluster. A family emoji with skin tones has eleven; Indic clusters fewer.
+/// How many characters a cluster may have. A family emoji with skin tones has eleven; Indic clusters fewer.
 const CLUSTER_CHARS_MAX: usize = 16;
 
 const DAY_MS: u64 = 24 * 60 * 60_000;
 
-/// A message's text, safe to draw: line breaks and tabs stay, controls and bidi overrides go.
+/// A message's text, safe to draw. Line breaks and tabs stay; controls and bidi overrides go.
 #[must_use]
 pub fn clean_text(text: &str) -> String {
     clean(text, true)
@@ -43,7 +43,7 @@ pub fn clean_line(text: &str) -> String {
     clean(text, false)
 }
 
-/// At most `graphemes_max` user-perceived characters, the last one an ellipsis if more were there.
+/// At most `graphemes_max` user-perceived characters. The last one is an ellipsis if there were more.
 #[must_use]
 pub fn elide(text: &str, graphemes_max: usize) -> String {
     let mut graphemes = text.graphemes(true);
@@ -56,13 +56,13 @@ pub fn elide(text: &str, graphemes_max: usize) -> String {
     short
 }
 
-/// The letter for an avatar: the first user-perceived character, in upper case where there is one.
+/// The letter for an avatar: the first user-perceived character, in upper case if it has one.
 #[must_use]
 pub fn first_grapheme(name: &str) -> String {
     let cleaned = clean(name, false);
     let first = cleaned.trim_start().graphemes(true).next().unwrap_or("?");
     let upper = first.to_uppercase();
-    // "ß" becomes two letters and "ŉ" a strange pair: keep those as they are.
+    // "ß" and "ŉ" have no single upper-case letter: they stay as they are.
     if upper.graphemes(true).count() == 1 { upper } else { first.to_owned() }
 }
 
@@ -73,13 +73,13 @@ pub fn clock(at_ms: u64, zone: &TimeZone) -> String {
     format!("{:02}:{:02}", time.hour(), time.minute())
 }
 
-/// The calendar day a moment falls on.
+/// The calendar day of a moment.
 #[must_use]
 pub fn day(at_ms: u64, zone: &TimeZone) -> Date {
     zone.to_datetime(timestamp(at_ms)).date()
 }
 
-/// A day for a divider: `Today`, `Yesterday`, `Monday, 2 March`, with the year if it is another.
+/// A day for a divider: `Today`, `Yesterday` or `Monday, 2 March`, with the year if it is not this one.
 #[must_use]
 pub fn day_name(date: Date, now_ms: u64, zone: &TimeZone) -> String {
     let today = day(now_ms, zone);
@@ -93,8 +93,8 @@ pub fn day_name(date: Date, now_ms: u64, zone: &TimeZone) -> String {
     if date.year() == today.year() { name } else { format!("{name} {}", date.year()) }
 }
 
-/// A moment: `today 17:20`, `yesterday 09:40`, `Friday 09:40`, `27 November 09:40`, with the year if it is
-/// another.
+/// A moment: `today 17:20`, `yesterday 09:40`, `Friday 09:40` or `27 November 09:40`, with the year if it is not
+/// this one.
 #[must_use]
 pub fn moment(at_ms: u64, now_ms: u64, zone: &TimeZone) -> String {
     let date = day(at_ms, zone);
@@ -121,7 +121,7 @@ pub fn moment(at_ms: u64, now_ms: u64, zone: &TimeZone) -> String {
     }
 }
 
-/// A multiaddr as people write addresses: `192.168.1.7:4003`; anything unusual stays as it is.
+/// A multiaddr as people write it: `192.168.1.7:4003`. Anything unusual stays as it is.
 #[must_use]
 pub fn plain_address(multiaddr: &str) -> String {
     let mut parts = multiaddr.split('/').skip(1);
@@ -162,7 +162,7 @@ fn is_combining(c: char) -> bool {
     matches!(c, '\u{0300}'..='\u{036F}' | '\u{0483}'..='\u{0489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}' | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}' | '\u{0E31}' | '\u{0E34}'..='\u{0E3A}' | '\u{0E47}'..='\u{0E4E}')
 }
 
-/// Times beyond what a calendar can hold become its first day: no peer may stop the window.
+/// A time beyond the calendar becomes its first day, so that no peer can make the window fail.
 fn timestamp(at_ms: u64) -> Timestamp {
     i64::try_from(at_ms)
         .ok()

@@ -1,8 +1,8 @@
-//! The timeline of one room: what was said, in the order everybody sees, cut into rows to draw.
+//! The timeline of a room: its messages and notices in the order that everybody sees, as rows to draw.
 //!
-//! Entries (messages and notices) are sorted by the order key; local echoes stand after them.
-//! Invariant: an echo is always behind every entry, and leaves when its message enters.
-//! Rows are derived from entries: a change rebuilds them from the touched entry on, never before it.
+//! Entries (messages and notices) are sorted by the order key. Local echoes stand after all entries, and
+//! each leaves when its message comes in.
+//! Rows are derived from entries. A change rebuilds them from the row before the changed entry on.
 
 mod entry;
 mod late;
@@ -18,11 +18,11 @@ use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 pub use entry::{Echo, Entry, Line, News, OrderKey, PresenceNote};
 pub use rows::{Row, RowKey, RowKind};
 
-/// Lines by one author closer than this share a header.
+/// Messages by one author closer than this share a header.
 const GROUP_GAP_MS: u64 = 5 * 60_000;
-/// Changes remembered for the view; a view that is further behind starts anew.
+/// How many changes are remembered for the view. A view that is further behind starts over.
 const CHANGES_MAX: usize = 64;
-/// Where the unread line stands when nothing has been read.
+/// An order key before all messages, for the unread line when nothing has been read.
 const BEFORE_ALL: OrderKey = (0, PeerKey([0; 32]), 0, 0, MessageId([0; 32]));
 
 /// The timeline of one room.
@@ -33,11 +33,11 @@ pub struct Timeline {
     entries: Vec<Entry>,
     echoes: Vec<Echo>,
     rows: Vec<Row>,
-    /// Messages by id, to find the one whose state changes.
+    /// The order keys of all messages, by id.
     keys: BTreeMap<MessageId, OrderKey>,
-    /// Everything up to here was read when the user looked away.
+    /// The unread line stands after this order key.
     read_up_to: Option<OrderKey>,
-    /// What of the folded messages the user wants to see all the same.
+    /// Folded messages that the user wants to see.
     unfolded: BTreeSet<MessageId>,
     revision: u64,
     /// For each of the latest revisions, the first row that changed.
@@ -62,7 +62,7 @@ impl Timeline {
         }
     }
 
-    /// What is to be drawn, from top to bottom.
+    /// The rows to draw, from top to bottom.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
@@ -105,7 +105,7 @@ impl Timeline {
         later.map(|(_, first_changed)| *first_changed).min().unwrap_or(self.rows.len())
     }
 
-    /// A message that is held.
+    /// The loaded message with this id.
     #[must_use]
     pub fn line(&self, id: MessageId) -> Option<&Line> {
         match self.entries.get(self.position(id)?)? {
@@ -114,13 +114,13 @@ impl Timeline {
         }
     }
 
-    /// The oldest message held, to page from.
+    /// The oldest loaded message, to page from.
     #[must_use]
     pub fn oldest(&self) -> Option<MessageId> {
         self.messages().next().map(|line| line.message.id)
     }
 
-    /// The newest message held.
+    /// The newest loaded message.
     #[must_use]
     pub fn newest(&self) -> Option<&Line> {
         self.entries.iter().rev().find_map(|entry| match entry {
@@ -129,7 +129,7 @@ impl Timeline {
         })
     }
 
-    /// All messages held, oldest first.
+    /// All loaded messages, oldest first.
     pub fn messages(&self) -> impl Iterator<Item = &Line> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Message(line) => Some(line),
@@ -137,19 +137,19 @@ impl Timeline {
         })
     }
 
-    /// How many messages are held.
+    /// How many messages are loaded.
     #[must_use]
     pub fn message_count(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether nothing is shown.
+    /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Takes a message; one that is there already changes nothing. True if it is new.
+    /// Inserts a message, unless it is loaded already. Returns whether it is new.
     pub fn insert(&mut self, message: Arc<ChatMessage>, mentions_me: bool) -> bool {
         if self.keys.contains_key(&message.id) {
             return false;
@@ -160,7 +160,7 @@ impl Timeline {
         true
     }
 
-    /// Takes a part of the history at once.
+    /// Inserts a page of the history.
     pub fn insert_page(
         &mut self,
         messages: &[Arc<ChatMessage>],
@@ -186,18 +186,18 @@ impl Timeline {
             first_touched = Some(at);
         }
         self.entries.extend(added);
-        // Two sorted runs: the standard library's stable sort merges them in one ticket.
+        // Two sorted runs: the standard library's stable sort merges them in one pass.
         self.entries.sort_by_key(Entry::key);
         let judged_anew = self.judge_all_late();
         self.rebuild_from(first_touched.into_iter().chain(judged_anew).min().unwrap_or(0));
     }
 
-    /// Takes a notice.
+    /// Inserts a notice that somebody came or went.
     pub fn insert_presence(&mut self, note: PresenceNote) {
         self.insert_notice(Entry::Presence(note));
     }
 
-    /// Takes a change of the rules.
+    /// Inserts a change of the rules.
     pub fn insert_news(&mut self, news: News) {
         self.insert_notice(Entry::News(news));
     }
@@ -211,7 +211,7 @@ impl Timeline {
         })
     }
 
-    /// Shows the folded messages that begin with this one.
+    /// Unfolds the messages that begin with this one.
     pub fn unfold(&mut self, first: MessageId) {
         let Some(at) = self.position(first) else { return };
         let run = self.entries.iter().skip(at).map_while(|entry| match entry {
@@ -222,13 +222,13 @@ impl Timeline {
         self.rebuild_from(at);
     }
 
-    /// All messages held, by id.
+    /// The ids of all loaded messages.
     #[must_use]
     pub fn ids(&self) -> BTreeSet<MessageId> {
         self.keys.keys().copied().collect()
     }
 
-    /// Takes messages out that left the set.
+    /// Removes messages that have left the history.
     pub fn remove(&mut self, ids: &BTreeSet<MessageId>) {
         let first = ids.iter().filter_map(|id| self.keys.get(id)).min().copied();
         self.keys.retain(|id, _| !ids.contains(id));
@@ -239,7 +239,7 @@ impl Timeline {
         self.rebuild_from_key(first);
     }
 
-    /// Shows a text before the node has it.
+    /// Shows a text before the node has stored it.
     pub fn push_echo(&mut self, echo: Echo) {
         self.echoes.push(echo);
         self.rebuild_from(self.entries.len());
@@ -255,7 +255,7 @@ impl Timeline {
         self.rebuild_from(self.entries.len());
     }
 
-    /// The node did not take the echo's text: gives it back.
+    /// Removes the echo of a text that the node has refused.
     pub fn take_echo(&mut self, number: u64) -> Option<Echo> {
         let at = self.echoes.iter().position(|echo| echo.number == number)?;
         let echo = self.echoes.remove(at);
@@ -263,12 +263,12 @@ impl Timeline {
         Some(echo)
     }
 
-    /// An own message came further.
+    /// Sets how far an own message has come.
     pub fn set_state(&mut self, id: MessageId, state: SendState) {
         self.change(id, |line| line.state = Some(state));
     }
 
-    /// Draws the unread line behind this message. False, and no change, if it is not held.
+    /// Puts the unread line after this message. Returns false, and changes nothing, if it is not loaded.
     pub fn mark_unread_after(&mut self, id: MessageId) -> bool {
         let key = self.key(id);
         if key.is_some() {
@@ -277,29 +277,29 @@ impl Timeline {
         key.is_some()
     }
 
-    /// Draws the unread line behind this place in the order.
+    /// Puts the unread line after this order key.
     pub fn mark_unread_behind(&mut self, key: OrderKey) {
         self.set_read_up_to(Some(key));
     }
 
-    /// Draws the unread line behind everything that is there now.
+    /// Puts the unread line after all loaded messages.
     pub fn mark_unread_from_now(&mut self) {
         let newest = self.newest().map(|line| line.message.order_key());
         self.set_read_up_to(newest.or(Some(BEFORE_ALL)));
     }
 
-    /// Draws the unread line before everything that is there.
+    /// Puts the unread line before all messages.
     pub fn mark_all_unread(&mut self) {
         self.set_read_up_to(Some(BEFORE_ALL));
     }
 
-    /// The place of a message in the order, if it is held.
+    /// The order key of a message, if it is loaded.
     #[must_use]
     pub fn key(&self, id: MessageId) -> Option<OrderKey> {
         self.keys.get(&id).copied()
     }
 
-    /// How many messages of others stand behind this place, without folded ones.
+    /// How many messages of others come after this order key, not counting folded ones.
     #[must_use]
     pub fn count_of_others_behind(&self, key: OrderKey) -> u64 {
         let first = self.entries.partition_point(|entry| entry.key() <= key);
@@ -312,7 +312,7 @@ impl Timeline {
         self.entries.iter().skip(first).filter(counts).count() as u64
     }
 
-    /// Takes the unread line away.
+    /// Removes the unread line.
     pub fn clear_unread_line(&mut self) {
         self.set_read_up_to(None);
     }
@@ -323,7 +323,7 @@ impl Timeline {
         self.rows.iter().rev().any(|row| row.kind == RowKind::New)
     }
 
-    /// Folded, and not shown all the same.
+    /// Whether a message is folded and the user has not unfolded it.
     fn is_hidden(&self, line: &Line) -> bool {
         line.message.folded && !self.unfolded.contains(&line.message.id)
     }
@@ -332,7 +332,7 @@ impl Timeline {
         matches!(entry, Entry::Message(line) if self.is_hidden(line))
     }
 
-    /// A message that is held may come again with another mark: folded, or no longer.
+    /// Takes a message that is loaded, and may be folded or forked now, or no longer.
     fn replace(&mut self, message: &Arc<ChatMessage>) {
         let marks = |message: &ChatMessage| (message.folded, message.forked);
         if self.line(message.id).is_some_and(|line| marks(&line.message) != marks(message)) {
@@ -360,7 +360,7 @@ impl Timeline {
         self.rebuild_from(at);
     }
 
-    /// Rebuilds from the entry at this place in the order on, if there is such a place.
+    /// Rebuilds the rows from this order key on.
     fn rebuild_from_key(&mut self, key: Option<OrderKey>) {
         if let Some(key) = key {
             self.rebuild_from(self.entries.partition_point(|entry| entry.key() < key));

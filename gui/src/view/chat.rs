@@ -1,4 +1,4 @@
-//! The chat window's frame: rooms, timeline and roster side by side; narrow windows fold the sides.
+//! The inside of a realm: rooms, timeline and roster side by side. Narrow windows fold the sides away.
 
 mod composer;
 mod menu;
@@ -73,7 +73,7 @@ fn strip(name: &'static str, top: bool, height: f32, fill: eframe::egui::Color32
     panel.exact_size(height).resizable(false).show_separator_line(false).frame(frame)
 }
 
-/// The quiet line between a side and the middle.
+/// The line between a side panel and the middle.
 fn edge(ui: &Ui, on_the_left: bool, p: Palette) {
     let rect = ui.max_rect();
     let x = if on_the_left { rect.left() + 0.5 } else { rect.right() - 0.5 };
@@ -115,7 +115,7 @@ fn header_ui(ui: &mut Ui, model: &Model, chat: &Chat, wide: bool, actions: &mut 
 
 fn room_title_ui(ui: &mut Ui, chat: &Chat, p: Palette) {
     let room = text::clean_name(&chat.current);
-    // Without a rooms panel, the place's name has no other spot.
+    // Without a rooms panel, the place's name is shown here.
     let name = if chat.rooms.len() > 1 {
         format!("# {room}")
     } else {
@@ -131,12 +131,14 @@ fn room_title_ui(ui: &mut Ui, chat: &Chat, p: Palette) {
     }
 }
 
-/// What the node wants read, over the timeline until put away.
+/// Notices above the timeline, until they are dismissed.
 fn notices_ui(ui: &mut Ui, chat: &Chat, p: Palette, actions: &mut Vec<Action>) {
     let mut bars: Vec<(Option<u64>, String)> =
         chat.notices.iter().map(|notice| (Some(notice.number), notice.text.clone())).collect();
     if chat.entered_offline && !chat.status.rendezvous_online {
-        let words = "The login node does not answer: your stored pass let you in.".to_owned();
+        let words =
+            "The login node does not answer. You are in because this computer is still signed in."
+                .to_owned();
         bars.insert(0, (None, words));
     }
     match &chat.ended {

@@ -1,9 +1,9 @@
-//! Fonts: a face for the interface that comes along, and the system's for whatever people write.
+//! Fonts: Inter for the interface, and the system's fonts for what people write.
 //!
-//! Inter is in the program, in two weights, so that the window looks the same on every computer.
-//! The font folders of the platform are read once, on a thread, while the window opens.
-//! Fallbacks are found on demand, when a character turns up that no loaded font has.
-//! Emoji come in colour from the system's emoji font; without one, egui's own outlines serve.
+//! Inter comes with the program, in two weights, so that the window looks the same on every computer.
+//! The system's font folders are read once, on a thread, while the window opens.
+//! Fallbacks are found on demand, when a character appears that no loaded font has.
+//! Emoji come in colour from the system's emoji font; without one, egui's own outlines are used.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ const INTER: [(&str, &[u8]); 2] = [
     ("Inter SemiBold", include_bytes!("../../assets/fonts/Inter-SemiBold.otf")),
 ];
 
-/// Fallbacks worth trying before all others: complete, and of one style with the interface.
+/// Fallbacks to try first: complete, and similar in style to Inter.
 const PREFERRED: [&str; 16] = [
     "Noto Color Emoji",
     "Segoe UI Emoji",
@@ -44,7 +44,7 @@ const PREFERRED: [&str; 16] = [
     "DejaVu Sans",
 ];
 
-/// A letter of each script that we promise to say something about.
+/// A letter of each script that the settings report on.
 const SCRIPTS: [(&str, char); 6] = [
     ("Chinese", '早'),
     ("Japanese", 'あ'),
@@ -54,12 +54,12 @@ const SCRIPTS: [(&str, char); 6] = [
     ("Thai", 'ก'),
 ];
 
-/// Every emoji font has it.
+/// An emoji that every emoji font has.
 const AN_EMOJI: char = '🚀';
 /// The emoji that egui brings along, all in one colour.
 const BUILT_IN_EMOJI: [&str; 2] = ["NotoEmoji-Regular", "emoji-icon-font"];
 
-/// The system's fonts, as far as looked at.
+/// The system's fonts.
 pub struct SystemFonts {
     library: Mutex<Library>,
 }
@@ -76,10 +76,10 @@ impl std::fmt::Debug for SystemFonts {
 }
 
 impl SystemFonts {
-    /// Begins to read the font folders.
+    /// Starts to read the font folders on a thread.
     ///
     /// # Errors
-    /// If the system has no thread left.
+    /// If the thread cannot be started.
     pub fn start() -> std::io::Result<Self> {
         let thread = std::thread::Builder::new().name("lanyard-fonts".into()).spawn(|| {
             let mut database = Database::new();
@@ -156,13 +156,13 @@ impl FontProvider for SystemFonts {
     }
 }
 
-/// The fonts to begin with: ours, and the system's for scripts and emoji that ask for a family of their own.
+/// The fonts to start with: ours, and the system's for scripts and emoji that have a family of their own.
 #[must_use]
 pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
     let mut definitions = FontDefinitions::default();
     let mut built_in =
         definitions.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
-    // They would stand before the system's, which comes in when the first emoji does.
+    // They would come before the system's, which is loaded with the first emoji.
     if fonts.is_some_and(|fonts| fonts.emoji() != EmojiSource::BuiltIn) {
         built_in.retain(|name| !BUILT_IN_EMOJI.contains(&name.as_str()));
     }
@@ -191,7 +191,7 @@ pub fn definitions(fonts: Option<&SystemFonts>) -> FontDefinitions {
     definitions
 }
 
-/// A family that begins with this face and goes on as the interface's does.
+/// Defines a family that begins with this face and continues as the interface's does.
 fn put_first(
     definitions: &mut FontDefinitions,
     family: FontFamily,
@@ -214,7 +214,7 @@ fn face_named<'d>(database: &'d Database, name: &str, weight: Weight) -> Option<
 
 /// A font that has the character: a preferred one in this weight, or any upright one of normal weight.
 fn find_fallback(database: &Database, wanted: char, weight: Weight) -> Option<&FaceInfo> {
-    // Color Emoji fonts also carry digits, which shall not come from there.
+    // Emoji fonts also have digits, which must not come from there.
     let plain = wanted.is_ascii();
     let preferred = PREFERRED
         .iter()
@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_weights_come_along() {
+    fn inter_comes_in_two_weights() {
         let definitions = definitions(None);
         let first = |family: FontFamily| definitions.families[&family][0].clone();
         assert_eq!(first(FontFamily::Proportional), "Inter Regular");

@@ -1,4 +1,4 @@
-//! The login window: which place, who, and whether it worked.
+//! The login window: the place, the user's names, the password, and why signing in failed.
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
@@ -17,12 +17,12 @@ use crate::view::keyboard::{self, Keyboard};
 use crate::view::theme::{self, Palette};
 use crate::view::widgets::{self, Field};
 
-/// Between fields, beside the space that every label has above it.
+/// The space between fields, besides the space above each label.
 const GAP: f32 = 10.5;
 const EMBLEM_HEIGHT: f32 = 64.0;
-/// In a lower window the form needs the space.
+/// A lower window has no space for the emblem.
 const EMBLEM_FROM: f32 = 560.0;
-/// What surrounds the form in such a window.
+/// The space around the form in such a window.
 const LOW_GAP: f32 = 8.0;
 
 /// Draws the login window.
@@ -35,7 +35,7 @@ pub fn login_ui(ui: &mut Ui, model: &Model, keyboard: &Keyboard, actions: &mut V
     let top = ((full.height() - content) / 2.0).max(if is_low { LOW_GAP } else { 24.0 });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(top);
-        // In a low window, the loudest refusal must be seen whole: it gets a wider form.
+        // In a low window, an alarming refusal gets a wider form, so that it is seen whole.
         let is_alarming = model.login.refused.as_ref().is_some_and(Explained::is_alarming);
         let wanted = if is_low && is_alarming { theme::DIALOG_WIDTH } else { theme::LOGIN_WIDTH };
         let width = wanted.min(ui.available_width() - 48.0);
@@ -112,7 +112,7 @@ fn form_ui(ui: &mut Ui, model: &Model, gap: f32, keyboard: &Keyboard, actions: &
     if let Some(refused) = &model.login.refused {
         let shown = refusal_ui(ui, refused, model.now_ms, gap < GAP);
         if keyboard.was_given_to(Focus::Login(LoginField::Password)) {
-            // In a low window the bad news may stand below the edge.
+            // In a low window it may be below the edge.
             ui.scroll_to_rect(shown, None);
         }
         ui.add_space(gap);
@@ -160,7 +160,7 @@ fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
     }
 }
 
-/// What is wrong with the link, unless it is only half typed.
+/// What is wrong with the link, unless it is still being typed.
 fn link_trouble(model: &Model, is_typing: bool) -> Option<Missing> {
     let login = &model.login;
     if is_typing && !login.is_tried {
@@ -182,7 +182,7 @@ fn known_place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<A
     ui.painter().rect(rect, corner, p.card, Stroke::new(1.0, line), StrokeKind::Inside);
     widgets::focus_ring(ui, &response, rect, p);
     let middle = rect.center().y;
-    // No dot: before somebody signs in, nothing is known of the login node.
+    // No dot: nothing is known of the login node before the user signs in.
     let left = rect.left() + 12.0;
     let shown = widgets::elided(ui, &name, theme::strong(), p.text, rect.width() * 0.5);
     let after_name = left + shown.size().x + 10.0;
@@ -253,8 +253,7 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
 
 fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
     let login = &model.login;
-    let hint =
-        if login.stored_ticket(model.now_ms).is_some() { "not needed with your pass" } else { "" };
+    let hint = if login.stored_ticket(model.now_ms).is_some() { "not needed" } else { "" };
     let field = Field {
         label: "Password",
         id: keyboard::id(Focus::Login(LoginField::Password)),
@@ -280,12 +279,12 @@ fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Acti
     if let Some(until) = login.stored_ticket(model.now_ms) {
         ui.add_space(6.0);
         let until = text::moment(until, model.now_ms, &model.zone);
-        let words = format!("Your pass on this computer is good until {until}.");
+        let words = format!("This computer is signed in until {until}.");
         ui.label(RichText::new(words).font(theme::note()).color(p.dim));
     }
 }
 
-/// Red, at once and unmistakable. A changed login node gets a louder form that looks like nothing else.
+/// Why signing in failed, in red. A changed login node gets a form that looks like nothing else.
 fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Rect {
     let p = theme::palette(ui);
     let loud = refused.is_alarming();
@@ -315,7 +314,7 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Re
     shown.response.rect
 }
 
-/// In a low window the title stands beside the word, and all that follows is one paragraph.
+/// The alarming form. In a low window the title stands beside the word, and the rest is one paragraph.
 fn stop_ui(ui: &mut Ui, refused: &Explained, is_low: bool, p: Palette) {
     let stop = RichText::new("STOP").font(theme::headline()).color(p.red);
     if is_low {
@@ -357,9 +356,9 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
         model.login.refused.as_ref().is_some_and(|refused| refused.wait(model.now_ms).is_some());
     let ready = missing.is_none() && !waits;
     let response = if model.login.may_insist() && ready {
-        widgets::danger_button(ui, "Sign in all the same", size)
+        widgets::danger_button(ui, "Sign in anyway", size)
     } else if model.login.password.is_empty() && missing.is_none() {
-        widgets::primary_button(ui, "Sign in with the stored pass", ready, size)
+        widgets::primary_button(ui, "Sign in without a password", ready, size)
     } else {
         widgets::primary_button(ui, "Sign in", ready, size)
     };
@@ -368,7 +367,7 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
         actions.push(Action::SignIn);
     }
     let is_asked = model.login.is_tried || !model.login.password.is_empty();
-    // What is wrong with the link stands below the link.
+    // What is wrong with the link is said below the link.
     let missing = missing.filter(|missing| is_asked && !matches!(missing, Missing::Link(_)));
     if let Some(missing) = missing {
         ui.add_space(6.0);
@@ -376,10 +375,10 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
     }
 }
 
-/// What signing in is doing.
+/// The step that signing in has reached.
 fn progress(step: Option<JoinStep>) -> &'static str {
     match step {
-        // With a stored ticket the login node is not asked.
+        // The login node is not asked if there is a stored ticket.
         None => "Signing in…",
         Some(JoinStep::Connecting) => "Connecting to the login node…",
         Some(JoinStep::Checking) => "Checking your password…",
@@ -391,7 +390,7 @@ fn links_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     ui.add_space(8.0);
     ui.horizontal(|ui| {
-        // The words, not their clickable surroundings, stand flush with the fields.
+        // The words, rather than the area around them, are flush with the fields.
         ui.add_space(-theme::GRID);
         if matches!(model.session, Session::Joining(_)) {
             if widgets::text_button(ui, "Cancel", p.dim).clicked() {
@@ -410,9 +409,7 @@ fn links_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(
-                RichText::new("No account? Ask whoever runs the place.")
-                    .font(theme::note())
-                    .color(p.faint),
+                RichText::new("No account? Ask the operator.").font(theme::note()).color(p.faint),
             );
         });
     });

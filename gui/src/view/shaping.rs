@@ -1,4 +1,4 @@
-//! Text with the right fonts, in the order of drawing: what runs from right to left, and emoji.
+//! Text with the right fonts and in the order of drawing, for emoji and for scripts that run from right to left.
 
 pub mod bidi;
 
@@ -11,7 +11,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use crate::view::shaping::bidi::Piece;
 use crate::view::theme;
 
-/// Asks for the emoji where a sign is a letter too: a red heart is a black one with this behind it.
+/// Follows a character that is to be shown as an emoji: a red heart is a black one followed by this.
 const EMOJI_STYLE: char = '\u{FE0F}';
 
 /// A job for one line: names and topics may run from right to left.
@@ -29,7 +29,7 @@ pub fn line_job(text: &str, format: TextFormat) -> LayoutJob {
     job
 }
 
-/// A job for a text that is being typed: in its own order, with the fonts of its scripts.
+/// A job for a text that is being typed: in reading order, with the fonts of its scripts.
 #[must_use]
 pub fn draft_job(text: &str, format: &TextFormat, width: f32) -> LayoutJob {
     let mut pieces = bidi::line(text);
@@ -65,8 +65,8 @@ pub fn append(job: &mut LayoutJob, part: &str, piece: Option<&Piece>, mut format
     }
 }
 
-/// Gives each line as many glyphs as it has letters, which all of egui's cursors count on: for text
-/// from right to left it appends empty ones. A piece is its letters and whether it runs to the left.
+/// Gives each line as many glyphs as it has letters, as egui's cursors expect: for text from right to left
+/// egui adds empty ones. A piece is its number of letters, and whether it runs to the left.
 pub fn even_out(galley: &mut Galley, lines: &[Vec<(usize, bool)>]) {
     if galley.rows.len() != lines.len() {
         return;

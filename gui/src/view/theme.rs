@@ -1,6 +1,6 @@
 //! Colours, spacing and type: the only place with literals for any of them.
 //!
-//! Calm, a little warm, quiet lines; one accent (the ribbon); amber only for the ticket and for roles;
+//! Calm, a little warm, thin lines; one accent (the ribbon); amber only for signing in and for roles;
 //! red only for refusals and the unread line. All lengths are points on a grid of 4.
 
 use eframe::egui::style::{ScrollStyle, Selection, TextCursorStyle, WidgetVisuals};
@@ -15,46 +15,46 @@ use crate::view::shaping::bidi::RightToLeft;
 
 /// The unit of all spacing.
 pub const GRID: f32 = 4.0;
-/// Fields and the main button.
+/// The height of fields and of the main button.
 pub const FIELD_HEIGHT: f32 = 40.0;
-/// Corner of fields, buttons and cards.
+/// The corner of fields, buttons and cards.
 pub const CORNER: u8 = 8;
-/// Corner of avatars.
+/// The corner of avatars.
 pub const AVATAR_CORNER: u8 = 10;
-/// An avatar in the timeline.
+/// The side of an avatar in the timeline.
 pub const AVATAR: f32 = 36.0;
-/// An avatar in the roster.
+/// The side of an avatar in the roster.
 pub const SMALL_AVATAR: f32 = 28.0;
 /// From the timeline's left edge to a message's text.
 pub const INDENT: f32 = 48.0;
-/// Left and right of the timeline.
+/// The space on both sides of the timeline.
 pub const GUTTER: f32 = 20.0;
-/// The left panel.
+/// The width of the left panel.
 pub const ROOMS_WIDTH: f32 = 220.0;
-/// The right panel.
+/// The width of the right panel.
 pub const ROSTER_WIDTH: f32 = 230.0;
-/// Below this the side panels fold.
+/// Windows narrower than this fold their side panels.
 pub const FOLD_BELOW: f32 = 900.0;
-/// The title strip of the room.
+/// The height of the room's title.
 pub const HEADER_HEIGHT: f32 = 52.0;
-/// The status line.
+/// The height of the status line.
 pub const STATUS_HEIGHT: f32 = 30.0;
-/// The login form.
+/// The width of the login form.
 pub const LOGIN_WIDTH: f32 = 400.0;
-/// Dialogs over the chat.
+/// The width of a dialog.
 pub const DIALOG_WIDTH: f32 = 460.0;
-/// The smallest window.
+/// The smallest size of the window.
 pub const WINDOW_MIN: Vec2 = vec2(640.0, 420.0);
-/// The window at its first start.
+/// The size of the window at its first start.
 pub const WINDOW_FIRST: Vec2 = vec2(1120.0, 720.0);
-/// Lines of text are no longer than this, however wide the window is: the eye must find back.
+/// The longest line of text: longer ones are hard to read.
 pub const MEASURE_MAX: f32 = 760.0;
-/// A line of body text.
+/// The height of a line of body text.
 pub const LINE_HEIGHT: f32 = 20.0;
-/// A line of a note.
+/// The height of a line of a note.
 pub const NOTE_LINE_HEIGHT: f32 = 16.0;
 
-/// What WCAG asks of text.
+/// The contrast that WCAG requires of text.
 const CONTRAST_MIN: f32 = 4.5;
 
 /// The colours of one theme.
@@ -62,31 +62,31 @@ const CONTRAST_MIN: f32 = 4.5;
 pub struct Palette {
     /// Behind the timeline.
     pub background: Color32,
-    /// Sides and status line.
+    /// Side panels and the status line.
     pub panel: Color32,
     /// Cards and fields.
     pub card: Color32,
-    /// Quiet lines.
+    /// Lines and borders.
     pub line: Color32,
-    /// Text.
+    /// Ordinary text.
     pub text: Color32,
     /// Less important text.
     pub dim: Color32,
-    /// Notes, hints, placeholders; not on soft fills, where `dim` serves.
+    /// Notes, hints and placeholders. On soft fills, `dim` is used instead.
     pub faint: Color32,
     /// The accent.
     pub ribbon: Color32,
     /// The accent under the pointer.
     pub ribbon_hover: Color32,
-    /// The accent as text: unlike the accent itself, it can be read on every ground.
+    /// The accent as text, which can be read on every ground.
     pub ribbon_deep: Color32,
     /// Its soft form, for what is selected.
     pub ribbon_soft: Color32,
-    /// The same on a card, where the soft form of the dark theme would not be seen.
+    /// The same on a card, where the soft form of the dark theme is invisible.
     pub tile: Color32,
     /// Text on the accent.
     pub on_ribbon: Color32,
-    /// The ticket and roles.
+    /// Signing in, and roles.
     pub amber: Color32,
     /// Behind amber text.
     pub amber_soft: Color32,
@@ -94,9 +94,9 @@ pub struct Palette {
     pub red: Color32,
     /// Behind red text.
     pub red_soft: Color32,
-    /// Somebody is there.
+    /// The mark of people who are online.
     pub online: Color32,
-    /// Words that say that something is well.
+    /// Words that say that all is well.
     pub ok: Color32,
     /// Over the chat, behind a dialog.
     pub veil: Color32,
@@ -109,7 +109,7 @@ const LIGHT: Palette = Palette {
     line: Color32::from_rgb(0xDF, 0xE3, 0xDE),
     text: Color32::from_rgb(0x1D, 0x24, 0x20),
     dim: Color32::from_rgb(0x5C, 0x66, 0x60),
-    // The picture's faint has a contrast of 2.5; this is the lightest grey that can be read.
+    // The lightest grey that can be read.
     faint: Color32::from_rgb(0x65, 0x6F, 0x68),
     ribbon: Color32::from_rgb(0x0F, 0x7F, 0x73),
     ribbon_hover: Color32::from_rgb(0x0D, 0x74, 0x69),
@@ -149,7 +149,7 @@ const DARK: Palette = Palette {
     veil: Color32::from_rgba_premultiplied(0, 0, 0, 0x90),
 };
 
-/// The colours in use.
+/// The colours of the theme in use.
 #[must_use]
 pub fn palette(ui: &Ui) -> Palette {
     palette_of(ui.visuals().dark_mode)
@@ -226,7 +226,7 @@ pub fn emoji_family() -> FontFamily {
     FontFamily::Name("emoji".into())
 }
 
-/// An account's own colour, for its name: readable on every ground on which a name stands.
+/// The colour of an account's name, readable on every ground that names are drawn on.
 #[must_use]
 pub fn account_colour(account: AccountId, dark_mode: bool) -> Color32 {
     let p = palette_of(dark_mode);
@@ -239,7 +239,7 @@ pub fn avatar_colour(account: AccountId) -> Color32 {
     readable_colour(account, false, &[LIGHT.background])
 }
 
-/// The account's hue, no darker (or in the dark, no lighter) than these grounds ask for.
+/// The account's hue, only as dark (or light, in the dark theme) as these grounds require.
 fn readable_colour(account: AccountId, dark_mode: bool, grounds: &[Color32]) -> Color32 {
     let steps = (1_u8..40).map(|step| f32::from(step) * 0.02);
     let mut lightness = steps.map(|l| if dark_mode { l + 0.2 } else { 0.56 - l });
@@ -252,7 +252,7 @@ fn readable_colour(account: AccountId, dark_mode: bool, grounds: &[Color32]) -> 
         .unwrap_or(palette_of(dark_mode).text)
 }
 
-/// How far two colours stand apart, as WCAG 2.1 counts it: 1 to 21.
+/// The contrast of two colours by WCAG 2.1, from 1 to 21.
 #[must_use]
 pub fn contrast(a: Color32, b: Color32) -> f32 {
     let (a, b) = (luminance(a), luminance(b));
@@ -279,7 +279,7 @@ pub fn apply(ctx: &Context, settings: &Settings) {
 /// The size in use, in percent.
 #[must_use]
 pub fn zoom_percent(ctx: &Context) -> u16 {
-    // Never negative, and far below the limit: a cast would do, if casts were allowed.
+    // A cast would do, if casts were allowed.
     let percent = (ctx.zoom_factor() * 100.0).round();
     (0..=500_u16).find(|whole| f32::from(*whole) >= percent).unwrap_or(500)
 }
@@ -310,12 +310,12 @@ fn style(dark_mode: bool) -> Style {
         interact_background_opacity: 0.0,
         ..ScrollStyle::thin()
     };
-    // The timeline keeps its own place; a spring would fight it whenever rows come in below.
+    // A spring would fight the timeline's anchor whenever rows come in below.
     style.spacing.scroll.kinetic.rubber_band = false;
     style.spacing.scroll.fade.strength = 0.0;
     style.interaction.selectable_labels = false;
     style.interaction.tooltip_delay = 0.4;
-    // Nothing slides: every animation is a row of repaints.
+    // Nothing slides: an animation repaints the window again and again.
     style.animation_time = 0.0;
     style
 }
@@ -337,7 +337,7 @@ fn visuals(dark_mode: bool) -> Visuals {
     visuals.warn_fg_color = p.amber;
     visuals.error_fg_color = p.red;
     visuals.weak_text_color = Some(p.faint);
-    // What cannot be used has colours of its own; faded ones could not be read.
+    // Disabled widgets have colours of their own: faded ones cannot be read.
     visuals.disabled_alpha = 1.0;
     // The stroke is also what selected letters are drawn in.
     visuals.selection =
@@ -377,7 +377,7 @@ pub fn margin(horizontal: i8, vertical: i8) -> Margin {
     Margin::symmetric(horizontal * 4, vertical * 4)
 }
 
-/// Two bytes of a random id are as good as a hash. Hues are kept 15° apart to be told apart.
+/// The hue of an account. Hues are 15° apart, so that they can be told apart.
 fn hue(account: AccountId) -> f32 {
     const HUES: u16 = 24;
     let bytes = account.0;

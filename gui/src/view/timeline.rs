@@ -1,8 +1,8 @@
-//! The timeline: of a hundred thousand rows, it lays out and draws those in sight.
+//! The timeline: of a hundred thousand rows, only those in sight are laid out and drawn.
 //!
-//! The view holds on to an anchor, the end or a row, not to a scroll position: whatever arrives or
-//! turns out to be higher than estimated above it, the line being read stays where it is.
-//! Rows are measured before they come into sight; egui keeps the laid-out text from frame to frame.
+//! The view keeps an anchor, the end or a row, rather than a scroll position: the line being read stays in
+//! place when rows arrive above it or turn out taller than estimated.
+//! Rows are measured before they come into sight; egui caches their layout from frame to frame.
 
 mod body;
 mod context;
@@ -32,15 +32,15 @@ use crate::view::timeline::context::RowContext;
 use crate::view::timeline::heights::Heights;
 use crate::view::widgets;
 
-/// Rows this far outside the visible part are measured, so that a turn of the wheel finds true heights.
+/// Rows this far out of sight are measured too, so that scrolling finds true heights.
 const OVERSCAN: f64 = 600.0;
-/// Older messages are asked for when fewer rows than these many points stand above.
+/// Older messages are loaded when less than this is left above.
 const LOAD_OLDER_WITHIN: f64 = 1_200.0;
-/// Below the newest message.
+/// The space below the newest message.
 const BOTTOM_SPACE: f64 = 12.0;
-/// A message is seen when its end is in sight, give or take these many points.
+/// A message counts as seen when its end is in sight, with this tolerance.
 const SEEN_WITHIN: f64 = 2.0;
-/// Above the unread line, this share of the window shows what was read before.
+/// The share of the window above the unread line, for what was read before.
 const READ_SHARE: f64 = 0.2;
 
 /// The timelines of all rooms, and what the one shown does in the next frame.
@@ -75,14 +75,14 @@ pub enum Step {
 #[derive(Debug, Default)]
 struct TimelineView {
     heights: Heights,
-    /// Heights that were measured at this width, by the row's lasting name.
+    /// Heights measured at this width, by row.
     measured: HashMap<RowKey, f32>,
     width: f32,
     revision: u64,
     anchor: Anchor,
     /// The last message whose end is in sight.
     last_in_sight: Option<(OrderKey, MessageId)>,
-    /// The message that the keyboard has walked to.
+    /// The message that has the keyboard.
     walked: Option<RowKey>,
 }
 
@@ -92,7 +92,7 @@ enum Anchor {
     /// The newest message stays at the bottom.
     #[default]
     End,
-    /// This row stays at the top, scrolled by so many points.
+    /// This row stays at the top, scrolled by `into` points.
     Row { at: usize, key: RowKey, into: f64 },
 }
 
@@ -159,7 +159,7 @@ pub fn timeline_ui(
     }
 }
 
-/// Tells what has come into sight, if somebody looks.
+/// Marks what is in sight as seen, if the user is looking.
 fn note_seen(view: &TimelineView, model: &Model, room: &Room, actions: &mut Vec<Action>) {
     let Some((key, id)) = view.last_in_sight else { return };
     if model.attention == Attention::Here && room.is_news(key) {
@@ -186,7 +186,7 @@ impl TimelineView {
         if let Anchor::Row { at, key, .. } = &mut self.anchor
             && timeline.rows().get(*at).is_none_or(|row| timeline.row_key(*row) != *key)
         {
-            // Rows came in above: look for the one being read.
+            // Rows came in above: find the one being read.
             match timeline.rows().iter().position(|row| timeline.row_key(*row) == *key) {
                 Some(found) => *at = found,
                 None => *at = (*at).min(timeline.rows().len().saturating_sub(1)),
@@ -194,7 +194,7 @@ impl TimelineView {
         }
     }
 
-    /// Measures what is in sight and around it, and says where the visible part begins.
+    /// Measures what is in sight and around it. Returns where the visible part begins.
     fn settle(&mut self, ui: &Ui, context: &RowContext<'_>, sight: f64) -> f64 {
         if let Anchor::Row { at, into, .. } = self.anchor {
             self.measure(ui, context, at, into + sight + OVERSCAN);
@@ -203,7 +203,7 @@ impl TimelineView {
             if offset + sight < self.heights.total() + BOTTOM_SPACE {
                 return offset;
             }
-            // So close to the end that less than a window is left.
+            // Less than a window is left below.
             self.anchor = Anchor::End;
         }
         self.measure_up(ui, context, self.heights.len(), sight + OVERSCAN);
@@ -267,7 +267,7 @@ impl TimelineView {
             let min = pos2(left, as_f32(top + begins).round());
             let rect = Rect::from_min_size(min, vec2(context.width, laid.height));
             if (f64::from(laid.height) - self.heights.get(at)).abs() > 0.5 {
-                // A send state that wrapped, say: true from the next frame on.
+                // A send state may have wrapped, for example. The next frame has the right height.
                 self.measured.insert(timeline.row_key(*row), laid.height);
                 self.heights.set(at, f64::from(laid.height));
                 ui.ctx().request_repaint();
@@ -291,7 +291,7 @@ impl TimelineView {
         }
     }
 
-    /// Shows what is unread from its first message on, with a little of what stands before it.
+    /// Scrolls to the unread line, with a little of what stands before it.
     fn anchor_at_unread(&mut self, ui: &Ui, context: &RowContext<'_>, sight: f64) {
         let rows = context.timeline.rows();
         let Some(at) = rows.iter().rposition(|row| row.kind == RowKind::New) else { return };
@@ -301,7 +301,7 @@ impl TimelineView {
         self.anchor_at(offset.max(0.0), sight, context.timeline);
     }
 
-    /// The user has scrolled there.
+    /// Scrolls to this offset.
     fn anchor_at(&mut self, offset: f64, sight: f64, timeline: &Timeline) {
         if offset + sight >= self.heights.total() + BOTTOM_SPACE - 1.0 {
             self.anchor = Anchor::End;
@@ -314,7 +314,7 @@ impl TimelineView {
     }
 }
 
-/// A guess from the length of the text; wrong ones are put right before they are seen.
+/// Guesses a height from the length of the text. It is corrected before the row comes into sight.
 fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
     let timeline = context.timeline;
     const LETTER_WIDTH: f32 = 7.2;
@@ -335,7 +335,7 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
     above + lines * theme::LINE_HEIGHT
 }
 
-/// Page keys scroll the timeline wherever the keyboard is: a draft is short, a timeline is not.
+/// Page keys scroll the timeline wherever the keyboard is.
 fn page_keys(ui: &Ui, view: &mut TimelineView, timeline: &Timeline, sight: f64) {
     let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
     let here = view.offset(sight);
@@ -350,10 +350,10 @@ fn page_keys(ui: &Ui, view: &mut TimelineView, timeline: &Timeline, sight: f64) 
     }
 }
 
-/// What was said last, for a screen reader to read out as it arrives.
+/// Announces the last message to a screen reader.
 fn said_ui(ui: &Ui, area: Rect, chat: &Chat) {
     let Some(said) = &chat.said else { return };
-    // A node of its own for each: the same words twice are read out twice.
+    // Each message has a node of its own, so that the same words are read out twice.
     let id = Id::unique(("said", said.number));
     let place = Rect::from_min_size(area.left_bottom(), Vec2::ZERO);
     let response = ui.interact(place, id, Sense::hover());
@@ -364,8 +364,8 @@ fn said_ui(ui: &Ui, area: Rect, chat: &Chat) {
 fn empty_ui(ui: &Ui, area: Rect, chat: &Chat, may_write: bool) {
     let p = theme::palette(ui);
     let room = text::clean_name(&chat.current);
-    let mut words = if chat.is_cut_off() {
-        // What was said while nobody could be reached is not known.
+    let mut words = if chat.is_disconnected() {
+        // There may be messages that could not be fetched.
         format!("Nothing said in # {room} has reached this computer yet.")
     } else {
         format!("Nothing has been said in # {room} yet.")
@@ -378,7 +378,7 @@ fn empty_ui(ui: &Ui, area: Rect, chat: &Chat, may_write: bool) {
     widgets::spoken(ui, Rect::from_center_size(at, vec2(200.0, 20.0)), "empty", &words);
 }
 
-/// Tells of what came below, instead of yanking the reader down.
+/// Counts what arrived below, without scrolling there.
 fn pill_ui(ui: &Ui, area: Rect, below: u64, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let words = if below == 0 { "Newest".to_owned() } else { format!("{below} new") };

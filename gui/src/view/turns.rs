@@ -1,10 +1,10 @@
-//! Input in the order it was given: no frame takes an event whose meaning depends on one before it.
+//! Input in its order: no frame takes an event whose meaning depends on another event of the same frame.
 //!
-//! After a stall, one frame's events may hold the end of a line, Enter, and the next line. What a key does
-//! depends on what is drawn and what has the keyboard, and so on every key before it. Therefore whatever only
-//! types or points shares a frame, whatever acts has a frame of its own, and the rest waits for the next one.
+//! After a stall, the events of one frame may be the end of a line, Enter, and the next line. What a key does
+//! depends on what is drawn and what has the keyboard, and so on every key before it. Therefore events that only
+//! type or point share a frame, an event that acts has a frame of its own, and the rest waits for the next one.
 //!
-//! While an input method puts a word together, the keys that act are its own: nothing else gets them.
+//! While an input method composes a word, the keys that act belong to it alone.
 
 use std::collections::VecDeque;
 
@@ -14,24 +14,24 @@ use eframe::egui::{Context, Event, Id, ImeEvent, Key, Plugin, RawInput, Ui};
 #[derive(Debug, Default)]
 pub struct Turns {
     waiting: VecDeque<Event>,
-    /// The field in which an input method is putting a word together.
+    /// The field in which an input method is composing a word.
     composing: Option<Id>,
     /// Whether the next frame takes nothing.
     is_paused: bool,
 }
 
 impl Turns {
-    /// From now on, input reaches the window in turns.
+    /// Makes input reach the window in turns from now on.
     pub fn install(ctx: &Context) {
         ctx.add_plugin(Self::default());
     }
 
-    /// Lets the next frame take nothing: the keyboard is changing hands.
+    /// Makes the next frame take nothing, because the keyboard is changing hands.
     pub fn pause(ctx: &Context) {
         ctx.with_plugin(|turns: &mut Self| turns.is_paused = true);
     }
 
-    /// What the next frame takes. `typing`: a text field has the keyboard.
+    /// The events of the next frame. `typing`: a text field has the keyboard.
     fn next(&mut self, typing: bool) -> Vec<Event> {
         if std::mem::take(&mut self.is_paused) {
             return Vec::new();
@@ -47,15 +47,15 @@ impl Turns {
             }
         };
         let events: Vec<_> = self.waiting.drain(..count).collect();
-        // Tab on the last field reaches the first one in the frame after.
+        // Tab on the last field reaches the first one only in the next frame.
         self.is_paused = events.iter().any(is_tab);
         events
     }
 
-    /// Follows the input method, and takes away the keys that are its own.
+    /// Follows the input method, and takes away the keys that belong to it.
     fn leave_to_input_method(&mut self, events: &mut Vec<Event>, focused: Option<Id>) {
         if self.composing != focused {
-            // The keyboard has gone elsewhere, and the half word with it.
+            // The keyboard has gone elsewhere, and the word is given up.
             self.composing = None;
         }
         events.retain(|event| {
@@ -112,12 +112,12 @@ fn acts(event: &Event, typing: bool) -> bool {
     }
 }
 
-/// Whether a text right behind this event comes from the same key.
+/// Whether a text right after this event comes from the same key.
 fn yields_a_letter(event: &Event) -> bool {
     matches!(event, Event::Key { key, .. } if !is_acting(*key))
 }
 
-/// Whether a key does something else than change the text around the cursor.
+/// Whether a key does more than change the text around the cursor.
 fn is_acting(key: Key) -> bool {
     let moves_on = matches!(
         key,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_the_input_methods_until_its_word_is_whole() {
+    fn keys_belong_to_the_input_method_until_its_word_ends() {
         let preedit = |text: &str| {
             Event::Ime(ImeEvent::Preedit { text: text.into(), active_range_chars: None })
         };
@@ -202,6 +202,6 @@ mod tests {
         assert_eq!(left(vec![Event::Ime(ImeEvent::Commit("你".into()))], here), 1);
         assert_eq!(left(vec![key(Key::Enter)], here), 1);
         assert_eq!(left(vec![preedit("ni")], here), 1);
-        assert_eq!(left(vec![key(Key::Enter)], elsewhere), 1, "nothing is put together there");
+        assert_eq!(left(vec![key(Key::Enter)], elsewhere), 1, "no word is composed there");
     }
 }

@@ -1,4 +1,4 @@
-//! The few widgets that all views share, in the look of the theme.
+//! The widgets that all views share.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub fn avatar(painter: &Painter, rect: Rect, account: AccountId, name: &str) {
     avatar_on(painter, rect, theme::avatar_colour(account), Color32::WHITE, name);
 }
 
-/// The avatar of somebody who has left.
+/// The avatar of somebody who left.
 pub fn faded_avatar(painter: &Painter, rect: Rect, name: &str, p: Palette) {
     avatar_on(painter, rect, p.line, p.dim, name);
 }
@@ -34,7 +34,7 @@ fn avatar_on(painter: &Painter, rect: Rect, fill: Color32, letter: Color32, name
     painter.text(rect.center(), Align2::CENTER_CENTER, text::first_grapheme(name), font, letter);
 }
 
-/// A small word in a rounded box. Returns the width it takes.
+/// A small word in a rounded box. Returns its width.
 pub fn badge(painter: &Painter, left_middle: Pos2, word: &str, p: Palette) -> f32 {
     let galley = painter.layout_no_wrap(word.to_owned(), theme::note_strong(), p.amber);
     let size = galley.size() + vec2(10.0, 2.0);
@@ -44,13 +44,13 @@ pub fn badge(painter: &Painter, left_middle: Pos2, word: &str, p: Palette) -> f3
     size.x
 }
 
-/// The width [`badge`] will take.
+/// The width of a [`badge`].
 pub fn badge_width(ui: &Ui, word: &str) -> f32 {
     let painter = ui.painter();
     painter.layout_no_wrap(word.to_owned(), theme::note_strong(), Color32::WHITE).size().x + 10.0
 }
 
-/// Text on one line, elided where the width ends.
+/// Text on one line, elided to this width.
 pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
     let mut job = shaping::line_job(text, TextFormat::simple(font, colour));
     job.wrap.max_width = width.max(0.0);
@@ -60,7 +60,7 @@ pub fn elided(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) ->
     ui.painter().layout_job(job)
 }
 
-/// Text that wraps at the width.
+/// Text wrapped to this width.
 pub fn wrapped(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
     let mut format = TextFormat::simple(font, colour);
     format.line_height = Some(theme::LINE_HEIGHT);
@@ -75,13 +75,13 @@ pub fn paragraph(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Resp
     ui.label(galley)
 }
 
-/// Paints a galley with its middle at this height.
+/// Paints a galley, vertically centred.
 pub fn paint_middle(painter: &Painter, left_middle: Pos2, galley: Arc<Galley>, colour: Color32) {
     let top = left_middle.y - galley.size().y / 2.0;
     painter.galley(pos2(left_middle.x, top), galley, colour);
 }
 
-/// A word that can be clicked, without a box.
+/// A button without a box.
 pub fn text_button(ui: &mut Ui, word: &str, colour: Color32) -> Response {
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::note(), colour);
     let size = galley.size() + vec2(8.0, 8.0);
@@ -97,7 +97,7 @@ pub fn text_button(ui: &mut Ui, word: &str, colour: Color32) -> Response {
     response.on_hover_cursor(CursorIcon::PointingHand)
 }
 
-/// The one thing to do here.
+/// The button for the main thing to do.
 pub fn primary_button(ui: &mut Ui, word: &str, enabled: bool, size: Vec2) -> Response {
     let sense = if enabled { Sense::click() } else { Sense::hover() };
     let (rect, response) = ui.allocate_exact_size(size, sense);
@@ -114,7 +114,7 @@ pub fn primary_button(ui: &mut Ui, word: &str, enabled: bool, size: Vec2) -> Res
     response
 }
 
-/// Something one can do, and mostly should not.
+/// The button for something that does harm.
 pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let p = theme::palette(ui);
@@ -127,12 +127,12 @@ pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
     response
 }
 
-/// A quiet button with a line around it.
+/// A button with a line around it.
 pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
     quiet_button_named(ui, word, word)
 }
 
-/// The same, where the word says too little without its surroundings.
+/// The same, with more words for assistive technology.
 pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
     let p = theme::palette(ui);
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), p.text);
@@ -147,7 +147,7 @@ pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
     response
 }
 
-/// One of several, of which one is chosen. True when it is clicked.
+/// One of several choices. Returns whether it was clicked.
 pub fn choice(ui: &mut Ui, word: &str, chosen: bool) -> bool {
     let p = theme::palette(ui);
     let colour = if chosen { p.ribbon_deep } else { p.text };
@@ -163,7 +163,7 @@ pub fn choice(ui: &mut Ui, word: &str, chosen: bool) -> bool {
     response.on_hover_cursor(CursorIcon::PointingHand).clicked()
 }
 
-/// On or off, with a note below. True when it is clicked.
+/// A switch with a note below. Returns whether it was clicked.
 pub fn switch(ui: &mut Ui, word: &str, note: &str, on: bool) -> bool {
     let p = theme::palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 44.0), Sense::click());
@@ -184,20 +184,20 @@ pub fn switch(ui: &mut Ui, word: &str, note: &str, on: bool) -> bool {
 /// A field with its label above. The label is the field's accessible name.
 #[derive(Debug)]
 pub struct Field<'f> {
-    /// Over the field.
+    /// The words above the field.
     pub label: &'f str,
-    /// The field's own name among all.
+    /// The id of the field.
     pub id: Id,
-    /// In the empty field.
+    /// The words in the empty field.
     pub hint: &'f str,
-    /// Whether to show dots.
+    /// Whether to show dots instead of letters.
     pub password: bool,
-    /// Kept free at the right end.
+    /// The space kept free at the right end.
     pub right: f32,
 }
 
 impl Field<'_> {
-    /// Draws the field over `value`. The response says whether it changed.
+    /// Draws the field. The response says whether `value` changed.
     pub fn show(&self, ui: &mut Ui, value: &mut String, enabled: bool) -> Response {
         let p = theme::palette(ui);
         ui.spacing_mut().item_spacing.y = theme::GRID;
@@ -239,13 +239,13 @@ pub fn focus_if_none(ui: &Ui, response: &Response) {
     }
 }
 
-/// Whether Enter was pressed to submit a form. On a button that has the keyboard it presses that instead.
+/// Whether Enter was pressed to submit a form. If a button has the keyboard, Enter presses that instead.
 pub fn enter_submits(ui: &Ui) -> bool {
     let is_free = ui.memory(|memory| memory.focused().is_none());
     (is_free || ui.ctx().text_edit_focused()) && take_plain_key(ui, Key::Enter)
 }
 
-/// A soft ring around what has the keyboard.
+/// A ring around what has the keyboard.
 pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect, p: Palette) {
     if response.has_focus() {
         ring(ui, rect, p);
@@ -265,7 +265,7 @@ pub fn name(response: &Response, role: AccessRole, label: &str) {
     response.widget_info(|| WidgetInfo::labeled(role, true, label));
 }
 
-/// Makes a `Ui` the list in which assistive technology finds its items.
+/// Makes a `Ui` a list for assistive technology.
 pub fn list(ui: &Ui, label: &str) {
     ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
         node.set_role(AccessRole::List);
@@ -273,7 +273,7 @@ pub fn list(ui: &Ui, label: &str) {
     });
 }
 
-/// Gives a response its name as an item of a list, which may be the chosen one.
+/// Makes a response an item of a list for assistive technology.
 pub fn list_item(response: &Response, label: &str, chosen: Option<bool>) {
     name(response, AccessRole::ListItem, label);
     if let Some(chosen) = chosen {
@@ -281,15 +281,14 @@ pub fn list_item(response: &Response, label: &str, chosen: Option<bool>) {
     }
 }
 
-/// A menu on something: by the other mouse button, or by the Menu key or Shift+F10 while `holder`
-/// has the keyboard.
+/// A context menu: by right click, or by the Menu key or Shift+F10 while `holder` has the keyboard.
 pub fn context_menu(ui: &Ui, on: &Response, holder: Id, content: impl FnOnce(&mut Ui)) {
     let menu = Popup::default_response_id(on);
     let is_held = ui.memory(|memory| memory.has_focus(holder));
     if is_held && menu_key(ui) {
         Popup::open_id(ui.ctx(), menu);
     }
-    // The mouse leaves the place where it opened the menu.
+    // A menu opened with the mouse has a position.
     let by_key =
         Popup::is_id_open(ui.ctx(), menu) && Popup::position_of_id(ui.ctx(), menu).is_none();
     let mut popup = Popup::context_menu(on).anchor_widget(holder);
@@ -298,7 +297,7 @@ pub fn context_menu(ui: &Ui, on: &Response, holder: Id, content: impl FnOnce(&mu
     }
     popup.show(|ui| {
         if by_key && is_held && !ui.is_sizing_pass() {
-            // As if Down had been pressed: into the first entry.
+            // Goes to the first entry, as if Down had been pressed.
             ui.memory_mut(|memory| memory.move_focus(FocusDirection::Down));
         }
         content(ui);
@@ -310,7 +309,7 @@ fn menu_key(ui: &Ui) -> bool {
     pressed(Modifiers::NONE, Key::Menu) || pressed(Modifiers::SHIFT, Key::F10)
 }
 
-/// Text that is painted, but shall be found by assistive technology too.
+/// Makes painted text known to assistive technology.
 pub fn spoken(ui: &Ui, rect: Rect, salt: impl std::hash::Hash, label: &str) -> Response {
     let id = ui.scope_id().with(("spoken", egui_hash(salt)));
     let response = ui.interact(rect, id, Sense::hover());
@@ -325,7 +324,7 @@ fn egui_hash(value: impl std::hash::Hash) -> u64 {
     hasher.finish()
 }
 
-/// A dialog over the chat, with a title and a way out.
+/// A dialog with a title and a button that closes it.
 pub fn dialog(
     ui: &mut Ui,
     title: &str,
@@ -364,7 +363,7 @@ pub fn dialog(
     }
 }
 
-/// A cross in a square.
+/// A button with a cross.
 pub fn close_button(ui: &mut Ui, label: &str) -> Response {
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
     let p = theme::palette(ui);

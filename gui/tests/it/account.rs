@@ -38,19 +38,19 @@ fn the_own_devices_are_numbered_and_this_one_is_marked() {
 #[test]
 fn another_device_is_logged_out_after_a_question() {
     let mut stage = with_devices();
-    stage.click("Log device 2 out");
-    assert!(stage.shows("Log device 2 out now?"));
+    stage.click("Log out device 2");
+    assert!(stage.shows("Log out device 2 now?"));
     stage.click("No");
     assert!(logged_out(&stage).is_empty());
     stage.backend.script().failures.push_back("The login node does not answer.".into());
-    stage.click("Log device 2 out");
+    stage.click("Log out device 2");
     stage.click("Yes, log it out");
     assert!(stage.shows("The login node does not answer."));
-    stage.click("Log device 2 out");
+    stage.click("Log out device 2");
     stage.click("Yes, log it out");
     assert_eq!(logged_out(&stage), [2, 2]);
     assert!(stage.shows("logged out"), "{:?}", stage.labels());
-    assert!(!stage.shows("Log device 2 out"));
+    assert!(!stage.shows("Log out device 2"));
 }
 
 #[test]
@@ -61,21 +61,21 @@ fn a_new_password_needs_the_old_one_and_both_times_the_same() {
     assert!(stage.harness.get_by_label("Old password").is_focused());
     stage.type_into("Old password", "old secret");
     stage.type_into("New password", "short");
-    stage.type_into("New password once more", "shart");
-    assert!(stage.shows("The new password is not the same both times."));
+    stage.type_into("New password again", "shart");
+    assert!(stage.shows("The two new passwords differ."));
     for _ in 0.."shart".len() {
         stage.press(Key::Backspace);
     }
-    stage.type_into("New password once more", "short");
-    assert!(stage.shows("Under 8 characters: easy to guess."));
+    stage.type_into("New password again", "short");
+    assert!(stage.shows("Fewer than 8 characters are easy to guess."));
     stage.click("Log out my other devices");
     stage.backend.script().failures.push_back("The old password is wrong.".into());
     stage.click("Set the new password");
     assert!(stage.shows("The old password is wrong."));
-    stage.harness.get_by_label("New password once more").focus();
+    stage.harness.get_by_label("New password again").focus();
     stage.harness.run();
     stage.press(Key::Enter);
-    assert!(stage.shows("Your password is changed."));
+    assert!(stage.shows("Your password has been changed."));
     let script = stage.backend.script();
     let changes: Vec<_> = script
         .commands
@@ -98,7 +98,7 @@ fn enter_changes_the_password_or_leads_to_what_is_missing() {
     stage.press(Key::Enter);
     assert!(stage.shows("Type the old password once and the new one twice."));
     stage.at_once(typed("old secret\nnew secret\nnew secret\n"));
-    assert!(stage.shows("Your password is changed."), "{:?}", stage.labels());
+    assert!(stage.shows("Your password has been changed."), "{:?}", stage.labels());
     let script = stage.backend.script();
     let Some(Command::ChangePassword(change)) = script.commands.last() else { panic!() };
     assert_eq!((change.old.as_str(), change.new.as_str()), ("old secret", "new secret"));

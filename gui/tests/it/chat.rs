@@ -160,7 +160,7 @@ fn a_long_roster_has_a_filter() {
     assert!(stage.shows("陳 Chen, moderator"));
     assert!(!stage.shows("Bob"));
     stage.type_into("Filter people", "xyz");
-    assert!(stage.shows("Nobody of that name"));
+    assert!(stage.shows("Nobody has that name"));
 }
 
 #[test]
@@ -198,14 +198,14 @@ fn a_room_one_may_not_write_to_says_so() {
     let mut status = demo::status(NOW_MS, &[0, 1]);
     status.rooms[0].post = Role::Admin;
     let stage = Stage::inside_with(status, |_| {});
-    assert!(stage.shows_part("may read this room, but not write"));
+    assert!(stage.shows_part("can read this room, but not write"));
 }
 
 #[test]
 fn the_status_line_knows_peers_login_node_and_pass() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     assert!(stage.shows("2 peers"));
-    assert!(stage.shows("Login node online · pass good until 9 March 09:21"));
+    assert!(stage.shows("Login node online · signed in until 9 March 09:21"));
     stage.node(|node| {
         node.set_status(|status| {
             status.rendezvous_online = false;
@@ -213,7 +213,7 @@ fn the_status_line_knows_peers_login_node_and_pass() {
             status.waiting = 2;
         });
     });
-    assert!(stage.shows("Login node offline · your pass is good until tomorrow 09:40"));
+    assert!(stage.shows("Login node offline · signed in until tomorrow 09:40"));
     assert!(stage.shows("2 messages wait for a peer"));
 }
 

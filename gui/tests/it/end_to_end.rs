@@ -89,7 +89,7 @@ fn sign_in(window: &mut Stage<Live>, link: &str, name: &str) {
     // What was wrong is marked: typing replaces it.
     window.type_into("Password", &password(name));
     window.press(Key::Enter);
-    window.expect("Login node online · pass good until", PATIENCE);
+    window.expect("Login node online · signed in until", PATIENCE);
     assert!(window.shows("Message"), "{:?}", window.labels());
 }
 
@@ -135,7 +135,7 @@ fn the_window_signs_in_chats_outlives_the_login_node_and_says_goodbye() {
     chat_both_ways(&mut window, &mut bob);
 
     realm.crash();
-    window.expect("Login node offline · your pass is good until", OFFLINE_IS_KNOWN);
+    window.expect("Login node offline · signed in until", OFFLINE_IS_KNOWN);
     chat_both_ways_without_login_node(&mut window, &mut bob);
 
     window.close();
@@ -195,9 +195,9 @@ fn the_window_moderates_is_moderated_and_keeps_its_account() {
     window.click("Change password");
     window.type_into("Old password", &password("ada"));
     window.type_into("New password", "battery staple");
-    window.type_into("New password once more", "battery staple");
+    window.type_into("New password again", "battery staple");
     window.click("Set the new password");
-    window.expect("Your password is changed.", PATIENCE);
+    window.expect("Your password has been changed.", PATIENCE);
     window.click("Close Change password");
     window.click("Menu");
     window.click("My devices");
@@ -222,8 +222,8 @@ fn a_link_with_another_key_is_refused_for_good() {
     window.type_into("Password", &password("ada"));
     window.press(Key::Enter);
     window.expect("Refused: wrong-realm", PATIENCE);
-    assert!(window.shows("Another login node answers than your join link names."));
-    assert!(!window.shows_part("last time") && !window.shows("Sign in all the same"));
+    assert!(window.shows("A different login node answers than your join link names."));
+    assert!(!window.shows_part("last time") && !window.shows("Sign in anyway"));
     window.close();
 }
 

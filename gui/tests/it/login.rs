@@ -103,9 +103,9 @@ fn an_incomplete_form_is_not_sent_and_says_what_is_missing() {
     let mut stage = Stage::at_login(admitted(), Settings::default());
     stage.type_into("Password", "secret");
     stage.press(Key::Enter);
-    assert!(stage.shows("Paste the join link that you were given."));
+    assert!(stage.shows("Paste the join link you were given."));
     stage.type_into("Join link", "lanyard://x");
-    assert!(stage.shows_part("not a whole join link"));
+    assert!(stage.shows_part("not a complete join link"));
     assert_eq!(joins(&stage), 0);
 }
 
@@ -113,7 +113,7 @@ fn an_incomplete_form_is_not_sent_and_says_what_is_missing() {
 fn enter_in_an_incomplete_form_leads_to_what_is_missing() {
     let mut stage = Stage::at_login(admitted(), Settings::default());
     for (sentence, field, content) in [
-        ("Paste the join link that you were given.", "Join link", demo::link()),
+        ("Paste the join link you were given.", "Join link", demo::link()),
         ("Type your username.", "Username", "ada".to_owned()),
         ("Type your password.", "Password", "secret".to_owned()),
     ] {
@@ -131,7 +131,7 @@ fn enter_in_an_incomplete_form_leads_to_what_is_missing() {
 fn a_link_of_another_kind_gets_a_sentence_at_once() {
     let mut stage = Stage::at_login(admitted(), Settings::default());
     stage.at_once(typed("lany"));
-    assert!(!stage.shows_part("not a whole join link"), "it may still become one");
+    assert!(!stage.shows_part("not a complete join link"), "it may still become one");
     stage.at_once(typed("http://192.168.1.5:4001/"));
     assert!(stage.shows_part("a join link begins with lanyard://"), "{:?}", stage.labels());
     assert!(stage.harness.get_by_label("Join link").is_focused());
@@ -179,11 +179,11 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
         (RefusalCode::BadCredentials, "Wrong name or password.", "Check both"),
         (RefusalCode::Locked, "Too many failed tries", "Wait, then try again"),
         (RefusalCode::Disabled, "This account is disabled.", "enable it"),
-        (RefusalCode::Banned, "This account is banned.", "talk to whoever"),
+        (RefusalCode::Banned, "This account is banned.", "talk to the operator"),
         (RefusalCode::Unreachable, "does not answer at 192.168.1.5:4001", "right network"),
-        (RefusalCode::OtherVersion, "login node is of another version", "Update"),
+        (RefusalCode::OtherVersion, "login node runs another version", "Update"),
         (RefusalCode::WrongRealm, "different login node answers than last time", "in person"),
-        (RefusalCode::UnusableReply, "reply cannot be used", "Tell whoever"),
+        (RefusalCode::UnusableReply, "reply cannot be used", "Tell the operator"),
         (RefusalCode::Busy, "The login node is busy.", "in a moment"),
         (RefusalCode::Invite, "Invites are not accepted", "without an invite"),
         (RefusalCode::Superseded, "in use on another computer", "Close it there"),
@@ -227,10 +227,10 @@ fn on_a_first_visit_there_is_no_last_time() {
     fill_in(&mut stage);
     stage.click("Sign in");
     assert!(stage.shows("STOP"));
-    assert!(stage.shows("Another login node answers than your join link names."));
+    assert!(stage.shows("A different login node answers than your join link names."));
     assert!(stage.shows("Nothing has been sent to it."));
     assert!(!stage.shows_part("last time"), "{:?}", stage.labels());
-    assert!(!stage.shows("Sign in all the same"), "no other key than the link's is accepted");
+    assert!(!stage.shows("Sign in anyway"), "no other key than the link's is accepted");
     stage.click("Sign in");
     assert_eq!(joins(&stage), 2, "the right login node may be back");
 }
@@ -280,7 +280,7 @@ fn another_key_at_a_known_address_stops_before_anything_is_sent() {
     stage.click("Sign in");
     assert!(stage.shows("STOP"));
     assert_eq!(joins(&stage), 0);
-    stage.click("Sign in all the same");
+    stage.click("Sign in anyway");
     assert_eq!(joins(&stage), 1, "whoever insists, may");
 }
 
@@ -292,13 +292,13 @@ fn insisting_on_one_realm_is_no_yes_to_another() {
     stage.type_into("Join link", &format!("lanyard://192.168.1.5:4001/{}", link(0x11)));
     stage.type_into("Password", "secret");
     stage.click("Sign in");
-    assert!(stage.shows("Sign in all the same"));
+    assert!(stage.shows("Sign in anyway"));
     let other = format!("lanyard://192.168.1.5:4001/{}", link(0x22));
     let window = stage.harness.state_mut();
     window.model.handle(Action::EditLogin(LoginField::Link, other));
     stage.harness.run();
     stage.click("Sign in");
-    assert!(stage.shows("Sign in all the same"), "it asks again");
+    assert!(stage.shows("Sign in anyway"), "it asks again");
     assert_eq!(joins(&stage), 0);
 }
 
@@ -318,9 +318,9 @@ fn a_window_with_a_ticket_signs_in_until_one_signs_out() {
     assert!(stage.harness.get_by_label("Message").is_focused());
     stage.click("Menu");
     stage.click("Sign out");
-    assert!(stage.shows("Sign in with the stored pass"));
+    assert!(stage.shows("Sign in without a password"));
     assert!(stage.saved_settings().signed_out, "the next start shows the form");
-    stage.click("Sign in with the stored pass");
+    stage.click("Sign in without a password");
     assert!(!stage.saved_settings().signed_out);
 }
 
@@ -335,9 +335,11 @@ fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
     status.rendezvous_online = false;
     script.joins = Some(Ok(Arc::new(status)));
     let mut stage = Stage::at_login(script, settings);
-    assert!(stage.shows("Your pass on this computer is good until today 10:21."));
-    stage.click("Sign in with the stored pass");
-    assert!(stage.shows("The login node does not answer: your stored pass let you in."));
+    assert!(stage.shows("This computer is signed in until today 10:21."));
+    stage.click("Sign in without a password");
+    assert!(stage.shows(
+        "The login node does not answer. You are in because this computer is still signed in."
+    ));
     let script = stage.backend.script();
     let Some(Command::Join(moderation)) = script.commands.first() else { panic!("no join") };
     assert!(moderation.password.is_none());
@@ -349,10 +351,10 @@ fn a_stored_pass_that_is_gone_is_no_wrong_password() {
     settings.realms[0].signed_in_until = NOW_MS + 3_600_000;
     settings.signed_out = true;
     let mut stage = Stage::at_login(refused(RefusalCode::BadCredentials, None), settings);
-    stage.click("Sign in with the stored pass");
-    assert!(stage.shows("This computer holds no valid pass for that name."));
+    stage.click("Sign in without a password");
+    assert!(stage.shows("This computer is not signed in under that name."));
     assert!(!stage.shows_part("Wrong name or password"));
-    assert!(!stage.shows("Sign in with the stored pass"), "it is not offered again");
+    assert!(!stage.shows("Sign in without a password"), "it is not offered again");
     assert!(stage.harness.get_by_label("Password").is_focused());
 }
 

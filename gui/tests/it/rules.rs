@@ -106,7 +106,7 @@ fn what_the_operator_changes_is_told_in_words() {
     assert!(stage.shows("There is a new room: # hardware – Benches"));
     assert!(stage.shows("A message may now have up to 1,024 bytes"));
     stage.node(|node| node.set_status(|status| status.rooms[0].archived = true));
-    assert!(stage.shows_part("This room is archived from now on"));
+    assert!(stage.shows_part("This room is now archived"));
     assert!(stage.shows_part("This room is archived. It can be read"), "the composer knows");
     stage.node(|node| node.set_status(|status| status.messages += 1));
     assert_eq!(stage.count("The topic is now: Talk, and nothing else"), 1, "said once");
@@ -333,7 +333,7 @@ fn at_expiry_the_composer_locks_while_reading_goes_on_and_the_draft_stays() {
     stage.pass_ms(5_000);
     assert!(stage.sleeps_ms() <= 15_000, "wakes at expiry, not at the next minute");
     stage.pass_ms(15_000);
-    let words = "You are no longer signed in. Sign in again; the login node must answer.";
+    let words = "You are no longer signed in. Sign in again once the login node is online.";
     assert!(stage.shows(words));
     stage.press(Key::Enter);
     assert!(stage.backend.sent_texts().is_empty());

@@ -1,4 +1,4 @@
-//! A realm to look at: Hackathon HQ on a morning, with people, rooms and something to read.
+//! A realm to look at: Hackathon HQ one morning, with people, rooms and messages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use crate::model::settings::{KnownRealm, Settings};
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
-/// Which of the pictures to show.
+/// A scene to take a picture of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scene {
     /// The login window, filled in.
     Login,
     /// The login window after a wrong password.
     Refused,
-    /// The login window before an address that has changed hands.
+    /// The login window when the address has changed hands.
     WrongRealm,
     /// The lobby with several people.
     Chat,
-    /// The same lobby before a moderator's moderation.
+    /// The same lobby, as a moderator mutes somebody.
     Moderate,
-    /// The lobby in many scripts.
+    /// The lobby with messages in many scripts.
     Scripts,
-    /// Nobody else is there.
+    /// The lobby with nobody else online.
     Alone,
 }
 
@@ -52,14 +52,14 @@ impl Scene {
         }
     }
 
-    /// Whether the picture is of the inside.
+    /// Whether the scene is inside the realm.
     #[must_use]
     pub fn is_inside(self) -> bool {
         matches!(self, Self::Chat | Self::Moderate | Self::Scripts | Self::Alone)
     }
 }
 
-/// Somebody of the demo realm: name, display name, role.
+/// The people of the demo realm: unique name, display name and role.
 pub const PEOPLE: [(&str, &str, Role); 8] = [
     ("ada", "Ada L.", Role::Member),
     ("chen", "陳 Chen", Role::Moderator),
@@ -71,7 +71,7 @@ pub const PEOPLE: [(&str, &str, Role); 8] = [
     ("hana", "Hana", Role::Member),
 ];
 
-/// Account ids whose hues look well beside each other.
+/// Account ids whose hues look good beside each other.
 const HUE_BYTES: [u8; 8] = [11, 1, 16, 14, 21, 6, 2, 12];
 
 /// The account of a person of the demo realm.
@@ -110,7 +110,7 @@ pub fn settings() -> Settings {
     settings
 }
 
-/// The state of the demo realm with these people online, Ada being oneself.
+/// The state of the demo realm with these people online. Ada is the user.
 #[must_use]
 pub fn status(now_ms: u64, people: &[usize]) -> Status {
     let roster: BTreeMap<AccountId, Person> =
@@ -159,7 +159,7 @@ pub fn room(name: &str, topic: &str, post: Role) -> Room {
     Room { name: name.into(), topic: topic.into(), post, archived: false }
 }
 
-/// A message of somebody of the demo realm, in the lobby.
+/// A message of a person of the demo realm, in the lobby.
 #[must_use]
 pub fn message(person: usize, number: u32, text: &str, sent_at: u64) -> ChatMessage {
     let (username, nickname, role) =
@@ -185,7 +185,7 @@ pub fn message(person: usize, number: u32, text: &str, sent_at: u64) -> ChatMess
     }
 }
 
-/// What an own text becomes.
+/// The message that a text of the user becomes.
 #[must_use]
 pub fn own_message(
     me: &Me,
@@ -215,7 +215,7 @@ pub fn own_message(
     }
 }
 
-/// Somebody of the demo realm comes or goes.
+/// A person of the demo realm comes or goes.
 #[must_use]
 pub fn presence(person: usize, online: bool, reason: PresenceReason) -> NodeEvent {
     let (username, nickname, role) =
@@ -231,7 +231,7 @@ pub fn presence(person: usize, online: bool, reason: PresenceReason) -> NodeEven
     })
 }
 
-/// The script of a scene at this time of day.
+/// The script of a scene at this time.
 #[must_use]
 pub fn script(scene: Scene, now_ms: u64) -> Script {
     let mut script = Script {
@@ -267,7 +267,7 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
     script
 }
 
-/// What a moderator of the demo realm is about to do.
+/// The action that opens the dialog to mute Bob.
 #[must_use]
 pub fn moderation() -> Action {
     let (username, nickname, _) =
@@ -280,7 +280,7 @@ pub fn moderation() -> Action {
     }
 }
 
-/// What happens after the window has joined.
+/// Lets things happen after the window has joined.
 pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
     if !matches!(scene, Scene::Chat | Scene::Moderate) {
         return;
@@ -305,7 +305,7 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
     });
 }
 
-/// Both directions of writing, wrapped and within one line, and signs of all kinds.
+/// Both directions of writing, wrapped and within one line, and characters of many scripts.
 fn in_many_scripts(now_ms: u64) -> Vec<Arc<ChatMessage>> {
     let texts = [
         (
@@ -329,7 +329,7 @@ fn in_many_scripts(now_ms: u64) -> Vec<Arc<ChatMessage>> {
     (0..).zip(&texts).map(line).collect()
 }
 
-/// Two devices of Ada's, the first being this one.
+/// Ada's two devices. The first is this one.
 #[must_use]
 pub fn own_devices(now_ms: u64) -> Vec<DeviceInfo> {
     let own = |number: u64, label: &str, hours: u64| DeviceInfo {
@@ -381,7 +381,7 @@ fn conversation(now_ms: u64) -> Vec<Arc<ChatMessage>> {
         message(5, 1, "صباح الخير للجميع", ago(6)),
         message(3, 1, "@ada can you look at the mesh on the second floor?", ago(2)),
     ];
-    // It came after what stands below it had been read.
+    // It arrived after the messages below it had been read.
     for late in lines.iter_mut().filter(|line| line.account == account(5)) {
         (late.late, late.received_at) = (true, now_ms);
     }

@@ -1,4 +1,4 @@
-//! GTK's own choice, for desktops without a portal: `GTK_THEME`, then its `settings.ini`.
+//! GTK's choice of colours, for desktops without a portal: `GTK_THEME`, then `settings.ini`.
 
 use eframe::egui::Theme;
 
@@ -13,7 +13,7 @@ pub(super) fn preferred() -> Option<Theme> {
     })
 }
 
-/// `Adwaita:dark` is a variant, `Breeze-Dark` a theme of its own.
+/// Dark are the variant `Adwaita:dark` and the theme `Breeze-Dark`.
 fn by_name(name: &str) -> Theme {
     let name = name.to_ascii_lowercase();
     if name.ends_with(":dark") || name.ends_with("-dark") { Theme::Dark } else { Theme::Light }

@@ -9,7 +9,7 @@ use zbus::zvariant::{OwnedValue, Value};
 const NAMESPACE: &str = "org.freedesktop.appearance";
 const KEY: &str = "color-scheme";
 
-/// Asks, says that it has an answer, and then listens for as long as the bus lives.
+/// Asks, reports that there is an answer, and then listens as long as the bus lives.
 pub(super) fn watch(take: &impl Fn(Theme), answered: &SyncSender<()>) -> zbus::Result<()> {
     let bus = Connection::session()?;
     let settings = Proxy::new(

@@ -1,23 +1,23 @@
-//! Whether the login node is there, said only as far as it is known.
+//! Whether the login node is online, as far as is known.
 
 use crate::model::session::Chat;
 
-/// A login node that has not been linked by then does not answer.
+/// A login node that has not connected by then counts as offline.
 const LOOKS_FOR_MS: u64 = 20_000;
 
-/// How the login node is reached.
+/// Whether the login node is online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginNode {
-    /// It is linked.
+    /// It is connected.
     Online,
-    /// This program has just started, and has not met it yet.
+    /// The program has just started and may still find it.
     Looking,
-    /// It is not linked.
+    /// It is not connected.
     Offline,
 }
 
 impl Chat {
-    /// How the login node is reached.
+    /// Whether the login node is online.
     #[must_use]
     pub fn login_node(&self, now_ms: u64) -> LoginNode {
         match (self.status.rendezvous_online, self.looks_for_login_node_ms(now_ms)) {
@@ -27,7 +27,7 @@ impl Chat {
         }
     }
 
-    /// For how many milliseconds a login node that has not been met may still turn up.
+    /// For how many more milliseconds the login node may still be found.
     #[must_use]
     pub fn looks_for_login_node_ms(&self, now_ms: u64) -> Option<u64> {
         let is_known = self.met_login_node || self.entered_offline;
@@ -35,9 +35,9 @@ impl Chat {
         until.checked_sub(now_ms).filter(|left| *left > 0 && !is_known)
     }
 
-    /// Whether neither peers nor the login node are linked.
+    /// Whether neither a peer nor the login node is connected.
     #[must_use]
-    pub fn is_cut_off(&self) -> bool {
+    pub fn is_disconnected(&self) -> bool {
         self.is_alone() && !self.status.rendezvous_online
     }
 }

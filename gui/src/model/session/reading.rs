@@ -1,5 +1,5 @@
-//! What of a room has been read: everything up to the last message that was on screen while somebody looked,
-//! and nothing else. What came after it stands below the line "New", where the room opens.
+//! What has been read of a room: everything up to the last message that was on screen while the user was looking.
+//! What came after it stands below the line "New", where the room opens.
 
 use lanyard_node::event::ChatMessage;
 use lanyard_node::node::Page;
@@ -9,15 +9,15 @@ use crate::model::action::{Effect, Focus};
 use crate::model::session::{Chat, Said, load};
 use crate::model::text;
 
-/// Messages held while the line "New" is looked for; the store counts no more unread ones than this.
+/// How many messages are loaded to find the line "New". The store counts no more unread messages than this.
 const LOOKED_THROUGH_MAX: usize = 10_000;
 
 impl Chat {
-    /// Takes what the store knows of a room's unread part.
+    /// Takes the store's answer: the last message read, and how many are unread.
     pub fn unread_known(&mut self, name: &str, read: Option<MessageId>, count: u64) -> Vec<Effect> {
         let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
-        // What arrived since the question was asked is in the count already, or on top of it;
-        // after messages left the set, only the store knows.
+        // Messages that arrived since the question may or may not be in the count, so the larger number
+        // wins; after messages have left the history, only the store knows.
         let recounted = std::mem::take(&mut room.recounts);
         room.unread = if recounted { count } else { room.unread.max(count) };
         room.has_past |= read.is_some() || room.timeline.newest().is_some();
@@ -29,7 +29,7 @@ impl Chat {
         self.find_unread_line(name)
     }
 
-    /// Draws the line "New" once it is known where it stands, and reads further back until then.
+    /// Places the line "New" once its message is loaded, and loads older messages until then.
     pub(super) fn find_unread_line(&mut self, name: &str) -> Vec<Effect> {
         let is_shown = name == self.current;
         let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
@@ -62,14 +62,14 @@ impl Chat {
         effects
     }
 
-    /// Shows the room from the line "New" on, if something stands below it that nobody has read.
+    /// Scrolls to the line "New" if something is unread.
     #[must_use]
     pub fn go_to_unread(&self) -> Vec<Effect> {
         let is_unread = self.room().is_some_and(|room| room.unread > 0);
         if is_unread { vec![Effect::ScrollToUnread] } else { Vec::new() }
     }
 
-    /// The line stays until one leaves the room; what has not been read by then keeps one.
+    /// The line stays until the user leaves the room, and beyond that if something is unread.
     fn leave_room(&mut self) {
         let Some(room) = self.room_mut() else { return };
         if room.unread == 0 {
@@ -79,7 +79,7 @@ impl Chat {
         }
     }
 
-    /// This message of the room shown was on screen while the user looked.
+    /// Takes that this message of the room shown was on screen while the user was looking.
     pub fn saw(&mut self, id: MessageId) -> Vec<Effect> {
         let name = self.current.clone();
         let Some(room) = self.room_mut() else { return Vec::new() };
@@ -93,12 +93,12 @@ impl Chat {
             return vec![Effect::Read { room: name, id }];
         }
         room.mentioned = false;
-        // The store counts by arrival: what came last may stand further up.
+        // The store counts by arrival, and the last arrival may sort further up.
         let id = room.arrived_last.take().unwrap_or(id);
         if was_unread { vec![Effect::Read { room: name, id }] } else { Vec::new() }
     }
 
-    /// Lets a screen reader say what has just arrived in the room shown.
+    /// Lets a screen reader read out a message of the room shown.
     pub(super) fn read_out(&mut self, message: &ChatMessage) {
         self.counter += 1;
         let author = text::clean_name(&message.nickname);

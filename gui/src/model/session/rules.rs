@@ -1,5 +1,5 @@
-//! How the rules show inside a realm: sanctions and changes in words, folded lines, and reading again
-//! what left the set or came back to it.
+//! How the rules show inside a realm: restrictions and changes in words, and reading the store again
+//! after messages have left the history or come back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::model::rooms::Refresh;
 use crate::model::session::{Chat, load};
 use crate::model::timeline::News;
 
-/// Pages read again for one room; what was loaded beyond them is paged in anew.
+/// How many pages of a room are read again. Older messages are loaded again when they are scrolled to.
 const REFRESH_PAGES_MAX: usize = 50;
 
 impl Chat {
-    /// Tells a restriction in every room.
+    /// Shows a restriction in every room.
     pub fn restricted(&mut self, told: &Restriction, now_ms: u64) {
         let who = self.subject(told.account);
         let words = news::restriction(told, &who, self.realm_now(now_ms), &self.zone);
         self.tell(&Place::Everywhere, &words, told.at, told.kind != ModerationKind::Lift);
     }
 
-    /// Who is online, but has not touched a computer for a while.
+    /// Those who are online, but away.
     pub(super) fn away(&self) -> BTreeSet<AccountId> {
         let people = self.status.roster.iter();
         people.filter(|(_, person)| person.away).map(|(account, _)| *account).collect()
@@ -37,7 +37,7 @@ impl Chat {
         self.roster.note_away(&away, Some(now));
     }
 
-    /// The names of an account, from wherever it has been seen.
+    /// The person behind an account, by the names last seen.
     fn subject(&self, account: AccountId) -> Subject {
         if account == self.status.me.account {
             return Subject::Me;
@@ -56,7 +56,7 @@ impl Chat {
             .map_or(Subject::Unknown, |message| named(&message.username, &message.nickname))
     }
 
-    /// Messages left the set or came back: reads again what is held of each room.
+    /// Reads every room again, after messages have left the history or come back.
     pub fn refresh(&mut self) -> Vec<Effect> {
         let names: Vec<String> = self.rooms.keys().cloned().collect();
         names.iter().flat_map(|name| self.refresh_room(name)).collect()
@@ -104,7 +104,7 @@ impl Chat {
         if again { self.refresh_room(name) } else { Vec::new() }
     }
 
-    /// Tells what the operator changed.
+    /// Shows what the operator has changed.
     pub(super) fn tell_changes(&mut self, before: &Arc<Status>, now_ms: u64) {
         let at = self.realm_now(now_ms);
         for (place, words) in news::changes(before, &self.status) {

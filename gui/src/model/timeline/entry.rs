@@ -1,4 +1,4 @@
-//! What stands in a timeline: messages, notices, and texts on their way.
+//! What a timeline is made of: messages, notices, and texts on their way.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use lanyard_protocol::ids::{MessageId, PeerKey};
 use crate::bridge::Body;
 use crate::model::text;
 
-/// Sorts notices behind messages of the same millisecond.
+/// Sorts notices after messages of the same millisecond.
 const AFTER_ALL_PEERS: PeerKey = PeerKey([0xff; 32]);
 
 /// The order of the timeline (PROTOCOL.md R-45).
 pub type OrderKey = (u64, PeerKey, u64, u64, MessageId);
 
-/// Something that has its place in the order.
+/// Something that has an order key.
 #[derive(Debug, Clone)]
 pub enum Entry {
-    /// A message.
+    /// A message of the history.
     Message(Line),
     /// Somebody came or went.
     Presence(PresenceNote),
-    /// The rules changed, or hit somebody.
+    /// The rules have changed, or somebody was muted or banned.
     News(News),
 }
 
 impl Entry {
-    /// Its place in the order.
+    /// Its order key.
     #[must_use]
     pub fn key(&self) -> OrderKey {
         let notice = |at, number| (at, AFTER_ALL_PEERS, number, 0, MessageId([0; 32]));
@@ -43,18 +43,18 @@ impl Entry {
 pub struct Line {
     /// The message as the node gave it.
     pub message: Arc<ChatMessage>,
-    /// Its text made safe, if that changed anything.
+    /// Its text made safe, if that changes it.
     cleaned: Option<Box<str>>,
-    /// How far it came, for own messages.
+    /// How far it has come, for own messages.
     pub state: Option<SendState>,
-    /// Whether it speaks to the user.
+    /// Whether it mentions the user.
     pub mentions_me: bool,
-    /// Whether what stands below it had been here for a while when it came.
+    /// Whether the messages below it had been here for a while when it arrived.
     pub came_behind: bool,
 }
 
 impl Line {
-    /// A message as the node gave it, made safe.
+    /// A message from the node, made safe to draw.
     #[must_use]
     pub fn new(message: Arc<ChatMessage>, mentions_me: bool) -> Self {
         let cleaned = text::clean_text(&message.body.text);
@@ -72,33 +72,33 @@ impl Line {
 /// Somebody came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceNote {
-    /// Number within this run of the program.
+    /// Its number within this run of the program.
     pub number: u64,
     /// Realm time, unix milliseconds.
     pub at: u64,
-    /// Who, as shown.
+    /// The person's display name, safe to draw.
     pub nickname: String,
-    /// What happened.
+    /// Whether they came, left or were lost.
     pub reason: PresenceReason,
 }
 
-/// The rules changed, or hit somebody.
+/// The rules have changed, or somebody was muted or banned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
-    /// Number within this run of the program.
+    /// Its number within this run of the program.
     pub number: u64,
     /// Realm time, unix milliseconds.
     pub at: u64,
-    /// A sentence, safe to draw.
+    /// The sentence, safe to draw.
     pub words: String,
-    /// Whether somebody was kept quiet or out.
+    /// Whether somebody was muted or banned.
     pub grave: bool,
 }
 
-/// A text of ours that the node has not given back as a message yet.
+/// A text of the user that has not come back from the node as a message yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Echo {
-    /// Number within this run of the program.
+    /// Its number within this run of the program.
     pub number: u64,
     /// What was typed, unchanged.
     pub body: Body,
@@ -111,7 +111,7 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// An echo that the node has not answered yet.
+    /// The echo of a text that has just been sent.
     #[must_use]
     pub fn new(number: u64, body: Body, at: u64) -> Self {
         Self { number, shown: text::clean_text(&body.text), body, at, id: None }

@@ -1,17 +1,17 @@
-//! What came late, and whether that tells anything.
+//! Messages that arrived late, and whether to say so.
 //!
-//! After an absence everything is late, and nobody needs to hear it: it stands where it belongs, before anything else
-//! was read. A reader can only miss what came above lines that had been here for a while.
+//! After an absence everything is late, and that needs no note: it is in its place before anything else is read.
+//! A reader can only miss messages that arrive above others that have been here for a while.
 
 use super::Timeline;
 use crate::model::timeline::entry::{Entry, Line};
 use crate::model::timeline::rows::Row;
 
-/// Lines that came so much earlier may have been read by then. Fetching a long history takes less.
+/// Messages that arrived this much earlier may have been read. Fetching a long history takes less.
 const READ_BY_THEN_MS: u64 = 2 * 60_000;
 
 impl Timeline {
-    /// The messages that came behind together, from the one of this row on.
+    /// The block of late messages that begins with this row.
     pub fn late_block(&self, row: Row) -> impl Iterator<Item = &Line> {
         let rest = self.entries.iter().skip(row.entry);
         rest.map_while(|entry| match entry {
@@ -20,7 +20,7 @@ impl Timeline {
         })
     }
 
-    /// Judges the message at this place by what stands below it.
+    /// Judges one message by those below it.
     pub(super) fn judge_late(&mut self, at: usize) {
         let Some(Entry::Message(line)) = self.entries.get(at) else { return };
         if !line.message.late {
@@ -34,7 +34,7 @@ impl Timeline {
         }
     }
 
-    /// Judges all messages; the place of the first that changed.
+    /// Judges all messages. Returns the position of the first that changed.
     pub(super) fn judge_all_late(&mut self) -> Option<usize> {
         let (mut earliest, mut changed) = (u64::MAX, None);
         for (at, entry) in self.entries.iter_mut().enumerate().rev() {
@@ -52,7 +52,7 @@ impl Timeline {
     }
 }
 
-/// When a message came that was not late itself.
+/// When a message arrived, unless it was late itself.
 fn came_in_time(entry: &Entry) -> Option<u64> {
     match entry {
         Entry::Message(line) => Some(&line.message).filter(|m| !m.late).map(|m| m.received_at),

@@ -1,4 +1,4 @@
-//! The rows that a timeline is drawn as, built from its entries.
+//! The rows of a timeline, built from its entries.
 
 use jiff::civil::Date;
 use lanyard_protocol::ids::MessageId;
@@ -7,10 +7,10 @@ use super::{CHANGES_MAX, GROUP_GAP_MS, Timeline};
 use crate::model::text;
 use crate::model::timeline::entry::{Entry, Line, OrderKey};
 
-/// What is drawn under one another.
+/// A row to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// The entry it belongs to; echoes count on from the last entry.
+    /// The number of its entry. Echoes are numbered after the last entry.
     pub entry: usize,
     /// What it shows.
     pub kind: RowKind,
@@ -21,42 +21,42 @@ pub struct Row {
 pub enum RowKind {
     /// A divider with the day.
     Day(Date),
-    /// The line above which everything was read.
+    /// The unread line.
     New,
-    /// The messages below came late, above what had been read.
+    /// A note that the messages below arrived late, above messages that had been read.
     Late,
-    /// A message, with its author's name and avatar if `header`.
+    /// A message.
     Message {
-        /// Whether it begins a group.
+        /// Whether it begins a group, with the author's name and avatar.
         header: bool,
     },
-    /// This many messages that came after the ban of their authors had become known.
+    /// Messages that arrived when the ban of their authors was known, folded into one row.
     Folded {
-        /// How many.
+        /// How many there are.
         count: usize,
     },
-    /// The rules changed, or hit somebody.
+    /// The rules have changed, or somebody was muted or banned.
     News,
-    /// This many notices of people who came or went, folded into one.
+    /// Notices of people who came or went, folded into one row.
     Presence {
-        /// How many.
+        /// How many there are.
         count: usize,
     },
     /// A local echo.
     Echo {
-        /// Whether it begins a group.
+        /// Whether it begins a group, with the author's name and avatar.
         header: bool,
     },
 }
 
-/// Which row it is, whatever stands before it: heights measured once are kept under this name.
+/// Identifies a row, whatever comes before it. Measured heights are kept by this key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RowKey {
     /// A day divider.
     Day(i32),
     /// The unread line.
     New,
-    /// The line above late messages that begin with this one.
+    /// The note above late messages that begin with this one.
     Late(MessageId),
     /// A message, without and with header.
     Message(MessageId, bool),
@@ -71,7 +71,7 @@ pub enum RowKey {
 }
 
 impl Timeline {
-    /// A name for the row that survives changes before it.
+    /// The key of a row, which changes before it do not affect.
     #[must_use]
     pub fn row_key(&self, row: Row) -> RowKey {
         match (row.kind, self.entry(row)) {
@@ -104,8 +104,8 @@ impl Timeline {
         }
     }
 
-    /// Builds the rows anew from those of the entry before `entry` on: a header, a folded notice
-    /// or a divider may depend on the neighbour, and on nothing further away.
+    /// Rebuilds the rows from the entry before `entry` on: a header, a fold or a divider may depend on the
+    /// entry before it, and on nothing further away.
     pub(super) fn rebuild_from(&mut self, entry: usize) {
         let before = entry.min(self.entries.len()).saturating_sub(1);
         let holder = self.rows.partition_point(|row| row.entry <= before).saturating_sub(1);
@@ -191,7 +191,7 @@ impl Timeline {
     }
 }
 
-/// The unread line stands before the first message, and notices, behind what was read.
+/// The unread line stands before the first entry after what was read.
 fn is_first_unread(read: Option<OrderKey>, previous: Option<&Entry>, entry: &Entry) -> bool {
     let Some(read) = read else { return false };
     entry.key() > read && previous.is_none_or(|previous| previous.key() <= read)

@@ -87,7 +87,7 @@ fn any_arrival_order_gives_one_timeline() {
 }
 
 #[test]
-fn lines_by_one_author_within_five_minutes_share_a_header() {
+fn messages_within_five_minutes_share_a_header() {
     let mut timeline = timeline();
     timeline.insert(message(1, 0, START_MS), false);
     timeline.insert(message(1, 1, START_MS + 60_000), false);
@@ -142,7 +142,7 @@ fn the_unread_line_stands_before_the_first_unread_message() {
 }
 
 #[test]
-fn an_echo_becomes_its_message_whichever_comes_first() {
+fn an_echo_becomes_its_message_in_either_order() {
     let echo = |number, text: &str| Echo::new(number, text.into(), START_MS);
     for answer_first in [true, false] {
         let mut timeline = timeline();
@@ -215,7 +215,7 @@ fn folded(author: u8, number: u8) -> Arc<ChatMessage> {
 }
 
 #[test]
-fn what_came_after_a_ban_is_one_line_until_it_is_asked_for() {
+fn messages_after_a_ban_are_one_line_until_unfolded() {
     let mut timeline = timeline();
     timeline.insert(message(1, 1, START_MS + 1_000), false);
     timeline.insert(message(2, 3, START_MS + 3_000), false);
@@ -250,7 +250,7 @@ fn a_mark_may_come_and_go_with_the_store() {
 }
 
 #[test]
-fn what_left_the_set_leaves_the_timeline() {
+fn what_left_the_history_leaves_the_timeline() {
     let mut timeline = timeline();
     for number in 1..=4 {
         timeline.insert(message(1, number, START_MS + u64::from(number)), false);
@@ -274,7 +274,7 @@ fn late(number: u8, sent_at: u64) -> Arc<ChatMessage> {
 }
 
 #[test]
-fn each_block_that_came_behind_has_one_line_above() {
+fn each_late_block_has_one_note_above() {
     let mut timeline = timeline();
     let minute = |n: u64| START_MS + n * 60_000;
     for n in [0, 10, 20] {

@@ -1,4 +1,4 @@
-//! The composer: Enter sends, Shift+Enter breaks the line, and whatever is in the way is said.
+//! The composer: Enter sends, Shift+Enter starts a new line, and a note says what keeps a text from being sent.
 
 use std::sync::Arc;
 
@@ -18,21 +18,21 @@ use crate::view::keyboard::{self, take_plain_key};
 use crate::view::theme;
 use crate::view::{shaping, widgets};
 
-/// The draft grows to so many lines, then scrolls.
+/// The field grows to this many lines, then scrolls.
 const LINES_MAX: usize = 8;
 const SEND_SIZE: Vec2 = vec2(62.0, 30.0);
-/// Above and below the draft, within its field.
+/// The space above and below the draft in its field.
 const FIELD_MARGIN: i8 = 5;
-/// One line of the draft with the space around it.
+/// The height of the field with one line.
 const FIELD_ROW: f32 = theme::LINE_HEIGHT + 2.0 * FIELD_MARGIN as f32;
-/// Around the card.
+/// The space around the card.
 const AROUND: Margin = Margin { left: 20, right: 20, top: 4, bottom: 10 };
-/// Within the card.
+/// The space inside the card.
 const INSIDE: Margin = Margin { left: 12, right: 8, top: 6, bottom: 6 };
-/// The line around the card.
+/// The width of the line around the card.
 const LINE: f32 = 1.0;
 
-/// Draws the composer of the room shown, below all that `ui` has room for.
+/// Draws the composer of the room shown, at the bottom of `ui`.
 pub(super) fn composer_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let Some(room) = chat.room() else { return };
     let composer = &room.composer;
@@ -59,7 +59,7 @@ pub(super) fn composer_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut
         });
 }
 
-/// The keys that do something with the whole draft, while the composer has the keyboard.
+/// The keys that act on the whole draft while the composer has the keyboard.
 fn keys(ui: &Ui, model: &Model, draft: &str, actions: &mut Vec<Action>) {
     if !has_focus(ui) || model.dialog.is_some() {
         return;
@@ -80,7 +80,7 @@ fn has_focus(ui: &Ui) -> bool {
     ui.memory(|memory| memory.has_focus(id()))
 }
 
-/// What is in the way, or how near the limit is.
+/// Why the draft cannot be sent, or how close to the limit it is.
 fn lay_out_note(
     ui: &Ui,
     composer: &Composer,
@@ -94,7 +94,7 @@ fn lay_out_note(
     Some(widgets::wrapped(ui, &words, theme::note(), colour, width))
 }
 
-/// What the draft takes, up to its greatest height.
+/// The height of the draft, up to its maximum.
 fn field_height(ui: &Ui, draft: &str, width: f32) -> f32 {
     let laid = lay_out_draft(ui, draft, width);
     let last = laid.rows.get(LINES_MAX - 1).or_else(|| laid.rows.last());
@@ -186,7 +186,7 @@ fn field_ui(ui: &mut Ui, chat: &Chat, draft: &str, unlocked: bool, actions: &mut
     );
 }
 
-/// Whether somebody types while nothing has the keyboard.
+/// Whether the user types while nothing has the keyboard.
 fn types_into_nothing(ui: &Ui) -> bool {
     let is_text = |event: &Event| matches!(event, Event::Text(_) | Event::Paste(_));
     ui.memory(|memory| memory.focused().is_none() && memory.top_modal_layer().is_none())
@@ -199,7 +199,7 @@ fn hint_ui(ui: &Ui) {
     let right = ui.max_rect().right() - 5.0;
     let at = pos2(right, ui.max_rect().center().y);
     let words = "Enter sends · Shift+Enter new line";
-    // Beside the placeholder there is room for it only in a wide window.
+    // A narrow window has no space for it beside the placeholder.
     if ui.max_rect().width() > 420.0 {
         ui.painter().text(at, Align2::RIGHT_CENTER, words, theme::note(), p.faint);
     }

@@ -1,4 +1,4 @@
-//! The rooms on the left, with what is unread in each, and oneself at the bottom.
+//! The rooms on the left with their unread counts, and the user at the bottom.
 
 use eframe::egui::{
     Align, CornerRadius, CursorIcon, Layout, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind,
@@ -64,7 +64,7 @@ fn room_ui(ui: &mut Ui, chat: &Chat, room: &lanyard_node::event::Room, actions: 
     let unread = state.map_or(0, |room| room.unread);
     let (font, colour) = match (selected || unread > 0, room.archived) {
         (true, _) => (theme::strong(), p.text),
-        // On the fill under the pointer, faint letters could not be read.
+        // Faint letters cannot be read on the fill under the pointer.
         (false, true) if !response.hovered() => (theme::body(), p.faint),
         (false, _) => (theme::body(), p.dim),
     };
@@ -72,7 +72,7 @@ fn room_ui(ui: &mut Ui, chat: &Chat, room: &lanyard_node::event::Room, actions: 
     let galley = widgets::elided(ui, &name, font, colour, rect.width() - 52.0);
     let middle = rect.center().y;
     widgets::paint_middle(ui.painter(), pos2(rect.left() + 8.0, middle), galley, colour);
-    // The room in sight needs no count: the window's title has it while one looks elsewhere.
+    // The room shown needs no count: the window's title has it while the user looks elsewhere.
     if unread > 0 && !selected {
         let mentioned = state.is_some_and(|room| room.mentioned);
         unread_ui(ui, pos2(rect.right() - 8.0, middle), unread, mentioned);

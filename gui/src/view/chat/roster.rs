@@ -1,4 +1,4 @@
-//! The roster on the right: who is here, one line a person, and who left.
+//! The roster on the right: a line for each person online, and for those who left.
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
@@ -37,14 +37,14 @@ pub(super) fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut V
     let left = chat.roster.left(&chat.status.roster);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         widgets::list(ui, "List of people");
-        // Rows of two heights: those out of sight take their space and nothing more.
+        // Rows have two heights, so those out of sight are allocated, but not drawn.
         for member in &members {
             member_ui(ui, model, chat, member, actions);
         }
         if members.is_empty() {
             ui.horizontal(|ui| {
                 ui.add_space(EDGE);
-                ui.label(RichText::new("Nobody of that name").font(theme::note()).color(p.faint));
+                ui.label(RichText::new("Nobody has that name").font(theme::note()).color(p.faint));
             });
         }
         if !left.is_empty() {
@@ -99,7 +99,7 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
         None => None,
     };
     let height = if note.is_some() { TALL_LINE } else { LINE };
-    // Nothing happens to one who clicks on oneself; the other button has a menu all the same.
+    // A click on oneself does nothing, but a right click opens the menu.
     let sense = if member.is_me { Sense::click() - Sense::FOCUSABLE } else { Sense::click() };
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), sense);
     if !ui.is_rect_visible(rect) {
@@ -138,7 +138,7 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
     person_menus_ui(ui, chat, rect, &response, member, actions);
 }
 
-/// The name, which gives way where the line is too short for it, `(you)` and the badge.
+/// The name, elided so that `(you)` and the badge fit behind it.
 fn name_ui(ui: &Ui, member: &Member, left_middle: Pos2, width: f32) {
     let p = theme::palette(ui);
     let badge = role_badge(member.role);
@@ -176,7 +176,7 @@ fn spoken(member: &Member, away: Option<&str>) -> String {
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// The same menu by the other mouse button and, for moderators, by a button that the keyboard reaches.
+/// The menu of a person: by right click and, for moderators, by a button that the keyboard can reach.
 fn person_menus_ui(
     ui: &Ui,
     chat: &Chat,

@@ -1,4 +1,4 @@
-//! The status line, always there: peers, login node, and how long the ticket is good.
+//! The status line: peers, messages that wait, the login node, and until when the user is signed in.
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{Color32, CursorIcon, Rect, Sense, Ui, pos2, vec2};
@@ -61,10 +61,10 @@ fn ticket_ui(ui: &Ui, model: &Model, chat: &Chat, rect: Rect, taken: f32) {
     let shown = if fits { &words } else { &short };
     let middle = rect.center().y + 0.5;
     let place = piece_ui(ui, pos2(rect.right() - width(shown), middle), shown, Some(dot), colour);
-    widgets::spoken(ui, place, "pass", &words).on_hover_text(words.clone());
+    widgets::spoken(ui, place, "ticket", &words).on_hover_text(words.clone());
 }
 
-/// The whole sentence, and what is left of it in a narrow window.
+/// The whole sentence, and the short one for a narrow window.
 fn ticket_words(model: &Model, chat: &Chat) -> (String, String) {
     let realm_now = chat.realm_now(model.now_ms);
     let expires_at = chat.status.expires_at;
@@ -74,14 +74,14 @@ fn ticket_words(model: &Model, chat: &Chat) -> (String, String) {
     let until = text::moment(expires_at, realm_now, &model.zone);
     match chat.login_node(model.now_ms) {
         LoginNode::Online => {
-            (format!("Login node online · pass good until {until}"), format!("until {until}"))
+            (format!("Login node online · signed in until {until}"), format!("until {until}"))
         }
         LoginNode::Looking => {
             let words = format!("Looking for the login node · signed in until {until}");
             (words, format!("looking for the login node · until {until}"))
         }
         LoginNode::Offline => {
-            let words = format!("Login node offline · your pass is good until {until}");
+            let words = format!("Login node offline · signed in until {until}");
             (words, format!("login node offline · until {until}"))
         }
     }

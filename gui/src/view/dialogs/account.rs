@@ -1,4 +1,4 @@
-//! One's own account: the list of devices, and the dialog for a new password.
+//! The user's account: the list of devices, and the dialog to change the password.
 
 use eframe::egui::{Align, Layout, RichText, Sense, Ui, vec2};
 
@@ -12,7 +12,7 @@ use crate::view::keyboard;
 use crate::view::theme;
 use crate::view::widgets::{self, Field};
 
-/// Draws the own devices.
+/// Draws the list of devices.
 pub fn devices_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     widgets::dialog(ui, "My devices", actions, |ui, actions| {
         let p = theme::palette(ui);
@@ -85,7 +85,7 @@ fn device_ui(
             return;
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let words = format!("Log device {} out", device.device);
+            let words = format!("Log out device {}", device.device);
             if widgets::quiet_button_named(ui, "Log out", &words).clicked() {
                 actions.push(Action::AskLogOut(Some(device.device)));
             }
@@ -97,7 +97,7 @@ fn confirm_ui(ui: &mut Ui, number: u64, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     ui.horizontal(|ui| {
         ui.add_space(24.0);
-        let words = format!("Log device {number} out now?");
+        let words = format!("Log out device {number} now?");
         ui.label(RichText::new(words).font(theme::body()).color(p.text));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if widgets::danger_button(ui, "Yes, log it out", vec2(128.0, 32.0)).clicked() {
@@ -110,7 +110,7 @@ fn confirm_ui(ui: &mut Ui, number: u64, actions: &mut Vec<Action>) {
     });
 }
 
-/// Draws the dialog for a new password.
+/// Draws the dialog to change the password.
 pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let form = &chat.password;
     if widgets::enter_submits(ui) {
@@ -121,7 +121,7 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
         for (which, label, value) in [
             (PasswordField::Old, "Old password", &form.old),
             (PasswordField::New, "New password", &form.new),
-            (PasswordField::Again, "New password once more", &form.again),
+            (PasswordField::Again, "New password again", &form.again),
         ] {
             let id = keyboard::id(Focus::Password(which));
             let field = Field { label, id, hint: "", password: true, right: 0.0 };
@@ -135,7 +135,7 @@ pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             }
             ui.add_space(6.0);
         }
-        let note = "Whoever knows the old password loses access at once";
+        let note = "Anyone else who knows the old password loses access at once";
         if widgets::switch(ui, "Log out my other devices", note, form.revoke_others) {
             actions.push(Action::RevokeOthers(!form.revoke_others));
         }
@@ -154,7 +154,7 @@ fn outcome_ui(ui: &mut Ui, form: &PasswordForm) {
     let p = theme::palette(ui);
     match &form.outcome {
         Some(Ok(())) => {
-            widgets::paragraph(ui, "Your password is changed.", theme::strong(), p.ok);
+            widgets::paragraph(ui, "Your password has been changed.", theme::strong(), p.ok);
         }
         Some(Err(why)) => {
             widgets::paragraph(ui, &text::clean_line(why), theme::body(), p.red);

@@ -1,4 +1,4 @@
-//! "Why am I alone?": what was looked at, what was found, what to check.
+//! "Why am I alone?": what was checked and found, and what to do about it.
 
 use eframe::egui::{Align, Color32, Layout, RichText, Sense, Stroke, Ui, Vec2, vec2};
 
@@ -26,7 +26,7 @@ pub fn alone_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Actio
         }
         let details = plain_report(model, chat);
         ui.add_space(8.0);
-        // Within a row of its own: alone, the layout would take all the height there is.
+        // In a row of its own: the layout would take all the height there is otherwise.
         ui.horizontal(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if widgets::quiet_button(ui, "Copy details").clicked() {
@@ -90,20 +90,19 @@ fn links_ui(ui: &mut Ui, model: &Model, chat: &Chat) {
     let p = theme::palette(ui);
     for neighbour in &chat.status.neighbours {
         let since = text::moment(neighbour.since, chat.realm_now(model.now_ms), &model.zone);
-        let way = if neighbour.relayed { "through the login node's relay" } else { "directly" };
         let address = text::plain_address(&neighbour.address);
         ui.label(
             RichText::new(text::clean_name(&neighbour.username))
                 .font(theme::strong())
                 .color(p.text),
         );
-        let words = format!("{address}, {way}, since {since}");
+        let words = format!("{address}, since {since}");
         ui.label(RichText::new(words).font(theme::note()).color(p.dim));
         ui.add_space(6.0);
     }
 }
 
-/// What somebody who helps wants to read.
+/// What somebody who helps needs to know, as plain text.
 fn plain_report(model: &Model, chat: &Chat) -> String {
     let mut lines = vec![format!(
         "Lanyard: {} peers, login node {}",

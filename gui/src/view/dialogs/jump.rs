@@ -1,4 +1,4 @@
-//! Ctrl+K: type a part of a name, press Enter.
+//! Ctrl+K: type part of a name and press Enter.
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
@@ -49,7 +49,9 @@ pub fn jump_ui(
         }
         if targets.is_empty() {
             let faint = theme::palette(ui).faint;
-            ui.label(RichText::new("Nothing of that name").font(theme::body()).color(faint));
+            ui.label(
+                RichText::new("No room or person has that name").font(theme::body()).color(faint),
+            );
         }
     });
 }

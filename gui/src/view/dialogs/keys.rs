@@ -6,21 +6,21 @@ use crate::model::action::Action;
 use crate::view::theme;
 use crate::view::widgets;
 
-/// The column of keys.
+/// The width of the column of keys.
 const KEYS_WIDTH: f32 = 176.0;
 
 const KEYS: [(&str, &str); 12] = [
     ("Enter", "Send the message"),
-    ("Shift+Enter", "Begin a new line"),
-    ("Up", "Bring back the last text"),
+    ("Shift+Enter", "Start a new line"),
+    ("Up", "Bring back the last message"),
     ("Ctrl+K", "Jump to a room or a person"),
-    ("Alt+Up, Alt+Down", "From message to message"),
-    ("Menu, Shift+F10", "What can be done with a message or a person"),
+    ("Alt+Up, Alt+Down", "Go from message to message"),
+    ("Menu, Shift+F10", "Open the menu of a message or a person"),
     ("Page Up, Page Down", "Scroll the messages"),
-    ("Ctrl+Home, Ctrl+End", "To the oldest loaded, to the newest"),
-    ("Esc", "Close what is open; else to the newest"),
-    ("Tab, Shift+Tab", "To the next control, to the one before"),
-    ("Ctrl+Plus, Minus, 0", "Larger, smaller, normal size"),
+    ("Ctrl+Home, Ctrl+End", "Go to the oldest loaded or the newest message"),
+    ("Esc", "Close what is open, or go to the newest message"),
+    ("Tab, Shift+Tab", "Go to the next or the previous control"),
+    ("Ctrl+Plus, Minus, 0", "Zoom in, zoom out, reset"),
     ("Ctrl+Comma, F1", "Settings, this list"),
 ];
 

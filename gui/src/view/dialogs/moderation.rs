@@ -1,4 +1,4 @@
-//! A moderator's acts: where a menu offers them, and the dialog that confirms them.
+//! Moderation: the entries in a person's menu, and the dialog that confirms them.
 
 use eframe::egui::{Align, Layout, Ui, vec2};
 use lanyard_protocol::ids::{AccountId, Role};
@@ -11,27 +11,27 @@ use crate::view::keyboard;
 use crate::view::theme;
 use crate::view::widgets::{self, Field};
 
-/// Whom a menu is about.
+/// The person that a menu is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'s> {
-    /// The account.
+    /// Their account.
     pub account: AccountId,
-    /// The unique name, as the ticket has it.
+    /// Their unique name, as in the ticket.
     pub username: &'s str,
-    /// The display name, as the ticket has it.
+    /// Their display name, as in the ticket.
     pub nickname: &'s str,
-    /// The role.
+    /// Their role in the realm.
     pub role: Role,
 }
 
-/// Whether the user may give moderations about somebody.
+/// Whether the user may moderate this person.
 #[must_use]
 pub fn may_act_on(chat: &Chat, subject: Subject<'_>) -> bool {
     let me = &chat.status.me;
     subject.account != me.account && may_moderate(me.role, subject.role)
 }
 
-/// The menu's entries for a moderator, if the user is one and may act on this person.
+/// The menu's entries for moderation, if the user may moderate this person.
 pub fn menu_ui(ui: &mut Ui, chat: &Chat, subject: Subject<'_>, actions: &mut Vec<Action>) {
     if !may_act_on(chat, subject) {
         return;
@@ -59,7 +59,7 @@ pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let title = match form.kind {
         ModerationKind::Mute => "Mute somebody",
         ModerationKind::Ban => "Ban somebody",
-        ModerationKind::Lift => "Lift an order",
+        ModerationKind::Lift => "Lift mute or ban",
     };
     widgets::dialog(ui, title, actions, |ui, actions| {
         let p = theme::palette(ui);
@@ -77,7 +77,7 @@ pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
         }
         ui.add_space(8.0);
         reason_ui(ui, form, actions);
-        let note = "Everybody sees the order, its reason and your name.";
+        let note = "Everybody sees who did this, and why.";
         widgets::paragraph(ui, note, theme::note(), p.faint);
         if let Some(failed) = form.objection().as_ref().or(form.failed.as_ref()) {
             widgets::paragraph(ui, failed, theme::body(), p.red);

@@ -1,4 +1,4 @@
-//! Settings: colours, size, notifications, sounds, and what the fonts cannot show.
+//! The settings, and which scripts the fonts cannot show.
 
 use eframe::egui::{RichText, Ui};
 
@@ -15,7 +15,7 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         group_ui(ui, "Colours");
         ui.horizontal(|ui| {
             for (choice, word) in [
-                (ThemeChoice::System, "Like the desktop"),
+                (ThemeChoice::System, "Same as the desktop"),
                 (ThemeChoice::Light, "Light"),
                 (ThemeChoice::Dark, "Dark"),
             ] {
@@ -33,7 +33,7 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
             }
         });
         group_ui(ui, "Attention");
-        let note = "When somebody mentions you, or writes while you look elsewhere";
+        let note = "When somebody mentions you, or writes while you use another window";
         if widgets::switch(ui, "Desktop notifications", note, settings.notifications) {
             actions.push(Action::SetNotifications(!settings.notifications));
         }
@@ -48,7 +48,7 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
 fn keyring_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     group_ui(ui, "Signing in");
     let used = model.settings.keep_password;
-    let note = "Whoever can unlock this computer's keyring can sign in as you";
+    let note = "Anyone who can unlock this computer's keyring can sign in as you";
     if widgets::switch(ui, "Keep my password in the keyring", note, used) {
         actions.push(Action::KeepPassword(!used));
     }
@@ -65,7 +65,7 @@ fn fonts_ui(ui: &mut Ui, model: &Model) {
         EmojiSource::Colour(font) => format!("Emoji are in colour, from {font}."),
         EmojiSource::Outline(font) => format!("Emoji are in one colour, from {font}."),
         EmojiSource::BuiltIn => {
-            "Emoji are in one colour, from Lanyard's own font. Noto Color Emoji brings colours."
+            "Emoji are in one colour, from Lanyard's own font. Install Noto Color Emoji to see them in colour."
                 .to_owned()
         }
     };
@@ -74,7 +74,7 @@ fn fonts_ui(ui: &mut Ui, model: &Model) {
         return;
     }
     let words = format!(
-        "No font on this computer can show: {}. Installing the Noto fonts helps.",
+        "No font on this computer can show: {}. Install the Noto fonts to see them.",
         model.missing_scripts.join(", ")
     );
     widgets::paragraph(ui, &words, theme::body(), p.amber);

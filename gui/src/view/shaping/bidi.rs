@@ -1,4 +1,4 @@
-//! Text that runs from right to left: in which order its pieces are drawn, and where its lines end.
+//! Text that runs from right to left: the order in which its pieces are drawn, and where its lines end.
 //!
 //! egui draws pieces from left to right and shapes each by itself. So the Unicode Bidirectional
 //! Algorithm (UAX #9) runs here, on whole lines: they are broken in reading order, then put into the
@@ -18,14 +18,14 @@ pub enum RightToLeft {
     Hebrew,
 }
 
-/// A part of a line that is shaped at once, in bytes of the text.
+/// A part of a line that is shaped as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// Where in the text.
+    /// Its bytes in the text.
     pub range: Range<usize>,
-    /// The script whose font draws it; `None` for the font of everything else.
+    /// The script whose font draws it; `None` for the usual font.
     pub script: Option<RightToLeft>,
-    /// What is drawn instead: a bracket between words that run to the left opens the other way.
+    /// The character drawn instead: brackets open the other way in text that runs to the left.
     pub mirrored: Option<char>,
 }
 
@@ -38,7 +38,7 @@ pub fn runs_to_the_left(text: &str) -> bool {
 
 /// The lines of a text, each as its pieces from left to right.
 ///
-/// `width_of` measures a range of the text; no line becomes wider than `width`, unless one
+/// `width_of` measures a range of the text. No line becomes wider than `width`, unless one
 /// user-perceived character is. The white space at which a line is broken belongs to no piece.
 /// A line that ends with a line break of the text's own is followed by [`LineEnd::Written`].
 #[must_use]
@@ -128,7 +128,7 @@ fn break_paragraph(
     lines
 }
 
-/// The words of a part of the text; the white space between them is none of theirs.
+/// The words of a part of the text, without the white space between them.
 fn words(text: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let mut at = part.start;
     let chunks = text.get(part).unwrap_or_default().split_inclusive(char::is_whitespace);
@@ -166,7 +166,7 @@ fn pieces_of(info: &BidiInfo<'_>, paragraph: &ParagraphInfo, line: Range<usize>)
 }
 
 /// A run to the left in reading order: words of one script with the spaces between them stay whole,
-/// since a shaper turns them round by itself; all other signs stand alone.
+/// since a shaper reverses them by itself. All other characters stand alone.
 fn parts_of_run(text: &str, run: Range<usize>) -> Vec<Piece> {
     let mut parts: Vec<Piece> = Vec::new();
     let base = run.start;
@@ -196,7 +196,7 @@ fn script_of(c: char) -> Option<RightToLeft> {
     }
 }
 
-/// The other one of a pair, of the same length in UTF-8.
+/// The other bracket of a pair. Both have the same length in UTF-8.
 fn mirror(c: char) -> Option<char> {
     const PAIRS: [(char, char); 6] =
         [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>'), ('«', '»'), ('‹', '›')];
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_both_directions_stand_where_the_standard_puts_them() {
+    fn words_of_both_directions_follow_the_standard() {
         assert_eq!(drawn("see אבג דהו now", 99.0), ["see והד גבא now"]);
         assert_eq!(drawn("אבג see it דהו", 99.0), ["והד see it גבא"]);
         assert_eq!(drawn("אבג 123 דהו", 99.0), ["והד 123 גבא"]);

@@ -12,7 +12,7 @@ use crate::view::shaping::bidi::{self, LineEnd, Piece};
 use crate::view::theme;
 use crate::view::timeline::context::RowContext;
 
-/// A text laid out, with what is small behind it.
+/// A text laid out, with the small words behind it.
 #[derive(Debug)]
 pub(super) struct Body<'t> {
     /// The text in reading order.
@@ -22,17 +22,17 @@ pub(super) struct Body<'t> {
     /// The send state, and where it stands from the body's corner.
     pub(super) state: Option<(Arc<Galley>, Vec2)>,
     galley: Arc<Galley>,
-    /// At which letter of the galley each part of the text begins; empty if both are the same.
+    /// The letter of the galley at which each part of the text begins; empty if the order is the same.
     order: Vec<(Range<usize>, usize)>,
 }
 
 impl Body<'_> {
-    /// The text to paint. Its letters are those of the text, in the order of drawing.
+    /// The galley to paint: the letters of the text in the order of drawing.
     pub(super) fn galley(&self) -> &Arc<Galley> {
         &self.galley
     }
 
-    /// The rectangles, at least one a line, that a part of the text covers.
+    /// The rectangles that a part of the text covers, one or more on each of its lines.
     pub(super) fn places_of(&self, bytes: Range<usize>, at: Pos2) -> Vec<Rect> {
         let letters =
             |range: Range<usize>| self.text.get(range).map_or(0, |part| part.chars().count());
@@ -86,7 +86,7 @@ pub(super) fn lay_out_body<'t>(
     Body { text, spans, state, galley, order }
 }
 
-/// The look of each part of a text, without gaps.
+/// The font and colour of each part of a text, without gaps.
 struct Styles<'t> {
     text: &'t str,
     parts: Vec<(Range<usize>, FontId, Color32)>,
@@ -111,7 +111,7 @@ impl<'t> Styles<'t> {
         Self { text, parts }
     }
 
-    /// Appends a range of the text, drawn as `piece` says; names its parts in the order of drawing.
+    /// Appends a range of the text, drawn as `piece` says. Returns its parts in the order of drawing.
     fn append(
         &self,
         job: &mut LayoutJob,
@@ -179,7 +179,7 @@ impl<'t> Styles<'t> {
             }
         }
         let mut galley = Arc::unwrap_or_clone(ui.painter().layout_job(job));
-        // Whoever copies a line gets it as it was typed; a line has as many letters either way.
+        // Copied text is as it was typed; the number of letters in a line is the same.
         let job = Arc::unwrap_or_clone(galley.job);
         galley.job = Arc::new(LayoutJob { text: typed, ..job });
         shaping::even_out(&mut galley, &letters);

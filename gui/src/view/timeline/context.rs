@@ -1,4 +1,4 @@
-//! What all rows of a frame share.
+//! What all rows of the timeline share in a frame.
 
 use eframe::egui::{Id, Ui};
 use lanyard_node::event::SendState;
@@ -11,25 +11,25 @@ use crate::model::session::Chat;
 use crate::model::timeline::{Entry, Line, RowKey, Timeline};
 use crate::view::theme::{self, Palette};
 
-/// Send states of own messages older than this are yesterday's news, unless nobody has them.
+/// After this long, the send state of an own message is shown only while nobody has it.
 const STATE_SHOWN_MS: u64 = 10 * 60_000;
 
 /// What a row is laid out and drawn with.
 #[derive(Debug)]
 pub(super) struct RowContext<'m> {
-    /// Width of a row.
+    /// The width of a row.
     pub(super) width: f32,
     /// The timeline of the room shown.
     pub(super) timeline: &'m Timeline,
     /// What the window knows.
     pub(super) model: &'m Model,
-    /// The realm.
+    /// The realm that the user is in.
     pub(super) chat: &'m Chat,
-    /// Who is spoken to.
+    /// The names by which the user can be mentioned.
     pub(super) my_names: &'m MyNames,
-    /// The colours.
+    /// The colours of the theme.
     pub(super) palette: Palette,
-    /// The row that the keyboard has walked to.
+    /// The row that has the keyboard.
     pub(super) walked: Option<RowKey>,
     /// Whether the theme is dark.
     pub(super) dark_mode: bool,
@@ -45,7 +45,7 @@ impl<'m> RowContext<'m> {
         room: &'m Room,
         width: f32,
     ) -> Self {
-        /// Further up than this, the last own message is not in sight with any other.
+        /// If the last own message is further up than this, it does not matter.
         const LOOK_BACK: usize = 200;
         let me = chat.status.me.account;
         let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
@@ -66,7 +66,7 @@ impl<'m> RowContext<'m> {
         }
     }
 
-    /// A row's item in the list, and what has the keyboard when one walks to it.
+    /// The id of a row as an item of the list, which can have the keyboard.
     pub(super) fn item_id(&self, key: RowKey) -> Id {
         Id::unique(("row", &self.chat.current, key))
     }
@@ -74,7 +74,7 @@ impl<'m> RowContext<'m> {
     /// How far an own message has come, where that is worth saying.
     pub(super) fn state_text(&self, line: &Line) -> Option<String> {
         if line.message.forked {
-            return Some("signed twice: its author said something else under this number".into());
+            return Some("signed twice: its author sent another text under the same number".into());
         }
         let state = line.state?;
         let is_last = self.last_own == Some(line.message.id);

@@ -1,7 +1,6 @@
-//! Heights of many rows: where each begins, and which one stands at a given place.
+//! The heights of many rows: where each begins, and which one is at a given offset.
 //!
-//! A Fenwick tree over `f64`: setting a height, appending a row, and both questions take
-//! logarithmic time, so a hundred thousand rows of different heights cost a frame nothing.
+//! A Fenwick tree over `f64`: setting a height, appending a row and both lookups take logarithmic time.
 
 /// Heights in points, and their sums.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +11,7 @@ pub(super) struct Heights {
 }
 
 impl Heights {
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) fn len(&self) -> usize {
         self.heights.len()
     }

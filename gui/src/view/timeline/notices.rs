@@ -1,4 +1,4 @@
-//! Rows that nobody said: dividers, and who came or went.
+//! Rows that are no messages: dividers, changes of the rules, and who came or went.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::view::theme;
 use crate::view::timeline::context::RowContext;
 use crate::view::{shaping, widgets};
 
-/// Names written out before "and 3 others".
+/// At most this many names are written out.
 const NAMES_MAX: usize = 3;
-/// What follows has its own space above, so these stand low in their rows.
+/// The distance to the bottom of the row: the next row has its own space above.
 const UNDER_MIDDLE: f32 = 10.0;
 
 /// A line with a word in its middle.
@@ -31,7 +31,7 @@ pub(super) fn divider_ui(ui: &Ui, rect: Rect, word: &str, line: Color32, colour:
     widgets::spoken(ui, rect, word, word);
 }
 
-/// The words of a change of the rules, wrapped.
+/// Lays out the words of a change of the rules.
 pub(super) fn lay_out_news(ui: &Ui, news: &News, context: &RowContext<'_>) -> Arc<Galley> {
     let p = context.palette;
     let colour = if news.grave { p.text } else { p.dim };
@@ -43,7 +43,7 @@ pub(super) fn lay_out_news(ui: &Ui, news: &News, context: &RowContext<'_>) -> Ar
     ui.painter().layout_job(job)
 }
 
-/// A change of the rules, with a sign in the avatars' column.
+/// A change of the rules, with a sign where messages have avatars.
 pub(super) fn news_ui(
     ui: &Ui,
     rect: Rect,

@@ -1,4 +1,4 @@
-//! One row of the timeline: laid out first, so that its height is known, then drawn.
+//! A row of the timeline. It is laid out first, so that its height is known, and then drawn.
 
 use std::sync::Arc;
 
@@ -25,18 +25,18 @@ use crate::view::timeline::notices::{
 };
 use crate::view::widgets;
 
-/// Above a message with a header.
+/// The space above a message with a header.
 pub(super) const GROUP_GAP: f32 = 12.0;
-/// A day divider or the unread line.
+/// The height of a day divider and of the unread line.
 pub(super) const DIVIDER_HEIGHT: f32 = 34.0;
-/// Folded notices.
+/// The height of a row of folded notices or messages.
 pub(super) const PRESENCE_HEIGHT: f32 = 32.0;
-/// Above and below a change of the rules.
+/// The space around a change of the rules.
 pub(super) const NEWS_GAP: f32 = 14.0;
-/// From the top of a line to the line under a link.
+/// From the top of a line of text to the underline of a link.
 const UNDERLINE: f32 = 17.5;
 
-/// The item of a list that the row is. Only the one walked to is a stop for the Tab key.
+/// The row as an item of the list. Only the one that has the keyboard is a stop for the Tab key.
 pub(super) fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder {
     let key = context.timeline.row_key(row);
     let is_walked = context.walked == Some(key);
@@ -58,7 +58,7 @@ pub(super) fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder 
 /// A row with its text laid out.
 #[derive(Debug)]
 pub(super) struct Laid<'t> {
-    /// What it takes.
+    /// The height of the row.
     pub(super) height: f32,
     note: Option<Arc<Galley>>,
     body: Option<Body<'t>>,
@@ -70,7 +70,7 @@ impl Laid<'_> {
     }
 }
 
-/// Lays a row out.
+/// Lays out a row.
 pub(super) fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'m> {
     let timeline: &'m Timeline = context.timeline;
     let header = match row.kind {
@@ -102,7 +102,7 @@ pub(super) fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'
     Laid { note: None, height: above + body.galley().size().y.max(state_bottom), body: Some(body) }
 }
 
-/// Draws a row that was laid out.
+/// Draws a row that has been laid out.
 pub(super) fn row_ui(
     ui: &mut Ui,
     rect: Rect,
@@ -155,7 +155,7 @@ pub(super) fn row_ui(
     body_ui(ui, (at, id), body, &author, context, actions);
 }
 
-/// Behind the message that the keyboard has walked to.
+/// The ground of the message that has the keyboard.
 fn walked_ui(ui: &Ui, rect: Rect, header: bool, p: Palette) {
     let top = if header { rect.top() + GROUP_GAP } else { rect.top() };
     let around = Rect::from_min_max(pos2(rect.left(), top), rect.max).expand2(vec2(12.0, 4.0));
@@ -163,7 +163,7 @@ fn walked_ui(ui: &Ui, rect: Rect, header: bool, p: Palette) {
     ui.painter().rect(around, corner, p.panel, Stroke::new(1.5, p.ribbon), StrokeKind::Inside);
 }
 
-/// Who speaks in a row.
+/// The author of a row.
 struct Author<'a> {
     account: AccountId,
     nickname: String,
@@ -312,7 +312,7 @@ fn link_ui(ui: &Ui, id: Id, places: &[Rect], url: &str, actions: &mut Vec<Action
     }
 }
 
-/// Text that can be selected with the mouse, but is no stop for the Tab key.
+/// Text that can be selected with the mouse, but is not a stop for the Tab key.
 fn select_sense() -> Sense {
     Sense::click_and_drag() - Sense::FOCUSABLE
 }

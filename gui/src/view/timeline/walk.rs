@@ -1,5 +1,5 @@
-//! Walking from message to message by keyboard: with Alt+Up and Alt+Down from anywhere, and with Up and
-//! Down from there. The message walked to has the keyboard, so it is read out and has its menu.
+//! Walking from message to message: with Alt+Up and Alt+Down from anywhere, with Up and Down from a message.
+//! The message has the keyboard then, so it is read out and its menu can be opened.
 
 use eframe::egui::{EventFilter, Id, Key, Modifiers, Ui};
 
@@ -7,11 +7,11 @@ use crate::model::timeline::{Row, RowKey, RowKind, Timeline};
 use crate::view::timeline::context::RowContext;
 use crate::view::timeline::{OVERSCAN, Step, TimelineView};
 
-/// Kept free above and below the message walked to.
+/// The space kept free above and below the message.
 const AROUND: f64 = 8.0;
 
 impl TimelineView {
-    /// Takes the step that is asked for. True if it leads out of the messages, to the composer.
+    /// Takes a step. Returns true if it leads out of the messages, to the composer.
     pub(super) fn walk(
         &mut self,
         ui: &Ui,
@@ -33,7 +33,7 @@ impl TimelineView {
         false
     }
 
-    /// The next message that way; at first, the last one whose end is in sight.
+    /// The next message that way. The first step goes to the last message whose end is in sight.
     fn next(&self, timeline: &Timeline, step: Step) -> Option<usize> {
         let rows = timeline.rows();
         let here =
