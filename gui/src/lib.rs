@@ -6,9 +6,9 @@
 //! | folder | what belongs there |
 //! |---|---|
 //! | [`model`] | what the window knows and decides: [`model::action`] has `Action` in and `Effect` out |
-//! | [`view`] | what is drawn: [`view::login`], [`view::chat`], [`view::timeline`], [`view::dialogs`]; literals only in [`view::theme`] |
-//! | [`bridge`] | `Command` out, `BackendEvent` in; behind it [`bridge::node`], or [`bridge::fake`] in tests and pictures |
-//! | [`desktop`] | the computer around the window: one window a profile, its colours, notifications, why no window opens |
+//! | [`view`] | what is drawn: [`view::login`], [`view::chat`] with [`view::timeline`], [`view::dialogs`] |
+//! | [`bridge`] | `Command` out, `BackendEvent` in: to [`bridge::node`], or [`bridge::fake`] in tests and pictures |
+//! | [`desktop`] | other starts of the program, notifications, preferred colours, why no window opens |
 //! | [`app`] | a frame: `logic` drains and applies, `ui` draws and dispatches |
 //!
 //! A new dialog is a [`model::action::Dialog`], a file in `view/dialogs/` and a line in [`view::dialogs`]; what it

@@ -1,4 +1,4 @@
-//! The bridge to a real node: a tokio runtime on threads of its own, and nothing that waits.
+//! The bridge to a real node: a tokio runtime on threads of its own, so that the window never waits.
 //!
 //! One supervisor task joins, keeps the running node and leaves. While a node runs, a pump task turns
 //! its events and states into [`BackendEvent`]s, and a worker task carries out commands one by one.
@@ -254,7 +254,7 @@ async fn entered(joined: Option<Result<Joined, Refusal>>, outlet: &Outlet) -> Op
     }
 }
 
-/// Passes on what the node tells.
+/// Passes on the node's events and states.
 async fn pump(node: Node, outlet: Outlet) {
     let mut events = node.events();
     let mut states = node.status();

@@ -99,7 +99,7 @@ impl PasswordForm {
         empty.map_or(PasswordField::Again, |(field, _)| field)
     }
 
-    /// A warning about a password that is allowed all the same.
+    /// A warning about a password that is allowed, but weak.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         let short = self.new.chars().count() < PASSWORD_LEN_ADVISED;

@@ -125,7 +125,7 @@ impl Login {
         text.parse().map_err(|error| Missing::Link(format!("{error}")))
     }
 
-    /// What is wrong with a link that cannot become a join link however it goes on.
+    /// What is wrong with a link that cannot become a join link any more.
     #[must_use]
     pub fn wrong_link(&self) -> Option<Missing> {
         let missing = self.join_link().err().filter(|missing| *missing != Missing::Place)?;

@@ -351,7 +351,7 @@ impl Chat {
             }
             Err(error) => {
                 room.refresh = None;
-                // The line "New" has no place then, but messages can be marked as read all the same.
+                // The line "New" has no place then, but messages can still be marked as read.
                 room.is_counted |= room.line_wanted.take().is_some();
                 self.notice("history", &format!("Older messages could not be read: {error}"));
                 Vec::new()

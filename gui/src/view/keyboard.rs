@@ -53,7 +53,7 @@ impl Keyboard {
         }
         ui.memory_mut(|memory| memory.request_focus(id(wanted)));
         if wanted == Focus::Login(LoginField::Password) {
-            // A refused password is typed anew; selected, it need not be deleted first.
+            // A refused password is selected, so that typing replaces it.
             let all = |end| CCursorRange::two(CCursor::default(), end);
             select(ui, wanted, all, &model.login.password);
         }

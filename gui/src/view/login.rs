@@ -378,7 +378,7 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
 /// The step that signing in has reached.
 fn progress(step: Option<JoinStep>) -> &'static str {
     match step {
-        // The login node is not asked if there is a stored ticket.
+        // With a stored ticket, the login node is not asked.
         None => "Signing in…",
         Some(JoinStep::Connecting) => "Connecting to the login node…",
         Some(JoinStep::Checking) => "Checking your password…",

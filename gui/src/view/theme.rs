@@ -60,7 +60,7 @@ const CONTRAST_MIN: f32 = 4.5;
 /// The colours of one theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Palette {
-    /// Behind the timeline.
+    /// The ground of the timeline.
     pub background: Color32,
     /// Side panels and the status line.
     pub panel: Color32,

@@ -1,4 +1,4 @@
-//! What assistive technology is told, and what the keyboard reaches.
+//! Assistive technology, and what the keyboard reaches.
 
 use eframe::egui::accesskit::{Live, Role};
 use eframe::egui::{Key, Modifiers};

@@ -1,4 +1,4 @@
-//! One's own account: the list of devices, and a new password.
+//! The user's account: the list of devices, and changing the password.
 
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
@@ -26,7 +26,7 @@ fn logged_out(stage: &Stage) -> Vec<u64> {
 }
 
 #[test]
-fn the_own_devices_are_numbered_and_this_one_is_marked() {
+fn devices_are_numbered_and_this_one_is_marked() {
     let stage = with_devices();
     assert!(stage.shows("Device 1 · laptop · this computer"), "{:?}", stage.labels());
     assert!(stage.shows("online"));
@@ -54,7 +54,7 @@ fn another_device_is_logged_out_after_a_question() {
 }
 
 #[test]
-fn a_new_password_needs_the_old_one_and_both_times_the_same() {
+fn a_new_password_needs_the_old_and_a_repetition() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.click("Menu");
     stage.click("Change password");

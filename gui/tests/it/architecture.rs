@@ -1,4 +1,4 @@
-//! The walls of the house, checked by reading the sources.
+//! Rules about the sources, checked by reading them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn sources(below: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Code without its comments: words may be named, not used.
+/// Code without its comments, which may name what the code must not use.
 fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
@@ -58,7 +58,7 @@ fn colours_are_made_in_the_theme_only() {
 }
 
 #[test]
-fn every_file_says_what_it_is_and_stays_short() {
+fn every_file_has_a_summary_and_stays_short() {
     for (path, text) in sources("src").into_iter().chain(sources("tests")) {
         assert!(text.starts_with("//! "), "{} has no first words", path.display());
         let lines = text.lines().count();

@@ -1,4 +1,4 @@
-//! Away: told to the others after ten minutes without a touch, and shown where others are.
+//! Away: announced after ten minutes without input, and shown for others.
 
 use eframe::egui::{Event, pos2};
 use lanyard_gui::bridge::Command;
@@ -23,7 +23,7 @@ fn told(stage: &Stage) -> Vec<bool> {
 }
 
 #[test]
-fn ten_minutes_without_a_touch_are_away_and_the_first_touch_ends_it() {
+fn ten_minutes_without_input_are_away_until_the_next() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.pass_ms(9 * MINUTE_MS);
     assert!(told(&stage).is_empty());
@@ -39,7 +39,7 @@ fn ten_minutes_without_a_touch_are_away_and_the_first_touch_ends_it() {
 }
 
 #[test]
-fn what_moves_over_a_window_in_the_background_is_no_touch() {
+fn a_pointer_over_a_background_window_is_no_input() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.harness.input_mut().focused = false;
     stage.pass_ms(MINUTE_MS);
@@ -61,7 +61,7 @@ fn waiting_to_be_away_costs_no_frames() {
 }
 
 #[test]
-fn who_is_away_is_shown_so_and_since_when() {
+fn away_people_are_shown_with_since_when() {
     let mut status = demo::status(NOW_MS, &[0, 1, 2, 4]);
     set_away(&mut status, 1, true);
     let mut stage = Stage::inside_with(status, |_| {});

@@ -11,7 +11,7 @@ use lanyard_protocol::ids::Role;
 use crate::stage::{NOW_MS, Stage};
 
 #[test]
-fn a_text_is_shown_at_once_and_tells_how_far_it_came() {
+fn a_text_is_shown_at_once_with_its_send_state() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.say("Hello");
     assert_eq!(stage.backend.sent_texts(), ["Hello"]);
@@ -26,7 +26,7 @@ fn a_text_is_shown_at_once_and_tells_how_far_it_came() {
 }
 
 #[test]
-fn a_refused_text_is_kept_and_the_reason_said() {
+fn a_refused_text_is_kept_and_the_reason_shown() {
     for (error, words) in [
         (SendRefused::Muted { until: Some(NOW_MS + 5 * 3_600_000) }, "muted until today 14:21"),
         (SendRefused::SlowDown { retry_after_ms: 3_000 }, "Slow down"),
@@ -45,7 +45,7 @@ fn a_refused_text_is_kept_and_the_reason_said() {
 }
 
 #[test]
-fn the_composer_says_what_is_in_the_way_before_the_node_does() {
+fn the_composer_says_why_a_text_cannot_be_sent() {
     let mut status = demo::status(NOW_MS, &[0, 1]);
     status.max_text_bytes = 10;
     let mut stage = Stage::inside_with(status, |_| {});
@@ -172,7 +172,7 @@ fn a_mention_of_me_stands_out() {
 }
 
 #[test]
-fn rooms_show_only_when_there_are_several_and_keep_their_drafts() {
+fn several_rooms_are_listed_and_keep_their_drafts() {
     let mut stage = Stage::inside(&[0, 1]);
     assert!(!stage.shows("# lobby"));
     stage.node(|node| {
@@ -194,7 +194,7 @@ fn rooms_show_only_when_there_are_several_and_keep_their_drafts() {
 }
 
 #[test]
-fn a_room_one_may_not_write_to_says_so() {
+fn a_room_that_is_read_only_says_so() {
     let mut status = demo::status(NOW_MS, &[0, 1]);
     status.rooms[0].post = Role::Admin;
     let stage = Stage::inside_with(status, |_| {});
@@ -202,7 +202,7 @@ fn a_room_one_may_not_write_to_says_so() {
 }
 
 #[test]
-fn the_status_line_knows_peers_login_node_and_pass() {
+fn the_status_line_shows_peers_login_node_and_ticket() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     assert!(stage.shows("2 peers"));
     assert!(stage.shows("Login node online · signed in until 9 March 09:21"));
@@ -288,7 +288,7 @@ fn settings_are_applied_and_kept() {
 }
 
 #[test]
-fn the_own_line_says_you_whatever_the_badge() {
+fn the_users_own_line_says_you_beside_any_badge() {
     let mut status = demo::status(NOW_MS, &[0, 1, 2]);
     if let Some(ada) = status.roster.get_mut(&demo::account(0)) {
         (ada.role, ada.nickname) = (Role::Moderator, "Augusta Ada King, Countess".into());
@@ -305,7 +305,7 @@ fn the_own_line_says_you_whatever_the_badge() {
 }
 
 #[test]
-fn nobody_is_asked_to_write_where_that_is_not_possible() {
+fn an_empty_room_invites_only_those_who_may_write() {
     let invites = |change: fn(&mut Status)| {
         let mut status = demo::status(NOW_MS, &[0, 1]);
         change(&mut status);
@@ -324,7 +324,7 @@ fn nobody_is_asked_to_write_where_that_is_not_possible() {
 }
 
 #[test]
-fn a_place_called_lanyard_is_not_said_twice() {
+fn a_place_called_lanyard_is_not_named_twice() {
     let title = |realm_name: &str| {
         let mut status = demo::status(NOW_MS, &[0, 1]);
         realm_name.clone_into(&mut status.realm_name);

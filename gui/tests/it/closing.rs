@@ -9,11 +9,11 @@ use crate::desktop::Desktop;
 use crate::programs::Realm;
 use crate::real_window::RealWindow;
 
-/// Typed in less time than an idle draft waits until it is kept.
+/// Typed in less time than it takes until an idle draft is saved.
 const DRAFT: &str = "half a sentence that nobody has sent";
 
 #[test]
-fn a_window_asked_to_end_keeps_its_draft_and_says_goodbye() {
+fn a_window_asked_to_end_keeps_its_draft() {
     let Some(desktop) = Desktop::start() else { return };
     let realm = Realm::with(&["ada", "bob"]);
     let mut bob = realm.join("bob");

@@ -1,6 +1,6 @@
-//! Every letter that is drawn can be read: WCAG 2.1 asks for a contrast of 4.5.
+//! Every letter drawn can be read: WCAG 2.1 requires a contrast of 4.5.
 //!
-//! Nothing is listed here by hand: each frame's shapes are gone through in their order, and each letter is compared
+//! Nothing is listed by hand: the shapes of each frame are visited in their order, and each letter is compared
 //! with what has been painted below it.
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ const CONTRAST_MIN: f32 = 4.5;
 const SMALL: Vec2 = vec2(640.0, 420.0);
 const LARGE: Vec2 = vec2(1120.0, 720.0);
 
-/// What is painted, in its moderation.
+/// What is painted, in its order.
 struct Canvas {
     bare: Color32,
     fills: Vec<(Rect, Shape)>,
@@ -83,7 +83,7 @@ impl Canvas {
     }
 }
 
-/// A selection lies between the letters and what they stand on.
+/// A selection lies between the letters and the ground.
 fn behind_letters(row: &RowVisuals, at: Pos2, ground: Color32) -> Color32 {
     let corners = row.mesh.indices.as_chunks::<3>().0;
     let fills = corners.iter().filter(|[a, ..]| !row.glyph_vertex_range.contains(&(*a as usize)));
@@ -102,7 +102,7 @@ fn is_within([a, b, c]: [Pos2; 3], at: Pos2) -> bool {
     sides.iter().all(|side| *side > 0.0) || sides.iter().all(|side| *side < 0.0)
 }
 
-/// Shadows are left out: they darken, and lie beside what has text.
+/// Shadows are left out: they lie beside what has text.
 fn fill_at(shape: &Shape, at: Pos2) -> Option<Color32> {
     match shape {
         Shape::Rect(rect) => {
@@ -128,7 +128,7 @@ fn over(ground: Color32, colour: Color32) -> Color32 {
     )
 }
 
-/// Shows it in both themes; fails with all that cannot be read.
+/// Shows the stage in both themes, and fails with all letters that cannot be read.
 fn assert_readable(stage: &mut Stage, what: &str) {
     for theme in [Theme::Light, Theme::Dark] {
         stage.harness.ctx.set_theme(theme);
@@ -230,14 +230,14 @@ fn selected_text_can_be_read() {
 }
 
 #[test]
-fn an_order_can_be_read() {
+fn a_moderation_can_be_read() {
     let mut status = demo::status(NOW_MS, &[0, 1, 2]);
     status.me.role = Role::Moderator;
     let mut stage = Stage::inside_with(status, |_| {});
     let ctx = stage.harness.ctx.clone();
     stage.harness.state_mut().act(&ctx, demo::moderation());
     stage.harness.run();
-    assert_readable(&mut stage, "an order");
+    assert_readable(&mut stage, "a moderation");
     stage.type_into("Reason", "sold tickets");
-    assert_readable(&mut stage, "an order with a reason");
+    assert_readable(&mut stage, "a moderation with a reason");
 }

@@ -1,7 +1,7 @@
 //! A desktop for one test: a virtual screen, a window manager, a keyboard.
 //!
-//! What the window does with a real keyboard and a real window manager shows only here. Where a tool is missing, the
-//! test prints SKIPPED and passes; with `CI=true` that is a failure. Everything ends when the [`Desktop`] is dropped.
+//! Only here is there a real keyboard and a real window manager. If a tool is missing, the test prints SKIPPED and
+//! passes; with `CI=true` it fails. Everything ends when the [`Desktop`] is dropped.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use lanyard_node::clock::Clock;
 
 use crate::programs::PATIENCE;
 
-/// Without a window manager nobody gives a window the keyboard.
+/// Without a window manager, no window gets the keyboard.
 const TOOLS: [&str; 5] = ["Xvfb", "openbox", "xdotool", "xprop", "import"];
-/// Between two looks at what cannot be waited for.
+/// The pause between two looks at what cannot be waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// See the module.
+/// A virtual screen with a window manager.
 pub(crate) struct Desktop {
     display: String,
     clock: Clock,
@@ -141,7 +141,7 @@ impl Desktop {
         path
     }
 
-    /// Looks again and again until it is so; fails with a picture of the screen if it never is.
+    /// Polls until a condition holds. If it never does, fails with a picture of the screen.
     pub(crate) fn wait_until(&self, what: &str, mut so: impl FnMut() -> bool) {
         let deadline = self.clock.now().mono + PATIENCE;
         while !so() {
@@ -172,8 +172,8 @@ impl Drop for Desktop {
     }
 }
 
-/// Xvfb finds a free display by itself and prints its number. Without `-noreset` it starts anew, deaf for a moment,
-/// whenever the last window has gone.
+/// Xvfb finds a free display by itself and prints its number. Without `-noreset` it resets, and is deaf for a moment,
+/// whenever the last window closes.
 fn start_screen() -> (Child, String) {
     let mut screen = Command::new("Xvfb")
         .args(["-noreset", "-nolisten", "tcp", "-displayfd", "1"])

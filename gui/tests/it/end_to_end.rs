@@ -18,12 +18,12 @@ use crate::stage::{Stage, harness};
 
 /// How soon "bye" reaches the others.
 const TWO_SECONDS: Duration = Duration::from_secs(2);
-/// How soon a node says that the login node is gone, and some time to draw it.
+/// How soon a node reports that the login node is gone, with some time to draw it.
 const OFFLINE_IS_KNOWN: Duration = Duration::from_secs(25);
-/// How often something is said before the mesh must be made.
+/// How often something is said before the mesh must be up.
 const TRIES: usize = 10;
 
-/// What a test holds of a real node: how it asks for a frame.
+/// A real node behind the window, which asks for frames.
 struct Live {
     wakes: Receiver<()>,
     clock: Clock,
@@ -50,7 +50,7 @@ impl Stage<Live> {
         Self { harness, backstage: Live { wakes, clock } }
     }
 
-    /// Draws whenever the node asks for it, until this is so or the time is over.
+    /// Draws when the node asks for it, until a condition holds or the time is up.
     fn becomes(&mut self, within: Duration, so: impl Fn(&Self) -> bool) -> bool {
         let deadline = self.backstage.clock.now().mono + within;
         loop {
@@ -67,7 +67,7 @@ impl Stage<Live> {
         }
     }
 
-    /// Waits until something is shown whose words contain this.
+    /// Waits until some label contains this.
     fn expect(&mut self, part: &str, within: Duration) {
         let shown = self.becomes(within, |stage| stage.shows_part(part));
         assert!(shown, "expected {part:?} within {within:?}; shown: {:?}", self.labels());
@@ -86,14 +86,14 @@ fn sign_in(window: &mut Stage<Live>, link: &str, name: &str) {
     window.press(Key::Enter);
     window.expect("Refused: bad-credentials", PATIENCE);
     assert!(window.shows("Wrong name or password."), "{:?}", window.labels());
-    // What was wrong is marked: typing replaces it.
+    // The wrong password is selected: typing replaces it.
     window.type_into("Password", &password(name));
     window.press(Key::Enter);
     window.expect("Login node online · signed in until", PATIENCE);
     assert!(window.shows("Message"), "{:?}", window.labels());
 }
 
-/// Each says something until the other has heard it: what is said before the mesh is made may get lost.
+/// Each repeats a text until the other has it: texts from before the mesh is up may get lost.
 fn chat_both_ways(window: &mut Stage<Live>, bob: &mut Program) {
     let heard = (0..TRIES).any(|n| {
         let text = format!("from the window, try {n}");
@@ -114,7 +114,7 @@ fn chat_both_ways(window: &mut Stage<Live>, bob: &mut Program) {
     assert!(shown, "the window shows what bob says: {:?}", window.labels());
 }
 
-/// The mesh is made by now: nothing needs to be said twice.
+/// The mesh is up by now: each text is sent once.
 fn chat_both_ways_without_login_node(window: &mut Stage<Live>, bob: &mut Program) {
     window.say("still here?");
     bob.expect("the question", |line| line["event"] == "message" && line["text"] == "still here?");
@@ -123,7 +123,7 @@ fn chat_both_ways_without_login_node(window: &mut Stage<Live>, bob: &mut Program
 }
 
 #[test]
-fn the_window_signs_in_chats_outlives_the_login_node_and_says_goodbye() {
+fn the_window_chats_on_without_the_login_node() {
     let mut realm = Realm::with(&["ada", "bob"]);
     let mut bob = realm.join("bob");
     let mut window = Stage::live(&realm, "ada");
@@ -145,7 +145,7 @@ fn the_window_signs_in_chats_outlives_the_login_node_and_says_goodbye() {
     assert!(left.is_ok(), "goodbye reaches bob within {TWO_SECONDS:?}");
 }
 
-/// Ada, a moderator, gives a moderation about bob from the roster's menu.
+/// Ada, a moderator, moderates bob from the roster's menu.
 fn moderation(window: &mut Stage<Live>, entry: &str, verb: &str) {
     window.click("Actions for bob");
     window.click(entry);
@@ -163,7 +163,7 @@ fn may_bob_write(bob: &mut Program, text: &str) -> bool {
 }
 
 #[test]
-fn the_window_moderates_is_moderated_and_keeps_its_account() {
+fn the_window_moderates_and_manages_its_account() {
     let realm = Realm::with(&["ada", "bob"]);
     realm.operate(&["user", "role", "ada", "moderator"]);
     let mut bob = realm.join("bob");
@@ -173,7 +173,7 @@ fn the_window_moderates_is_moderated_and_keeps_its_account() {
 
     moderation(&mut window, "Mute…", "Mute");
     window.expect("bob was muted by @ada until", PATIENCE);
-    bob.expect("the order", |line| line["event"] == "notice" || line["event"] == "order");
+    bob.expect("the moderation", |line| line["event"] == "notice" || line["event"] == "order");
     assert!(!may_bob_write(&mut bob, "muted?"));
     moderation(&mut window, "Lift mute or ban…", "Lift");
     window.expect("bob: mutes and bans by moderators were lifted by @ada", PATIENCE);
@@ -228,7 +228,7 @@ fn a_link_with_another_key_is_refused_for_good() {
 }
 
 #[test]
-fn a_profile_that_a_terminal_peer_uses_is_said_in_one_sentence() {
+fn a_profile_in_use_by_a_terminal_peer_is_refused() {
     let realm = Realm::with(&["ada"]);
     let _peer = realm.join("ada");
     let mut window = Stage::live(&realm, "ada");

@@ -1,4 +1,4 @@
-//! What is typed: by an input method, from right to left, and kept when the window closes.
+//! Typed text: by an input method, from right to left, and kept when the window closes.
 
 use eframe::egui::{ImeEvent, Key};
 use egui_kittest::kittest::Queryable as _;
@@ -12,7 +12,7 @@ fn preedit(text: &str) -> ImeEvent {
 }
 
 #[test]
-fn an_input_method_puts_a_word_together_and_enter_is_its_own_until_then() {
+fn enter_belongs_to_the_input_method_until_its_word_ends() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.ime(preedit("ni"));
     stage.ime(preedit("nihao"));
@@ -26,7 +26,7 @@ fn an_input_method_puts_a_word_together_and_enter_is_its_own_until_then() {
 }
 
 #[test]
-fn an_input_method_that_is_called_off_leaves_nothing() {
+fn a_cancelled_input_method_leaves_nothing() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.type_into("Message", "a ");
     stage.ime(preedit("かな"));
@@ -57,7 +57,7 @@ fn an_input_method_works_in_the_login_form_too() {
 }
 
 #[test]
-fn text_from_right_to_left_is_typed_sent_and_shown_as_it_was_meant() {
+fn text_from_right_to_left_is_typed_sent_and_shown() {
     let mut stage = Stage::inside(&[0, 1]);
     let text = "صباح الخير للجميع (اليوم) at 14:00 شكرا";
     stage.say(text);

@@ -56,7 +56,7 @@ fn ctrl_k_jumps_to_rooms_and_people() {
 }
 
 #[test]
-fn f1_lists_the_keys_and_escape_closes_and_gives_the_keyboard_back() {
+fn f1_lists_the_keys_and_escape_closes_the_list() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.press(Key::F1);
     assert!(stage.shows("Jump to a room or a person"));

@@ -1,4 +1,4 @@
-//! The password in the system's keyring: off at first, kept after a good login, recalled, forgotten.
+//! The password in the system's keyring: off at first, kept after a login, recalled, deleted.
 
 use std::sync::Arc;
 
@@ -27,13 +27,13 @@ fn held(stage: &Stage) -> Vec<(Holder, String)> {
 }
 
 #[test]
-fn nothing_is_kept_unless_one_wants_it() {
+fn no_password_is_kept_unless_the_user_wants_it() {
     let stage = Stage::inside(&[0, 1]);
     assert!(held(&stage).is_empty());
 }
 
 #[test]
-fn a_password_that_let_one_in_is_kept_and_found_again() {
+fn a_password_is_kept_after_a_login_and_recalled() {
     let mut stage = Stage::at_login(admitted(), demo::settings());
     stage.click("Settings");
     stage.click("Keep my password in the keyring");
@@ -63,7 +63,7 @@ fn a_refused_password_is_not_kept() {
 }
 
 #[test]
-fn turned_off_it_forgets() {
+fn turning_the_keyring_off_deletes_the_passwords() {
     let keyring = Ok(vec![(ada(), "secret".to_owned())]);
     let mut stage = Stage::at_login(Script { keyring, ..admitted() }, using_it());
     assert_eq!(stage.harness.state().model.login.password.as_str(), "secret");
@@ -73,7 +73,7 @@ fn turned_off_it_forgets() {
 }
 
 #[test]
-fn a_computer_without_a_keyring_says_so_and_works_all_the_same() {
+fn without_a_keyring_the_window_says_so_and_works() {
     let keyring = Err("This computer has no keyring that answers.".to_owned());
     let mut stage = Stage::at_login(Script { keyring, ..admitted() }, using_it());
     stage.type_into("Password", "secret");

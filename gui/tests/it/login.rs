@@ -1,4 +1,4 @@
-//! Signing in: the form, the progress, every refusal, and the ticket that opens without the login node.
+//! Signing in: the form, the progress, every refusal, and the stored ticket.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ fn enter_submits_and_the_password_is_forgotten() {
 }
 
 #[test]
-fn a_link_that_mail_has_broken_is_pasted_whole() {
+fn a_link_that_mail_has_wrapped_can_be_pasted() {
     let mut stage = Stage::at_login(admitted(), Settings::default());
     let link = demo::link();
     let (head, tail) = link.split_at(76);
@@ -156,7 +156,7 @@ fn a_remembered_place_is_chosen_and_needs_only_the_password() {
 }
 
 #[test]
-fn each_step_of_joining_is_told_and_it_can_be_called_off() {
+fn each_step_of_joining_is_shown_and_can_be_cancelled() {
     let mut stage = Stage::at_login(script(), demo::settings());
     stage.type_into("Password", "secret");
     stage.click("Sign in");
@@ -174,7 +174,7 @@ fn each_step_of_joining_is_told_and_it_can_be_called_off() {
 }
 
 #[test]
-fn every_refusal_is_unmistakable_and_has_its_next_step() {
+fn every_refusal_has_its_words_and_its_next_step() {
     for (code, title, next) in [
         (RefusalCode::BadCredentials, "Wrong name or password.", "Check both"),
         (RefusalCode::Locked, "Too many failed tries", "Wait, then try again"),
@@ -206,7 +206,7 @@ fn every_refusal_is_unmistakable_and_has_its_next_step() {
 }
 
 #[test]
-fn the_loudest_refusal_is_seen_whole_in_the_smallest_window() {
+fn the_alarming_refusal_fits_into_the_smallest_window() {
     let size = vec2(640.0, 420.0);
     let mut script = refused(RefusalCode::WrongRealm, None);
     if let Some(Err(refusal)) = &mut script.joins {
@@ -222,7 +222,7 @@ fn the_loudest_refusal_is_seen_whole_in_the_smallest_window() {
 }
 
 #[test]
-fn on_a_first_visit_there_is_no_last_time() {
+fn a_first_visit_is_not_compared_with_last_time() {
     let mut stage = Stage::at_login(refused(RefusalCode::WrongRealm, None), Settings::default());
     fill_in(&mut stage);
     stage.click("Sign in");
@@ -255,7 +255,7 @@ fn a_ban_says_by_whom_and_why() {
 }
 
 #[test]
-fn a_lock_counts_down_and_then_lets_try_again() {
+fn a_lock_counts_down_until_the_next_try() {
     let mut stage = Stage::at_login(refused(RefusalCode::Locked, Some(40)), demo::settings());
     stage.type_into("Password", "secret");
     stage.click("Sign in");
@@ -271,7 +271,7 @@ fn a_lock_counts_down_and_then_lets_try_again() {
 }
 
 #[test]
-fn another_key_at_a_known_address_stops_before_anything_is_sent() {
+fn another_key_at_a_known_address_stops_the_login() {
     let mut stage = Stage::at_login(admitted(), demo::settings());
     stage.click("Paste a join link…");
     let key = PeerKey([0x11; 32]);
@@ -285,7 +285,7 @@ fn another_key_at_a_known_address_stops_before_anything_is_sent() {
 }
 
 #[test]
-fn insisting_on_one_realm_is_no_yes_to_another() {
+fn confirming_one_realm_does_not_confirm_another() {
     let mut stage = Stage::at_login(admitted(), demo::settings());
     stage.click("Paste a join link…");
     let link = |byte| PeerKey([byte; 32]).to_string();
@@ -303,14 +303,14 @@ fn insisting_on_one_realm_is_no_yes_to_another() {
 }
 
 #[test]
-fn nothing_looks_online_before_one_signs_in() {
+fn nothing_looks_online_before_signing_in() {
     let stage = Stage::at_login(script(), demo::settings());
     let online = theme::palette_of(stage.harness.ctx.global_style().visuals.dark_mode).online;
     assert!(stage.dots().iter().all(|colour| *colour != online), "{:?}", stage.dots());
 }
 
 #[test]
-fn a_window_with_a_ticket_signs_in_until_one_signs_out() {
+fn a_window_with_a_ticket_signs_in_until_signed_out() {
     let mut settings = demo::settings();
     settings.realms[0].signed_in_until = NOW_MS + 3_600_000;
     let mut stage = Stage::at_login(admitted(), settings);
@@ -325,7 +325,7 @@ fn a_window_with_a_ticket_signs_in_until_one_signs_out() {
 }
 
 #[test]
-fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
+fn a_stored_ticket_needs_no_password_or_login_node() {
     let mut settings = demo::settings();
     settings.realms[0].signed_in_until = NOW_MS + 3_600_000;
     settings.signed_out = true;
@@ -346,7 +346,7 @@ fn a_stored_pass_lets_in_without_password_or_login_node_and_says_so() {
 }
 
 #[test]
-fn a_stored_pass_that_is_gone_is_no_wrong_password() {
+fn a_missing_stored_ticket_is_no_wrong_password() {
     let mut settings = demo::settings();
     settings.realms[0].signed_in_until = NOW_MS + 3_600_000;
     settings.signed_out = true;

@@ -1,4 +1,4 @@
-//! One window a profile, on a real desktop: a second start shows the first window and brings it what it was given.
+//! One window per profile, on a real desktop: a second start raises the first window and hands over its arguments.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ fn start(desktop: &Desktop, profile: &Path, more: &[&str]) -> RealWindow {
     RealWindow { child: command.spawn().unwrap() }
 }
 
-/// Starts it once more, waits until that has ended, and says how.
+/// Starts it once more, waits until that has ended, and returns its exit code.
 fn start_again(desktop: &Desktop, profile: &Path, more: &[&str]) -> Option<i32> {
     let mut second = start(desktop, profile, more);
     let mut ended = None;

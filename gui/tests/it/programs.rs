@@ -15,11 +15,11 @@ use std::time::Duration;
 use lanyard_node::clock::Clock;
 use serde_json::{Value, json};
 
-/// For what has no deadline of its own: longer than anything takes on a busy machine.
+/// The usual deadline: longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// Lines that a test may be behind. A program that prints more waits for the test.
+/// How many lines a test may be behind. A program that prints more waits for the test.
 const LINES: usize = 65_536;
-/// Lines of each log that a failing test shows.
+/// How many lines of each log a failing test shows.
 const LOG_TAIL: usize = 25;
 /// Variables that cargo sets for a test.
 const OF_THIS_PACKAGE: [&str; 4] =
@@ -59,7 +59,7 @@ impl Realm {
         Self { serving, link, dir, _alone: alone }
     }
 
-    /// Lets the operator do something while the login node serves.
+    /// Runs an operator's command while the login node serves.
     pub(crate) fn operate(&self, act: &[&str]) {
         let mut command = rendezvous(&self.dir.path().join("rendezvous"));
         command.args(act).arg("--json");
@@ -129,14 +129,14 @@ impl Program {
         Self { name, child, stdin, lines, pending, log, clock }
     }
 
-    /// Takes the first line that fits and that nothing has taken before, waiting for it if need be.
+    /// Takes the first line that fits and has not been taken yet, and waits for it if necessary.
     pub(crate) fn expect(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         self.wait_for(PATIENCE, fits).unwrap_or_else(|why| {
             panic!("{}: expected {what} ({why}); not taken yet: {:#?}", self.name, self.pending)
         })
     }
 
-    /// The same for what may not come, or must come sooner.
+    /// The same with a deadline, for a line that may not come.
     pub(crate) fn wait_for(
         &mut self,
         within: Duration,

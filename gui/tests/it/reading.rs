@@ -83,7 +83,7 @@ fn only_web_and_mail_links_can_be_clicked() {
     assert_eq!(links.len(), 1);
 }
 
-/// Said ten minutes ago and more, and only here now.
+/// A message that was sent ten minutes ago or earlier and arrives now.
 fn late(number: u32) -> ChatMessage {
     let mut late = demo::message(1, number, "old news", NOW_MS - 600_000 + u64::from(number));
     (late.late, late.received_at, late.via) = (true, NOW_MS, Via::Sync);
@@ -91,7 +91,7 @@ fn late(number: u32) -> ChatMessage {
 }
 
 #[test]
-fn one_line_stands_above_what_came_late() {
+fn one_note_stands_above_late_messages() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     stage.node(|node| {
         node.deliver(demo::message(2, 1, "read long ago", NOW_MS - 300_000));
@@ -103,7 +103,7 @@ fn one_line_stands_above_what_came_late() {
 }
 
 #[test]
-fn what_one_was_away_for_is_not_late() {
+fn messages_missed_while_away_are_not_late() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     stage.node(|node| {
         node.deliver(demo::message(2, 1, "said right now", NOW_MS));
@@ -131,7 +131,7 @@ fn a_tab_is_as_wide_as_four_spaces() {
 }
 
 #[test]
-fn the_roster_tells_username_role_and_since_when() {
+fn the_roster_shows_username_role_and_since_when() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     stage.hover("Bob");
     assert!(stage.shows_part("@bob"), "{:?}", stage.labels());

@@ -6,7 +6,7 @@ use crate::real_typing::wait_until_in;
 use crate::real_window::RealWindow;
 
 #[test]
-fn what_was_missed_is_read_by_looking_at_it_not_by_coming_back() {
+fn missed_messages_are_read_by_being_looked_at() {
     let Some(desktop) = Desktop::start() else { return };
     let realm = Realm::with(&["ada", "bob"]);
     realm.operate(&["policy", "set", "per-minute", "0"]);

@@ -37,7 +37,7 @@ fn is_line(line: &Value) -> bool {
 }
 
 #[test]
-fn five_hundred_lines_at_a_millisecond_a_key_arrive_as_typed() {
+fn five_hundred_fast_lines_arrive_as_typed() {
     let Some(desktop) = Desktop::start() else { return };
     let realm = Realm::with(&["ada", "bob"]);
     realm.operate(&["policy", "set", "per-minute", "0"]);

@@ -1,4 +1,4 @@
-//! The rules in the window: who was kept quiet or out, what a moderator does, what the set takes and gives.
+//! The rules in the window: mutes and bans, what a moderator does, and what enters and leaves the history.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn moderations(stage: &Stage) -> Vec<NewModeration> {
 }
 
 #[test]
-fn a_sanction_is_a_line_in_every_room() {
+fn a_restriction_is_a_line_in_every_room() {
     let mut status = demo::status(NOW_MS, &[0, 1, 2]);
     status.rooms.push(demo::room("hardware", "", Role::Guest));
     let mut stage = Stage::inside_with(status, |_| {});
@@ -58,7 +58,7 @@ fn a_sanction_is_a_line_in_every_room() {
 }
 
 #[test]
-fn whoever_is_hit_is_named_even_if_long_gone() {
+fn a_restricted_person_who_is_gone_is_still_named() {
     let mut stage = Stage::inside(&[0, 1]);
     let hit = |account| Restriction { account, reason: String::new(), ..ban_of_bob() };
     stage.node(|node| {
@@ -93,7 +93,7 @@ fn a_long_reason_wraps_in_a_narrow_window() {
 }
 
 #[test]
-fn what_the_operator_changes_is_told_in_words() {
+fn what_the_operator_changes_is_shown_in_words() {
     let mut stage = Stage::inside(&[0, 1]);
     stage.node(|node| {
         node.set_status(|status| {
@@ -113,7 +113,7 @@ fn what_the_operator_changes_is_told_in_words() {
 }
 
 #[test]
-fn a_moderator_mutes_a_person_with_a_reason_and_a_confirmation() {
+fn a_moderator_mutes_with_a_reason_and_a_confirmation() {
     let mut stage = Stage::inside_with(moderator(&[0, 1, 2]), |_| {});
     stage.click_secondary("Bob");
     stage.click("Mute…");
@@ -156,7 +156,7 @@ fn a_message_leads_to_its_author_too() {
 }
 
 #[test]
-fn nobody_else_is_offered_what_would_be_refused() {
+fn only_moderators_are_offered_moderation() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     stage.click_secondary("Bob");
     assert!(stage.shows("Mention @bob"));
@@ -171,7 +171,7 @@ fn nobody_else_is_offered_what_would_be_refused() {
 }
 
 #[test]
-fn the_keyboard_reaches_a_moderators_acts() {
+fn the_keyboard_reaches_moderation() {
     let mut stage = Stage::inside_with(moderator(&[0, 1, 2]), |_| {});
     assert!(!stage.shows("Actions for 陳 Chen"));
     stage.harness.get_by_label("Actions for Bob").focus();
@@ -181,7 +181,7 @@ fn the_keyboard_reaches_a_moderators_acts() {
 }
 
 #[test]
-fn enter_gives_each_order() {
+fn enter_confirms_each_moderation() {
     for (entry, kind) in [
         ("Mute…", ModerationKind::Mute),
         ("Ban…", ModerationKind::Ban),
@@ -198,7 +198,7 @@ fn enter_gives_each_order() {
 }
 
 #[test]
-fn enter_on_cancel_gives_no_order() {
+fn enter_on_cancel_moderates_nobody() {
     let mut stage = Stage::inside_with(moderator(&[0, 1, 2]), |_| {});
     stage.click_secondary("Bob");
     stage.click("Ban…");
@@ -210,7 +210,7 @@ fn enter_on_cancel_gives_no_order() {
 }
 
 #[test]
-fn what_was_said_before_a_ban_and_came_after_it_is_folded_and_rings_nobody() {
+fn late_messages_of_a_banned_person_are_folded_silently() {
     let mut stage = Stage::inside(&[0, 1, 2]);
     let mut line = demo::message(2, 7, "@ada cheap tickets", NOW_MS - 60_000);
     line.folded = true;
@@ -257,7 +257,7 @@ fn two_messages_under_one_number_are_marked() {
 }
 
 #[test]
-fn what_leaves_the_set_leaves_the_screen_and_may_come_back() {
+fn what_leaves_the_history_leaves_the_screen() {
     let history: Vec<_> = (0..450)
         .map(|n| {
             let at = NOW_MS - 450_000 + u64::from(n) * 1_000;
@@ -301,7 +301,7 @@ fn a_message_that_arrives_during_the_reload_stays() {
 }
 
 #[test]
-fn a_mute_is_said_before_anything_is_sent_and_ends_by_itself() {
+fn a_mute_is_shown_at_once_and_ends_by_itself() {
     let mut stage = Stage::inside(&[0, 1]);
     let mute = |until| Mute { until, reason: "loud".into(), moderator: None };
     let until = Some(NOW_MS + 90_000);
@@ -322,7 +322,7 @@ fn a_mute_is_said_before_anything_is_sent_and_ends_by_itself() {
 }
 
 #[test]
-fn at_expiry_the_composer_locks_while_reading_goes_on_and_the_draft_stays() {
+fn an_expired_ticket_locks_the_composer_only() {
     let mut status = demo::status(NOW_MS, &[0, 1]);
     status.rendezvous_online = false;
     status.expires_at = NOW_MS + 20_000;

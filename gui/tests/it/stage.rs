@@ -1,4 +1,4 @@
-//! A window on a stage: a scripted node behind it, a clock that stands still until told otherwise.
+//! A window on a stage: with a scripted node and a clock that stands still until it is set.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -27,10 +27,10 @@ use lanyard_node::event::Status;
 /// 2026-03-02 09:21 UTC, a Monday.
 pub(crate) const NOW_MS: u64 = 1_772_443_260_000;
 
-/// A frame is drawn anew at most so often before it must be at rest.
+/// How many frames the window may take to come to rest.
 const STEPS_MAX: u64 = 40;
 
-/// A window, and `backstage`: what the test holds of what is behind it.
+/// A window, and what is behind it.
 pub(crate) struct Stage<B = Scripted> {
     pub(crate) harness: Harness<'static, Window>,
     pub(crate) backstage: B,
@@ -43,7 +43,7 @@ pub(crate) struct Scripted {
     profile: tempfile::TempDir,
 }
 
-/// So that a scripted stage's node is at hand.
+/// Gives direct access to the scripted node.
 impl Deref for Stage {
     type Target = Scripted;
 
@@ -62,7 +62,7 @@ impl Stage {
         Self::with_size(script, settings, size)
     }
 
-    /// In the demo realm, with these people, Ada being oneself.
+    /// In the demo realm with these people. Ada is the user.
     pub(crate) fn inside(people: &[usize]) -> Self {
         Self::inside_with(demo::status(NOW_MS, people), |_| {})
     }
@@ -129,7 +129,7 @@ impl Stage {
         stage
     }
 
-    /// Takes the fonts of this computer into use, if they have Hebrew; in CI they must.
+    /// Uses the fonts of this computer, if they have Hebrew. In CI they must.
     pub(crate) fn with_system_fonts(mut self) -> Option<Self> {
         let system = SystemFonts::start().unwrap();
         if system.missing_scripts().contains(&"Hebrew") {
@@ -161,7 +161,7 @@ impl Stage {
     }
 }
 
-/// What a person does and sees, whatever is behind the window.
+/// What a person does and sees.
 impl<B> Stage<B> {
     pub(crate) fn type_into(&mut self, label: &str, text: &str) {
         self.harness.get_by_label(label).focus();
@@ -229,7 +229,7 @@ impl<B> Stage<B> {
         self.harness.run();
     }
 
-    /// Lets one stalled frame find all of this at once.
+    /// Gives one frame all of these events, as after a stall.
     pub(crate) fn at_once(&mut self, events: Vec<Event>) {
         self.harness.input_mut().events.extend(events);
         self.harness.run();
@@ -328,7 +328,7 @@ impl<B> Stage<B> {
     }
 }
 
-/// What a keyboard sends while a text is typed; a line ends with Enter.
+/// What a keyboard sends while a text is typed, with Enter for a line break.
 pub(crate) fn typed(text: &str) -> Vec<Event> {
     text.chars().flat_map(letter).collect()
 }

@@ -1,4 +1,4 @@
-//! Starting on all sorts of desktops: what is missing is said in one sentence, and what is there is used.
+//! Starting on many desktops: one sentence says what is missing, and what is there is used.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -43,7 +43,7 @@ fn lanyard() -> Command {
     command
 }
 
-/// Makes the loader stumble over these libraries before it finds the real ones.
+/// Makes the loader find broken libraries of these names before the real ones.
 pub(crate) fn without(command: &mut Command, libraries: &[&str], folder: &Path) {
     for library in libraries {
         File::create(folder.join(library)).unwrap();
@@ -118,7 +118,7 @@ fn the_window_has_an_icon() {
 }
 
 #[test]
-fn a_desktop_that_says_nothing_gets_light_colours() {
+fn a_desktop_without_a_preference_gets_light_colours() {
     let Some(desktop) = Desktop::start() else { return };
     let shown = Running::start(desktop.lanyard().args(["--scripted", "chat"]));
     let window = desktop.window_of(&shown.0);

@@ -1,4 +1,4 @@
-//! The timeline with much in it: it stays where one reads, pages backwards, and folds nothing away.
+//! A long timeline: it stays in place while it is read, and pages backwards.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ fn the_newest_message_is_in_sight_and_stays_so() {
 }
 
 #[test]
-fn a_reader_further_up_is_told_of_news_and_not_yanked_down() {
+fn a_reader_further_up_sees_a_count_and_stays_there() {
     let mut stage = stage(300);
     stage.press(Key::PageUp);
     stage.press(Key::PageUp);
@@ -66,7 +66,7 @@ fn a_reader_further_up_is_told_of_news_and_not_yanked_down() {
 }
 
 #[test]
-fn late_messages_above_do_not_move_what_is_read() {
+fn late_messages_above_do_not_move_the_line_being_read() {
     let mut stage = stage(300);
     for _ in 0..3 {
         stage.press(Key::PageUp);

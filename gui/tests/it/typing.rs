@@ -64,7 +64,7 @@ fn up_and_an_edit_and_enter_in_one_frame_send_the_edited_text() {
 }
 
 #[test]
-fn a_jump_and_a_line_in_one_frame_end_in_the_room_jumped_to() {
+fn a_line_after_a_jump_in_one_frame_goes_to_that_room() {
     let mut stage = two_rooms();
     let mut events = typed("lobby draft");
     events.extend(pressed(Modifiers::COMMAND, Key::K));
@@ -76,7 +76,7 @@ fn a_jump_and_a_line_in_one_frame_end_in_the_room_jumped_to() {
 }
 
 #[test]
-fn escape_from_a_dialog_and_a_line_in_one_frame_send_the_line() {
+fn a_line_after_escape_in_one_frame_is_sent() {
     let mut stage = Stage::inside(&[0, 1]);
     let mut events = pressed(Modifiers::NONE, Key::F1);
     // Nothing comes between: not even a key that is let go.

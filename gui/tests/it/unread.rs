@@ -1,4 +1,4 @@
-//! What is unread: a room opens where one has stopped reading, and what has been on screen is read.
+//! Unread messages: a room opens where reading stopped, and what has been on screen is read.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn marks(stage: &Stage) -> Vec<MessageId> {
     marks.collect()
 }
 
-/// In a lobby whose last lines nobody has read.
+/// In a lobby whose last lines are unread.
 fn coming_back(count: u32, unread: u32) -> Stage {
     let history: Vec<_> = (0..count).map(|number| Arc::new(line("lobby", number))).collect();
     let read = history[(count - unread - 1) as usize].id;
@@ -60,7 +60,7 @@ fn a_room_with_much_unread_opens_at_the_new_line() {
 }
 
 #[test]
-fn what_has_been_on_screen_is_read_and_nothing_else() {
+fn only_what_has_been_on_screen_is_read() {
     let mut stage = coming_back(100, 60);
     assert!(stage.shows("New") && stage.shows("line 39") && stage.shows("line 40"));
     let last_read = *marks(&stage).last().unwrap();
@@ -95,7 +95,7 @@ fn the_new_line_is_found_beyond_the_first_page_of_history() {
 }
 
 #[test]
-fn whoever_looks_away_comes_back_to_the_new_line() {
+fn looking_away_and_back_leads_to_the_new_line() {
     let mut stage = coming_back(100, 1);
     assert_eq!(unread(&stage, "lobby"), 0);
     stage.harness.input_mut().focused = false;
@@ -122,7 +122,7 @@ fn a_late_message_above_what_is_read_does_not_stay_unread() {
 }
 
 #[test]
-fn what_was_said_in_ones_absence_does_not_run_past() {
+fn missed_messages_do_not_scroll_past() {
     let mut stage = coming_back(100, 1);
     assert_eq!(unread(&stage, "lobby"), 0);
     for part in 0..12 {
@@ -144,7 +144,7 @@ fn what_was_said_in_ones_absence_does_not_run_past() {
 }
 
 #[test]
-fn a_newcomer_sees_the_latest_of_what_was_said_before() {
+fn a_newcomer_sees_the_latest_messages() {
     let mut stage = Stage::inside_with(two_rooms(), |_| {});
     stage.node(|node| {
         for number in 0..60 {

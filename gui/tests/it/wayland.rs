@@ -12,12 +12,12 @@ use crate::programs::PATIENCE;
 use crate::starting::Running;
 
 const SOCKET: &str = "wayland-test";
-/// What the window says of itself with a title bar of the look of GNOME above it: 35 points, with a title. The bare
-/// one that the window library brings has 24, and no title.
+/// The height of the window's title bar in the style of GNOME, which has a title. The window library's plain one has
+/// 24 points and no title.
 const BAR: &str = "set_window_geometry(0, -35,";
 
 #[test]
-fn where_the_desktop_draws_no_title_bar_the_window_does() {
+fn without_title_bars_of_the_desktop_the_window_has_one() {
     let runtime = tempfile::tempdir().unwrap();
     std::fs::set_permissions(runtime.path(), PermissionsExt::from_mode(0o700)).unwrap();
     let mut weston = Command::new("weston");

@@ -12,7 +12,7 @@ use crate::view::shaping::bidi::{self, LineEnd, Piece};
 use crate::view::theme;
 use crate::view::timeline::context::RowContext;
 
-/// A text laid out, with the small words behind it.
+/// A text laid out, with the send state behind it.
 #[derive(Debug)]
 pub(super) struct Body<'t> {
     /// The text in reading order.
