@@ -57,6 +57,9 @@ pub fn restriction(told: &Restriction, who: &Subject, realm_now: u64, zone: &Tim
     let words = match told.kind {
         ModerationKind::Mute => format!("{name} {were} muted by {by}{until}"),
         ModerationKind::Ban => format!("{name} {were} banned by {by}{until}"),
+        ModerationKind::Lift if told.moderator.is_none() => {
+            format!("{name}: a mute or ban by the operator was lifted")
+        }
         ModerationKind::Lift => format!("{name}: mutes and bans by moderators were lifted by {by}"),
     };
     with_reason(words, &told.reason)
@@ -203,7 +206,10 @@ mod tests {
         (ban.until, ban.reason) = (None, String::new());
         let words = "You were banned by the operator until further notice";
         assert_eq!(told(&ban, &Subject::Me), words);
-        let lift = Restriction { kind: ModerationKind::Lift, moderator: mute().moderator, ..ban };
+        let by_operator = Restriction { kind: ModerationKind::Lift, ..ban };
+        let words = "Bob: a mute or ban by the operator was lifted";
+        assert_eq!(told(&by_operator, &Subject::named("bob", "Bob")), words);
+        let lift = Restriction { moderator: mute().moderator, ..by_operator };
         assert_eq!(
             told(&lift, &Subject::named("bob", "Bob")),
             "Bob: mutes and bans by moderators were lifted by @chen"
