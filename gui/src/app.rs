@@ -15,6 +15,7 @@ use crate::desktop::notify::Notifier;
 use crate::model::Model;
 use crate::model::action::{Action, Effect, Focus, LoginField};
 use crate::model::session::{Attention, Session};
+use crate::model::text::MINUTE_MS;
 use crate::view::theme;
 use crate::view::timeline::Scroll;
 use crate::view::turns::Turns;
@@ -26,9 +27,6 @@ const EVENTS_PER_FRAME_MAX: usize = 512;
 const TO_THE_FRONT_MS: u64 = 1_500;
 /// How often the window checks whether it is in front.
 const CALLERS_LOOK: Duration = Duration::from_millis(50);
-/// Relative times are renewed this often.
-const MINUTE_MS: u64 = 60_000;
-
 /// Returns the local time in unix milliseconds.
 pub type Clock = Box<dyn Fn() -> u64>;
 

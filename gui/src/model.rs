@@ -91,7 +91,7 @@ pub enum EmojiSource {
 /// The window's title without a realm, or for one without a name.
 const PROGRAM: &str = "Lanyard";
 /// Others see the user as away after this long without any input.
-const AWAY_AFTER_MS: u64 = 10 * 60_000;
+const AWAY_AFTER_MS: u64 = 10 * text::MINUTE_MS;
 /// A changed draft is written to disk after this long.
 const DRAFT_KEPT_AFTER_MS: u64 = 5_000;
 

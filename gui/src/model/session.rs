@@ -32,7 +32,7 @@ pub use login_node::LoginNode;
 /// The room that is always there.
 pub const LOBBY: &str = "lobby";
 /// With the login node online, the ticket turns amber this long before its end.
-const TICKET_WARNS_MS: u64 = 3_600_000;
+const TICKET_WARNS_MS: u64 = text::HOUR_MS;
 /// How many notices are shown.
 const NOTICES_MAX: usize = 4;
 

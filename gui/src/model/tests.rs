@@ -44,7 +44,7 @@ fn the_desktop_notifies_while_the_user_looks_elsewhere() {
 fn backfill_and_own_texts_never_notify() {
     let mut model = inside(&[0, 1]);
     model.tick(NOW_MS, Attention::Elsewhere, false);
-    let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - 86_400_000);
+    let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - text::DAY_MS);
     old.via = Via::Sync;
     assert!(notifications(&deliver(&mut model, old)).is_empty());
     assert_eq!(model.chat().map(Chat::unread), Some(1), "it counts as unread all the same");

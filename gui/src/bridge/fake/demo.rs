@@ -13,9 +13,7 @@ use crate::bridge::fake::{Script, ScriptedBackend};
 use crate::bridge::{Body, DeviceInfo, Interface, ModerationKind};
 use crate::model::action::Action;
 use crate::model::settings::{KnownRealm, Settings};
-
-const MINUTE_MS: u64 = 60_000;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
+use crate::model::text::{HOUR_MS, MINUTE_MS};
 
 /// A scene to take a picture of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,12 @@
 //! A reader can only miss messages that arrive above others that have been here for a while.
 
 use super::Timeline;
+use crate::model::text;
 use crate::model::timeline::entry::{Entry, Line};
 use crate::model::timeline::rows::Row;
 
 /// Messages that arrived this much earlier may have been read. Fetching a long history takes less.
-const READ_BY_THEN_MS: u64 = 2 * 60_000;
+const READ_BY_THEN_MS: u64 = 2 * text::MINUTE_MS;
 
 impl Timeline {
     /// The block of late messages that begins with this row.

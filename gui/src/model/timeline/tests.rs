@@ -4,9 +4,9 @@ use lanyard_node::event::{PresenceReason, Via};
 use lanyard_protocol::ids::{PeerKey, Role};
 
 use super::*;
+use crate::model::text::{DAY_MS, HOUR_MS};
 
-const DAY_MS: u64 = 86_400_000;
-const START_MS: u64 = 20_000 * DAY_MS + 9 * 3_600_000;
+const START_MS: u64 = 20_000 * DAY_MS + 9 * HOUR_MS;
 
 fn message(author: u8, number: u8, sent_at: u64) -> Arc<ChatMessage> {
     let mut id = [0; 32];
@@ -269,7 +269,7 @@ fn what_left_the_history_leaves_the_timeline() {
 /// Said at `sent_at`, and here two hours after everything else.
 fn late(number: u8, sent_at: u64) -> Arc<ChatMessage> {
     let mut late = (*message(1, number, sent_at)).clone();
-    (late.late, late.received_at) = (true, START_MS + 2 * 3_600_000);
+    (late.late, late.received_at) = (true, START_MS + 2 * HOUR_MS);
     Arc::new(late)
 }
 

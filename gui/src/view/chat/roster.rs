@@ -19,7 +19,6 @@ const EDGE: f32 = 14.0;
 const LINE: f32 = 40.0;
 const TALL_LINE: f32 = 48.0;
 const DOTS_SIDE: f32 = 24.0;
-const MINUTE_MS: u64 = 60_000;
 const YOU: &str = "(you)";
 
 /// Draws the roster.
@@ -162,7 +161,7 @@ fn name_ui(ui: &Ui, member: &Member, left_middle: Pos2, width: f32) {
 
 fn away_words(away: Away, now: u64) -> String {
     match away.since {
-        Some(since) if now.saturating_sub(since) >= MINUTE_MS => {
+        Some(since) if now.saturating_sub(since) >= text::MINUTE_MS => {
             format!("away {}", text::duration(now.saturating_sub(since)))
         }
         Some(_) | None => "away".to_owned(),

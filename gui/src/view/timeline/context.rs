@@ -8,11 +8,12 @@ use crate::model::Model;
 use crate::model::markup::MyNames;
 use crate::model::rooms::Room;
 use crate::model::session::Chat;
+use crate::model::text;
 use crate::model::timeline::{Entry, Line, RowKey, Timeline};
 use crate::view::theme::{self, Palette};
 
 /// After this long, the send state of an own message is shown only while nobody has it.
-const STATE_SHOWN_MS: u64 = 10 * 60_000;
+const STATE_SHOWN_MS: u64 = 10 * text::MINUTE_MS;
 
 /// What a row is laid out and drawn with.
 #[derive(Debug)]
