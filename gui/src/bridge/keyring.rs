@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::bridge::{BackendEvent, Holder, KeyringCommand};
 
-/// Commands and answers waiting at most. A person does not ask faster than the keyring answers.
+/// How many commands and answers may wait. A person does not ask faster than the keyring answers.
 const WAITING_MAX: usize = 64;
 /// The name under which the keyring lists our entries.
 const SERVICE: &str = "lanyard";
@@ -26,7 +26,7 @@ impl Keyring {
     /// Starts the thread. `wake` is called after every answer.
     ///
     /// # Errors
-    /// If the system has no thread left.
+    /// If the thread cannot be started.
     pub fn start(wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let (commands, received) = sync_channel(WAITING_MAX);
         let (told, answers) = sync_channel(WAITING_MAX);

@@ -27,9 +27,9 @@ use crate::bridge::{
     Backend, BackendEvent, Command, Interface, PAGE_LEN, PasswordChange,
 };
 
-/// Commands waiting for the node. It works them off faster than a person types.
+/// How many commands may wait. The node carries them out faster than a person types.
 const COMMANDS_MAX: usize = 256;
-/// Events waiting for the window. When the queue is full, the pump waits.
+/// How many events may wait for the window. Then the pump waits too.
 const EVENTS_MAX: usize = 1_024;
 /// How long saying goodbye to the mesh may take.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ impl NodeBackend {
     /// Starts the runtime. `wake` is called after every event.
     ///
     /// # Errors
-    /// If the system has no threads left.
+    /// If the threads cannot be started.
     pub fn start(wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -42,7 +42,7 @@ impl MyNames {
         let mut names: Vec<String> =
             [username, nickname].iter().map(|name| name.trim().to_lowercase()).collect();
         names.retain(|name| !name.is_empty());
-        // The longer name first: "@Ada L." is not "@Ada" with something behind it.
+        // The longer name first: "@Ada L." is not "@Ada" followed by something.
         names.sort_by_key(|name| std::cmp::Reverse(name.len()));
         names.dedup();
         Self { names }

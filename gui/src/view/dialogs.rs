@@ -1,11 +1,11 @@
 //! What lies over the chat, one dialog at a time.
 
-pub mod account;
-pub mod alone;
-pub mod jump;
-pub mod keys;
+mod account;
+mod alone;
+mod jump;
+mod keys;
 pub mod moderation;
-pub mod settings;
+mod settings;
 
 use eframe::egui::Ui;
 

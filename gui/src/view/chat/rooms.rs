@@ -16,7 +16,6 @@ const ROOM_HEIGHT: f32 = 32.0;
 const CARD_HEIGHT: f32 = 54.0;
 const EDGE: f32 = 10.0;
 
-/// Draws the rooms panel.
 pub(super) fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let rect = ui.max_rect();

@@ -21,7 +21,6 @@ const TALL_LINE: f32 = 48.0;
 const DOTS_SIDE: f32 = 24.0;
 const YOU: &str = "(you)";
 
-/// Draws the roster.
 pub(super) fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     ui.spacing_mut().item_spacing = vec2(0.0, 0.0);
@@ -137,7 +136,7 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
     person_menus_ui(ui, chat, rect, &response, member, actions);
 }
 
-/// The name, elided so that `(you)` and the badge fit behind it.
+/// The name, elided so that `(you)` and the badge fit after it.
 fn name_ui(ui: &Ui, member: &Member, left_middle: Pos2, width: f32) {
     let p = theme::palette(ui);
     let badge = role_badge(member.role);

@@ -10,7 +10,6 @@ use crate::model::text;
 use crate::view::theme;
 use crate::view::widgets;
 
-/// Draws the status line.
 pub(super) fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let rect = ui.max_rect().shrink2(vec2(theme::GUTTER, 0.0));

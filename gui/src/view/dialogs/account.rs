@@ -12,8 +12,7 @@ use crate::view::keyboard;
 use crate::view::theme;
 use crate::view::widgets::{self, Field};
 
-/// Draws the list of devices.
-pub fn devices_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
+pub(super) fn devices_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     widgets::dialog(ui, "My devices", actions, |ui, actions| {
         let p = theme::palette(ui);
         ui.spacing_mut().item_spacing.y = theme::GRID;
@@ -110,8 +109,7 @@ fn confirm_ui(ui: &mut Ui, number: u64, actions: &mut Vec<Action>) {
     });
 }
 
-/// Draws the dialog to change the password.
-pub fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
+pub(super) fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     let form = &chat.password;
     if widgets::enter_submits(ui) {
         actions.push(Action::ChangePassword);

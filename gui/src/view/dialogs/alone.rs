@@ -10,8 +10,7 @@ use crate::model::text;
 use crate::view::theme;
 use crate::view::widgets;
 
-/// Draws the panel.
-pub fn alone_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
+pub(super) fn alone_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut Vec<Action>) {
     let title = if chat.is_alone() { "Why am I alone?" } else { "Connection details" };
     widgets::dialog(ui, title, actions, |ui, actions| {
         ui.spacing_mut().item_spacing.y = 4.0;

@@ -14,8 +14,7 @@ use crate::view::keyboard::{self, take_plain_key};
 use crate::view::theme;
 use crate::view::widgets;
 
-/// Draws the dialog.
-pub fn jump_ui(
+pub(super) fn jump_ui(
     ui: &mut Ui,
     model: &Model,
     chat: &Chat,

@@ -24,8 +24,7 @@ const KEYS: [(&str, &str); 12] = [
     ("Ctrl+Comma, F1", "Settings, this list"),
 ];
 
-/// Draws the list.
-pub fn keys_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
+pub(super) fn keys_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     widgets::dialog(ui, "Keys", actions, |ui, _| {
         for (keys, what) in KEYS {

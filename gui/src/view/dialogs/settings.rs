@@ -8,8 +8,7 @@ use crate::model::{EmojiSource, Model};
 use crate::view::theme;
 use crate::view::widgets;
 
-/// Draws the settings.
-pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+pub(super) fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let settings = &model.settings;
     widgets::dialog(ui, "Settings", actions, |ui, actions| {
         group_ui(ui, "Colours");
