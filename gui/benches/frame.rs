@@ -19,7 +19,7 @@ use lanyard_gui::desktop::notify::Notifier;
 use lanyard_gui::model::Model;
 use lanyard_gui::model::action::Action;
 use lanyard_gui::view::{fonts, theme};
-use lanyard_node::node::{History, Page};
+use lanyard_node::{History, Page};
 
 const MESSAGES: u32 = 100_000;
 const NOW_MS: u64 = 1_772_443_260_000;

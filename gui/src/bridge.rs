@@ -10,16 +10,14 @@ pub mod node;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use lanyard_node::event::{NodeEvent, Refusal, Status};
-use lanyard_node::join::{JoinStep, Password};
-use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
+use lanyard_node::{
+    History, JoinStep, NodeEvent, Page, Password, ReadError, Refusal, SendError, SentReceipt,
+    Status,
+};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 
-pub use lanyard_node::join::JoinRequest;
-pub use lanyard_protocol::body::Body;
-pub use lanyard_protocol::engine::NewModeration;
+pub use lanyard_node::{Body, Draft, JoinRequest, NewModeration};
 pub use lanyard_protocol::login::DeviceInfo;
-pub use lanyard_protocol::message::Draft;
 pub use lanyard_protocol::moderation::ModerationKind;
 
 /// How many messages one [`Command::Load`] brings.
@@ -148,7 +146,7 @@ pub enum BackendEvent {
         /// The local echo.
         echo: u64,
         /// The stored message, or why it was refused.
-        result: Result<Sent, SendError>,
+        result: Result<SentReceipt, SendError>,
     },
     /// The answer to [`Command::Load`].
     Loaded {

@@ -27,8 +27,8 @@ pub mod timeline;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
 use lanyard_node::names::spelled;
+use lanyard_node::{NodeEvent, Refusal, RefusalCode};
 
 use crate::bridge::{BackendEvent, Command, JoinRequest};
 use crate::model::account::PasswordField;

@@ -7,9 +7,10 @@ pub mod demo;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lanyard_node::event::{ChatMessage, NodeEvent, Refusal, SendState, Status, Via};
-use lanyard_node::join::JoinStep;
-use lanyard_node::node::{History, Page, SendError, Sent};
+use lanyard_node::{
+    ChatMessage, History, JoinStep, NodeEvent, Page, Progress, Refusal, SendError, SentReceipt,
+    Status, Via,
+};
 use lanyard_protocol::ids::MessageId;
 
 use zeroize::Zeroizing;
@@ -255,7 +256,7 @@ impl Script {
         let (seq, sent_at) = (self.sent, self.now_ms);
         self.sent += 1;
         let message = demo::own_message(&status.me, &room, body, seq, sent_at);
-        let sent = Sent { id: message.id, session: message.session, seq, sent_at };
+        let sent = SentReceipt { id: message.id, session: message.session, seq, sent_at };
         self.events.push_back(BackendEvent::SendDone { room, echo, result: Ok(sent) });
         self.events.push_back(BackendEvent::Node(NodeEvent::Message(Arc::new(message))));
     }
@@ -280,7 +281,7 @@ impl Script {
 /// The event that says how far a message of the user came.
 #[must_use]
 pub fn state(id: MessageId, by: u32, of: u32) -> NodeEvent {
-    NodeEvent::State { id, state: SendState::Stored { by, of } }
+    NodeEvent::State { id, state: Progress::Stored { by, of } }
 }
 
 /// The same message as if it came by gossip.

@@ -5,7 +5,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use keyring::{Entry, Error};
-use lanyard_node::join::Password;
+use lanyard_node::Password;
 use zeroize::Zeroizing;
 
 use crate::bridge::{BackendEvent, Holder, KeyringCommand};

@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_node::event::{NodeEvent, Refusal, RefusalCode};
-use lanyard_node::join::{JoinRequest, Joined, join};
-use lanyard_node::node::{Node, NodeClosed, SendError};
+use lanyard_node::{
+    JoinRequest, Joined, Node, NodeClosed, NodeEvent, Refusal, RefusalCode, SendError, join,
+};
 use lanyard_program::failure;
 use lanyard_program::stop::asked_to_stop;
 use lanyard_protocol::presence::{AWAY, HERE};
@@ -23,9 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::bridge::keyring::Keyring;
 use crate::bridge::node::translate::login_error;
-use crate::bridge::{
-    Backend, BackendEvent, Command, Interface, PAGE_LEN, PasswordChange,
-};
+use crate::bridge::{Backend, BackendEvent, Command, Interface, PAGE_LEN, PasswordChange};
 
 /// How many commands may wait. The node carries them out faster than a person types.
 const COMMANDS_MAX: usize = 256;

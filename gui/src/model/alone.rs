@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use lanyard_node::event::{DialAttempt, Status};
+use lanyard_node::Status;
+use lanyard_node::status::DialAttempt;
 
 use crate::bridge::Interface;
 use crate::model::text;
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_wrong_clock_stands_first() {
-        let warning = lanyard_node::event::ClockWarning {
+        let warning = lanyard_node::status::ClockWarning {
             code: "clock-ahead",
             text: "This computer's clock is ahead.".into(),
         };

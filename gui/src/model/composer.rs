@@ -1,9 +1,8 @@
 //! The composer: the draft of a room, and why it cannot be sent right now.
 
 use jiff::tz::TimeZone;
-use lanyard_node::event::Mute;
-use lanyard_node::node::SendError;
-use lanyard_protocol::engine::SendRefused;
+use lanyard_node::status::Mute;
+use lanyard_node::{SendError, SendRefused};
 
 use crate::bridge::Body;
 use crate::model::text;

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use lanyard_node::event::Status;
-use lanyard_node::{private, profile};
+use lanyard_node::{Status, private, profile};
 use serde::{Deserialize, Serialize};
 
 const FILE_NAME: &str = "drafts.json";

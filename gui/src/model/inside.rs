@@ -1,6 +1,6 @@
 //! Inside a realm: what the user does there, and what the backend says.
 
-use lanyard_node::event::NodeEvent;
+use lanyard_node::NodeEvent;
 
 use crate::bridge::{BackendEvent, Command};
 use crate::model::account::{Devices, PasswordForm};

@@ -1,7 +1,8 @@
 //! Changes of the rules in words: restrictions, rooms, limits.
 
 use jiff::tz::TimeZone;
-use lanyard_node::event::{Room, Status};
+use lanyard_node::Status;
+use lanyard_node::status::Room;
 use lanyard_protocol::ids::Role;
 
 use crate::bridge::{ModerationKind, Restriction};
@@ -177,7 +178,7 @@ fn who_may(least: Role) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_node::event::Mute;
+    use lanyard_node::status::Mute;
 
     use super::*;
     use crate::bridge::fake::demo;

@@ -1,6 +1,6 @@
 //! What each refusal means, and what to do next.
 
-use lanyard_node::event::{Refusal, RefusalCode};
+use lanyard_node::{Refusal, RefusalCode};
 use lanyard_protocol::ids::PeerKey;
 
 use crate::model::text;

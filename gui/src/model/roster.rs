@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lanyard_node::event::{Person, PresenceChange};
+use lanyard_node::event::PresenceChange;
 use lanyard_node::names::searchable;
+use lanyard_node::status::Person;
 use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::model::text;
@@ -143,7 +144,7 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_node::event::PresenceReason;
+    use lanyard_node::event::Reason;
     use lanyard_protocol::ids::PeerKey;
 
     use super::*;
@@ -213,7 +214,7 @@ mod tests {
             peer: PeerKey([7; 32]),
             role: Role::Member,
             online: false,
-            reason: PresenceReason::Left,
+            reason: Reason::Left,
         };
         roster.apply(&change, 5);
         assert_eq!(roster.left(&people()).len(), 1);

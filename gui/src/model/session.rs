@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use lanyard_node::event::{
-    ChatMessage, NodeEvent, PresenceChange, PresenceReason, Refusal, Status, Via,
+use lanyard_node::event::{PresenceChange, Reason};
+use lanyard_node::{
+    ChatMessage, History, JoinStep, NodeEvent, Page, ReadError, Refusal, SendError, SendRefused,
+    SentReceipt, Status, Via,
 };
-use lanyard_node::join::JoinStep;
-use lanyard_node::node::{History, Page, ReadError, SendError, Sent};
-use lanyard_protocol::engine::SendRefused;
 use lanyard_protocol::ids::Role;
 
 use crate::bridge::{Command, Draft, Interface};
@@ -191,7 +190,7 @@ impl Chat {
 
     /// The policy's entry for the room shown.
     #[must_use]
-    pub fn room_policy(&self) -> Option<&lanyard_node::event::Room> {
+    pub fn room_policy(&self) -> Option<&lanyard_node::status::Room> {
         self.status.rooms.iter().find(|room| room.name == self.current)
     }
 
@@ -305,7 +304,7 @@ impl Chat {
         &mut self,
         name: &str,
         echo: u64,
-        result: Result<Sent, SendError>,
+        result: Result<SentReceipt, SendError>,
         now_ms: u64,
     ) -> Vec<Effect> {
         let realm_now = self.realm_now(now_ms);
@@ -445,7 +444,7 @@ impl Chat {
         let at = self.realm_now(now_ms);
         self.roster.apply(change, at);
         // Those who were here before us did not just arrive.
-        if change.reason == PresenceReason::Here {
+        if change.reason == Reason::Here {
             return;
         }
         self.counter += 1;

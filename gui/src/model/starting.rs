@@ -1,7 +1,7 @@
 //! How a window starts: it signs in by itself with a stored ticket, takes what a second start brings, and remembers
 //! each login for the next start.
 
-use lanyard_node::event::{Refusal, RefusalCode};
+use lanyard_node::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 
 use crate::model::action::{Effect, Focus, LoginField};

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_node::event::{ChatMessage, Via};
-use lanyard_node::{History, Page, SendRefused};
+use lanyard_node::{ChatMessage, History, Page, SendRefused, Via};
 
 use super::*;
 use crate::bridge::fake::demo;
@@ -126,7 +125,7 @@ fn an_unreadable_history_leaves_nothing_unread_for_ever() {
     let mut model = inside(&[0, 1]);
     let (read, room) = (demo::message(1, 1, "", NOW_MS).id, || "lobby".to_owned());
     model.apply(BackendEvent::Unread { room: room(), result: Ok((Some(read), 60)) });
-    let result = Err(lanyard_node::node::ReadError::NotFound);
+    let result = Err(lanyard_node::ReadError::NotFound);
     model.apply(BackendEvent::Loaded { room: room(), page: Page::Newest, result });
     let message = demo::message(1, 2, "hi", NOW_MS);
     let id = message.id;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use lanyard_node::event::{ChatMessage, SendState};
+use lanyard_node::{ChatMessage, Progress};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 
 use crate::model::text;
@@ -266,7 +266,7 @@ impl Timeline {
     }
 
     /// Sets how far an own message has come.
-    pub fn set_state(&mut self, id: MessageId, state: SendState) {
+    pub fn set_state(&mut self, id: MessageId, state: Progress) {
         self.change(id, |line| line.state = Some(state));
     }
 

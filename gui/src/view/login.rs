@@ -5,7 +5,7 @@ use eframe::egui::{
     Align, Align2, Area, CornerRadius, Frame, Id, Layout, Order, Popup, Pos2, Rect, RichText,
     ScrollArea, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
-use lanyard_node::join::JoinStep;
+use lanyard_node::JoinStep;
 
 use crate::model::Model;
 use crate::model::action::{Action, Dialog, Focus, LoginField};

@@ -3,7 +3,7 @@
 use eframe::egui::{Event, pos2};
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::demo;
-use lanyard_node::event::Status;
+use lanyard_node::Status;
 
 use crate::stage::{NOW_MS, Stage};
 

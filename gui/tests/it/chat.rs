@@ -4,8 +4,9 @@ use eframe::egui::{OutputCommand, vec2};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::{self, demo};
-use lanyard_node::event::{DialAttempt, Mute, NodeEvent, PresenceReason, SendState, Status};
-use lanyard_protocol::engine::SendRefused;
+use lanyard_node::event::Reason;
+use lanyard_node::status::{DialAttempt, Mute};
+use lanyard_node::{NodeEvent, Progress, SendRefused, Status};
 use lanyard_protocol::ids::Role;
 
 use crate::stage::{NOW_MS, Stage};
@@ -19,7 +20,7 @@ fn a_text_is_shown_at_once_with_its_send_state() {
     assert!(stage.shows("waiting…"));
     assert_eq!(stage.draft(), "");
     let id = stage.harness.state().model.chat().unwrap().room().unwrap().timeline.oldest().unwrap();
-    stage.node(|node| node.tell(NodeEvent::State { id, state: SendState::Sent }));
+    stage.node(|node| node.tell(NodeEvent::State { id, state: Progress::Sent }));
     assert!(stage.shows("sent"));
     stage.node(|node| node.tell(fake::state(id, 6, 7)));
     assert!(stage.shows("stored by 6 of 7"));
@@ -88,10 +89,10 @@ fn people_who_come_and_go_are_folded_into_one_line() {
     let mut stage = Stage::inside(&[0, 1, 2, 3]);
     stage.node(|node| {
         for person in [1, 2, 3] {
-            node.tell(demo::presence(person, true, PresenceReason::Joined));
+            node.tell(demo::presence(person, true, Reason::Joined));
         }
-        node.tell(demo::presence(4, true, PresenceReason::Here));
-        node.tell(demo::presence(7, false, PresenceReason::Left));
+        node.tell(demo::presence(4, true, Reason::Here));
+        node.tell(demo::presence(7, false, Reason::Left));
     });
     assert!(stage.shows("陳 Chen, Bob and Dina joined · Hana left"), "{:?}", stage.labels());
     assert!(stage.shows("Hana, left 09:21"), "the roster remembers who left");

@@ -52,7 +52,7 @@ fn a_password_is_kept_after_a_login_and_recalled() {
 
 #[test]
 fn a_refused_password_is_not_kept() {
-    use lanyard_node::event::{Refusal, RefusalCode};
+    use lanyard_node::{Refusal, RefusalCode};
     let code = RefusalCode::BadCredentials;
     let refusal = Refusal { code, reason: String::new(), retry_after_s: None };
     let refused = Script { joins: Some(Err(refusal)), ..script() };

@@ -9,8 +9,7 @@ use lanyard_gui::bridge::{BackendEvent, Command};
 use lanyard_gui::model::action::{Action, LoginField};
 use lanyard_gui::model::settings::Settings;
 use lanyard_gui::view::theme;
-use lanyard_node::event::{Refusal, RefusalCode};
-use lanyard_node::join::JoinStep;
+use lanyard_node::{JoinStep, Refusal, RefusalCode};
 use lanyard_protocol::ids::PeerKey;
 
 use crate::stage::{NOW_MS, Stage, script, typed};
@@ -375,7 +374,7 @@ fn a_profile_taken_over_elsewhere_leads_back_with_the_reason() {
     let mut stage = Stage::inside(&[0, 1]);
     let reason = String::new();
     let refusal = Refusal { code: RefusalCode::Superseded, reason, retry_after_s: None };
-    stage.node(|node| node.tell(lanyard_node::event::NodeEvent::Ended(Some(refusal))));
+    stage.node(|node| node.tell(lanyard_node::NodeEvent::Ended(Some(refusal))));
     assert!(stage.shows("Refused: superseded"));
 }
 
@@ -384,7 +383,7 @@ fn a_failed_program_says_so_and_can_be_read() {
     let reason = "A part of this program has failed. Start it again.".to_owned();
     let failed =
         || Refusal { code: RefusalCode::Failed, reason: reason.clone(), retry_after_s: None };
-    let ended = lanyard_node::event::NodeEvent::Ended(Some(failed()));
+    let ended = lanyard_node::NodeEvent::Ended(Some(failed()));
     let mut stage = Stage::inside(&[0, 1]);
     stage.node(|node| node.tell(ended.clone()));
     assert!(stage.shows(&reason) && stage.shows("Message"), "{:?}", stage.labels());

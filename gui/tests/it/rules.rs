@@ -8,7 +8,9 @@ use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::fake::demo;
 use lanyard_gui::bridge::{BackendEvent, Command, ModerationKind, NewModeration, Restriction};
 use lanyard_gui::model::session::Chat;
-use lanyard_node::event::{Mute, NodeEvent, PresenceReason, Status};
+use lanyard_node::event::Reason;
+use lanyard_node::status::Mute;
+use lanyard_node::{NodeEvent, Status};
 use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::stage::{NOW_MS, Stage, typed};
@@ -63,7 +65,7 @@ fn a_restricted_person_who_is_gone_is_still_named() {
     let hit = |account| Restriction { account, reason: String::new(), ..ban_of_bob() };
     stage.node(|node| {
         node.deliver(demo::message(3, 1, "I was here", NOW_MS - HOUR_MS));
-        node.tell(demo::presence(7, false, PresenceReason::Left));
+        node.tell(demo::presence(7, false, Reason::Left));
         for account in [demo::account(3), demo::account(7), demo::account(0)] {
             node.push(BackendEvent::Restriction(hit(account)));
         }

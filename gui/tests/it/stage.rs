@@ -22,7 +22,7 @@ use lanyard_gui::model::drafts::Drafts;
 use lanyard_gui::model::settings::Settings;
 use lanyard_gui::view::fonts::{self, SystemFonts};
 use lanyard_gui::view::theme;
-use lanyard_node::event::Status;
+use lanyard_node::Status;
 
 /// 2026-03-02 09:21 UTC, a Monday.
 pub(crate) const NOW_MS: u64 = 1_772_443_260_000;

@@ -6,7 +6,7 @@ use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
 use lanyard_gui::bridge::fake::demo;
-use lanyard_node::event::{ChatMessage, Status, Via};
+use lanyard_node::{ChatMessage, Status, Via};
 use lanyard_protocol::ids::{MessageId, Role};
 
 use crate::stage::{NOW_MS, Stage};

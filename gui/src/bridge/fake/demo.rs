@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lanyard_node::event::{
-    ChatMessage, DialAttempt, Me, Mode, Neighbour, NodeEvent, Person, PresenceChange,
-    PresenceReason, Refusal, RefusalCode, Room, SendState, Status, Via,
-};
+use lanyard_node::event::{PresenceChange, Reason};
+use lanyard_node::status::{DialAttempt, Me, Mode, Neighbour, Person, Room};
+use lanyard_node::{ChatMessage, NodeEvent, Progress, Refusal, RefusalCode, Status, Via};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
 use crate::bridge::fake::{Script, ScriptedBackend};
@@ -209,13 +208,13 @@ pub fn own_message(
         forked: false,
         session: 2,
         seq,
-        state: Some(SendState::Waiting),
+        state: Some(Progress::Waiting),
     }
 }
 
 /// A person of the demo realm comes or goes.
 #[must_use]
-pub fn presence(person: usize, online: bool, reason: PresenceReason) -> NodeEvent {
+pub fn presence(person: usize, online: bool, reason: Reason) -> NodeEvent {
     let (username, nickname, role) =
         PEOPLE.get(person).copied().unwrap_or(("nobody", "Nobody", Role::Member));
     NodeEvent::Presence(PresenceChange {
@@ -284,7 +283,7 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
         return;
     }
     for (person, online) in [(1, true), (3, true), (4, true), (7, false)] {
-        let reason = if online { PresenceReason::Joined } else { PresenceReason::Left };
+        let reason = if online { Reason::Joined } else { Reason::Left };
         backend.tell(presence(person, online, reason));
     }
     for (number, text) in
@@ -385,7 +384,7 @@ fn conversation(now_ms: u64) -> Vec<Arc<ChatMessage>> {
     }
     let me = status(now_ms, &[0]).me;
     let mut own = own_message(&me, "lobby", "On my way. Give me ten minutes.", 1_000, ago(1));
-    own.state = Some(SendState::Stored { by: 6, of: 7 });
+    own.state = Some(Progress::Stored { by: 6, of: 7 });
     lines.push(own);
     lines.push(own_message(&me, "lobby", "Bringing the long cable.", 1_001, ago(0)));
     lines.into_iter().map(Arc::new).collect()

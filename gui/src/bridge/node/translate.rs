@@ -1,7 +1,6 @@
 //! The node's events and errors in the window's words.
 
-use lanyard_node::event::NodeEvent;
-use lanyard_node::login_node::LoginServerError;
+use lanyard_node::{LoginServerError, NodeEvent};
 use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::policy::SanctionKind;

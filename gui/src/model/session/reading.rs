@@ -1,8 +1,7 @@
 //! What has been read of a room: everything up to the last message that was on screen while the user was looking.
 //! What came after it stands below the line "New", where the room opens.
 
-use lanyard_node::event::ChatMessage;
-use lanyard_node::node::Page;
+use lanyard_node::{ChatMessage, Page};
 use lanyard_protocol::ids::MessageId;
 
 use crate::model::action::{Effect, Focus};

@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use lanyard_node::event::Status;
-use lanyard_node::node::{History, Page};
+use lanyard_node::{History, Page, Status};
 use lanyard_protocol::ids::{AccountId, MessageId};
 
 use crate::bridge::{Command, ModerationKind, Restriction};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lanyard_node::event::{ChatMessage, PresenceReason, SendState};
+use lanyard_node::event::Reason;
+use lanyard_node::{ChatMessage, Progress};
 use lanyard_protocol::ids::{MessageId, PeerKey};
 
 use crate::bridge::Body;
@@ -46,7 +47,7 @@ pub struct Line {
     /// Its text made safe, if that changes it.
     cleaned: Option<Box<str>>,
     /// How far it has come, for own messages.
-    pub state: Option<SendState>,
+    pub state: Option<Progress>,
     /// Whether it mentions the user.
     pub mentions_me: bool,
     /// Whether the messages below it had been here for a while when it arrived.
@@ -79,7 +80,7 @@ pub struct PresenceNote {
     /// The person's display name, safe to draw.
     pub nickname: String,
     /// Whether they came, left or were lost.
-    pub reason: PresenceReason,
+    pub reason: Reason,
 }
 
 /// The rules have changed, or somebody was muted or banned.

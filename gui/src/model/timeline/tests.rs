@@ -1,6 +1,7 @@
 //! The timeline's rules: one order, shared headers, folded notices, echoes that become messages.
 
-use lanyard_node::event::{PresenceReason, Via};
+use lanyard_node::Via;
+use lanyard_node::event::Reason;
 use lanyard_protocol::ids::{PeerKey, Role};
 
 use super::*;
@@ -35,7 +36,7 @@ fn message(author: u8, number: u8, sent_at: u64) -> Arc<ChatMessage> {
 
 fn own(number: u8, sent_at: u64) -> Arc<ChatMessage> {
     let mut own = (*message(9, number, sent_at)).clone();
-    own.state = Some(SendState::Waiting);
+    own.state = Some(Progress::Waiting);
     own.via = Via::Own;
     Arc::new(own)
 }
@@ -61,7 +62,7 @@ fn kinds(timeline: &Timeline) -> String {
 }
 
 fn note(number: u64, at: u64) -> PresenceNote {
-    PresenceNote { number, at, nickname: "Bob".into(), reason: PresenceReason::Joined }
+    PresenceNote { number, at, nickname: "Bob".into(), reason: Reason::Joined }
 }
 
 #[test]
@@ -179,9 +180,9 @@ fn a_state_finds_its_message() {
     let mut timeline = timeline();
     let message = own(3, START_MS);
     timeline.insert(Arc::clone(&message), false);
-    timeline.set_state(message.id, SendState::Stored { by: 2, of: 3 });
+    timeline.set_state(message.id, Progress::Stored { by: 2, of: 3 });
     let state = timeline.newest().and_then(|line| line.state);
-    assert_eq!(state, Some(SendState::Stored { by: 2, of: 3 }));
+    assert_eq!(state, Some(Progress::Stored { by: 2, of: 3 }));
 }
 
 #[test]

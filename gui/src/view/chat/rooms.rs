@@ -47,7 +47,7 @@ pub(super) fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     me_ui(ui, rect, chat);
 }
 
-fn room_ui(ui: &mut Ui, chat: &Chat, room: &lanyard_node::event::Room, actions: &mut Vec<Action>) {
+fn room_ui(ui: &mut Ui, chat: &Chat, room: &lanyard_node::status::Room, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let (full, response) =
         ui.allocate_exact_size(vec2(ui.available_width(), ROOM_HEIGHT), Sense::click());

@@ -1,7 +1,7 @@
 //! What all rows of the timeline share in a frame.
 
 use eframe::egui::{Id, Ui};
-use lanyard_node::event::SendState;
+use lanyard_node::Progress;
 use lanyard_protocol::ids::MessageId;
 
 use crate::model::Model;
@@ -81,14 +81,14 @@ impl<'m> RowContext<'m> {
         let is_last = self.last_own == Some(line.message.id);
         let age = self.chat.realm_now(self.model.now_ms).saturating_sub(line.message.sent_at);
         let shown = match state {
-            SendState::Waiting => true,
-            SendState::Sent => is_last,
-            SendState::Stored { by, of } => is_last || (by < of && age < STATE_SHOWN_MS),
+            Progress::Waiting => true,
+            Progress::Sent => is_last,
+            Progress::Stored { by, of } => is_last || (by < of && age < STATE_SHOWN_MS),
         };
         shown.then(|| match state {
-            SendState::Waiting => "waiting…".to_owned(),
-            SendState::Sent => "sent".to_owned(),
-            SendState::Stored { by, of } => format!("stored by {by} of {of}"),
+            Progress::Waiting => "waiting…".to_owned(),
+            Progress::Sent => "sent".to_owned(),
+            Progress::Stored { by, of } => format!("stored by {by} of {of}"),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::text::TextFormat;
 use eframe::egui::{Color32, CursorIcon, Galley, Rect, Sense, Stroke, Ui, pos2, vec2};
-use lanyard_node::event::PresenceReason;
+use lanyard_node::event::Reason;
 
 use crate::model::action::Action;
 use crate::model::text;
@@ -148,12 +148,11 @@ pub(super) fn presence_ui<'n>(
 }
 
 fn summary(notes: &[&PresenceNote]) -> String {
-    let came =
-        |note: &&PresenceNote| matches!(note.reason, PresenceReason::Joined | PresenceReason::Here);
+    let came = |note: &&PresenceNote| matches!(note.reason, Reason::Joined | Reason::Here);
     let (joined, gone): (Vec<&PresenceNote>, Vec<&PresenceNote>) =
         notes.iter().partition(|n| came(n));
     let (left, lost): (Vec<&PresenceNote>, Vec<&PresenceNote>) =
-        gone.into_iter().partition(|note| note.reason == PresenceReason::Left);
+        gone.into_iter().partition(|note| note.reason == Reason::Left);
     let parts = [(joined, "joined"), (left, "left"), (lost, "lost the connection")];
     let parts = parts.iter().filter(|(who, _)| !who.is_empty());
     let parts: Vec<String> = parts.map(|(who, what)| format!("{} {what}", names(who))).collect();
@@ -179,11 +178,11 @@ fn names(notes: &[&PresenceNote]) -> String {
     }
 }
 
-fn verb(reason: PresenceReason) -> &'static str {
+fn verb(reason: Reason) -> &'static str {
     match reason {
-        PresenceReason::Joined | PresenceReason::Here => "joined",
-        PresenceReason::Left => "left",
-        PresenceReason::Lost => "lost the connection",
+        Reason::Joined | Reason::Here => "joined",
+        Reason::Left => "left",
+        Reason::Lost => "lost the connection",
     }
 }
 
@@ -191,7 +190,7 @@ fn verb(reason: PresenceReason) -> &'static str {
 mod tests {
     use super::*;
 
-    fn note(nickname: &str, reason: PresenceReason) -> PresenceNote {
+    fn note(nickname: &str, reason: Reason) -> PresenceNote {
         PresenceNote { number: 0, at: 0, nickname: nickname.into(), reason }
     }
 
@@ -201,13 +200,13 @@ mod tests {
 
     #[test]
     fn many_notices_become_one_sentence() {
-        let joined = |name: &str| note(name, PresenceReason::Joined);
+        let joined = |name: &str| note(name, Reason::Joined);
         assert_eq!(told(&[joined("Bob")]), "Bob joined");
         assert_eq!(told(&[joined("Bob"), joined("Bob")]), "Bob joined");
         assert_eq!(told(&[joined("A"), joined("B"), joined("C")]), "A, B and C joined");
         let five: Vec<_> = ["A", "B", "C", "D", "E"].map(joined).into();
         assert_eq!(told(&five), "A, B and 3 others joined");
-        let mixed = [joined("A"), note("B", PresenceReason::Left), note("C", PresenceReason::Lost)];
+        let mixed = [joined("A"), note("B", Reason::Left), note("C", Reason::Lost)];
         assert_eq!(told(&mixed), "A joined · B left · C lost the connection");
     }
 }

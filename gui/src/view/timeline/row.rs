@@ -8,7 +8,7 @@ use eframe::egui::{
     Align2, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
     Ui, UiBuilder, Vec2, pos2, vec2,
 };
-use lanyard_node::event::ChatMessage;
+use lanyard_node::ChatMessage;
 use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::model::action::Action;
