@@ -9,6 +9,8 @@ use crate::model::text;
 
 /// The byte counter appears at this share of the limit, in percent.
 const COUNTER_FROM_PERCENT: u64 = 80;
+const SIGNED_OUT: &str =
+    "You are no longer signed in. Sign in again once the login node is online.";
 
 /// The draft of one room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,9 +70,7 @@ impl Composer {
     #[must_use]
     pub fn locked(&self, rules: &Rules<'_>) -> Option<String> {
         if rules.realm_now >= rules.expires_at {
-            return Some(
-                "You are no longer signed in. Sign in again once the login node is online.".into(),
-            );
+            return Some(SIGNED_OUT.into());
         }
         if rules.archived {
             return Some("This room is archived. It can be read, but not written to.".into());
@@ -107,8 +107,7 @@ impl Composer {
             }
         }
         if self.bytes() > rules.max_text_bytes {
-            let (bytes, max) = (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
-            return Some(format!("{bytes} of {max} bytes: too long, shorten it"));
+            return Some(too_long(self.bytes(), rules.max_text_bytes));
         }
         None
     }
@@ -117,10 +116,7 @@ impl Composer {
     #[must_use]
     pub fn counter(&self, rules: &Rules<'_>) -> Option<String> {
         let near = self.bytes() * 100 >= rules.max_text_bytes * COUNTER_FROM_PERCENT;
-        near.then(|| {
-            let (bytes, max) = (text::grouped(self.bytes()), text::grouped(rules.max_text_bytes));
-            format!("{bytes} of {max} bytes")
-        })
+        near.then(|| share(self.bytes(), rules.max_text_bytes))
     }
 
     /// Whether there is something to send and no objection to it.
@@ -146,13 +142,13 @@ impl Composer {
     }
 
     /// Puts a refused draft back, before what has been typed meanwhile.
-    pub fn give_back(&mut self, body: Body, error: &SendError, realm_now: u64, until_text: &str) {
+    pub fn give_back(&mut self, body: Body, error: &SendError, realm_now: u64, zone: &TimeZone) {
         let typed = std::mem::replace(&mut self.draft, body).text;
         if !typed.is_empty() {
             self.draft.text.push('\n');
             self.draft.text.push_str(&typed);
         }
-        self.refused = Some(refused(error, realm_now, until_text));
+        self.refused = Some(refused(error, realm_now, zone));
     }
 
     /// Appends `@username` to the draft.
@@ -180,35 +176,42 @@ fn muted(mute: &Mute, rules: &Rules<'_>) -> String {
     format!("You are muted{until}.{reason}")
 }
 
-fn refused(error: &SendError, realm_now: u64, until_text: &str) -> Refused {
-    let lasting = |why: &str, until| Refused { why: why.to_owned(), until };
+fn refused(error: &SendError, realm_now: u64, zone: &TimeZone) -> Refused {
     let SendError::Refused(refused) = error else {
-        return lasting("The connection has ended. Sign out and in again.", None);
+        let why = "The connection has ended. Sign out and in again.".to_owned();
+        return Refused { why, until: None };
     };
-    match refused {
+    let until = match refused {
+        SendRefused::Muted { until } => *until,
+        SendRefused::SlowDown { retry_after_ms } => Some(realm_now + retry_after_ms),
+        _ => None,
+    };
+    let why = match refused {
         SendRefused::Muted { until: Some(until) } => {
-            lasting(&format!("You are muted until {until_text}."), Some(*until))
+            format!("You are muted until {}.", text::moment(*until, realm_now, zone))
         }
-        SendRefused::Muted { until: None } => lasting("You are muted.", None),
-        SendRefused::SlowDown { retry_after_ms } => {
-            lasting("Slow down: too many messages.", Some(realm_now + retry_after_ms))
-        }
-        SendRefused::NotAMember => lasting("You are banned from this place.", None),
-        SendRefused::TooLong { bytes, max } => {
-            let (bytes, max) = (text::grouped(*bytes), text::grouped(*max));
-            lasting(&format!("{bytes} of {max} bytes: too long, shorten it"), None)
-        }
-        SendRefused::Empty => lasting("There is nothing to send.", None),
-        SendRefused::NoSuchRoom => lasting("This room no longer exists.", None),
-        SendRefused::MayNotPost => lasting("You may not write in this room.", None),
-        SendRefused::Expired => lasting(
-            "You are no longer signed in. Sign in again once the login node is online.",
-            None,
-        ),
+        SendRefused::Muted { until: None } => "You are muted.".to_owned(),
+        SendRefused::SlowDown { .. } => "Slow down: too many messages.".to_owned(),
+        SendRefused::NotAMember => "You are banned from this place.".to_owned(),
+        SendRefused::TooLong { bytes, max } => too_long(*bytes, *max),
+        SendRefused::Empty => "There is nothing to send.".to_owned(),
+        SendRefused::NoSuchRoom => "This room no longer exists.".to_owned(),
+        SendRefused::MayNotPost => "You may not write in this room.".to_owned(),
+        SendRefused::Expired => SIGNED_OUT.to_owned(),
         SendRefused::Store(why) => {
-            lasting(&format!("The message could not be saved: {}", text::clean_line(why)), None)
+            format!("The message could not be saved: {}", text::clean_line(why))
         }
-    }
+    };
+    Refused { why, until }
+}
+
+/// `4,210 of 4,096 bytes`.
+fn share(bytes: u64, max: u64) -> String {
+    format!("{} of {} bytes", text::grouped(bytes), text::grouped(max))
+}
+
+fn too_long(bytes: u64, max: u64) -> String {
+    format!("{}: too long, shorten it", share(bytes, max))
 }
 
 #[cfg(test)]
@@ -262,12 +265,8 @@ mod tests {
         let mut composer = with("hello");
         let text = composer.take();
         composer.edit("more".into());
-        composer.give_back(
-            text,
-            &SendRefused::SlowDown { retry_after_ms: 3_000 }.into(),
-            500_000,
-            "",
-        );
+        let slow_down = SendRefused::SlowDown { retry_after_ms: 3_000 }.into();
+        composer.give_back(text, &slow_down, 500_000, &TimeZone::UTC);
         assert_eq!(composer.draft.text, "hello\nmore");
         assert!(composer.objection(&RULES).is_some_and(|why| why.contains("3 s")));
         composer.edit("hello".into());
@@ -279,7 +278,7 @@ mod tests {
     fn a_refusal_of_one_text_ends_with_that_text() {
         let mut composer = with("hello");
         let text = composer.take();
-        composer.give_back(text, &SendRefused::MayNotPost.into(), 0, "");
+        composer.give_back(text, &SendRefused::MayNotPost.into(), 0, &TimeZone::UTC);
         assert!(!composer.can_send(&RULES));
         composer.edit("hello!".into());
         assert!(composer.can_send(&RULES));

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use lanyard_node::event::{PresenceChange, Reason};
 use lanyard_node::{
-    ChatMessage, History, JoinStep, NodeEvent, Page, ReadError, Refusal, SendError, SendRefused,
-    SentReceipt, Status, Via,
+    ChatMessage, History, JoinStep, NodeEvent, Page, ReadError, Refusal, SendError, SentReceipt,
+    Status, Via,
 };
 use lanyard_protocol::ids::Role;
 
@@ -308,19 +308,12 @@ impl Chat {
         now_ms: u64,
     ) -> Vec<Effect> {
         let realm_now = self.realm_now(now_ms);
-        let zone = self.zone.clone();
         let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
         match result {
             Ok(sent) => room.timeline.echo_stored(echo, sent.id),
             Err(error) => {
                 let Some(echo) = room.timeline.take_echo(echo) else { return Vec::new() };
-                let until = match &error {
-                    SendError::Refused(SendRefused::Muted { until: Some(until) }) => {
-                        text::moment(*until, realm_now, &zone)
-                    }
-                    _ => String::new(),
-                };
-                room.composer.give_back(echo.body, &error, realm_now, &until);
+                room.composer.give_back(echo.body, &error, realm_now, &self.zone);
             }
         }
         Vec::new()
