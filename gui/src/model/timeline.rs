@@ -110,10 +110,7 @@ impl Timeline {
     /// The loaded message with this id.
     #[must_use]
     pub fn line(&self, id: MessageId) -> Option<&Line> {
-        match self.entries.get(self.position(id)?)? {
-            Entry::Message(line) => Some(line),
-            Entry::Presence(_) | Entry::News(_) => None,
-        }
+        self.entries.get(self.position(id)?)?.line()
     }
 
     /// The oldest loaded message, to page from.
@@ -125,18 +122,12 @@ impl Timeline {
     /// The newest loaded message.
     #[must_use]
     pub fn newest(&self) -> Option<&Line> {
-        self.entries.iter().rev().find_map(|entry| match entry {
-            Entry::Message(line) => Some(line),
-            Entry::Presence(_) | Entry::News(_) => None,
-        })
+        self.entries.iter().rev().find_map(Entry::line)
     }
 
     /// All loaded messages, oldest first.
     pub fn messages(&self) -> impl Iterator<Item = &Line> {
-        self.entries.iter().filter_map(|entry| match entry {
-            Entry::Message(line) => Some(line),
-            Entry::Presence(_) | Entry::News(_) => None,
-        })
+        self.entries.iter().filter_map(Entry::line)
     }
 
     /// How many messages are loaded.
@@ -207,20 +198,16 @@ impl Timeline {
     /// The latest message of an account.
     #[must_use]
     pub fn latest_of(&self, account: AccountId) -> Option<&ChatMessage> {
-        self.entries.iter().rev().find_map(|entry| match entry {
-            Entry::Message(line) => Some(&*line.message).filter(|m| m.account == account),
-            Entry::Presence(_) | Entry::News(_) => None,
-        })
+        let newest_first = self.entries.iter().rev().filter_map(Entry::line);
+        newest_first.map(|line| &*line.message).find(|message| message.account == account)
     }
 
     /// Unfolds the messages that begin with this one.
     pub fn unfold(&mut self, first: MessageId) {
         let Some(at) = self.position(first) else { return };
-        let run = self.entries.iter().skip(at).map_while(|entry| match entry {
-            Entry::Message(line) => Some(line.message.id).filter(|_| self.is_hidden(line)),
-            Entry::Presence(_) | Entry::News(_) => None,
-        });
-        self.unfolded.extend(run.collect::<Vec<_>>());
+        let hidden = |entry: &Entry| entry.line().filter(|line| self.is_hidden(line)).map(Line::id);
+        let run: Vec<_> = self.entries.iter().skip(at).map_while(hidden).collect();
+        self.unfolded.extend(run);
         self.rebuild_from(at);
     }
 
@@ -234,10 +221,7 @@ impl Timeline {
     pub fn remove(&mut self, ids: &BTreeSet<MessageId>) {
         let first = ids.iter().filter_map(|id| self.keys.get(id)).min().copied();
         self.keys.retain(|id, _| !ids.contains(id));
-        self.entries.retain(|entry| match entry {
-            Entry::Message(line) => !ids.contains(&line.message.id),
-            Entry::Presence(_) | Entry::News(_) => true,
-        });
+        self.entries.retain(|entry| entry.line().is_none_or(|line| !ids.contains(&line.id())));
         self.rebuild_from_key(first);
     }
 
@@ -305,13 +289,9 @@ impl Timeline {
     #[must_use]
     pub fn count_of_others_behind(&self, key: OrderKey) -> u64 {
         let first = self.entries.partition_point(|entry| entry.key() <= key);
-        let counts = |entry: &&Entry| match entry {
-            Entry::Message(Line { message, .. }) => {
-                Some(message.account) != self.me && !message.folded
-            }
-            Entry::Presence(_) | Entry::News(_) => false,
-        };
-        self.entries.iter().skip(first).filter(counts).count() as u64
+        let behind = self.entries.iter().skip(first).filter_map(Entry::line);
+        let counts = |line: &&Line| Some(line.message.account) != self.me && !line.message.folded;
+        behind.filter(counts).count() as u64
     }
 
     /// Removes the unread line.
@@ -331,7 +311,7 @@ impl Timeline {
     }
 
     fn is_hidden_entry(&self, entry: &Entry) -> bool {
-        matches!(entry, Entry::Message(line) if self.is_hidden(line))
+        entry.line().is_some_and(|line| self.is_hidden(line))
     }
 
     /// Takes a message that is loaded, and may be folded or forked now, or no longer.

@@ -68,6 +68,10 @@ pub const PEOPLE: [(&str, &str, Role); 8] = [
     ("hana", "Hana", Role::Member),
 ];
 
+fn names(person: usize) -> (&'static str, &'static str, Role) {
+    PEOPLE.get(person).copied().unwrap_or(("nobody", "Nobody", Role::Member))
+}
+
 /// Account ids whose hues look good beside each other.
 const HUE_BYTES: [u8; 8] = [11, 1, 16, 14, 21, 6, 2, 12];
 
@@ -114,7 +118,7 @@ pub fn status(now_ms: u64, people: &[usize]) -> Status {
         people.iter().map(|at| (account(*at), person(*at, now_ms))).collect();
     let neighbours = people.iter().filter(|at| **at != 0).map(|at| Neighbour {
         peer: device(*at),
-        username: PEOPLE.get(*at).map_or("", |p| p.0).into(),
+        username: names(*at).0.into(),
         address: format!("/ip4/192.168.1.{}/tcp/4003", 20 + at),
         relayed: false,
         since: now_ms.saturating_sub(HOUR_MS),
@@ -159,8 +163,7 @@ pub fn room(name: &str, topic: &str, post: Role) -> Room {
 /// A message of a person of the demo realm, in the lobby.
 #[must_use]
 pub fn message(person: usize, number: u32, text: &str, sent_at: u64) -> ChatMessage {
-    let (username, nickname, role) =
-        PEOPLE.get(person).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    let (username, nickname, role) = names(person);
     ChatMessage {
         id: id(u64::try_from(person).unwrap_or_default(), u64::from(number)),
         room: "lobby".into(),
@@ -215,8 +218,7 @@ pub fn own_message(
 /// A person of the demo realm comes or goes.
 #[must_use]
 pub fn presence(person: usize, online: bool, reason: Reason) -> NodeEvent {
-    let (username, nickname, role) =
-        PEOPLE.get(person).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    let (username, nickname, role) = names(person);
     NodeEvent::Presence(PresenceChange {
         account: account(person),
         username: username.into(),
@@ -267,8 +269,7 @@ pub fn script(scene: Scene, now_ms: u64) -> Script {
 /// The action that opens the dialog to mute Bob.
 #[must_use]
 pub fn moderation() -> Action {
-    let (username, nickname, _) =
-        PEOPLE.get(2).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    let (username, nickname, _) = names(2);
     Action::BeginModeration {
         kind: ModerationKind::Mute,
         account: account(2),
@@ -391,8 +392,7 @@ fn conversation(now_ms: u64) -> Vec<Arc<ChatMessage>> {
 }
 
 fn person(at: usize, now_ms: u64) -> Person {
-    let (username, nickname, role) =
-        PEOPLE.get(at).copied().unwrap_or(("nobody", "Nobody", Role::Member));
+    let (username, nickname, role) = names(at);
     let second = (at == 2).then_some((PeerKey([0xee; 32]), 2));
     Person {
         username: username.into(),

@@ -37,6 +37,15 @@ impl Entry {
             Self::News(news) => notice(news.at, news.number),
         }
     }
+
+    /// The message, unless it is a notice.
+    #[must_use]
+    pub fn line(&self) -> Option<&Line> {
+        match self {
+            Self::Message(line) => Some(line),
+            Self::Presence(_) | Self::News(_) => None,
+        }
+    }
 }
 
 /// A message, ready to be drawn.
@@ -61,6 +70,12 @@ impl Line {
         let cleaned = text::clean_text(&message.body.text);
         let cleaned = (cleaned != message.body.text).then(|| cleaned.into_boxed_str());
         Self { cleaned, state: message.state, mentions_me, came_behind: false, message }
+    }
+
+    /// The id of the message.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.message.id
     }
 
     /// The text to draw.

@@ -15,10 +15,7 @@ impl Timeline {
     /// The block of late messages that begins with this row.
     pub fn late_block(&self, row: Row) -> impl Iterator<Item = &Line> {
         let rest = self.entries.iter().skip(row.entry);
-        rest.map_while(|entry| match entry {
-            Entry::Message(line) if line.came_behind => Some(line),
-            Entry::Message(_) | Entry::Presence(_) | Entry::News(_) => None,
-        })
+        rest.map_while(|entry| entry.line().filter(|line| line.came_behind))
     }
 
     /// Judges one message by those below it.
@@ -55,10 +52,7 @@ impl Timeline {
 
 /// When a message arrived, unless it was late itself.
 fn came_in_time(entry: &Entry) -> Option<u64> {
-    match entry {
-        Entry::Message(line) => Some(&line.message).filter(|m| !m.late).map(|m| m.received_at),
-        Entry::Presence(_) | Entry::News(_) => None,
-    }
+    entry.line().filter(|line| !line.message.late).map(|line| line.message.received_at)
 }
 
 fn is_behind(earlier: u64, received_at: u64) -> bool {

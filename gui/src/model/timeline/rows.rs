@@ -176,12 +176,9 @@ impl Timeline {
     }
 
     fn push_echo_rows(&mut self) {
-        let mut previous_at = match self.entries.last() {
-            Some(Entry::Message(line)) if Some(line.message.account) == self.me => {
-                Some(line.message.sent_at)
-            }
-            _ => None,
-        };
+        let last = self.entries.last().and_then(Entry::line);
+        let own = last.filter(|line| Some(line.message.account) == self.me);
+        let mut previous_at = own.map(|line| line.message.sent_at);
         for (number, echo) in self.echoes.iter().enumerate() {
             let header = previous_at.is_none_or(|at| echo.at.saturating_sub(at) >= GROUP_GAP_MS);
             let entry = self.entries.len() + number;
@@ -198,11 +195,11 @@ fn is_first_unread(read: Option<OrderKey>, previous: Option<&Entry>, entry: &Ent
 }
 
 fn came_behind(entry: &Entry) -> bool {
-    matches!(entry, Entry::Message(line) if line.came_behind)
+    entry.line().is_some_and(|line| line.came_behind)
 }
 
 fn continues(previous: Option<&Entry>, line: &Line) -> bool {
-    let Some(Entry::Message(before)) = previous else { return false };
+    let Some(before) = previous.and_then(Entry::line) else { return false };
     if before.came_behind != line.came_behind {
         return false;
     }

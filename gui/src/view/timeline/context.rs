@@ -9,7 +9,7 @@ use crate::model::markup::MyNames;
 use crate::model::rooms::Room;
 use crate::model::session::Chat;
 use crate::model::text;
-use crate::model::timeline::{Entry, Line, RowKey, Timeline};
+use crate::model::timeline::{Line, RowKey, Timeline};
 use crate::view::theme::{self, Palette};
 
 /// After this long, the send state of an own message is shown only while nobody has it.
@@ -50,10 +50,8 @@ impl<'m> RowContext<'m> {
         const LOOK_BACK: usize = 200;
         let me = chat.status.me.account;
         let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
-        let last_own = rows.filter_map(|row| room.timeline.entry(*row)).find_map(|e| match e {
-            Entry::Message(line) if line.message.account == me => Some(line.message.id),
-            Entry::Message(_) | Entry::Presence(_) | Entry::News(_) => None,
-        });
+        let mut lines = rows.filter_map(|row| room.timeline.entry(*row)?.line());
+        let last_own = lines.find(|line| line.message.account == me).map(Line::id);
         Self {
             width,
             timeline: &room.timeline,
