@@ -12,16 +12,9 @@ use lanyard_protocol::message::Arrival;
 use lanyard_protocol::moderation::SignedModeration;
 
 pub use lanyard_protocol::engine::Progress;
-#[doc(hidden)]
-pub use lanyard_protocol::engine::Progress as SendState;
 pub use lanyard_protocol::roster::Reason;
-#[doc(hidden)]
-pub use lanyard_protocol::roster::Reason as PresenceReason;
 
-pub use crate::refusal::{Refusal, RefusalCode};
-pub use crate::status::{
-    ClockWarning, DialAttempt, Me, Mode, Mute, Neighbour, Person, Room, Status,
-};
+use crate::refusal::Refusal;
 
 /// Something that happened once.
 #[derive(Debug, Clone)]

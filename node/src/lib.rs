@@ -73,24 +73,3 @@ pub use login::{JoinRequest, JoinStep, Joined, LoginServerError, Password, join}
 pub use refusal::{Refusal, RefusalCode};
 pub use status::Status;
 pub use store::{History, Page, ReadError};
-
-/// The old name of [`login`].
-#[doc(hidden)]
-pub mod join {
-    pub use crate::login::{JoinRequest, JoinStep, Joined, Password, has_ticket, join};
-}
-
-/// The old name of [`login`].
-#[doc(hidden)]
-pub mod login_node {
-    pub use crate::login::LoginServerError;
-}
-
-/// The old path of what is at the root now.
-#[doc(hidden)]
-pub mod node {
-    pub use crate::event::NodeClosed;
-    pub use crate::store::{History, PAGE_MAX, Page, ReadError};
-    pub use crate::{ModerateError, Node, NodeConfig, SendError, StartError};
-    pub use lanyard_protocol::engine::SentReceipt as Sent;
-}

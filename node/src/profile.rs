@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 
-use crate::event::{Refusal, RefusalCode};
 use crate::keyfile::{self, KeyError, Seed};
 use crate::private::{self, PrivateError};
+use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{self, StoreError, Use};
 
 /// The file of the device key.

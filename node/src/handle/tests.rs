@@ -10,7 +10,7 @@ use lanyard_protocol::time::RealmClock;
 
 use super::*;
 use crate::clock::Clock;
-use crate::event::RefusalCode;
+use crate::refusal::RefusalCode;
 
 /// Longer than anything takes here.
 const SOON: Duration = Duration::from_secs(20);
