@@ -148,6 +148,8 @@ impl Pty {
             assert!(waited < within, "it should have ended within {within:?}: {:#?}", self.rows());
             std::thread::park_timeout(Duration::from_millis(5));
         };
+        // Its last bytes may still be on their way to the screen.
+        self.wait_for("the end of bracketed paste", |screen| !screen.bracketed_paste());
         assert!(self.is_as_found(), "{:?}", tcgetattr(self.terminal.as_fd()));
         status
     }
