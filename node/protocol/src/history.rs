@@ -1,10 +1,10 @@
-//! The history of the set: which authentic messages are held, as a function of the messages, the policy and the moderations
-//! alone (PROTOCOL.md R-42, R-43, R-46 to R-49).
+//! Which authentic messages are held: a function of the messages, the policy and the moderations alone
+//! (PROTOCOL.md R-42, R-43, R-46 to R-49).
 //!
 //! ```text
 //!            policy ─┐
-//!            moderations ─┴▶ Rulebook ── judge by date ──▶ valid ── per minute, per day ──▶ held
-//!   verified messages ──────────────────┘               └▶ condemned: kept, not shown    └▶ displaced: deleted
+//!       moderations ─┴▶ Rules ─┬─ judge by date ─┬▶ valid ── per minute, per day ─┬▶ held
+//!  verified messages ──────────┘                 └▶ condemned: kept, not shown    └▶ displaced: deleted
 //! ```
 //!
 //! Nothing here looks at the time or the order of arrival. So peers that know the same come to the same set, however
@@ -67,7 +67,7 @@ pub struct Taken {
     pub folded: bool,
 }
 
-/// What a change of the rules did to messages that are kept already.
+/// How a change of the rules affected messages that were already kept.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Resettled {
     /// No longer shown, but kept.
@@ -149,7 +149,7 @@ impl History {
         self.set.full_until(&self.rules, author, sent_at)
     }
 
-    /// Whether a peer that offers this id, which is not in the set, is to be asked for it.
+    /// Whether to ask a peer that offers this id, which is not in the set, for it.
     #[must_use]
     pub fn wants(&self, id: MessageId) -> bool {
         !self.refused.contains(id) && !self.taken.contains(id)
@@ -163,7 +163,7 @@ impl History {
         self.change_rules(rules, [from, recounted].into_iter().flatten().min())
     }
 
-    /// Takes in a moderation that is authentic.
+    /// Takes in an authentic moderation.
     ///
     /// # Errors
     /// [`NoEffect`] if it does not count, and need not be kept.
@@ -174,8 +174,8 @@ impl History {
         Ok(self.change_rules(rules, recounted))
     }
 
-    /// Takes in many moderations that are authentic, and settles the set once for all of them: a moderator can give more
-    /// than anybody would like to settle one by one. Gives back those that are kept.
+    /// Takes in many authentic moderations and settles the set once for all of them, because a moderator can give too
+    /// many to settle one by one. Returns those that are kept.
     pub fn take_moderations(
         &mut self,
         moderations: Vec<SignedModeration>,
@@ -219,7 +219,7 @@ impl History {
         resettled
     }
 
-    /// Takes stored messages of earlier runs into the index. Says where the rules have changed meanwhile.
+    /// Adds messages stored by earlier runs to the index. Returns what has changed because the rules are different now.
     pub fn index(&mut self, entries: Vec<Indexed>) -> Resettled {
         self.set.index(&self.rules, entries)
     }

@@ -11,7 +11,7 @@ impl AdmittedMessage {
         Self(message)
     }
 
-    /// One that no history was asked about.
+    /// A message that no history has judged.
     #[cfg(any(test, feature = "test-utils"))]
     pub(crate) fn for_a_test(message: VerifiedMessage) -> Self {
         Self(message)

@@ -48,7 +48,7 @@ type Key = (u64, MessageId);
 /// What is known of all messages of an hour together.
 #[derive(Debug, Clone, Copy, Default)]
 struct Hour {
-    /// How often something changed, so that whoever keeps a part of the set knows when it is stale.
+    /// How often something changed, so that copies of a part of the set can be recognised as stale.
     changes: u64,
     /// How many are kept.
     kept: u64,
@@ -79,7 +79,7 @@ impl MessageSet {
         self.held
     }
 
-    /// Whether none is held.
+    /// Whether the set holds no message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held == 0
@@ -91,13 +91,13 @@ impl MessageSet {
         self.index.range(range).filter(|(_key, entry)| !entry.condemned).map(|(key, _entry)| *key)
     }
 
-    /// A number that is another whenever something in this span has changed. It may also change without that.
+    /// A number that changes whenever something in this span does, and sometimes without a change.
     #[must_use]
     pub fn version(&self, since: u64, until: u64) -> u64 {
         self.hours(since, until).fold(0, |sum: u64, hour| sum.wrapping_add(hour.changes))
     }
 
-    /// No more messages than this are kept in a span: what it costs to walk through it, known without the walk.
+    /// An upper bound on the messages kept in a span: the cost of a walk through it, known without walking.
     #[must_use]
     pub fn at_most(&self, since: u64, until: u64) -> u64 {
         self.hours(since, until).fold(0, |sum: u64, hour| sum.saturating_add(hour.kept))
@@ -142,7 +142,7 @@ impl MessageSet {
         (key.0, peer, entry.session, entry.seq, key.1)
     }
 
-    /// Puts a valid message into the set, if the quota has room for it. Says whom it displaces.
+    /// Puts a valid message into the set, if the quota has room for it. Returns the messages it displaces.
     pub(super) fn insert(
         &mut self,
         rules: &Rules,
@@ -377,7 +377,7 @@ impl MessageSet {
                 > rules.per_day(key.0).unwrap_or(u64::MAX)
     }
 
-    /// Forgets what was sent before a realm time. Whether there was anything.
+    /// Forgets what was sent before a realm time. Returns whether there was anything.
     pub(super) fn forget_before(&mut self, boundary: u64) -> bool {
         let old: Vec<Key> =
             self.index.range(..(boundary, MessageId([0; 32]))).map(|(key, _entry)| *key).collect();
@@ -402,7 +402,7 @@ fn span(at: u64, length: u64) -> Range<u64> {
     start..start.saturating_add(length)
 }
 
-/// Whether so many could be too many somewhere in this minute, for any role.
+/// Whether this count could exceed a limit somewhere in this minute, for any role.
 fn exceeds(held: u64, rules: &Rules, minute: &Range<u64>) -> bool {
     let policy = rules.policy();
     let within = policy.rules.iter().filter(|rules| minute.contains(&rules.from));

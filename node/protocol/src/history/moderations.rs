@@ -26,15 +26,15 @@ pub enum NoEffect {
     #[error("only moderators and admins moderate")]
     NotAModerator,
     /// Given outside the life of its maker's ticket.
-    #[error("the order was given outside the life of its maker's pass")]
+    #[error("the moderation was given outside the life of its maker's ticket")]
     OutsideTicket,
     /// Its maker was banned, or logged out, when it was given.
     #[error("its maker was no longer a member")]
     Sanctioned,
-    /// There are ten smaller ones of this maker in that minute.
+    /// The same moderator has ten smaller ones in that minute.
     #[error("no more than {MODERATIONS_PER_MINUTE} moderations in a minute")]
     TooMany,
-    /// There are as many smaller ones of this maker in that UTC day as count.
+    /// The same moderator already has as many smaller ones in that UTC day as count.
     #[error("no more than {MODERATIONS_PER_DAY} moderations in a day")]
     TooManyInADay,
 }
@@ -59,7 +59,7 @@ pub struct Moderations {
     places: BTreeSet<(AccountId, Place)>,
     /// Those whose makers may give them, under the present policy: the set that is reconciled.
     allowed: BTreeSet<(u64, MessageId)>,
-    /// Grows with every count, so that whoever keeps the items knows when they are stale.
+    /// Grows with every count, so that copies of the items can be recognised as stale.
     version: u64,
     /// Those that are not settled either, in order.
     counted: BTreeMap<AccountId, Vec<Counted>>,
@@ -76,13 +76,13 @@ impl Moderations {
         self.allowed.iter().copied()
     }
 
-    /// A number that is another whenever the items have changed. It may also change without that.
+    /// A number that changes whenever the items do, and sometimes without a change.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The order of that id.
+    /// The moderation with this id.
     #[must_use]
     pub fn get(&self, id: MessageId) -> Option<&SignedModeration> {
         self.moderations.get(&id)
@@ -102,8 +102,8 @@ impl Moderations {
         self.last_word(account, at).is_some_and(|counted| counted.kind != ModerationKind::Lift)
     }
 
-    /// The newest moderation on an account that is in force at a time decides, whoever gave it: two moderators who
-    /// contradict each other are settled alike everywhere.
+    /// The newest moderation in force on an account decides, no matter who gave it, so that contradicting moderators
+    /// have the same outcome everywhere.
     pub(super) fn last_word(&self, account: AccountId, at: u64) -> Option<&Counted> {
         let in_force = |counted: &&Counted| counted.from <= at && at < counted.until;
         // Sorted, so the last that is in force is the newest.
@@ -145,7 +145,7 @@ impl Moderations {
         judged.collect()
     }
 
-    /// Counts again under a policy. The earliest time for which the book now says something else.
+    /// Counts again under a policy. Returns the earliest time whose verdict has changed.
     pub(super) fn recount(&mut self, policy: &Policy) -> Option<u64> {
         self.allowed.clear();
         self.version = self.version.wrapping_add(1);
@@ -182,7 +182,7 @@ impl Moderations {
     }
 }
 
-/// Who may give a moderation: a moderator, under a living ticket, who was a member then.
+/// Whether a moderator may give a moderation: its ticket was valid, and it was not banned or logged out then.
 fn may_moderate(signed: &SignedModeration, policy: &Policy) -> Result<(), NoEffect> {
     let author = Author::of(signed.ticket());
     let from = signed.content().from;

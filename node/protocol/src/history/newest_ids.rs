@@ -1,15 +1,15 @@
-//! The newest ids of some kind: those that the history has refused under the present rules, and those taken lately.
+//! Bounded memory for ids: those that the history has refused under the present rules, and those it took lately.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::ids::MessageId;
 use crate::limits::REMEMBERED_IDS_MAX;
 
-/// A set of ids that forgets the oldest. Whoever fills it can at worst make us fetch the same message again.
+/// A set of ids that forgets the oldest. Flooding it can at worst make us fetch the same message again.
 #[derive(Debug, Default)]
 pub(super) struct NewestIds {
     ids: BTreeSet<MessageId>,
-    moderation: VecDeque<MessageId>,
+    oldest_first: VecDeque<MessageId>,
 }
 
 impl NewestIds {
@@ -21,9 +21,9 @@ impl NewestIds {
         if !self.ids.insert(id) {
             return;
         }
-        self.moderation.push_back(id);
-        if self.moderation.len() > REMEMBERED_IDS_MAX
-            && let Some(oldest) = self.moderation.pop_front()
+        self.oldest_first.push_back(id);
+        if self.oldest_first.len() > REMEMBERED_IDS_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.ids.remove(&oldest);
         }
@@ -31,6 +31,6 @@ impl NewestIds {
 
     pub(super) fn clear(&mut self) {
         self.ids.clear();
-        self.moderation.clear();
+        self.oldest_first.clear();
     }
 }

@@ -18,7 +18,7 @@ pub(super) type OrderKey = (u64, PeerKey, u64, u64, MessageId);
 /// What is held of one account in one span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
-    /// How many.
+    /// How many messages are held.
     pub(super) held: u64,
     /// No held one was sent later; realm time, unix milliseconds.
     pub(super) last: u64,

@@ -1,4 +1,4 @@
-//! The rulebook: policy and counted moderations as one, asked by date (PROTOCOL.md ).
+//! The rules: policy and counted moderations together, looked up by date (PROTOCOL.md ).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::verdict::Refused;
 
 use super::moderations::{Counted, Moderations, NoEffect};
 
-/// What the rules look at of whoever has signed something: claims of its ticket.
+/// The ticket claims of a signer that the rules look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Author {
     /// The account.
@@ -22,9 +22,9 @@ pub struct Author {
     pub role: Role,
     /// When the ticket was issued, unix milliseconds.
     pub issued_at: u64,
-    /// From when on it is good, unix milliseconds.
+    /// When the ticket becomes valid, unix milliseconds.
     pub not_before: u64,
-    /// Until when, unix milliseconds.
+    /// When the ticket expires, unix milliseconds.
     pub expires_at: u64,
 }
 
@@ -43,14 +43,14 @@ impl Author {
         }
     }
 
-    /// Whether the ticket is good at a realm time, without leeway.
+    /// Whether the ticket is valid at a realm time, without leeway.
     #[must_use]
     pub fn covers(&self, realm_ms: u64) -> bool {
         (self.not_before..self.expires_at).contains(&realm_ms)
     }
 }
 
-/// A ban or mute in force, by whomever.
+/// A ban or mute in force, given by the operator or a moderator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     /// Ban or mute.
@@ -59,9 +59,9 @@ pub struct Sentence {
     pub from: u64,
     /// Its end; `None` until it is lifted.
     pub until: Option<u64>,
-    /// Why, in the words of whoever gave it.
+    /// The reason as it was given.
     pub reason: String,
-    /// Who gave it.
+    /// The operator or the moderator who gave it.
     pub by: Maker,
 }
 
@@ -100,7 +100,7 @@ impl Rules {
         &self.moderations
     }
 
-    /// The earliest time for which the moderations now say something else.
+    /// Returns the earliest time whose verdict has changed.
     pub(super) fn set_policy(&mut self, policy: Arc<Policy>) -> Option<u64> {
         self.policy = policy;
         self.moderations.recount(&self.policy)
@@ -114,7 +114,7 @@ impl Rules {
         self.moderations.insert(moderation, &self.policy)
     }
 
-    /// The earliest time for which the moderations now say something else.
+    /// Returns the earliest time whose verdict has changed.
     pub(super) fn recount_moderations(&mut self) -> Option<u64> {
         self.moderations.recount(&self.policy)
     }

@@ -1,4 +1,4 @@
-//! What a new policy means for people: whom it keeps quiet or out from now on, and whom no longer.
+//! What a new policy means for people: whom it mutes or bans from now on, and whom it lets speak or return.
 
 use crate::ids::AccountId;
 use crate::policy::{Policy, Sanction, SanctionKind};
@@ -6,7 +6,7 @@ use crate::policy::{Policy, Sanction, SanctionKind};
 /// A ban or mute by the operator has begun or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sanctioned {
-    /// Whom it is about.
+    /// The account it applies to.
     pub account: AccountId,
     /// Ban or mute.
     pub kind: SanctionKind,
@@ -16,7 +16,7 @@ pub struct Sanctioned {
     pub until: Option<u64>,
     /// Why, in the operator's words.
     pub reason: String,
-    /// When we have learnt of it, realm time in unix milliseconds.
+    /// When we learnt of it, realm time in unix milliseconds.
     pub at: u64,
 }
 
