@@ -22,7 +22,7 @@ const AROUND_FRAMES: usize = 64;
 /// is whatever the initiator says, so what is kept must be bounded, and walks must be paid for.
 ///
 /// # Errors
-/// [`SyncError`] if a frame is none; then nothing is answered.
+/// [`SyncError`] if a frame is invalid; then nothing is answered.
 pub fn answer_windows(
     windows: &[Window],
     mut items: impl FnMut(&Window) -> Arc<ItemSet>,

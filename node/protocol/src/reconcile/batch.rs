@@ -68,7 +68,7 @@ impl Batch {
         self.objects.len()
     }
 
-    /// Whether there are none.
+    /// Whether the batch holds no object.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
@@ -80,7 +80,7 @@ impl Batch {
 pub struct BatchBuilder {
     batch: Batch,
     index_of: BTreeMap<Vec<u8>, u32>,
-    /// What the batch takes on the wire, at most.
+    /// An upper bound on the batch's size on the wire.
     size: usize,
 }
 

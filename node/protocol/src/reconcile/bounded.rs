@@ -1,4 +1,4 @@
-//! Lists with a largest length, which is looked at while they are read.
+//! Lists with a maximum length, enforced while they are read.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -22,7 +22,7 @@ const VERSION: u8 = 0x61;
 const TO_INFINITY: [u8; 2] = [0, 0];
 const MODE_FINGERPRINT: u8 = 1;
 
-/// Why a frame is none.
+/// Why a frame is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SyncError {
     /// Over [`FRAME_BYTES_MAX`].
@@ -31,7 +31,7 @@ pub enum SyncError {
     /// Empty, or of another version of negentropy.
     #[error("a frame is of another version")]
     Version,
-    /// It ends too early, or names a mode that there is not.
+    /// It ends too early or names an unknown mode.
     #[error("a frame is malformed")]
     Malformed,
 }
@@ -48,10 +48,10 @@ pub struct ItemSet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Ids that the responder says it holds, and we do not. The ranges in which they lie ascend by `sent_at`;
-    /// inside a range, which is mostly small, they are sorted by id. A liar can name an id twice, and one of ours in
-    /// a range in which it does not lie: whoever asks for them looks first whether they are held.
+    /// inside a range, which is mostly small, they are sorted by id. A liar can name an id twice, or one of ours in a
+    /// range where it does not lie, so the caller checks whether they are held before it asks for them.
     pub need: Vec<MessageId>,
-    /// The next frame, or `None` if all is said.
+    /// The next frame, or `None` when the comparison is finished.
     pub next: Option<Vec<u8>>,
 }
 
@@ -70,13 +70,13 @@ impl ItemSet {
         Self { storage, len, fingerprint }
     }
 
-    /// How many there are.
+    /// How many ids the set has.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -98,7 +98,7 @@ impl ItemSet {
     /// The responder's answer of at most `room` bytes, which is kept between 4,096 and [`FRAME_BYTES_MAX`].
     ///
     /// # Errors
-    /// [`SyncError`] if the frame is none. A liar gains that its frame is answered with nothing.
+    /// [`SyncError`] if the frame is invalid; it then gets no answer.
     pub fn respond(&self, frame: &[u8], room: usize) -> Result<Vec<u8>, SyncError> {
         check(frame)?;
         if frame == self.fingerprint_frame() {
@@ -117,7 +117,7 @@ impl ItemSet {
     /// [`Step::next`] of the step before.
     ///
     /// # Errors
-    /// [`SyncError`] if the answer is no frame.
+    /// [`SyncError`] if the answer is not a valid frame.
     pub fn step(&self, reply: &[u8]) -> Result<Step, SyncError> {
         check(reply)?;
         // What the other side lacks it asks for itself, in a round of its own.

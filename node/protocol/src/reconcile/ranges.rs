@@ -19,7 +19,7 @@ impl SeqRanges {
         true
     }
 
-    /// Whether a number is in it.
+    /// Whether the set contains a number.
     #[must_use]
     pub fn contains(&self, seq: u64) -> bool {
         let at = self.ranges.partition_point(|(_first, last)| *last < seq);
@@ -50,7 +50,7 @@ impl SeqRanges {
         self.ranges.iter().skip(surplus).copied().collect()
     }
 
-    /// Forgets the oldest ranges beyond so many.
+    /// Forgets the oldest ranges beyond a maximum.
     pub fn keep_newest(&mut self, max: usize) {
         let surplus = self.ranges.len().saturating_sub(max);
         self.ranges.drain(..surplus);

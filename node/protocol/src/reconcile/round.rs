@@ -32,7 +32,7 @@ use super::wire::{SetName, SyncRequest, Window};
 #[cfg(test)]
 mod tests;
 
-/// What a round reads of the own set.
+/// What a round reads of our own set.
 pub trait Source {
     /// The ids that are held in `[since, until)`. Building it costs a walk over the span: the caller keeps it until
     /// the set changes (see [`super::answer_windows`]).
@@ -41,7 +41,7 @@ pub trait Source {
     /// Whether an id is worth fetching: neither held, nor refused by the history and remembered.
     fn wants(&self, set: SetName, id: MessageId) -> bool;
 
-    /// Whether another peer has been asked for it just now, and is to have its time. For who asks one alone: never.
+    /// Whether another peer was asked for it just now and should have time to answer. Never with one peer alone.
     fn is_with_another(&self, _id: MessageId) -> bool {
         false
     }
@@ -67,8 +67,8 @@ pub struct Outcome {
     pub brought: u64,
     /// Both sets were the same in all windows from the start.
     pub agreed: bool,
-    /// All windows were worked to the end, and everything needed was brought. False if the peer failed, had no time,
-    /// or did not give what it promised.
+    /// All windows were finished and everything needed arrived. False if the peer failed, was busy, or did not
+    /// deliver what it promised.
     pub complete: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct Outcome {
 pub struct Round {
     set: SetName,
     opening: Opening,
-    /// The windows that differ and are not yet worked, newest first.
+    /// The windows that differ and have not been started, newest first.
     turns: VecDeque<Turn>,
     work: Option<Work>,
     gets: BTreeMap<AskTag, Get>,
@@ -110,7 +110,7 @@ struct Turn {
     reply: Option<Vec<u8>>,
 }
 
-/// The window that is worked.
+/// The window in progress.
 #[derive(Debug)]
 struct Work {
     items: Arc<ItemSet>,
@@ -176,7 +176,7 @@ impl Round {
             if busy || !self.gets.is_empty() || self.ended {
                 return None;
             }
-            // The window is worked to its end.
+            // The window is finished.
             self.work = None;
             let Some(turn) = self.turns.pop_front() else {
                 self.ended = true;
@@ -227,7 +227,7 @@ impl Round {
     }
 
     /// The same for a batch of objects that are authentic and of no use, because the history refuses them or they only push
-    /// out others: no progress. Else whoever has a great many of them could keep us judging for ever.
+    /// out others: no progress. Otherwise a peer with a great many of them could keep us judging for ever.
     pub fn on_useless_batch(&mut self, tag: AskTag, received: &[MessageId]) {
         let (in_vain, brought) = (self.in_vain, self.brought);
         self.on_batch(tag, received);
@@ -235,7 +235,7 @@ impl Round {
         self.came_in_vain();
     }
 
-    /// The peer has no time. [`Self::next_request`] gives the request again; the caller waits for
+    /// The peer is busy. [`Self::next_request`] gives the request again; the caller waits for
     /// [`crate::limits::LATER_RETRY`] before it asks.
     pub fn on_later(&mut self, tag: AskTag) {
         if !self.take_back(tag) {
@@ -247,7 +247,7 @@ impl Round {
         }
     }
 
-    /// There is no answer, or none that can be read: the round is over.
+    /// No answer came, or an unreadable one: the round is over.
     pub fn on_failure(&mut self, tag: AskTag) {
         if self.take_back(tag) {
             self.give_up();
@@ -328,7 +328,7 @@ impl Round {
         }
     }
 
-    /// Takes in a frame of the window that is worked.
+    /// Takes in a frame of the window in progress.
     fn advance(&mut self, reply: &[u8], source: &dyn Source) {
         let set = self.set;
         let Some(work) = &mut self.work else { return };

@@ -9,7 +9,7 @@ const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// The end of a window that takes in whatever is there. `sent_at` is always below it, and a database can hold it.
+/// The end of a window that takes in everything. `sent_at` is always below it, and a database can hold it.
 pub const OPEN_END: u64 = i64::MAX.cast_unsigned();
 
 /// A span of time, unix milliseconds of realm time.

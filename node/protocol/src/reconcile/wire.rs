@@ -30,7 +30,7 @@ const ID_BYTES: usize = 32;
 pub enum SetName {
     /// Messages.
     Messages,
-    /// Moderations of moderators.
+    /// The moderations.
     Moderations,
 }
 
@@ -62,7 +62,7 @@ pub struct Window {
     pub frame: Vec<u8>,
 }
 
-/// What a peer asks.
+/// A request from one peer to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncRequest {
     /// The policy document, if its number is at least this.
@@ -90,14 +90,14 @@ pub enum SyncRequest {
     },
     /// The number of the asker's policy; answered with that of the asked one's, as [`policy_number_reply`] writes it.
     PolicyNumber(u64),
-    /// Whether the link between the two may go, because the asker has so many. The answer is empty: yes, or
+    /// Whether the link between the two may go, because the asker has too many. The answer is empty: yes, or
     /// [`SyncReply::Later`].
     Part(u64),
     /// An operation of a later version.
     Unknown(u16),
 }
 
-/// What it is answered.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncReply {
     /// What was asked for.
@@ -106,7 +106,7 @@ pub enum SyncReply {
     Unsupported,
     /// There is no such thing here.
     NotFound,
-    /// Too much to do.
+    /// The peer is busy; ask again later.
     Later,
 }
 
@@ -138,7 +138,7 @@ impl SyncRequest {
     /// Reads a request.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is none, or if a count or a field is out of its bounds.
+    /// [`DecodeError`] if it is not a request, or if a count or a field is out of bounds.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (op, body): (u16, ByteBuf) = wire::decode(bytes, SYNC_REQUEST_BYTES_MAX)?;
         match op {
@@ -164,7 +164,7 @@ pub fn policy_number_reply(number: u64) -> SyncReply {
 /// Reads the body of the answer to [`SyncRequest::PolicyNumber`].
 ///
 /// # Errors
-/// [`DecodeError`] if it is no number.
+/// [`DecodeError`] if it is not a number.
 pub fn parse_policy_number(body: &[u8]) -> Result<u64, DecodeError> {
     wire::decode(body, SYNC_REQUEST_BYTES_MAX)
 }
@@ -232,7 +232,7 @@ impl SyncReply {
     /// Reads a reply. A code of a later version counts as [`Self::Unsupported`].
     ///
     /// # Errors
-    /// [`DecodeError`] if it is none.
+    /// [`DecodeError`] if it is not a reply.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (code, body): (u16, ByteBuf) = wire::decode(bytes, SYNC_REPLY_BYTES_MAX)?;
         Ok(match code {
