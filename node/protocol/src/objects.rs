@@ -1,4 +1,4 @@
-//! The signed objects of the mesh and the messages of its protocols: what each says, and its exact bytes.
+//! The signed objects of the mesh and the messages of its protocols: their content and their exact bytes.
 
 pub mod body;
 pub mod hello;
