@@ -1,7 +1,8 @@
 //! Verdicts: why something that arrived is refused, and what gossip does with it.
 //!
-//! Gossip punishes a peer for forwarding what it is told to reject, so only what every forwarder could see for itself is
-//! rejected. Everything else that is refused is ignored: the forwarder may know another policy or hold other messages.
+//! Gossip punishes a peer for forwarding what it is told to reject, so only what every forwarder could see for itself
+//! is rejected. Everything else that is refused is ignored: the forwarder may know another policy or hold other
+//! messages.
 
 use crate::ticket::TicketError;
 use crate::wire::DecodeError;

@@ -29,8 +29,8 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Escapes a text of several lines, and indents each line after the first by `margin`, so that none of them looks like a
-/// line of the program.
+/// Escapes a text of several lines, and indents each line after the first by `margin`, so that none of them looks like
+/// a line of the program.
 #[must_use]
 pub fn escape_lines(text: &str, margin: &str) -> String {
     let mut out = String::with_capacity(text.len());

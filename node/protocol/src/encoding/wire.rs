@@ -130,7 +130,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pair_is_read_back(ticket in prop::collection::vec(any::<u8>(), 0..700), object in prop::collection::vec(any::<u8>(), 0..700)) {
+        fn a_pair_is_read_back(
+            ticket in prop::collection::vec(any::<u8>(), 0..700),
+            object in prop::collection::vec(any::<u8>(), 0..700),
+        ) {
             let pair = Pair { ticket: &ticket, object: &object };
             let bytes = pair.to_bytes();
             prop_assert_eq!(Pair::parse(&bytes, 4_096), Ok(pair));

@@ -1,7 +1,7 @@
 //! The login protocol `/lanyard/login/1`: one request and one reply on a Noise stream to the pinned realm key.
 //!
-//! A request is `[op, body]`, decoded in two steps, so that a login server can answer an operation that it does not know
-//! (PROTOCOL.md ).
+//! A request is `[op, body]`, decoded in two steps, so that a login server can answer an operation that it does not
+//! know (PROTOCOL.md ).
 
 mod devices;
 

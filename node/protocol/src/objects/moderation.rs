@@ -1,7 +1,7 @@
 //! Moderations: bans, mutes and lifts that moderators sign without the login node (PROTOCOL.md ).
 //!
-//! Every peer agrees at any time on whether a moderation is authentic. Whether it takes effect depends on the policy and
-//! on the other moderations, so the history decides that: `history/moderations.rs`.
+//! Every peer agrees at any time on whether a moderation is authentic. Whether it takes effect depends on the policy
+//! and on the other moderations, so the history decides that: `history/moderations.rs`.
 
 use std::sync::Arc;
 

@@ -210,7 +210,8 @@ impl Policy {
         issued_at_ms: u64,
         realm_ms: u64,
     ) -> Option<&Sanction> {
-        self.revocations_of(account, peer, issued_at_ms).find(|revocation| revocation.from <= realm_ms)
+        self.revocations_of(account, peer, issued_at_ms)
+            .find(|revocation| revocation.from <= realm_ms)
     }
 
     fn revocations_of(

@@ -1,7 +1,7 @@
 //! Tickets: CWTs (RFC 8392) signed by the realm key and bound to a device key by `cnf` (RFC 8747).
 //!
-//! A ticket says that an account is in the realm, under which names and with which role. It is not secret: its bearer has
-//! to prove the key in `cnf`, with the Noise handshake of a link or the signature of a message (PROTOCOL.md R-20 to
+//! A ticket says that an account is in the realm, under which names and with which role. It is not secret: its bearer
+//! has to prove the key in `cnf`, with the Noise handshake of a link or the signature of a message (PROTOCOL.md R-20 to
 //!
 
 use coset::cbor::value::Value;
