@@ -3,7 +3,7 @@
 //! The crate does no I/O and reads no clock. A driver, such as `lanyard-node`, owns the sockets, the disk and the time.
 //! It passes what happens to an [`engine::Engine`], and carries out what the engine asks for.
 //!
-//! | folder | question |
+//! | where | question |
 //! |---|---|
 //! | `objects` | What do peers sign and send? Tickets, messages, the policy, presence, moderations, Hellos, logins. |
 //! | `encoding` | How is it encoded? CBOR, COSE signatures, identifiers, limits, text that is safe to show. |

@@ -196,8 +196,7 @@ pub const GETS_IN_VAIN_MAX: usize = 3;
 pub const LATERS_MAX: usize = 16;
 /// What may be served at once, before the rate applies: a newcomer's first batches.
 pub const SERVED_BURST_BYTES: usize = 2 * SERVED_BYTES_PER_S;
-/// One neighbour is always served up to one in this many parts of the rate. Beyond that, half of the budget stays for
-/// the others.
+/// A neighbour's share is the rate divided by this. One that takes more leaves half of the budget to the others.
 pub const SERVED_SHARES: u64 = 4;
 /// How much of policy documents one neighbour may fetch: one of the largest in a second, or many of the usual size.
 pub const POLICIES_BYTES_PER_S: u64 = 256 * 1_024;

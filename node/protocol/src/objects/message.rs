@@ -23,6 +23,7 @@ use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
 
 use super::body::Body;
+use super::envelope_of;
 
 /// Prevents a message id from being the hash of anything else (PROTOCOL.md R-40).
 const ID_DOMAIN: &[u8] = b"lanyard-message-1";
@@ -97,12 +98,7 @@ impl<'a> SignedMessage<'a> {
     /// # Errors
     /// As [`Self::parse`].
     pub fn from_pair(pair: Pair<'a>) -> Result<Self, Refused> {
-        let envelope = Envelope::parse(pair.object, MESSAGE_BYTES_MAX)?;
-        match envelope.kind {
-            Some(Kind::Message) => {}
-            Some(_other) => return Err(Refused::WrongTopic),
-            None => return Err(Refused::Unknown),
-        }
+        let envelope = envelope_of(Kind::Message, pair.object, MESSAGE_BYTES_MAX)?;
         let payload: Payload = wire::decode(envelope.payload, MESSAGE_BYTES_MAX)?;
         let to_be_signed = envelope.to_be_signed();
         Ok(Self {
@@ -254,10 +250,7 @@ pub enum Arrival {
 }
 
 fn message_id(to_be_signed: &[u8]) -> MessageId {
-    let mut hasher = Sha256::new();
-    hasher.update(ID_DOMAIN);
-    hasher.update(to_be_signed);
-    MessageId(hasher.finalize().into())
+    MessageId(Sha256::new_with_prefix(ID_DOMAIN).chain_update(to_be_signed).finalize().into())
 }
 
 fn content_of(payload: Payload) -> Result<Content, Refused> {

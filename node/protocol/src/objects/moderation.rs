@@ -18,6 +18,8 @@ use crate::ticket::Ticket;
 use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
 
+use super::envelope_of;
+
 /// Prevents a moderation's id from being the hash of anything else (PROTOCOL.md R-120).
 const ID_DOMAIN: &[u8] = b"lanyard-order-1";
 /// Includes the heads of the pair and its two byte strings.
@@ -117,12 +119,7 @@ impl SignedModeration {
         realm: &PeerKey,
         ticket_of: impl FnOnce(&[u8]) -> Result<Arc<Ticket>, Refused>,
     ) -> Result<Self, Refused> {
-        let envelope = Envelope::parse(pair.object, MODERATION_BYTES_MAX)?;
-        match envelope.kind {
-            Some(Kind::Moderation) => {}
-            Some(_other) => return Err(Refused::WrongTopic),
-            None => return Err(Refused::Unknown),
-        }
+        let envelope = envelope_of(Kind::Moderation, pair.object, MODERATION_BYTES_MAX)?;
         let moderation: Moderation = wire::decode(envelope.payload, MODERATION_BYTES_MAX)?;
         check_bounds(&moderation)?;
         if moderation.realm != *realm {
@@ -190,10 +187,7 @@ fn check_bounds(moderation: &Moderation) -> Result<(), DecodeError> {
 }
 
 fn moderation_id(to_be_signed: &[u8]) -> MessageId {
-    let mut hasher = Sha256::new();
-    hasher.update(ID_DOMAIN);
-    hasher.update(to_be_signed);
-    MessageId(hasher.finalize().into())
+    MessageId(Sha256::new_with_prefix(ID_DOMAIN).chain_update(to_be_signed).finalize().into())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 
-use crate::cose::{self, BadSignature, Envelope, Kind};
+use crate::cose::{self, BadSignature, Kind};
 use crate::limits::{
     ADDRESS_BYTES_MAX, PRESENCE_ADDRESSES_MAX, PRESENCE_BYTES_MAX, STATUS_BYTES_MAX,
     TICKET_BYTES_MAX,
@@ -13,6 +13,8 @@ use crate::limits::{
 use crate::ticket::Ticket;
 use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
+
+use super::envelope_of;
 
 /// The status of a peer that is leaving.
 pub const BYE: &str = "bye";
@@ -67,12 +69,7 @@ impl SignedPresence {
         ticket_of: impl FnOnce(&[u8]) -> Result<Arc<Ticket>, Refused>,
     ) -> Result<Self, Refused> {
         let pair = Pair::parse(bytes, PAIR_BYTES_MAX)?;
-        let envelope = Envelope::parse(pair.object, PRESENCE_BYTES_MAX)?;
-        match envelope.kind {
-            Some(Kind::Presence) => {}
-            Some(_other) => return Err(Refused::WrongTopic),
-            None => return Err(Refused::Unknown),
-        }
+        let envelope = envelope_of(Kind::Presence, pair.object, PRESENCE_BYTES_MAX)?;
         let presence: Presence = wire::decode(envelope.payload, PRESENCE_BYTES_MAX)?;
         if !is_bounded(&presence) {
             return Err(DecodeError::Field("listen").into());
