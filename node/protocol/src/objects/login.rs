@@ -141,8 +141,8 @@ impl Request {
 fn parse_login(body: &[u8]) -> Result<Login, DecodeError> {
     let login: Login = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
     let short = |text: &Option<String>| text.as_ref().is_none_or(|t| t.len() <= NAME_BYTES_MAX);
-    check_username(&login.username)?;
-    check_password(&login.password)?;
+    check("username", &login.username, NAME_BYTES_MAX)?;
+    check("password", &login.password, PASSWORD_BYTES_MAX)?;
     if !short(&login.nickname) || !short(&login.device_label) {
         return Err(DecodeError::Field("nickname"));
     }
@@ -151,24 +151,14 @@ fn parse_login(body: &[u8]) -> Result<Login, DecodeError> {
 
 fn parse_change(body: &[u8]) -> Result<ChangePassword, DecodeError> {
     let change: ChangePassword = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
-    check_username(&change.username)?;
-    check_password(&change.old)?;
-    check_password(&change.new)?;
+    check("username", &change.username, NAME_BYTES_MAX)?;
+    check("password", &change.old, PASSWORD_BYTES_MAX)?;
+    check("password", &change.new, PASSWORD_BYTES_MAX)?;
     Ok(change)
 }
 
-fn check_username(username: &str) -> Result<(), DecodeError> {
-    if username.is_empty() || username.len() > NAME_BYTES_MAX {
-        return Err(DecodeError::Field("username"));
-    }
-    Ok(())
-}
-
-fn check_password(password: &str) -> Result<(), DecodeError> {
-    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
-        return Err(DecodeError::Field("password"));
-    }
-    Ok(())
+fn check(field: &'static str, text: &str, max: usize) -> Result<(), DecodeError> {
+    if text.is_empty() || text.len() > max { Err(DecodeError::Field(field)) } else { Ok(()) }
 }
 
 /// A byte string that can be wiped, for a body that contains a password.
