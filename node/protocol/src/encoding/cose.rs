@@ -128,8 +128,7 @@ impl<'a> Envelope<'a> {
         to_be_signed(self.protected, self.payload)
     }
 
-    /// Checks the signature with `verify_strict`, because a weak key can have signatures that are valid for any
-    /// message.
+    /// Checks the signature with `verify_strict`, because a weak key can have a signature that fits any message.
     ///
     /// # Errors
     /// [`BadSignature`], also if `key` is not a point of the curve.

@@ -68,7 +68,7 @@ pub const LINK_GRACE_MS: u64 = 300_000;
 pub const AHEAD_MS_MAX: u64 = 120_000;
 /// Older gossip is left to reconciliation, which bounds the memory for ids.
 pub const GOSSIP_AGE_MS_MAX: u64 = 600_000;
-/// How recent the stored messages are that an engine knows from the start: older than any that gossip could repeat.
+/// An engine knows the stored messages of this long from its start, which is more than gossip can repeat.
 pub const RECENT_MS: u64 = 900_000;
 /// Up to this age, own messages that nobody has are sent again at the next `Subscribed`.
 pub const RESEND_AGE_MS_MAX: u64 = GOSSIP_AGE_MS_MAX;
@@ -204,16 +204,16 @@ pub const POLICIES_BYTES_PER_S: u64 = 256 * 1_024;
 pub const ITEM_SETS_MAX: usize = 16;
 /// Items in all those parts together: twice the set plus this many. The windows of a round make up the set once.
 pub const ITEM_SETS_SPARE: usize = 65_536;
-/// How long after an id was requested no other peer is asked for it: longer than an answer takes, and short enough if
-/// the peer lied.
+/// How long to wait for a requested id before asking another peer for it: longer than an answer takes, but short,
+/// because the peer may have lied.
 pub const FETCH_ALONE: Duration = Duration::from_secs(3);
 /// A round ends after this time without anything new. The longest round ends too if a neighbour waits for its place, so
 /// that four liars cannot occupy all places.
 pub const ROUND_STALL: Duration = Duration::from_secs(60);
 /// At least one in this many objects of a batch must be new, because checking them costs more than sending them.
 pub const BATCH_USE_MIN: u64 = 8;
-/// Gossip messages per second that are still processed of an account whose quota is used up. Each is refused or
-/// displaces another one, which an honest author does not cause on purpose.
+/// How many gossip messages per second are processed from an account that has used up its quota. Each is refused or
+/// displaces another one, which an honest author does not cause.
 pub const CROWDED_PER_S: u64 = 1;
 /// How many of those may come at once; see [`CROWDED_PER_S`].
 pub const CROWDED_BURST: u64 = 60;

@@ -36,7 +36,7 @@ pub struct Hello {
 /// The answer to a Hello. A refusal ends this attempt, and proves nothing to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The decision.
+    /// The decision of the gate.
     pub code: VerdictCode,
     /// For [`VerdictCode::Superseded`], the newest presence signed by the refused key.
     pub proof: Option<Vec<u8>>,
