@@ -1,5 +1,4 @@
-//! How objects become bytes and come back: CBOR within bounds, COSE signatures, identifiers, and text that is safe to
-//! show.
+//! How objects are encoded and decoded: bounded CBOR, COSE signatures, identifiers, and text that is safe to show.
 
 pub mod cose;
 pub mod ids;

@@ -1,4 +1,4 @@
-//! Made-up keys and tickets, for tests here and in the crates that use this one (feature `test-utils`).
+//! Keys and signed objects for tests, here and in other crates (feature `test-utils`).
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use crate::presence::{HERE, Presence, SignedPresence};
 use crate::ticket::{Claims, Ticket};
 use crate::time::RealmClock;
 
-/// Realm time at which the tests play, unix milliseconds; a whole second.
+/// The realm time of tests, in unix milliseconds; a whole second.
 pub const T0: u64 = 1_800_000_000_000;
-/// The life of made-up tickets.
+/// The lifetime of test tickets, in seconds.
 pub const WEEK_S: u64 = 7 * 86_400;
 
 /// A key from a number.
@@ -60,7 +60,7 @@ pub fn ticket(realm: &SigningKey, peer: &SigningKey, username: &str) -> Ticket {
     Ticket::issue(claims(realm, peer, username), realm)
 }
 
-/// The policy of a fresh realm at [`T0`], number 1.
+/// Policy number 1 of a new realm at [`T0`].
 #[must_use]
 pub fn policy(realm: &SigningKey) -> Policy {
     Policy {
@@ -82,7 +82,7 @@ pub fn sanction(kind: SanctionKind, sub: AccountId, from: u64, until: Option<u64
     Sanction { id: 1, kind, sub, peer: None, from, until, reason, by: "operator".to_owned() }
 }
 
-/// A text in the lobby, signed under a made-up ticket.
+/// A message in the lobby, signed under a member's ticket.
 ///
 /// # Panics
 /// If the text does not fit into a message.
@@ -104,18 +104,21 @@ pub fn message(
     admitted(VerifiedMessage::author(content, ticket, peer).expect("the text fits into a message"))
 }
 
-/// A message as if the history had taken it in.
+/// A message as if the history had admitted it.
 #[must_use]
 pub fn admitted(message: VerifiedMessage) -> AdmittedMessage {
     AdmittedMessage::for_a_test(message)
 }
 
-/// An order by a moderator `mod` with the key 2, for a made-up reason.
+/// A moderation by the moderator `mod`, whose key is number 2.
 ///
 /// # Panics
-/// If it is out of bounds.
+/// If it lasts longer than a moderation may.
 #[must_use]
-#[expect(clippy::expect_used, reason = "test support: an order out of bounds is the test's defect")]
+#[expect(
+    clippy::expect_used,
+    reason = "test support: a moderation out of bounds is the test's defect"
+)]
 pub fn moderation(kind: ModerationKind, username: &str, from: u64, until: u64) -> SignedModeration {
     let (realm, signer) = (key(1), key(2));
     let mut claims = claims(&realm, &signer, "mod");
@@ -133,10 +136,10 @@ pub fn moderation(kind: ModerationKind, username: &str, from: u64, until: u64) -
         reason: "a test".to_owned(),
         policy: 1,
     };
-    SignedModeration::author(moderation, ticket, &signer).expect("the order is in bounds")
+    SignedModeration::author(moderation, ticket, &signer).expect("the moderation is in bounds")
 }
 
-/// Messages as the store gives them to an engine that starts.
+/// Messages as the store passes them to an engine that starts.
 #[must_use]
 pub fn stored(messages: &[AdmittedMessage]) -> StoredIndex {
     let indexed = |message: &AdmittedMessage| {
@@ -170,7 +173,7 @@ pub fn presence(
     SignedPresence::author(presence, Arc::new(ticket(realm, peer, username)), peer)
 }
 
-/// The view of a peer with the key `me` in a fresh realm, whose wall clock shows realm time.
+/// The view of a peer with the key `me` in a new realm, whose wall clock shows realm time.
 #[must_use]
 pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
     AdmissionView {
@@ -187,10 +190,10 @@ pub fn view(realm: &SigningKey, me: &SigningKey) -> AdmissionView {
     }
 }
 
-/// What a gate that lets everybody in hands over.
+/// The admission of a gate that lets everybody in.
 ///
 /// # Panics
-/// If the ticket is not of the realm that the Hello names.
+/// If the ticket is not one of the realm that the Hello names.
 #[must_use]
 #[expect(clippy::expect_used, reason = "test support: a forged ticket is the test's defect")]
 pub fn admission(hello: Hello) -> Admission {

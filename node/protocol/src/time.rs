@@ -1,7 +1,7 @@
 //! Time as an input, and realm time: the rendezvous' clock as this peer knows it.
 //!
-//! Nothing in this crate reads a clock. The driver samples [`Now`] once per turn and passes it in;
-//! the simulator makes it up.
+//! Nothing in this crate reads a clock. The driver samples [`Now`] once per turn and passes it in; the simulator
+//! invents it.
 
 pub(crate) mod realm_time;
 
@@ -10,28 +10,35 @@ use std::time::Duration;
 
 use crate::limits::CLOCK_OFF_MS;
 
+/// A minute in milliseconds.
+pub const MINUTE_MS: u64 = 60_000;
+/// An hour in milliseconds.
+pub const HOUR_MS: u64 = 60 * MINUTE_MS;
+/// A day in milliseconds.
+pub const DAY_MS: u64 = 24 * HOUR_MS;
+
 /// One sample of the clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// Time since the program started. Never goes back; deadlines are on this clock.
+    /// Time since the program started. It never goes back; deadlines use this clock.
     pub mono: Duration,
-    /// The machine's wall clock, unix milliseconds. May jump.
+    /// The machine's wall clock in unix milliseconds, which may jump.
     pub wall_ms: u64,
 }
 
 /// Realm time = wall clock + offset, never going back (PROTOCOL.md R-5).
 ///
-/// The high-water mark is stored by the driver, so that turning the machine's clock back does not revive a ticket.
+/// The driver stores the high-water mark, so that setting the machine's clock back does not revive a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealmClock {
     offset_ms: i64,
     high_water_ms: u64,
-    /// Whether a login or renewal of this program run has set the offset.
+    /// Whether a login or renewal since the program started has set the offset.
     learnt: bool,
 }
 
 impl RealmClock {
-    /// A clock with the offset and high-water mark of the last run.
+    /// A clock with the offset and high-water mark of the previous run.
     #[must_use]
     pub fn restored(offset_ms: i64, high_water_ms: u64) -> Self {
         Self { offset_ms, high_water_ms, learnt: false }
@@ -55,8 +62,8 @@ impl RealmClock {
         now.wall_ms.saturating_add_signed(self.offset_ms).max(self.high_water_ms)
     }
 
-    /// Somebody has set the wall clock by so many milliseconds, and realm time does not follow it: what a login has
-    /// said stays true. Without one, the wall clock is the best there is, and a mark that it left in the future goes.
+    /// The wall clock was moved by `by_ms`. After a login realm time does not follow it. Without one the wall clock is
+    /// the best source there is, so a high-water mark in its future is lowered too.
     pub(crate) fn wall_clock_set(&mut self, by_ms: i64) {
         if self.learnt {
             self.offset_ms = self.offset_ms.saturating_sub(by_ms);
@@ -65,13 +72,13 @@ impl RealmClock {
         }
     }
 
-    /// Whether a login or renewal of this program run has said what time it is.
+    /// Whether a login or renewal since the program started has told us the time.
     #[must_use]
     pub fn is_learnt(&self) -> bool {
         self.learnt
     }
 
-    /// Realm time less local time, in milliseconds.
+    /// Realm time minus local time, in milliseconds.
     #[must_use]
     pub fn offset_ms(&self) -> i64 {
         self.offset_ms
@@ -83,16 +90,16 @@ impl RealmClock {
         self.high_water_ms
     }
 
-    /// Whether this clock shows what `earlier` would show in its place, or a later time.
+    /// Whether this clock continues `earlier`: with the same offset, and without going back.
     pub(crate) fn goes_on_from(&self, earlier: &Self) -> bool {
         self.offset_ms == earlier.offset_ms && self.high_water_ms >= earlier.high_water_ms
     }
 
-    /// Takes the median of what at least three peers of three accounts say, if this run has no login
-    /// and is off by over two minutes (PROTOCOL.md R-6). Returns the correction in milliseconds.
+    /// Without a login, adopts the median of what peers of at least three accounts say if our clock is off by more
+    /// than two minutes (PROTOCOL.md R-6). Returns the correction in milliseconds.
     ///
-    /// The caller passes one value per account, offsets of their realm time to ours, and the realm times between which
-    /// the truth must lie, in unix milliseconds. Of two values in the middle the one that changes less counts.
+    /// The caller passes one value per account, the offset of its realm time from ours, and the range of realm times
+    /// that are possible, in unix milliseconds. Of two middle values, the smaller correction counts.
     pub fn agree_with_peers(
         &mut self,
         offsets_by_account: &mut [i64],
@@ -113,16 +120,16 @@ impl RealmClock {
         }
         self.offset_ms = self.offset_ms.saturating_add(median);
         if median < 0 {
-            // The mark came from the wrong clock; keeping it would stop our time until the realm catches up.
+            // The high-water mark came from the wrong clock; keeping it would stop our time until the realm catches up.
             self.high_water_ms = 0;
         }
         Some(median)
     }
 }
 
-/// A realm time that has come if the login node's clock was right: the newest that the realm has signed, and what has
-/// passed since then on the monotonic clock, which nobody sets. What is deleted for its age goes by it and by this
-/// machine's clock together, because one clock that is wrong must not cost anybody the past.
+/// A realm time that has certainly been reached if the login node's clock was right: the newest time that the realm has
+/// signed, plus what has passed since then on the monotonic clock, which cannot be set. Expiry needs this time and this
+/// machine's clock to agree, so that one wrong clock does not delete history.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ProvenTime {
     signed_ms: u64,
@@ -130,26 +137,26 @@ pub(crate) struct ProvenTime {
 }
 
 impl ProvenTime {
-    /// What the login node says now. It may be less than what it has signed before: then its clock was wrong.
+    /// The time that the login node says now. If it is earlier than one it signed before, its clock was wrong then.
     pub(crate) fn said(realm_ms: u64, now: Now) -> Self {
         Self { signed_ms: realm_ms, since: now.mono }
     }
 
-    /// The realm has signed that this time has come; unix milliseconds.
+    /// Notes a realm time, in unix milliseconds, that the realm has signed.
     pub(crate) fn note(&mut self, realm_ms: u64, now: Now) {
         if realm_ms > self.at(now) {
             *self = Self { signed_ms: realm_ms, since: now.mono };
         }
     }
 
-    /// Unix milliseconds.
+    /// The proven realm time in unix milliseconds.
     pub(crate) fn at(self, now: Now) -> u64 {
         let passed = now.mono.saturating_sub(self.since).as_millis();
         self.signed_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 }
 
-/// `realm − local`, clamped to what fits.
+/// `realm_ms − local_ms`, saturating.
 #[must_use]
 pub fn offset(realm_ms: u64, local_ms: u64) -> i64 {
     let distance = i64::try_from(realm_ms.abs_diff(local_ms)).unwrap_or(i64::MAX);
@@ -183,7 +190,7 @@ mod tests {
         assert_eq!(agree(&mut [1_000, 0, -500_000]), None);
         assert_eq!(agree(&mut [-500_000, -500_000, 1_000, 0]), None, "half of them are not enough");
         assert_eq!(agree(&mut [-700_000; 5]), None, "the realm has signed later times");
-        assert_eq!(agree(&mut [200_000; 5]), None, "beyond the own ticket");
+        assert_eq!(agree(&mut [200_000; 5]), None, "beyond our own ticket");
         assert_eq!(agree(&mut [-500_000, -510_000, 9_000_000]), Some(-500_000));
         assert_eq!(clock.now_ms(now), 400_000);
         let mut logged_in = RealmClock::learnt(5, at(5), 0);
@@ -207,16 +214,16 @@ mod tests {
     }
 
     #[test]
-    fn a_proven_time_is_the_newest_that_was_signed_and_what_has_passed_since() {
+    fn a_proven_time_is_the_newest_signed_one_plus_the_time_since() {
         let now = |seconds| Now { mono: Duration::from_secs(seconds), wall_ms: u64::MAX };
         let mut proven = ProvenTime::default();
         proven.note(50_000, now(10));
         assert_eq!(proven.at(now(12)), 52_000);
         proven.note(51_000, now(12));
-        assert_eq!(proven.at(now(12)), 52_000, "an older one proves nothing");
+        assert_eq!(proven.at(now(12)), 52_000, "an older time proves nothing");
         proven.note(60_000, now(12));
         assert_eq!(proven.at(now(13)), 61_000);
         let proven = ProvenTime::said(30_000, now(13));
-        assert_eq!(proven.at(now(14)), 31_000, "the login node may take its word back");
+        assert_eq!(proven.at(now(14)), 31_000, "the login node may correct itself");
     }
 }

@@ -1,111 +1,81 @@
-//! Verdicts: why something that arrived is not taken in, and what gossip does with it.
+//! Verdicts: why something that arrived is refused, and what gossip does with it.
+//!
+//! Gossip punishes a peer for forwarding what it is told to reject, so only what every forwarder could see for itself
+//! is rejected. Everything else that is refused is ignored: the forwarder may know another policy or hold other
+//! messages.
 
 use crate::ticket::TicketError;
 use crate::wire::DecodeError;
 
-/// What gossipsub is told about a message.
+/// What gossipsub does with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
     /// Forward it.
     Accept,
-    /// Drop it; its forwarder is to blame.
+    /// Drop it and blame the peer that forwarded it.
     Reject,
-    /// Drop it; nobody is to blame.
+    /// Drop it and blame nobody.
     Ignore,
 }
 
-/// Why a message is not taken in. What was not the forwarder's to see is only ignored.
+/// Why a message is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Over 16 KiB, not CBOR, not the one encoding, or a field out of range.
-    ///
-    /// Blame: the forwarder, who must have seen it.
+    /// It is too long, not CBOR, not in the canonical encoding, or has a field out of range.
     #[error("malformed: {0}")]
     Malformed(#[from] DecodeError),
     /// A known kind of object on the wrong topic.
-    ///
-    /// Blame: the forwarder.
     #[error("on the wrong topic")]
     WrongTopic,
-    /// A kind of object, or of body, of a later version.
-    ///
-    /// Blame: nobody.
+    /// A kind of object or body that only a later version knows.
     #[error("of a later version")]
     Unknown,
-    /// The rendezvous' node may not write.
-    ///
-    /// Blame: nobody; forwarding it is harmless.
+    /// A message by the authority peer, which may not write. Forwarding one is harmless.
     #[error("a text under the role authority")]
     Authority,
-    /// The id is already held.
-    ///
-    /// Blame: nobody.
+    /// We hold it already.
     #[error("already held")]
     Held,
-    /// Its ticket is none of this realm.
-    ///
-    /// Blame: the forwarder.
+    /// Its ticket is not one of this realm.
     #[error("its ticket: {0}")]
     Ticket(TicketError),
-    /// It names another ticket than the one it carries.
-    ///
-    /// Blame: the forwarder.
+    /// It names a ticket other than the one it carries.
     #[error("it names another ticket")]
     OtherTicket,
-    /// Not signed by the key in its ticket.
-    ///
-    /// Blame: the forwarder.
+    /// The key in its ticket did not sign it.
     #[error("its signature is not valid")]
     Signature,
-    /// Sent outside the life of its ticket.
-    ///
-    /// Blame: the author; but a forwarder may not have looked.
-    #[error("sent outside the life of its ticket")]
+    /// It was sent outside the lifetime of its ticket, which a forwarder may not have checked.
+    #[error("sent outside the lifetime of its ticket")]
     OutsideTicket,
-    /// Over two minutes ahead of realm time, which every peer knows a little differently.
-    ///
-    /// Blame: nobody.
+    /// More than two minutes ahead of realm time, which differs a little between peers.
     #[error("ahead of realm time")]
     Ahead,
-    /// Over ten minutes old, on gossip.
-    ///
-    /// Blame: nobody; reconciliation brings it.
+    /// More than ten minutes old, on gossip. Reconciliation delivers it instead.
     #[error("too old for gossip")]
     Old,
     /// Longer than the policy in force at its time allows.
-    ///
-    /// Blame: the author; a forwarder may know another policy.
     #[error("longer than the policy allows")]
     TooLong,
-    /// No such room, or the role may not post in it.
-    ///
-    /// Blame: the author; a forwarder may know another policy.
+    /// The room does not exist, or the author's role may not post in it.
     #[error("may not be posted in this room")]
     MayNotPost,
-    /// Banned, cut or muted when it was sent.
-    ///
-    /// Blame: the author; a forwarder may know another policy.
+    /// Its author was banned or muted, or the ticket revoked, when it was sent.
     #[error("its author was sanctioned")]
     Sanctioned,
-    /// Its author has said enough in that minute or on that day.
-    ///
-    /// Blame: the author; a forwarder may not hold the same messages yet.
+    /// Its author's quota for that minute or day is used up by other messages, which a forwarder may not hold yet.
     #[error("over the quota of its author")]
     OverQuota,
     /// Sent before the retention boundary.
-    ///
-    /// Blame: nobody.
     #[error("sent before what is kept")]
     Forgotten,
-    /// On gossip, more from one account than anybody needs to change in so short a time.
-    ///
-    /// Blame: nobody; reconciliation brings what is left of it in the end.
+    /// More gossip from one account than an honest one sends. Reconciliation delivers what counts in the end.
     #[error("too much in too short a time")]
     TooFast,
 }
 
 impl Refused {
-    /// A short stable word, for counting and for logs.
+    /// A stable word for counters and logs.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -129,7 +99,7 @@ impl Refused {
         }
     }
 
-    /// Reject only what the forwarder itself could have seen. No default case: a new refusal must decide.
+    /// What gossip does with it. There is no default case, so that a new refusal has to decide.
     #[must_use]
     pub fn acceptance(self) -> Acceptance {
         match self {

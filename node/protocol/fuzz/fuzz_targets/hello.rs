@@ -1,4 +1,4 @@
-//! libFuzzer's way to `hello`.
+//! Runs the target `hello` with libFuzzer.
 
 #![no_main]
 

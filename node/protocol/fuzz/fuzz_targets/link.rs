@@ -1,4 +1,4 @@
-//! libFuzzer's way to `link`.
+//! Runs the target `link` with libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! libFuzzer's way to `login`.
+//! Runs the target `login` with libFuzzer.
 
 #![no_main]
 

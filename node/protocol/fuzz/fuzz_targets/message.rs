@@ -1,4 +1,4 @@
-//! libFuzzer's way to `message`.
+//! Runs the target `message` with libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! libFuzzer's way to `moderation`.
+//! Runs the target `moderation` with libFuzzer.
 
 #![no_main]
 

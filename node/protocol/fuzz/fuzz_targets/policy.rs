@@ -1,4 +1,4 @@
-//! libFuzzer's way to `policy`.
+//! Runs the target `policy` with libFuzzer.
 
 #![no_main]
 

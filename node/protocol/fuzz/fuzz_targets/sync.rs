@@ -1,4 +1,4 @@
-//! libFuzzer's way to `sync`.
+//! Runs the target `sync` with libFuzzer.
 
 #![no_main]
 

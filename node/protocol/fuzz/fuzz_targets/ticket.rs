@@ -1,4 +1,4 @@
-//! libFuzzer's way to `ticket`.
+//! Runs the target `ticket` with libFuzzer.
 
 #![no_main]
 

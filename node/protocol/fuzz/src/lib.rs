@@ -1,10 +1,10 @@
-//! What is fed with hostile bytes, and what must hold whatever they are: the bodies of the fuzz targets.
+//! The bodies of the fuzz targets: each feeds hostile bytes to the protocol and asserts what must hold for any input.
 //!
-//! `scripts/fuzz.sh` gives them to libFuzzer; the protocol's own tests run them over the corpus. A panic is a finding,
-//! in the protocol or in here: each function states what must be true of anything that the protocol takes.
+//! `scripts/fuzz.sh` runs them with libFuzzer, and the protocol's own tests run them on the corpus. A panic is a
+//! finding, either in the protocol or in the assertions here.
 //!
-//! The first byte says how the rest is to be understood, where there are several ways: as it came from the network, or
-//! as the content of an object whose signature is good, because no fuzzer finds a signature.
+//! In some targets the first byte selects how to use the rest: as bytes from the network, or as the content of an
+//! object with a good signature, because no fuzzer finds a signature.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -39,19 +39,19 @@ use lanyard_protocol::time::Now;
 use lanyard_protocol::wire::Pair;
 use sha2::{Digest as _, Sha256};
 
-/// A round with a liar must be over after so many answers, or it would never be.
+/// A round with a lying peer has to end within this many answers.
 const ANSWERS_MAX: usize = 4_096;
-/// Realm time of everything here.
+/// The time at which everything here happens.
 const NOW: Now = Now { mono: Duration::ZERO, wall_ms: T0 };
 
-/// The realm, its key, and a member of it.
+/// A realm, a member of it, and what is held there.
 struct Cast {
     realm_key: SigningKey,
     realm: PeerKey,
     member_key: SigningKey,
     ticket: Arc<Ticket>,
     moderator: Arc<Ticket>,
-    /// Five texts, of two accounts, over an hour.
+    /// Five messages by two accounts within an hour.
     messages: Vec<VerifiedMessage>,
     items: Arc<ItemSet>,
     held: BTreeSet<MessageId>,
@@ -75,19 +75,19 @@ static CAST: LazyLock<Cast> = LazyLock::new(|| {
     Cast { realm_key, realm, member_key, ticket, moderator, messages, items, held }
 });
 
-/// Splits the first byte off: whether the rest is to be signed, or is what came from the network.
+/// Splits off the first byte, which says whether to sign the rest.
 fn signed_or_raw(bytes: &[u8]) -> Option<(bool, &[u8])> {
     bytes.split_first().map(|(first, rest)| (first % 2 == 1, rest))
 }
 
-/// The one encoding: another COSE library reads the same parts, and writes the same bytes.
+/// Checks that another COSE library reads the same parts and writes the same bytes.
 fn one_encoding(bytes: &[u8]) {
     let Ok(envelope) = Envelope::parse(bytes, usize::MAX) else { return };
     let foreign = match bytes.first() {
         Some(0xd2) => coset::CoseSign1::from_tagged_slice(bytes),
         _untagged => coset::CoseSign1::from_slice(bytes),
     };
-    // A header of a later version may be one that coset does not read.
+    // coset may be unable to read a header of a later version.
     let Some(foreign) = foreign.ok().filter(|_foreign| envelope.kind.is_some()) else { return };
     assert_eq!(foreign.payload.as_deref(), Some(envelope.payload));
     assert_eq!(foreign.tbs_data(&[]), envelope.to_be_signed());
@@ -98,7 +98,7 @@ fn one_encoding(bytes: &[u8]) {
     assert_eq!(again.ok().as_deref(), Some(bytes));
 }
 
-/// A pair has one spelling, and so has the envelope in it.
+/// Checks that the pair and the envelopes in it have one encoding.
 fn one_pair(bytes: &[u8]) {
     if let Ok(pair) = Pair::parse(bytes, usize::MAX) {
         assert_eq!(pair.to_bytes(), bytes);
@@ -107,7 +107,7 @@ fn one_pair(bytes: &[u8]) {
     }
 }
 
-fn signed_by_authority(kind: Kind, payload: &[u8]) -> Vec<u8> {
+fn signed_by_member(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let object = cose::sign(kind, &CAST.member_key, payload);
     Pair { ticket: CAST.ticket.as_bytes(), object: &object }.to_bytes()
 }
@@ -125,7 +125,7 @@ pub fn ticket(bytes: &[u8]) {
     assert!(claims.not_before_ms() <= claims.issued_at_ms());
     assert!(claims.issued_at_ms() < claims.expires_at_ms());
     assert!(claims.covers(claims.issued_at_ms()) && !claims.covers(claims.expires_at_ms()));
-    // What it says can be issued again, and says the same.
+    // The same claims can be issued again.
     let again = Ticket::issue(claims.clone(), &CAST.realm_key);
     let again = Ticket::verify(again.as_bytes(), &CAST.realm).expect("a ticket of ours is read");
     assert_eq!(again.claims(), claims);
@@ -134,7 +134,7 @@ pub fn ticket(bytes: &[u8]) {
 /// Messages: [`SignedMessage::parse`] and the history.
 pub fn message(bytes: &[u8]) {
     let Some((sign, rest)) = signed_or_raw(bytes) else { return };
-    let bytes = if sign { signed_by_authority(Kind::Message, rest) } else { rest.to_vec() };
+    let bytes = if sign { signed_by_member(Kind::Message, rest) } else { rest.to_vec() };
     one_pair(&bytes);
     let Ok(signed) = SignedMessage::parse(&bytes) else { return };
     assert!(bytes.len() <= MESSAGE_BYTES_MAX);
@@ -153,7 +153,7 @@ pub fn message(bytes: &[u8]) {
     let taken = history.take(verified.clone(), T0).is_ok();
     assert_eq!(history.set().contains(content.sent_at, id), taken);
     assert_eq!(history.set().len(), u64::from(taken));
-    assert!(history.take(verified, T0).is_err(), "what is held, or refused, is not taken again");
+    assert!(history.take(verified, T0).is_err(), "a held or refused message is not admitted again");
 }
 
 /// Policies and their heads: [`SignedPolicy::verify`], and a set under two policies, one after the other or at once.
@@ -183,7 +183,7 @@ fn policy_head(bytes: &[u8], sign: bool) {
     }
 }
 
-/// Who learns a policy late holds what they hold who knew it from the start.
+/// A peer that learns a policy late holds the same as one that knew it from the start.
 fn one_set_under(policy: &Policy) {
     let held = |history: &History| history.set().items(0, u64::MAX).collect::<Vec<_>>();
     let usual = Arc::new(testing::policy(&CAST.realm_key));
@@ -191,7 +191,7 @@ fn one_set_under(policy: &Policy) {
         (History::new(Arc::clone(&usual)), History::new(Arc::new(policy.clone())));
     for message in &CAST.messages {
         late.take(message.clone(), T0).expect("the usual policy takes it");
-        // Refused ones are those that the other law condemns.
+        // It may refuse what the other policy admits.
         early.take(message.clone(), T0).ok();
     }
     late.adopt_policy(Arc::new(policy.clone()));
@@ -199,7 +199,7 @@ fn one_set_under(policy: &Policy) {
     assert_eq!(late.set().len(), held(&late).len() as u64);
 }
 
-/// The gate: heads, Hellos, verdicts, and the judgement of a Hello.
+/// The gate: heads, Hellos, verdicts, and the admission of a Hello.
 pub fn hello(bytes: &[u8]) {
     if let Some((head, body)) = bytes.split_first_chunk::<HEAD_LEN>()
         && let Ok(length) = parse_head(*head)
@@ -242,14 +242,14 @@ pub fn login(bytes: &[u8]) {
     }
 }
 
-/// Moderations, and presence, which shares their topic.
+/// Moderations, and presences, which share their topic.
 pub fn moderation(bytes: &[u8]) {
     let Some((sign, rest)) = signed_or_raw(bytes) else { return };
     let ticket_of = |bytes: &[u8]| {
         let ticket = Ticket::verify(bytes, &CAST.realm);
         ticket.map(Arc::new).map_err(lanyard_protocol::verdict::Refused::Ticket)
     };
-    let presence = if sign { signed_by_authority(Kind::Presence, rest) } else { rest.to_vec() };
+    let presence = if sign { signed_by_member(Kind::Presence, rest) } else { rest.to_vec() };
     if let Ok(signed) = SignedPresence::verify(&presence, ticket_of) {
         assert_eq!(&*signed.pair, presence);
     }
@@ -268,14 +268,14 @@ pub fn moderation(bytes: &[u8]) {
     one_set_after(signed);
 }
 
-/// Before the messages or after them, a moderation leaves the same set.
+/// A moderation leaves the same set whether it arrives before the messages or after them.
 fn one_set_after(moderation: SignedModeration) {
     let held = |history: &History| history.set().items(0, u64::MAX).collect::<Vec<_>>();
     let usual = Arc::new(testing::policy(&CAST.realm_key));
     let (mut late, mut early) = (History::new(Arc::clone(&usual)), History::new(usual));
     let counts = early.take_moderation(moderation.clone());
     for message in &CAST.messages {
-        late.take(message.clone(), T0).expect("without orders it is taken");
+        late.take(message.clone(), T0).expect("it is admitted without moderations");
         early.take(message.clone(), T0).ok();
     }
     assert_eq!(late.take_moderation(moderation.clone()).is_ok(), counts.is_ok());
@@ -289,7 +289,7 @@ fn one_set_after(moderation: SignedModeration) {
 pub fn link(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(link) = text.parse::<JoinLink>() else { return };
-    // A name of three bytes for one can make the text longer than a link may be.
+    // Percent-encoding can make the text longer than a link may be.
     let again = link.to_string();
     if again.len() <= 1_024 {
         assert_eq!(again.parse(), Ok(link));
@@ -348,11 +348,12 @@ fn sync_answer(bytes: &[u8]) {
     }
     if let Ok(step) = CAST.items.step(bytes) {
         assert!(step.next.is_none_or(|next| next.len() <= FRAME_BYTES_MAX));
-        // Nothing about `need`: a liar can name what we hold in a range in which it does not lie. The round drops it.
+        // Nothing about `need`: a lying peer can name an id that we hold in a range where it does not belong, and the
+        // round drops it.
     }
 }
 
-/// Our side of a round.
+/// This side of a round.
 struct Ours;
 
 impl Source for Ours {
@@ -365,7 +366,7 @@ impl Source for Ours {
     }
 }
 
-/// The input in pieces, each with its length in front; over and over, until the round is tired of it.
+/// Splits the input into answers, each after its length, and repeats them until the round ends.
 fn round_with_a_liar(bytes: &[u8]) {
     let mut answers = Vec::new();
     let mut rest = bytes;
@@ -386,12 +387,12 @@ fn round_with_a_liar(bytes: &[u8]) {
             open.push((tag, request));
         }
         let Some((tag, request)) = open.pop() else {
-            assert!(round.outcome().is_some(), "nothing is asked, so it is over");
+            assert!(round.outcome().is_some(), "a round that asks nothing is over");
             return;
         };
         let lie = lies.next().copied().unwrap_or_default();
         match request {
-            // Ids that it was asked for, and no others: the cheapest way to keep us asking.
+            // Bring some of the ids that were requested: the cheapest way to keep us asking.
             SyncRequest::Get { ids, .. } => {
                 assert!(ids.iter().all(|id| !CAST.held.contains(id)), "we hold it already");
                 let some = lie.first().map_or(0, |n| usize::from(*n)).min(ids.len());
@@ -407,7 +408,7 @@ fn round_with_a_liar(bytes: &[u8]) {
     panic!("the round never ends");
 }
 
-/// Ranges and amounts, eight bytes each.
+/// Ranges and token buckets, from numbers of eight bytes each.
 fn numbers_and_buckets(bytes: &[u8]) {
     let numbers: Vec<u64> =
         bytes.as_chunks::<8>().0.iter().map(|chunk| u64::from_be_bytes(*chunk)).collect();
@@ -422,7 +423,7 @@ fn numbers_and_buckets(bytes: &[u8]) {
         now = now.saturating_add(Duration::from_millis(n % 5_000));
         match bucket.take(*n, now) {
             Ok(()) => given += u128::from(*n),
-            Err(at) => assert!(at > now, "refused, so later"),
+            Err(at) => assert!(at > now, "a refusal names a later time"),
         }
         let limit = u128::from(burst) + u128::from(rate) * now.as_nanos() / 1_000_000_000;
         assert!(given <= limit, "{given} of {limit}");

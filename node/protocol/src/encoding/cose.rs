@@ -1,8 +1,8 @@
-//! COSE_Sign1 in the one encoding (RFC 9052 §4.2; PROTOCOL.md ).
+//! COSE_Sign1 in its one canonical encoding (RFC 9052 §4.2; PROTOCOL.md ).
 //!
-//! A signature covers the protected header and the payload, not the bytes around them. If the outer array could be
-//! spelled in two ways, one signed message would have two envelopes, and two gossip ids. So the array is taken apart
-//! by a reader that knows only one spelling: `84`, protected, `a0`, payload, `58 40` and 64 bytes.
+//! A signature covers the protected header and the payload, not the bytes around them. If the outer array had two valid
+//! encodings, one signed message could travel in two envelopes, under two gossip ids. The parser therefore accepts
+//! exactly one: `84`, protected, `a0`, payload, `58 40` and 64 bytes.
 
 use std::sync::LazyLock;
 
@@ -15,25 +15,25 @@ use crate::wire::{DecodeError, push_byte_string, take_byte_string};
 
 /// The header label of `typ` (RFC 9596).
 const TYP: i64 = 16;
-/// The tag of COSE_Sign1, which only tickets carry, as CWTs do.
+/// The tag of COSE_Sign1. Only tickets carry it, because CWTs do.
 const SIGN1_TAG: u8 = 0xd2;
 const ARRAY_OF_FOUR: u8 = 0x84;
 const EMPTY_MAP: u8 = 0xa0;
 
-/// The kinds of signed objects. The protected `typ` keeps a signature over one from passing as another.
+/// The kinds of signed objects. The protected `typ` prevents a signature over one kind from being used for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A membership ticket, a CWT.
     Ticket,
-    /// The realm's rules and sanctions.
+    /// The realm's limits, rooms and sanctions.
     Policy,
-    /// Number and hash of a policy, small enough for gossip.
+    /// The number and hash of a policy, small enough for gossip.
     PolicyHead,
     /// A chat message.
     Message,
-    /// Who is there and where.
+    /// A peer's "I am here, at these addresses".
     Presence,
-    /// A moderator's act.
+    /// A moderator's ban, mute or lift.
     Moderation,
 }
 
@@ -60,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// The one protected header of this kind: `{1: -8 (EdDSA), 16: typ}`.
+    /// The only valid protected header of this kind: `{1: -8 (EdDSA), 16: typ}`.
     fn protected(self) -> &'static [u8] {
         static HEADERS: LazyLock<[(Kind, Vec<u8>); 6]> =
             LazyLock::new(|| Kind::ALL.map(|kind| (kind, kind.encode_protected())));
@@ -72,32 +72,32 @@ impl Kind {
             .algorithm(iana::Algorithm::EdDSA)
             .value(TYP, self.typ().into())
             .build();
-        // Encoding two small values into memory cannot fail; empty bytes would match no envelope.
+        // Encoding two small values cannot fail, and an empty header would match no envelope.
         header.to_vec().unwrap_or_default()
     }
 }
 
-/// A signed object taken apart. Nothing in it is verified yet.
+/// A parsed COSE_Sign1. Nothing in it is verified yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    /// What it says it is, or `None` for a `typ` of a later version.
+    /// The kind it claims to be, or `None` for a `typ` of a later version.
     pub kind: Option<Kind>,
-    /// The content that is signed.
+    /// The signed content.
     pub payload: &'a [u8],
     protected: &'a [u8],
     signature: &'a [u8; 64],
 }
 
-/// The signature is not by this key over these bytes.
+/// This key did not sign these bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature is not valid")]
 pub struct BadSignature;
 
 impl<'a> Envelope<'a> {
-    /// Takes an envelope of at most `max` bytes apart.
+    /// Parses an envelope of at most `max` bytes.
     ///
     /// # Errors
-    /// [`DecodeError`] for whatever is not byte for byte the one encoding.
+    /// [`DecodeError`] for anything but the canonical encoding.
     pub fn parse(bytes: &'a [u8], max: usize) -> Result<Self, DecodeError> {
         if bytes.len() > max {
             return Err(DecodeError::TooLong { max });
@@ -128,26 +128,26 @@ impl<'a> Envelope<'a> {
         to_be_signed(self.protected, self.payload)
     }
 
-    /// Checks the signature with `verify_strict`, so that no weak key signs for everybody.
+    /// Checks the signature with `verify_strict`, because a weak key can have a signature that fits any message.
     ///
     /// # Errors
-    /// [`BadSignature`], also for a key that is no key.
+    /// [`BadSignature`], also if `key` is not a point of the curve.
     pub fn verify(&self, key: &PeerKey) -> Result<(), BadSignature> {
         let key = VerifyingKey::from_bytes(&key.0).map_err(|_no_point| BadSignature)?;
         self.verify_over(&self.to_be_signed(), &key)
     }
 
-    /// [`Self::verify`] for callers that have the signed bytes and the decoded key.
+    /// [`Self::verify`] for callers that already have the signed bytes and the decoded key.
     ///
     /// # Errors
-    /// [`BadSignature`].
+    /// [`BadSignature`] if the key did not sign these bytes.
     pub fn verify_over(&self, to_be_signed: &[u8], key: &VerifyingKey) -> Result<(), BadSignature> {
         let signature = Signature::from_bytes(self.signature);
         key.verify_strict(to_be_signed, &signature).map_err(|_dalek_says_no_more| BadSignature)
     }
 }
 
-/// Signs a payload. The result is the object, ready to be stored and sent as it is.
+/// Signs a payload and returns the exact bytes to store and send.
 #[must_use]
 pub fn sign(kind: Kind, key: &SigningKey, payload: &[u8]) -> Vec<u8> {
     let protected = kind.protected();
@@ -164,7 +164,7 @@ pub fn sign(kind: Kind, key: &SigningKey, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The public half of a key, as the protocol spells it.
+/// The public half of a key.
 #[must_use]
 pub fn public_key(key: &SigningKey) -> PeerKey {
     PeerKey(key.verifying_key().to_bytes())
@@ -178,20 +178,20 @@ fn to_be_signed(protected: &[u8], payload: &[u8]) -> Vec<u8> {
     sig_structure_data(SignatureContext::CoseSign1, protected, None, &[], payload)
 }
 
-/// The kind that a protected header names. A header that says more than `alg` and `typ` is of a later version.
+/// The kind that a protected header names, or `None` for a `typ` of a later version.
 fn kind_of(protected: &[u8]) -> Result<Option<Kind>, DecodeError> {
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.protected() == protected) {
         return Ok(Some(kind));
     }
-    // Headers can hold signatures that hold headers, and the reader goes down into each on its stack. Few bytes cannot
-    // hold many.
+    // Headers can hold countersignatures that hold headers, and `coset` recurses into each. A short header cannot nest
+    // deep enough to exhaust the stack.
     if protected.len() > PROTECTED_BYTES_MAX {
         return Err(DecodeError::TooLong { max: PROTECTED_BYTES_MAX });
     }
     let header = coset::Header::from_slice(protected).map_err(|_any| DecodeError::Malformed)?;
     let typ = header.rest.iter().find(|(label, _value)| *label == coset::Label::Int(TYP));
     let typ = typ.and_then(|(_label, value)| value.as_text()).ok_or(DecodeError::Malformed)?;
-    // A known kind has one header; another spelling of it would be a second envelope.
+    // A known kind with another header would be a second envelope for the same payload.
     if Kind::ALL.into_iter().any(|kind| kind.typ() == typ) {
         return Err(DecodeError::NotCanonical);
     }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_object_verifies_and_has_one_spelling() {
+    fn a_signed_object_verifies() {
         for kind in Kind::ALL {
             let bytes = sign(kind, &key(), b"payload");
             let envelope = Envelope::parse(&bytes, 999).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_of_the_same_signature_are_refused() {
+    fn other_encodings_of_the_same_signature_are_refused() {
         let bytes = sign(Kind::Message, &key(), b"payload");
         let mut tagged = vec![SIGN1_TAG];
         tagged.extend_from_slice(&bytes);
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(Envelope::parse(&bytes, 9), Err(DecodeError::TooLong { max: 9 }));
     }
 
-    /// Countersignatures in countersignatures (label 7 of RFC 9052), eight bytes a level.
+    /// Nested countersignatures (label 7 of RFC 9052), eight bytes per level.
     fn nested(levels: usize) -> Vec<u8> {
         (0..levels).fold(vec![EMPTY_MAP], |inner, _level| {
             let mut header = vec![0xa1, 7, 0x83];
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn r11_a_header_in_headers_without_end_does_not_exhaust_the_stack() {
+    fn r11_nested_headers_do_not_exhaust_the_stack() {
         for levels in [1, 15, 100, 10_000, 25_000] {
             let mut bytes = vec![ARRAY_OF_FOUR];
             push_byte_string(&mut bytes, &nested(levels));
@@ -263,14 +263,14 @@ mod tests {
             push_byte_string(&mut bytes, b"x");
             push_byte_string(&mut bytes, &[0; 64]);
             let parse = move || Envelope::parse(&bytes, 1_048_576).map(|envelope| envelope.kind);
-            // Less than any thread of ours has.
+            // Less than any of our threads has.
             let thread = std::thread::Builder::new().stack_size(512 * 1_024).spawn(parse).unwrap();
             assert!(thread.join().unwrap().is_err(), "{levels} levels");
         }
     }
 
     #[test]
-    fn a_later_kind_is_told_apart_from_rubbish() {
+    fn a_later_kind_is_told_apart_from_garbage() {
         let header = HeaderBuilder::new()
             .algorithm(iana::Algorithm::EdDSA)
             .value(TYP, "application/lanyard-poll+cose".into())

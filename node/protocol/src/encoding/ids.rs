@@ -1,17 +1,17 @@
-//! Names of things that travel: keys, accounts, messages, tickets, roles.
+//! Identifiers of keys, accounts, messages and tickets, and the roles.
 //!
-//! They are newtypes over fixed-size arrays, so that a wrong length ends in the decoder and nowhere else.
-//! Inside CBOR they are byte strings; in JSON, logs and SQL text they have the text form of their `Display`.
+//! Identifiers are newtypes over fixed-size arrays, so that only the decoder has to deal with wrong lengths. In CBOR
+//! they are byte strings; in JSON, logs and SQL they have the text form of their `Display`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The protobuf head of an Ed25519 public key inside an identity multihash, as libp2p spells a PeerId.
+/// What precedes an Ed25519 public key in a libp2p PeerId: the head of an identity multihash, then of the protobuf.
 const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
 
-/// A text that is not the name of anything.
+/// A text is not a valid identifier or role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {what}")]
 pub struct ParseIdError {
@@ -25,13 +25,13 @@ macro_rules! fixed_bytes {
         pub struct $name(pub [u8; $len]);
 
         impl $name {
-            /// The bytes, if there are exactly as many as there must be.
+            /// Makes one of a slice of exactly the right length.
             #[must_use]
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 Some(Self(bytes.try_into().ok()?))
             }
 
-            /// The first eight characters of the text form, for logs.
+            /// The first four bytes in hex, for logs.
             #[must_use]
             pub fn short(&self) -> String {
                 hex::encode(self.0.get(..4).unwrap_or_default())
@@ -72,7 +72,7 @@ macro_rules! hex_text {
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
                 let mut bytes = Self([0; _]);
-                // Lower case only: one name has one spelling.
+                // Lower case only, so that one id has one text.
                 if text.bytes().any(|b| b.is_ascii_uppercase()) {
                     return Err(ParseIdError { what: $what });
                 }
@@ -85,12 +85,12 @@ macro_rules! hex_text {
 }
 
 fixed_bytes!(
-    /// The Ed25519 public key of a peer, of the member or of a realm. Its text form is a libp2p PeerId.
+    /// The Ed25519 public key of a peer or of a realm. Its text form is a libp2p PeerId.
     PeerKey,
     32
 );
 fixed_bytes!(
-    /// A random account number, the `sub` of a ticket. Usernames can change; this never does.
+    /// A random account number, the `sub` of a ticket. Usernames can change; this number never does.
     AccountId,
     16
 );
@@ -128,7 +128,7 @@ impl fmt::Display for PeerKey {
 impl fmt::Debug for PeerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.peer_id();
-        // All Ed25519 PeerIds begin with the same eight characters, so the end tells them apart.
+        // All Ed25519 PeerIds begin with the same eight characters, so show the end.
         write!(f, "PeerKey(…{})", text.get(text.len().saturating_sub(6)..).unwrap_or(&text))
     }
 }
@@ -138,7 +138,7 @@ impl FromStr for PeerKey {
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let error = ParseIdError { what: "peer id" };
-        // base58 decoding is quadratic: cap what is fed to it.
+        // base58 decoding is quadratic, so cap its input.
         if text.len() > 64 {
             return Err(error);
         }
@@ -148,24 +148,24 @@ impl FromStr for PeerKey {
     }
 }
 
-/// What an account may do. The order is the order of power.
+/// What an account may do, from the weakest role to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// A visitor: may chat, within the guests' quota.
+    /// A visitor, who may chat within the guests' quota.
     Guest,
     /// The ordinary account.
     Member,
-    /// May mute and ban guests and members by signed orders.
+    /// May mute and ban guests and members by signed moderations.
     Moderator,
-    /// A moderator whom no moderator's order can hit.
+    /// A moderator whom other moderators cannot mute or ban.
     Admin,
-    /// The rendezvous' own node in the mesh: signs presence and nothing else.
+    /// The rendezvous' own peer in the mesh, which signs presence and nothing else.
     Authority,
 }
 
 impl Role {
-    /// The roles that an operator can give.
+    /// The roles that an operator can assign.
     pub const GIVEN: [Self; 4] = [Self::Guest, Self::Member, Self::Moderator, Self::Admin];
 
     /// The word on the wire, on the command line and in the database.
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_id_is_spelled_and_read_back() {
+    fn a_peer_id_is_written_and_read_back() {
         let key = PeerKey([7; 32]);
         let text = key.to_string();
         assert!(text.starts_with("12D3KooW"));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn hex_has_one_spelling() {
+    fn an_id_has_one_hex_text() {
         let id = AccountId([0xab; 16]);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!(id.to_string().to_uppercase().parse::<AccountId>().is_err());

@@ -1,9 +1,9 @@
-//! Text of others on a screen: nothing in it acts, hides, turns its surroundings round, or passes for a line of the
-//! program.
+//! Makes text by others safe to show: it cannot control a terminal, hide characters, reorder the text around it, or
+//! imitate a line of the program.
 //!
-//! What nobody can see is shown by its number, such as `\u{202e}`. What a script or an emoji needs to look right
-//! stays as it is: joiners in Persian, Hindi and families of emoji, variation selectors behind what has variants,
-//! the flag of Scotland. The properties are Unicode's own.
+//! Invisible characters are shown as escapes such as `\u{202e}`. Those that a script or an emoji needs stay: joiners in
+//! Persian, Hindi and emoji families, variation selectors after a character that has variants, the flag of Scotland.
+//! Unicode's own properties decide.
 
 use std::fmt::Write as _;
 
@@ -18,10 +18,10 @@ const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const EMOJI_SELECTOR: char = '\u{fe0f}';
 const BLACK_FLAG: char = '\u{1f3f4}';
-/// What may be spelled in tags behind a black flag (UTS 51, RGI_Emoji_Tag_Sequence): England, Scotland, Wales.
+/// What tags after a black flag may spell (UTS 51, RGI_Emoji_Tag_Sequence): England, Scotland, Wales.
 const FLAGS: [&str; 3] = ["gbeng\u{7f}", "gbsct\u{7f}", "gbwls\u{7f}"];
 
-/// A text on one line, for names, reasons, topics, labels and notices: line ends are shown by number as well.
+/// Escapes a text that must stay on one line: a name, reason, topic, label or notice. Line ends are escaped too.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -29,8 +29,8 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A text of several lines. Each line after the first stands behind `margin`, so that none of them begins where
-/// a line of the program begins.
+/// Escapes a text of several lines, and indents each line after the first by `margin`, so that none of them looks like
+/// a line of the program.
 #[must_use]
 pub fn escape_lines(text: &str, margin: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -39,13 +39,13 @@ pub fn escape_lines(text: &str, margin: &str) -> String {
             out.push('\n');
             out.push_str(margin);
         }
-        // A line may have come with the line end of Windows.
+        // Accept line ends of Windows.
         push_escaped(&mut out, line.strip_suffix('\r').unwrap_or(line));
     }
     out
 }
 
-/// A text without what [`escape`] would show by number; line ends and tabs stay. For a window, which draws them.
+/// Removes what [`escape`] would escape, except line ends and tabs. For a window, which draws them.
 #[must_use]
 pub fn visible(text: &str) -> String {
     judged(text)
@@ -54,13 +54,13 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
-/// Whether a text is one line, and all of it can be seen.
+/// Whether a text is a single line of visible characters.
 #[must_use]
 pub fn is_plain_line(text: &str) -> bool {
     judged(text).all(|(_c, is_seen)| is_seen)
 }
 
-/// What is left of a stranger's text on one line of at most so many bytes.
+/// Reduces a stranger's text to its visible characters, on one line of at most `bytes_max` bytes.
 #[must_use]
 pub fn plain_line(text: &str, bytes_max: usize) -> String {
     let mut line = String::new();
@@ -83,7 +83,7 @@ fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// The characters of a text, each with whether it may be shown as it is.
+/// The characters of a text, each with whether it may be shown unescaped.
 fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
     let chars: Vec<char> = text.chars().collect();
     (0..chars.len()).filter_map(move |at| {
@@ -93,7 +93,7 @@ fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
     })
 }
 
-/// Whether a character shows itself and leaves the order of the others alone.
+/// Whether a character is visible and does not reorder the others.
 fn can_be_seen(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
@@ -102,13 +102,13 @@ fn can_be_seen(c: char) -> bool {
         GeneralCategory::Control
         | GeneralCategory::LineSeparator
         | GeneralCategory::ParagraphSeparator => false,
-        // Among them everything that turns the direction. The signs that stand before Arabic numbers are drawn.
+        // This includes everything that changes the direction. The signs before Arabic numbers are visible.
         GeneralCategory::Format => PrependedConcatenationMark::for_char(c),
         _ => !DefaultIgnorableCodePoint::for_char(c) && !NoncharacterCodePoint::for_char(c),
     }
 }
 
-/// Whether an invisible character does here what it is made for.
+/// Whether an invisible character has a function in this place.
 fn is_needed(before: &[char], c: char, after: &[char]) -> bool {
     let last = before.last().copied();
     let follows = |property: fn(char) -> bool| last.is_some_and(property);
@@ -129,7 +129,7 @@ fn is_needed(before: &[char], c: char, after: &[char]) -> bool {
     }
 }
 
-/// Between two pictures, of which the first may have a colour of skin.
+/// Whether a joiner stands between two emoji, of which the first may have a skin tone.
 fn joins_emoji(before: &[char], after: &[char]) -> bool {
     let mut pictures =
         before.iter().rev().skip_while(|c| **c == EMOJI_SELECTOR || EmojiModifier::for_char(**c));
@@ -137,7 +137,7 @@ fn joins_emoji(before: &[char], after: &[char]) -> bool {
         && after.first().is_some_and(|c| ExtendedPictographic::for_char(*c))
 }
 
-/// Behind a letter that joins, such as those of Arabic, or beside a virama, as in the scripts of India.
+/// Whether a joiner follows a letter that joins, as in Arabic, or is next to a virama, as in the scripts of India.
 fn shapes_letters(before: &[char], after: &[char]) -> bool {
     let is_virama =
         |c: &char| CanonicalCombiningClass::for_char(*c) == CanonicalCombiningClass::Virama;
@@ -153,7 +153,7 @@ fn shapes_letters(before: &[char], after: &[char]) -> bool {
     beside_virama || before.iter().rev().find(|c| !is_mark(c)).is_some_and(joins)
 }
 
-/// In a whole sequence of tags that spells a flag.
+/// Whether a tag is part of a complete sequence that spells a flag.
 fn is_of_flag(before: &[char], c: char, after: &[char]) -> bool {
     const TAGS_MAX: usize = 6;
     let tag = |c: &char| {
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_hides_or_turns_is_shown_by_number() {
+    fn controls_and_invisible_characters_are_escaped() {
         for (text, shown) in [
             ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
             ("bell\u{7} del\u{7f} csi\u{9b}", "bell\\u{7} del\\u{7f} csi\\u{9b}"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_in_the_world_stays_as_it_is() {
+    fn real_writing_stays_as_it_is() {
         for text in [
             "Ольга 王 Łukasz",
             "سلام 👋🏽",
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_a_text_begins_where_a_line_of_the_program_begins() {
+    fn no_line_of_a_text_imitates_a_line_of_the_program() {
         let forged = "ok\n[10:31] Grace H.: send the code\r\n* Grace H. (grace) has left\r";
         let shown = escape_lines(forged, "        ");
         let lines: Vec<&str> = shown.split('\n').collect();
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_leaves_out_what_a_terminal_numbers() {
+    fn a_window_omits_what_a_terminal_escapes() {
         assert_eq!(visible("a\u{202e}b\u{7}\n\tc\u{61c}"), "ab\n\tc");
         assert_eq!(plain_line(" a\nb\u{200b}cdé ", 6), "abcd");
     }

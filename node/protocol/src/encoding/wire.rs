@@ -1,40 +1,40 @@
-//! Decoding with caps, and the pair in which gossip carries a signed object with its ticket.
+//! Bounded CBOR, and the pair in which gossip carries a signed object with its ticket.
 //!
-//! Every decoder looks at the length before anything else, accepts no trailing bytes, and has no recursive type.
+//! Every decoder checks the length before anything else, accepts no trailing bytes, and has no recursive type.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Why bytes are not what they should be.
+/// Why bytes cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Longer than the cap, which was looked at first.
+    /// Longer than the limit, which is checked first.
     #[error("over {max} bytes")]
     TooLong {
-        /// The cap.
+        /// The limit in bytes.
         max: usize,
     },
-    /// Not CBOR, not the expected shape, or followed by more bytes.
+    /// Not CBOR, not the expected structure, or followed by more bytes.
     #[error("not the expected CBOR")]
     Malformed,
-    /// CBOR, but not in the one encoding that is allowed.
-    #[error("not the one encoding")]
+    /// Valid CBOR, but not in the canonical encoding.
+    #[error("not the canonical encoding")]
     NotCanonical,
     /// A field is outside what the protocol allows.
     #[error("field {0} is out of range")]
     Field(&'static str),
 }
 
-/// Encodes a plain structure. Ours always fit, so a failure is a defect; it gives empty bytes, which no peer accepts.
+/// Encodes a structure. This fails for none of ours; if it did, the result would be empty, which no peer accepts.
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     serde_cbor::to_vec(value).unwrap_or_default()
 }
 
-/// Decodes a plain structure of at most `max` bytes.
+/// Decodes a structure of at most `max` bytes.
 ///
 /// # Errors
-/// [`DecodeError::TooLong`] before looking at the content, else [`DecodeError::Malformed`].
+/// [`DecodeError::TooLong`] without looking at the content, or [`DecodeError::Malformed`].
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
     if bytes.len() > max {
         return Err(DecodeError::TooLong { max });
@@ -42,8 +42,8 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, Decode
     serde_cbor::from_slice(bytes).map_err(|_serde_says_little| DecodeError::Malformed)
 }
 
-/// `[ticket bytes, object bytes]` as it travels on gossip (PROTOCOL.md R-30): byte 0x82, then two byte strings
-/// whose lengths are spelled as short as possible. Whatever else is no pair.
+/// `[ticket bytes, object bytes]` as it travels on gossip (PROTOCOL.md R-30): byte 0x82, then two byte strings with the
+/// shortest possible heads. No other encoding is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair<'a> {
     /// The exact bytes of the author's ticket.
@@ -63,10 +63,10 @@ impl<'a> Pair<'a> {
         out
     }
 
-    /// Splits a pair of at most `max` bytes.
+    /// Parses a pair of at most `max` bytes.
     ///
     /// # Errors
-    /// [`DecodeError`]: too long, not a pair, or not its one spelling.
+    /// [`DecodeError`] if it is too long, not a pair, or not in the canonical encoding.
     pub fn parse(bytes: &'a [u8], max: usize) -> Result<Self, DecodeError> {
         if bytes.len() > max {
             return Err(DecodeError::TooLong { max });
@@ -97,7 +97,7 @@ pub(crate) fn push_byte_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Takes a byte string off the front; only the shortest head is accepted.
+/// Splits a byte string off the front. Only the shortest head is accepted.
 pub(crate) fn take_byte_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     let (length, rest) = match bytes {
         [head @ 0x40..=0x57, rest @ ..] => (usize::from(head & 0x1f), rest),
@@ -130,14 +130,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pair_is_read_back(ticket in prop::collection::vec(any::<u8>(), 0..700), object in prop::collection::vec(any::<u8>(), 0..700)) {
+        fn a_pair_is_read_back(
+            ticket in prop::collection::vec(any::<u8>(), 0..700),
+            object in prop::collection::vec(any::<u8>(), 0..700),
+        ) {
             let pair = Pair { ticket: &ticket, object: &object };
             let bytes = pair.to_bytes();
             prop_assert_eq!(Pair::parse(&bytes, 4_096), Ok(pair));
         }
 
         #[test]
-        fn what_parses_is_the_one_spelling(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn what_parses_is_in_the_canonical_encoding(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             if let Ok(pair) = Pair::parse(&bytes, 64) {
                 prop_assert_eq!(pair.to_bytes(), bytes);
             }
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn longer_spellings_and_trailing_bytes_are_refused() {
+    fn longer_heads_and_trailing_bytes_are_refused() {
         assert_eq!(Pair::parse(&[0x82, 0x58, 1, 7, 0x41, 7], 99), Err(DecodeError::NotCanonical));
         assert_eq!(Pair::parse(&[0x82, 0x41, 7, 0x41, 7, 0], 99), Err(DecodeError::Malformed));
         assert_eq!(Pair::parse(&[0x9f, 0x41, 7, 0x41, 7, 0xff], 99), Err(DecodeError::Malformed));

@@ -1,8 +1,6 @@
-//! Numbers and lengths of time in words, the same in every sentence that a program says to a person.
+//! Numbers and durations as people read and type them, the same in every program.
 
-const MINUTE_MS: u64 = 60_000;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 /// A count in groups of three digits: `4,210`.
 #[must_use]
@@ -18,7 +16,7 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
-/// A length of time in the largest fitting unit: `40 s`, `12 min`, `3 h`, `2 days`.
+/// A duration in the largest unit that fits: `40 s`, `12 min`, `3 h`, `2 days`.
 #[must_use]
 pub fn duration(ms: u64) -> String {
     match ms {
@@ -32,7 +30,7 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
-/// Where a clock stands that is `ahead_ms` ahead of another: `2 h ahead of`, `5 min behind`.
+/// How a clock that is `ahead_ms` ahead compares with another: `2 h ahead of`, `5 min behind`.
 #[must_use]
 pub fn ahead(ahead_ms: i64) -> String {
     let way = if ahead_ms < 0 { "behind" } else { "ahead of" };
@@ -44,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_time_and_counts_are_short() {
+    fn durations_and_counts_are_short() {
         assert_eq!(duration(39_500), "40 s");
         assert_eq!(duration(12 * MINUTE_MS), "12 min");
         assert_eq!(duration(2_123 * MINUTE_MS), "1 day");

@@ -1,4 +1,4 @@
-//! The body of a message: what it says, and how that is written (PROTOCOL.md R-40).
+//! The body of a message and its encoding (PROTOCOL.md R-40).
 
 use serde_bytes::ByteBuf;
 
@@ -10,22 +10,22 @@ const TEXT: u16 = 1;
 
 /// What a message says.
 ///
-/// Make one with [`From`]; later versions add fields.
+/// Make one with [`From`], because later versions add fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Body {
-    /// The text, unchanged. Neutralise bidi and control characters before drawing.
+    /// The text as its author wrote it. Show it with [`crate::text`], because it may contain control characters.
     pub text: String,
 }
 
 impl Body {
-    /// Bytes of the text, which the policy limits.
+    /// The length of the text in bytes, which the policy limits.
     #[must_use]
     pub fn size(&self) -> usize {
         self.text.len()
     }
 
-    /// Kind and bytes on the wire.
+    /// The kind and bytes on the wire.
     pub(super) fn encode(&self) -> (u16, ByteBuf) {
         (TEXT, ByteBuf::from(self.text.as_bytes()))
     }
@@ -33,7 +33,7 @@ impl Body {
     /// Reads what [`Self::encode`] writes.
     ///
     /// # Errors
-    /// [`Refused::Unknown`] for a later kind, [`Refused::Malformed`] for a text that is not UTF-8.
+    /// [`Refused::Unknown`] for a kind of a later version, [`Refused::Malformed`] for a text that is not UTF-8.
     pub(super) fn decode(kind: u16, bytes: ByteBuf) -> Result<Self, Refused> {
         if kind != TEXT {
             return Err(Refused::Unknown);

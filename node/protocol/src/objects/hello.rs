@@ -1,7 +1,7 @@
-//! What the gate says: three small frames between Noise and yamux (PROTOCOL.md ).
+//! The frames that two peers exchange at the gate, between Noise and yamux (PROTOCOL.md ).
 //!
-//! A frame is `LNYD`, a version byte, a big-endian u16 length, and that many bytes of CBOR. The head is judged
-//! before the body is read, so an outsider cannot make us hold more than 4 KiB.
+//! A frame is `LNYD`, a version byte, a big-endian u16 length, and that many bytes of CBOR. The head is checked before
+//! the body is read, so an outsider cannot make us buffer more than 4 KiB.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -10,21 +10,21 @@ use crate::ids::PeerKey;
 use crate::limits::GATE_FRAME_BYTES_MAX;
 use crate::wire::{self, DecodeError};
 
-/// Name of the upgrade, negotiated inside Noise.
+/// The name of the upgrade, negotiated inside Noise.
 pub const GATE_PROTOCOL: &str = "/lanyard/gate/1";
-/// Length of the head of a frame.
+/// The length of the head of a frame.
 pub const HEAD_LEN: usize = 7;
 const MAGIC: &[u8; 4] = b"LNYD";
 const VERSION: u8 = 1;
 
-/// What each side shows of itself. The dialler speaks first; the listener only after accepting.
+/// How a peer introduces itself. The dialler speaks first; the listener answers only after accepting it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// The realm it believes to be in.
+    /// The realm that the peer belongs to.
     pub realm: PeerKey,
-    /// Its realm time, unix milliseconds. Three accounts that agree can correct a clock.
+    /// Its realm time in unix milliseconds. Three accounts that agree can correct a clock.
     pub time: u64,
-    /// Its program start; larger is newer.
+    /// The number of its program start; larger is newer.
     pub boot: u64,
     /// The number of the policy it holds.
     pub policy: u64,
@@ -33,43 +33,43 @@ pub struct Hello {
     pub ticket: Vec<u8>,
 }
 
-/// The answer to a Hello. It ends this attempt only; it proves nothing.
+/// The answer to a Hello. A refusal ends this attempt, and proves nothing to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// What was decided.
+    /// The decision of the gate.
     pub code: VerdictCode,
-    /// For [`VerdictCode::Superseded`]: the newest presence signed by the refused key.
+    /// For [`VerdictCode::Superseded`], the newest presence signed by the refused key.
     pub proof: Option<Vec<u8>>,
 }
 
-/// What a gate can say. Numbers, so that a later version's code is readable as "refused".
+/// A decision at the gate. It travels as a number, so that a code of a later version still reads as a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerdictCode {
-    /// Come in.
+    /// The link is accepted.
     Accepted,
     /// The frame or the Hello could not be read.
     Malformed,
-    /// Another version of the gate.
+    /// The frame is of another version of the gate.
     Version,
-    /// Another realm, or a ticket of another realm.
+    /// The Hello or the ticket is of another realm.
     WrongRealm,
-    /// No ticket, or one that the realm has not signed.
+    /// The ticket cannot be read, or the realm did not sign it.
     BadTicket,
-    /// The ticket belongs to another key than the one that Noise has proved.
+    /// The ticket belongs to a key other than the one that Noise proved.
     NotYours,
-    /// The ticket is over.
+    /// The ticket has expired.
     Expired,
-    /// The ticket begins later than now: one of the clocks is off.
+    /// The ticket is not valid yet: one of the clocks is wrong.
     NotYetValid,
     /// The account is banned.
     Banned,
-    /// The ticket was withdrawn.
+    /// The ticket was revoked.
     Revocation,
-    /// An older link of this key is being closed: try again at once.
+    /// An older link of this key is being closed. Retry at once.
     Busy,
-    /// A newer start of this key is known.
+    /// A newer start of the program with this key is known.
     Superseded,
-    /// Too many violations lately.
+    /// The peer violated the protocol too often lately.
     Denied,
     /// A code of a later version.
     Other(u16),
@@ -103,14 +103,14 @@ impl VerdictCode {
         entry.map_or(u16::MAX, |(_code, number)| *number)
     }
 
-    /// The code of a number.
+    /// The code with this number.
     #[must_use]
     pub fn from_number(number: u16) -> Self {
         let entry = Self::NUMBERS.iter().find(|(_code, known)| *known == number);
         entry.map_or(Self::Other(number), |(code, _number)| *code)
     }
 
-    /// What a person is told who is refused with this.
+    /// Why the other peer refused us, for people.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
@@ -118,17 +118,17 @@ impl VerdictCode {
             Self::Malformed => "it could not read our greeting",
             Self::Version => "it speaks another version of Lanyard; update one of the two",
             Self::WrongRealm => "it belongs to another realm",
-            Self::BadTicket => "it does not recognise our pass; sign in again",
-            Self::NotYours => "our pass belongs to another device; sign in again on this one",
-            Self::Expired => "our pass has expired there; sign in again",
+            Self::BadTicket => "it does not recognise our sign-in; sign in again",
+            Self::NotYours => "our sign-in belongs to another device; sign in again on this one",
+            Self::Expired => "our sign-in has expired there; sign in again",
             Self::NotYetValid => {
-                "our pass is not valid yet there; check the clocks of both computers"
+                "our sign-in is not valid yet there; check the clocks of both computers"
             }
             Self::Banned => "it says that this account is banned",
-            Self::Revocation => "it says that our pass was withdrawn; sign in again",
+            Self::Revocation => "it says that we were signed out; sign in again",
             Self::Busy => "it is still closing our previous link; trying again",
-            Self::Superseded => "it knows a newer start of this profile",
-            Self::Denied => "it does not talk to us for a while",
+            Self::Superseded => "this profile was started again elsewhere",
+            Self::Denied => "it has blocked us for a while",
             Self::Other(_number) => "it refused us for a reason that this version does not know",
         }
     }
@@ -144,7 +144,7 @@ impl Hello {
     /// Reads the body of a frame.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is no Hello.
+    /// [`DecodeError`] if it is not a Hello.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         wire::decode(body, GATE_FRAME_BYTES_MAX)
     }
@@ -174,7 +174,7 @@ impl Verdict {
     /// Reads the body of a frame.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is no verdict.
+    /// [`DecodeError`] if it is not a verdict.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         let wire: VerdictWire = wire::decode(body, GATE_FRAME_BYTES_MAX)?;
         let code = VerdictCode::from_number(wire.code);
@@ -185,7 +185,7 @@ impl Verdict {
 /// The length of the body that a head announces.
 ///
 /// # Errors
-/// The verdict to answer with: not our magic, another version, or too long.
+/// The verdict to answer with, if the magic or the version is wrong or the body too long.
 pub fn parse_head(head: [u8; HEAD_LEN]) -> Result<usize, VerdictCode> {
     let [a, b, c, d, version, high, low] = head;
     if [a, b, c, d] != *MAGIC {
@@ -199,7 +199,7 @@ pub fn parse_head(head: [u8; HEAD_LEN]) -> Result<usize, VerdictCode> {
 }
 
 fn frame(body: &[u8]) -> Vec<u8> {
-    // Ours are bounded by the limits; an impossible length is refused by every reader.
+    // Our bodies are within the limits, and every reader refuses a larger length.
     let length = u16::try_from(body.len()).unwrap_or(u16::MAX);
     let mut out = Vec::with_capacity(HEAD_LEN + body.len());
     out.extend_from_slice(MAGIC);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn r81_a_head_is_judged_before_its_body() {
+    fn r81_a_head_is_checked_before_its_body() {
         assert_eq!(parse_head(*b"GET / H"), Err(VerdictCode::Malformed));
         assert_eq!(parse_head(*b"LNYD\x02\x00\x01"), Err(VerdictCode::Version));
         assert_eq!(parse_head(*b"LNYD\x01\x10\x01"), Err(VerdictCode::Malformed));

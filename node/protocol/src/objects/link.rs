@@ -1,9 +1,9 @@
-//! The join link: `lanyard://HOST:PORT/REALM_ID?name=…[&invite=CODE]`, the whole trust root of a realm.
+//! The join link: `lanyard://HOST:PORT/REALM_ID?name=…[&invite=CODE]`. All trust in a realm starts from it.
 //!
-//! Whoever holds the link knows the public key that signs tickets, so an impostor at the address
-//! ends in the handshake, before any password is sent (PROTOCOL.md R-1).
+//! The link contains the public key that signs tickets, so an impostor at the address fails the handshake before any
+//! password is sent (PROTOCOL.md R-1).
 //!
-//! Links reach people through mail and phones: [`mangled`] undoes what those do to them.
+//! Mail programs and phones damage links on the way; [`mangled`] repairs them.
 
 mod mangled;
 
@@ -11,12 +11,16 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 use crate::ids::PeerKey;
 
 const SCHEME: &str = "lanyard://";
+/// What a query value spells with `%`. A dot is among it: a dot at the end of a link would end the sentence around it.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 /// Longer links are refused before they are parsed.
 const LINK_BYTES_MAX: usize = 1_024;
-/// The same with what a mail program may have put around and into it.
+/// The same, with everything that a mail program may have added around and inside it.
 const MANGLED_BYTES_MAX: usize = 4 * LINK_BYTES_MAX;
 
 /// A parsed join link.
@@ -28,9 +32,9 @@ pub struct JoinLink {
     pub port: u16,
     /// The realm's public key; its PeerId is what the Noise handshake must prove.
     pub realm: PeerKey,
-    /// The realm's display name, a hint until the signed policy says it.
+    /// The realm's display name: a hint until the signed policy arrives.
     pub name: Option<String>,
-    /// An invite code. Carried, not yet redeemed.
+    /// An invite code. Nothing redeems it yet.
     pub invite: Option<String>,
 }
 
@@ -43,9 +47,9 @@ pub enum LinkError {
     /// Host or port are missing or impossible.
     #[error("the link has no HOST:PORT after lanyard://")]
     Address,
-    /// The address is good on one cable only.
+    /// A link-local IPv6 address, which works on one cable only.
     #[error(
-        "the link's address fe80::… is good on one cable only; ask the operator for a link with another address"
+        "the link's address fe80::… works on one cable only; ask the operator for a link with another address"
     )]
     LinkLocal,
     /// The path is not the PeerId of an Ed25519 key.
@@ -79,7 +83,7 @@ impl FromStr for JoinLink {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = percent_decode(value).ok_or(LinkError::Query)?;
-            // In the source of a web page `&` is written `&amp;`.
+            // HTML source spells `&` as `&amp;`.
             match key.strip_prefix("amp;").unwrap_or(key) {
                 "name" => link.name = Some(value),
                 "invite" => link.invite = Some(value),
@@ -111,7 +115,7 @@ fn parse_address(address: &str) -> Result<(String, u16), LinkError> {
     let host = match host.strip_prefix('[') {
         Some(bracketed) => {
             let inner = bracketed.strip_suffix(']').ok_or(LinkError::Address)?;
-            // Behind `%` stands the name of a network interface, which is another one on every computer.
+            // After `%` comes the name of a network interface, which differs on every computer.
             let ip = inner.split_once('%').map_or(inner, |(ip, _zone)| ip);
             let ip: Ipv6Addr = ip.parse().map_err(|_no_ip| LinkError::Address)?;
             if ip.is_unicast_link_local() {
@@ -129,34 +133,20 @@ fn parse_address(address: &str) -> Result<(String, u16), LinkError> {
     port.map(|port| (host.to_owned(), port)).ok_or(LinkError::Address)
 }
 
-/// A dot is encoded as well: one at the end of a link ends the sentence that the link stands in.
 fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
+/// Refuses a `%` without two hex digits, which the crate would let through.
 fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                bytes.push(u8::try_from(high * 16 + low).ok()?);
-            }
-            b'+' => bytes.push(b' '),
-            other => bytes.push(other),
-        }
+    let is_escape = |after: &str| {
+        after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    let text = text.replace('+', " ");
+    Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned())
 }
 
 #[cfg(test)]

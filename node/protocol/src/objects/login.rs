@@ -1,7 +1,7 @@
 //! The login protocol `/lanyard/login/1`: one request and one reply on a Noise stream to the pinned realm key.
 //!
-//! A request is `[op, body]`, decoded in two steps, so that a login server answers an operation it does not know instead
-//! of failing to read it (PROTOCOL.md ).
+//! A request is `[op, body]`, decoded in two steps, so that a login server can answer an operation that it does not
+//! know (PROTOCOL.md ).
 
 mod devices;
 
@@ -20,9 +20,9 @@ use crate::wire::{self, DecodeError};
 
 pub use devices::{DEVICES_MAX, DeviceInfo, DevicesReply, ListDevices, LogOutDevice};
 
-/// Name of the stream protocol.
+/// The name of the stream protocol.
 pub const LOGIN_PROTOCOL: &str = "/lanyard/login/1";
-/// Peers in a reply.
+/// How many peers a reply may name.
 pub const PEERS_MAX: usize = 32;
 const OP_LOGIN: u16 = 1;
 const OP_RENEW: u16 = 2;
@@ -30,34 +30,34 @@ const OP_CHANGE_PASSWORD: u16 = 3;
 const OP_LIST_DEVICES: u16 = 4;
 const OP_LOG_OUT_DEVICE: u16 = 5;
 
-/// What is asked of the login server.
+/// A request to the login server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// A ticket for a password.
+    /// Exchanges a password for a ticket.
     Login(Login),
-    /// A ticket for a device that had one.
+    /// Renews the ticket of a device that had one.
     Renew(Renew),
-    /// A new password for the old one, and a ticket.
+    /// Changes the password, and gets a ticket.
     ChangePassword(ChangePassword),
-    /// The devices of the own account. The answer is a [`DevicesReply`].
+    /// Lists the devices of the account. The answer is a [`DevicesReply`].
     ListDevices(ListDevices),
-    /// A device of the own account is to be logged out. The answer is a [`DevicesReply`].
+    /// Logs out a device of the account. The answer is a [`DevicesReply`].
     LogOutDevice(LogOutDevice),
-    /// An operation of a later version; the answer is [`DenialCode::Unsupported`].
+    /// An operation of a later version. The answer is [`DenialCode::Unsupported`].
     Unknown(u16),
 }
 
-/// Name and password. The device is the key that Noise has proved; no field says it.
+/// A name and password. The device is the key that Noise proved, so no field names it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
     /// As typed; the login server normalises it.
     pub username: String,
-    /// As typed. Zeroised when dropped.
+    /// The password as typed. Zeroised when dropped.
     pub password: Zeroizing<String>,
-    /// A wish for a display name.
+    /// The display name that the user would like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nickname: Option<String>,
-    /// What the device calls itself, shown to its owner.
+    /// The name of the device, shown to its owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_label: Option<String>,
 }
@@ -68,24 +68,23 @@ impl fmt::Debug for Login {
     }
 }
 
-/// Which account the device had a ticket of. The Noise-proved key is the proof; there is no password
-/// (PROTOCOL.md R-67).
+/// The account that the device had a ticket for. The key that Noise proved replaces the password (PROTOCOL.md R-67).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renew {
-    /// `sub` of the ticket that runs out.
+    /// The `sub` of the ticket to renew.
     pub account: AccountId,
 }
 
-/// A new password, by who knows the old one (PROTOCOL.md R-68).
+/// A new password, proved by the old one (PROTOCOL.md R-68).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangePassword {
     /// As typed; the login server normalises it.
     pub username: String,
-    /// The password that holds until now. Zeroised when dropped.
+    /// The old password. Zeroised when dropped.
     pub old: Zeroizing<String>,
-    /// The password from now on. Zeroised when dropped.
+    /// The new password. Zeroised when dropped.
     pub new: Zeroizing<String>,
-    /// Whether all other devices of the account are logged out.
+    /// Whether to log out all other devices of the account.
     #[serde(rename = "cut_others")]
     pub revoke_others: bool,
 }
@@ -100,7 +99,7 @@ impl fmt::Debug for ChangePassword {
 }
 
 impl Request {
-    /// The bytes on the wire. Zeroised when dropped, for the password in them.
+    /// The bytes on the wire. Zeroised when dropped, because they may contain a password.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let (op, body) = match self {
@@ -120,7 +119,7 @@ impl Request {
     /// Reads a request of at most 8 KiB.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is not a request, or a field is longer than it may be.
+    /// [`DecodeError`] if it is not a request, or a field is too long.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (op, body): (u16, Zeroizing<Bytes>) = wire::decode(bytes, LOGIN_REQUEST_BYTES_MAX)
             .map(|(op, Bytes(b))| (op, Zeroizing::new(Bytes(b))))?;
@@ -142,8 +141,8 @@ impl Request {
 fn parse_login(body: &[u8]) -> Result<Login, DecodeError> {
     let login: Login = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
     let short = |text: &Option<String>| text.as_ref().is_none_or(|t| t.len() <= NAME_BYTES_MAX);
-    check_username(&login.username)?;
-    check_password(&login.password)?;
+    check("username", &login.username, NAME_BYTES_MAX)?;
+    check("password", &login.password, PASSWORD_BYTES_MAX)?;
     if !short(&login.nickname) || !short(&login.device_label) {
         return Err(DecodeError::Field("nickname"));
     }
@@ -152,27 +151,17 @@ fn parse_login(body: &[u8]) -> Result<Login, DecodeError> {
 
 fn parse_change(body: &[u8]) -> Result<ChangePassword, DecodeError> {
     let change: ChangePassword = wire::decode(body, LOGIN_REQUEST_BYTES_MAX)?;
-    check_username(&change.username)?;
-    check_password(&change.old)?;
-    check_password(&change.new)?;
+    check("username", &change.username, NAME_BYTES_MAX)?;
+    check("password", &change.old, PASSWORD_BYTES_MAX)?;
+    check("password", &change.new, PASSWORD_BYTES_MAX)?;
     Ok(change)
 }
 
-fn check_username(username: &str) -> Result<(), DecodeError> {
-    if username.is_empty() || username.len() > NAME_BYTES_MAX {
-        return Err(DecodeError::Field("username"));
-    }
-    Ok(())
+fn check(field: &'static str, text: &str, max: usize) -> Result<(), DecodeError> {
+    if text.is_empty() || text.len() > max { Err(DecodeError::Field(field)) } else { Ok(()) }
 }
 
-fn check_password(password: &str) -> Result<(), DecodeError> {
-    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
-        return Err(DecodeError::Field("password"));
-    }
-    Ok(())
-}
-
-/// A byte string whose memory is wiped, for the body that holds the password.
+/// A byte string that can be wiped, for a body that contains a password.
 #[derive(Deserialize)]
 struct Bytes(#[serde(with = "serde_bytes")] Vec<u8>);
 
@@ -186,13 +175,13 @@ impl zeroize::Zeroize for Bytes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reply {
-    /// In.
+    /// The ticket, and what else a peer needs.
     Granted(Box<Grant>),
-    /// Not in.
+    /// Why there is no ticket.
     Denied(Denial),
 }
 
-/// All that a peer needs to enter the mesh.
+/// Everything a peer needs to enter the mesh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The exact bytes of the ticket.
@@ -201,14 +190,14 @@ pub struct Grant {
     /// The exact bytes of the policy in force.
     #[serde(with = "serde_bytes")]
     pub policy: Vec<u8>,
-    /// The rendezvous' clock, unix milliseconds.
+    /// The rendezvous' clock in unix milliseconds.
     pub realm_time: u64,
-    /// The rendezvous' node in the mesh.
+    /// The authority peer.
     #[serde(rename = "member")]
     pub authority: PeerAddresses,
-    /// Peers that are online, at most 32: candidates to dial, nothing more.
+    /// At most 32 peers that are online. They are only candidates to dial.
     pub peers: Vec<PeerAddresses>,
-    /// Why the wish for a nickname was not granted.
+    /// Why the requested nickname was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nickname_refused: Option<String>,
 }
@@ -216,14 +205,14 @@ pub struct Grant {
 /// Where a peer may be found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerAddresses {
-    /// Whom to expect there.
+    /// The peer to expect there.
     pub peer: PeerKey,
     /// Multiaddrs without `/p2p/`.
     pub addresses: Vec<String>,
 }
 
 impl PeerAddresses {
-    /// Whether number and length of the addresses are within bounds.
+    /// Whether the number and lengths of the addresses are within the limits.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         self.addresses.len() <= ADDRESSES_PER_PEER_MAX
@@ -231,26 +220,27 @@ impl PeerAddresses {
     }
 }
 
-/// Why not, and when to try again.
+/// Why a request was denied, and when to try again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
-    /// A stable code.
+    /// The reason as a stable code.
     pub code: DenialCode,
-    /// What the operator has to say, such as the reason of a ban; empty if nothing.
+    /// A reason in words, such as that of a ban. May be empty.
     #[serde(default)]
     pub reason: String,
-    /// Seconds until a new try makes sense.
+    /// How many seconds to wait before trying again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
 }
 
-/// The login server's reasons. `Disabled` and `Banned` are told only after the right password, or to a device of the account.
+/// Why the login server denied a request. It reveals `Disabled` and `Banned` only after the right password, or to a
+/// device of the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DenialCode {
-    /// Name or password are wrong; not said which. For a renewal: this device needs the password again.
+    /// The name or the password is wrong. For a renewal, this device needs the password again.
     BadCredentials,
-    /// Too many failures.
+    /// There were too many failed attempts.
     Locked,
     /// The operator has disabled the account.
     Disabled,
@@ -258,7 +248,7 @@ pub enum DenialCode {
     Banned,
     /// The queue for password checks is full.
     Busy,
-    /// An operation this desk does not know.
+    /// The login server does not know this operation.
     Unsupported,
 }
 
@@ -269,7 +259,7 @@ impl Reply {
         wire::encode(self)
     }
 
-    /// Reads a reply. Ticket and policy in it are still to be verified (PROTOCOL.md R-66).
+    /// Reads a reply. The caller has to verify the ticket and policy in it (PROTOCOL.md R-66).
     ///
     /// # Errors
     /// [`DecodeError`] if it is not a reply or names too many peers.
@@ -350,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn r68_a_change_of_password_is_read_back_bounded_and_never_shown() {
+    fn r68_a_password_change_is_read_back_bounded_and_hidden() {
         let request = Request::ChangePassword(change());
         assert_eq!(Request::parse(&request.to_bytes()), Ok(request.clone()));
         assert!(!format!("{request:?}").contains("horse"));

@@ -1,12 +1,12 @@
-//! Messages, and the stages a message passes before it may be stored, shown or forwarded.
+//! Messages, and the stages that a message passes before it may be stored, shown or forwarded.
 //!
 //! ```text
 //! bytes ── parse ──▶ SignedMessage ── verify ──▶ VerifiedMessage ── History ──▶ AdmittedMessage
 //!          Reject                     Reject                        Ignore
 //! ```
 //!
-//! The stages are types, so a skipped check does not compile: only [`crate::history::History::take`] makes an
-//! [`crate::history::AdmittedMessage`] of what somebody has signed.
+//! The stages are types, so code that skips a check does not compile: only [`crate::history::History::take`] turns a
+//! verified message into an [`crate::history::AdmittedMessage`].
 
 use std::sync::Arc;
 
@@ -23,8 +23,9 @@ use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
 
 use super::body::Body;
+use super::envelope_of;
 
-/// Keeps a message id from ever being the hash of something else (PROTOCOL.md R-40).
+/// Prevents a message id from being the hash of anything else (PROTOCOL.md R-40).
 const ID_DOMAIN: &[u8] = b"lanyard-message-1";
 
 /// What the author signs.
@@ -38,39 +39,39 @@ struct Payload {
     body: (u16, ByteBuf),
 }
 
-/// What a message says, after its bytes were understood.
+/// The content of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// The room.
+    /// The room it is posted in.
     pub room: String,
-    /// The author's program start.
+    /// The author's session, which begins when its program starts.
     pub session: u64,
-    /// Number within the session, from 0.
+    /// The number within the session, from 0.
     pub seq: u64,
-    /// Realm time of sending, unix milliseconds.
+    /// The realm time of sending, in unix milliseconds.
     pub sent_at: u64,
-    /// What it says.
+    /// What the author wrote.
     pub body: Body,
 }
 
-/// What somebody wants to say, before it is a message.
+/// A message that its author has not sent yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// The room.
+    /// The room to post it in.
     pub room: String,
-    /// What to say there.
+    /// What to post.
     pub body: Body,
 }
 
 impl Draft {
-    /// A body for a room.
+    /// A draft of a body for a room.
     #[must_use]
     pub fn new(room: impl Into<String>, body: impl Into<Body>) -> Self {
         Self { room: room.into(), body: body.into() }
     }
 }
 
-/// A message whose bytes were understood. Nothing in it is proved yet.
+/// A parsed message. Nothing in it is proved yet.
 #[derive(Debug, Clone)]
 pub struct SignedMessage<'a> {
     envelope: Envelope<'a>,
@@ -83,7 +84,7 @@ pub struct SignedMessage<'a> {
 }
 
 impl<'a> SignedMessage<'a> {
-    /// Reads the pair that travels on gossip.
+    /// Parses the pair that travels on gossip.
     ///
     /// # Errors
     /// [`Refused::Malformed`], [`Refused::WrongTopic`] for another known kind, [`Refused::Unknown`] for a later one.
@@ -92,17 +93,12 @@ impl<'a> SignedMessage<'a> {
         Self::from_pair(pair)
     }
 
-    /// Reads a message and its ticket as they are stored.
+    /// Parses a message and its ticket as they are stored.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn from_pair(pair: Pair<'a>) -> Result<Self, Refused> {
-        let envelope = Envelope::parse(pair.object, MESSAGE_BYTES_MAX)?;
-        match envelope.kind {
-            Some(Kind::Message) => {}
-            Some(_other) => return Err(Refused::WrongTopic),
-            None => return Err(Refused::Unknown),
-        }
+        let envelope = envelope_of(Kind::Message, pair.object, MESSAGE_BYTES_MAX)?;
         let payload: Payload = wire::decode(envelope.payload, MESSAGE_BYTES_MAX)?;
         let to_be_signed = envelope.to_be_signed();
         Ok(Self {
@@ -116,28 +112,28 @@ impl<'a> SignedMessage<'a> {
         })
     }
 
-    /// Its id, which no other signed bytes have.
+    /// The id, which no other signed bytes have.
     #[must_use]
     pub fn id(&self) -> MessageId {
         self.id
     }
 
-    /// What it says, if its signature is good.
+    /// The content that it claims to have.
     #[must_use]
     pub fn content(&self) -> &Content {
         &self.content
     }
 
-    /// The bytes of the ticket it came with, to look it up before verifying it again.
+    /// The bytes of its ticket, which the caller may have verified before.
     #[must_use]
     pub fn ticket_bytes(&self) -> &'a [u8] {
         self.ticket_bytes
     }
 
-    /// Checks the message against its ticket, whose own signature the caller has checked.
+    /// Checks the message against its ticket, which the caller has verified.
     ///
     /// # Errors
-    /// [`Refused::OtherTicket`] or [`Refused::Signature`].
+    /// [`Refused::OtherTicket`] or [`Refused::Signature`] if it was not signed under this ticket.
     pub fn verify(self, ticket: Arc<Ticket>) -> Result<VerifiedMessage, Refused> {
         if ticket.hash() != self.ticket_hash {
             return Err(Refused::OtherTicket);
@@ -153,7 +149,7 @@ impl<'a> SignedMessage<'a> {
     }
 }
 
-/// A message that its author has signed under a ticket of this realm. The rules have not been asked yet.
+/// A message that its author signed under a ticket of this realm. The rules have not judged it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedMessage {
     id: MessageId,
@@ -163,7 +159,7 @@ pub struct VerifiedMessage {
 }
 
 impl VerifiedMessage {
-    /// Signs a message of our own. The history is still to be asked.
+    /// Signs a message of our own. The history still has to admit it.
     ///
     /// # Errors
     /// [`Refused::Malformed`] if the text does not fit into a message.
@@ -190,19 +186,19 @@ impl VerifiedMessage {
         Ok(message)
     }
 
-    /// Its id.
+    /// The id of the message.
     #[must_use]
     pub fn id(&self) -> MessageId {
         self.id
     }
 
-    /// What it says.
+    /// The content that its author signed.
     #[must_use]
     pub fn content(&self) -> &Content {
         &self.content
     }
 
-    /// The ticket it was sent under.
+    /// The ticket that it was sent under.
     #[must_use]
     pub fn ticket(&self) -> &Arc<Ticket> {
         &self.ticket
@@ -227,10 +223,10 @@ impl VerifiedMessage {
         Pair { ticket: self.ticket.as_bytes(), object: &self.bytes }.to_bytes()
     }
 
-    /// Judges its time by ours. This may delay a message, and never decides about it: it can come again.
+    /// Checks its time against ours. A failure only delays a message, because it can arrive again later.
     ///
     /// # Errors
-    /// [`Refused::Ahead`], and on gossip [`Refused::Old`].
+    /// [`Refused::Ahead`], or on gossip [`Refused::Old`].
     pub fn check_arrival(&self, arrival: Arrival, realm_now_ms: u64) -> Result<(), Refused> {
         let sent_at = self.content.sent_at;
         if sent_at > realm_now_ms.saturating_add(AHEAD_MS_MAX) {
@@ -244,20 +240,17 @@ impl VerifiedMessage {
     }
 }
 
-/// How a message of somebody else has come.
+/// How a message by another peer arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// On a gossip topic.
     Gossip,
-    /// From a neighbour that was asked for it.
+    /// From a neighbour that we asked for it.
     Sync,
 }
 
 fn message_id(to_be_signed: &[u8]) -> MessageId {
-    let mut hasher = Sha256::new();
-    hasher.update(ID_DOMAIN);
-    hasher.update(to_be_signed);
-    MessageId(hasher.finalize().into())
+    MessageId(Sha256::new_with_prefix(ID_DOMAIN).chain_update(to_be_signed).finalize().into())
 }
 
 fn content_of(payload: Payload) -> Result<Content, Refused> {
@@ -301,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn r41_a_message_under_anothers_ticket_is_rejected() {
+    fn r41_a_message_under_another_ticket_is_rejected() {
         let realm = testing::key(1);
         let sent = message("hi");
         let other = testing::ticket(&realm, &testing::key(3), "bob");
@@ -314,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn r42_time_is_judged_and_only_ignored() {
+    fn r42_a_wrong_time_is_only_ignored() {
         let message = message("hi");
         let gossip = |now| message.check_arrival(Arrival::Gossip, now);
         assert_eq!(gossip(T0 - AHEAD_MS_MAX - 1), Err(Refused::Ahead));

@@ -1,7 +1,7 @@
-//! Moderations of moderators: signed bans, mutes and lifts that need no login node (PROTOCOL.md ).
+//! Moderations: bans, mutes and lifts that moderators sign without the login node (PROTOCOL.md ).
 //!
-//! A moderation is authentic or not, whoever looks and whenever. Whether it *counts* is the history's to say, because that
-//! hangs on the policy and on the other moderations: `history/moderations.rs`.
+//! Every peer agrees at any time on whether a moderation is authentic. Whether it takes effect depends on the policy
+//! and on the other moderations, so the history decides that: `history/moderations.rs`.
 
 use std::sync::Arc;
 
@@ -18,20 +18,22 @@ use crate::ticket::Ticket;
 use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
 
-/// Keeps a moderation's id from ever being the hash of something else (PROTOCOL.md R-120).
+use super::envelope_of;
+
+/// Prevents a moderation's id from being the hash of anything else (PROTOCOL.md R-120).
 const ID_DOMAIN: &[u8] = b"lanyard-order-1";
-/// Heads of the pair and its two byte strings.
+/// Includes the heads of the pair and its two byte strings.
 const PAIR_BYTES_MAX: usize = TICKET_BYTES_MAX + MODERATION_BYTES_MAX + 7;
 
-/// What a moderator moderations.
+/// What a moderation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModerationKind {
-    /// Neither linked nor heard.
+    /// The account gets no links, and its messages do not count.
     Ban,
-    /// Linked, not heard.
+    /// The account keeps its links, but its messages do not count.
     Mute,
-    /// The end of what other moderators have ordered.
+    /// Ends the bans and mutes by other moderators.
     Lift,
 }
 
@@ -47,31 +49,31 @@ impl ModerationKind {
     }
 }
 
-/// What the moderator signs.
+/// The content of a moderation, which the moderator signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moderation {
-    /// The realm it is for.
+    /// The realm that it applies to.
     pub realm: PeerKey,
-    /// The moderator's ticket.
+    /// The hash of the moderator's ticket.
     pub ticket: TicketHash,
-    /// Random; the operator settles an order by this number.
+    /// A random number, by which the operator confirms or overturns the moderation.
     #[serde(rename = "order", with = "serde_bytes")]
     pub number: [u8; 16],
-    /// What it does.
+    /// Whether it bans, mutes or lifts.
     pub kind: ModerationKind,
-    /// Whom it hits.
+    /// The account that it applies to.
     pub sub: AccountId,
-    /// Its begin, realm time in unix milliseconds.
+    /// When it starts, realm time in unix milliseconds.
     pub from: u64,
-    /// Its end, at most 24 hours later.
+    /// When it ends, at most 24 hours later.
     pub until: u64,
-    /// Why, in the moderator's words.
+    /// The reason, in the moderator's words.
     pub reason: String,
-    /// The policy that the moderator knew.
+    /// The number of the policy that the moderator knew.
     pub policy: u64,
 }
 
-/// A moderation signed under a ticket of this realm, with the exact bytes that prove it.
+/// A moderation that was signed under a ticket of this realm, with the exact bytes that prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedModeration {
     id: MessageId,
@@ -81,10 +83,10 @@ pub struct SignedModeration {
 }
 
 impl SignedModeration {
-    /// Signs an order of our own.
+    /// Signs a moderation by this peer.
     ///
     /// # Errors
-    /// [`Refused::Malformed`] if it is out of bounds: over 24 hours, or a reason of over 200 bytes.
+    /// [`Refused::Malformed`] if it lasts longer than 24 hours, or its reason is longer than 200 bytes.
     pub fn author(
         moderation: Moderation,
         ticket: Arc<Ticket>,
@@ -96,10 +98,10 @@ impl SignedModeration {
         Ok(Self { id, moderation, ticket, bytes })
     }
 
-    /// Reads and checks a pair as it travels on `control`. `ticket_of` gives the verified ticket for its bytes.
+    /// Parses and verifies a pair as it travels on `control`. `ticket_of` returns the verified ticket for its bytes.
     ///
     /// # Errors
-    /// [`Refused`]: all that a forwarder could see is rejected.
+    /// [`Refused`] for the first check that fails.
     pub fn verify(
         pair: &[u8],
         realm: &PeerKey,
@@ -108,7 +110,7 @@ impl SignedModeration {
         Self::from_pair(Pair::parse(pair, PAIR_BYTES_MAX)?, realm, ticket_of)
     }
 
-    /// Reads and checks an order and its ticket as they are stored and reconciled.
+    /// Parses and verifies a moderation and its ticket as they are stored and reconciled.
     ///
     /// # Errors
     /// As [`Self::verify`].
@@ -117,12 +119,7 @@ impl SignedModeration {
         realm: &PeerKey,
         ticket_of: impl FnOnce(&[u8]) -> Result<Arc<Ticket>, Refused>,
     ) -> Result<Self, Refused> {
-        let envelope = Envelope::parse(pair.object, MODERATION_BYTES_MAX)?;
-        match envelope.kind {
-            Some(Kind::Moderation) => {}
-            Some(_other) => return Err(Refused::WrongTopic),
-            None => return Err(Refused::Unknown),
-        }
+        let envelope = envelope_of(Kind::Moderation, pair.object, MODERATION_BYTES_MAX)?;
         let moderation: Moderation = wire::decode(envelope.payload, MODERATION_BYTES_MAX)?;
         check_bounds(&moderation)?;
         if moderation.realm != *realm {
@@ -143,19 +140,19 @@ impl SignedModeration {
         })
     }
 
-    /// SHA-256("lanyard-moderation-1" ‖ to-be-signed bytes): its name in reconciliation.
+    /// SHA-256("lanyard-order-1" ‖ to-be-signed bytes), which identifies it in reconciliation.
     #[must_use]
     pub fn id(&self) -> MessageId {
         self.id
     }
 
-    /// What it says.
+    /// The content that the moderator signed.
     #[must_use]
     pub fn content(&self) -> &Moderation {
         &self.moderation
     }
 
-    /// The moderator's ticket.
+    /// The ticket of the moderator.
     #[must_use]
     pub fn ticket(&self) -> &Arc<Ticket> {
         &self.ticket
@@ -190,10 +187,7 @@ fn check_bounds(moderation: &Moderation) -> Result<(), DecodeError> {
 }
 
 fn moderation_id(to_be_signed: &[u8]) -> MessageId {
-    let mut hasher = Sha256::new();
-    hasher.update(ID_DOMAIN);
-    hasher.update(to_be_signed);
-    MessageId(hasher.finalize().into())
+    MessageId(Sha256::new_with_prefix(ID_DOMAIN).chain_update(to_be_signed).finalize().into())
 }
 
 #[cfg(test)]
@@ -210,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn r120_an_order_is_read_back_and_bound_to_its_key_and_ticket() {
+    fn r120_a_moderation_is_bound_to_its_key_and_ticket() {
         let ours = testing::moderation(ModerationKind::Mute, "bob", T0, T0 + 60_000);
         assert_eq!(take(&ours), Ok(ours.clone()));
         let forged = SignedModeration::author(
@@ -226,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn r121_a_day_is_the_longest_and_a_reason_is_short() {
+    fn r121_length_and_reason_are_bounded() {
         let ours = testing::moderation(ModerationKind::Ban, "bob", T0, T0 + MODERATION_MS_MAX);
         let author = |change: fn(&mut Moderation)| {
             let mut moderation = ours.moderation.clone();

@@ -1,7 +1,7 @@
-//! The policy: the realm's rules, rooms and sanctions, numbered, dated and signed by the realm key.
+//! The policy: the realm's limits, rooms and sanctions in one numbered document, signed by the realm key.
 //!
-//! It is complete each time, so whoever holds the newest needs no older one. Everything in it is dated, and judges
-//! what was said at that date, so that all peers come to the same verdict whenever they look (PROTOCOL.md ).
+//! Each document is complete, so a peer needs only the newest. Everything in it is dated and applies to the messages of
+//! its time, so that all peers reach the same verdict whenever they look (PROTOCOL.md ).
 
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
@@ -12,27 +12,27 @@ use crate::ids::{AccountId, PeerKey, Role};
 use crate::limits::{POLICY_BYTES_MAX, POLICY_HEAD_BYTES_MAX};
 use crate::wire::{self, DecodeError};
 
-/// The room that every realm has.
+/// The name of the room that every realm has.
 pub const LOBBY: &str = "lobby";
 
-/// The whole document.
+/// The content of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// The realm it is for.
+    /// The realm that it applies to.
     pub realm: PeerKey,
-    /// `max(previous + 1, realm time in ms)`: a restored database still counts upward.
+    /// `max(previous + 1, realm time in ms)`, so that it grows even after the database was restored.
     pub number: u64,
-    /// Realm time of signing, unix milliseconds.
+    /// The realm time of signing, in unix milliseconds.
     pub issued_at: u64,
     /// The realm's display name.
     pub name: String,
-    /// Limits, each in force from its date on; the last one dated before a time rules it.
+    /// The limits, each in force from its date until the next one.
     pub rules: Vec<Limits>,
-    /// The rooms; the lobby is always among them.
+    /// The rooms, always including the lobby.
     pub rooms: Vec<RoomRules>,
     /// Bans, mutes and revocations.
     pub sanctions: Vec<Sanction>,
-    /// Moderators' moderations that the operator has settled.
+    /// The moderations that the operator has confirmed or overturned.
     #[serde(default)]
     pub settled: Vec<Settlement>,
 }
@@ -40,26 +40,26 @@ pub struct Policy {
 /// Limits in force from a date on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Realm time, unix milliseconds.
+    /// The realm time, in unix milliseconds, from which they are in force.
     pub from: u64,
-    /// Longest text, in bytes of UTF-8.
+    /// The longest text, in bytes of UTF-8.
     pub max_text_bytes: u64,
-    /// Messages per account and minute; 0 is unlimited.
+    /// How many messages an account may send in a minute. 0 means any number.
     pub per_minute: u64,
-    /// The same for guests.
+    /// How many messages a guest may send in a minute. 0 means any number.
     pub guest_per_minute: u64,
-    /// Messages per account and UTC day.
+    /// How many messages an account may send in a UTC day.
     pub per_day: u64,
-    /// Life of a ticket, in seconds.
+    /// The lifetime of a ticket, in seconds.
     pub ticket_lifetime_s: u64,
-    /// How long messages are kept.
+    /// How many days messages are kept.
     pub retention_days: u64,
-    /// How accounts come to be.
+    /// How accounts are created.
     pub registration: Registration,
 }
 
 impl Limits {
-    /// The rules of a fresh realm.
+    /// The limits of a new realm.
     #[must_use]
     pub fn default_from(from: u64) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Limits {
     }
 }
 
-/// How accounts come to be.
+/// How accounts are created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
@@ -86,13 +86,13 @@ pub enum Registration {
 /// A room and who may post in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomRules {
-    /// Its unique name.
+    /// The name, unique within the realm.
     pub name: String,
-    /// What it is about.
+    /// What the room is about.
     pub topic: String,
-    /// The least role that may post, by date. Empty: everybody.
+    /// The least role that may post, by date. If empty, everybody may.
     pub post: Vec<PostRule>,
-    /// Closed for new messages from this realm time on.
+    /// The realm time from which no new messages are allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_from: Option<u64>,
 }
@@ -100,32 +100,32 @@ pub struct RoomRules {
 /// The least role that may post, from a date on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostRule {
-    /// Realm time, unix milliseconds.
+    /// The realm time, in unix milliseconds, from which it is in force.
     pub from: u64,
-    /// The role.
+    /// The least role that may post.
     pub role: Role,
 }
 
-/// A ban, mute or cut.
+/// A ban, mute or revocation by the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sanction {
-    /// Unique within the realm.
+    /// The number, unique within the realm.
     pub id: u64,
-    /// What it does.
+    /// Whether it is a ban, a mute or a revocation.
     pub kind: SanctionKind,
-    /// Whom it hits.
+    /// The account that it applies to.
     pub sub: AccountId,
-    /// Only this device, for a revocation.
+    /// The only device that a revocation applies to, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerKey>,
-    /// Its begin, realm time in unix milliseconds.
+    /// When it starts, realm time in unix milliseconds.
     pub from: u64,
-    /// Its end; `None` until it is lifted.
+    /// When it ends. `None` means not before it is lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
-    /// Why, in the operator's words.
+    /// The reason, in the operator's words.
     pub reason: String,
-    /// Who gave it.
+    /// The name of the operator who made it.
     pub by: String,
 }
 
@@ -133,37 +133,37 @@ pub struct Sanction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SanctionKind {
-    /// Neither linked nor heard.
+    /// The account gets no links, and its messages do not count.
     Ban,
-    /// Linked, not heard.
+    /// The account keeps its links, but its messages do not count.
     Mute,
-    /// Tickets issued before `from` admit nobody.
+    /// Tickets that were issued before `from` are no longer valid.
     #[serde(rename = "cut")]
     Revocation,
 }
 
-/// A moderator's moderation that the operator has decided on.
+/// The operator's decision on a moderation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
-    /// The moderation's number.
+    /// The number of the moderation.
     #[serde(rename = "order", with = "serde_bytes")]
     pub number: [u8; 16],
-    /// `ratified` or `refused`.
+    /// The decision: `ratified` or `refused`.
     pub verdict: SettlementVerdict,
 }
 
-/// What became of a moderation.
+/// How the operator decided on a moderation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SettlementVerdict {
-    /// A sanction has taken its place.
+    /// Confirmed: a sanction has taken its place.
     Ratified,
-    /// As if it had never been.
+    /// Overturned: it counts as if it had never been made.
     Refused,
 }
 
 impl Policy {
-    /// The limits in force at a realm time: the last ones dated at or before it, else the oldest.
+    /// The limits in force at a realm time: the newest dated at or before it, or else the oldest.
     #[must_use]
     pub fn limits_at(&self, realm_ms: u64) -> Limits {
         let in_force =
@@ -172,7 +172,7 @@ impl Policy {
         in_force.or_else(oldest).copied().unwrap_or_else(|| Limits::default_from(0))
     }
 
-    /// The room of that name.
+    /// The room with this name.
     #[must_use]
     pub fn room(&self, name: &str) -> Option<&RoomRules> {
         self.rooms.iter().find(|room| room.name == name)
@@ -190,7 +190,7 @@ impl Policy {
         self.in_force(SanctionKind::Mute, account, realm_ms)
     }
 
-    /// The revocation that ended a ticket: of this account or device, issued before the revocation's `from`.
+    /// A revocation of the ticket that was issued to this account and device at this time.
     #[must_use]
     pub fn revocation_of(
         &self,
@@ -201,7 +201,7 @@ impl Policy {
         self.revocations_of(account, peer, issued_at_ms).next()
     }
 
-    /// The revocation by which a ticket had ended at a realm time. What was said under it before stays valid.
+    /// A revocation of the ticket that had taken effect at a realm time. Messages from before it stay valid.
     #[must_use]
     pub fn revocation_at(
         &self,
@@ -210,7 +210,8 @@ impl Policy {
         issued_at_ms: u64,
         realm_ms: u64,
     ) -> Option<&Sanction> {
-        self.revocations_of(account, peer, issued_at_ms).find(|cut| cut.from <= realm_ms)
+        self.revocations_of(account, peer, issued_at_ms)
+            .find(|revocation| revocation.from <= realm_ms)
     }
 
     fn revocations_of(
@@ -238,7 +239,7 @@ impl Policy {
 }
 
 impl RoomRules {
-    /// The lobby of a fresh realm.
+    /// The lobby of a new realm.
     #[must_use]
     pub fn lobby() -> Self {
         Self { name: LOBBY.to_owned(), topic: String::new(), post: Vec::new(), archived_from: None }
@@ -252,7 +253,7 @@ impl RoomRules {
         rule.map_or(Role::Guest, |rule| rule.role)
     }
 
-    /// Whether the room was closed for new messages at a realm time.
+    /// Whether the room was archived at a realm time.
     #[must_use]
     pub fn archived_at(&self, realm_ms: u64) -> bool {
         self.archived_from.is_some_and(|from| from <= realm_ms)
@@ -268,21 +269,21 @@ impl RoomRules {
 /// Why bytes are not a policy of this realm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// Not a policy in the one encoding, or too long.
+    /// It is too long, or not a policy in the canonical encoding.
     #[error("not a policy: {0}")]
     Malformed(#[from] DecodeError),
-    /// For another realm.
+    /// It is for another realm.
     #[error("for another realm")]
     OtherRealm,
-    /// Not signed by the realm key.
+    /// The realm key did not sign it.
     #[error("not signed by the realm")]
     BadSignature,
-    /// The document is over 256 KiB; old sanctions must end first.
+    /// It is over 256 KiB. Old sanctions have to end first.
     #[error("the policy is larger than {POLICY_BYTES_MAX} bytes")]
     TooLarge,
 }
 
-/// A policy whose signature by the realm key was good, with its exact bytes.
+/// A policy that the realm key signed, with its exact bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedPolicy {
     bytes: Vec<u8>,
@@ -291,10 +292,10 @@ pub struct SignedPolicy {
 }
 
 impl SignedPolicy {
-    /// Signs a document.
+    /// Signs a policy.
     ///
     /// # Errors
-    /// [`PolicyError::TooLarge`] if no peer would accept it.
+    /// [`PolicyError::TooLarge`] if it is too large for peers to accept.
     pub fn sign(policy: Policy, realm_key: &SigningKey) -> Result<Self, PolicyError> {
         let bytes = cose::sign(Kind::Policy, realm_key, &wire::encode(&policy));
         if bytes.len() > POLICY_BYTES_MAX {
@@ -306,13 +307,13 @@ impl SignedPolicy {
     /// Checks that `bytes` are a policy of `realm`.
     ///
     /// # Errors
-    /// [`PolicyError`]; nothing of the content may be used then.
+    /// [`PolicyError`] if they are not; none of the content may be used then.
     pub fn verify(bytes: &[u8], realm: &PeerKey) -> Result<Self, PolicyError> {
         let envelope = Envelope::parse(bytes, POLICY_BYTES_MAX)?;
         if envelope.kind != Some(Kind::Policy) {
             return Err(PolicyError::Malformed(DecodeError::Malformed));
         }
-        // The signature first: the document is large, and only the realm key may make us decode it.
+        // Check the signature first: the document is large, and only the realm key may make us decode it.
         envelope.verify(realm).map_err(|_bad| PolicyError::BadSignature)?;
         let policy: Policy = wire::decode(envelope.payload, POLICY_BYTES_MAX)?;
         if policy.realm != *realm {
@@ -327,19 +328,19 @@ impl SignedPolicy {
         &self.bytes
     }
 
-    /// The document.
+    /// The content of the policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// What decides which of two policies is in force: the number, then the larger hash.
+    /// Decides which of two policies is in force: the larger number, then the larger hash.
     #[must_use]
     pub fn rank(&self) -> (u64, [u8; 32]) {
         (self.policy.number, self.hash)
     }
 
-    /// The signed head that goes on `control`, made by the rendezvous.
+    /// Signs the head of this policy, which the rendezvous sends on `control`.
     #[must_use]
     pub fn sign_head(&self, realm_key: &SigningKey) -> Vec<u8> {
         let head = PolicyHead {
@@ -352,17 +353,17 @@ impl SignedPolicy {
     }
 }
 
-/// Number and hash of a policy: what is gossiped, so that a document is fetched once and not flooded.
+/// The number and hash of a policy. Only these travel on gossip; each peer then fetches the document once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyHead {
-    /// The realm it is for.
+    /// The realm that it applies to.
     pub realm: PeerKey,
     /// The policy's number.
     pub number: u64,
     /// SHA-256 of its exact bytes.
     #[serde(with = "serde_bytes")]
     pub sha256: [u8; 32],
-    /// Their length.
+    /// The length of those bytes.
     pub length: u64,
 }
 
@@ -370,7 +371,7 @@ impl PolicyHead {
     /// Checks that `bytes` are a policy head of `realm`.
     ///
     /// # Errors
-    /// [`PolicyError`]; nothing of the content may be used then.
+    /// [`PolicyError`] if they are not; none of the content may be used then.
     pub fn verify(bytes: &[u8], realm: &PeerKey) -> Result<Self, PolicyError> {
         let envelope = Envelope::parse(bytes, POLICY_HEAD_BYTES_MAX)?;
         if envelope.kind != Some(Kind::PolicyHead) {
@@ -385,7 +386,7 @@ impl PolicyHead {
     }
 }
 
-/// The number of the next policy: upward, even from a restored backup (PROTOCOL.md R-51).
+/// The number of the next policy, which grows even after a restored backup (PROTOCOL.md R-51).
 #[must_use]
 pub fn next_number(previous: u64, realm_ms: u64) -> u64 {
     previous.saturating_add(1).max(realm_ms)
@@ -402,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn r50_a_policy_is_read_back_and_bound_to_its_realm() {
+    fn r50_a_policy_is_bound_to_its_realm() {
         let realm = testing::key(1);
         let signed = SignedPolicy::sign(policy(), &realm).unwrap();
         assert_eq!(
@@ -435,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn r53_sanctions_begin_and_end() {
+    fn r53_sanctions_start_and_end() {
         let alice = testing::account("alice");
         let peer = public_key(&testing::key(2));
         let mut policy = policy();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 
-use crate::cose::{self, BadSignature, Envelope, Kind};
+use crate::cose::{self, BadSignature, Kind};
 use crate::limits::{
     ADDRESS_BYTES_MAX, PRESENCE_ADDRESSES_MAX, PRESENCE_BYTES_MAX, STATUS_BYTES_MAX,
     TICKET_BYTES_MAX,
@@ -14,43 +14,45 @@ use crate::ticket::Ticket;
 use crate::verdict::Refused;
 use crate::wire::{self, DecodeError, Pair};
 
-/// The status of somebody who is leaving.
+use super::envelope_of;
+
+/// The status of a peer that is leaving.
 pub const BYE: &str = "bye";
 /// The ordinary status.
 pub const HERE: &str = "here";
-/// The status of somebody whose program runs while nobody looks at it.
+/// The status of a peer whose user is not looking.
 pub const AWAY: &str = "away";
-/// Heads of the pair and its two byte strings.
+/// Includes the heads of the pair and its two byte strings.
 const PAIR_BYTES_MAX: usize = TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 7;
 
-/// What a peer says of itself.
+/// The content of a presence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// The program start it speaks for; larger is newer.
+    /// The number of the program start; larger is newer.
     pub boot: u64,
-    /// Number within the boot; larger is newer.
+    /// The number within the boot; larger is newer.
     pub n: u64,
-    /// Realm time of signing, unix milliseconds.
+    /// The realm time of signing, in unix milliseconds.
     pub at: u64,
-    /// `here`, `away`, `bye`, or a word of a later version.
+    /// `here`, `away`, `bye`, or a status of a later version.
     pub status: String,
-    /// Where it listens: multiaddrs without `/p2p/`. Candidates to dial, nothing more.
+    /// The multiaddrs it listens on, without `/p2p/`. They are only candidates to dial.
     pub listen: Vec<String>,
 }
 
-/// A presence signed under a ticket of this realm, with the pair that proves it.
+/// A presence that was signed under a ticket of this realm, with the pair that proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedPresence {
-    /// What it says.
+    /// The content that its author signed.
     pub presence: Presence,
-    /// The author's ticket.
+    /// The ticket of the author.
     pub ticket: Arc<Ticket>,
-    /// The exact pair as it travels; proof for others.
+    /// The exact pair as it travels, as proof for others.
     pub pair: Arc<[u8]>,
 }
 
 impl SignedPresence {
-    /// Signs a presence of our own.
+    /// Signs a presence of this peer.
     #[must_use]
     pub fn author(presence: Presence, ticket: Arc<Ticket>, key: &SigningKey) -> Self {
         let object = cose::sign(Kind::Presence, key, &wire::encode(&presence));
@@ -58,21 +60,16 @@ impl SignedPresence {
         Self { presence, ticket, pair: pair.into() }
     }
 
-    /// Reads and checks a pair. `ticket_of` gives the verified ticket for its bytes.
+    /// Parses and verifies a pair. `ticket_of` returns the verified ticket for its bytes.
     ///
     /// # Errors
-    /// [`Refused`]: all that a forwarder could see is rejected.
+    /// [`Refused`] for the first check that fails.
     pub fn verify(
         bytes: &[u8],
         ticket_of: impl FnOnce(&[u8]) -> Result<Arc<Ticket>, Refused>,
     ) -> Result<Self, Refused> {
         let pair = Pair::parse(bytes, PAIR_BYTES_MAX)?;
-        let envelope = Envelope::parse(pair.object, PRESENCE_BYTES_MAX)?;
-        match envelope.kind {
-            Some(Kind::Presence) => {}
-            Some(_other) => return Err(Refused::WrongTopic),
-            None => return Err(Refused::Unknown),
-        }
+        let envelope = envelope_of(Kind::Presence, pair.object, PRESENCE_BYTES_MAX)?;
         let presence: Presence = wire::decode(envelope.payload, PRESENCE_BYTES_MAX)?;
         if !is_bounded(&presence) {
             return Err(DecodeError::Field("listen").into());
@@ -101,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn r70_a_presence_is_read_back_and_bound_to_its_key() {
+    fn r70_a_presence_is_bound_to_its_key() {
         let ours = testing::presence(&testing::key(1), &testing::key(2), "alice", 5, 0, T0);
         assert_eq!(SignedPresence::verify(&ours.pair, ticket_of), Ok(ours.clone()));
         let forged =

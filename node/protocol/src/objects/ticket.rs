@@ -1,7 +1,8 @@
 //! Tickets: CWTs (RFC 8392) signed by the realm key and bound to a device key by `cnf` (RFC 8747).
 //!
-//! A ticket says who may be in and under which names; it is no secret. Whoever shows one must prove the key in
-//! its `cnf`: on a link the Noise handshake does, in a message the author's signature does (PROTOCOL.md ).
+//! A ticket says that an account is in the realm, under which names and with which role. It is not secret: its bearer
+//! has to prove the key in `cnf`, with the Noise handshake of a link or the signature of a message (PROTOCOL.md R-20 to
+//!
 
 use coset::cbor::value::Value;
 use coset::cwt::{ClaimName, ClaimsSet, ClaimsSetBuilder, Timestamp};
@@ -20,75 +21,75 @@ const KEY_TYPE_OKP: i64 = 1;
 const CURVE: i64 = -1;
 const CURVE_ED25519: i64 = 6;
 const COORDINATE_X: i64 = -2;
-/// The member of `cnf` that holds a COSE_Key (RFC 8747 §3.1).
+/// The entry of `cnf` that holds a COSE_Key (RFC 8747 §3.1).
 const CNF_COSE_KEY: i64 = 1;
 
-/// What a ticket says. Times are whole seconds of realm time, as CWT wants them.
+/// The content of a ticket. Times are whole seconds of realm time, as in any CWT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// `iss`: the realm.
     pub realm: PeerKey,
     /// `sub`: the account.
     pub account: AccountId,
-    /// `cti`: random, so that two tickets are never the same.
+    /// `cti`: random, so that no two tickets are equal.
     pub id: [u8; 16],
-    /// `iat`, unix seconds. Cuts look at it.
+    /// `iat`, unix seconds. Revocations compare it with their date.
     pub issued_at_s: u64,
-    /// `exp`, unix seconds; the first second at which the ticket is no longer good.
+    /// `exp`, unix seconds: the first second at which the ticket is no longer valid.
     pub expires_at_s: u64,
-    /// `cnf`: the device key that must be proved.
+    /// `cnf`: the device key that the bearer has to prove.
     pub peer: PeerKey,
-    /// The unique name.
+    /// The unique name of the account.
     pub username: String,
-    /// The display name.
+    /// The display name, which need not be unique.
     pub nickname: String,
     /// What the account may do.
     pub role: Role,
     /// The number of the device within the account.
     pub device: u64,
-    /// The policy in force at the time of issue.
+    /// The number of the policy in force when the ticket was issued.
     pub policy: u64,
 }
 
 /// Why bytes are not a ticket of this realm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
-    /// Not a CWT in the one encoding, or too long.
+    /// It is too long, or not a CWT in the canonical encoding.
     #[error("not a ticket: {0}")]
     Malformed(#[from] DecodeError),
-    /// A required claim is missing or impossible.
+    /// It lacks this claim, or the value is impossible.
     #[error("the claim {0} is missing or impossible")]
     Claim(&'static str),
-    /// Issued by another realm.
+    /// Another realm issued it.
     #[error("issued by another realm")]
     OtherRealm,
-    /// Not signed by the realm key.
+    /// The realm key did not sign it.
     #[error("not signed by the realm")]
     BadSignature,
 }
 
-/// A ticket whose signature by the realm key was good. Its life and its bearer are judged by the caller.
+/// A ticket that the realm key signed. The caller has to check its times and its bearer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     bytes: Vec<u8>,
     hash: TicketHash,
     claims: Claims,
-    /// The bearer's key, decoded once for all that it signs. `None` if it is no point of the curve.
+    /// The bearer's key, decoded once. `None` if it is not a point of the curve.
     bearer: Option<VerifyingKey>,
 }
 
 impl Ticket {
-    /// Signs claims.
+    /// Signs the claims with the realm key.
     #[must_use]
     pub fn issue(claims: Claims, realm_key: &SigningKey) -> Self {
         let bytes = cose::sign(Kind::Ticket, realm_key, &encode_claims(&claims));
         Self::of(bytes, claims)
     }
 
-    /// Checks that `bytes` are a ticket of `realm`, cheapest check first.
+    /// Checks that `bytes` are a ticket of `realm`, in order of the cost of the checks.
     ///
     /// # Errors
-    /// [`TicketError`]; nothing of the content may be used then.
+    /// [`TicketError`] if they are not; none of the content may be used then.
     pub fn verify(bytes: &[u8], realm: &PeerKey) -> Result<Self, TicketError> {
         let envelope = Envelope::parse(bytes, TICKET_BYTES_MAX)?;
         if envelope.kind != Some(Kind::Ticket) {
@@ -107,10 +108,10 @@ impl Ticket {
         Self { hash: hash(&bytes), bytes, claims, bearer }
     }
 
-    /// Checks an object that the bearer has signed, given the bytes that its signature covers.
+    /// Checks the bearer's signature of an object, given the bytes that the signature covers.
     ///
     /// # Errors
-    /// [`BadSignature`], also if the bearer's key is no key.
+    /// [`BadSignature`], also if the bearer's key is not a point of the curve.
     pub(crate) fn verify_signed(
         &self,
         object: &Envelope<'_>,
@@ -131,7 +132,7 @@ impl Ticket {
         self.hash
     }
 
-    /// What it says.
+    /// The content of the ticket.
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
@@ -157,14 +158,14 @@ impl Claims {
         self.expires_at_s.saturating_mul(1_000)
     }
 
-    /// Whether the ticket is good at this realm time: in `[nbf, exp)`, without leeway.
+    /// Whether the ticket is valid at this realm time: in `[nbf, exp)`, without leeway.
     #[must_use]
     pub fn covers(&self, realm_ms: u64) -> bool {
         (self.not_before_ms()..self.expires_at_ms()).contains(&realm_ms)
     }
 }
 
-/// SHA-256 of the exact bytes of a ticket, which is how messages name it.
+/// SHA-256 of the exact bytes of a ticket, by which messages refer to it.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> TicketHash {
     TicketHash(Sha256::digest(bytes).into())
@@ -191,7 +192,7 @@ fn encode_claims(claims: &Claims) -> Vec<u8> {
         .text_claim("device".into(), claims.device.into())
         .text_claim("policy".into(), claims.policy.into())
         .build();
-    // A map of our own values always encodes; empty bytes would verify nowhere.
+    // A map of our own values always encodes, and no peer accepts empty bytes.
     set.to_vec().unwrap_or_default()
 }
 
@@ -232,7 +233,7 @@ fn timestamp(seconds: u64) -> Timestamp {
 
 fn seconds(timestamp: Option<&Timestamp>, claim: &'static str) -> Result<u64, TicketError> {
     match timestamp {
-        // Years beyond 9999 are nonsense, and small numbers keep all later arithmetic safe.
+        // Times beyond the year 9999 are nonsense, and without them no later arithmetic overflows.
         Some(Timestamp::WholeSeconds(s @ 0..=253_402_300_799)) => Ok(s.unsigned_abs()),
         _missing_or_impossible => Err(TicketError::Claim(claim)),
     }
@@ -291,7 +292,7 @@ mod tests {
     use crate::testing;
 
     #[test]
-    fn r20_a_ticket_is_read_back_and_bound_to_its_realm() {
+    fn r20_a_ticket_is_bound_to_its_realm() {
         let realm = testing::key(1);
         let ticket = testing::ticket(&realm, &testing::key(2), "alice");
         let read = Ticket::verify(ticket.as_bytes(), &cose::public_key(&realm)).unwrap();
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn r22_a_ticket_covers_from_five_minutes_before_issue_to_the_second_before_its_end() {
+    fn r22_a_ticket_is_valid_from_five_minutes_before_its_issue() {
         let claims = testing::claims(&testing::key(1), &testing::key(2), "alice");
         assert!(!claims.covers(claims.issued_at_ms() - NOT_BEFORE_LEEWAY_MS - 1));
         assert!(claims.covers(claims.issued_at_ms() - NOT_BEFORE_LEEWAY_MS));

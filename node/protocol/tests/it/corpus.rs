@@ -1,7 +1,7 @@
-//! The fuzz targets without a fuzzer: over the committed corpus, and over damaged copies of it.
+//! Runs the fuzz targets without a fuzzer, on the committed corpus and on damaged copies of it.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p lanyard-protocol --test it corpus` writes the files that are made here anew; what a
-//! fuzzer has found stays beside them.
+//! `UPDATE_GOLDEN=1 cargo test -p lanyard-protocol --test it corpus` rewrites the files that are generated here, and
+//! keeps the inputs that a fuzzer found.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::{objects, targets};
 
 type Body = fn(&[u8]);
 
-/// Name and body of every target.
+/// The name and body of every target.
 const TARGETS: [(&str, Body); 8] = [
     ("ticket", targets::ticket),
     ("message", targets::message),
@@ -34,9 +34,9 @@ const TARGETS: [(&str, Body); 8] = [
     ("moderation", targets::moderation),
     ("link", targets::link),
 ];
-/// Damaged copies of all files together: a few seconds.
+/// How many damaged copies of all files to try, which takes a few seconds.
 const DAMAGED: usize = 20_000;
-/// As it came from the network; the content of an object that is signed well.
+/// The first byte of an input: bytes from the network, or the content of an object with a good signature.
 const RAW: u8 = 0;
 const SIGNED: u8 = 1;
 
@@ -65,7 +65,7 @@ fn requests() -> Vec<(&'static str, SyncRequest)> {
     let set = ItemSet::new((0..40).map(|n| (T0 + n, id(n))));
     let (set_name, other) = (SetName::Messages, SetName::Moderations);
     let fingerprint = window(T0, T0 + 1_000, &set.fingerprint_frame());
-    // Everything that there is: the initiator has an empty list.
+    // Asks for everything: the initiator has an empty list.
     let all = window(0, u64::MAX, &[0x61, 0, 0, 2, 0]);
     let narrowed = set.respond(&ItemSet::new([]).fingerprint_frame(), 60_000).unwrap();
     let narrowed = window(T0, T0 + 7, &narrowed);
@@ -82,7 +82,7 @@ fn requests() -> Vec<(&'static str, SyncRequest)> {
     ]
 }
 
-/// An id that the fuzz targets hold, named in the range of the first millisecond, in which it does not lie.
+/// A frame with an id that the fuzz targets hold, in the range of the first millisecond, where it does not belong.
 fn misplaced() -> Vec<u8> {
     let held: [u8; 32] = Sha256::digest(0u64.to_be_bytes()).into();
     [&[0x61, 2, 0, 2, 1][..], &held].concat()
@@ -138,7 +138,7 @@ fn login_seeds() -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// What the corpus begins with: every golden object, and its content alone.
+/// The generated part of the corpus: every golden object, and its content alone.
 fn seeds() -> BTreeMap<&'static str, Vec<(String, Vec<u8>)>> {
     let named = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
     let (policy, head) = (objects::golden("policy"), objects::golden("policy-head"));
@@ -199,7 +199,7 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn the_corpus_begins_with_the_objects_of_today() {
+fn the_corpus_has_the_current_objects() {
     for (target, seeds) in seeds() {
         for (name, bytes) in seeds {
             let path = folder(target).join(name);
@@ -208,26 +208,26 @@ fn the_corpus_begins_with_the_objects_of_today() {
                 std::fs::write(path, bytes).unwrap();
             } else {
                 let file = std::fs::read(&path).unwrap_or_default();
-                assert!(file == bytes, "{} is of another version", path.display());
+                assert!(file == bytes, "{} is out of date", path.display());
             }
         }
     }
 }
 
 #[test]
-fn what_fuzzers_have_tried_holds_what_the_targets_say() {
+fn the_targets_hold_for_the_corpus() {
     for (target, run) in TARGETS {
         let files = corpus(target);
         assert!(!files.is_empty(), "{target} has no corpus");
         for (path, bytes) in files {
-            // Shown with a failure.
+            // Shown if the target panics.
             println!("{}", path.display());
             run(&bytes);
         }
     }
 }
 
-/// A piece cut out, doubled, or overwritten; or a few bits of it flipped.
+/// A copy with a piece removed, doubled or inserted, or with bits flipped.
 fn damaged(bytes: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
     let mut draw = |bound: usize| usize::try_from(random.next_u64() % (bound as u64 + 1)).unwrap();
     let mut damaged = bytes.to_vec();
@@ -246,7 +246,7 @@ fn damaged(bytes: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
 }
 
 #[test]
-fn damaged_copies_of_the_corpus_hold_what_the_targets_say() {
+fn the_targets_hold_for_damaged_copies_of_the_corpus() {
     let mut random = ChaCha8Rng::from_seed([7; 32]);
     let files: Vec<_> = TARGETS
         .iter()

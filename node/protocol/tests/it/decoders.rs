@@ -1,4 +1,4 @@
-//! Every decoder against hostile lengths, nesting and damage: an error or something in bounds, never a panic.
+//! Every decoder against hostile lengths, nesting and damage: it returns an error or a bounded value, and never panics.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn ticket_of(bytes: &[u8]) -> Result<Arc<Ticket>, Refused> {
     Ticket::verify(bytes, &realm_key()).map(Arc::new).map_err(Refused::Ticket)
 }
 
-/// Whether any decoder takes these bytes for something; each one is asked.
+/// The decoders that accept these bytes.
 fn taken_by(bytes: &[u8]) -> Vec<&'static str> {
     let answers = [
         ("ticket", Ticket::verify(bytes, &realm_key()).is_ok()),
@@ -44,7 +44,7 @@ fn taken_by(bytes: &[u8]) -> Vec<&'static str> {
     answers.into_iter().filter(|(_name, taken)| *taken).map(|(name, _taken)| name).collect()
 }
 
-/// The same bytes as the signed content of each kind: what a liar with a key of its own can make.
+/// The decoders that accept these bytes as signed content, which anyone with a key can make.
 fn taken_when_signed(payload: &[u8]) -> Vec<&'static str> {
     let pair = |kind| {
         let object = cose::sign(kind, &alice(), payload);
@@ -61,7 +61,7 @@ fn taken_when_signed(payload: &[u8]) -> Vec<&'static str> {
     answers.into_iter().filter(|(_name, taken)| *taken).map(|(name, _taken)| name).collect()
 }
 
-/// Heads of every major type with lengths that no input can hold.
+/// Heads of every major type with lengths larger than any input.
 fn hostile_head() -> impl Strategy<Value = Vec<u8>> {
     let length = prop_oneof![
         Just(vec![0x1b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
@@ -78,7 +78,7 @@ fn hostile_head() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Thousands of opening brackets, of one kind or mixed.
+/// Thousands of nested containers, of one kind or mixed.
 fn nested() -> impl Strategy<Value = Vec<u8>> {
     let bracket = prop_oneof![
         Just(vec![0x81]),
@@ -99,7 +99,7 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(parts, 1..4).prop_map(|parts| parts.concat())
 }
 
-/// A golden object with a piece cut out, doubled, moved or overwritten.
+/// A golden object with a piece removed or overwritten.
 fn damaged() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     let names = objects::all().into_iter().map(|(name, _, _)| name).collect::<Vec<_>>();
     let piece = prop_oneof![hostile_head(), prop::collection::vec(any::<u8>(), 0..12)];
@@ -130,7 +130,7 @@ proptest! {
     #[test]
     fn r3_hostile_lengths_and_nesting_end_in_an_error(bytes in hostile()) {
         let taken = taken_by(&bytes);
-        // Rubbish can be a small request or reply of a later version; nothing else is so short.
+        // Garbage can be a small request or reply of a later version; nothing else is that short.
         let short = ["request", "sync request", "sync reply"];
         prop_assert!(taken.iter().all(|kind| short.contains(kind)), "{taken:?}");
         prop_assert!(taken_when_signed(&bytes).is_empty());
@@ -163,7 +163,7 @@ proptest! {
 }
 
 #[test]
-fn r3_the_length_is_looked_at_first() {
+fn r3_the_length_is_checked_first() {
     let bytes = |max: usize| vec![0x9f; max + 1];
     let too_long = |max| DecodeError::TooLong { max };
     let ticket = Ticket::verify(&bytes(TICKET_BYTES_MAX), &realm_key());
@@ -212,8 +212,8 @@ fn r3_fields_of_later_versions_are_ignored() {
 }
 
 #[test]
-fn r2_a_key_is_spelled_as_a_peer_id() {
-    // The prefix and the key in base58, computed here.
+fn r2_a_key_is_written_as_a_peer_id() {
+    // Computed here: the prefix and the key in base58.
     let key = realm_key();
     let bytes = [&[0x00, 0x24, 0x08, 0x01, 0x12, 0x20][..], &key.0].concat();
     assert_eq!(key.peer_id(), bs58::encode(bytes).into_string());
@@ -229,7 +229,7 @@ fn r2_a_key_is_spelled_as_a_peer_id() {
 }
 
 #[test]
-fn r4_an_id_has_one_text() {
+fn r4_an_id_has_one_text_form() {
     let id = AccountId([0xab; 16]);
     assert_eq!(id.to_string(), "ab".repeat(16));
     assert_eq!(id.to_string().parse(), Ok(id));

@@ -1,4 +1,4 @@
-//! A ticket as any CWT library sees it: no code of this crate, only the numbers of the RFCs.
+//! A ticket as any CWT library sees it: decoded without this crate, with the numbers of the RFCs.
 
 use coset::cbor::value::Value;
 use coset::{AsCborValue as _, CborSerializable as _, TaggedCborSerializable as _, iana};
@@ -9,7 +9,7 @@ use lanyard_protocol::ticket::Ticket;
 
 use crate::objects::{self, golden};
 
-/// The golden claims, changed and signed again by the realm.
+/// The golden ticket with changed claims, signed again by the realm.
 fn reissued(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Vec<u8> {
     let mut claims = Value::from_slice(sign1().payload.as_deref().unwrap()).unwrap();
     change(claims.as_map_mut().unwrap());
@@ -17,7 +17,7 @@ fn reissued(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Vec<u8> {
 }
 
 #[test]
-fn r24_claims_of_later_versions_are_ignored_and_missing_ones_are_not_forgiven() {
+fn r24_unknown_claims_are_ignored_and_missing_ones_refused() {
     let realm = objects::realm_key();
     let more = reissued(|claims| claims.push((Value::Text("colour".into()), Value::from(7))));
     assert_eq!(Ticket::verify(&more, &realm).unwrap().claims(), &objects::claims());
@@ -28,7 +28,7 @@ fn r24_claims_of_later_versions_are_ignored_and_missing_ones_are_not_forgiven() 
 }
 
 #[test]
-fn r22_impossible_times_are_refused_although_the_realm_has_signed_them() {
+fn r22_impossible_times_are_refused_even_if_signed() {
     let realm = objects::realm_key();
     // The order is iss, sub, exp, nbf, iat: R-20.
     for (index, name) in [(2, "exp"), (3, "nbf"), (4, "iat")] {
@@ -56,7 +56,7 @@ fn seconds(claims: &Value, key: i64) -> u64 {
     u64::try_from(at(claims, key).as_integer().unwrap()).unwrap()
 }
 
-/// The Ed25519 key of a PeerId: what follows its six bytes of prefix.
+/// The Ed25519 key of a PeerId, which follows a prefix of six bytes.
 fn key_of(peer_id: &str) -> VerifyingKey {
     let bytes = bs58::decode(peer_id).into_vec().unwrap();
     assert_eq!(bytes[..6], [0x00, 0x24, 0x08, 0x01, 0x12, 0x20]);

@@ -1,7 +1,7 @@
-//! Every object, byte for byte as the golden files have it, and read back from them.
+//! Every object has exactly the bytes of its golden file, and is read back from it.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p lanyard-protocol --test it r13` writes the files anew. A difference there is a
-//! change of the wire format: peers of the version before will not understand it.
+//! `UPDATE_GOLDEN=1 cargo test -p lanyard-protocol --test it r13` rewrites the files. A difference in them is a change
+//! of the wire format, which peers of the previous version do not understand.
 
 use std::sync::Arc;
 

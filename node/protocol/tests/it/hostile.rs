@@ -1,4 +1,4 @@
-//! Forgeries made of valid objects: flipped bits, swapped parts, other spellings. None may be accepted.
+//! Forgeries made from valid objects: flipped bits, swapped parts, other encodings. None may be accepted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::objects::{realm, realm_key};
 
-/// Forgeries of each of the four kinds below: together 10^5, and 10^6 in the soak, which wants a release build.
+/// Forgeries of each of the four kinds below: 10^5 in all, or 10^6 in the soak test, which needs a release build.
 fn rounds() -> usize {
     if std::env::var_os("LANYARD_SOAK").is_some() { 250_000 } else { 25_000 }
 }
@@ -34,7 +34,7 @@ fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
     usize::try_from(random.next_u64() % bound as u64).unwrap()
 }
 
-/// An engine that has heard nothing yet; what it accepts is a breach.
+/// An engine that has received nothing yet. Whatever forgery it accepts is a breach.
 struct Judge {
     engine: Engine,
     heard: usize,
@@ -64,11 +64,11 @@ impl Judge {
         engine
     }
 
-    /// Whether the engine accepts, stores or tells of these bytes.
+    /// Whether the engine accepts, stores or reports these bytes.
     fn takes(&mut self, topic: Topic, bytes: &[u8]) -> bool {
         self.heard += 1;
         if self.heard.is_multiple_of(100) {
-            // A true link would be closed after three of these; here the count would only grow.
+            // A real link would be closed after three rejects; here they would only accumulate.
             self.engine = Self::engine();
         }
         let verdict = self.engine.handle_gossip(PeerKey([7; 32]), topic, bytes, NOW);
@@ -104,7 +104,7 @@ fn presences() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_judge_takes_the_originals() {
+fn the_judge_accepts_the_originals() {
     let mut judge = Judge::new();
     assert!(messages().iter().all(|message| judge.takes(Topic::Mesh, message)));
     assert!(presences().iter().all(|presence| judge.takes(Topic::Control, presence)));
@@ -136,7 +136,7 @@ fn r12_no_flipped_bit_of_a_message_is_accepted() {
     }
 }
 
-/// A COSE_Sign1 in parts that can be put together anew.
+/// The parts of a COSE_Sign1, which can be recombined.
 #[derive(Debug, Clone)]
 struct Parts {
     tag: Vec<u8>,
@@ -167,7 +167,7 @@ impl Parts {
         [&self.tag[..], &[0x84], &protected, &[0xa0], &payload, &signature].concat()
     }
 
-    /// Each part from a random one of `from`.
+    /// Takes each part from a random one of `from`.
     fn mixed(from: &[Self], random: &mut ChaCha8Rng) -> Self {
         let mut pick = || &from[below(random, from.len())];
         Self {
@@ -194,7 +194,7 @@ fn pair(ticket: &[u8], object: &[u8]) -> Vec<u8> {
     [&[0x82][..], &byte_string(ticket), &byte_string(object)].concat()
 }
 
-/// Tickets of this realm and of another, and objects of all kinds, in parts.
+/// The parts of tickets of this realm and another, and of objects of all kinds.
 fn all_parts() -> Vec<Parts> {
     let foreign = testing::key(99);
     let policy = SignedPolicy::sign(testing::policy(&realm()), &realm()).unwrap();
@@ -207,7 +207,7 @@ fn all_parts() -> Vec<Parts> {
 }
 
 #[test]
-fn r11_no_ticket_put_together_from_parts_of_others_is_accepted() {
+fn r11_no_ticket_recombined_from_others_is_accepted() {
     let (parts, mut random) = (all_parts(), random());
     let originals: BTreeSet<_> = tickets().into_iter().collect();
     let mut forged = 0;
@@ -221,11 +221,11 @@ fn r11_no_ticket_put_together_from_parts_of_others_is_accepted() {
 }
 
 #[test]
-fn r41_no_message_put_together_from_parts_of_others_is_accepted() {
+fn r41_no_message_recombined_from_others_is_accepted() {
     let (parts, mut random, mut judge) = (all_parts(), random(), Judge::new());
     let originals: BTreeSet<_> = messages().into_iter().collect();
     let tickets: Vec<_> = parts.iter().map(Parts::to_bytes).collect();
-    // Half of them keep message or ticket whole, so that swaps of only one part are among them.
+    // Half of them keep the message or the ticket whole, so that only one part is swapped.
     let whole: Vec<_> = messages().iter().map(|pair| Parts::of(&split_pair(pair).1)).collect();
     let mut forged = 0;
     while forged < rounds() {
@@ -241,7 +241,7 @@ fn r41_no_message_put_together_from_parts_of_others_is_accepted() {
     }
 }
 
-/// Longer heads for the same length, and the two chunks of an indefinite one.
+/// Longer heads for the same length, and an indefinite length in two chunks.
 fn longer_spellings(bytes: &[u8]) -> Vec<Vec<u8>> {
     let length = bytes.len() as u64;
     let mut heads = Vec::new();
@@ -261,7 +261,7 @@ fn longer_spellings(bytes: &[u8]) -> Vec<Vec<u8>> {
     spelled
 }
 
-/// Every other way to spell an envelope that some CBOR decoder would take for the same.
+/// Every other encoding of an envelope that some CBOR decoder would consider equal.
 fn respelled(bytes: &[u8]) -> Vec<Vec<u8>> {
     let parts = Parts::of(bytes);
     let strings =
@@ -288,7 +288,7 @@ fn respelled(bytes: &[u8]) -> Vec<Vec<u8>> {
     for (open, close) in [(&[0x98, 4][..], &[][..]), (&[0x99, 0, 4], &[]), (&[0x9f], &[0xff])] {
         out.push([&parts.tag[..], open, body, close].concat());
     }
-    // Tags: missing, doubled, longer, or another.
+    // A tag that is missing, doubled, longer or wrong.
     let other_tag = if parts.tag.is_empty() { &[0xd2][..] } else { &[] };
     out.push([other_tag, &whole].concat());
     for tag in [&[0xd2, 0xd2][..], &[0xd8, 0x12], &[0xd8, 0x3d], &[0xd9, 0xd9, 0xf7], &[0xd3]] {
@@ -301,7 +301,7 @@ fn respelled(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn r12_no_other_spelling_of_a_ticket_is_accepted() {
+fn r12_no_other_encoding_of_a_ticket_is_accepted() {
     let ticket = tickets().remove(0);
     for spelling in respelled(&ticket) {
         assert_ne!(spelling, ticket, "the test must change something");
@@ -310,7 +310,7 @@ fn r12_no_other_spelling_of_a_ticket_is_accepted() {
 }
 
 #[test]
-fn r12_no_other_spelling_of_a_message_is_accepted() {
+fn r12_no_other_encoding_of_a_message_is_accepted() {
     let mut judge = Judge::new();
     let (ticket, message) = split_pair(&messages()[0]);
     for spelling in respelled(&message) {
@@ -322,7 +322,7 @@ fn r12_no_other_spelling_of_a_message_is_accepted() {
 }
 
 #[test]
-fn r30_no_other_spelling_of_the_pair_is_accepted() {
+fn r30_no_other_encoding_of_the_pair_is_accepted() {
     let mut judge = Judge::new();
     for (topic, original) in [(Topic::Mesh, &messages()[0]), (Topic::Control, &presences()[0])] {
         let (ticket, object) = split_pair(original);
@@ -346,7 +346,7 @@ fn r30_no_other_spelling_of_the_pair_is_accepted() {
     }
 }
 
-/// The order of the Ed25519 group, little-endian.
+/// The order of the Ed25519 group, in little-endian bytes.
 const GROUP_ORDER: [u8; 32] = [
     0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
@@ -403,7 +403,7 @@ fn r11_a_known_kind_has_one_header_even_for_its_own_author() {
 }
 
 #[test]
-fn r11_a_signature_over_one_kind_is_none_over_another() {
+fn r11_a_signature_over_one_kind_is_invalid_for_another() {
     let mut judge = Judge::new();
     let (ticket, message) = split_pair(&messages()[0]);
     let payload = Parts::of(&message).payload;
@@ -414,6 +414,6 @@ fn r11_a_signature_over_one_kind_is_none_over_another() {
         assert!(!judge.takes(Topic::Mesh, &pair(&ticket, &disguised.to_bytes())), "{kind:?}");
     }
     let signed = cose::sign(Kind::Message, &testing::key(2), &payload);
-    assert!(judge.takes(Topic::Mesh, &pair(&ticket, &signed)), "the same made honestly is taken");
+    assert!(judge.takes(Topic::Mesh, &pair(&ticket, &signed)), "an honest one is accepted");
     assert_ne!(public_key(&testing::key(2)), realm_key());
 }

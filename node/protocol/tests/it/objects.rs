@@ -1,4 +1,4 @@
-//! The objects of the golden files, made from the fixed keys of `testing`.
+//! The objects of the golden files, made with the fixed keys of `testing`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,11 +50,11 @@ pub(crate) fn policy() -> Policy {
         archived_from: Some(T0 + 86_400_000),
     });
     let bob = testing::account("bob");
-    let mut cut = testing::sanction(SanctionKind::Revocation, bob, T0, None);
-    cut.id = 2;
-    cut.peer = Some(public_key(&testing::key(3)));
+    let mut revocation = testing::sanction(SanctionKind::Revocation, bob, T0, None);
+    revocation.id = 2;
+    revocation.peer = Some(public_key(&testing::key(3)));
     policy.sanctions =
-        vec![testing::sanction(SanctionKind::Mute, bob, T0, Some(T0 + 600_000)), cut];
+        vec![testing::sanction(SanctionKind::Mute, bob, T0, Some(T0 + 600_000)), revocation];
     policy.settled = vec![Settlement { number: [9; 16], verdict: SettlementVerdict::Ratified }];
     policy
 }
@@ -143,7 +143,7 @@ pub(crate) fn denied() -> Reply {
     })
 }
 
-/// Name, comment line and bytes of every golden file.
+/// The name, comment line and bytes of every golden file.
 pub(crate) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let plain = |code| Verdict::plain(code).to_frame();
     vec![
@@ -168,14 +168,14 @@ pub(crate) fn golden_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.hex"))
 }
 
-/// The bytes of hex text: what follows `#` in a line is a comment, white space is free.
+/// Decodes hex with comments after `#` and any white space.
 pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let code = text.lines().map(|line| line.split_once('#').map_or(line, |(code, _)| code));
     let digits: String = code.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
     hex::decode(digits).unwrap()
 }
 
-/// The bytes that a golden file holds.
+/// The bytes of a golden file.
 pub(crate) fn golden(name: &str) -> Vec<u8> {
     unhex(&std::fs::read_to_string(golden_path(name)).unwrap())
 }

@@ -1,4 +1,4 @@
-//! `PROTOCOL.md` and the code say the same: rules, examples, limits.
+//! `PROTOCOL.md` and the code agree on rules, examples and limits.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn all_sources() -> String {
     text
 }
 
-/// The numbers that follow a mark, such as `R-`, in a text.
+/// The numbers that follow a mark such as `R-` in a text.
 fn numbers_after(mark: &str, text: &str) -> BTreeSet<u32> {
     let number_of = |rest: &str| {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -57,7 +57,7 @@ fn defined() -> BTreeSet<u32> {
 }
 
 #[test]
-fn every_rule_is_cited_by_its_own_number_and_every_cited_rule_is_defined() {
+fn every_rule_is_cited_and_every_cited_rule_is_defined() {
     let defined = defined();
     assert!(defined.len() > 50, "the rules were found");
     let sources = all_sources();
@@ -70,7 +70,7 @@ fn every_rule_is_cited_by_its_own_number_and_every_cited_rule_is_defined() {
 }
 
 #[test]
-fn the_page_refers_only_to_its_own_rules_and_numbers_each_once() {
+fn the_page_defines_each_rule_once_and_cites_no_other() {
     let page = protocol();
     let undefined: Vec<_> = numbers_after("R-", &page).difference(&defined()).copied().collect();
     assert!(undefined.is_empty(), "{undefined:?}");
@@ -78,7 +78,7 @@ fn the_page_refers_only_to_its_own_rules_and_numbers_each_once() {
 }
 
 #[test]
-fn every_example_is_a_golden_file_and_every_golden_file_an_example() {
+fn the_examples_are_the_golden_files() {
     let page = protocol();
     let mut shown = BTreeSet::new();
     for part in page.split("<!-- golden: ").skip(1) {
@@ -95,7 +95,7 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap()
 }
 
-/// Pairs of name and value, so that the table can be compared.
+/// Pairs of a name and a value, to compare with the table.
 macro_rules! named {
     ($unit:expr; $($name:ident)*) => { vec![$((stringify!($name), $unit(limits::$name))),*] };
 }
@@ -149,7 +149,7 @@ fn the_table_of_limits_has_the_values_of_the_code() {
 }
 
 #[test]
-fn r97_the_examples_of_requests_between_peers_are_what_the_codec_writes() {
+fn r97_the_examples_of_requests_are_what_the_codec_writes() {
     assert_eq!(hex::encode(SyncRequest::PolicyGet(5).to_bytes()), "82014105");
     assert_eq!(hex::encode(SyncReply::NotFound.to_bytes()), "820240");
     let page = protocol();
@@ -159,7 +159,7 @@ fn r97_the_examples_of_requests_between_peers_are_what_the_codec_writes() {
 }
 
 #[test]
-fn r100_and_r108_the_examples_of_reconciliation_are_what_the_codec_writes() {
+fn r100_and_r108_the_examples_are_what_the_codec_writes() {
     let page = protocol();
     let shown = |bytes: Vec<u8>| {
         let spaced: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -174,7 +174,7 @@ fn r100_and_r108_the_examples_of_reconciliation_are_what_the_codec_writes() {
 }
 
 #[test]
-fn r96_what_a_later_version_asks_or_answers_is_told_apart_from_rubbish() {
+fn r96_requests_of_later_versions_are_told_apart_from_garbage() {
     let later = [0x82, 0x19, 0x27, 0x0f, 0x40];
     assert_eq!(SyncRequest::parse(&later), Ok(SyncRequest::Unknown(9_999)));
     assert_eq!(SyncReply::parse(&later), Ok(SyncReply::Unsupported));

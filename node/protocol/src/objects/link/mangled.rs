@@ -1,14 +1,14 @@
-//! What mail, phones and terminals do to a join link on its way, undone.
+//! Repairs what mail programs, phones and terminals do to a join link.
 //!
-//! A link that was printed by us holds no space, no quote and no bracket but those of an IPv6 address, and never ends
-//! in punctuation. So whatever of that kind stands in a pasted one was put there by a program on the way.
+//! A link that we print contains no space, no quote and no bracket other than those of an IPv6 address, and never ends
+//! in punctuation. Anything of that kind in a pasted link was added on the way.
 
 use super::SCHEME;
 
-/// The link in a pasted text: without line breaks, invisible characters, quotes and brackets around it, and with its
-/// scheme in lower case. A text that is no link comes back as something that is none either.
+/// Extracts the link from a pasted text: removes line breaks, invisible characters, and the quotes and brackets around
+/// it, and lowers the case of its scheme. A text that is not a link does not become one.
 pub(super) fn undo(text: &str) -> String {
-    // A reply marks each line of what it quotes with `>`, also the second line of a broken link.
+    // A mail reply puts `>` before every quoted line, including the second line of a broken link.
     let joined: String =
         text.chars().filter(|c| !is_noise(*c) && !matches!(c, '<' | '>')).collect();
     let link = joined.trim_start_matches(opens).trim_end_matches(closes);
@@ -22,7 +22,7 @@ pub(super) fn undo(text: &str) -> String {
     }
 }
 
-/// White space, controls, and what nobody sees: zero-width and direction marks, the soft hyphen, the byte order mark.
+/// White space, control characters, and invisible ones: zero-width and direction marks, soft hyphen, byte order mark.
 fn is_noise(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -30,7 +30,7 @@ fn is_noise(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
-/// Quotes of every kind, and the marks by which chat programs make text bold or code.
+/// Quotation marks of every kind, and the marks that chat programs use for bold text and code.
 fn is_quote(c: char) -> bool {
     matches!(c, '"' | '\'' | '`' | '´' | '*' | '«' | '»' | '‹' | '›' | '\u{2018}'..='\u{201f}')
         || matches!(c, '\u{300c}'..='\u{300f}' | '＂' | '＇' | '′' | '″')
@@ -40,24 +40,24 @@ fn opens(c: char) -> bool {
     is_quote(c) || matches!(c, '(' | '[' | '{')
 }
 
-/// A sentence goes on or ends after a link.
+/// Includes the punctuation that continues or ends a sentence after a link.
 fn closes(c: char) -> bool {
     is_quote(c)
         || matches!(c, ')' | ']' | '}' | '.' | ',' | ';' | ':' | '!' | '?' | '…')
         || matches!(c, '。' | '，' | '、' | '！' | '？' | '；' | '：')
 }
 
-/// A link that was percent-encoded as a whole, as a parameter of another link is: `lanyard%3A%2F%2F…`.
+/// Decodes a link that was percent-encoded as a whole, as a parameter of another link: `lanyard%3A%2F%2F…`.
 fn undone_percents(link: &str) -> Option<String> {
     let word = link.get(..SCHEME.len() - "://".len())?;
     let rest = link.get(word.len()..)?;
     let encoded = ["%3a", ":%2f"].iter().any(|start| starts_with(rest, start));
-    // A plus stays one: as a space it would be lost.
+    // Keep `+`: decoded to a space, it would be removed as noise.
     let decoded = || super::percent_decode(&link.replace('+', "%2B"));
     (starts_with(&format!("{word}://"), SCHEME) && encoded).then(decoded).flatten()
 }
 
-/// What follows on the scheme, in whatever case that is written.
+/// The text after the scheme, in whatever case the scheme is written.
 fn after_scheme(link: &str) -> Option<&str> {
     starts_with(link, SCHEME).then(|| link.get(SCHEME.len()..)).flatten()
 }

@@ -1,4 +1,4 @@
-//! Links as they are printed, as mail and phones bring them, and texts that are none.
+//! Links as printed, links as mail programs and phones deliver them, and texts that are not links.
 
 use proptest::prelude::*;
 
@@ -35,7 +35,7 @@ fn each_damage_has_its_own_sentence() {
 }
 
 #[test]
-fn an_address_that_is_good_on_one_cable_only_is_refused() {
+fn a_link_local_address_is_refused() {
     for host in ["fe80::1", "fe80::1%eth0", "fe80::1%25eth0", "FE80::1%2"] {
         let text = link("h").to_string().replace("//h:", &format!("//[{host}]:"));
         assert_eq!(text.parse::<JoinLink>(), Err(LinkError::LinkLocal), "{text}");
@@ -69,7 +69,7 @@ fn mangled_links_are_read() {
     assert_eq!(invited.to_string().replace('&', "&amp;").parse(), Ok(invited));
 }
 
-/// What may stand before, at any place within, and behind a link.
+/// Noise before, anywhere inside, and after a link.
 fn mangling() -> impl Strategy<Value = (String, Vec<(usize, &'static str)>, String)> {
     let around = prop::sample::select(vec![
         "", " ", "\"", "'", "<", "(", "[", "«", "\u{201e}", "\u{2018}", "`", "\u{feff}", "\r\n",

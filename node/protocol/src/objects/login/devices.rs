@@ -1,6 +1,6 @@
-//! The devices of an account, for its owner: listing them, and logging one out (PROTOCOL.md ).
+//! Lets the owner of an account list its devices and log one out (PROTOCOL.md ).
 //!
-//! Who may renew may ask: the key that Noise has proved stands for the account, and there is no password.
+//! Any device that may renew its ticket may ask: the key that Noise proved stands for the account.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,42 +9,42 @@ use crate::ids::{AccountId, PeerKey};
 use crate::limits::{LOGIN_REPLY_BYTES_MAX, NAME_BYTES_MAX};
 use crate::wire::{self, DecodeError};
 
-/// Devices in a list: those that may still sign in come first, and nobody reads more lines than these.
+/// How many devices a list may have. A longer one first drops devices that are logged out.
 pub const DEVICES_MAX: usize = 256;
 
-/// Whose devices (PROTOCOL.md R-69).
+/// Asks for the devices of an account (PROTOCOL.md R-69).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListDevices {
     /// `sub` of a ticket of the asking device.
     pub account: AccountId,
 }
 
-/// Which device is to be logged out (PROTOCOL.md R-75).
+/// Logs out a device of an account (PROTOCOL.md R-75).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogOutDevice {
     /// `sub` of a ticket of the asking device.
     pub account: AccountId,
-    /// The number from the list; the asking device may name itself.
+    /// The number of the device in the list, which may be that of the asking device.
     pub device: u64,
 }
 
-/// What the owner of an account sees of a device.
+/// A device as the owner of its account sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceInfo {
-    /// Its number within the account, from 1, for ever.
+    /// Its permanent number within the account, from 1.
     pub device: u64,
-    /// Its key; that of the asking device is among them.
+    /// Its key, by which the asking device finds itself.
     pub peer: PeerKey,
-    /// What it calls itself; may be empty.
+    /// Its name. May be empty.
     #[serde(default)]
     pub label: String,
-    /// When it signed in for the first time, realm milliseconds.
+    /// When it first signed in, in realm milliseconds.
     pub first_seen: u64,
-    /// When it got its last ticket, realm milliseconds.
+    /// When it got its latest ticket, in realm milliseconds.
     pub last_login: u64,
-    /// When that ticket ends, realm milliseconds.
+    /// When that ticket expires, in realm milliseconds.
     pub expires_at: u64,
-    /// Whether it was logged out; only the password brings it back.
+    /// Whether it was logged out, and needs the password to sign in again.
     pub logged_out: bool,
 }
 
@@ -52,11 +52,11 @@ pub struct DeviceInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DevicesReply {
-    /// The devices by number, as they are after the request, at most [`DEVICES_MAX`].
+    /// The devices by number after the request, at most [`DEVICES_MAX`].
     Devices(Vec<DeviceInfo>),
-    /// The account has no device of the number that was to be logged out; this is its number.
+    /// The account has no device with this number, which was to be logged out.
     NoSuchDevice(u64),
-    /// The device may not ask.
+    /// Why the device may not ask.
     Denied(Denial),
 }
 
@@ -70,7 +70,7 @@ impl DevicesReply {
     /// Reads a reply. A login server of an earlier release answers `unsupported` (PROTOCOL.md ).
     ///
     /// # Errors
-    /// [`DecodeError`] if it is no such reply, or is longer than it may be.
+    /// [`DecodeError`] if it is not such a reply, or is too long.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let reply: Self = wire::decode(bytes, LOGIN_REPLY_BYTES_MAX)?;
         if let Self::Devices(devices) = &reply {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn r69_the_question_for_the_devices_has_one_encoding_and_is_read_back() {
+    fn r69_a_request_for_devices_has_one_encoding() {
         let request = Request::ListDevices(ListDevices { account: ACCOUNT });
         let account = "676163636f756e7450".to_owned() + &"07".repeat(16);
         assert_eq!(hex_of(&request), format!("8204581aa1{account}"));
@@ -118,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn r75_the_wish_to_log_one_out_has_one_encoding_and_is_read_back() {
+    fn r75_a_request_to_log_out_has_one_encoding() {
         let request = Request::LogOutDevice(LogOutDevice { account: ACCOUNT, device: 3 });
         let account = "676163636f756e7450".to_owned() + &"07".repeat(16);
         assert_eq!(hex_of(&request), format!("82055822a2{account}6664657669636503"));
         assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
-        // A device must be named, or a truncated request would log out whatever comes first.
+        // The device must be named.
         let nameless = wire::encode(&(5_u16, serde_bytes::ByteBuf::from(vec![0xa0])));
         assert!(Request::parse(&nameless).is_err());
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn r77_denials_are_those_of_every_request_and_no_grant_is_a_list() {
+    fn r77_denials_are_common_and_a_list_is_not_a_grant() {
         let denial =
             Denial { code: DenialCode::Unsupported, reason: String::new(), retry_after_s: None };
         let old_login_server = Reply::Denied(denial.clone()).to_bytes();
