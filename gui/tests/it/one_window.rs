@@ -53,7 +53,8 @@ fn a_second_start_raises_the_window_and_brings_its_link() {
     assert_eq!(desktop.active_window().as_ref(), Some(&window), "it has come to the front");
 
     desktop.xdotool(&["windowminimize", "--sync", window.number()]);
-    assert_ne!(desktop.active_window().as_ref(), Some(&window));
+    let is_behind = || desktop.active_window().as_ref() != Some(&window);
+    desktop.wait_until("the window is hidden", is_behind);
     let more = ["--join", &realm.link, "--username", "ada"];
     assert_eq!(start_again(&desktop, &profile, &more), Some(0));
     assert_eq!(desktop.active_window().as_ref(), Some(&window), "even from where it was hidden");
