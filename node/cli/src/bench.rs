@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use measure::Usage;
-use mesh::{Load, Mesh};
+use mesh::Mesh;
 
 /// A mesh that is not complete by then has failed.
 const CONNECT: Duration = Duration::from_secs(120);
@@ -54,18 +54,10 @@ pub(crate) enum Senders {
 }
 
 /// Runs one measurement and prints it.
-pub(crate) fn run(options: &BenchOptions) -> ExitCode {
+pub(crate) async fn run(options: &BenchOptions) -> ExitCode {
     lanyard_program::limits::raise_file_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "Cannot start");
-            return ExitCode::FAILURE;
-        }
-    };
-    let figures = runtime.block_on(bench(options));
-    runtime.shutdown_background();
-    let told = figures
+    let told = bench(options)
+        .await
         .and_then(|figures| print(&figures, options.json).context("the figures cannot be written"));
     match told {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,27 +86,20 @@ async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {
     let started = tokio::time::Instant::now();
     let mesh = Mesh::start(options.peers, CONNECT).await?;
     let connected = started.elapsed();
-    let load = Load {
-        messages: options.messages,
-        size: options.size,
-        rate: options.rate,
-        all_send: options.senders == Senders::All,
-        burst: options.burst,
-    };
     let before = Usage::now();
-    let result = mesh.run(&load).await?;
+    let result = mesh.run(options).await?;
     let used = Usage::now().since(&before);
     let rss_mb = measure::rss_mb().map(|rss| rss / f64::from(options.peers));
     mesh.quit().await;
 
-    let deliveries = result.deliveries();
-    let seconds = result.seconds();
+    let deliveries = result.latencies.len() as u64;
+    let seconds = result.took.as_secs_f64();
     let per_thousand = |cpu: f64| cpu * 1_000.0 / real(deliveries.max(1));
     Ok(json!({
         "peers": options.peers,
         "messages": options.messages,
         "size": options.size,
-        "senders": if load.all_send { "all" } else { "one" },
+        "senders": if options.senders == Senders::All { "all" } else { "one" },
         "seconds": round(seconds),
         "deliveries": deliveries,
         "deliveries_per_s": round(real(deliveries) / seconds.max(1e-9)),
@@ -123,9 +108,9 @@ async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {
             "p99": round(result.latency_ms(0.99)),
             "max": round(result.latency_ms(1.0)),
         },
-        "lost": result.lost(),
-        "repaired": result.repaired(),
-        "duplicates": result.duplicates(),
+        "lost": result.lost,
+        "repaired": result.repaired,
+        "duplicates": result.duplicates,
         "cpu_s_per_1000": used.cpu_s.map(per_thousand).map(round),
         "bytes_per_delivery": used.loopback_bytes.map(|bytes| round(bytes / real(deliveries.max(1)))),
         "rss_mb_per_node": rss_mb.map(round),
@@ -133,7 +118,6 @@ async fn bench(options: &BenchOptions) -> anyhow::Result<Value> {
     }))
 }
 
-/// Counts are far below 2^52.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn real(count: u64) -> f64 {
     count as f64

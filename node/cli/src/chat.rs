@@ -68,23 +68,9 @@ pub(crate) struct ChatOptions {
 }
 
 /// Runs until the user quits, the membership ends, or stdin ends.
-pub(crate) fn run(options: ChatOptions) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "Cannot start");
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(chat(options));
-    // A thread that still waits for stdin must not hold the program.
-    runtime.shutdown_background();
-    code
-}
-
-async fn chat(options: ChatOptions) -> ExitCode {
+pub(crate) async fn run(options: ChatOptions) -> ExitCode {
     let mut output = Output::new(options.json);
-    let request = match request(&options).await {
+    let (request, input) = match request(&options).await {
         Ok(request) => request,
         Err(Start::Misuse(reason)) => {
             output.misuse(&reason);
@@ -96,7 +82,6 @@ async fn chat(options: ChatOptions) -> ExitCode {
         }
         Err(Start::Stopped) => return ExitCode::SUCCESS,
     };
-    let (request, input) = request;
     match session::run(request, input, options.stay, &mut output).await {
         Ended::Quit => ExitCode::SUCCESS,
         Ended::Refused => ExitCode::FAILURE,
@@ -113,7 +98,7 @@ enum Start {
 async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
     let link: JoinLink = options.join.parse().map_err(|error| {
         let reason = format!("The join link cannot be read: {error}.");
-        Start::Refused(Refusal { code: RefusalCode::BadLink, reason, retry_after_s: None })
+        Start::Refused(Refusal::of(RefusalCode::BadLink, reason))
     })?;
     let profile = options.data_dir.clone().or_else(default_profile);
     let profile =

@@ -6,6 +6,7 @@ mod chat;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
 use bench::BenchOptions;
 use chat::ChatOptions;
@@ -24,8 +25,20 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     lanyard_program::logging::to_stderr(lanyard_program::logging::DEFAULT);
     lanyard_program::failure::watch_for_panics();
-    match cli {
-        Cli::Chat(options) => chat::run(options),
-        Cli::Bench(options) => bench::run(&options),
-    }
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "Cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(async {
+        match cli {
+            Cli::Chat(options) => chat::run(options).await,
+            Cli::Bench(options) => bench::run(&options).await,
+        }
+    });
+    // A thread that still waits for stdin must not hold the program.
+    runtime.shutdown_background();
+    code
 }

@@ -22,6 +22,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::{BenchOptions, Senders};
+
 /// After this long without any arrival, missing messages count as lost: longer than two rounds of reconciliation.
 const QUIET: Duration = Duration::from_secs(25);
 /// The last events may lag behind the state by this much.
@@ -31,16 +33,6 @@ const LINKS_FULL: usize = 64;
 const LINKS_ENOUGH: usize = 8;
 /// Sends that wait for the store at the same time, in a burst.
 const IN_FLIGHT: usize = 128;
-
-/// What is sent, and how.
-#[derive(Debug, Clone)]
-pub(super) struct Load {
-    pub(super) messages: u32,
-    pub(super) size: u32,
-    pub(super) rate: Option<f64>,
-    pub(super) all_send: bool,
-    pub(super) burst: bool,
-}
 
 /// Nodes that are all linked with each other.
 #[derive(Debug)]
@@ -53,13 +45,14 @@ pub(super) struct Mesh {
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     /// Times from sending to showing, sorted.
-    latencies: Vec<Duration>,
-    duplicates: u64,
+    pub(super) latencies: Vec<Duration>,
+    pub(super) duplicates: u64,
     /// Messages that came by reconciliation, because gossip did not bring them.
-    repaired: u64,
+    pub(super) repaired: u64,
     /// Messages that are missing in a store at the end.
-    lost: u64,
-    took: Duration,
+    pub(super) lost: u64,
+    /// From the first send to the last arrival.
+    pub(super) took: Duration,
 }
 
 impl Mesh {
@@ -126,7 +119,7 @@ impl Mesh {
     }
 
     /// Sends the load, and waits until all of it has arrived or nothing more arrives.
-    pub(super) async fn run(&self, load: &Load) -> anyhow::Result<Arrivals> {
+    pub(super) async fn run(&self, load: &BenchOptions) -> anyhow::Result<Arrivals> {
         let mut listeners = JoinSet::new();
         for node in &self.nodes {
             listeners.spawn(listen(node.clone(), node.events(), load.messages));
@@ -155,12 +148,12 @@ impl Mesh {
     /// Sends everything. Returns the time before each send.
     async fn send(
         &self,
-        load: &Load,
+        load: &BenchOptions,
         started: Instant,
     ) -> anyhow::Result<BTreeMap<MessageId, Instant>> {
         let mut sent = BTreeMap::new();
         let mut in_flight: JoinSet<anyhow::Result<(MessageId, Instant)>> = JoinSet::new();
-        let senders = if load.all_send { self.nodes.len() } else { 1 };
+        let senders = if load.senders == Senders::All { self.nodes.len() } else { 1 };
         let window = if load.burst || load.rate.is_some() { IN_FLIGHT } else { senders };
         for number in 0..load.messages {
             if let Some(rate) = load.rate.filter(|rate| *rate > 0.0) {
@@ -202,27 +195,6 @@ impl Mesh {
 }
 
 impl Arrivals {
-    pub(super) fn deliveries(&self) -> u64 {
-        self.latencies.len() as u64
-    }
-
-    pub(super) fn duplicates(&self) -> u64 {
-        self.duplicates
-    }
-
-    pub(super) fn repaired(&self) -> u64 {
-        self.repaired
-    }
-
-    pub(super) fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// From the first send to the last arrival.
-    pub(super) fn seconds(&self) -> f64 {
-        self.took.as_secs_f64()
-    }
-
     /// The latency below which this share of the deliveries was.
     pub(super) fn latency_ms(&self, share: f64) -> f64 {
         let last = self.latencies.len().saturating_sub(1);

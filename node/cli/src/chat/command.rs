@@ -162,11 +162,7 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, BadCommand> {
 }
 
 fn flag(fields: &Fields, name: &str) -> Result<Option<bool>, BadCommand> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(flag)) => Ok(Some(*flag)),
-        Some(_other) => Err(bad("bad-field", &format!("{name} must be true or false"))),
-    }
+    field(fields, name, "true or false", Value::as_bool)
 }
 
 /// A time such as `90s`, `10m`, `24h`, `7d`, in milliseconds.
@@ -177,21 +173,30 @@ fn duration_ms(text: &str) -> Result<u64, BadCommand> {
 }
 
 fn text_field<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, BadCommand> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_other) => Err(bad("bad-field", &format!("{name} must be a string"))),
-    }
+    field(fields, name, "a string", Value::as_str)
 }
 
 fn limit(fields: &Fields) -> Result<usize, BadCommand> {
-    match fields.get("limit") {
-        None | Some(Value::Null) => Ok(HISTORY_DEFAULT),
-        Some(value) => value
-            .as_u64()
-            .and_then(|limit| usize::try_from(limit).ok())
-            .filter(|limit| (1..=lanyard_node::store::PAGE_MAX).contains(limit))
-            .ok_or_else(|| bad("bad-field", "limit must be a number from 1 to 500")),
+    let limit = field(fields, "limit", "a number from 1 to 500", |value| {
+        let limit = usize::try_from(value.as_u64()?).ok()?;
+        (1..=lanyard_node::store::PAGE_MAX).contains(&limit).then_some(limit)
+    })?;
+    Ok(limit.unwrap_or(HISTORY_DEFAULT))
+}
+
+/// A field that may be missing; `kind` says what it must be.
+fn field<'a, T>(
+    fields: &'a Fields,
+    name: &str,
+    kind: &str,
+    read: impl FnOnce(&'a Value) -> Option<T>,
+) -> Result<Option<T>, BadCommand> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let wrong = || bad("bad-field", &format!("{name} must be {kind}"));
+            read(value).map(Some).ok_or_else(wrong)
+        }
     }
 }
 

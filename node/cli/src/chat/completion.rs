@@ -23,9 +23,8 @@ pub(super) struct Completion {
 /// Completes the word before the cursor.
 pub(super) fn complete(line: &str, cursor: usize, names: &Names) -> Completion {
     let typed = line.get(..cursor).unwrap_or(line);
-    let start = typed.rfind(char::is_whitespace).map_or(0, |space| {
-        space + typed.get(space..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
-    });
+    let space = typed.char_indices().rfind(|(_at, c)| c.is_whitespace());
+    let start = space.map_or(0, |(at, c)| at + c.len_utf8());
     let word = typed.get(start..).unwrap_or_default();
     let fitting = fitting(typed, start, word, names);
     let word_after = match fitting.as_slice() {

@@ -1,6 +1,7 @@
 //! The form for programs: one JSON object a line, text unchanged.
 
 use lanyard_node::event::{PresenceChange, Reason};
+use lanyard_node::status::ClockWarning;
 use lanyard_node::{ChatMessage, NodeEvent, Progress, Refusal, Status};
 use lanyard_protocol::login::DeviceInfo;
 use serde_json::{Value, json};
@@ -23,12 +24,9 @@ pub(super) fn ready(offline: bool, status: &Status) -> Value {
 }
 
 pub(super) fn refused(refusal: &Refusal) -> Value {
-    let mut value =
+    let value =
         json!({"event": "refused", "code": refusal.code.as_str(), "reason": refusal.reason});
-    if let (Some(seconds), Some(fields)) = (refusal.retry_after_s, value.as_object_mut()) {
-        fields.insert("retry_after_s".into(), seconds.into());
-    }
-    value
+    with(value, "retry_after_s", refusal.retry_after_s)
 }
 
 pub(super) fn link(status: &Status) -> Value {
@@ -45,16 +43,20 @@ pub(super) fn notice(code: &str, text: &str) -> Value {
 }
 
 pub(super) fn error(code: &str, message: &str, mark: Option<Value>) -> Value {
-    let mut value = json!({"event": "error", "code": code, "message": message});
-    if let (Some(mark), Some(fields)) = (mark, value.as_object_mut()) {
-        fields.insert("ref".into(), mark);
+    with(json!({"event": "error", "code": code, "message": message}), "ref", mark)
+}
+
+/// Adds a field to an object, if there is one.
+pub(super) fn with(mut object: Value, name: &str, field: Option<impl Into<Value>>) -> Value {
+    if let (Some(field), Some(fields)) = (field, object.as_object_mut()) {
+        fields.insert(name.to_owned(), field.into());
     }
-    value
+    object
 }
 
 pub(super) fn event(event: &NodeEvent) -> Option<Value> {
     Some(match event {
-        NodeEvent::Message(message) => with_event(self::message(message), "message"),
+        NodeEvent::Message(message) => with(self::message(message), "event", Some("message")),
         NodeEvent::State { id, state } => {
             let (state, stored_by, of) = match state {
                 Progress::Waiting => ("waiting", None, None),
@@ -118,15 +120,8 @@ fn session(number: u64) -> String {
     format!("{number:016x}")
 }
 
-fn with_event(mut value: Value, event: &str) -> Value {
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("event".into(), event.into());
-    }
-    value
-}
-
 pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Value {
-    let mut value = match answer {
+    let value = match answer {
         Answer::Sent(sent) => json!({
             "id": sent.id.to_string(),
             "session": session(sent.session),
@@ -142,18 +137,12 @@ pub(super) fn answer(cmd: &str, mark: Option<Value>, answer: &Answer<'_>) -> Val
         Answer::Ticket(ticket) => json!({"ticket": hex::encode(ticket)}),
         Answer::Moderated(id) => json!({"id": id.to_string()}),
         Answer::Devices(devices) => json!({"devices": self::devices(devices)}),
-        // A program cannot ask for these.
-        Answer::Room(..) | Answer::Rooms(..) => json!({}),
-        Answer::Done | Answer::Help | Answer::Quit => json!({}),
-    };
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("event".into(), "answer".into());
-        fields.insert("cmd".into(), cmd.into());
-        if let Some(mark) = mark {
-            fields.insert("ref".into(), mark);
+        // A program cannot ask for rooms or for help.
+        Answer::Room(..) | Answer::Rooms(..) | Answer::Done | Answer::Help | Answer::Quit => {
+            json!({})
         }
-    }
-    value
+    };
+    with(with(with(value, "event", Some("answer")), "cmd", Some(cmd)), "ref", mark)
 }
 
 fn devices(devices: &[DeviceInfo]) -> Vec<Value> {
@@ -205,7 +194,7 @@ fn status(status: &Status) -> Value {
             })
         })
         .collect();
-    let mut value = json!({
+    let value = json!({
         "peer": status.me.peer.to_string(),
         "username": status.me.username,
         "realm": status.realm.to_string(),
@@ -220,9 +209,6 @@ fn status(status: &Status) -> Value {
         "waiting": status.waiting,
         "clock_offset_ms": status.clock_offset_ms,
     });
-    if let (Some(warning), Some(fields)) = (&status.clock_warning, value.as_object_mut()) {
-        let warning = json!({"code": warning.code, "text": warning.text});
-        fields.insert("clock_warning".into(), warning);
-    }
-    value
+    let warning = |warning: &ClockWarning| json!({"code": warning.code, "text": warning.text});
+    with(value, "clock_warning", status.clock_warning.as_ref().map(warning))
 }

@@ -113,7 +113,14 @@ impl Output {
         match answer {
             Ok(Some(devices)) => self.answer(cmd, mark, &Answer::Devices(&devices)),
             Ok(None) => self.answer(cmd, mark, &Answer::Done),
-            Err(error) => self.login_error(&error, mark),
+            Err(error) => {
+                let code = match &error {
+                    LoginServerError::Refused(refusal) => refusal.code.as_str(),
+                    LoginServerError::NoSuchDevice(_) => "not-found",
+                    LoginServerError::NoLoginServer | LoginServerError::Closed(_) => "unreachable",
+                };
+                self.error(code, &error.to_string(), mark);
+            }
         }
     }
 
@@ -213,15 +220,6 @@ impl Output {
         self.error(code, &error.to_string(), mark);
     }
 
-    pub(super) fn login_error(&mut self, error: &LoginServerError, mark: Option<Value>) {
-        let code = match error {
-            LoginServerError::Refused(refusal) => refusal.code.as_str(),
-            LoginServerError::NoSuchDevice(_) => "not-found",
-            LoginServerError::NoLoginServer | LoginServerError::Closed(_) => "unreachable",
-        };
-        self.error(code, &error.to_string(), mark);
-    }
-
     pub(super) fn error(&mut self, code: &str, message: &str, mark: Option<Value>) {
         self.show(|| json::error(code, message, mark), |_now| format!("! {}", escape(message)));
     }
@@ -234,12 +232,8 @@ impl Output {
         if !self.json {
             return self.error(code, &message, None);
         }
-        let mut error = json::error(code, &message, line.mark());
-        if let Some(fields) = error.as_object_mut() {
-            fields.insert("line".into(), line.number.into());
-            fields.extend(beginning.map(|text| ("begins".to_owned(), text.into())));
-        }
-        self.line(&error.to_string());
+        let error = json::with(json::error(code, &message, line.mark()), "line", Some(line.number));
+        self.line(&json::with(error, "begins", beginning).to_string());
     }
 
     /// Writes a line in one of the two forms.

@@ -199,31 +199,25 @@ impl Session {
         match event {
             Ok(NodeEvent::Ended(Some(refusal))) => {
                 output.refused(&refusal);
-                Turn::Lost
+                return Turn::Lost;
             }
             Ok(NodeEvent::Moderation(moderation)) => {
-                let text = words::moderation(&moderation, &self.status.borrow());
-                output.notice("order", &text);
-                Turn::Go
+                output.notice("order", &words::moderation(&moderation, &self.status.borrow()));
             }
             Ok(NodeEvent::Sanctioned(news)) => {
-                let text = words::sanctioned(&news, &self.status.borrow());
-                output.notice("sanction", &text);
-                Turn::Go
+                output.notice("sanction", &words::sanctioned(&news, &self.status.borrow()));
             }
             Ok(event) => {
                 // The event may be in a room that is newer than the last state.
                 output.rooms(&self.status.borrow());
                 output.event(&event);
-                Turn::Go
             }
             Err(RecvError::Lagged(missed)) => {
-                let text = format!("{missed} events were missed; see the history.");
-                output.notice("lagged", &text);
-                Turn::Go
+                output.notice("lagged", &format!("{missed} events were missed; see the history."));
             }
-            Err(RecvError::Closed) => Turn::Lost,
+            Err(RecvError::Closed) => return Turn::Lost,
         }
+        Turn::Go
     }
 
     fn status_changed(&mut self, output: &mut Output) -> Turn {
@@ -266,20 +260,14 @@ impl Session {
             (command::from_plain(text, &self.room), None)
         };
         match parsed {
-            Ok(Command::Quit) => Turn::Quit(Some(mark)),
-            Ok(command) => {
-                self.obey(command, mark, output).await;
-                Turn::Go
-            }
+            Ok(Command::Quit) => return Turn::Quit(Some(mark)),
+            Ok(command) => self.obey(command, mark, output).await,
             Err(bad) if bad.code == BAD_JSON => {
                 output.unreadable(bad.code, &bad.message, &Unreadable { number, text });
-                Turn::Go
             }
-            Err(bad) => {
-                output.bad_command(&bad, mark);
-                Turn::Go
-            }
+            Err(bad) => output.bad_command(&bad, mark),
         }
+        Turn::Go
     }
 
     async fn obey(&mut self, command: Command, mark: Option<Value>, output: &mut Output) {
