@@ -24,7 +24,6 @@ use lanyard_protocol::engine::{
 };
 use lanyard_protocol::ids::{MessageId, PeerKey};
 use lanyard_protocol::login::PeerAddresses;
-use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::Now;
 use libp2p::Swarm;
@@ -181,19 +180,21 @@ impl EventLoop {
             }
             Some(Command::Status(status)) => self.feed(Input::Status(status)),
             Some(Command::MarkRead { room, id }) => self.write(Write::ReadMark(room, id)),
-            Some(Command::PublishPolicy { policy, head }) => self.publish_policy(*policy, head),
+            Some(Command::PublishPolicy { policy, head }) => {
+                self.feed(Input::PublishPolicy { policy: *policy, head });
+            }
             Some(Command::Renew(ticket)) => self.renew(*ticket, None),
             Some(Command::Granted(granted)) => self.granted(*granted),
             Some(Command::RealmTime(realm_ms)) => self.feed(Input::RealmTime(realm_ms)),
             Some(Command::LoginNodeUnsure(text)) => self.login_node_unsure(text),
             Some(Command::Notice { code, text }) => self.tell(NodeEvent::Notice { code, text }),
-            Some(Command::Scores { reply }) => {
+            Some(Command::Scores(reply)) => {
                 // The caller may be gone.
                 reply.send(self.scores()).ok();
             }
             #[cfg(test)]
             Some(Command::EndStore) => self.write(Write::Close),
-            Some(Command::Quit { reply }) => {
+            Some(Command::Quit(reply)) => {
                 self.state.quit = Some(reply);
                 self.state.ended = Some(None);
             }
@@ -206,10 +207,6 @@ impl EventLoop {
         let request = self.state.next_request;
         self.state.next_request = request.wrapping_add(1);
         request
-    }
-
-    fn publish_policy(&mut self, policy: SignedPolicy, head: Vec<u8>) {
-        self.feed(Input::PublishPolicy { policy, head });
     }
 
     fn renew(&mut self, ticket: Ticket, authority: Option<PeerAddresses>) {
@@ -290,8 +287,7 @@ impl EventLoop {
         let now = self.now();
         if now.mono >= self.state.next_clock_write {
             self.state.next_clock_write = now.mono + CLOCK_EVERY;
-            let clock = self.engine.clock().clone();
-            self.write(Write::Clock(clock));
+            self.write(Write::Clock(self.engine.clock().clone()));
             self.remember_login_node();
         }
         self.look_at_arrivals(now);
@@ -387,9 +383,8 @@ impl EventLoop {
         };
         tokio::time::timeout(FAREWELL, farewell).await.unwrap_or(());
         drop(self.swarm);
-        let clock = Write::Clock(self.engine.clock().clone());
         let mut last = std::mem::take(&mut self.state.backlog);
-        last.push_back(clock);
+        last.push_back(Write::Clock(self.engine.clock().clone()));
         let mut writer = self.writer;
         let close = move || writer.close(last);
         // The store's last words are read and dropped, so that its thread can end.

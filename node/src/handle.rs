@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lanyard_protocol::engine::{NewModeration, SentReceipt};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
-use lanyard_protocol::login::{ChangePassword, DeviceInfo};
+use lanyard_protocol::login::{ChangePassword, DeviceInfo, ListDevices, LogOutDevice, Request};
 use lanyard_protocol::message::Draft;
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
@@ -116,7 +116,8 @@ impl Node {
     /// # Errors
     /// [`LoginServerError`] if it does not answer, or refuses.
     pub async fn devices(&self) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        self.login_server()?.devices(self.whoami().0).await
+        let account = self.whoami().0;
+        self.login_server()?.devices(&Request::ListDevices(ListDevices { account })).await
     }
 
     /// Logs a device of our account out; the devices after that.
@@ -124,7 +125,8 @@ impl Node {
     /// # Errors
     /// [`LoginServerError`], also if there is no such device.
     pub async fn logout_device(&self, device: u64) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        self.login_server()?.log_out(self.whoami().0, device).await
+        let account = self.whoami().0;
+        self.login_server()?.devices(&Request::LogOutDevice(LogOutDevice { account, device })).await
     }
 
     fn login_server(&self) -> Result<&Client, LoginServerError> {
@@ -190,7 +192,7 @@ impl Node {
     #[doc(hidden)]
     pub async fn scores(&self) -> Result<BTreeMap<PeerKey, f64>, NodeClosed> {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Scores { reply }).await?;
+        self.command(Command::Scores(reply)).await?;
         answer.await.map_err(|_loop_is_gone| NodeClosed)
     }
 
@@ -210,7 +212,7 @@ impl Node {
     pub async fn quit(&self) {
         let (reply, answer) = oneshot::channel();
         // A loop that is gone has already quit.
-        if self.command(Command::Quit { reply }).await.is_ok() {
+        if self.command(Command::Quit(reply)).await.is_ok() {
             answer.await.ok();
         }
     }

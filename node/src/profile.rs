@@ -86,6 +86,12 @@ impl From<ProfileError> for Refusal {
     }
 }
 
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        ProfileError::from(error).into()
+    }
+}
+
 impl Profile {
     /// Opens and locks a profile folder, making it, its store and its key if there is nothing yet.
     ///

@@ -27,30 +27,23 @@ pub fn watch_for_panics() {
             // The program ends with this panic, so nothing else would tell.
             writeln!(std::io::stderr(), "error: {sentence}").ok();
         }
-        tell(sentence);
+        FIRST.send_if_modified(|first| {
+            let is_first = first.is_none();
+            first.get_or_insert(sentence);
+            is_first
+        });
     }));
 }
 
 /// Waits until a part of this program has failed. Returns the sentence to end with.
 pub async fn failed() -> String {
     let mut first = FIRST.subscribe();
-    loop {
-        let told = first.borrow_and_update().clone();
-        match told {
-            Some(sentence) => return sentence,
-            None if first.changed().await.is_ok() => {}
-            // The sender lives as long as the program.
-            None => std::future::pending().await,
-        }
+    let told = first.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
+    match told {
+        Some(sentence) => sentence,
+        // The sender lives as long as the program.
+        None => std::future::pending().await,
     }
-}
-
-fn tell(sentence: String) {
-    FIRST.send_if_modified(|first| {
-        let is_first = first.is_none();
-        first.get_or_insert(sentence);
-        is_first
-    });
 }
 
 fn sentence(thread: &str, place: &str) -> String {

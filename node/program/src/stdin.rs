@@ -82,7 +82,8 @@ impl<R: BufRead> LineReader<R> {
         drop_marks(&mut bytes);
         if bytes.len() > self.bytes_max {
             if !is_whole {
-                skip_line(&mut self.input);
+                // What cannot be read has no more lines either.
+                self.input.skip_until(b'\n').ok();
             }
             return Some(Err(bad(bytes, Fault::TooLong(self.bytes_max))));
         }
@@ -110,23 +111,6 @@ fn bad(mut bytes: Vec<u8>, fault: Fault) -> BadLine {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     bytes.zeroize();
     BadLine { fault, text }
-}
-
-/// Skips to the end of the line without keeping it.
-fn skip_line(input: &mut impl BufRead) {
-    while let Ok(buffer) = input.fill_buf() {
-        if buffer.is_empty() {
-            return;
-        }
-        let (used, end) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(position) => (position + 1, true),
-            None => (buffer.len(), false),
-        };
-        input.consume(used);
-        if end {
-            return;
-        }
-    }
 }
 
 /// Why there is no password on standard input.

@@ -86,13 +86,9 @@ pub(crate) enum Command {
         code: &'static str,
         text: String,
     },
-    Scores {
-        reply: oneshot::Sender<BTreeMap<PeerKey, f64>>,
-    },
+    Scores(oneshot::Sender<BTreeMap<PeerKey, f64>>),
     /// Ends the store's thread, as a fault in it would.
     #[cfg(test)]
     EndStore,
-    Quit {
-        reply: oneshot::Sender<()>,
-    },
+    Quit(oneshot::Sender<()>),
 }

@@ -12,8 +12,7 @@ use super::{ADMITTED_MAX, EventLoop};
 use crate::status::DialAttempt;
 use crate::transport::behaviour::BehaviourEvent;
 use crate::transport::gate::{Outcome, Report};
-use crate::transport::translate::root_cause;
-use crate::transport::translate::{acceptance, bare, peer_key};
+use crate::transport::translate::{acceptance, bare, peer_key, root_cause};
 
 /// Failed dials that are kept, to show why a user is alone.
 const ATTEMPTS_MAX: usize = 32;

@@ -8,8 +8,7 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{
-    ChangePassword, Denial, DenialCode, DeviceInfo, DevicesReply, ListDevices, LogOutDevice, Login,
-    Renew, Reply, Request,
+    ChangePassword, Denial, DenialCode, DeviceInfo, DevicesReply, Login, Renew, Reply, Request,
 };
 use lanyard_protocol::wire::DecodeError;
 
@@ -100,24 +99,11 @@ impl Client {
         })
     }
 
-    /// The devices of the account.
+    /// Lists the devices of an account, or logs one out; the devices after that.
     pub(crate) async fn devices(
         &self,
-        account: AccountId,
+        request: &Request,
     ) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        self.ask_devices(&Request::ListDevices(ListDevices { account })).await
-    }
-
-    /// Logs a device out; the devices after that.
-    pub(crate) async fn log_out(
-        &self,
-        account: AccountId,
-        device: u64,
-    ) -> Result<Vec<DeviceInfo>, LoginServerError> {
-        self.ask_devices(&Request::LogOutDevice(LogOutDevice { account, device })).await
-    }
-
-    async fn ask_devices(&self, request: &Request) -> Result<Vec<DeviceInfo>, LoginServerError> {
         let links = self.places.in_order();
         match self.ask(&links, request, DevicesReply::parse, || ()).await {
             Ok(DevicesReply::Devices(devices)) => Ok(devices),

@@ -9,7 +9,7 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::limits::CLOCK_OFF_MS;
 use lanyard_protocol::link::JoinLink;
-use lanyard_protocol::login::{Denial, DenialCode, Login, PeerAddresses};
+use lanyard_protocol::login::{DenialCode, Login, PeerAddresses};
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::{Now, RealmClock};
@@ -25,9 +25,9 @@ use crate::driver::start::{NodeConfig, StartError};
 use crate::handle::Node;
 use crate::host;
 use crate::names::spelled;
-use crate::profile::{Profile, ProfileError};
+use crate::profile::Profile;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::store::{Membership, Store};
+use crate::store::{Membership, Store, StoreError};
 
 /// A busy login server is asked again for this long.
 const BUSY_PATIENCE: Duration = Duration::from_secs(60);
@@ -127,8 +127,7 @@ pub async fn join(
         listen: request.listen,
         candidates: entry.candidates,
         profile: Some(profile),
-    });
-    let node = node.map_err(start_refusal)?;
+    })?;
     Ok(Joined { node, offline: entry.stored && had_password, notices: entry.notices })
 }
 
@@ -148,7 +147,7 @@ async fn with_password(
     progress: &(impl Fn(JoinStep) + Sync),
 ) -> Result<Entry, Refusal> {
     let deadline = tokio::time::Instant::now() + BUSY_PATIENCE;
-    let earlier = stored_place(request, profile)?;
+    let earlier = Store::open(&profile.database(), &request.link.realm)?.reader()?.login_node()?;
     let places = Arc::new(Places::new(request.link.clone(), earlier.as_deref()));
     let client = Client::new(profile.key().clone(), Arc::clone(&places));
     loop {
@@ -165,8 +164,13 @@ async fn with_password(
                 let now = Clock::new().now();
                 return keep(request, profile, granted, places.last(), now);
             }
+            // A login node that signs nothing for now is like one that does not answer: a stored ticket helps.
             Err(NotGranted::Denied(denial)) if is_lasting(&denial) => {
-                return without_signature(request, profile, &denial);
+                let refusal = denied(&denial);
+                let stored = stored_ticket(&request.link, &request.username, profile)?;
+                let Some(mut entry) = stored else { return Err(refusal) };
+                entry.notices.push((LOGIN_NODE_CLOCK, refusal.reason));
+                return Ok(entry);
             }
             Err(NotGranted::Denied(denial)) => {
                 let wait = Duration::from_secs(denial.retry_after_s.unwrap_or(1).max(1));
@@ -191,25 +195,6 @@ async fn with_password(
     }
 }
 
-/// A login node that signs nothing for now is like one that does not answer: a stored ticket helps.
-fn without_signature(
-    request: &JoinRequest,
-    profile: &Profile,
-    denial: &Denial,
-) -> Result<Entry, Refusal> {
-    let refusal = denied(denial);
-    let stored = stored_ticket(&request.link, &request.username, profile)?;
-    let Some(mut entry) = stored else { return Err(refusal) };
-    entry.notices.push((LOGIN_NODE_CLOCK, refusal.reason));
-    Ok(entry)
-}
-
-/// Where the login node of this realm answered last.
-fn stored_place(request: &JoinRequest, profile: &Profile) -> Result<Option<String>, ProfileError> {
-    let store = Store::open(&profile.database(), &request.link.realm)?;
-    Ok(store.reader()?.login_node()?)
-}
-
 /// Keeps what the login server has granted. `now` is when the reply came.
 fn keep(
     request: &JoinRequest,
@@ -219,9 +204,11 @@ fn keep(
     now: Now,
 ) -> Result<Entry, Refusal> {
     let realm = request.link.realm;
-    let mut store = Store::open(&profile.database(), &realm).map_err(ProfileError::from)?;
+    let mut store = Store::open(&profile.database(), &realm)?;
     let (stored_policy, _old_clock, peers) = stored_state(&store, &realm)?;
-    let policy = newest(granted.policy, stored_policy);
+    // A login node restored from a backup may be behind the mesh.
+    let newer = stored_policy.filter(|stored| stored.rank() > granted.policy.rank());
+    let policy = newer.unwrap_or(granted.policy);
     // The high-water mark is not taken over: a wrong clock of an earlier day must not outlive a login.
     let clock = RealmClock::learnt(granted.realm_ms, now, 0);
     let notices = notices(granted.nickname_refused.as_deref(), &clock);
@@ -230,10 +217,10 @@ fn keep(
         ticket: granted.ticket.as_bytes().to_vec(),
         authority: granted.authority.clone(),
     };
-    let kept = store.keep_membership(&membership, policy.as_bytes(), &clock).and_then(|()| {
-        place.map_or(Ok(()), |place| store.remember_login_node(place, granted.realm_ms))
-    });
-    kept.map_err(ProfileError::from)?;
+    store.keep_membership(&membership, policy.as_bytes(), &clock)?;
+    if let Some(place) = place {
+        store.remember_login_node(place, granted.realm_ms)?;
+    }
     let candidates = [vec![granted.authority], granted.peers, peers].concat();
     Ok(Entry { ticket: granted.ticket, policy, clock, candidates, stored: false, notices })
 }
@@ -264,12 +251,11 @@ fn stored_ticket(
     profile: &Profile,
 ) -> Result<Option<Entry>, Refusal> {
     let realm = link.realm;
-    let store = Store::open(&profile.database(), &realm).map_err(ProfileError::from)?;
+    let store = Store::open(&profile.database(), &realm)?;
     let (policy, clock, peers) = stored_state(&store, &realm)?;
     let Some(policy) = policy else { return Ok(None) };
-    let reader = store.reader().map_err(ProfileError::from)?;
     let realm_ms = clock.peek_ms(Clock::new().now());
-    for membership in reader.memberships().map_err(ProfileError::from)? {
+    for membership in store.reader()?.memberships()? {
         let Ok(ticket) = Ticket::verify(&membership.ticket, &realm) else { continue };
         let claims = ticket.claims();
         let same_user = membership.login_name == username || claims.username == username;
@@ -284,26 +270,20 @@ fn stored_ticket(
 
 type StoredState = (Option<SignedPolicy>, RealmClock, Vec<PeerAddresses>);
 
-fn stored_state(store: &Store, realm: &PeerKey) -> Result<StoredState, ProfileError> {
+fn stored_state(store: &Store, realm: &PeerKey) -> Result<StoredState, StoreError> {
     let reader = store.reader()?;
     let (policy, clock) = reader.realm_state()?;
     let policy = policy.and_then(|bytes| SignedPolicy::verify(&bytes, realm).ok());
     Ok((policy, clock, reader.peers()?))
 }
 
-/// The newer of two policies: a login node restored from a backup may be behind the mesh.
-fn newest(granted: SignedPolicy, stored: Option<SignedPolicy>) -> SignedPolicy {
-    match stored {
-        Some(stored) if stored.rank() > granted.rank() => stored,
-        _none_or_older => granted,
-    }
-}
-
-fn start_refusal(error: StartError) -> Refusal {
-    match error {
-        StartError::Store(error) => ProfileError::from(error).into(),
-        StartError::Port(_) | StartError::System(_) => {
-            Refusal::new(RefusalCode::CannotListen, &error)
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => error.into(),
+            StartError::Port(_) | StartError::System(_) => {
+                Self::new(RefusalCode::CannotListen, &error)
+            }
         }
     }
 }

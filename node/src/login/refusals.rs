@@ -73,15 +73,10 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
 
 /// The refusal of a device that shows its key and no password.
 pub(crate) fn denied_device(denial: &Denial) -> Refusal {
-    match denial.code {
-        DenialCode::BadCredentials => Refusal::of(
-            RefusalCode::BadCredentials,
-            "This device was signed out, or was away for too long: sign in with your password.",
-        ),
-        DenialCode::Locked
-        | DenialCode::Disabled
-        | DenialCode::Banned
-        | DenialCode::Busy
-        | DenialCode::Unsupported => denied(denial),
+    if denial.code != DenialCode::BadCredentials {
+        return denied(denial);
     }
+    let reason =
+        "This device was signed out, or was away for too long: sign in with your password.";
+    Refusal::of(RefusalCode::BadCredentials, reason)
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_protocol::history::AdmittedMessage;
-use lanyard_protocol::history::Resettled;
+use lanyard_protocol::history::{AdmittedMessage, Resettled};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::moderation::SignedModeration;
@@ -35,9 +34,8 @@ pub(super) fn apply(
             return Ok(Some(Stored::Resettled(resettle(transaction, resettled)?)));
         }
         Write::Sent(id) => {
-            transaction
-                .prepare_cached("UPDATE messages SET sent = 1 WHERE message_id = ?1")?
-                .execute([id.0])?;
+            let sql = "UPDATE messages SET sent = 1 WHERE message_id = ?1";
+            transaction.prepare_cached(sql)?.execute([id.0])?;
         }
         Write::StoredBy { id, by, of } => {
             let sql = "UPDATE messages SET sent = 1, stored_by = ?2, stored_of = ?3
@@ -118,11 +116,8 @@ fn resettle(transaction: &Transaction<'_>, resettled: &Resettled) -> rusqlite::R
 
 fn each(transaction: &Transaction<'_>, sql: &str, ids: &[MessageId]) -> rusqlite::Result<i64> {
     let mut statement = transaction.prepare_cached(sql)?;
-    let mut changed = 0;
-    for id in ids {
-        changed += i64::try_from(statement.execute([id.0])?).unwrap_or(i64::MAX);
-    }
-    Ok(changed)
+    let changed = ids.iter().map(|id| statement.execute([id.0]));
+    Ok(i64::try_from(changed.sum::<rusqlite::Result<usize>>()?).unwrap_or(i64::MAX))
 }
 
 /// Deletes some messages that were sent before a realm time. Returns how many, and how many of them were held.
@@ -135,10 +130,11 @@ pub(super) fn forget_some(
     let sql = "DELETE FROM messages WHERE id IN (
                    SELECT id FROM messages WHERE realm = ?1 AND sent_at < ?2 LIMIT ?3
                ) RETURNING held";
-    let mut statement = connection.prepare_cached(sql)?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let deleted = statement.query_map(params![realm, time(before), most], |row| row.get(0))?;
-    let held: Vec<i64> = deleted.collect::<rusqlite::Result<_>>()?;
+    let held: Vec<i64> = connection
+        .prepare_cached(sql)?
+        .query_map(params![realm, time(before), most], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     Ok((held.len(), held.iter().sum()))
 }
 
@@ -149,8 +145,7 @@ pub(super) fn forget_moderations(
     before: u64,
 ) -> rusqlite::Result<()> {
     let sql = "DELETE FROM orders WHERE realm = ?1 AND ends_at < ?2";
-    connection.execute(sql, params![realm, time(before)])?;
-    Ok(())
+    connection.execute(sql, params![realm, time(before)]).map(drop)
 }
 
 fn moderation_row(
@@ -182,8 +177,8 @@ pub(super) fn keep_policy(
     realm: i64,
     bytes: &[u8],
 ) -> rusqlite::Result<()> {
-    transaction.execute("UPDATE realms SET policy = ?2 WHERE id = ?1", params![realm, bytes])?;
-    Ok(())
+    let sql = "UPDATE realms SET policy = ?2 WHERE id = ?1";
+    transaction.execute(sql, params![realm, bytes]).map(drop)
 }
 
 /// Puts a renewed ticket in the place of the old one of the same account.
@@ -196,9 +191,8 @@ fn keep_ticket(
 ) -> rusqlite::Result<()> {
     let sql = "SELECT key FROM realms WHERE id = ?1";
     let key = PeerKey(transaction.query_row(sql, [realm], |row| row.get(0))?);
-    let mut statement =
-        transaction.prepare("SELECT login_name, ticket FROM memberships WHERE realm = ?1")?;
-    let kept: Vec<(String, Vec<u8>)> = statement
+    let kept: Vec<(String, Vec<u8>)> = transaction
+        .prepare("SELECT login_name, ticket FROM memberships WHERE realm = ?1")?
         .query_map([realm], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let is_same =

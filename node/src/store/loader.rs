@@ -84,11 +84,10 @@ impl Loader {
                    FROM messages INDEXED BY messages_for_the_law
                    WHERE realm = ?1 AND sent_at >= ?2 AND (sent_at, message_id) < (?3, ?4)
                    ORDER BY sent_at DESC, message_id DESC LIMIT ?5";
-        let mut statement = self.connection.prepare_cached(sql)?;
         let (sent_at, id) = &self.place;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![self.realm, since, sent_at, id, most], loaded)?;
-        rows.collect()
+        let parameters = params![self.realm, since, sent_at, id, most];
+        self.connection.prepare_cached(sql)?.query_map(parameters, loaded)?.collect()
     }
 
     /// The hash of a ticket, which is verified when it is met first.

@@ -13,7 +13,7 @@ use lanyard_protocol::ticket::Ticket;
 use lanyard_protocol::time::RealmClock;
 use lanyard_protocol::verdict::Refused;
 use lanyard_protocol::wire::{self, Pair};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
 use super::file::{StoreError, open_for_reading, realm_row, sqlite_error, time};
 use super::row::{self, COLUMNS, TABLES};
@@ -114,16 +114,14 @@ impl Reader {
     pub fn history(&self, room: &str, page: Page, limit: usize) -> Result<History, ReadError> {
         let found = self.read(|connection, realm| {
             let anchor = match page {
-                Page::Newest => None,
-                Page::Before(id) | Page::After(id) => match position(connection, realm, id)? {
-                    Some(position) => Some(position),
-                    None => return Ok(None),
-                },
+                Page::Newest => Some((i64::MAX, Vec::new(), 0, 0, Vec::new())),
+                Page::Before(id) | Page::After(id) => position(connection, realm, id)?,
             };
+            let Some(anchor) = anchor else { return Ok(None) };
             let forward = matches!(page, Page::After(_));
             // One more than asked for tells whether there is more.
             let ahead = limit.saturating_add(1);
-            select(connection, realm, room, anchor.as_ref(), forward, ahead).map(Some)
+            select(connection, realm, room, &anchor, forward, ahead).map(Some)
         });
         let mut messages = found?.ok_or(ReadError::NotFound)?;
         let more = messages.len() > limit;
@@ -189,14 +187,12 @@ impl Reader {
     /// [`StoreError`] if it cannot be read.
     pub fn moderations(&self, key: &PeerKey) -> Result<Vec<SignedModeration>, StoreError> {
         let stored = self.read(|connection, realm| {
-            let mut statement = connection.prepare(
-                "SELECT t.bytes, o.bytes FROM orders o JOIN tickets t ON t.id = o.ticket
-                 WHERE o.realm = ?1",
-            )?;
-            let rows = statement.query_map([realm], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<(Vec<u8>, Vec<u8>)>>>()
+            let sql = "SELECT t.bytes, o.bytes FROM orders o JOIN tickets t ON t.id = o.ticket
+                       WHERE o.realm = ?1";
+            let pair = |row: &Row<'_>| Ok(StoredPair { ticket: row.get(0)?, object: row.get(1)? });
+            all(connection, sql, [realm], pair)
         })?;
-        let verify = |(ticket, object): &(Vec<u8>, Vec<u8>)| {
+        let verify = |StoredPair { ticket, object }: &StoredPair| {
             SignedModeration::from_pair(Pair { ticket, object }, key, |bytes| {
                 Ticket::verify(bytes, key).map(Arc::new).map_err(Refused::Ticket)
             })
@@ -215,9 +211,7 @@ impl Reader {
     ) -> Result<Option<AccountId>, StoreError> {
         let tickets = self.read(|connection, _realm| {
             let sql = "SELECT bytes FROM tickets WHERE username = ?1 ORDER BY id DESC";
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map([username], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<Vec<Vec<u8>>>>()
+            all(connection, sql, [username], |row| row.get::<_, Vec<u8>>(0))
         })?;
         // Another realm in the same profile may have the same name.
         let of_realm = tickets.iter().find_map(|bytes| Ticket::verify(bytes, key).ok());
@@ -266,21 +260,18 @@ impl Reader {
     /// [`StoreError`] if it cannot be read.
     pub fn unsent(&self, since: u64) -> Result<Vec<Unsent>, StoreError> {
         self.read(|connection, realm| {
-            let mut statement = connection.prepare(
-                "SELECT m.message_id, m.sent_at, t.bytes, m.bytes
-                 FROM messages m JOIN tickets t ON t.id = m.ticket
-                 WHERE m.realm = ?1 AND m.via = 'own' AND m.sent = 0 AND m.sent_at >= ?2
-                       AND m.held = 1",
-            )?;
-            let rows = statement.query_map(params![realm, time(since)], |row| {
+            let sql = "SELECT m.message_id, m.sent_at, t.bytes, m.bytes
+                       FROM messages m JOIN tickets t ON t.id = m.ticket
+                       WHERE m.realm = ?1 AND m.via = 'own' AND m.sent = 0 AND m.sent_at >= ?2
+                             AND m.held = 1";
+            all(connection, sql, params![realm, time(since)], |row| {
                 let (ticket, object): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(3)?);
                 Ok(Unsent {
                     id: MessageId(row.get(0)?),
                     sent_at: row.get::<_, i64>(1)?.unsigned_abs(),
                     gossip: Pair { ticket: &ticket, object: &object }.to_bytes(),
                 })
-            })?;
-            rows.collect()
+            })
         })
     }
 
@@ -290,19 +281,14 @@ impl Reader {
     /// [`StoreError`] if it cannot be read.
     pub fn peers(&self) -> Result<Vec<PeerAddresses>, StoreError> {
         self.read(|connection, realm| {
-            let mut statement = connection.prepare(
-                "SELECT key, addresses FROM peers
-                 WHERE realm = ?1 AND key <> (SELECT key FROM realms WHERE id = ?1)
-                 ORDER BY seen_at DESC LIMIT ?2",
-            )?;
-            let rows =
-                statement.query_map(params![realm, time(ADDRESS_BOOK_MAX as u64)], |row| {
-                    let addresses: Vec<u8> = row.get(1)?;
-                    let addresses =
-                        wire::decode(&addresses, LOGIN_REPLY_BYTES_MAX).unwrap_or_default();
-                    Ok(PeerAddresses { peer: PeerKey(row.get(0)?), addresses })
-                })?;
-            rows.collect()
+            let sql = "SELECT key, addresses FROM peers
+                       WHERE realm = ?1 AND key <> (SELECT key FROM realms WHERE id = ?1)
+                       ORDER BY seen_at DESC LIMIT ?2";
+            all(connection, sql, params![realm, time(ADDRESS_BOOK_MAX as u64)], |row| {
+                let addresses: Vec<u8> = row.get(1)?;
+                let addresses = wire::decode(&addresses, LOGIN_REPLY_BYTES_MAX).unwrap_or_default();
+                Ok(PeerAddresses { peer: PeerKey(row.get(0)?), addresses })
+            })
         })
     }
 
@@ -357,16 +343,24 @@ impl Reader {
     pub fn memberships(&self) -> Result<Vec<Membership>, StoreError> {
         self.read(|connection, realm| {
             let sql = "SELECT login_name, ticket, member FROM memberships WHERE realm = ?1";
-            let mut statement = connection.prepare(sql)?;
-            let rows = statement.query_map([realm], |row| {
+            all(connection, sql, [realm], |row| {
                 let authority: Vec<u8> = row.get(2)?;
                 let authority = wire::decode(&authority, LOGIN_REPLY_BYTES_MAX)
                     .unwrap_or(PeerAddresses { peer: PeerKey([0; 32]), addresses: Vec::new() });
                 Ok(Membership { login_name: row.get(0)?, ticket: row.get(1)?, authority })
-            })?;
-            rows.collect()
+            })
         })
     }
+}
+
+/// All rows that a statement finds.
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection.prepare_cached(sql)?.query_map(parameters, read)?.collect()
 }
 
 fn position(
@@ -388,31 +382,19 @@ fn select(
     connection: &Connection,
     realm: i64,
     room: &str,
-    anchor: Option<&Position>,
+    (sent_at, author, session, seq, id): &Position,
     forward: bool,
     limit: usize,
 ) -> rusqlite::Result<Vec<ChatMessage>> {
     const ORDER: [&str; 5] = ["m.sent_at", "m.author", "m.session", "m.seq", "m.message_id"];
     let (sign, direction) = if forward { (">", "ASC") } else { ("<", "DESC") };
     let key = ORDER.join(", ");
-    let beyond = if anchor.is_some() {
-        format!("AND ({key}) {sign} (?4, ?5, ?6, ?7, ?8)")
-    } else {
-        String::new()
-    };
     let order = ORDER.map(|column| format!("{column} {direction}")).join(", ");
     let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE m.realm = ?1 AND m.room = ?2 AND m.held = 1 {beyond}
-         ORDER BY {order} LIMIT ?3"
+        "SELECT {COLUMNS} FROM {TABLES} WHERE m.realm = ?1 AND m.room = ?2 AND m.held = 1
+         AND ({key}) {sign} (?4, ?5, ?6, ?7, ?8) ORDER BY {order} LIMIT ?3"
     );
-    let mut statement = connection.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = match anchor {
-        Some((sent_at, author, session, seq, id)) => statement.query_map(
-            params![realm, room, limit, sent_at, author, session, seq, id],
-            row::message,
-        )?,
-        None => statement.query_map(params![realm, room, limit], row::message)?,
-    };
-    rows.collect()
+    let parameters = params![realm, room, limit, sent_at, author, session, seq, id];
+    all(connection, &sql, parameters, row::message)
 }

@@ -68,6 +68,11 @@ pub(crate) enum GateError {
     WrongPeer,
 }
 
+/// A connection after Noise.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<C: AsyncRead + AsyncWrite + Send + Unpin> Stream for C {}
+
 /// What every gate of a node shares.
 #[derive(Debug, Clone)]
 pub(crate) struct GateConfig {
@@ -90,10 +95,7 @@ impl Gate {
     }
 
     /// The listener's part.
-    async fn listen<C>(self, io: &mut C) -> Result<(), GateError>
-    where
-        C: AsyncRead + AsyncWrite + Send + Unpin,
-    {
+    async fn listen<C: Stream>(self, io: &mut C) -> Result<(), GateError> {
         let peer = peer_key(&self.peer).ok_or(GateError::WrongPeer)?;
         let admission = self.hear_hello(peer, io).await?;
         write(io, &Verdict::plain(VerdictCode::Accepted).to_frame()).await?;
@@ -104,10 +106,7 @@ impl Gate {
     }
 
     /// The dialler's part.
-    async fn dial<C>(self, io: &mut C) -> Result<(), GateError>
-    where
-        C: AsyncRead + AsyncWrite + Send + Unpin,
-    {
+    async fn dial<C: Stream>(self, io: &mut C) -> Result<(), GateError> {
         // libp2p compares only after the upgrade; a stranger at a stale address must not see our ticket.
         if self.dialled_peer() != Some(self.peer) {
             return Err(GateError::WrongPeer);
@@ -122,24 +121,20 @@ impl Gate {
     }
 
     /// Reads and judges the other's Hello; a refusal is told and reported.
-    async fn hear_hello<C>(&self, peer: PeerKey, io: &mut C) -> Result<Admission, GateError>
-    where
-        C: AsyncRead + AsyncWrite + Send + Unpin,
-    {
-        let refusal = match read_frame(io).await? {
-            Ok(body) => match Hello::parse(&body) {
-                Ok(hello) => {
-                    let boot = hello.boot;
-                    match self.judge(peer, hello) {
-                        Ok(admission) => return Ok(admission),
-                        Err(verdict) => (boot, verdict),
-                    }
-                }
-                Err(_no_hello) => (0, Verdict::plain(VerdictCode::Malformed)),
-            },
-            Err(code) => (0, Verdict::plain(code)),
+    async fn hear_hello<C: Stream>(
+        &self,
+        peer: PeerKey,
+        io: &mut C,
+    ) -> Result<Admission, GateError> {
+        let heard = read_frame(io)
+            .await?
+            .and_then(|body| Hello::parse(&body).map_err(|_no_hello| VerdictCode::Malformed));
+        let boot = heard.as_ref().map_or(0, |hello| hello.boot);
+        let judged = heard.map_err(Verdict::plain).and_then(|hello| self.judge(peer, hello));
+        let verdict = match judged {
+            Ok(admission) => return Ok(admission),
+            Err(verdict) => verdict,
         };
-        let (boot, verdict) = refusal;
         let code = verdict.code;
         self.report(peer, Outcome::Refused { boot, code });
         refuse(io, &verdict).await;
@@ -147,10 +142,7 @@ impl Gate {
     }
 
     /// Reads the other's verdict on us; a refusal is reported.
-    async fn hear_verdict<C>(&self, peer: PeerKey, io: &mut C) -> Result<(), GateError>
-    where
-        C: AsyncRead + AsyncWrite + Send + Unpin,
-    {
+    async fn hear_verdict<C: Stream>(&self, peer: PeerKey, io: &mut C) -> Result<(), GateError> {
         let verdict = match read_frame(io).await? {
             Ok(body) => Verdict::parse(&body).unwrap_or(Verdict::plain(VerdictCode::Malformed)),
             Err(code) => Verdict::plain(code),
@@ -205,10 +197,7 @@ impl UpgradeInfo for Gate {
     }
 }
 
-impl<C> InboundConnectionUpgrade<C> for Gate
-where
-    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+impl<C: Stream + 'static> InboundConnectionUpgrade<C> for Gate {
     type Output = yamux::Muxer<C>;
     type Error = GateError;
     type Future = BoxFuture<'static, Result<Self::Output, GateError>>;
@@ -225,10 +214,7 @@ where
     }
 }
 
-impl<C> OutboundConnectionUpgrade<C> for Gate
-where
-    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+impl<C: Stream + 'static> OutboundConnectionUpgrade<C> for Gate {
     type Output = yamux::Muxer<C>;
     type Error = GateError;
     type Future = BoxFuture<'static, Result<Self::Output, GateError>>;
@@ -241,16 +227,13 @@ where
     }
 }
 
-async fn write<C: AsyncWrite + Unpin>(io: &mut C, frame: &[u8]) -> io::Result<()> {
+async fn write(io: &mut impl Stream, frame: &[u8]) -> io::Result<()> {
     io.write_all(frame).await?;
     io.flush().await
 }
 
 /// The body of a frame, or the verdict on a bad head. The head is judged before the body is read.
-async fn read_frame<C>(io: &mut C) -> io::Result<Result<Vec<u8>, VerdictCode>>
-where
-    C: AsyncRead + Unpin,
-{
+async fn read_frame(io: &mut impl Stream) -> io::Result<Result<Vec<u8>, VerdictCode>> {
     let mut head = [0; HEAD_LEN];
     io.read_exact(&mut head).await?;
     let length = match parse_head(head) {
@@ -264,10 +247,7 @@ where
 
 /// Tells the verdict, closes our half, and reads on for a moment: closing at once would reset the connection,
 /// and the reset could overtake the verdict.
-async fn refuse<C>(io: &mut C, verdict: &Verdict)
-where
-    C: AsyncRead + AsyncWrite + Unpin,
-{
+async fn refuse(io: &mut impl Stream, verdict: &Verdict) {
     let tell = async {
         write(io, &verdict.to_frame()).await?;
         io.close().await?;

@@ -31,8 +31,8 @@ pub enum PortError {
     },
 }
 
-/// Where a peer listens if nothing else is asked: everywhere.
-pub const EVERYWHERE: [SocketAddr; 2] = [
+/// Where a peer listens if nothing else is asked.
+const EVERYWHERE: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
 ];
