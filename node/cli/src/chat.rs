@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use directories::ProjectDirs;
 use lanyard_node::login::has_ticket;
 use lanyard_node::{JoinRequest, Password, Refusal, RefusalCode};
 use lanyard_program::prompt::{self, NoAnswer};
@@ -33,9 +34,8 @@ use lanyard_program::stop::asked_to_stop;
 use lanyard_protocol::link::JoinLink;
 
 use editor::Terminal;
-use input::Lines;
+use input::lines_of_stdin;
 use output::Output;
-use session::Ended;
 use source::Input;
 
 /// Options of `lanyard-node chat`.
@@ -82,10 +82,7 @@ pub(crate) async fn run(options: ChatOptions) -> ExitCode {
         }
         Err(Start::Stopped) => return ExitCode::SUCCESS,
     };
-    match session::run(request, input, options.stay, &mut output).await {
-        Ended::Quit => ExitCode::SUCCESS,
-        Ended::Refused => ExitCode::FAILURE,
-    }
+    session::run(request, input, options.stay, &mut output).await
 }
 
 /// Why joining is not even tried.
@@ -100,12 +97,13 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
         let reason = format!("The join link cannot be read: {error}.");
         Start::Refused(Refusal::of(RefusalCode::BadLink, reason))
     })?;
-    let profile = options.data_dir.clone().or_else(default_profile);
+    let default = || Some(ProjectDirs::from("", "", "lanyard")?.data_dir().join("profile"));
+    let profile = options.data_dir.clone().or_else(default);
     let profile =
         profile.ok_or_else(|| Start::Misuse("say --data-dir: there is no home folder".into()))?;
     let (password, input) = if options.password_stdin {
-        let mut lines = Lines::of_stdin();
-        let password = password_of(lines.next().await.map(|line| line.text));
+        let mut lines = lines_of_stdin();
+        let password = password_of(lines.recv().await.map(|line| line.text));
         let password = password.map_err(|error| Start::Misuse(error.to_string()))?;
         (Some(password), Input::Lines(lines))
     } else {
@@ -113,7 +111,7 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
         let password = if has_ticket { None } else { Some(ask_for_password(options).await?) };
         // Only now: two readers of one terminal would share the password between them.
         let terminal = if options.json { None } else { Terminal::of_stdio() };
-        (password, terminal.map_or_else(|| Input::Lines(Lines::of_stdin()), Input::Terminal))
+        (password, terminal.map_or_else(|| Input::Lines(lines_of_stdin()), Input::Terminal))
     };
     let request = JoinRequest {
         link,
@@ -124,12 +122,6 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
         listen: options.listen.into_iter().collect(),
     };
     Ok((request, input))
-}
-
-/// Where the profile is by default.
-fn default_profile() -> Option<PathBuf> {
-    let dirs = directories::ProjectDirs::from("", "", "lanyard")?;
-    Some(dirs.data_dir().join("profile"))
 }
 
 async fn ask_for_password(options: &ChatOptions) -> Result<Password, Start> {

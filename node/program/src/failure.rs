@@ -22,7 +22,10 @@ pub fn watch_for_panics() {
         let thread = thread.name().unwrap_or("without a name");
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), place);
         tracing::error!(thread, place, "A part of the program has failed");
-        let sentence = sentence(thread, &place);
+        let sentence = format!(
+            "A part of this program has failed (thread {thread}, {place}). That is a fault of the program: \
+             start it again, and please report this line."
+        );
         if thread == "main" {
             // The program ends with this panic, so nothing else would tell.
             writeln!(std::io::stderr(), "error: {sentence}").ok();
@@ -44,13 +47,6 @@ pub async fn failed() -> String {
         // The sender lives as long as the program.
         None => std::future::pending().await,
     }
-}
-
-fn sentence(thread: &str, place: &str) -> String {
-    format!(
-        "A part of this program has failed (thread {thread}, {place}). That is a fault of the program: \
-         start it again, and please report this line."
-    )
 }
 
 /// File and line, without the folder in which this machine keeps its crates.

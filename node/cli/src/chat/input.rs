@@ -18,33 +18,23 @@ pub(super) struct Line {
     pub(super) text: Result<String, BadLine>,
 }
 
-/// The lines of stdin, as they come.
-#[derive(Debug)]
-pub(super) struct Lines {
-    receiver: mpsc::Receiver<Line>,
-}
+/// The lines of stdin without their ends, as they come.
+pub(super) type Lines = mpsc::Receiver<Line>;
 
-impl Lines {
-    /// Starts reading stdin.
-    pub(super) fn of_stdin() -> Self {
-        let (sender, receiver) = mpsc::channel(LINES);
-        let read = move || {
-            let mut stdin = LineReader::new(BufReader::new(std::io::stdin()), LINE_BYTES_MAX);
-            while let Some(text) = stdin.next_line() {
-                let line = Line { number: stdin.number(), text };
-                if sender.blocking_send(line).is_err() {
-                    break;
-                }
+/// Starts reading stdin.
+pub(super) fn lines_of_stdin() -> Lines {
+    let (sender, lines) = mpsc::channel(LINES);
+    let read = move || {
+        let mut stdin = LineReader::new(BufReader::new(std::io::stdin()), LINE_BYTES_MAX);
+        while let Some(text) = stdin.next_line() {
+            let line = Line { number: stdin.number(), text };
+            if sender.blocking_send(line).is_err() {
+                break;
             }
-        };
-        if let Err(error) = std::thread::Builder::new().name("lanyard-stdin".into()).spawn(read) {
-            tracing::error!(%error, "Cannot read stdin");
         }
-        Self { receiver }
+    };
+    if let Err(error) = std::thread::Builder::new().name("lanyard-stdin".into()).spawn(read) {
+        tracing::error!(%error, "Cannot read stdin");
     }
-
-    /// The next line without its end; `None` at the end of stdin.
-    pub(super) async fn next(&mut self) -> Option<Line> {
-        self.receiver.recv().await
-    }
+    lines
 }

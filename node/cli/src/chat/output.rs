@@ -25,36 +25,22 @@ use super::wrap::wrap;
 /// Stdout in one of two forms.
 #[derive(Debug)]
 pub(super) struct Output {
-    json: bool,
-    broken: bool,
+    pub(super) is_json: bool,
+    /// Whether the reader of stdout is gone.
+    pub(super) is_broken: bool,
     transcript: Transcript,
     /// Shows lines above the one being typed.
-    screen: Option<Arc<Screen>>,
+    pub(super) screen: Option<Arc<Screen>>,
 }
 
 impl Output {
-    pub(super) fn new(json: bool) -> Self {
-        Self { json, broken: false, transcript: Transcript::default(), screen: None }
-    }
-
-    /// From now on the screen is shared with a line being typed.
-    pub(super) fn show_on(&mut self, screen: Arc<Screen>) {
-        self.screen = Some(screen);
+    pub(super) fn new(is_json: bool) -> Self {
+        Self { is_json, is_broken: false, transcript: Transcript::default(), screen: None }
     }
 
     /// Takes note of the rooms that exist now.
     pub(super) fn rooms(&mut self, status: &Status) {
         self.transcript.names_rooms = status.rooms.len() > 1;
-    }
-
-    /// Whether input and output are JSON.
-    pub(super) fn is_json(&self) -> bool {
-        self.json
-    }
-
-    /// Whether the reader of stdout is gone.
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken
     }
 
     /// Says that the command line is wrong.
@@ -63,7 +49,7 @@ impl Output {
     }
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {
-        if self.json {
+        if self.is_json {
             self.line(&json::refused(refusal).to_string());
         } else if self.screen.is_some() {
             self.line(&format!("! {}", escape(&refusal.reason)));
@@ -86,7 +72,7 @@ impl Output {
     }
 
     pub(super) fn event(&mut self, event: &NodeEvent) {
-        if self.json {
+        if self.is_json {
             if let Some(value) = json::event(event) {
                 self.line(&value.to_string());
             }
@@ -96,7 +82,7 @@ impl Output {
     }
 
     pub(super) fn answer(&mut self, cmd: &str, mark: Option<Value>, answer: &Answer<'_>) {
-        if self.json {
+        if self.is_json {
             self.line(&json::answer(cmd, mark, answer).to_string());
         } else if let Some(text) = plain::answer(answer, &mut self.transcript) {
             self.line(&text);
@@ -229,7 +215,7 @@ impl Output {
         let beginning = line.beginning();
         let begins = beginning.as_ref().map(|text| format!("; it begins with: {text}"));
         let message = format!("line {} {what}{}", line.number, begins.unwrap_or_default());
-        if !self.json {
+        if !self.is_json {
             return self.error(code, &message, None);
         }
         let error = json::with(json::error(code, &message, line.mark()), "line", Some(line.number));
@@ -238,18 +224,18 @@ impl Output {
 
     /// Writes a line in one of the two forms.
     fn show(&mut self, json: impl FnOnce() -> Value, plain: impl FnOnce(&Transcript) -> String) {
-        let line = if self.json { json().to_string() } else { plain(&self.transcript) };
+        let line = if self.is_json { json().to_string() } else { plain(&self.transcript) };
         self.line(&line);
     }
 
     fn line(&mut self, line: &str) {
-        let columns = if self.json { None } else { terminal::columns_of_stdout() };
+        let columns = if self.is_json { None } else { terminal::columns_of_stdout() };
         let line = columns.map_or_else(|| line.to_owned(), |columns| wrap(line, columns));
         if let Some(screen) = &self.screen {
             return screen.print(line);
         }
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
-        self.broken |= written.and_then(|()| stdout.flush()).is_err();
+        self.is_broken |= written.and_then(|()| stdout.flush()).is_err();
     }
 }

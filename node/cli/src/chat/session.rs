@@ -1,5 +1,6 @@
 //! The conversation: join, then take commands and show events until the end.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,31 +36,24 @@ const FINISH: Duration = Duration::from_secs(5);
 /// The node may take this long to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// How a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    Quit,
-    Refused,
-}
-
 /// Joins and chats.
 pub(super) async fn run(
     request: JoinRequest,
     input: Input,
     stay: bool,
     output: &mut Output,
-) -> Ended {
+) -> ExitCode {
     let mut stop = std::pin::pin!(stop());
     let joined = tokio::select! {
         joined = join(request, |_step| ()) => joined,
-        () = &mut stop => return Ended::Quit,
+        () = &mut stop => return ExitCode::SUCCESS,
         why = failure::failed() => Err(Refusal::of(RefusalCode::Failed, why)),
     };
     let joined = match joined {
         Ok(joined) => joined,
         Err(refusal) => {
             output.refused(&refusal);
-            return Ended::Refused;
+            return ExitCode::FAILURE;
         }
     };
     let mut session = Session::start(joined, output);
@@ -143,7 +137,7 @@ impl Session {
         stay: bool,
         mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
         output: &mut Output,
-    ) -> Ended {
+    ) -> ExitCode {
         let mut reading = true;
         let mut deadline = None;
         source.ask(|| self.prompt());
@@ -174,18 +168,18 @@ impl Session {
                 }
             };
             match turn {
-                Turn::Go if output.is_broken() => return self.quit(None, output).await,
+                Turn::Go if output.is_broken => return self.quit(None, output).await,
                 Turn::Go => {}
                 Turn::Finish => {
                     reading = false;
                     deadline = (!stay).then(|| tokio::time::Instant::now() + FINISH);
                 }
                 Turn::Quit(mark) => return self.quit(mark, output).await,
-                Turn::Lost => return Ended::Refused,
+                Turn::Lost => return ExitCode::FAILURE,
                 Turn::Failed(why) => {
                     output.refused(&Refusal::of(RefusalCode::Failed, why));
                     self.say_goodbye().await;
-                    return Ended::Refused;
+                    return ExitCode::FAILURE;
                 }
             }
             let idle = self.events.is_empty() && self.at_login_server.is_empty();
@@ -254,7 +248,7 @@ impl Session {
         if text.trim().is_empty() {
             return Turn::Go;
         }
-        let (parsed, mark) = if output.is_json() {
+        let (parsed, mark) = if output.is_json {
             command::from_json(text)
         } else {
             (command::from_plain(text, &self.room), None)
@@ -272,12 +266,14 @@ impl Session {
 
     async fn obey(&mut self, command: Command, mark: Option<Value>, output: &mut Output) {
         let name = command.name();
-        let status = Arc::clone(&self.status.borrow());
+        let (node, status) = (self.node.clone(), Arc::clone(&self.status.borrow()));
         match command {
             Command::Send(draft) => {
                 self.send(draft, mark, output).await;
             }
-            Command::History { room, .. } if !has_room(&status, &room) => {
+            Command::History { room, .. }
+                if status.rooms.iter().all(|known| known.name != room) =>
+            {
                 output.error("no-such-room", "there is no room of that name", mark);
             }
             Command::History { room, limit, before } => {
@@ -303,16 +299,13 @@ impl Session {
                 }
             }
             Command::Password { old, new, revoke_others } => {
-                let node = self.node.clone();
                 let change = async move { node.change_password(old, new, revoke_others).await };
                 self.ask_login_server(name, mark, async { change.await.map(|()| None) });
             }
             Command::Devices => {
-                let node = self.node.clone();
                 self.ask_login_server(name, mark, async move { node.devices().await.map(Some) });
             }
             Command::Logout { device } => {
-                let node = self.node.clone();
                 let log_out = async move { node.logout_device(device).await.map(Some) };
                 self.ask_login_server(name, mark, log_out);
             }
@@ -344,7 +337,7 @@ impl Session {
                 output.answer("send", mark, &Answer::Sent(sent));
                 true
             }
-            Err(error) if output.is_json() => {
+            Err(error) if output.is_json => {
                 output.send_error(&error, mark);
                 true
             }
@@ -407,7 +400,7 @@ impl Session {
         })
     }
 
-    async fn quit(&mut self, mark: Option<Option<Value>>, output: &mut Output) -> Ended {
+    async fn quit(&mut self, mark: Option<Option<Value>>, output: &mut Output) -> ExitCode {
         self.say_goodbye().await;
         // Events from before the end are still shown.
         while let Ok(event) = self.events.try_recv() {
@@ -417,17 +410,13 @@ impl Session {
         if let Some(mark) = mark {
             output.answer("quit", mark, &Answer::Quit);
         }
-        Ended::Quit
+        ExitCode::SUCCESS
     }
 
     async fn say_goodbye(&self) {
         // A node with a failed part may not answer.
         tokio::time::timeout(GOODBYE, self.node.quit()).await.ok();
     }
-}
-
-fn has_room(status: &Status, room: &str) -> bool {
-    status.rooms.iter().any(|known| known.name == room)
 }
 
 fn read_error(error: &ReadError) -> BadCommand {

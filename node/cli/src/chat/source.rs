@@ -8,7 +8,7 @@ use lanyard_program::stdin::BadLine;
 use tokio::sync::watch;
 
 use super::editor::{Keyboard, Terminal};
-use super::input::{Line, Lines};
+use super::input::{Line, Lines, lines_of_stdin};
 use super::output::Output;
 
 /// A terminal that edits lines itself hands over at most this much of one, and silently drops the rest (termios(3)).
@@ -56,12 +56,12 @@ impl Source {
         };
         match Keyboard::start(terminal, status) {
             Ok(keyboard) => {
-                output.show_on(keyboard.screen());
+                output.screen = Some(keyboard.screen());
                 Self::Keyboard(keyboard)
             }
             Err(error) => {
                 tracing::warn!(%error, "The terminal has no line editor");
-                Self::of(Lines::of_stdin())
+                Self::of(lines_of_stdin())
             }
         }
     }
@@ -84,7 +84,7 @@ impl Source {
                 Some(text) => Entry::Line { number: 0, text },
                 None => Entry::Quit,
             },
-            Self::Lines { lines, is_terminal } => match lines.next().await {
+            Self::Lines { lines, is_terminal } => match lines.recv().await {
                 None => Entry::End,
                 Some(Line { number, text: Err(bad) }) => Entry::Bad { number, bad },
                 Some(Line { text: Ok(text), .. })
