@@ -125,21 +125,13 @@ pub(crate) struct State {
     login_node: Option<String>,
 }
 
-impl State {
-    /// With peers to dial first.
-    pub(crate) fn starting_with(candidates: Vec<PeerAddresses>) -> Self {
-        let follow_ups = VecDeque::from([Input::Candidates(candidates)]);
-        Self { follow_ups, ..Self::default() }
-    }
-}
-
 impl EventLoop {
     /// Runs until quit or loss of membership, then says goodbye and closes the store.
     pub(crate) async fn run(mut self) {
         self.drain();
         while self.state.ended.is_none() {
             let wake = self.engine.poll_timeout().unwrap_or(CLOCK_EVERY);
-            let wake = wake.min(self.state.next_clock_write).min(self.state.arrivals.next_look());
+            let wake = wake.min(self.state.next_clock_write).min(self.state.arrivals.next_look);
             let wake = if self.state.reload { wake.min(self.state.next_reload) } else { wake };
             let wake = if self.state.changed { wake.min(self.state.next_status) } else { wake };
             let wake = self.clock.instant(wake);

@@ -18,7 +18,7 @@ use crate::login::client::Client;
 use crate::login::{LoginServerError, Password};
 use crate::names::spelled;
 use crate::status::Status;
-use crate::store::{History, PAGE_MAX, Page, ReadError};
+use crate::store::{History, PAGE_MAX, Page, ReadError, Reader};
 
 /// A running peer. Clones are cheap and speak to the same node.
 #[derive(Debug, Clone)]
@@ -40,9 +40,7 @@ impl Node {
     /// # Errors
     /// [`SendError`] says why not; nothing was stored then.
     pub async fn send(&self, draft: Draft) -> Result<SentReceipt, SendError> {
-        let (reply, answer) = oneshot::channel();
-        self.command(Command::Send { draft, reply }).await?;
-        Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
+        Ok(self.ask(|reply| Command::Send { draft, reply }).await??)
     }
 
     /// A part of a room's history from the store, at most [`PAGE_MAX`] messages.
@@ -55,8 +53,9 @@ impl Node {
         page: Page,
         limit: usize,
     ) -> Result<History, ReadError> {
-        let (reader, room) = (self.ends.reader.clone(), room.to_owned());
-        read(move || reader.history(&room, page, limit.min(PAGE_MAX))).await
+        let room = room.to_owned();
+        let history = move |reader: &Reader| reader.history(&room, page, limit.min(PAGE_MAX));
+        self.ends.reader.ask(history).await
     }
 
     /// Mutes or bans an account, or lifts that. Without a time it holds for 24 hours, the longest there is.
@@ -65,9 +64,7 @@ impl Node {
     /// # Errors
     /// [`ModerateError`] says why not; nothing was published then.
     pub async fn moderate(&self, moderation: NewModeration) -> Result<MessageId, ModerateError> {
-        let (reply, answer) = oneshot::channel();
-        self.command(Command::Moderation { moderation, reply }).await?;
-        Ok(answer.await.map_err(|_loop_is_gone| NodeClosed)??)
+        Ok(self.ask(|reply| Command::Moderation { moderation, reply }).await??)
     }
 
     /// Tells the other peers from now on that this device is `here` or `away`.
@@ -90,8 +87,8 @@ impl Node {
         if let Some((account, _person)) = found {
             return Ok(Some(*account));
         }
-        let (reader, realm) = (self.ends.reader.clone(), self.ends.realm);
-        read(move || reader.account_of(&realm, &username)).await
+        let realm = self.ends.realm;
+        self.ends.reader.ask(move |reader| reader.account_of(&realm, &username)).await
     }
 
     /// Changes the password of our account at the login node, and takes the new ticket that comes with it. With
@@ -152,8 +149,8 @@ impl Node {
     /// # Errors
     /// [`ReadError::Store`] if it cannot be read.
     pub async fn unread(&self, room: &str) -> Result<(Option<MessageId>, u64), ReadError> {
-        let (reader, room) = (self.ends.reader.clone(), room.to_owned());
-        read(move || reader.unread(&room)).await
+        let room = room.to_owned();
+        self.ends.reader.ask(move |reader| reader.unread(&room)).await
     }
 
     /// For the authority peer: puts a newer policy in force and publishes its head.
@@ -191,9 +188,7 @@ impl Node {
     /// [`NodeClosed`] if the node has ended.
     #[doc(hidden)]
     pub async fn scores(&self) -> Result<BTreeMap<PeerKey, f64>, NodeClosed> {
-        let (reply, answer) = oneshot::channel();
-        self.command(Command::Scores(reply)).await?;
-        answer.await.map_err(|_loop_is_gone| NodeClosed)
+        self.ask(Command::Scores).await
     }
 
     /// Events from now on.
@@ -210,11 +205,8 @@ impl Node {
 
     /// Says goodbye to the mesh, closes the store and ends, within two seconds.
     pub async fn quit(&self) {
-        let (reply, answer) = oneshot::channel();
         // A loop that is gone has already quit.
-        if self.command(Command::Quit(reply)).await.is_ok() {
-            answer.await.ok();
-        }
+        self.ask(Command::Quit).await.ok();
     }
 
     /// Waits until the node has ended, for whatever reason.
@@ -222,17 +214,19 @@ impl Node {
         self.ends.commands.closed().await;
     }
 
+    /// Sends a command with a place for its answer, and waits for that.
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, NodeClosed> {
+        let (reply, answer) = oneshot::channel();
+        self.command(command(reply)).await?;
+        answer.await.map_err(|_loop_is_gone| NodeClosed)
+    }
+
     async fn command(&self, command: Command) -> Result<(), NodeClosed> {
         self.ends.commands.send(command).await.map_err(|_loop_is_gone| NodeClosed)
     }
-}
-
-/// Reads from SQLite on a thread that may block.
-async fn read<T: Send + 'static, E: Into<ReadError> + Send + 'static>(
-    read: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, ReadError> {
-    let done = tokio::task::spawn_blocking(read).await;
-    done.map_err(|error| ReadError::Store(error.to_string()))?.map_err(Into::into)
 }
 
 #[cfg(test)]

@@ -114,15 +114,10 @@ fn create(path: &Path) -> Result<Seed, KeyError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return load(path),
         Err(error) => return Err(io(error)),
     }
-    sync_folder(path).map_err(io)?;
-    Ok(seed)
-}
-
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
     }
+    Ok(seed)
 }
 
 #[cfg(unix)]

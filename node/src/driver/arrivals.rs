@@ -77,15 +77,11 @@ impl Budget {
 pub(super) struct Arrivals {
     budgets: BTreeMap<PeerKey, Budget>,
     unpublished: BTreeSet<PeerKey>,
-    next_look: Duration,
+    /// When the scores are looked at next, on the monotonic clock.
+    pub(super) next_look: Duration,
 }
 
 impl Arrivals {
-    /// When the scores are looked at next, on the monotonic clock.
-    pub(super) fn next_look(&self) -> Duration {
-        self.next_look
-    }
-
     /// Whether there is budget to read a gossip message of this neighbour.
     pub(super) fn may_read(&mut self, source: PeerKey, bytes: usize, now: Now) -> bool {
         let budget = self.budgets.entry(source).or_insert_with(|| Budget::full(now.mono));

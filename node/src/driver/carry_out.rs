@@ -15,7 +15,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::EventLoop;
-use crate::event::{NodeEvent, PresenceChange};
+use crate::event::{NodeEvent, PresenceChange, Via};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::Write;
 use crate::transport::translate::{dialable, peer_id};
@@ -23,8 +23,12 @@ use crate::transport::translate::{dialable, peer_id};
 impl EventLoop {
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Store { message, arrival, folded } => self.store(message, arrival, folded),
-            Output::StoreOwn { request, message } => self.store_own(message, request),
+            Output::Store { message, arrival, folded } => {
+                self.store(message, arrival.into(), folded, None);
+            }
+            Output::StoreOwn { request, message } => {
+                self.store(message, Via::Own, false, Some(request));
+            }
             Output::Resettle(resettled) => self.write(Write::Resettle(resettled)),
             Output::Forget { before } => self.write(Write::Forget { before }),
             Output::StoreModeration(moderation) => self.write(Write::Moderation(moderation)),

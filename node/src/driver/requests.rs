@@ -57,18 +57,11 @@ impl EventLoop {
     pub(super) fn load(&self, request: RequestId, ids: Vec<MessageId>, bytes_max: usize) {
         let (reader, load) = (self.loads.reader.clone(), self.loads.load.clone());
         tokio::spawn(async move {
-            let read = tokio::task::spawn_blocking(move || reader.pairs(&ids, bytes_max));
-            let pairs = match read.await {
-                Ok(Ok(pairs)) => pairs,
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "The store cannot be read for a neighbour");
-                    Vec::new()
-                }
-                Err(error) => {
-                    tracing::error!(%error, "Reading for a neighbour has failed");
-                    Vec::new()
-                }
-            };
+            let pairs = reader.ask(move |reader| reader.pairs(&ids, bytes_max)).await;
+            let pairs = pairs.unwrap_or_else(|error| {
+                tracing::error!(%error, "Cannot read for a neighbour");
+                Vec::new()
+            });
             // The loop may have ended.
             load.send((request, pairs)).await.ok();
         });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use lanyard_protocol::engine::{self, Engine, StoredIndex, Topic};
+use lanyard_protocol::engine::{self, Engine, Input, StoredIndex, Topic};
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::limits::{RECENT_MS, RESEND_AGE_MS_MAX};
 use lanyard_protocol::link::JoinLink;
@@ -110,7 +110,10 @@ pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
     let mut store = Store::open(&config.database, &realm)?;
     let reader = store.reader()?;
     let boot = store.next_boot(now.wall_ms)?;
-    let listen = choose_ports(&config, &mut store)?;
+    let listen = ports::choose(&config.listen, store.last_port()?)?;
+    if let Some(address) = listen.first() {
+        store.remember_port(address.port())?;
+    }
     let candidates = [config.candidates.clone(), reader.peers()?].concat();
     let around = Surroundings { messages: reader.count()?, ..Surroundings::default() };
     let mut loader = store.loader()?;
@@ -126,7 +129,9 @@ pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
     let (commands, commanded) = mpsc::channel(COMMANDS);
     let (events, _first) = broadcast::channel(EVENTS);
     let (status, status_seen) = watch::channel(Arc::new(status::build(&engine, &around, now)));
-    let places = places(&config, &reader)?;
+    let earlier = reader.login_node()?;
+    let link = config.login_server.clone();
+    let places = link.map(|link| Arc::new(Places::new(link, earlier.as_deref())));
     let wanted = Arc::new(Notify::new());
     let event_loop = EventLoop {
         places: places.clone(),
@@ -146,7 +151,7 @@ pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
         events: events.clone(),
         status,
         around,
-        state: State::starting_with(candidates),
+        state: State { follow_ups: [Input::Candidates(candidates)].into(), ..State::default() },
     };
     let profile = config.profile;
     tokio::task::spawn_blocking(move || fill_index(loader, &fill));
@@ -162,24 +167,8 @@ pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
     Ok(Ends { commands, events, status: status_seen, reader, login_server, realm })
 }
 
-/// Where the login node can be reached, if the node has one.
-fn places(config: &NodeConfig, reader: &Reader) -> Result<Option<Arc<Places>>, StartError> {
-    let Some(link) = config.login_server.clone() else { return Ok(None) };
-    let earlier = reader.login_node()?;
-    Ok(Some(Arc::new(Places::new(link, earlier.as_deref()))))
-}
-
 fn system(error: impl Display) -> StartError {
     StartError::System(error.to_string())
-}
-
-/// Fixes the ports, and remembers them: addresses that others have stored must stay true.
-fn choose_ports(config: &NodeConfig, store: &mut Store) -> Result<Vec<SocketAddr>, StartError> {
-    let listen = ports::choose(&config.listen, store.last_port()?)?;
-    if let Some(address) = listen.first() {
-        store.remember_port(address.port())?;
-    }
-    Ok(listen)
 }
 
 /// Reads the older messages into the history's index, newest first, as fast as the loop takes them.

@@ -3,7 +3,6 @@
 
 use lanyard_protocol::engine::Input;
 use lanyard_protocol::history::AdmittedMessage;
-use lanyard_protocol::message::Arrival;
 
 use super::EventLoop;
 use crate::event::Via;
@@ -37,34 +36,27 @@ impl EventLoop {
         }
     }
 
-    /// Stores another peer's message, or tells the engine that there was no room.
-    pub(super) fn store(&mut self, message: Box<AdmittedMessage>, arrival: Arrival, folded: bool) {
-        let (sent_at, id) = (message.content().sent_at, message.id());
-        if !self.try_store(message, arrival.into(), folded, None) {
-            let given_back = Input::NotStored { sent_at, message: id };
-            self.state.follow_ups.push_back(given_back);
-        }
-    }
-
-    /// Stores a message of our own; the answer comes when it is on disk.
-    pub(super) fn store_own(&mut self, message: Box<AdmittedMessage>, request: u64) {
-        if !self.try_store(message, Via::Own, false, Some(request)) {
-            let result = Err("the store cannot keep up".to_owned());
-            self.state.follow_ups.push_back(Input::OwnStored { request, result });
-        }
-    }
-
-    fn try_store(
+    /// Stores a message, or tells the engine that there was no room. The request of an own message is answered when
+    /// the message is on disk.
+    pub(super) fn store(
         &mut self,
         message: Box<AdmittedMessage>,
         via: Via,
         folded: bool,
         request: Option<u64>,
-    ) -> bool {
+    ) {
+        let not_stored = match request {
+            Some(request) => {
+                Input::OwnStored { request, result: Err("the store cannot keep up".to_owned()) }
+            }
+            None => Input::NotStored { sent_at: message.content().sent_at, message: message.id() },
+        };
         self.write_backlog();
         let received_at = self.realm_ms();
         let write = Write::Message { request, message, via, received_at, folded };
         // Writes keep their order, so nothing overtakes what waits.
-        self.state.backlog.is_empty() && self.writer.try_write(write).is_ok()
+        if !self.state.backlog.is_empty() || self.writer.try_write(write).is_err() {
+            self.state.follow_ups.push_back(not_stored);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! The password leaves only after Noise has proved the key of the join link. Anybody else at that address gets a broken
 //! handshake (PROTOCOL.md R-60).
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ pub(crate) fn read<T>(
     bytes: &[u8],
     parse: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
 ) -> Result<T, LoginError> {
-    parse(bytes).map_err(|error| unreachable(&format!("the reply cannot be read: {error}")))
+    parse(bytes).map_err(|error| unreachable(format!("the reply cannot be read: {error}")))
 }
 
 /// Asks at one place after the other until a login node there has proved the realm's key; its reply counts. Returns the
@@ -114,8 +115,8 @@ async fn send(
     reply.await.unwrap_or_else(|_late| Err(unreachable("no reply in time")))
 }
 
-fn unreachable(reason: &str) -> LoginError {
-    LoginError::Unreachable(reason.to_owned())
+fn unreachable(reason: impl Display) -> LoginError {
+    LoginError::Unreachable(reason.to_string())
 }
 
 async fn resolve(link: &JoinLink) -> Result<Vec<SocketAddr>, LoginError> {
@@ -124,12 +125,12 @@ async fn resolve(link: &JoinLink) -> Result<Vec<SocketAddr>, LoginError> {
     let found = tokio::time::timeout(CONNECT, lookup).await;
     let found = found.map_err(|_late| unreachable("looking up the name takes too long"))?;
     let found =
-        found.map_err(|error| unreachable(&format!("{} is not known: {error}", link.host)))?;
+        found.map_err(|error| unreachable(format!("{} is not known: {error}", link.host)))?;
     Ok(found.take(ADDRESSES_MAX).collect())
 }
 
 fn swarm(key: &SigningKey) -> Result<Swarm<Behaviour>, LoginError> {
-    let transport = transport::ungated(key).map_err(|error| unreachable(&error.to_string()))?;
+    let transport = transport::ungated(key).map_err(unreachable)?;
     let config = request_response::Config::default().with_request_timeout(REPLY);
     let protocol = (StreamProtocol::new(LOGIN_PROTOCOL), ProtocolSupport::Outbound);
     let behaviour = Behaviour::with_codec(Capped::LOGIN, [protocol], config);
@@ -146,7 +147,7 @@ async fn connect(
     let addresses = addresses.iter().map(|at| ports::multiaddr(*at).with(Protocol::P2p(realm)));
     let options =
         DialOpts::peer_id(realm).addresses(addresses.collect()).allocate_new_port().build();
-    swarm.dial(options).map_err(|error| unreachable(&error.to_string()))?;
+    swarm.dial(options).map_err(unreachable)?;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::ConnectionEstablished { .. } => return Ok(()),
@@ -161,10 +162,9 @@ fn dial_error(error: &DialError) -> LoginError {
         DialError::WrongPeerId { .. } | DialError::LocalPeerId { .. } => LoginError::WrongRealm,
         DialError::Transport(failures) => {
             let causes = failures.iter().map(|(_address, error)| root_cause(error));
-            let cause = causes.last().unwrap_or_else(|| "no address".to_owned());
-            LoginError::Unreachable(cause)
+            unreachable(causes.last().unwrap_or_else(|| "no address".to_owned()))
         }
-        other => unreachable(&other.to_string()),
+        other => unreachable(other),
     }
 }
 
@@ -176,11 +176,11 @@ async fn reply(swarm: &mut Swarm<Behaviour>) -> Result<Vec<u8>, LoginError> {
                 ..
             }) => return Ok(response),
             SwarmEvent::Behaviour(request_response::Event::OutboundFailure { error, .. }) => {
-                return Err(unreachable(&error.to_string()));
+                return Err(unreachable(error));
             }
             SwarmEvent::ConnectionClosed { cause, .. } => {
                 let cause = cause.map_or_else(|| "it hung up".to_owned(), |c| c.to_string());
-                return Err(unreachable(&cause));
+                return Err(unreachable(cause));
             }
             _on_the_way => {}
         }

@@ -45,28 +45,23 @@ impl Places {
 
     /// Where to ask: where it answered last, then where the link says, then where the authority peer is.
     pub(crate) fn in_order(&self) -> Vec<JoinLink> {
-        self.ordered(true)
-    }
-
-    /// The same with the link first, for a user who has just given that link.
-    pub(crate) fn link_first(&self) -> Vec<JoinLink> {
-        self.ordered(false)
-    }
-
-    fn ordered(&self, answered_first: bool) -> Vec<JoinLink> {
         let known = self.known();
         let linked = (self.link.host.clone(), self.link.port);
-        let mut places: Vec<Place> = known.answered.iter().cloned().chain([linked]).collect();
-        if !answered_first {
-            places.reverse();
-        }
+        let places = known.answered.iter().cloned().chain([linked]);
         let mut links: Vec<JoinLink> = Vec::new();
-        for (host, port) in places.into_iter().chain(known.shown.iter().cloned()) {
+        for (host, port) in places.chain(known.shown.iter().cloned()) {
             if links.iter().all(|link| (&link.host, link.port) != (&host, port)) {
                 links.push(JoinLink { host, port, ..self.link.clone() });
             }
         }
         links.truncate(PLACES_MAX);
+        links
+    }
+
+    /// The same with the link first, for a user who has just given that link.
+    pub(crate) fn link_first(&self) -> Vec<JoinLink> {
+        let mut links = self.in_order();
+        links.sort_by_key(|link| *link != self.link);
         links
     }
 

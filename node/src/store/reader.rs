@@ -107,6 +107,16 @@ impl Reader {
         read(&connection, self.realm).map_err(sqlite_error(&self.path))
     }
 
+    /// Reads on a thread that may block.
+    pub(crate) async fn ask<T: Send + 'static, E: Into<ReadError> + Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let reader = self.clone();
+        let done = tokio::task::spawn_blocking(move || read(&reader)).await;
+        done.map_err(|error| ReadError::Store(error.to_string()))?.map_err(Into::into)
+    }
+
     /// A page of a room's history, oldest first.
     ///
     /// # Errors

@@ -58,37 +58,32 @@ impl request_response::Codec for Capped {
         Ok(bytes)
     }
 
-    async fn write_request<T>(
+    async fn write_request<T: AsyncWrite + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
         request: SecretBytes,
-    ) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
+    ) -> io::Result<()> {
         io.write_all(&request).await?;
         io.close().await
     }
 
-    async fn write_response<T>(
+    async fn write_response<T: AsyncWrite + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
         reply: Vec<u8>,
-    ) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
+    ) -> io::Result<()> {
         io.write_all(&reply).await?;
         io.close().await
     }
 }
 
-async fn read_to_end<T>(io: &mut T, bytes: &mut Vec<u8>, max: usize) -> io::Result<()>
-where
-    T: AsyncRead + Unpin + Send,
-{
+async fn read_to_end(
+    io: &mut (impl AsyncRead + Unpin + Send),
+    bytes: &mut Vec<u8>,
+    max: usize,
+) -> io::Result<()> {
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     io.take(limit).read_to_end(bytes).await?;
     if bytes.len() > max {

@@ -170,12 +170,10 @@ impl Gate {
     }
 
     fn dialled_peer(&self) -> Option<PeerId> {
-        match &self.endpoint {
-            ConnectedPoint::Dialer { address, .. } => match address.iter().last() {
-                Some(Protocol::P2p(peer)) => Some(peer),
-                _no_peer => None,
-            },
-            ConnectedPoint::Listener { .. } => None,
+        let ConnectedPoint::Dialer { address, .. } = &self.endpoint else { return None };
+        match address.iter().last()? {
+            Protocol::P2p(peer) => Some(peer),
+            _no_peer => None,
         }
     }
 
