@@ -35,38 +35,32 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
     let seconds = wait.unwrap_or(1);
     let because =
         if denial.reason.is_empty() { String::new() } else { format!(" ({})", denial.reason) };
-    let (code, reason) = match denial.code {
-        DenialCode::BadCredentials => (
-            RefusalCode::BadCredentials,
-            "The name or the password is wrong. Try again, or ask the operator to reset the password.".to_owned(),
-        ),
-        DenialCode::Locked => (
-            RefusalCode::Locked,
-            format!("Too many wrong passwords for this name. Try again in {seconds} s."),
-        ),
-        DenialCode::Disabled => (
-            RefusalCode::Disabled,
-            format!("This account is disabled{because}. Ask the operator."),
-        ),
-        DenialCode::Banned => {
-            (RefusalCode::Banned, format!("This account is banned{because}. Ask the operator."))
+    let code = match denial.code {
+        DenialCode::BadCredentials => RefusalCode::BadCredentials,
+        DenialCode::Locked => RefusalCode::Locked,
+        DenialCode::Disabled => RefusalCode::Disabled,
+        DenialCode::Banned => RefusalCode::Banned,
+        DenialCode::Busy => RefusalCode::Busy,
+        DenialCode::Unsupported => RefusalCode::OtherVersion,
+    };
+    let reason = match denial.code {
+        DenialCode::BadCredentials => {
+            "The name or the password is wrong. Try again, or ask the operator to reset the password.".to_owned()
         }
+        DenialCode::Locked => {
+            format!("Too many wrong passwords for this name. Try again in {seconds} s.")
+        }
+        DenialCode::Disabled => format!("This account is disabled{because}. Ask the operator."),
+        DenialCode::Banned => format!("This account is banned{because}. Ask the operator."),
         // It gives a reason if waiting alone does not help.
-        DenialCode::Busy if !denial.reason.is_empty() => (
-            RefusalCode::Busy,
-            format!(
-                "The login node signs nobody in for now: {}. Tell the operator, and try again later.",
-                denial.reason
-            ),
+        DenialCode::Busy if is_lasting(denial) => format!(
+            "The login node signs nobody in for now: {}. Tell the operator, and try again later.",
+            denial.reason
         ),
-        DenialCode::Busy => (
-            RefusalCode::Busy,
-            format!("The login node is busy. Try again in {seconds} s."),
-        ),
-        DenialCode::Unsupported => (
-            RefusalCode::OtherVersion,
-            "The login node runs another version. Update it or this program.".to_owned(),
-        ),
+        DenialCode::Busy => format!("The login node is busy. Try again in {seconds} s."),
+        DenialCode::Unsupported => {
+            "The login node runs another version. Update it or this program.".to_owned()
+        }
     };
     Refusal { code, reason, retry_after_s: wait }
 }

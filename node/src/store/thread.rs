@@ -144,7 +144,11 @@ impl Thread {
             Err(error) => {
                 tracing::error!(%error, writes = batch.len(), "Cannot write to the store");
                 // One write that fails must not take the others with it.
-                batch.iter().flat_map(|write| self.write_one(write)).collect()
+                let alone = |write: &Write| {
+                    let told = self.write_batch(std::slice::from_ref(write));
+                    told.unwrap_or_else(|error| failed(write, &error.to_string()))
+                };
+                batch.iter().flat_map(alone).collect()
             }
         };
         for write in batch {
@@ -155,13 +159,6 @@ impl Thread {
         self.committed = self.clock.now().mono;
         self.in_log = self.in_log.saturating_add(batch.len());
         told
-    }
-
-    fn write_one(&mut self, write: &Write) -> Vec<Stored> {
-        self.write_batch(std::slice::from_ref(write)).unwrap_or_else(|error| {
-            let reason = error.to_string();
-            failed(write, &reason).into_iter().collect()
-        })
     }
 
     fn write_batch(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Stored>> {
@@ -217,17 +214,17 @@ impl Thread {
 }
 
 /// What is told of a write that failed. The history decides again at the next start what it had decided.
-fn failed(write: &Write, reason: &str) -> Option<Stored> {
+fn failed(write: &Write, reason: &str) -> Vec<Stored> {
     match write {
         Write::Message { request: Some(request), .. } => {
-            Some(Stored::Own { request: *request, result: Err(reason.to_owned()) })
+            vec![Stored::Own { request: *request, result: Err(reason.to_owned()) }]
         }
         Write::Message { request: None, message, .. } => {
-            Some(Stored::GivenBack { sent_at: message.content().sent_at, message: message.id() })
+            vec![Stored::GivenBack { sent_at: message.content().sent_at, message: message.id() }]
         }
         _nobody_waits => {
             tracing::error!(reason, "A write was left out");
-            None
+            Vec::new()
         }
     }
 }
