@@ -225,10 +225,8 @@ mod tests {
             code: "clock-ahead",
             text: "This computer's clock is ahead.".into(),
         };
-        let status = Status {
-            clock_warning: Some(warning),
-            ..crate::bridge::fake::demo::status(0, &[0, 1])
-        };
+        let status =
+            Status { clock_warning: Some(warning), ..crate::testing::demo::status(0, &[0, 1]) };
         let first = diagnose(&status, &[wlan()], 0).into_iter().next().unwrap();
         assert_eq!(first.verdict, Verdict::Doubtful);
         assert_eq!(first.details, ["This computer's clock is ahead."]);

@@ -67,7 +67,7 @@ fn key(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::fake::demo;
+    use crate::testing::demo;
 
     #[test]
     fn drafts_come_back_for_their_account_only() {
