@@ -1,5 +1,7 @@
 //! The widgets that all views share.
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
@@ -325,18 +327,11 @@ fn menu_key(ui: &Ui) -> bool {
 }
 
 /// Makes painted text known to assistive technology.
-pub fn spoken(ui: &Ui, rect: Rect, salt: impl std::hash::Hash, label: &str) -> Response {
-    let id = ui.scope_id().with(("spoken", egui_hash(salt)));
+pub fn spoken(ui: &Ui, rect: Rect, salt: impl Hash + Debug, label: &str) -> Response {
+    let id = ui.scope_id().with(("spoken", salt));
     let response = ui.interact(rect, id, Sense::hover());
     name(&response, AccessRole::Label, label);
     response
-}
-
-fn egui_hash(value: impl std::hash::Hash) -> u64 {
-    use std::hash::{DefaultHasher, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A dialog with a title and a button that closes it.
