@@ -18,8 +18,8 @@ if ((${#missing[@]})); then
     exit 1
 fi
 
-cargo build --quiet -p lanyard-gui --bin lanyard
-binary=${CARGO_TARGET_DIR:-target}/debug/lanyard
+cargo build --quiet -p lanyard-gui --example pictures
+binary=${CARGO_TARGET_DIR:-target}/debug/examples/pictures
 work=$(mktemp -d)
 screen_pid='' window_pid=''
 
@@ -49,7 +49,7 @@ mkdir -p "$out"
 # picture NAME SCENE THEME [SIZE]: a window smaller than the screen is cut out of it.
 picture() {
     local name=$1 scene=$2 theme=$3 window=${4:-$size} file="$out/$1.png"
-    "$binary" --scripted "$scene" --theme "$theme" --size "$window" 2>"$work/$name.log" &
+    "$binary" "$scene" "$theme" "${window%x*}" "${window#*x}" 2>"$work/$name.log" &
     window_pid=$!
     local colours=0
     for _ in $(seq 100); do
@@ -81,5 +81,5 @@ picture login-refused-dark login-refused dark
 picture chat-light chat light
 picture chat-dark chat dark
 picture alone-light alone light
-picture order-dark moderate dark
+picture moderation-dark moderate dark
 picture scripts-light scripts light

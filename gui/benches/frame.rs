@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use eframe::egui::{Context, Event, Key, Modifiers, RawInput, Rect, Vec2, pos2};
 use jiff::tz::TimeZone;
 use lanyard_gui::app::Window;
-use lanyard_gui::bridge::fake::{ScriptedBackend, demo};
 use lanyard_gui::bridge::{Backend as _, BackendEvent};
 use lanyard_gui::desktop::notify::Notifier;
 use lanyard_gui::model::Model;
 use lanyard_gui::model::action::Action;
+use lanyard_gui::testing::{ScriptedBackend, demo};
 use lanyard_gui::view::{fonts, theme};
 use lanyard_node::{History, Page};
 

@@ -3,7 +3,6 @@
 //! The window never waits: [`Backend::dispatch`] and [`Backend::try_next`] return at once.
 //! A backend that has an event asks the window to draw again; without events the window sleeps.
 
-pub mod fake;
 pub mod keyring;
 pub mod node;
 

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`model`] | what the window knows and decides: [`model::action`] has `Action` in and `Effect` out |
 //! | [`view`] | what is drawn: [`view::login`], [`view::chat`] with [`view::timeline`], [`view::dialogs`] |
-//! | [`bridge`] | `Command` out, `BackendEvent` in: to [`bridge::node`], or [`bridge::fake`] in tests and pictures |
+//! | [`bridge`] | `Command` out, `BackendEvent` in: to [`bridge::node`], in tests to a script |
 //! | [`desktop`] | other starts of the program, notifications, preferred colours, why no window opens |
 //! | [`app`] | a frame: `logic` drains and applies, `ui` draws and dispatches |
 //!
@@ -18,4 +18,6 @@ pub mod app;
 pub mod bridge;
 pub mod desktop;
 pub mod model;
+#[cfg(any(test, feature = "test-utils"))]
+pub mod testing;
 pub mod view;

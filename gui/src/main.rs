@@ -10,19 +10,16 @@ use anyhow::Context as _;
 use clap::Parser;
 use eframe::egui;
 use jiff::tz::TimeZone;
-use lanyard_gui::app::{Clock, Window};
-use lanyard_gui::bridge::Backend;
-use lanyard_gui::bridge::fake::ScriptedBackend;
-use lanyard_gui::bridge::fake::demo::{self, Scene};
+use lanyard_gui::app::Window;
 use lanyard_gui::bridge::node::NodeBackend;
 use lanyard_gui::desktop::colour_scheme;
 use lanyard_gui::desktop::instance::{self, Found, Instance};
 use lanyard_gui::desktop::launch;
 use lanyard_gui::desktop::notify::Notifier;
 use lanyard_gui::model::Model;
-use lanyard_gui::model::action::{Action, Dialog, LoginField};
+use lanyard_gui::model::action::Action;
 use lanyard_gui::model::drafts::Drafts;
-use lanyard_gui::model::settings::{self, Settings, ThemeChoice};
+use lanyard_gui::model::settings::{self, Settings};
 use lanyard_gui::model::starting::Offer;
 use lanyard_gui::view::fonts::{self, SystemFonts};
 use lanyard_gui::view::theme;
@@ -45,25 +42,6 @@ struct Arguments {
     /// Read the password from the first line of standard input and sign in at once
     #[arg(long, requires = "username")]
     password_stdin: bool,
-    /// Show a made-up scene instead of joining: for pictures and for trying out the looks
-    #[arg(long, hide = true, value_name = "SCENE")]
-    scripted: Option<String>,
-    /// The theme of a scene: light or dark
-    #[arg(long, hide = true, value_name = "THEME", requires = "scripted")]
-    theme: Option<String>,
-    /// The size of a scene's window: 640x420
-    #[arg(long, hide = true, value_name = "SIZE", requires = "scripted")]
-    size: Option<String>,
-}
-
-/// What the window starts with: a real node or a scene.
-struct Start {
-    model: Model,
-    clock: Clock,
-    profile: PathBuf,
-    scene: Option<Scene>,
-    signs_in: bool,
-    instance: Option<Instance>,
 }
 
 fn main() -> ExitCode {
@@ -86,22 +64,15 @@ fn run() -> anyhow::Result<()> {
     lanyard_program::logging::to_stderr("lanyard=warn");
     lanyard_program::failure::watch_for_panics();
     let profile = arguments.profile.clone().unwrap_or_else(settings::default_profile);
-    let instance = match arguments.scripted {
-        Some(_) => None,
-        None => match claim(&profile, &arguments)? {
-            Some(instance) => Some(instance),
-            None => return Ok(()),
-        },
-    };
+    let Some(instance) = claim(&profile, &arguments)? else { return Ok(()) };
     let fonts = SystemFonts::start().context("Could not start a thread")?;
-    let size = arguments.size.as_deref().and_then(size).unwrap_or(theme::WINDOW_FIRST);
-    let start = prepare(&arguments, profile, instance);
+    let model = prepare(&arguments, &profile);
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Lanyard")
             .with_app_id("lanyard")
             .with_icon(icon()?)
-            .with_inner_size(size)
+            .with_inner_size(theme::WINDOW_FIRST)
             .with_min_inner_size(theme::WINDOW_MIN),
         // `SystemFonts` does that.
         system_font_fallback: false,
@@ -114,8 +85,12 @@ fn run() -> anyhow::Result<()> {
             options,
             Box::new(move |creation| {
                 opened.tell();
-                tell_first_frame(&creation.egui_ctx, clock, asked_for_window);
-                let window = open(&creation.egui_ctx, fonts, start)?;
+                let ctx = &creation.egui_ctx;
+                tell_first_frame(ctx, clock, asked_for_window);
+                let mut window = open(ctx, fonts, model, profile, instance)?;
+                if arguments.password_stdin {
+                    window.act(ctx, Action::SignIn);
+                }
                 Ok(Box::new(window))
             }),
         )
@@ -142,22 +117,11 @@ fn tell_first_frame(ctx: &egui::Context, clock: NodeClock, asked_for_window: Dur
     ctx.on_end_pass("first-frame", Arc::new(tell));
 }
 
-fn size(text: &str) -> Option<egui::Vec2> {
-    let (width, height) = text.split_once('x')?;
-    Some(egui::vec2(width.parse().ok()?, height.parse().ok()?))
-}
-
 /// Checks what clap cannot.
 fn check(arguments: &Arguments) -> Result<(), String> {
     if let Some(link) = &arguments.join {
         link.parse::<lanyard_protocol::link::JoinLink>()
             .map_err(|error| format!("--join: {error}"))?;
-    }
-    if let Some(scene) = &arguments.scripted {
-        Scene::named(scene).ok_or_else(|| format!("--scripted: there is no scene '{scene}'"))?;
-    }
-    if let Some(text) = &arguments.size {
-        size(text).ok_or_else(|| format!("--size: '{text}' is not a size such as 640x420"))?;
     }
     Ok(())
 }
@@ -191,41 +155,24 @@ fn offer(arguments: &Arguments) -> Offer {
     Offer { link: arguments.join.clone(), username: arguments.username.clone() }
 }
 
-fn prepare(arguments: &Arguments, profile: PathBuf, instance: Option<Instance>) -> Start {
-    let zone = TimeZone::system();
-    if let Some(scene) = arguments.scripted.as_deref().and_then(Scene::named) {
-        return prepare_scene(scene, arguments.theme.as_deref());
-    }
-    let clock: Clock = Box::new(wall_clock_ms);
-    let mut model = Model::new(Settings::load(&profile), profile.clone(), zone, clock());
-    model.drafts = Drafts::load(&profile);
+fn prepare(arguments: &Arguments, profile: &Path) -> Model {
+    let settings = Settings::load(profile);
+    let mut model = Model::new(settings, profile.to_owned(), TimeZone::system(), wall_clock_ms());
+    model.drafts = Drafts::load(profile);
     model.prefill(&offer(arguments));
     if arguments.password_stdin {
         model.login.password = stdin::password().unwrap_or_else(|error| misuse(&error.to_string()));
     }
-    Start { model, clock, profile, scene: None, signs_in: arguments.password_stdin, instance }
+    model
 }
 
-/// A scene has a clock that stands still and settings of its own.
-fn prepare_scene(scene: Scene, theme: Option<&str>) -> Start {
-    /// 2026-03-02 09:21 UTC, so that pictures do not depend on when they are taken.
-    const SCENE_NOW_MS: u64 = 1_772_443_260_000;
-    let profile = std::env::temp_dir().join("lanyard-scene");
-    let mut settings = demo::settings();
-    settings.theme = match theme {
-        Some("dark") => ThemeChoice::Dark,
-        Some("light") => ThemeChoice::Light,
-        Some(_) | None => ThemeChoice::System,
-    };
-    let mut model = Model::new(settings, profile.clone(), TimeZone::UTC, SCENE_NOW_MS);
-    *model.login.password = "correct horse".to_owned();
-    let signs_in = scene != Scene::Login;
-    let clock: Clock = Box::new(|| SCENE_NOW_MS);
-    Start { model, clock, profile, scene: Some(scene), signs_in, instance: None }
-}
-
-fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Result<Window> {
-    let Start { mut model, clock, profile, scene, signs_in, instance } = start;
+fn open(
+    ctx: &egui::Context,
+    fonts: SystemFonts,
+    mut model: Model,
+    profile: PathBuf,
+    mut instance: Instance,
+) -> std::io::Result<Window> {
     ctx.set_fonts(fonts::definitions(Some(&fonts)));
     model.missing_scripts = fonts.missing_scripts();
     model.emoji = fonts.emoji();
@@ -233,43 +180,13 @@ fn open(ctx: &egui::Context, fonts: SystemFonts, start: Start) -> std::io::Resul
     theme::install(ctx);
     colour_scheme::follow(ctx);
     theme::apply(ctx, &model.settings);
-    let scripted = scene.map(|scene| {
-        let backend = ScriptedBackend::new(demo::script(scene, model.now_ms));
-        (scene, backend)
-    });
-    let now_ms = model.now_ms;
-    let (backend, notifier): (Box<dyn Backend>, _) = match &scripted {
-        Some((_, backend)) => (Box::new(backend.clone()), Notifier::silent()),
-        None => {
-            let waker = ctx.clone();
-            let backend = NodeBackend::start(move || waker.request_repaint())?;
-            (Box::new(backend), Notifier::start())
-        }
-    };
-    let mut window = Window::new(model, backend, notifier, clock, profile);
-    if let Some(mut instance) = instance {
-        let waker = ctx.clone();
-        instance.listen(move || waker.request_repaint())?;
-        window = window.with_instance(instance);
-    }
+    let (waker, caller) = (ctx.clone(), ctx.clone());
+    let backend = Box::new(NodeBackend::start(move || waker.request_repaint())?);
+    instance.listen(move || caller.request_repaint())?;
+    let clock = Box::new(wall_clock_ms);
+    let mut window =
+        Window::new(model, backend, Notifier::start(), clock, profile).with_instance(instance);
     window.begin(ctx);
-    if signs_in {
-        window.act(ctx, Action::SignIn);
-    }
-    if let Some((scene, backend)) = scripted {
-        demo::after_joining(scene, &backend, now_ms);
-        window.logic(ctx);
-        if scene == Scene::Alone {
-            window.act(ctx, Action::Show(Some(Dialog::Alone)));
-        }
-        if scene == Scene::Moderate {
-            window.act(ctx, demo::moderation());
-            window.act(ctx, Action::EditReason("Sells tickets in every room".to_owned()));
-        }
-        if scene == Scene::Refused {
-            window.act(ctx, Action::EditLogin(LoginField::Nickname, "Ada L.".to_owned()));
-        }
-    }
     Ok(window)
 }
 

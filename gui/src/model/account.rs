@@ -1,7 +1,5 @@
 //! The user's account: its devices, and changing its password.
 
-use std::fmt;
-
 use zeroize::Zeroizing;
 
 use lanyard_protocol::limits::PASSWORD_BYTES_MAX;
@@ -35,8 +33,8 @@ pub enum PasswordField {
     Again,
 }
 
-/// The password dialog.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// The password dialog. `Debug` of [`Zeroizing`] shows no password.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PasswordForm {
     /// The current password.
     pub old: Zeroizing<String>,
@@ -52,12 +50,6 @@ pub struct PasswordForm {
     pub sending: bool,
     /// How the last attempt went.
     pub outcome: Option<Result<(), String>>,
-}
-
-impl fmt::Debug for PasswordForm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PasswordForm").field("sending", &self.sending).finish_non_exhaustive()
-    }
 }
 
 impl PasswordForm {
@@ -146,6 +138,8 @@ mod tests {
         assert!(form("a", "b", "b").change().is_some());
         assert!(form("a", "b", "b").advice().is_some());
         assert!(!format!("{:?}", form("geheim", "b", "b")).contains("geheim"));
+        let change = form("geheim", "b", "b").change();
+        assert!(!format!("{:?}", change.unwrap()).contains("geheim"));
     }
 
     #[test]

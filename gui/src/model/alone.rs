@@ -45,46 +45,41 @@ pub fn diagnose(status: &Status, interfaces: &[Interface], realm_now: u64) -> Ve
         attempts(&status.attempts, interfaces, status.rendezvous_online),
     ];
     if let Some(warning) = &status.clock_warning {
-        checks.insert(
-            0,
-            Check {
-                verdict: Verdict::Doubtful,
-                title: "A clock seems to be wrong".into(),
-                details: vec![warning.text.clone()],
-                advice: None,
-            },
-        );
+        let details = vec![warning.text.clone()];
+        let check = Check::new(Verdict::Doubtful, "A clock seems to be wrong", None);
+        checks.insert(0, Check { details, ..check });
     }
     if realm_now >= status.expires_at {
-        checks.insert(0, Check {
-            verdict: Verdict::Bad,
-            title: "You are no longer signed in".into(),
-            details: Vec::new(),
-            advice: Some("Peers disconnect five minutes after that. Sign in again once the login node is online."),
-        });
+        let advice = "Peers disconnect five minutes after that. Sign in again once the login node is online.";
+        let title = "You are no longer signed in";
+        checks.insert(0, Check::new(Verdict::Bad, title, Some(advice)));
     }
     checks
 }
 
+impl Check {
+    fn new(verdict: Verdict, title: &str, advice: Option<&'static str>) -> Self {
+        Self { verdict, title: title.to_owned(), details: Vec::new(), advice }
+    }
+}
+
 fn network(interfaces: &[Interface]) -> Check {
     let outside: Vec<&Interface> = interfaces.iter().filter(|i| !i.ip.is_loopback()).collect();
-    if outside.is_empty() {
-        return Check {
-            verdict: Verdict::Bad,
-            title: "This computer has no network address".into(),
-            details: Vec::new(),
-            advice: Some("Connect to the network or Wi-Fi that the others use."),
-        };
-    }
+    let title = match outside.len() {
+        0 => {
+            let advice = "Connect to the network or Wi-Fi that the others use.";
+            let title = "This computer has no network address";
+            return Check::new(Verdict::Bad, title, Some(advice));
+        }
+        1 => "This computer has one network address".to_owned(),
+        count => format!("This computer has {count} network addresses"),
+    };
     let self_assigned = |ip: &IpAddr| matches!(ip, IpAddr::V4(v4) if v4.is_link_local());
     let none_assigned = outside.iter().filter(|i| i.ip.is_ipv4()).all(|i| self_assigned(&i.ip))
         && outside.iter().any(|i| self_assigned(&i.ip));
     Check {
         verdict: if none_assigned { Verdict::Doubtful } else { Verdict::Good },
-        title: match outside.len() {
-            1 => "This computer has one network address".into(),
-            count => format!("This computer has {count} network addresses"),
-        },
+        title,
         details: outside.iter().map(|i| format!("{}: {}/{}", i.name, i.ip, i.prefix)).collect(),
         advice: none_assigned
             .then_some("The network assigned no address (169.254.x.x is self-assigned): check the cable, Wi-Fi or DHCP."),
@@ -93,70 +88,48 @@ fn network(interfaces: &[Interface]) -> Check {
 
 fn listening(listen: &[String]) -> Check {
     if listen.is_empty() {
-        return Check {
-            verdict: Verdict::Bad,
-            title: "Nobody can connect to this computer".into(),
-            details: Vec::new(),
-            advice: Some(
-                "Restart Lanyard. If that does not help, another program may be using the port.",
-            ),
-        };
+        let advice =
+            "Restart Lanyard. If that does not help, another program may be using the port.";
+        return Check::new(Verdict::Bad, "Nobody can connect to this computer", Some(advice));
     }
-    Check {
-        verdict: Verdict::Good,
-        title: "Listening on".into(),
-        details: listen.iter().map(|address| text::plain_address(address)).collect(),
-        advice: Some(
-            "The firewall must allow incoming TCP on this port. On Windows, mark the network as private.",
-        ),
-    }
+    let advice = "The firewall must allow incoming TCP on this port. On Windows, mark the network as private.";
+    let details = listen.iter().map(|address| text::plain_address(address)).collect();
+    Check { details, ..Check::new(Verdict::Good, "Listening on", Some(advice)) }
 }
 
 fn login_node(status: &Status) -> Check {
     if status.rendezvous_online {
-        return Check {
-            verdict: Verdict::Good,
-            title: "The login node is connected".into(),
-            details: Vec::new(),
-            advice: None,
-        };
+        return Check::new(Verdict::Good, "The login node is connected", None);
     }
-    Check {
-        verdict: Verdict::Doubtful,
-        title: "The login node is not connected".into(),
-        details: Vec::new(),
-        advice: Some(
-            "It knows where the others are. Check that it is running and that you are on its network.",
-        ),
-    }
+    let advice =
+        "It knows where the others are. Check that it is running and that you are on its network.";
+    Check::new(Verdict::Doubtful, "The login node is not connected", Some(advice))
 }
 
 fn attempts(attempts: &[DialAttempt], mine: &[Interface], login_node_online: bool) -> Check {
-    if attempts.is_empty() {
-        let (verdict, title) = if login_node_online {
-            (Verdict::Good, "Nobody else is signed in right now")
-        } else {
-            (Verdict::Doubtful, "No other computer is known yet")
-        };
-        let advice = "People appear here when they connect.";
-        return Check { verdict, title: title.into(), details: Vec::new(), advice: Some(advice) };
-    }
-    let shown = attempts.iter().take(ATTEMPTS_SHOWN);
+    let title = match (attempts.len(), login_node_online) {
+        (0, online) => {
+            let (verdict, title) = if online {
+                (Verdict::Good, "Nobody else is signed in right now")
+            } else {
+                (Verdict::Doubtful, "No other computer is known yet")
+            };
+            return Check::new(verdict, title, Some("People appear here when they connect."));
+        }
+        (1, _) => "One attempt to connect has failed".to_owned(),
+        (count, _) => format!("{count} attempts to connect have failed"),
+    };
     let elsewhere = attempts
         .iter()
         .filter_map(|a| ip_of(&a.address))
         .all(|ip| !ip.is_loopback() && !mine.iter().any(|interface| same_network(interface, ip)));
+    let words = |a: &DialAttempt| {
+        format!("{}: {}", text::plain_address(&a.address), text::clean_line(&a.outcome))
+    };
     Check {
         verdict: Verdict::Bad,
-        title: match attempts.len() {
-            1 => "One attempt to connect has failed".into(),
-            count => format!("{count} attempts to connect have failed"),
-        },
-        details: shown
-            .map(|a| {
-                format!("{}: {}", text::plain_address(&a.address), text::clean_line(&a.outcome))
-            })
-            .collect(),
+        title,
+        details: attempts.iter().take(ATTEMPTS_SHOWN).map(words).collect(),
         advice: Some(if elsewhere {
             "They are on a different network than you. Join the same Wi-Fi or cable network."
         } else {
@@ -225,10 +198,8 @@ mod tests {
             code: "clock-ahead",
             text: "This computer's clock is ahead.".into(),
         };
-        let status = Status {
-            clock_warning: Some(warning),
-            ..crate::bridge::fake::demo::status(0, &[0, 1])
-        };
+        let status =
+            Status { clock_warning: Some(warning), ..crate::testing::demo::status(0, &[0, 1]) };
         let first = diagnose(&status, &[wlan()], 0).into_iter().next().unwrap();
         assert_eq!(first.verdict, Verdict::Doubtful);
         assert_eq!(first.details, ["This computer's clock is ahead."]);

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use lanyard_node::{Status, private, profile};
+use lanyard_node::Status;
 use serde::{Deserialize, Serialize};
+
+use crate::model::settings;
 
 const FILE_NAME: &str = "drafts.json";
 
@@ -42,11 +44,7 @@ impl Drafts {
     /// Reads the drafts of a profile. A file that cannot be read counts as empty.
     #[must_use]
     pub fn load(profile: &Path) -> Self {
-        let Ok(bytes) = std::fs::read(profile.join(FILE_NAME)) else { return Self::default() };
-        serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            tracing::warn!(%error, "Ignoring damaged drafts");
-            Self::default()
-        })
+        settings::read(profile, FILE_NAME)
     }
 
     /// Writes the drafts, whole or not at all.
@@ -54,8 +52,7 @@ impl Drafts {
     /// # Errors
     /// What the file system says.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
-        profile::folder(dir).map_err(io::Error::other)?;
-        private::write(&dir.join(FILE_NAME), &serde_json::to_vec(self)?)
+        settings::write(dir, FILE_NAME, &serde_json::to_vec(self)?)
     }
 }
 
@@ -67,7 +64,7 @@ fn key(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::fake::demo;
+    use crate::testing::demo;
 
     #[test]
     fn drafts_come_back_for_their_account_only() {

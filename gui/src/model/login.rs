@@ -1,7 +1,5 @@
 //! The login form: which realm, which user, and how the last attempt went.
 
-use std::fmt;
-
 use lanyard_node::names::spelled;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::link::JoinLink;
@@ -14,7 +12,7 @@ use crate::model::settings::{KnownRealm, Settings, same_link};
 use crate::model::text;
 
 /// The content of the login form.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Login {
     /// The join link as typed, if no remembered realm is chosen.
     pub link: String,
@@ -24,7 +22,7 @@ pub struct Login {
     pub username: String,
     /// The display name that the user would like.
     pub nickname: String,
-    /// The password. It is never saved, and overwritten when dropped.
+    /// The password. It is never saved, never shown by `Debug`, and overwritten when dropped.
     pub password: Zeroizing<String>,
     /// Whether the password is shown instead of dots.
     pub password_shown: bool,
@@ -34,16 +32,6 @@ pub struct Login {
     pub refused: Option<Explained>,
     /// Whether the user has tried to sign in: from then on the form says what is missing.
     pub is_tried: bool,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("realm", &self.realm)
-            .field("username", &self.username)
-            .field("password", &format_args!("<{} bytes>", self.password.len()))
-            .finish_non_exhaustive()
-    }
 }
 
 /// What the form lacks.

@@ -181,7 +181,7 @@ mod tests {
     use lanyard_node::status::Mute;
 
     use super::*;
-    use crate::bridge::fake::demo;
+    use crate::testing::demo;
 
     const NOW_MS: u64 = 1_772_443_260_000;
 

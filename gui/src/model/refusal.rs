@@ -13,7 +13,7 @@ pub struct Explained {
     /// What happened.
     pub title: String,
     /// What to do.
-    pub advice: String,
+    pub advice: &'static str,
     /// The node's own words, if they add something.
     pub detail: Option<String>,
     /// When to try again, unix milliseconds.
@@ -32,6 +32,10 @@ pub struct Addressee {
 }
 
 impl Explained {
+    fn new(code: RefusalCode, title: String, advice: &'static str) -> Self {
+        Self { code, title, advice, detail: None, retry_at: None, may_be_meant: None }
+    }
+
     /// Whether this needs more attention than an everyday failure.
     #[must_use]
     pub fn is_alarming(&self) -> bool {
@@ -49,36 +53,28 @@ impl Explained {
 /// A login without a password, and without a stored ticket: that is no wrong password.
 #[must_use]
 pub fn no_stored_ticket() -> Explained {
-    Explained {
-        code: RefusalCode::BadCredentials,
-        title: "This computer is not signed in under that name.".to_owned(),
-        advice: "Type your password and sign in again.".to_owned(),
-        detail: None,
-        retry_at: None,
-        may_be_meant: None,
-    }
+    let title = "This computer is not signed in under that name.";
+    let advice = "Type your password and sign in again.";
+    Explained::new(RefusalCode::BadCredentials, title.to_owned(), advice)
 }
 
 /// The link names another realm than the one that was at its address before. No key but the link's is ever
 /// accepted, so only the user can say whether the link is the right one.
 #[must_use]
 pub fn other_realm(realm: PeerKey) -> Explained {
+    let title = "This is a different login node than last time.";
+    let advice = "Either the place was set up again, or somebody is pretending to be it. \
+                  Ask for a fresh join link in person before you go on.";
     Explained {
-        code: RefusalCode::WrongRealm,
-        title: "This is a different login node than last time.".to_owned(),
-        advice: "Either the place was set up again, or somebody is pretending to be it. \
-                 Ask for a fresh join link in person before you go on."
-            .to_owned(),
         detail: Some(NOTHING_SENT.to_owned()),
-        retry_at: None,
         may_be_meant: Some(realm),
+        ..Explained::new(RefusalCode::WrongRealm, title.to_owned(), advice)
     }
 }
 
 /// Puts a refusal into words.
 #[must_use]
 pub fn explain(refusal: &Refusal, to: &Addressee, now_ms: u64) -> Explained {
-    let (title, advice) = sentences(refusal.code, to);
     let said = text::clean_line(refusal.reason.trim());
     let detail = match refusal.code {
         RefusalCode::WrongRealm => Some(NOTHING_SENT.to_owned()),
@@ -86,105 +82,85 @@ pub fn explain(refusal: &Refusal, to: &Addressee, now_ms: u64) -> Explained {
         code => Some(said).filter(|said| adds_detail(code) && !said.is_empty()),
     };
     Explained {
-        code: refusal.code,
-        title,
-        advice: advice.to_owned(),
         detail,
         retry_at: refusal.retry_after_s.map(|s| now_ms.saturating_add(s.saturating_mul(1_000))),
-        may_be_meant: None,
+        ..Explained::new(refusal.code, title(refusal.code, to), advice(refusal.code, to))
     }
 }
 
 /// The password is sent only once the other side has proved the key of the link (PROTOCOL.md R-60).
 const NOTHING_SENT: &str = "Nothing has been sent to it.";
 
-fn sentences(code: RefusalCode, to: &Addressee) -> (String, &'static str) {
-    let fixed = |title: &str, advice| (title.to_owned(), advice);
-    match code {
-        RefusalCode::Unreachable
-        | RefusalCode::WrongRealm
-        | RefusalCode::OtherVersion
-        | RefusalCode::UnusableReply
-        | RefusalCode::Busy => of_the_login_node(code, to),
-        RefusalCode::BadCredentials => fixed(
-            "Wrong name or password.",
-            "Check both and try again. After 5 failed tries you have to wait.",
-        ),
-        RefusalCode::Locked => fixed(
-            "Too many failed tries: this account is locked for a while.",
-            "Wait, then try again. If it was not you, tell the operator.",
-        ),
-        RefusalCode::Disabled => {
-            fixed("This account is disabled.", "Ask the operator to enable it again.")
+fn title(code: RefusalCode, to: &Addressee) -> String {
+    let title = match code {
+        RefusalCode::Unreachable => {
+            return format!("The login node does not answer at {}.", to.address);
         }
-        RefusalCode::Banned => fixed(
-            "This account is banned.",
-            "If you think that is a mistake, talk to the operator.",
-        ),
-        RefusalCode::Invite => fixed(
-            "Invites are not accepted here yet.",
-            "Ask the operator for an account and a link without an invite.",
-        ),
-        RefusalCode::Superseded => fixed(
-            "This profile is in use on another computer.",
-            "It was started there after this one. Close it there, or use another profile here.",
-        ),
-        RefusalCode::BadLink => fixed(
-            "The join link cannot be read.",
-            "Copy the whole link again, from lanyard:// to its end.",
-        ),
+        RefusalCode::WrongRealm if to.is_known => "A different login node answers than last time.",
+        RefusalCode::WrongRealm => "A different login node answers than your join link names.",
+        RefusalCode::OtherVersion => "The login node runs another version.",
+        RefusalCode::UnusableReply => "The login node's reply cannot be used.",
+        RefusalCode::Busy => "The login node is busy.",
+        RefusalCode::BadCredentials => "Wrong name or password.",
+        RefusalCode::Locked => "Too many failed tries: this account is locked for a while.",
+        RefusalCode::Disabled => "This account is disabled.",
+        RefusalCode::Banned => "This account is banned.",
+        RefusalCode::Invite => "Invites are not accepted here yet.",
+        RefusalCode::Superseded => "This profile is in use on another computer.",
+        RefusalCode::BadLink => "The join link cannot be read.",
         // A second window never gets here: it shows the first.
-        RefusalCode::ProfileInUse => fixed(
-            "A terminal peer is using this profile.",
-            "End it first, or start the window with --profile and another folder.",
-        ),
-        RefusalCode::ProfileUnsafe => fixed(
-            "Other users of this computer can read your key.",
-            "Make the profile folder private (its key file needs mode 0600), then try again.",
-        ),
-        RefusalCode::ProfileDamaged => fixed(
-            "The profile cannot be read.",
-            "Restore it from a backup, or start with --profile and a new folder.",
-        ),
-        RefusalCode::CannotListen => fixed(
-            "This computer cannot listen on its network port.",
-            "Another program may be using the port. Close it, or start Lanyard again in a minute.",
-        ),
-        RefusalCode::Failed => {
-            fixed("A part of Lanyard has failed.", "Close this window and start Lanyard again.")
-        }
-    }
+        RefusalCode::ProfileInUse => "A terminal peer is using this profile.",
+        RefusalCode::ProfileUnsafe => "Other users of this computer can read your key.",
+        RefusalCode::ProfileDamaged => "The profile cannot be read.",
+        RefusalCode::CannotListen => "This computer cannot listen on its network port.",
+        RefusalCode::Failed => "A part of Lanyard has failed.",
+    };
+    title.to_owned()
 }
 
-fn of_the_login_node(code: RefusalCode, to: &Addressee) -> (String, &'static str) {
-    let fixed = |title: &str, advice| (title.to_owned(), advice);
+fn advice(code: RefusalCode, to: &Addressee) -> &'static str {
     match code {
-        RefusalCode::WrongRealm if to.is_known => fixed(
-            "A different login node answers than last time.",
-            "It was set up again, or somebody is pretending to be it. \
-             Ask for a fresh join link in person.",
-        ),
-        RefusalCode::WrongRealm => fixed(
-            "A different login node answers than your join link names.",
-            "The link may be old or damaged, or somebody is pretending to be the place. \
-             Ask for the current join link in person.",
-        ),
-        RefusalCode::OtherVersion => fixed(
-            "The login node runs another version.",
-            "Update Lanyard here, or ask the operator to update the login node.",
-        ),
-        RefusalCode::UnusableReply => {
-            fixed("The login node's reply cannot be used.", "Tell the operator.")
-        }
-        RefusalCode::Busy => fixed(
-            "The login node is busy.",
-            "Many people are signing in right now. Try again in a moment.",
-        ),
-        _unreachable => (
-            format!("The login node does not answer at {}.", to.address),
+        RefusalCode::Unreachable => {
             "Check that you are on the right network and that the login node is running. \
-             While it is offline, only computers that are still signed in get in.",
-        ),
+             While it is offline, only computers that are still signed in get in."
+        }
+        RefusalCode::WrongRealm if to.is_known => {
+            "It was set up again, or somebody is pretending to be it. \
+             Ask for a fresh join link in person."
+        }
+        RefusalCode::WrongRealm => {
+            "The link may be old or damaged, or somebody is pretending to be the place. \
+             Ask for the current join link in person."
+        }
+        RefusalCode::OtherVersion => {
+            "Update Lanyard here, or ask the operator to update the login node."
+        }
+        RefusalCode::UnusableReply => "Tell the operator.",
+        RefusalCode::Busy => "Many people are signing in right now. Try again in a moment.",
+        RefusalCode::BadCredentials => {
+            "Check both and try again. After 5 failed tries you have to wait."
+        }
+        RefusalCode::Locked => "Wait, then try again. If it was not you, tell the operator.",
+        RefusalCode::Disabled => "Ask the operator to enable it again.",
+        RefusalCode::Banned => "If you think that is a mistake, talk to the operator.",
+        RefusalCode::Invite => "Ask the operator for an account and a link without an invite.",
+        RefusalCode::Superseded => {
+            "It was started there after this one. Close it there, or use another profile here."
+        }
+        RefusalCode::BadLink => "Copy the whole link again, from lanyard:// to its end.",
+        RefusalCode::ProfileInUse => {
+            "End it first, or start the window with --profile and another folder."
+        }
+        RefusalCode::ProfileUnsafe => {
+            "Make the profile folder private (its key file needs mode 0600), then try again."
+        }
+        RefusalCode::ProfileDamaged => {
+            "Restore it from a backup, or start with --profile and a new folder."
+        }
+        RefusalCode::CannotListen => {
+            "Another program may be using the port. Close it, or start Lanyard again in a minute."
+        }
+        RefusalCode::Failed => "Close this window and start Lanyard again.",
     }
 }
 

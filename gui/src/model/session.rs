@@ -24,7 +24,7 @@ use crate::model::moderation::ModerationForm;
 use crate::model::rooms::Room;
 use crate::model::roster::{Member, Roster};
 use crate::model::text;
-use crate::model::timeline::{Echo, PresenceNote};
+use crate::model::timeline::{Echo, Entry, PresenceNote};
 
 pub use login_node::LoginNode;
 
@@ -243,32 +243,21 @@ impl Chat {
     /// Takes an event of the node.
     pub fn apply(&mut self, event: NodeEvent, attention: Attention, now_ms: u64) -> Vec<Effect> {
         match event {
-            NodeEvent::Message(message) => self.take_message(&message, attention),
+            NodeEvent::Message(message) => return self.take_message(&message, attention),
+            NodeEvent::Reload => return self.refresh(),
             NodeEvent::State { id, state } => {
-                for room in self.rooms.values_mut() {
-                    room.timeline.set_state(id, state);
-                }
-                Vec::new()
+                self.rooms.values_mut().for_each(|room| room.timeline.set_state(id, state));
             }
-            NodeEvent::Presence(change) => {
-                self.take_presence(&change, now_ms);
-                Vec::new()
-            }
-            NodeEvent::Notice { code, text } => {
-                self.notice(code, &text);
-                Vec::new()
-            }
-            NodeEvent::Reload => self.refresh(),
-            NodeEvent::Ended(why) => {
-                self.ended = Some(why);
-                Vec::new()
-            }
+            NodeEvent::Presence(change) => self.take_presence(&change, now_ms),
+            NodeEvent::Notice { code, text } => self.notice(code, &text),
+            NodeEvent::Ended(why) => self.ended = Some(why),
             // The new status that comes with them says the same.
             NodeEvent::Renewed { .. }
             | NodeEvent::Policy { .. }
             | NodeEvent::Moderation(_)
-            | NodeEvent::Sanctioned(_) => Vec::new(),
+            | NodeEvent::Sanctioned(_) => {}
         }
+        Vec::new()
     }
 
     /// Shows a sentence until it is dismissed. It replaces an earlier one with the same code.
@@ -448,7 +437,7 @@ impl Chat {
             reason: change.reason,
         };
         if let Some(lobby) = self.rooms.get_mut(LOBBY) {
-            lobby.timeline.insert_presence(note);
+            lobby.timeline.insert_notice(Entry::Presence(note));
         }
     }
 }

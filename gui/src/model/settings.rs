@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lanyard_node::{private, profile};
 use lanyard_protocol::link::JoinLink;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 const FILE_NAME: &str = "gui.json";
@@ -92,16 +93,7 @@ impl Settings {
     /// Reads the settings of a profile; defaults if that is not possible.
     #[must_use]
     pub fn load(profile: &Path) -> Self {
-        let Ok(bytes) = std::fs::read(profile.join(FILE_NAME)) else {
-            return Self::default();
-        };
-        match serde_json::from_slice(&bytes) {
-            Ok(settings) => settings,
-            Err(error) => {
-                tracing::warn!(%error, "Ignoring damaged settings");
-                Self::default()
-            }
-        }
+        read(profile, FILE_NAME)
     }
 
     /// Writes the settings, whole or not at all.
@@ -109,9 +101,23 @@ impl Settings {
     /// # Errors
     /// What the file system says.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
-        profile::folder(dir).map_err(io::Error::other)?;
-        private::write(&dir.join(FILE_NAME), &serde_json::to_vec_pretty(self)?)
+        write(dir, FILE_NAME, &serde_json::to_vec_pretty(self)?)
     }
+}
+
+/// Reads a JSON file of a profile; defaults if that is not possible.
+pub(super) fn read<T: Default + DeserializeOwned>(profile: &Path, file: &str) -> T {
+    let Ok(bytes) = std::fs::read(profile.join(file)) else { return T::default() };
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        tracing::warn!(%error, file, "Ignoring a damaged file");
+        T::default()
+    })
+}
+
+/// Writes a file of a profile, whole or not at all.
+pub(super) fn write(profile: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
+    profile::folder(profile).map_err(io::Error::other)?;
+    private::write(&profile.join(file), bytes)
 }
 
 /// Whether two texts are the same join link, however it is written.

@@ -108,10 +108,10 @@ mod tests {
     use lanyard_protocol::ids::PeerKey;
 
     use super::*;
-    use crate::bridge::fake::demo;
     use crate::bridge::{BackendEvent, Command};
     use crate::model::action::Action;
     use crate::model::settings::Settings;
+    use crate::testing::demo;
 
     const NOW_MS: u64 = 1_772_443_260_000;
 

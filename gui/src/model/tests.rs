@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanyard_node::{ChatMessage, History, Page, SendRefused, Via};
 
 use super::*;
-use crate::bridge::fake::demo;
+use crate::testing::demo;
 
 const NOW_MS: u64 = 1_772_443_260_000;
 

@@ -94,8 +94,7 @@ pub fn day_name(date: Date, now_ms: u64, zone: &TimeZone) -> String {
     if today.yesterday().ok() == Some(date) {
         return "Yesterday".to_owned();
     }
-    let name = format!("{}, {} {}", weekday(date), date.day(), month(date));
-    if date.year() == today.year() { name } else { format!("{name} {}", date.year()) }
+    format!("{}, {}", weekday(date), day_of_year(date, today))
 }
 
 /// A moment: `today 17:20`, `yesterday 09:40`, `Friday 09:40` or `27 November 09:40`, with the year if it is not
@@ -118,12 +117,12 @@ pub fn moment(at_ms: u64, now_ms: u64, zone: &TimeZone) -> String {
     if within_a_week {
         return format!("{} {time}", weekday(date));
     }
+    format!("{} {time}", day_of_year(date, today))
+}
+
+fn day_of_year(date: Date, today: Date) -> String {
     let day = format!("{} {}", date.day(), month(date));
-    if date.year() == today.year() {
-        format!("{day} {time}")
-    } else {
-        format!("{day} {} {time}", date.year())
-    }
+    if date.year() == today.year() { day } else { format!("{day} {}", date.year()) }
 }
 
 /// A multiaddr as people write it: `192.168.1.7:4003`. Anything unusual stays as it is.

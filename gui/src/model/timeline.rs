@@ -148,7 +148,11 @@ impl Timeline {
             return false;
         }
         self.drop_echo_of(&message);
-        let at = self.put(message, mentions_me);
+        let key = message.order_key();
+        let at = self.place(key);
+        self.keys.insert(message.id, key);
+        self.entries.insert(at, Entry::Message(Line::new(message, mentions_me)));
+        self.judge_late(at);
         self.rebuild_from(at);
         true
     }
@@ -159,7 +163,6 @@ impl Timeline {
         messages: &[Arc<ChatMessage>],
         mentions_me: impl Fn(&ChatMessage) -> bool,
     ) {
-        let mut first_touched = None;
         let mut added = Vec::new();
         for message in messages {
             if self.keys.contains_key(&message.id) {
@@ -171,28 +174,20 @@ impl Timeline {
             let line = Line::new(Arc::clone(message), mentions_me(message));
             added.push(Entry::Message(line));
         }
-        if added.is_empty() {
-            return;
-        }
-        if let Some(first) = added.iter().map(Entry::key).min() {
-            let at = self.entries.partition_point(|entry| entry.key() < first);
-            first_touched = Some(at);
-        }
+        let Some(first) = added.iter().map(Entry::key).min() else { return };
+        let touched = self.place(first);
         self.entries.extend(added);
         // Two sorted runs: the standard library's stable sort merges them in one pass.
         self.entries.sort_by_key(Entry::key);
         let judged_anew = self.judge_all_late();
-        self.rebuild_from(first_touched.into_iter().chain(judged_anew).min().unwrap_or(0));
+        self.rebuild_from(judged_anew.map_or(touched, |at| at.min(touched)));
     }
 
-    /// Inserts a notice that somebody came or went.
-    pub fn insert_presence(&mut self, note: PresenceNote) {
-        self.insert_notice(Entry::Presence(note));
-    }
-
-    /// Inserts a change of the rules.
-    pub fn insert_news(&mut self, news: News) {
-        self.insert_notice(Entry::News(news));
+    /// Inserts a notice: somebody came or went, or the rules have changed.
+    pub fn insert_notice(&mut self, notice: Entry) {
+        let at = self.place(notice.key());
+        self.entries.insert(at, notice);
+        self.rebuild_from(at);
     }
 
     /// The latest message of an account.
@@ -222,7 +217,9 @@ impl Timeline {
         let first = ids.iter().filter_map(|id| self.keys.get(id)).min().copied();
         self.keys.retain(|id, _| !ids.contains(id));
         self.entries.retain(|entry| entry.line().is_none_or(|line| !ids.contains(&line.id())));
-        self.rebuild_from_key(first);
+        if let Some(first) = first {
+            self.rebuild_from(self.place(first));
+        }
     }
 
     /// Shows a text before the node has stored it.
@@ -331,22 +328,12 @@ impl Timeline {
     }
 
     fn position(&self, id: MessageId) -> Option<usize> {
-        let key = self.key(id)?;
-        Some(self.entries.partition_point(|entry| entry.key() < key))
+        Some(self.place(self.key(id)?))
     }
 
-    fn insert_notice(&mut self, notice: Entry) {
-        let key = notice.key();
-        let at = self.entries.partition_point(|entry| entry.key() < key);
-        self.entries.insert(at, notice);
-        self.rebuild_from(at);
-    }
-
-    /// Rebuilds the rows from this order key on.
-    fn rebuild_from_key(&mut self, key: Option<OrderKey>) {
-        if let Some(key) = key {
-            self.rebuild_from(self.entries.partition_point(|entry| entry.key() < key));
-        }
+    /// The position of the first entry that does not sort before this order key.
+    fn place(&self, key: OrderKey) -> usize {
+        self.entries.partition_point(|entry| entry.key() < key)
     }
 
     fn set_read_up_to(&mut self, key: Option<OrderKey>) {
@@ -356,17 +343,8 @@ impl Timeline {
         }
         self.read_up_to = key;
         let first = positions.into_iter().flatten().min();
-        let at = first.map_or(0, |key| self.entries.partition_point(|e| e.key() < key));
+        let at = first.map_or(0, |key| self.place(key));
         self.rebuild_from(at);
-    }
-
-    fn put(&mut self, message: Arc<ChatMessage>, mentions_me: bool) -> usize {
-        let key = message.order_key();
-        self.keys.insert(message.id, key);
-        let at = self.entries.partition_point(|entry| entry.key() < key);
-        self.entries.insert(at, Entry::Message(Line::new(message, mentions_me)));
-        self.judge_late(at);
-        at
     }
 
     /// The event may overtake the answer: then the oldest echo with the same body is meant.

@@ -7,7 +7,7 @@ mod roster;
 mod status_bar;
 
 use eframe::egui::{
-    Align, CentralPanel, Frame, Layout, Margin, Panel as EguiPanel, RichText, Stroke, Ui, vec2,
+    Align, CentralPanel, Color32, Frame, Layout, Margin, Panel as EguiPanel, Stroke, Ui, vec2,
 };
 
 use crate::model::Model;
@@ -31,29 +31,24 @@ pub fn chat_ui(
     let many_rooms = chat.rooms.len() > 1;
     let rooms_shown = many_rooms && (wide || model.unfolded == Some(Panel::Rooms));
     let roster_shown = wide || model.unfolded == Some(Panel::Roster);
-    let side = |left: bool, width: f32| {
-        let panel = if left { EguiPanel::left("rooms") } else { EguiPanel::right("roster") };
-        let frame = Frame::new().fill(p.panel);
-        panel.exact_size(width).resizable(false).show_separator_line(false).frame(frame)
-    };
     if rooms_shown {
-        side(true, theme::ROOMS_WIDTH).show(ui, |ui| {
+        fixed(EguiPanel::left("rooms"), theme::ROOMS_WIDTH, p.panel).show(ui, |ui| {
             edge(ui, false, p);
             rooms::rooms_ui(ui, chat, actions);
         });
     }
     if roster_shown {
-        side(false, theme::ROSTER_WIDTH).show(ui, |ui| {
+        fixed(EguiPanel::right("roster"), theme::ROSTER_WIDTH, p.panel).show(ui, |ui| {
             edge(ui, true, p);
             roster::roster_ui(ui, model, chat, actions);
         });
     }
-    strip("status", false, theme::STATUS_HEIGHT, p.panel).show(ui, |ui| {
+    fixed(EguiPanel::bottom("status"), theme::STATUS_HEIGHT, p.panel).show(ui, |ui| {
         let top = ui.max_rect().top() + 0.5;
         ui.painter().hline(ui.max_rect().x_range(), top, Stroke::new(1.0, p.line));
         status_bar::status_ui(ui, model, chat, actions);
     });
-    strip("header", true, theme::HEADER_HEIGHT, p.background).show(ui, |ui| {
+    fixed(EguiPanel::top("header"), theme::HEADER_HEIGHT, p.background).show(ui, |ui| {
         let bottom = ui.max_rect().bottom() - 0.5;
         ui.painter().hline(ui.max_rect().x_range(), bottom, Stroke::new(1.0, p.line));
         header_ui(ui, model, chat, wide, actions);
@@ -67,10 +62,10 @@ pub fn chat_ui(
     });
 }
 
-fn strip(name: &'static str, top: bool, height: f32, fill: eframe::egui::Color32) -> EguiPanel {
-    let panel = if top { EguiPanel::top(name) } else { EguiPanel::bottom(name) };
+/// A panel that keeps its size.
+fn fixed(panel: EguiPanel, size: f32, fill: Color32) -> EguiPanel {
     let frame = Frame::new().fill(fill);
-    panel.exact_size(height).resizable(false).show_separator_line(false).frame(frame)
+    panel.exact_size(size).resizable(false).show_separator_line(false).frame(frame)
 }
 
 /// The line between a side panel and the middle.
@@ -121,7 +116,7 @@ fn room_title_ui(ui: &mut Ui, chat: &Chat, p: Palette) {
     } else {
         text::clean_name(&chat.status.realm_name)
     };
-    ui.label(RichText::new(name).font(theme::title()).color(p.text));
+    widgets::label(ui, name, theme::title(), p.text);
     let topic = chat.room_policy().map(|room| text::clean_line(&room.topic)).unwrap_or_default();
     if !topic.is_empty() {
         ui.add_space(4.0);

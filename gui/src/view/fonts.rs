@@ -64,9 +64,12 @@ pub struct SystemFonts {
     library: Mutex<Library>,
 }
 
-enum Library {
-    Loading(JoinHandle<Database>),
-    Loaded { database: Database, bytes: BTreeMap<PathBuf, Arc<Vec<u8>>> },
+#[derive(Default)]
+struct Library {
+    /// Reads the font folders.
+    loading: Option<JoinHandle<Database>>,
+    database: Database,
+    bytes: BTreeMap<PathBuf, Arc<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for SystemFonts {
@@ -86,7 +89,8 @@ impl SystemFonts {
             database.load_system_fonts();
             database
         })?;
-        Ok(Self { library: Mutex::new(Library::Loading(thread)) })
+        let library = Library { loading: Some(thread), ..Library::default() };
+        Ok(Self { library: Mutex::new(library) })
     }
 
     /// The scripts for which no font is installed.
@@ -126,18 +130,13 @@ impl SystemFonts {
         look: impl FnOnce(&Database, &mut BTreeMap<PathBuf, Arc<Vec<u8>>>) -> R,
     ) -> R {
         let mut library = self.library.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Library::Loading(_) = *library {
-            let nothing = Library::Loaded { database: Database::new(), bytes: BTreeMap::new() };
-            if let Library::Loading(thread) = std::mem::replace(&mut *library, nothing)
-                && let Ok(read) = thread.join()
-            {
-                *library = Library::Loaded { database: read, bytes: BTreeMap::new() };
-            }
+        if let Some(thread) = library.loading.take()
+            && let Ok(database) = thread.join()
+        {
+            library.database = database;
         }
-        match &mut *library {
-            Library::Loaded { database, bytes } => look(database, bytes),
-            Library::Loading(_) => look(&Database::new(), &mut BTreeMap::new()),
-        }
+        let Library { database, bytes, .. } = &mut *library;
+        look(database, bytes)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    Align, Align2, Area, CornerRadius, Frame, Id, Layout, Order, Popup, Pos2, Rect, RichText,
-    ScrollArea, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+    Align, Align2, Area, CornerRadius, Id, Layout, Order, Popup, Pos2, Rect, RichText, ScrollArea,
+    Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 use lanyard_node::JoinStep;
 
@@ -13,7 +13,7 @@ use crate::model::login::Missing;
 use crate::model::refusal::Explained;
 use crate::model::session::Session;
 use crate::model::text;
-use crate::view::keyboard::{self, Keyboard};
+use crate::view::keyboard::Keyboard;
 use crate::view::theme::{self, Palette};
 use crate::view::widgets::{self, Field};
 
@@ -68,11 +68,9 @@ fn emblem_ui(ui: &mut Ui, p: Palette) {
     paint_emblem(ui, rect.center_top(), p);
     ui.add_space(8.0);
     ui.vertical_centered(|ui| {
-        ui.label(RichText::new("Lanyard").font(theme::headline()).color(p.text));
+        widgets::label(ui, "Lanyard", theme::headline(), p.text);
         ui.add_space(10.0);
-        ui.label(
-            RichText::new("Sign in to a place on your network").font(theme::body()).color(p.dim),
-        );
+        widgets::label(ui, "Sign in to a place on your network", theme::body(), p.dim);
     });
     ui.add_space(24.0);
 }
@@ -141,19 +139,14 @@ fn place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
     if model.login.realm.is_some() {
         return known_place_ui(ui, model, enabled, actions);
     }
-    let field = Field {
-        label: "Join link",
-        id: keyboard::id(Focus::Login(LoginField::Link)),
-        hint: "lanyard://…",
-        password: false,
-        right: 0.0,
-    };
+    let focus = Focus::Login(LoginField::Link);
+    let field = Field { hint: "lanyard://…", ..Field::new("Join link", focus) };
     let response = edit(ui, &field, &model.login.link, LoginField::Link, enabled, actions);
     let p = theme::palette(ui);
     if let Some((name, host)) = model.login.place() {
         ui.add_space(theme::GRID);
         let words = if name == host { host } else { format!("{name} at {host}") };
-        ui.label(RichText::new(words).font(theme::note()).color(p.ribbon_deep));
+        widgets::label(ui, words, theme::note(), p.ribbon_deep);
     } else if let Some(wrong) = link_trouble(model, response.has_focus()) {
         ui.add_space(theme::GRID);
         widgets::paragraph(ui, &wrong.sentence(), theme::note(), p.red);
@@ -172,7 +165,7 @@ fn link_trouble(model: &Model, is_typing: bool) -> Option<Missing> {
 fn known_place_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     ui.spacing_mut().item_spacing.y = theme::GRID;
-    ui.label(RichText::new("Place").font(theme::note()).color(p.dim));
+    widgets::label(ui, "Place", theme::note(), p.dim);
     let (name, host) = model.login.place().unwrap_or_default();
     let sense = if enabled { Sense::click() } else { Sense::hover() };
     let size = vec2(ui.available_width(), theme::FIELD_HEIGHT);
@@ -243,8 +236,7 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
         for (label, hint, which, value) in columns {
             ui.vertical(|ui| {
                 ui.set_width(half);
-                let id = keyboard::id(Focus::Login(which));
-                let field = Field { label, id, hint, password: false, right: 0.0 };
+                let field = Field { hint, ..Field::new(label, Focus::Login(which)) };
                 edit(ui, &field, value, which, enabled, actions);
             });
         }
@@ -254,13 +246,9 @@ fn names_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>
 fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Action>) {
     let login = &model.login;
     let hint = if login.stored_ticket(model.now_ms).is_some() { "not needed" } else { "" };
-    let field = Field {
-        label: "Password",
-        id: keyboard::id(Focus::Login(LoginField::Password)),
-        hint,
-        password: !login.password_shown,
-        right: 48.0,
-    };
+    let focus = Focus::Login(LoginField::Password);
+    let password = !login.password_shown;
+    let field = Field { hint, password, right: 48.0, ..Field::new("Password", focus) };
     let response = edit(ui, &field, &login.password, LoginField::Password, enabled, actions);
     let p = theme::palette(ui);
     let middle = response.rect.center().y;
@@ -280,7 +268,7 @@ fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Acti
         ui.add_space(6.0);
         let until = text::moment(until, model.now_ms, &model.zone);
         let words = format!("This computer is signed in until {until}.");
-        ui.label(RichText::new(words).font(theme::note()).color(p.dim));
+        widgets::label(ui, words, theme::note(), p.dim);
     }
 }
 
@@ -289,19 +277,15 @@ fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Re
     let p = theme::palette(ui);
     let loud = refused.is_alarming();
     let stroke = if loud { Stroke::new(2.0, p.red) } else { Stroke::NONE };
-    let frame = Frame::new()
-        .fill(p.red_soft)
-        .stroke(stroke)
-        .corner_radius(CornerRadius::same(theme::CORNER))
-        .inner_margin(theme::margin(3, 3));
-    let shown = frame.show(ui, |ui| {
+    let frame = theme::boxed(p.red_soft, p.red).stroke(stroke);
+    let shown = frame.inner_margin(theme::margin(3, 3)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing = vec2(8.0, 2.0);
         if loud {
             return stop_ui(ui, refused, is_low, p);
         }
         ui.horizontal_top(|ui| {
-            ui.label(RichText::new("!").font(theme::strong()).color(p.red));
+            widgets::label(ui, "!", theme::strong(), p.red);
             ui.vertical(|ui| {
                 widgets::paragraph(ui, &refused.title, theme::strong(), p.red);
                 refusal_words_ui(ui, refused, now_ms, p);
@@ -320,7 +304,7 @@ fn stop_ui(ui: &mut Ui, refused: &Explained, is_low: bool, p: Palette) {
     if is_low {
         ui.horizontal(|ui| {
             ui.label(stop);
-            ui.label(RichText::new(&refused.title).font(theme::strong()).color(p.red));
+            widgets::label(ui, &refused.title, theme::strong(), p.red);
         });
         let detail = refused.detail.as_deref().unwrap_or_default();
         let words = format!("{detail} {}", refused.advice);
@@ -337,10 +321,10 @@ fn refusal_words_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, p: Palette) {
     if let Some(detail) = &refused.detail {
         widgets::paragraph(ui, detail, theme::body(), p.text);
     }
-    widgets::paragraph(ui, &refused.advice, theme::body(), p.text);
+    widgets::paragraph(ui, refused.advice, theme::body(), p.text);
     if let Some(wait) = refused.wait(now_ms) {
         let words = format!("Next try in {wait}.");
-        ui.label(RichText::new(words).font(theme::strong()).color(p.text));
+        widgets::label(ui, words, theme::strong(), p.text);
     }
 }
 
@@ -371,7 +355,7 @@ fn submit_ui(ui: &mut Ui, model: &Model, submitted: bool, actions: &mut Vec<Acti
     let missing = missing.filter(|missing| is_asked && !matches!(missing, Missing::Link(_)));
     if let Some(missing) = missing {
         ui.add_space(6.0);
-        ui.label(RichText::new(missing.sentence()).font(theme::note()).color(p.dim));
+        widgets::label(ui, missing.sentence(), theme::note(), p.dim);
     }
 }
 
@@ -408,9 +392,7 @@ fn links_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
             actions.push(Action::PickRealm(0));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(
-                RichText::new("No account? Ask the operator.").font(theme::note()).color(p.faint),
-            );
+            widgets::label(ui, "No account? Ask the operator.", theme::note(), p.faint);
         });
     });
 }

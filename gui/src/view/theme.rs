@@ -5,8 +5,8 @@
 
 use eframe::egui::style::{ScrollStyle, Selection, TextCursorStyle, WidgetVisuals};
 use eframe::egui::{
-    Color32, Context, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle,
-    Theme, ThemePreference, Ui, Vec2, Visuals, vec2,
+    Color32, Context, CornerRadius, FontFamily, FontId, Frame, Margin, Rgba, Shadow, Stroke, Style,
+    TextStyle, Theme, ThemePreference, Ui, Vec2, Visuals, vec2,
 };
 use lanyard_protocol::ids::AccountId;
 
@@ -371,6 +371,12 @@ fn selection_fill(dark_mode: bool) -> Color32 {
     Color32::from_rgba_unmultiplied(ribbon.r(), ribbon.g(), ribbon.b(), 0x44)
 }
 
+/// A box with round corners and a thin line around it.
+pub fn boxed(fill: Color32, line: Color32) -> Frame {
+    let frame = Frame::new().fill(fill).stroke(Stroke::new(1.0, line));
+    frame.corner_radius(CornerRadius::same(CORNER))
+}
+
 /// A margin of whole grid steps.
 #[must_use]
 pub fn margin(horizontal: i8, vertical: i8) -> Margin {
@@ -398,11 +404,8 @@ fn hsl(hue: f32, saturation: f32, lightness: f32) -> Color32 {
 }
 
 fn luminance(colour: Color32) -> f32 {
-    let linear = |byte: u8| {
-        let value = f32::from(byte) / 255.0;
-        if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-    };
-    0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+    let linear = Rgba::from(colour);
+    0.2126 * linear.r() + 0.7152 * linear.g() + 0.0722 * linear.b()
 }
 
 #[cfg(test)]

@@ -197,8 +197,8 @@ impl TimelineView {
     /// Measures what is in sight and around it. Returns where the visible part begins.
     fn settle(&mut self, ui: &Ui, context: &RowContext<'_>, sight: f64) -> f64 {
         if let Anchor::Row { at, into, .. } = self.anchor {
-            self.measure(ui, context, at, into + sight + OVERSCAN);
-            self.measure_up(ui, context, at, OVERSCAN);
+            self.measure(ui, context, at..self.heights.len(), into + sight + OVERSCAN);
+            self.measure(ui, context, (0..at).rev(), OVERSCAN);
             let offset = self.heights.offset_of(at) + into.min(self.heights.get(at));
             if offset + sight < self.heights.total() + BOTTOM_SPACE {
                 return offset;
@@ -206,25 +206,20 @@ impl TimelineView {
             // Less than a window is left below.
             self.anchor = Anchor::End;
         }
-        self.measure_up(ui, context, self.heights.len(), sight + OVERSCAN);
-        (self.heights.total() + BOTTOM_SPACE - sight).max(0.0)
+        self.measure(ui, context, (0..self.heights.len()).rev(), sight + OVERSCAN);
+        self.offset(sight)
     }
 
-    /// Measures rows from `start` downwards for `distance` points.
-    fn measure(&mut self, ui: &Ui, context: &RowContext<'_>, start: usize, distance: f64) {
+    /// Measures these rows, one after another, for `distance` points.
+    fn measure(
+        &mut self,
+        ui: &Ui,
+        context: &RowContext<'_>,
+        rows: impl Iterator<Item = usize>,
+        distance: f64,
+    ) {
         let mut covered = 0.0;
-        for at in start..self.heights.len() {
-            if covered >= distance {
-                break;
-            }
-            covered += self.measure_row(ui, context, at);
-        }
-    }
-
-    /// Measures rows from before `end` upwards for `distance` points.
-    fn measure_up(&mut self, ui: &Ui, context: &RowContext<'_>, end: usize, distance: f64) {
-        let mut covered = 0.0;
-        for at in (0..end).rev() {
+        for at in rows {
             if covered >= distance {
                 break;
             }
@@ -295,8 +290,8 @@ impl TimelineView {
     fn anchor_at_unread(&mut self, ui: &Ui, context: &RowContext<'_>, sight: f64) {
         let rows = context.timeline.rows();
         let Some(at) = rows.iter().rposition(|row| row.kind == RowKind::New) else { return };
-        self.measure_up(ui, context, at, sight + OVERSCAN);
-        self.measure(ui, context, at, sight + OVERSCAN);
+        self.measure(ui, context, (0..at).rev(), sight + OVERSCAN);
+        self.measure(ui, context, at..self.heights.len(), sight + OVERSCAN);
         let offset = self.heights.offset_of(at) - sight * READ_SHARE;
         self.anchor_at(offset.max(0.0), sight, context.timeline);
     }
@@ -327,11 +322,9 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
         (_, Some(Entry::Message(line))) => line.text().len(),
         (_, _) => timeline.echo(row).map_or(0, |echo| echo.shown.len()),
     };
-    let header =
-        matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
     let width = (context.width - theme::INDENT).clamp(80.0, theme::MEASURE_MAX);
     let lines = (letters as f32 * LETTER_WIDTH / width).ceil().max(1.0);
-    let above = if header { row::GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
+    let above = if row.kind.has_header() { row::GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
     above + lines * theme::LINE_HEIGHT
 }
 

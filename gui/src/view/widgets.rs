@@ -1,19 +1,21 @@
 //! The widgets that all views share.
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::text::TextFormat;
 use eframe::egui::{
     Align, Align2, Color32, CornerRadius, CursorIcon, FocusDirection, FontId, Frame, Galley, Id,
-    Key, Margin, Modal, Modifiers, Painter, Popup, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
-    TextEdit, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Key, Layout, Margin, Modal, Modifiers, Painter, Popup, Pos2, Rect, Response, RichText,
+    ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 use lanyard_protocol::ids::AccountId;
 
-use crate::model::action::Action;
+use crate::model::action::{Action, Focus};
 use crate::model::text;
-use crate::view::keyboard::take_plain_key;
+use crate::view::keyboard::{self, take_plain_key};
 use crate::view::shaping;
 use crate::view::theme::{self, Palette};
 
@@ -69,6 +71,11 @@ pub fn wrapped(ui: &Ui, text: &str, font: FontId, colour: Color32, width: f32) -
     ui.painter().layout_job(job)
 }
 
+/// A label in this font and colour.
+pub fn label(ui: &mut Ui, text: impl Into<String>, font: FontId, colour: Color32) -> Response {
+    ui.label(RichText::new(text).font(font).color(colour))
+}
+
 /// A paragraph with the line height of the theme.
 pub fn paragraph(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Response {
     let galley = wrapped(ui, text, font, colour, ui.available_width());
@@ -119,9 +126,7 @@ pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let p = theme::palette(ui);
     let fill = if response.hovered() { p.red_soft } else { p.background };
-    let corner = CornerRadius::same(theme::CORNER);
-    ui.painter().rect(rect, corner, fill, Stroke::new(1.0, p.red), StrokeKind::Inside);
-    focus_ring(ui, &response, rect, p);
+    paint_box(ui, (rect, &response), fill, p.red);
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, word, theme::strong(), p.red);
     name(&response, AccessRole::Button, word);
     response
@@ -138,10 +143,7 @@ pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), p.text);
     let size = vec2(galley.size().x + 24.0, 32.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    let fill = if response.hovered() { p.panel } else { p.card };
-    let corner = CornerRadius::same(theme::CORNER);
-    ui.painter().rect(rect, corner, fill, Stroke::new(1.0, p.line), StrokeKind::Inside);
-    focus_ring(ui, &response, rect, p);
+    paint_box(ui, (rect, &response), if response.hovered() { p.panel } else { p.card }, p.line);
     paint_middle(ui.painter(), pos2(rect.left() + 12.0, rect.center().y), galley, p.text);
     name(&response, AccessRole::Button, spoken);
     response
@@ -150,17 +152,21 @@ pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
 /// One of several choices. Returns whether it was clicked.
 pub fn choice(ui: &mut Ui, word: &str, chosen: bool) -> bool {
     let p = theme::palette(ui);
-    let colour = if chosen { p.ribbon_deep } else { p.text };
+    let (fill, line, colour) =
+        if chosen { (p.tile, p.ribbon, p.ribbon_deep) } else { (p.card, p.line, p.text) };
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), colour);
     let size = vec2(galley.size().x + 20.0, 32.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    let fill = if chosen { p.tile } else { p.card };
-    let line = Stroke::new(1.0, if chosen { p.ribbon } else { p.line });
-    ui.painter().rect(rect, CornerRadius::same(theme::CORNER), fill, line, StrokeKind::Inside);
+    paint_box(ui, (rect, &response), fill, line);
     paint_middle(ui.painter(), pos2(rect.left() + 10.0, rect.center().y), galley, colour);
-    focus_ring(ui, &response, rect, p);
     response.widget_info(|| WidgetInfo::selected(AccessRole::RadioButton, true, chosen, word));
     response.on_hover_cursor(CursorIcon::PointingHand).clicked()
+}
+
+fn paint_box(ui: &Ui, (rect, response): (Rect, &Response), fill: Color32, line: Color32) {
+    let (corner, stroke) = (CornerRadius::same(theme::CORNER), Stroke::new(1.0, line));
+    ui.painter().rect(rect, corner, fill, stroke, StrokeKind::Inside);
+    focus_ring(ui, response, rect, theme::palette(ui));
 }
 
 /// A switch with a note below. Returns whether it was clicked.
@@ -186,8 +192,8 @@ pub fn switch(ui: &mut Ui, word: &str, note: &str, on: bool) -> bool {
 pub struct Field<'f> {
     /// The words above the field.
     pub label: &'f str,
-    /// The id of the field.
-    pub id: Id,
+    /// What gives it the keyboard.
+    pub focus: Focus,
     /// The words in the empty field.
     pub hint: &'f str,
     /// Whether to show dots instead of letters.
@@ -196,32 +202,34 @@ pub struct Field<'f> {
     pub right: f32,
 }
 
-impl Field<'_> {
+impl<'f> Field<'f> {
+    /// A field without a hint.
+    #[must_use]
+    pub fn new(label: &'f str, focus: Focus) -> Self {
+        Self { label, focus, hint: "", password: false, right: 0.0 }
+    }
+
     /// Draws the field. The response says whether `value` changed.
     pub fn show(&self, ui: &mut Ui, value: &mut String, enabled: bool) -> Response {
         let p = theme::palette(ui);
         ui.spacing_mut().item_spacing.y = theme::GRID;
-        let label =
-            ui.label(eframe::egui::RichText::new(self.label).font(theme::note()).color(p.dim));
-        let has_focus = ui.memory(|memory| memory.has_focus(self.id));
+        let label = label(ui, self.label, theme::note(), p.dim);
+        let id = keyboard::id(self.focus);
+        let has_focus = ui.memory(|memory| memory.has_focus(id));
         let margin = Margin { left: 12, right: 12, top: 5, bottom: 5 };
         let edit = TextEdit::singleline(value)
-            .id(self.id)
+            .id(id)
             .password(self.password)
-            .hint_text(eframe::egui::RichText::new(self.hint).color(p.faint))
+            .hint_text(RichText::new(self.hint).color(p.faint))
             .font(theme::body())
             .text_color(if enabled { p.text } else { p.dim })
             .desired_width(ui.available_width() - 24.0 - self.right)
             .min_size(vec2(0.0, theme::FIELD_HEIGHT - 12.0))
             .align(Align2::LEFT_CENTER)
             .frame(Frame::new());
+        let fill = if enabled { p.card } else { p.panel };
         let line = if has_focus { p.ribbon } else { p.line };
-        let outer = Frame::new()
-            .fill(if enabled { p.card } else { p.panel })
-            .stroke(Stroke::new(1.0, line))
-            .corner_radius(CornerRadius::same(theme::CORNER))
-            .inner_margin(margin);
-        let framed = outer.show(ui, |ui| {
+        let framed = theme::boxed(fill, line).inner_margin(margin).show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.add_enabled(enabled, edit)
         });
@@ -254,7 +262,8 @@ pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect, p: Palette) {
     }
 }
 
-fn ring(ui: &Ui, rect: Rect, p: Palette) {
+/// The soft outer part of the ring around what has the keyboard.
+pub fn ring(ui: &Ui, rect: Rect, p: Palette) {
     let soft = Stroke::new(2.0, p.ribbon.gamma_multiply(0.25));
     let corner = CornerRadius::same(theme::CORNER + 1);
     ui.painter().rect_stroke(rect, corner, soft, StrokeKind::Outside);
@@ -278,6 +287,14 @@ pub fn list_item(response: &Response, label: &str, chosen: Option<bool>) {
     name(response, AccessRole::ListItem, label);
     if let Some(chosen) = chosen {
         response.ctx.accesskit_node_builder(response.id, |node| node.set_selected(chosen));
+    }
+}
+
+/// An entry of a menu, which closes the menu.
+pub fn menu_entry(ui: &mut Ui, words: &str, action: Action, actions: &mut Vec<Action>) {
+    if ui.button(words).clicked() {
+        actions.push(action);
+        ui.close();
     }
 }
 
@@ -310,18 +327,11 @@ fn menu_key(ui: &Ui) -> bool {
 }
 
 /// Makes painted text known to assistive technology.
-pub fn spoken(ui: &Ui, rect: Rect, salt: impl std::hash::Hash, label: &str) -> Response {
-    let id = ui.scope_id().with(("spoken", egui_hash(salt)));
+pub fn spoken(ui: &Ui, rect: Rect, salt: impl Hash + Debug, label: &str) -> Response {
+    let id = ui.scope_id().with(("spoken", salt));
     let response = ui.interact(rect, id, Sense::hover());
     name(&response, AccessRole::Label, label);
     response
-}
-
-fn egui_hash(value: impl std::hash::Hash) -> u64 {
-    use std::hash::{DefaultHasher, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A dialog with a title and a button that closes it.
@@ -345,8 +355,8 @@ pub fn dialog(
         // Without this, egui gives a new dialog 400 points at most.
         ui.set_max_height(space.y);
         ui.horizontal(|ui| {
-            ui.label(eframe::egui::RichText::new(title).font(theme::title()).color(p.text));
-            let to_right = eframe::egui::Layout::right_to_left(Align::Center);
+            label(ui, title, theme::title(), p.text);
+            let to_right = Layout::right_to_left(Align::Center);
             ui.with_layout(to_right, |ui| {
                 if close_button(ui, &format!("Close {title}")).clicked() {
                     actions.push(Action::Show(None));
@@ -355,7 +365,7 @@ pub fn dialog(
         });
         ui.add_space(2.0 * theme::GRID);
         let height = (space.y - 140.0).max(160.0);
-        eframe::egui::ScrollArea::vertical().max_height(height).show(ui, |ui| content(ui, actions));
+        ScrollArea::vertical().max_height(height).show(ui, |ui| content(ui, actions));
     });
     let escape = ui.input(|input| input.key_pressed(Key::Escape));
     if shown.backdrop_response.clicked() && !escape {

@@ -3,7 +3,7 @@
 use eframe::egui::accesskit::{Live, Role};
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use lanyard_gui::bridge::fake::demo;
+use lanyard_gui::testing::demo;
 
 use crate::stage::{NOW_MS, Stage};
 

@@ -3,7 +3,7 @@
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
-use lanyard_gui::bridge::fake::demo;
+use lanyard_gui::testing::demo;
 
 use crate::stage::{NOW_MS, Stage, typed};
 

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Event, pos2};
 use lanyard_gui::bridge::Command;
-use lanyard_gui::bridge::fake::demo;
+use lanyard_gui::testing::demo;
 use lanyard_node::Status;
 
 use crate::stage::{NOW_MS, Stage};

@@ -3,7 +3,7 @@
 use eframe::egui::{OutputCommand, vec2};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
-use lanyard_gui::bridge::fake::{self, demo};
+use lanyard_gui::testing::{self, demo};
 use lanyard_node::event::Reason;
 use lanyard_node::status::{DialAttempt, Mute};
 use lanyard_node::{NodeEvent, Progress, SendRefused, Status};
@@ -22,7 +22,7 @@ fn a_text_is_shown_at_once_with_its_send_state() {
     let id = stage.harness.state().model.chat().unwrap().room().unwrap().timeline.oldest().unwrap();
     stage.node(|node| node.tell(NodeEvent::State { id, state: Progress::Sent }));
     assert!(stage.shows("sent"));
-    stage.node(|node| node.tell(fake::state(id, 6, 7)));
+    stage.node(|node| node.tell(testing::state(id, 6, 7)));
     assert!(stage.shows("stored by 6 of 7"));
 }
 

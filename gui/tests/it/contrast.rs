@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use eframe::egui::epaint::text::RowVisuals;
 use eframe::egui::epaint::{ClippedShape, TextShape};
 use eframe::egui::{Color32, Key, Modifiers, Pos2, Rect, Shape, Theme, Vec2, vec2};
-use lanyard_gui::bridge::fake::Script;
-use lanyard_gui::bridge::fake::demo::{self, Scene};
 use lanyard_gui::model::settings::Settings;
+use lanyard_gui::testing::Script;
+use lanyard_gui::testing::demo::{self, Scene};
 use lanyard_gui::view::theme;
 use lanyard_protocol::ids::Role;
 

@@ -2,7 +2,7 @@
 
 use eframe::egui::vec2;
 use egui_kittest::kittest::Queryable as _;
-use lanyard_gui::bridge::fake::demo;
+use lanyard_gui::testing::demo;
 
 use crate::stage::{NOW_MS, Stage};
 

@@ -2,7 +2,7 @@
 
 use eframe::egui::{ImeEvent, Key};
 use egui_kittest::kittest::Queryable as _;
-use lanyard_gui::bridge::fake::demo;
+use lanyard_gui::testing::demo;
 use lanyard_protocol::ids::Role;
 
 use crate::stage::{NOW_MS, Stage};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use eframe::egui::Key;
 use lanyard_gui::bridge::Holder;
-use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::model::settings::Settings;
+use lanyard_gui::testing::{Script, demo};
 use lanyard_protocol::ids::PeerKey;
 
 use crate::stage::{NOW_MS, Stage, script};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use eframe::egui::{Event, Key, vec2};
 use egui_kittest::kittest::Queryable as _;
-use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::bridge::{BackendEvent, Command};
 use lanyard_gui::model::action::{Action, LoginField};
 use lanyard_gui::model::settings::Settings;
+use lanyard_gui::testing::{Script, demo};
 use lanyard_gui::view::theme;
 use lanyard_node::{JoinStep, Refusal, RefusalCode};
 use lanyard_protocol::ids::PeerKey;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;
-use lanyard_gui::bridge::fake::demo;
 use lanyard_gui::model::EmojiSource;
+use lanyard_gui::testing::demo;
 use lanyard_node::{ChatMessage, Via};
 
 use crate::stage::{NOW_MS, Stage};

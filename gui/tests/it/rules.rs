@@ -5,9 +5,9 @@ use std::sync::Arc;
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
 
-use lanyard_gui::bridge::fake::demo;
 use lanyard_gui::bridge::{BackendEvent, Command, ModerationKind, NewModeration, Restriction};
 use lanyard_gui::model::session::Chat;
+use lanyard_gui::testing::demo;
 use lanyard_node::event::Reason;
 use lanyard_node::status::Mute;
 use lanyard_node::{NodeEvent, Status};

@@ -34,9 +34,10 @@ impl Drop for Running {
     }
 }
 
-/// A program without any desktop.
-fn lanyard() -> Command {
+/// A program without any desktop, with this home.
+fn lanyard(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lanyard"));
+    command.arg("--profile").arg(home.join("profile"));
     for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "RUST_LOG"] {
         command.env_remove(name);
     }
@@ -64,15 +65,17 @@ fn sentence(output: &Output) -> String {
 
 #[test]
 fn without_a_display_the_sentence_names_the_variables() {
-    let words = sentence(&lanyard().args(["--scripted", "chat"]).output().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let words = sentence(&lanyard(home.path()).output().unwrap());
     assert!(words.contains("DISPLAY") && words.contains("lanyard-node chat"), "{words}");
 }
 
 #[test]
 fn a_display_that_does_not_answer_is_named() {
+    let home = tempfile::tempdir().unwrap();
     for (variable, display) in [("DISPLAY", ":6999"), ("WAYLAND_DISPLAY", "wayland-6999")] {
-        let mut command = lanyard();
-        command.args(["--scripted", "chat"]).env(variable, display);
+        let mut command = lanyard(home.path());
+        command.env(variable, display);
         let words = sentence(&command.env("XDG_RUNTIME_DIR", "/nonexistent").output().unwrap());
         assert!(words.contains(&format!("{display} does not answer")), "{words}");
     }
@@ -88,7 +91,7 @@ fn a_missing_library_is_named_with_its_package() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = desktop.lanyard();
         without(&mut command, &libraries, folder.path());
-        let words = sentence(&command.args(["--scripted", "chat"]).output().unwrap());
+        let words = sentence(&command.output().unwrap());
         let stem = libraries[1];
         assert!(words.contains(&format!("library {stem}")), "{stem}: {words}");
         let line = words.split_once("apt-get install").map(|(_, packages)| packages);
@@ -103,7 +106,7 @@ fn without_opengl_the_sentence_says_what_to_install_or_set() {
     let mut command = desktop.lanyard();
     let libraries = ["libGL.so.1", "libGL.so", "libEGL.so.1", "libEGL.so"];
     without(&mut command, &libraries, folder.path());
-    let words = sentence(&command.args(["--scripted", "chat"]).output().unwrap());
+    let words = sentence(&command.output().unwrap());
     assert!(words.contains("OpenGL") && words.contains("LIBGL_ALWAYS_SOFTWARE=1"), "{words}");
     assert!(words.contains("libgl1-mesa-dri"), "{words}");
 }
@@ -111,7 +114,7 @@ fn without_opengl_the_sentence_says_what_to_install_or_set() {
 #[test]
 fn the_window_has_an_icon() {
     let Some(desktop) = Desktop::start() else { return };
-    let shown = Running::start(desktop.lanyard().args(["--scripted", "login"]));
+    let shown = Running::start(&mut desktop.lanyard());
     let window = desktop.window_of(&shown.0);
     let icon = desktop.property(&window, "_NET_WM_ICON");
     assert!(icon.contains("128 x 128"), "{}", icon.chars().take(200).collect::<String>());
@@ -120,7 +123,7 @@ fn the_window_has_an_icon() {
 #[test]
 fn a_desktop_without_a_preference_gets_light_colours() {
     let Some(desktop) = Desktop::start() else { return };
-    let shown = Running::start(desktop.lanyard().args(["--scripted", "chat"]));
+    let shown = Running::start(&mut desktop.lanyard());
     let window = desktop.window_of(&shown.0);
     desktop.wait_until("light colours", || brightness(&desktop, &window).is_some_and(is_light));
 }
@@ -132,7 +135,7 @@ fn gtk_s_choice_of_dark_colours_counts() {
     fs::create_dir_all(&folder).unwrap();
     let ini = "[Settings]\ngtk-application-prefer-dark-theme=1\n";
     fs::write(folder.join("settings.ini"), ini).unwrap();
-    let shown = Running::start(desktop.lanyard().args(["--scripted", "chat"]));
+    let shown = Running::start(&mut desktop.lanyard());
     let window = desktop.window_of(&shown.0);
     desktop.wait_until("dark colours", || brightness(&desktop, &window).is_some_and(is_dark));
 }
@@ -143,7 +146,7 @@ fn the_portal_s_colours_are_taken_and_followed() {
     let Some((_bus, address)) = session_bus(&desktop) else { return };
     let portal = serve_portal(&address, DARK);
     let mut command = desktop.lanyard();
-    command.env("DBUS_SESSION_BUS_ADDRESS", &address).args(["--scripted", "chat"]);
+    command.env("DBUS_SESSION_BUS_ADDRESS", &address);
     let shown = Running::start(&mut command);
     let window = desktop.window_of(&shown.0);
     desktop.wait_until("dark colours", || brightness(&desktop, &window).is_some_and(is_dark));

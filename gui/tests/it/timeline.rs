@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
-use lanyard_gui::bridge::fake::demo;
+use lanyard_gui::testing::demo;
 use lanyard_node::ChatMessage;
 
 use crate::stage::{NOW_MS, Stage};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
-use lanyard_gui::bridge::fake::{Script, demo};
 use lanyard_gui::model::settings::Settings;
+use lanyard_gui::testing::{Script, demo};
 use lanyard_protocol::ids::Role;
 
 use crate::stage::{NOW_MS, Stage, pressed, script, typed};

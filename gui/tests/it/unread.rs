@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use lanyard_gui::bridge::Command;
-use lanyard_gui::bridge::fake::demo;
+use lanyard_gui::testing::demo;
 use lanyard_node::{ChatMessage, Status, Via};
 use lanyard_protocol::ids::{MessageId, Role};
 

@@ -36,7 +36,8 @@ fn without_title_bars_of_the_desktop_the_window_has_one() {
         std::thread::park_timeout(Duration::from_millis(20));
     }
     let mut lanyard = Command::new(env!("CARGO_BIN_EXE_lanyard"));
-    lanyard.args(["--scripted", "chat"]).env_remove("DISPLAY").env_remove("WAYLAND_SOCKET");
+    lanyard.arg("--profile").arg(runtime.path().join("profile"));
+    lanyard.env_remove("DISPLAY").env_remove("WAYLAND_SOCKET");
     lanyard.env("WAYLAND_DISPLAY", SOCKET).env("XDG_RUNTIME_DIR", runtime.path());
     lanyard.env("LIBGL_ALWAYS_SOFTWARE", "1").env("WAYLAND_DEBUG", "1");
     let mut shown = Running(lanyard.stderr(Stdio::piped()).spawn().unwrap());

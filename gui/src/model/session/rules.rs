@@ -12,7 +12,7 @@ use crate::model::action::Effect;
 use crate::model::news::{self, Place, Subject};
 use crate::model::rooms::Refresh;
 use crate::model::session::{Chat, load};
-use crate::model::timeline::News;
+use crate::model::timeline::{Entry, News};
 
 /// How many pages of a room are read again. Older messages are loaded again when they are scrolled to.
 const REFRESH_PAGES_MAX: usize = 50;
@@ -123,7 +123,7 @@ impl Chat {
                 Place::Room(wanted) => wanted == name,
             };
             if here {
-                room.timeline.insert_news(news.clone());
+                room.timeline.insert_notice(Entry::News(news.clone()));
             }
         }
     }

@@ -49,6 +49,14 @@ pub enum RowKind {
     },
 }
 
+impl RowKind {
+    /// Whether it begins a group, with the author's name and avatar.
+    #[must_use]
+    pub fn has_header(self) -> bool {
+        matches!(self, Self::Message { header: true } | Self::Echo { header: true })
+    }
+}
+
 /// Identifies a row, whatever comes before it. Measured heights are kept by this key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RowKey {

@@ -111,10 +111,10 @@ fn notices_fold_until_somebody_speaks() {
     let mut timeline = timeline();
     timeline.insert(message(1, 0, START_MS), false);
     for number in 0..5 {
-        timeline.insert_presence(note(number, START_MS + 10 + number));
+        timeline.insert_notice(Entry::Presence(note(number, START_MS + 10 + number)));
     }
     timeline.insert(message(1, 1, START_MS + 100), false);
-    timeline.insert_presence(note(9, START_MS + 200));
+    timeline.insert_notice(Entry::Presence(note(9, START_MS + 200)));
     assert_eq!(kinds(&timeline), "DMpMp");
     let folded = timeline.rows()[2];
     assert_eq!(folded.kind, RowKind::Presence { count: 5 });
@@ -257,7 +257,7 @@ fn what_left_the_history_leaves_the_timeline() {
         timeline.insert(message(1, number, START_MS + u64::from(number)), false);
     }
     let news = News { number: 1, at: START_MS + 10, words: "x".into(), grave: true };
-    timeline.insert_news(news);
+    timeline.insert_notice(Entry::News(news));
     assert_eq!(kinds(&timeline), "DMmmmn");
     let before = timeline.revision();
     timeline.remove(&BTreeSet::from([message(1, 1, 0).id, message(1, 3, 0).id]));

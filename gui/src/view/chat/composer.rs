@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use eframe::egui::text::TextFormat;
 use eframe::egui::{
-    Align2, CornerRadius, Event, Frame, Galley, Id, Key, KeyboardShortcut, Margin, Modifiers,
-    Panel, Popup, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind, TextBuffer, TextEdit, Ui,
-    UiBuilder, Vec2, pos2, vec2,
+    Align2, Event, Frame, Galley, Id, Key, KeyboardShortcut, Margin, Modifiers, Panel, Popup, Rect,
+    RichText, ScrollArea, Sense, TextBuffer, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2,
 };
 
 use crate::model::Model;
@@ -119,12 +118,8 @@ fn card_ui(
 ) {
     let p = theme::palette(ui);
     let has_focus = has_focus(ui);
-    let frame = Frame::new()
-        .fill(p.card)
-        .stroke(Stroke::new(LINE, if has_focus { p.ribbon } else { p.line }))
-        .corner_radius(CornerRadius::same(theme::CORNER))
-        .inner_margin(INSIDE);
-    let shown = frame.show(ui, |ui| {
+    let frame = theme::boxed(p.card, if has_focus { p.ribbon } else { p.line });
+    let shown = frame.inner_margin(INSIDE).show(ui, |ui| {
         let size = vec2(ui.available_width(), field.y);
         let (row, _) = ui.allocate_exact_size(size, Sense::hover());
         let place = |rect: Rect| UiBuilder::new().max_rect(rect);
@@ -148,9 +143,7 @@ fn card_ui(
         });
     });
     if has_focus {
-        let soft = Stroke::new(2.0, p.ribbon.gamma_multiply(0.25));
-        let corner = CornerRadius::same(theme::CORNER + 1);
-        ui.painter().rect_stroke(shown.response.rect, corner, soft, StrokeKind::Outside);
+        widgets::ring(ui, shown.response.rect, p);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The rooms on the left with their unread counts, and the user at the bottom.
 
 use eframe::egui::{
-    Align, CornerRadius, CursorIcon, Layout, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind,
-    Ui, Vec2, pos2, vec2,
+    Align, CornerRadius, CursorIcon, Layout, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2,
+    pos2, vec2,
 };
 
 use crate::model::action::Action;
@@ -34,7 +34,7 @@ pub(super) fn rooms_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
     ui.add_space(12.0);
     ui.horizontal(|ui| {
         ui.add_space(18.0);
-        ui.label(RichText::new("Rooms").font(theme::note()).color(p.faint));
+        widgets::label(ui, "Rooms", theme::note(), p.faint);
     });
     ui.add_space(4.0);
     let height = rect.bottom() - ui.cursor().top() - CARD_HEIGHT - 2.0 * EDGE - 6.0;

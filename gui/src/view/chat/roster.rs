@@ -3,7 +3,7 @@
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
     CornerRadius, CursorIcon, Frame, Id, Popup, Pos2, Rect, Response, RichText, ScrollArea, Sense,
-    Stroke, TextEdit, Ui, Vec2, pos2, vec2,
+    TextEdit, Ui, Vec2, pos2, vec2,
 };
 
 use crate::model::Model;
@@ -42,7 +42,7 @@ pub(super) fn roster_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut V
         if members.is_empty() {
             ui.horizontal(|ui| {
                 ui.add_space(EDGE);
-                ui.label(RichText::new("Nobody has that name").font(theme::note()).color(p.faint));
+                widgets::label(ui, "Nobody has that name", theme::note(), p.faint);
             });
         }
         if !left.is_empty() {
@@ -61,7 +61,7 @@ fn section_ui(ui: &mut Ui, words: &str) {
     let p = theme::palette(ui);
     ui.horizontal(|ui| {
         ui.add_space(EDGE);
-        ui.label(RichText::new(words).font(theme::note()).color(p.faint));
+        widgets::label(ui, words, theme::note(), p.faint);
     });
 }
 
@@ -69,13 +69,8 @@ fn filter_ui(ui: &mut Ui, filter: &str, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let mut value = filter.to_owned();
     ui.add_space(8.0);
-    let frame = Frame::new()
-        .fill(p.card)
-        .stroke(Stroke::new(1.0, p.line))
-        .corner_radius(CornerRadius::same(theme::CORNER))
-        .outer_margin(theme::margin(3, 0))
-        .inner_margin(theme::margin(2, 1));
-    frame.show(ui, |ui| {
+    let frame = theme::boxed(p.card, p.line).outer_margin(theme::margin(3, 0));
+    frame.inner_margin(theme::margin(2, 1)).show(ui, |ui| {
         let edit = TextEdit::singleline(&mut value)
             .id(Id::unique("roster-filter"))
             .hint_text(RichText::new("Filter people").color(p.faint))
@@ -194,10 +189,7 @@ fn person_menus_ui(
             actions.push(Action::Mention(member.username.clone()));
             ui.close();
         }
-        if ui.button("Copy username").clicked() {
-            actions.push(Action::Copy(member.username.clone()));
-            ui.close();
-        }
+        widgets::menu_entry(ui, "Copy username", Action::Copy(member.username.clone()), actions);
         moderation::menu_ui(ui, chat, subject, actions);
     };
     widgets::context_menu(ui, row, row.id, &mut menu);

@@ -71,19 +71,12 @@ fn ticket_words(model: &Model, chat: &Chat) -> (String, String) {
         return ("No longer signed in · sign in again".into(), "no longer signed in".into());
     }
     let until = text::moment(expires_at, realm_now, &model.zone);
-    match chat.login_node(model.now_ms) {
-        LoginNode::Online => {
-            (format!("Login node online · signed in until {until}"), format!("until {until}"))
-        }
-        LoginNode::Looking => {
-            let words = format!("Looking for the login node · signed in until {until}");
-            (words, format!("looking for the login node · until {until}"))
-        }
-        LoginNode::Offline => {
-            let words = format!("Login node offline · signed in until {until}");
-            (words, format!("login node offline · until {until}"))
-        }
-    }
+    let (words, short) = match chat.login_node(model.now_ms) {
+        LoginNode::Online => ("Login node online", ""),
+        LoginNode::Looking => ("Looking for the login node", "looking for the login node · "),
+        LoginNode::Offline => ("Login node offline", "login node offline · "),
+    };
+    (format!("{words} · signed in until {until}"), format!("{short}until {until}"))
 }
 
 fn piece_ui(

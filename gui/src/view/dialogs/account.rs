@@ -1,6 +1,6 @@
 //! The user's account: the list of devices, and the dialog to change the password.
 
-use eframe::egui::{Align, Layout, RichText, Sense, Ui, vec2};
+use eframe::egui::{Align, Layout, Sense, Ui, vec2};
 
 use crate::bridge::DeviceInfo;
 use crate::model::Model;
@@ -8,7 +8,6 @@ use crate::model::account::{PasswordField, PasswordForm};
 use crate::model::action::{Action, Focus};
 use crate::model::session::Chat;
 use crate::model::text;
-use crate::view::keyboard;
 use crate::view::theme;
 use crate::view::widgets::{self, Field};
 
@@ -19,7 +18,7 @@ pub(super) fn devices_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut 
         let devices = &chat.devices;
         match &devices.list {
             None => {
-                ui.label(RichText::new("Asking the login node…").font(theme::body()).color(p.dim));
+                widgets::label(ui, "Asking the login node…", theme::body(), p.dim);
             }
             Some(Err(why)) => {
                 widgets::paragraph(ui, &text::clean_line(why), theme::body(), p.red);
@@ -77,8 +76,8 @@ fn device_ui(
         ui.painter().circle_filled(dot.center(), 4.0, colour);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.label(RichText::new(name).font(theme::strong()).color(p.text));
-            ui.label(RichText::new(seen).font(theme::note()).color(p.dim));
+            widgets::label(ui, name, theme::strong(), p.text);
+            widgets::label(ui, seen, theme::note(), p.dim);
         });
         if is_this || device.logged_out {
             return;
@@ -97,7 +96,7 @@ fn confirm_ui(ui: &mut Ui, number: u64, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.add_space(24.0);
         let words = format!("Log out device {number} now?");
-        ui.label(RichText::new(words).font(theme::body()).color(p.text));
+        widgets::label(ui, words, theme::body(), p.text);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if widgets::danger_button(ui, "Yes, log it out", vec2(128.0, 32.0)).clicked() {
                 actions.push(Action::LogOutDevice);
@@ -121,8 +120,7 @@ pub(super) fn password_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
             (PasswordField::New, "New password", &form.new),
             (PasswordField::Again, "New password again", &form.again),
         ] {
-            let id = keyboard::id(Focus::Password(which));
-            let field = Field { label, id, hint: "", password: true, right: 0.0 };
+            let field = Field { password: true, ..Field::new(label, Focus::Password(which)) };
             let mut typed = value.to_string();
             let response = field.show(ui, &mut typed, !form.sending);
             if response.changed() {

@@ -1,6 +1,6 @@
 //! "Why am I alone?": what was checked and found, and what to do about it.
 
-use eframe::egui::{Align, Color32, Layout, RichText, Sense, Stroke, Ui, Vec2, vec2};
+use eframe::egui::{Align, Color32, Layout, Sense, Stroke, Ui, Vec2, vec2};
 
 use crate::model::Model;
 use crate::model::action::Action;
@@ -50,12 +50,12 @@ fn check_ui(ui: &mut Ui, check: &Check) {
         widgets::name(&mark, eframe::egui::accesskit::Role::Image, spoken);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.label(RichText::new(&check.title).font(theme::strong()).color(p.text));
+            widgets::label(ui, &check.title, theme::strong(), p.text);
             for detail in &check.details {
-                ui.label(RichText::new(detail).font(theme::body()).color(p.dim));
+                widgets::label(ui, detail, theme::body(), p.dim);
             }
             if let Some(advice) = check.advice {
-                ui.label(RichText::new(advice).font(theme::note()).color(p.faint));
+                widgets::label(ui, advice, theme::note(), p.faint);
             }
         });
     });
@@ -90,13 +90,9 @@ fn links_ui(ui: &mut Ui, model: &Model, chat: &Chat) {
     for neighbour in &chat.status.neighbours {
         let since = text::moment(neighbour.since, chat.realm_now(model.now_ms), &model.zone);
         let address = text::plain_address(&neighbour.address);
-        ui.label(
-            RichText::new(text::clean_name(&neighbour.username))
-                .font(theme::strong())
-                .color(p.text),
-        );
+        widgets::label(ui, text::clean_name(&neighbour.username), theme::strong(), p.text);
         let words = format!("{address}, since {since}");
-        ui.label(RichText::new(words).font(theme::note()).color(p.dim));
+        widgets::label(ui, words, theme::note(), p.dim);
         ui.add_space(6.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{
-    Align2, CornerRadius, Frame, Key, Response, RichText, Sense, Stroke, TextEdit, Ui, pos2, vec2,
+    Align2, CornerRadius, Frame, Key, Response, RichText, Sense, TextEdit, Ui, pos2, vec2,
 };
 
 use crate::model::Model;
@@ -48,9 +48,7 @@ pub(super) fn jump_ui(
         }
         if targets.is_empty() {
             let faint = theme::palette(ui).faint;
-            ui.label(
-                RichText::new("No room or person has that name").font(theme::body()).color(faint),
-            );
+            widgets::label(ui, "No room or person has that name", theme::body(), faint);
         }
     });
 }
@@ -58,12 +56,7 @@ pub(super) fn jump_ui(
 fn field_ui(ui: &mut Ui, typed: &str, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let mut value = typed.to_owned();
-    let frame = Frame::new()
-        .fill(p.background)
-        .stroke(Stroke::new(1.0, p.ribbon))
-        .corner_radius(CornerRadius::same(theme::CORNER))
-        .inner_margin(theme::margin(3, 2));
-    frame.show(ui, |ui| {
+    theme::boxed(p.background, p.ribbon).inner_margin(theme::margin(3, 2)).show(ui, |ui| {
         let edit = TextEdit::singleline(&mut value)
             .id(keyboard::id(Focus::Jump))
             .hint_text(RichText::new("Room or person").color(p.faint))

@@ -7,7 +7,6 @@ use crate::bridge::ModerationKind;
 use crate::model::action::{Action, Focus};
 use crate::model::moderation::{LENGTHS, MENU, ModerationForm, may_moderate};
 use crate::model::session::Chat;
-use crate::view::keyboard;
 use crate::view::theme;
 use crate::view::widgets::{self, Field};
 
@@ -38,15 +37,13 @@ pub fn menu_ui(ui: &mut Ui, chat: &Chat, subject: Subject<'_>, actions: &mut Vec
     }
     ui.separator();
     for (kind, words) in MENU {
-        if ui.button(words).clicked() {
-            actions.push(Action::BeginModeration {
-                kind,
-                account: subject.account,
-                username: subject.username.to_owned(),
-                nickname: subject.nickname.to_owned(),
-            });
-            ui.close();
-        }
+        let action = Action::BeginModeration {
+            kind,
+            account: subject.account,
+            username: subject.username.to_owned(),
+            nickname: subject.nickname.to_owned(),
+        };
+        widgets::menu_entry(ui, words, action, actions);
     }
 }
 
@@ -88,13 +85,7 @@ pub fn moderation_ui(ui: &mut Ui, chat: &Chat, actions: &mut Vec<Action>) {
 }
 
 fn reason_ui(ui: &mut Ui, form: &ModerationForm, actions: &mut Vec<Action>) {
-    let field = Field {
-        label: "Reason",
-        id: keyboard::id(Focus::Reason),
-        hint: "in a few words",
-        password: false,
-        right: 0.0,
-    };
+    let field = Field { hint: "in a few words", ..Field::new("Reason", Focus::Reason) };
     let mut reason = form.reason.clone();
     let response = field.show(ui, &mut reason, !form.sending);
     if response.changed() {

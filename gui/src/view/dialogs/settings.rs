@@ -1,6 +1,6 @@
 //! The settings, and which scripts the fonts cannot show.
 
-use eframe::egui::{RichText, Ui};
+use eframe::egui::Ui;
 
 use crate::model::action::Action;
 use crate::model::settings::{Settings, ThemeChoice};
@@ -82,6 +82,6 @@ fn fonts_ui(ui: &mut Ui, model: &Model) {
 fn group_ui(ui: &mut Ui, words: &str) {
     let p = theme::palette(ui);
     ui.add_space(10.0);
-    ui.label(RichText::new(words).font(theme::note()).color(p.faint));
+    widgets::label(ui, words, theme::note(), p.faint);
     ui.add_space(2.0);
 }

@@ -8,7 +8,6 @@ use eframe::egui::{
     Align2, CornerRadius, CursorIcon, Galley, Id, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
     Ui, UiBuilder, Vec2, pos2, vec2,
 };
-use lanyard_node::ChatMessage;
 use lanyard_protocol::ids::{AccountId, Role};
 
 use crate::model::action::Action;
@@ -88,15 +87,14 @@ pub(super) fn lay_out<'m>(ui: &Ui, row: Row, context: &RowContext<'m>) -> Laid<'
         }
         RowKind::Message { header } | RowKind::Echo { header } => header,
     };
-    let body = match timeline.entry(row) {
-        Some(Entry::Message(line)) => {
-            lay_out_body(ui, line.text(), context.state_text(line), context)
-        }
-        Some(Entry::Presence(_) | Entry::News(_)) | None => {
+    let (text, state) = match timeline.entry(row).and_then(Entry::line) {
+        Some(line) => (line.text(), context.state_text(line)),
+        None => {
             let text = timeline.echo(row).map_or("", |echo| echo.shown.as_str());
-            lay_out_body(ui, text, Some("waiting…".to_owned()), context)
+            (text, Some("waiting…".to_owned()))
         }
     };
+    let body = lay_out_body(ui, text, state, context);
     let state_bottom = body.state.as_ref().map_or(0.0, |(galley, at)| at.y + galley.size().y);
     let above = if header { GROUP_GAP + theme::LINE_HEIGHT } else { 0.0 };
     Laid { note: None, height: above + body.galley().size().y.max(state_bottom), body: Some(body) }
@@ -135,8 +133,7 @@ pub(super) fn row_ui(
         (RowKind::Message { .. } | RowKind::Echo { .. }, Some(body)) => body,
         (RowKind::Message { .. } | RowKind::Echo { .. }, None) => return,
     };
-    let header =
-        matches!(row.kind, RowKind::Message { header: true } | RowKind::Echo { header: true });
+    let header = row.kind.has_header();
     let id = ui.scope_id().with(("row", timeline.row_key(row)));
     let author = Author::of(row, context);
     if ui.memory(|memory| memory.has_focus(ui.unique_id())) {
@@ -176,33 +173,27 @@ struct Author<'a> {
 
 impl<'a> Author<'a> {
     fn of(row: Row, context: &'a RowContext<'_>) -> Self {
-        let timeline = context.timeline;
-        match timeline.entry(row) {
-            Some(Entry::Message(line)) => Self::of_message(&line.message, line.mentions_me),
-            Some(Entry::Presence(_) | Entry::News(_)) | None => {
-                let me = &context.chat.status.me;
-                Self {
-                    account: me.account,
-                    nickname: text::clean_name(&me.nickname),
-                    username: &me.username,
-                    role: me.role,
-                    sent_at: timeline.echo(row).map_or(0, |echo| echo.at),
-                    folded: false,
-                    mentions_me: false,
-                }
-            }
+        if let Some(line) = context.timeline.entry(row).and_then(Entry::line) {
+            let message = &line.message;
+            return Self {
+                account: message.account,
+                nickname: text::clean_name(&message.nickname),
+                username: &message.username,
+                role: message.role,
+                sent_at: message.sent_at,
+                folded: message.folded,
+                mentions_me: line.mentions_me,
+            };
         }
-    }
-
-    fn of_message(message: &'a ChatMessage, mentions_me: bool) -> Self {
+        let me = &context.chat.status.me;
         Self {
-            account: message.account,
-            nickname: text::clean_name(&message.nickname),
-            username: &message.username,
-            role: message.role,
-            sent_at: message.sent_at,
-            folded: message.folded,
-            mentions_me,
+            account: me.account,
+            nickname: text::clean_name(&me.nickname),
+            username: &me.username,
+            role: me.role,
+            sent_at: context.timeline.echo(row).map_or(0, |echo| echo.at),
+            folded: false,
+            mentions_me: false,
         }
     }
 }
@@ -276,15 +267,12 @@ fn message_menu_ui(
     actions: &mut Vec<Action>,
 ) {
     widgets::context_menu(ui, response, ui.unique_id(), |ui| {
-        if ui.button("Copy message").clicked() {
-            actions.push(Action::Copy(text.to_owned()));
-            ui.close();
-        }
+        widgets::menu_entry(ui, "Copy message", Action::Copy(text.to_owned()), actions);
         let is_me = author.account == context.chat.status.me.account;
         let words = format!("Mention @{}", text::clean_name(author.username));
-        if !is_me && ui.button(words).clicked() {
-            actions.push(Action::Mention(author.username.to_owned()));
-            ui.close();
+        if !is_me {
+            let mention = Action::Mention(author.username.to_owned());
+            widgets::menu_entry(ui, &words, mention, actions);
         }
         let subject = Subject {
             account: author.account,

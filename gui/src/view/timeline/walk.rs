@@ -54,7 +54,7 @@ impl TimelineView {
     }
 
     fn bring_into_sight(&mut self, ui: &Ui, context: &RowContext<'_>, at: usize, sight: f64) {
-        self.measure_up(ui, context, at + 1, sight + OVERSCAN);
+        self.measure(ui, context, (0..=at).rev(), sight + OVERSCAN);
         let (here, begins) = (self.offset(sight), self.heights.offset_of(at));
         let ends = begins + self.heights.get(at);
         if begins - AROUND < here {

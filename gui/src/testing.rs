@@ -1,4 +1,4 @@
-//! A backend that follows a script: for tests and for the pictures, without network or clock.
+//! A backend that follows a script, without network or clock: for tests, benches and the README's pictures.
 //!
 //! The script is shared: the window holds the [`ScriptedBackend`], the test its [`Script`].
 
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanyard_node::{
     ChatMessage, History, JoinStep, NodeEvent, Page, Progress, Refusal, SendError, SentReceipt,
-    Status, Via,
+    Status,
 };
 use lanyard_protocol::ids::MessageId;
 
@@ -282,11 +282,4 @@ impl Script {
 #[must_use]
 pub fn state(id: MessageId, by: u32, of: u32) -> NodeEvent {
     NodeEvent::State { id, state: Progress::Stored { by, of } }
-}
-
-/// The same message as if it came by gossip.
-#[must_use]
-pub fn by_gossip(mut message: ChatMessage) -> ChatMessage {
-    message.via = Via::Gossip;
-    message
 }

@@ -8,11 +8,11 @@ use lanyard_node::status::{DialAttempt, Me, Mode, Neighbour, Person, Room};
 use lanyard_node::{ChatMessage, NodeEvent, Progress, Refusal, RefusalCode, Status, Via};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 
-use crate::bridge::fake::{Script, ScriptedBackend};
 use crate::bridge::{Body, DeviceInfo, Interface, ModerationKind};
 use crate::model::action::Action;
 use crate::model::settings::{KnownRealm, Settings};
 use crate::model::text::{HOUR_MS, MINUTE_MS};
+use crate::testing::{Script, ScriptedBackend};
 
 /// A scene to take a picture of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +47,6 @@ impl Scene {
             "alone" => Some(Self::Alone),
             _ => None,
         }
-    }
-
-    /// Whether the scene is inside the realm.
-    #[must_use]
-    pub fn is_inside(self) -> bool {
-        matches!(self, Self::Chat | Self::Moderate | Self::Scripts | Self::Alone)
     }
 }
 
