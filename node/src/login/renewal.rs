@@ -13,6 +13,7 @@ use lanyard_protocol::ticket::{Claims, Ticket};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::client::{Client, NotGranted};
+use super::granted::Granted;
 use super::refusals::{denied_device, is_lasting};
 use crate::clock::Clock;
 use crate::driver::command::Command;
@@ -88,32 +89,10 @@ impl Renewal {
             is_wanted = false;
             let retry = ticket.retry_in(realm_ms);
             next_try = self.clock.now().mono.saturating_add(retry);
-            let command = match answer {
-                Ok(granted) => Some(Command::Granted(Box::new(granted))),
-                Err(NotGranted::Unanswered(error)) => {
-                    tracing::debug!(%error, ?retry, "The ticket could not be renewed");
-                    None
-                }
-                Err(NotGranted::Unusable(what)) => {
-                    tracing::debug!(what, ?retry, "The login node's reply cannot be used");
-                    None
-                }
-                Err(NotGranted::Denied(denial)) => {
-                    if let (DenialCode::Busy, Some(seconds)) = (denial.code, denial.retry_after_s) {
-                        next_try =
-                            next_try.min(now.mono + Duration::from_secs(seconds) + retry / 10);
-                    }
-                    let told_before = told.replace(denial.code) == Some(denial.code);
-                    let text = denied_device(&denial).reason;
-                    if is_lasting(&denial) {
-                        Some(Command::LoginNodeUnsure(text))
-                    } else if denial.code == DenialCode::Busy || told_before {
-                        None
-                    } else {
-                        Some(Command::Notice { code: "renewal-refused", text })
-                    }
-                }
-            };
+            if let Some(wait) = answer.as_ref().err().and_then(busy_for) {
+                next_try = next_try.min(now.mono + wait + retry / 10);
+            }
+            let command = consequence(answer, retry, &mut told);
             if let Some(command) = command
                 && !self.command(command).await
             {
@@ -133,6 +112,43 @@ impl Renewal {
         // The new ticket stands in the state before anything else is decided.
         !granted || self.status.changed().await.is_ok()
     }
+}
+
+/// How long a busy login node asks us to wait.
+fn busy_for(refused: &NotGranted) -> Option<Duration> {
+    match refused {
+        NotGranted::Denied(denial) if denial.code == DenialCode::Busy => {
+            denial.retry_after_s.map(Duration::from_secs)
+        }
+        _other => None,
+    }
+}
+
+/// What the node has to do about an answer. `told` is the denial that the user has heard of already.
+fn consequence(
+    answer: Result<Granted, NotGranted>,
+    retry: Duration,
+    told: &mut Option<DenialCode>,
+) -> Option<Command> {
+    let denial = match answer {
+        Ok(granted) => return Some(Command::Granted(Box::new(granted))),
+        Err(NotGranted::Unanswered(error)) => {
+            tracing::debug!(%error, ?retry, "The ticket could not be renewed");
+            return None;
+        }
+        Err(NotGranted::Unusable(what)) => {
+            tracing::debug!(what, ?retry, "The login node's reply cannot be used");
+            return None;
+        }
+        Err(NotGranted::Denied(denial)) => denial,
+    };
+    let told_before = told.replace(denial.code) == Some(denial.code);
+    let text = denied_device(&denial).reason;
+    if is_lasting(&denial) {
+        return Some(Command::LoginNodeUnsure(text));
+    }
+    let is_news = denial.code != DenialCode::Busy && !told_before;
+    is_news.then_some(Command::Notice { code: "renewal-refused", text })
 }
 
 impl InForce {
