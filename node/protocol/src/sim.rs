@@ -289,7 +289,7 @@ impl Sim {
         self.feed(number, Input::PublishPolicy { policy: policy.clone(), head });
     }
 
-    /// A moderator's moderation becomes known to one peer's neighbours.
+    /// One peer's neighbours hear of a moderation.
     pub fn moderation(&mut self, number: usize, order: &SignedModeration) {
         self.inject(number, Topic::Control, &order.to_gossip());
     }

@@ -92,7 +92,7 @@ async fn a_moderator_bans_and_the_banned_is_told_by_whom_and_why() {
     assert!(refusal.reason.contains("the moderator mod"), "{}", refusal.reason);
     assert!(refusal.reason.contains("spam"), "{}", refusal.reason);
     alice.unlinked_from(peer("bob")).await;
-    assert_eq!(alice.stored().await, ["before the ban"], "what was lawful stays");
+    assert_eq!(alice.stored().await, ["before the ban"], "what was valid stays");
 
     // What he said before, and what comes only now, is held and folded.
     let late = message_with(ticket("bob"), "bob", |content| {

@@ -85,7 +85,7 @@ async fn a_ticket_is_renewed_at_half_its_life_and_shown_to_others() {
     assert_eq!(
         kept[0].authority.addresses,
         Vec::<String>::new(),
-        "the desk has said where it is now"
+        "the login node has said where it is now"
     );
 }
 
@@ -112,7 +112,7 @@ async fn until_expired(honest: &Honest) {
             }
         }
     };
-    assert_eq!(within(SOON, "the end of the pass", expired).await, SendRefused::Expired.into());
+    assert_eq!(within(SOON, "the end of the ticket", expired).await, SendRefused::Expired.into());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -308,14 +308,14 @@ impl MessageSet {
             let Some(entry) = self.index.get(key).copied() else { continue };
             let Some(author) = self.author(&entry).copied() else { continue };
             let room = self.rooms.get(entry.room as usize).map_or("", String::as_str);
-            let lawful = rules.judge(&author, room, key.0, entry.text_bytes as usize).is_ok();
-            if walk_all || lawful == entry.condemned {
+            let valid = rules.judge(&author, room, key.0, entry.text_bytes as usize).is_ok();
+            if walk_all || valid == entry.condemned {
                 days.insert((author.account, key.0 / DAY_MS));
             }
-            if lawful == entry.condemned {
+            if valid == entry.condemned {
                 self.remove(key.0, key.1);
-                self.add(*key, Entry { condemned: !lawful, ..entry });
-                let moved = if lawful { &mut resettled.restored } else { &mut resettled.condemned };
+                self.add(*key, Entry { condemned: !valid, ..entry });
+                let moved = if valid { &mut resettled.restored } else { &mut resettled.condemned };
                 moved.push(key.1);
             }
         }
@@ -370,8 +370,8 @@ impl MessageSet {
     fn must_judge(&self, rules: &Rules, key: Key, entry: &Entry, before: u64) -> bool {
         let Some(author) = self.author(entry) else { return false };
         let room = self.rooms.get(entry.room as usize).map_or("", String::as_str);
-        let lawful = rules.judge(author, room, key.0, entry.text_bytes as usize).is_ok();
-        lawful == entry.condemned
+        let valid = rules.judge(author, room, key.0, entry.text_bytes as usize).is_ok();
+        valid == entry.condemned
             || full(before, rules.per_minute(author.role, key.0))
             || self.tallies.day(author.account, key.0).held
                 > rules.per_day(key.0).unwrap_or(u64::MAX)

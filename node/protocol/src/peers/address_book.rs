@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn r130_only_who_is_wanted_is_dialled_and_nobody_is_woken_for_the_others() {
+    fn r130_only_wanted_peers_are_dialled_or_wake_the_driver() {
         let mut book = book(LARGER);
         book.limit(MayDial::Only(BTreeSet::from([SMALLER])));
         assert!(book.poll(ms(9_999)).is_empty());
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn r129_a_link_that_was_parted_from_is_no_failure_however_young_it_was() {
+    fn r129_parting_from_a_young_link_is_no_failure() {
         let mut book = book(LARGER);
         book.poll(ms(0));
         book.linked(LARGER, ms(0));

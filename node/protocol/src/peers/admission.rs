@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn r83_only_the_bearer_of_a_living_ticket_of_this_realm_is_admitted() {
+    fn r83_only_a_valid_ticket_of_this_realm_admits() {
         let view = view();
         let hello = hello_with(alice());
         assert_eq!(code(&view, alice_key(), &hello, at(T0)), VerdictCode::Accepted);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn r84_other_realms_forgeries_and_rubbish_have_their_own_verdicts() {
+    fn r84_other_realms_and_forgeries_have_their_own_verdicts() {
         let view = view();
         let mut hello = hello_with(alice());
         hello.realm = public_key(&testing::key(9));
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn r98_one_link_is_enough_and_of_two_dials_the_smaller_keys_goes_on() {
+    fn r98_of_two_crossing_dials_the_smaller_key_wins() {
         let mut view = view();
         let redundant = |view: &AdmissionView, mono| {
             let now = Now { mono, wall_ms: T0 };

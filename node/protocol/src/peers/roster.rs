@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn r72_who_started_before_us_was_here_and_who_started_after_joined() {
+    fn r72_earlier_starts_were_here_and_later_ones_joined() {
         let mut roster = Roster::default();
         assert_eq!(roster.link_up(alice(), &ticket(), 5, at(0)).unwrap().reason, Reason::Here);
         assert_eq!(roster.link_up(alice(), &ticket(), 5, at(1)), None);
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn r129_who_has_parted_lives_as_long_as_its_presence_and_is_not_missed() {
+    fn r129_a_parted_peer_lives_as_long_as_its_presence() {
         let mut roster = Roster::default();
         roster.link_up(alice(), &ticket(), 5, at(0));
         roster.part(alice(), at(10));
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn r72_a_link_after_the_bye_brings_nobody_back_but_a_new_start_does() {
+    fn r72_after_a_bye_only_a_new_start_comes_back() {
         let mut roster = Roster::default();
         assert_eq!(reason(roster.observe(&presence(5, 0, 0), at(0))), Some(Reason::Here));
         assert_eq!(reason(roster.observe(&bye(5, 1, 1), at(1))), Some(Reason::Left));

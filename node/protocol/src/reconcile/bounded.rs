@@ -43,7 +43,7 @@ mod tests {
     use crate::wire::{self, DecodeError};
 
     #[test]
-    fn r3_a_list_has_a_largest_length_and_its_count_reserves_nothing() {
+    fn r3_a_list_is_bounded_and_its_count_reserves_nothing() {
         let read = |bytes: &[u8]| wire::decode::<AtMost<u8, 2>>(bytes, 64).map(|list| list.0);
         assert_eq!(read(&[0x80]), Ok(vec![]));
         assert_eq!(read(&[0x82, 7, 8]), Ok(vec![7, 8]));

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn r102_twenty_thousand_ranges_in_one_frame_are_answered_within_bounds() {
+    fn r102_20000_ranges_in_a_frame_are_answered_within_bounds() {
         let ours = set(0..20_000);
         let mut frame = vec![VERSION];
         // Ranges that end at the next millisecond each, with a list of no ids: "tell me all".

@@ -181,11 +181,11 @@ fn held(history: &History) -> Vec<(u64, MessageId)> {
 }
 
 /// Each gives the others what it holds, until nobody takes anything any more.
-fn reconcile(laws: &mut [History]) {
+fn reconcile(histories: &mut [History]) {
     for _round in 0..50 {
-        let before: Vec<_> = laws.iter().map(held).collect();
+        let before: Vec<_> = histories.iter().map(held).collect();
         let everything: Vec<_> = before.iter().flatten().copied().collect();
-        for history in laws.iter_mut() {
+        for history in histories.iter_mut() {
             let missing = everything
                 .iter()
                 .filter(|(at, id)| !history.set().contains(*at, *id))
@@ -197,7 +197,7 @@ fn reconcile(laws: &mut [History]) {
                 }
             }
         }
-        if laws.iter().map(held).collect::<Vec<_>>() == before {
+        if histories.iter().map(held).collect::<Vec<_>>() == before {
             return;
         }
     }
@@ -205,7 +205,7 @@ fn reconcile(laws: &mut [History]) {
 }
 
 #[test]
-fn r45_the_order_is_by_time_then_author_then_session_then_number_then_id() {
+fn r45_messages_sort_by_time_author_session_number_id() {
     // Of each pair the first is first, although all that is looked at later says the opposite.
     let key = |time, device, session, seq, text: &str| {
         let (room, text, sent_at) = (LOBBY.to_owned(), text.to_owned(), T0 + time);
@@ -226,7 +226,7 @@ fn r45_the_order_is_by_time_then_author_then_session_then_number_then_id() {
 }
 
 #[test]
-fn r107_what_the_law_refused_or_displaced_is_not_asked_for_before_the_rules_change() {
+fn r107_refused_ids_wait_for_a_change_of_the_rules() {
     let mut policy = base();
     policy.rules[0].per_minute = 1;
     let mut history = History::new(Arc::new(policy.clone()));
@@ -277,7 +277,7 @@ fn in_force(history: &History) -> Vec<(u64, MessageId)> {
 }
 
 #[test]
-fn r122_of_a_day_the_smallest_five_hundred_orders_count_after_those_of_a_minute() {
+fn r122_of_a_day_the_smallest_500_moderations_count() {
     let mut history = History::new(Arc::new(base()));
     history.take_moderations(MANY_MODERATIONS.clone());
     let mut model = Model::new(base());
@@ -347,31 +347,31 @@ proptest! {
         lives in prop::collection::vec(steps(120), 2..5),
         last in policies(),
     ) {
-        let mut laws: Vec<_> = lives.iter().map(|_life| History::new(Arc::new(base()))).collect();
-        for (history, life) in laws.iter_mut().zip(&lives) {
+        let mut histories: Vec<_> = lives.iter().map(|_life| History::new(Arc::new(base()))).collect();
+        for (history, life) in histories.iter_mut().zip(&lives) {
             for step in life {
                 apply(history, step);
             }
         }
         let moderations: Vec<_> = MODERATIONS
             .iter()
-            .filter(|moderation| laws.iter().any(|history| history.rules().moderations().get(moderation.id()).is_some()))
+            .filter(|moderation| histories.iter().any(|history| history.rules().moderations().get(moderation.id()).is_some()))
             .cloned()
             .collect();
-        for history in &mut laws {
+        for history in &mut histories {
             history.adopt_policy(Arc::new(last.clone()));
             for moderation in &moderations {
                 history.take_moderation(moderation.clone()).ok();
             }
         }
-        reconcile(&mut laws);
-        for history in &laws {
-            prop_assert_eq!(held(history), held(&laws[0]));
+        reconcile(&mut histories);
+        for history in &histories {
+            prop_assert_eq!(held(history), held(&histories[0]));
         }
     }
 
     #[test]
-    fn r47_without_new_rules_the_order_of_arrival_and_doubles_change_nothing(
+    fn r47_order_of_arrival_and_doubles_change_nothing(
         arrivals in prop::collection::vec(any::<Index>(), 1..150),
         moderation in any::<prop::sample::Selector>(),
         policy in policies(),

@@ -43,12 +43,12 @@ impl Model {
     }
 
     pub(crate) fn held(&self) -> Vec<(u64, MessageId)> {
-        let mut held: Vec<_> = self.lawful().map(place).collect();
+        let mut held: Vec<_> = self.valid().map(place).collect();
         held.sort_unstable();
         held
     }
 
-    fn lawful(&self) -> impl Iterator<Item = &VerifiedMessage> {
+    fn valid(&self) -> impl Iterator<Item = &VerifiedMessage> {
         self.kept.values().filter(|message| self.is_valid(message))
     }
 
@@ -151,7 +151,7 @@ impl Model {
     fn walk(&mut self, span: u64, limit: impl Fn(&Policy, &VerifiedMessage) -> u64) {
         let mut taken: BTreeMap<(AccountId, u64), u64> = BTreeMap::new();
         let mut over = Vec::new();
-        for message in self.lawful() {
+        for message in self.valid() {
             let bucket = (message.ticket().claims().account, message.content().sent_at / span);
             let (taken, limit) = (taken.entry(bucket).or_default(), limit(&self.policy, message));
             if limit > 0 && *taken >= limit {

@@ -201,14 +201,14 @@ fn fork_and_cut(sim: &mut Sim) -> ([VerifiedMessage; 2], VerifiedMessage) {
 }
 
 #[test]
-fn r48_a_hundred_engines_come_to_one_set_through_loss_partition_liars_and_restarts() {
+fn r48_a_hundred_engines_come_to_one_set() {
     let mut sim = a_day(peers(), seed(1));
     let (forked, cut) = fork_and_cut(&mut sim);
     settle(&mut sim, seconds(240));
     let held = sim.held(0);
     let is_held = |it: &VerifiedMessage| held.contains(&(it.content().sent_at, it.id()));
     assert!(forked.iter().all(is_held), "both of a fork are held");
-    assert!(!is_held(&cut), "what was said under a cut ticket is not");
+    assert!(!is_held(&cut), "what was said under a revoked ticket is not");
     let refused = sim.refusals();
     for code in [
         "malformed",
@@ -293,7 +293,7 @@ fn r103_when_nothing_differs_a_round_costs_less_than_a_kilobyte() {
 }
 
 #[test]
-fn r104_a_newcomer_gets_everything_although_gossip_brings_it_nothing() {
+fn r104_a_newcomer_gets_everything_without_gossip() {
     let mut sim = Sim::new(Setup { faults: Faults::default(), ..setup(3, seed(4)) });
     sim.partition(|number| usize::from(number == 2));
     let mut lots = ChaCha8Rng::seed_from_u64(4);
@@ -308,7 +308,7 @@ fn r104_a_newcomer_gets_everything_although_gossip_brings_it_nothing() {
 }
 
 #[test]
-fn r57_lifting_a_ban_brings_back_what_its_reach_back_had_removed() {
+fn r57_lifting_a_ban_restores_what_it_had_removed() {
     let (peers, mut lots) = (8, ChaCha8Rng::seed_from_u64(5));
     let mut sim = Sim::new(setup(peers, seed(5)));
     sim.run(seconds(10));
@@ -336,7 +336,7 @@ fn r57_lifting_a_ban_brings_back_what_its_reach_back_had_removed() {
 }
 
 #[test]
-fn r22_when_the_login_node_is_away_the_room_goes_on_until_the_passes_end_and_again_after_renewal() {
+fn r22_the_room_goes_on_until_the_tickets_end() {
     let life_s = 3_600;
     let mut sim =
         Sim::new(Setup { ticket_life_s: life_s, faults: Faults::default(), ..setup(4, seed(6)) });
@@ -366,7 +366,7 @@ fn r22_when_the_login_node_is_away_the_room_goes_on_until_the_passes_end_and_aga
 }
 
 #[test]
-fn r48_a_modified_program_of_the_banned_reaches_nobody_unfolded_who_knows_of_the_ban() {
+fn r48_a_banned_modified_program_is_shown_folded() {
     let (peers, banned) = (8, 4);
     let account = testing::account(&format!("user{banned}"));
     // So many links that nobody is alone in its part.

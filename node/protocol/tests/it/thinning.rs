@@ -50,7 +50,7 @@ fn within(degrees: &[usize], least: usize, most: usize) -> bool {
 }
 
 #[test]
-fn r127_a_crowd_thins_out_survives_the_death_of_a_third_and_fills_up_again() {
+fn r127_a_crowd_thins_out_and_survives_losing_a_third() {
     let mut sim = Sim::dialling(setup(MANY, 2));
     sim.run(seconds(20));
     let full = sim.degrees().into_iter().filter(|degree| *degree >= LINKS_FULL_MAX).count();

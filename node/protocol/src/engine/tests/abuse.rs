@@ -84,7 +84,7 @@ fn body_of(reply: &SyncReply) -> usize {
 }
 
 #[test]
-fn r102_windows_that_nobody_else_asks_for_fill_neither_memory_nor_time() {
+fn r102_odd_windows_fill_neither_memory_nor_time() {
     let mut peer = with_messages(20_000);
     let mut served = 0;
     for n in 0..2_000 {
@@ -98,7 +98,7 @@ fn r102_windows_that_nobody_else_asks_for_fill_neither_memory_nor_time() {
 }
 
 #[test]
-fn r102_a_frame_that_agrees_with_nobody_is_paid_by_the_items_it_sums_up() {
+fn r102_a_frame_costs_by_the_items_it_covers() {
     let mut peer = with_messages(20_000);
     let request = reconcile(0, u64::MAX);
     let served = (0..5_000).filter(|_n| ask(&mut peer, LIAR, &request) != SyncReply::Later).count();
@@ -107,7 +107,7 @@ fn r102_a_frame_that_agrees_with_nobody_is_paid_by_the_items_it_sums_up() {
 }
 
 #[test]
-fn r109_who_asks_without_end_leaves_half_of_the_budget_to_the_others() {
+fn r109_endless_requests_leave_half_of_the_budget() {
     let mut peer = with_messages(100);
     let get = SyncRequest::Get { set: SetName::Moderations, ids: (0..1_024).map(id).collect() };
     for _second in 0..5 {
@@ -205,7 +205,7 @@ fn answer_round(peer: &mut Peer, mut outputs: Vec<Output>, messages: &[VerifiedM
 }
 
 #[test]
-fn r107_authentic_messages_without_end_that_the_law_refuses_end_the_round() {
+fn r107_endless_refused_messages_end_the_round() {
     let mut peer = Peer::new(2);
     // A hundred times the quota of one minute, and the smallest first in each batch or last: it makes no difference.
     let flood: Vec<_> = (0..6_000).map(|seq| text(seq, T0 - 120_000 + seq % 1_000)).collect();
@@ -235,7 +235,7 @@ fn r42_messages_that_only_push_out_others_are_taken_at_a_pace() {
 }
 
 #[test]
-fn r72_a_device_that_says_how_it_is_without_end_is_heard_at_a_pace() {
+fn r72_endless_presence_is_heard_at_a_pace() {
     let mut peer = Peer::new(2);
     peer.link(1, LIAR);
     let mut show = |n: u64| {
@@ -249,7 +249,7 @@ fn r72_a_device_that_says_how_it_is_without_end_is_heard_at_a_pace() {
 }
 
 #[test]
-fn r111_four_who_answer_slowly_and_bring_nothing_do_not_hold_all_places() {
+fn r111_four_slow_peers_do_not_hold_all_places() {
     let mut peer = Peer::new(2);
     for number in 3..8 {
         peer.link(u64::from(number), number);

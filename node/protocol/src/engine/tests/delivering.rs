@@ -196,7 +196,7 @@ fn r108_authors_are_told_what_is_held_and_count_who_holds_it() {
 }
 
 #[test]
-fn r111_a_fresh_link_brings_what_was_missed_and_the_law_judges_it() {
+fn r111_a_fresh_link_brings_what_was_missed() {
     let mut peer = Peer::new(2);
     let theirs = [message(3, 0, T0 - 5_000), message(3, 1, T0 - 4_000), message(4, 0, T0 - 3_000)];
     peer.link(1, 3);
@@ -209,7 +209,7 @@ fn r111_a_fresh_link_brings_what_was_missed_and_the_law_judges_it() {
 }
 
 #[test]
-fn r111_a_hole_in_a_session_is_filled_and_what_is_only_late_is_not_asked_for() {
+fn r111_a_hole_is_filled_and_a_late_message_not_requested() {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
     for _turn in 0..3 {
@@ -299,7 +299,7 @@ fn r48_a_message_that_could_not_be_stored_is_taken_again() {
 }
 
 #[test]
-fn r125_an_order_that_a_round_has_brought_goes_on_by_gossip_while_it_is_fresh() {
+fn r125_a_fresh_moderation_from_a_round_goes_on_by_gossip() {
     for (age_ms, published_on) in [(60_000, 1), (700_000, 0)] {
         let mut peer = Peer::new(5);
         peer.advance(millis(age_ms));

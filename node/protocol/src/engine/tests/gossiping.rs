@@ -62,7 +62,7 @@ fn r42_a_forged_copy_does_not_keep_the_true_message_out() {
 }
 
 #[test]
-fn r32_three_rejects_close_the_link_and_deny_the_key_for_fifteen_minutes() {
+fn r32_three_rejects_close_the_link_and_deny_the_key() {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
     let outputs: Vec<_> =
@@ -78,7 +78,7 @@ fn r32_three_rejects_close_the_link_and_deny_the_key_for_fifteen_minutes() {
 }
 
 #[test]
-fn r32_what_was_on_its_way_when_the_link_was_closed_does_not_pile_up() {
+fn r32_rejects_after_the_close_do_not_pile_up() {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
     let forged = forged(1).pop().unwrap();

@@ -110,7 +110,7 @@ fn r94_a_direct_link_stays_before_a_relayed_one() {
 }
 
 #[test]
-fn r94_who_dialled_both_keeps_its_first_and_the_other_side_waits() {
+fn r94_the_dialler_of_both_links_keeps_its_first() {
     for moderation in [[0, 1], [1, 0]] {
         let (at_a, at_b) = duplicates([(true, Way::Direct), (true, Way::Direct)], moderation);
         assert_eq!((at_a, at_b), (vec![2], vec![]));
@@ -234,7 +234,7 @@ fn r92_candidates_are_dialled_and_a_linked_peer_is_not() {
 }
 
 #[test]
-fn r92_when_the_network_changes_what_failed_is_tried_again_at_once() {
+fn r92_a_network_change_retries_failed_dials_at_once() {
     let mut peer = Peer::new(2);
     peer.feed(Input::Candidates(vec![candidate(4)]));
     for _failure in 0..8 {
@@ -279,7 +279,7 @@ fn dialling_a_larger() -> (Peer, u8) {
 }
 
 #[test]
-fn r98_who_is_dialled_is_kept_out_and_let_in_as_soon_as_that_dial_is_over() {
+fn r98_a_dialled_peer_gets_in_once_the_dial_is_over() {
     let failed = |number| Input::DialFailed(key_of(number));
     let busy = |number| Input::RefusedBy {
         peer: key_of(number),
@@ -299,7 +299,7 @@ fn r98_who_is_dialled_is_kept_out_and_let_in_as_soon_as_that_dial_is_over() {
 }
 
 #[test]
-fn r90_an_older_start_that_answers_is_not_dialled_at_the_pace_of_the_busy() {
+fn r90_an_older_start_is_not_redialled_like_a_busy_peer() {
     let (mut peer, other) = dialling_a_larger();
     peer.feed(refused(other, BOOT + 1, false));
     peer.feed(refused(other, BOOT, true));
@@ -316,7 +316,7 @@ fn r90_an_older_start_that_answers_is_not_dialled_at_the_pace_of_the_busy() {
 }
 
 #[test]
-fn r80_two_engines_greet_each_other_through_their_gates_and_part() {
+fn r80_two_engines_meet_through_their_gates_and_part() {
     let (mut a, mut b) = (Peer::new(2), Peer::new(3));
     let hello_of = |peer: &Peer| peer.view.as_ref().unwrap().hello_at(peer.now);
     let (from_a, from_b) = (hello_of(&a), hello_of(&b));

@@ -69,7 +69,7 @@ fn r122_a_mute_by_a_moderator_is_kept_published_and_obeyed() {
 }
 
 #[test]
-fn r122_a_ban_is_felt_as_soon_as_it_begins_by_a_clock_that_is_a_little_slow() {
+fn r122_a_slow_clock_does_not_delay_a_ban() {
     let slow = |number| {
         let mut config = config_of(number);
         config.clock = RealmClock::restored(-40, 0);
@@ -107,7 +107,7 @@ fn r122_a_ban_closes_links_and_ends_the_banned() {
 }
 
 #[test]
-fn r122_what_may_not_be_ordered_is_refused_with_its_reason_and_leaves_no_trace() {
+fn r122_a_refused_moderation_has_a_reason_and_leaves_no_trace() {
     let mut member = Peer::new(2);
     let refused = give(&mut member, ModerationKind::Mute, 4, None);
     assert_eq!(refusal(&refused), Some(ModerationRefused::NotAModerator));
@@ -158,7 +158,7 @@ fn r122_the_eleventh_order_in_a_minute_has_no_effect() {
 }
 
 #[test]
-fn r122_the_five_hundred_and_first_order_of_a_day_is_refused_and_the_next_day_has_its_own() {
+fn r122_the_501st_moderation_of_a_day_is_refused() {
     let mut judge = moderator(2);
     // From the begin of a day on.
     judge.advance(millis(86_400_000 - T0 % 86_400_000));
@@ -176,7 +176,7 @@ fn r122_the_five_hundred_and_first_order_of_a_day_is_refused_and_the_next_day_ha
 }
 
 #[test]
-fn r123_two_moderators_who_contradict_each_other_are_settled_alike_everywhere() {
+fn r123_contradicting_moderators_settle_alike_everywhere() {
     let moderation =
         |kind, from| testing::moderation(kind, "user4", from, from + 60_000).to_gossip();
     let mute = moderation(ModerationKind::Mute, T0);
@@ -222,7 +222,7 @@ fn r124_a_refused_order_is_as_if_it_had_never_been() {
 }
 
 #[test]
-fn r126_the_login_node_asks_its_neighbours_for_orders_and_for_nothing_else() {
+fn r126_the_authority_peer_asks_for_moderations_only() {
     let mut config = config_of(7);
     config.ticket = ticket_of(7, |claims| claims.role = Role::Authority);
     let (mut member, _outputs) = Peer::start(config);

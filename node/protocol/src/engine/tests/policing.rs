@@ -63,7 +63,7 @@ fn r56_a_neighbour_is_asked_once_until_it_answers() {
 }
 
 #[test]
-fn r56_who_forwards_a_head_without_the_document_does_not_leave_us_behind() {
+fn r56_a_head_without_its_document_leaves_nobody_behind() {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
     peer.link(2, 4);
@@ -132,7 +132,7 @@ fn r56_made_up_documents_count_as_rejects() {
 }
 
 #[test]
-fn r56_adoption_closes_the_links_of_the_condemned_within_a_second() {
+fn r56_a_new_policy_closes_links_of_the_banned_in_a_second() {
     let mut peer = Peer::new(2);
     for (id, number) in [(1, 3), (2, 4), (3, 5), (4, 6)] {
         peer.link(id, number);
@@ -161,7 +161,7 @@ fn r56_adoption_closes_the_links_of_the_condemned_within_a_second() {
 }
 
 #[test]
-fn r56_who_cannot_show_the_policy_that_its_ticket_names_is_closed() {
+fn r56_a_peer_must_show_the_policy_its_ticket_names() {
     let mut peer = Peer::new(2);
     let known = crate::login::PeerAddresses {
         peer: key_of(3),

@@ -156,7 +156,7 @@ fn r71_a_presence_under_a_ticket_that_is_over_is_ignored() {
 }
 
 #[test]
-fn r70_presence_goes_out_soon_after_a_subscription_and_is_refreshed() {
+fn r70_presence_follows_a_subscription_and_is_refreshed() {
     let mut peer = Peer::new(2);
     peer.feed(Input::Listening(vec!["/ip4/10.0.0.2/tcp/4003".into()]));
     peer.link(1, 3);

@@ -36,7 +36,7 @@ fn at_rest() -> Peer {
 }
 
 #[test]
-fn r111_a_neighbour_that_reads_too_slowly_is_asked_what_it_has_and_so_asks_us() {
+fn r111_a_slow_reader_is_asked_and_so_asks_us() {
     let calm = at_rest().advance(ROUND_GAP * 2);
     assert!(!calm.iter().any(is_round), "nothing is due by itself");
     let mut peer = at_rest();
@@ -108,7 +108,7 @@ fn r111_a_link_that_brings_gossip_now_and_then_is_not_deaf() {
 /// A neighbour lists ids of others and does not bring them; who holds them is asked in a moment, however often the
 /// first is asked again.
 #[test]
-fn r104_who_names_ids_and_does_not_bring_them_keeps_them_from_nobody() {
+fn r104_a_peer_that_brings_nothing_withholds_nothing() {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
     let news: Vec<_> = (0..50).map(|seq| message(5, seq, T0 - 60_000 + seq)).collect();
@@ -176,7 +176,7 @@ fn r107_what_came_too_late_for_gossip_is_still_asked_for() {
 
 /// As many as there are places bring one message each, now and then, and never end.
 #[test]
-fn r107_those_who_bring_a_little_now_and_then_make_room_for_who_waits() {
+fn r107_peers_that_bring_little_make_room_for_others() {
     let mut peer = Peer::new(2);
     let liars: Vec<u8> = (3..3 + u8::try_from(ROUNDS_MAX).unwrap()).collect();
     let honest = 3 + u8::try_from(ROUNDS_MAX).unwrap();

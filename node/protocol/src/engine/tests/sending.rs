@@ -32,7 +32,7 @@ fn states(outputs: &[Output]) -> Vec<bool> {
 }
 
 #[test]
-fn r46_nothing_is_said_or_published_before_the_message_is_on_disk() {
+fn r46_nothing_leaves_before_the_message_is_on_disk() {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
     let outputs = peer.send(7, "hello");
@@ -61,7 +61,7 @@ fn r46_first_the_answer_then_the_publication_then_the_state() {
 }
 
 #[test]
-fn r46_what_nobody_has_goes_out_when_somebody_subscribes_and_only_then() {
+fn r46_unsent_messages_leave_when_somebody_subscribes() {
     let mut peer = Peer::new(2);
     let (first, _outputs) = peer.say(1, "one");
     let (second, _outputs) = peer.say(2, "two");
@@ -152,7 +152,7 @@ fn r22_the_composer_locks_when_the_ticket_ends() {
 }
 
 #[test]
-fn r46_an_answer_is_ordered_after_what_it_answers_but_not_far_ahead_of_time() {
+fn r46_an_answer_sorts_after_its_question_within_limits() {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
     peer.gossip(3, Topic::Mesh, &text_by(3, "question", T0 + 20_000));

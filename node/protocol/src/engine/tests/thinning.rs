@@ -122,7 +122,7 @@ fn drop_links(peer: &mut Peer, numbers: &[u8]) {
 }
 
 #[test]
-fn r127_thin_is_whose_roster_has_been_large_for_a_minute_and_full_whose_has_been_small() {
+fn r127_a_minute_of_crowd_makes_thin_and_of_calm_full() {
     let full = u8::try_from(LINKS_FULL_MAX).unwrap();
     let mut few = linked_with(full);
     few.advance(CROWD_LASTS * 2);
@@ -159,7 +159,7 @@ fn r127_a_short_crowd_changes_nothing() {
 }
 
 #[test]
-fn r127_with_sixty_four_links_nobody_else_is_dialled_but_the_ring() {
+fn r127_with_64_links_only_the_ring_is_dialled() {
     let mut peer = linked_with(CROWD - 5);
     let (ring, more) = (ring(CROWD), others(CROWD).skip(usize::from(CROWD) - 5));
     for number in more.clone() {
@@ -174,7 +174,7 @@ fn r127_with_sixty_four_links_nobody_else_is_dialled_but_the_ring() {
 }
 
 #[test]
-fn r127_the_rendezvous_own_node_never_thins_and_nobody_parts_from_it() {
+fn r127_nobody_parts_from_the_authority_peer() {
     let mut config = config_of(ME);
     config.ticket = ticket_of(ME, |claims| claims.role = Role::Authority);
     let (mut member, _outputs) = Peer::start(config);
@@ -208,7 +208,7 @@ fn r128_ring_neighbours_are_never_parted_from() {
 }
 
 #[test]
-fn r129_whoever_agrees_is_let_go_is_not_lost_and_not_dialled_again() {
+fn r129_a_parted_peer_is_not_lost_and_not_redialled() {
     let (mut peer, outputs) = thin();
     let questions = asked(&outputs);
     assert_eq!(questions.len(), PARTINGS_MAX / 2);
@@ -226,7 +226,7 @@ fn r129_whoever_agrees_is_let_go_is_not_lost_and_not_dialled_again() {
 }
 
 #[test]
-fn r129_whoever_does_not_agree_stays_and_is_left_in_peace_for_a_minute() {
+fn r129_a_peer_that_declines_is_left_alone_for_a_minute() {
     let (mut peer, outputs) = thin();
     for reply in [SyncReply::Later, SyncReply::Unsupported].into_iter().zip(asked(&outputs)) {
         let (reply, (ask, _peer)) = reply;
@@ -287,7 +287,7 @@ fn with_links(count: usize) -> (Peer, Vec<u8>) {
 }
 
 #[test]
-fn r129_nobody_goes_below_twelve_but_for_one_who_has_far_too_many_and_then_not_below_eight() {
+fn r129_links_stay_above_twelve_or_eight_for_a_crowded_peer() {
     let (mut peer, keep) = with_links(LINKS_THIN);
     assert!(!agrees(&mut peer, keep[0], LINKS_THIN_MAX));
     assert!(agrees(&mut peer, keep[0], LINKS_THIN_MAX + 1));
@@ -298,7 +298,7 @@ fn r129_nobody_goes_below_twelve_but_for_one_who_has_far_too_many_and_then_not_b
 }
 
 #[test]
-fn r130_with_fewer_than_eight_links_others_are_dialled_until_there_are_twelve() {
+fn r130_below_eight_links_peers_are_dialled_up_to_twelve() {
     let (mut peer, _keep) = with_links(LINKS_THIN_MIN);
     assert!(dials(&mut peer, seconds(30)).is_empty());
     let (mut peer, keep) = with_links(LINKS_THIN_MIN);

@@ -187,7 +187,7 @@ fn run_honestly(ours: &mut Peer, theirs: &Peer) -> (Outcome, Traffic) {
 }
 
 #[test]
-fn r104_a_round_in_which_nothing_differs_is_one_small_request_and_one_reply() {
+fn r104_equal_sets_take_one_small_request_and_reply() {
     let theirs = Peer::new(0..20_000);
     let (outcome, traffic) = run_honestly(&mut theirs.clone(), &theirs);
     assert_eq!(outcome, Outcome { brought: 0, agreed: true, complete: true });
@@ -198,7 +198,7 @@ fn r104_a_round_in_which_nothing_differs_is_one_small_request_and_one_reply() {
 }
 
 #[test]
-fn r104_the_newest_window_is_worked_to_its_end_before_an_older_one() {
+fn r104_the_newest_window_is_finished_first() {
     // One in the last ten minutes, one two days ago, and one a month ago.
     let (young, older, oldest) = (2, 2_500, 40_000);
     let theirs = Peer::new([young, older, oldest]);
@@ -217,7 +217,7 @@ fn r104_the_newest_window_is_worked_to_its_end_before_an_older_one() {
 }
 
 #[test]
-fn r104_a_hundred_thousand_missing_messages_cost_little_more_than_themselves() {
+fn r104_missing_messages_cost_little_more_than_themselves() {
     let mut ours = Peer::new([]);
     let theirs = Peer::new(0..100_000);
     let mut round = round();
@@ -238,7 +238,7 @@ fn r104_a_hundred_thousand_missing_messages_cost_little_more_than_themselves() {
 }
 
 #[test]
-fn r104_a_thousand_that_differ_among_twenty_thousand_cost_in_proportion() {
+fn r104_a_thousand_differences_cost_in_proportion() {
     let differs = |n: &u64| n % 20 == 7;
     let mut ours = Peer::new((0..20_000).filter(|n| !differs(n)));
     let theirs = Peer::new(0..20_000);
@@ -255,7 +255,7 @@ fn r104_a_thousand_that_differ_among_twenty_thousand_cost_in_proportion() {
 }
 
 #[test]
-fn r104_one_missing_message_among_twenty_thousand_costs_a_few_kilobytes() {
+fn r104_one_missing_in_20000_costs_a_few_kilobytes() {
     let mut ours = Peer::new((0..20_000).filter(|n| *n != 15_000));
     let (outcome, traffic) = run_honestly(&mut ours, &Peer::new(0..20_000));
     assert_eq!(outcome, Outcome { brought: 1, agreed: false, complete: true });
@@ -265,7 +265,7 @@ fn r104_one_missing_message_among_twenty_thousand_costs_a_few_kilobytes() {
 }
 
 #[test]
-fn r106_what_did_not_fit_is_asked_again_as_long_as_something_comes() {
+fn r106_what_did_not_fit_is_requested_again() {
     let mut theirs = Peer::new(0..200);
     theirs.object_bytes = 15_000;
     let mut ours = Peer::new([]);
@@ -275,7 +275,7 @@ fn r106_what_did_not_fit_is_asked_again_as_long_as_something_comes() {
 }
 
 #[test]
-fn r107_what_a_get_does_not_bring_is_asked_once_more_and_then_given_up() {
+fn r107_an_unanswered_id_is_requested_once_more() {
     let theirs = Peer::new(0..6);
     let mut ours = Peer::new([]);
     let (outcome, traffic) = run(&mut round(), &mut ours, |request| {

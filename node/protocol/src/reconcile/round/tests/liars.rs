@@ -59,7 +59,7 @@ fn r107_a_peer_that_promises_and_never_brings_ends_the_round() {
 }
 
 #[test]
-fn r107_a_peer_that_promises_and_leaves_gets_unanswered_costs_bounded_memory() {
+fn r107_unkept_promises_cost_bounded_memory() {
     let (mut count, ours) = (0, Peer::new([]));
     let mut round = round();
     let mut frames = 0;
@@ -76,7 +76,7 @@ fn r107_a_peer_that_promises_and_leaves_gets_unanswered_costs_bounded_memory() {
 }
 
 #[test]
-fn r107_a_peer_that_always_differs_and_never_says_where_ends_the_round() {
+fn r107_endless_differences_end_the_round() {
     let mut ours = Peer::new(0..100);
     let differs = || [&[0x61, 0, 0, 1][..], &[7; 16]].concat();
     let (outcome, traffic) = run(&mut round(), &mut ours, |request| Some(lie(request, differs)));
@@ -102,7 +102,7 @@ fn r107_a_peer_without_time_is_asked_again_and_then_left() {
 }
 
 #[test]
-fn r107_no_answer_ends_the_round_and_foreign_tags_change_nothing() {
+fn r107_no_answer_ends_the_round_foreign_tags_do_nothing() {
     let mut ours = Peer::new(0..10);
     let (outcome, traffic) = run(&mut round(), &mut ours, |_request| None);
     assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false });
