@@ -20,7 +20,9 @@ impl Engine {
         moderation: NewModeration,
         now: Now,
     ) -> Result<MessageId, ModerationRefused> {
-        let from = self.time.now_ms(now);
+        // Of two moderations of one millisecond, chance would decide.
+        let at = self.time.now_ms(now);
+        let from = self.rules().moderations().first_free(moderation.account, at);
         self.may_moderate(&moderation, from)?;
         let NewModeration { kind, account, for_ms, reason } = moderation;
         let mut number = [0; 16];

@@ -102,6 +102,14 @@ impl Moderations {
         self.last_word(account, at).is_some_and(|counted| counted.kind != ModerationKind::Lift)
     }
 
+    /// The first millisecond from `at` on in which no moderation of an account that counts begins.
+    #[must_use]
+    pub fn first_free(&self, account: AccountId, at: u64) -> u64 {
+        let counted = self.counted.get(&account).into_iter().flatten();
+        // Sorted, so each that is in the way moves the time past itself.
+        counted.fold(at, |free, counted| if counted.from == free { free + 1 } else { free })
+    }
+
     /// The newest moderation in force on an account decides, no matter who gave it, so that contradicting moderators
     /// have the same outcome everywhere.
     pub(super) fn last_word(&self, account: AccountId, at: u64) -> Option<&Counted> {

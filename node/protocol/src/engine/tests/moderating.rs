@@ -176,6 +176,16 @@ fn r122_the_501st_moderation_of_a_day_is_refused() {
 }
 
 #[test]
+fn r123_moderations_of_one_instant_keep_their_order() {
+    let mut judge = moderator(2);
+    for number in 0..MODERATIONS_PER_MINUTE / 2 {
+        for kind in [ModerationKind::Mute, ModerationKind::Lift] {
+            assert_eq!(refusal(&give(&mut judge, kind, 4, None)), None, "{number} {kind:?}");
+        }
+    }
+}
+
+#[test]
 fn r123_contradicting_moderators_settle_alike_everywhere() {
     let moderation =
         |kind, from| testing::moderation(kind, "user4", from, from + 60_000).to_gossip();
