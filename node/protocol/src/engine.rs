@@ -52,9 +52,10 @@ use crate::identity::Identity;
 use crate::ids::PeerKey;
 pub use crate::io::{
     AskId, Config, EndReason, Event, Input, LinkId, ModerationRefused, NewLink, NewModeration,
-    Output, Progress, RequestId, SendRefused, SentReceipt, StoredIndex, StoredPair, Topic, Unsent,
+    Output, Progress, RECENT_MS, RESEND_AGE_MS_MAX, RequestId, SendRefused, SentReceipt,
+    StoredIndex, StoredPair, Topic, Unsent,
 };
-use crate::limits::DENY_FOR;
+use crate::links::DENY_FOR;
 pub use crate::links::Link;
 use crate::links::Links;
 use crate::login::PeerAddresses;

@@ -11,6 +11,7 @@ use crate::admission::{Admission, AdmissionView};
 use crate::hello::{Verdict, VerdictCode};
 use crate::history::{AdmittedMessage, Indexed, Maker, Resettled, Sanctioned};
 use crate::ids::{MessageId, PeerKey};
+use crate::limits::GOSSIP_AGE_MS_MAX;
 use crate::login::PeerAddresses;
 use crate::message::{Arrival, Draft};
 use crate::moderation::SignedModeration;
@@ -21,6 +22,13 @@ use crate::time::RealmClock;
 
 pub use moderating::{ModerationRefused, NewModeration};
 pub use sending::{SendRefused, SentReceipt, Unsent};
+
+/// An engine knows the stored messages of this long from its start, which is more than gossip can repeat.
+pub const RECENT_MS: u64 = 900_000;
+/// Up to this age, own messages that nobody has are sent again at the next `Subscribed`.
+pub const RESEND_AGE_MS_MAX: u64 = GOSSIP_AGE_MS_MAX;
+
+const _: () = assert!(RECENT_MS > GOSSIP_AGE_MS_MAX);
 
 /// The gossipsub topics of a realm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -62,8 +62,8 @@ pub mod verdict;
 
 pub use encoding::{cose, ids, limits, text, wire, words};
 pub use objects::{body, hello, link, login, message, moderation, policy, presence, ticket};
-pub use peers::{address_book, admission, roster};
-pub(crate) use peers::{degree, links, own_presence};
+pub use peers::{address_book, admission, degree, roster};
+pub(crate) use peers::{links, own_presence};
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod sim;

@@ -8,7 +8,7 @@
 
 pub mod address_book;
 pub mod admission;
-pub(crate) mod degree;
+pub mod degree;
 pub(crate) mod links;
 pub(crate) mod own_presence;
 pub mod roster;

@@ -8,7 +8,8 @@ pub(crate) mod realm_time;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::limits::CLOCK_OFF_MS;
+/// A clock that is off by more than this is worth a warning.
+pub const CLOCK_OFF_MS: u64 = 120_000;
 
 /// A minute in milliseconds.
 pub const MINUTE_MS: u64 = 60_000;

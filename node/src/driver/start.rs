@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::engine::{self, Engine, Input, StoredIndex, Topic};
+use lanyard_protocol::engine::{RECENT_MS, RESEND_AGE_MS_MAX};
 use lanyard_protocol::ids::{PeerKey, Role};
-use lanyard_protocol::limits::{RECENT_MS, RESEND_AGE_MS_MAX};
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::policy::SignedPolicy;

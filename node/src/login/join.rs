@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::limits::CLOCK_OFF_MS;
 use lanyard_protocol::link::JoinLink;
 use lanyard_protocol::login::{DenialCode, Login, PeerAddresses};
 use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
+use lanyard_protocol::time::CLOCK_OFF_MS;
 use lanyard_protocol::time::{Now, RealmClock};
 use lanyard_protocol::words;
 

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lanyard_protocol::address_book::ADDRESS_BOOK_MAX;
 use lanyard_protocol::engine::{StoredPair, Unsent};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
-use lanyard_protocol::limits::{ADDRESS_BOOK_MAX, LOGIN_REPLY_BYTES_MAX};
+use lanyard_protocol::limits::LOGIN_REPLY_BYTES_MAX;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::moderation::SignedModeration;
 use lanyard_protocol::ticket::Ticket;

@@ -2,12 +2,14 @@
 
 use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
-use lanyard_protocol::limits::LATE_MS;
 use rusqlite::types::{FromSqlError, FromSqlResult};
 use rusqlite::{Row, Transaction, params};
 
 use super::file::{ordered, time, unordered};
 use crate::event::{ChatMessage, Progress, Via};
+
+/// A message that arrives later than this after it was sent is marked as late.
+const LATE_MS: u64 = 120_000;
 
 /// How a message has come.
 pub(super) struct Arrived {

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use lanyard_protocol::ids::TicketHash;
-use lanyard_protocol::limits::TICKET_CACHE_MAX;
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::{OptionalExtension as _, Transaction, params};
+
+/// Rows that are remembered: more tickets than talk in a day.
+const TICKET_ROWS_MAX: usize = 4_096;
 
 /// The row of each ticket, remembered so that a talkative author does not cost a search for each message.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ impl TicketRows {
             Some(row) => row,
             None => insert(transaction, ticket)?,
         };
-        if self.0.len() >= TICKET_CACHE_MAX {
+        if self.0.len() >= TICKET_ROWS_MAX {
             self.0.clear();
         }
         self.0.insert(ticket.hash(), row);

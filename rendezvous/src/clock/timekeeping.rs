@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use lanyard_protocol::limits::CLOCK_OFF_MS;
+use lanyard_protocol::time::CLOCK_OFF_MS;
 use lanyard_protocol::words::duration;
 
 use crate::clock::{self, DAY_MS};

@@ -3,8 +3,10 @@
 use crate::history::History;
 use crate::identity::Identity;
 use crate::io::SendRefused;
-use crate::limits::ORDER_AHEAD_MS_MAX;
 use crate::message::Draft;
+
+/// How far ahead of realm time `sent_at` may be in order to follow the largest one held.
+pub(crate) const ORDER_AHEAD_MS_MAX: u64 = 30_000;
 
 /// When a message written now is sent: after all that is held, but not far ahead of the time.
 pub(crate) fn sent_at(history: &History, realm_ms: u64) -> u64 {

@@ -11,10 +11,7 @@ use crate::cose::{Envelope, Kind};
 use crate::history::{Author, History};
 use crate::identity::Identity;
 use crate::ids::{AccountId, MessageId, PeerKey, TicketHash};
-use crate::limits::{
-    CROWDED_BURST, CROWDED_PER_S, MESSAGE_BYTES_MAX, POLICY_HEAD_BYTES_MAX, PRESENCES_BURST,
-    PRESENCES_PER_S, TICKET_CACHE_MAX,
-};
+use crate::limits::{MESSAGE_BYTES_MAX, POLICY_HEAD_BYTES_MAX};
 use crate::message::{SignedMessage, VerifiedMessage};
 use crate::moderation::SignedModeration;
 use crate::policy::{PolicyError, PolicyHead};
@@ -24,6 +21,19 @@ use crate::ticket::{self, Ticket};
 use crate::time::Now;
 use crate::verdict::Refused;
 use crate::wire::{DecodeError, Pair};
+
+/// Verified tickets that are kept by hash.
+const TICKET_CACHE_MAX: usize = 4_096;
+
+/// How many gossip messages per second are processed from an account that has used up its quota. Each is refused or
+/// displaces another one, which an honest author does not cause.
+const CROWDED_PER_S: u64 = 1;
+/// How many of those may come at once; see [`CROWDED_PER_S`].
+pub(crate) const CROWDED_BURST: u64 = 60;
+/// Presences of one device per second: more often than its state can change.
+const PRESENCES_PER_S: u64 = 1;
+/// How many of those may come at once; see [`PRESENCES_PER_S`].
+pub(crate) const PRESENCES_BURST: u64 = 30;
 
 /// First byte of an envelope without a ticket, which on `control` is a policy head.
 const BARE_ENVELOPE: u8 = 0x84;

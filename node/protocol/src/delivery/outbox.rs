@@ -9,12 +9,19 @@ use std::time::Duration;
 use crate::effects::Effects;
 use crate::history::AdmittedMessage;
 use crate::ids::MessageId;
+use crate::io::RESEND_AGE_MS_MAX;
 use crate::io::{Event, Output, Progress, Topic, Unsent};
-use crate::limits::{
-    OUTBOX_MAX, OWN_BYTES_PER_S, OWN_MESSAGES_BURST, OWN_MESSAGES_PER_S, RESEND_AGE_MS_MAX,
-};
 use crate::reconcile::TokenBucket;
 use crate::time::Now;
+
+/// Own messages that wait for the first neighbour.
+const OUTBOX_MAX: usize = 4_096;
+/// The rate at which own messages are sent, so that no queue on the way overflows.
+const OWN_MESSAGES_PER_S: u64 = 500;
+/// How many of those may be sent at once; see [`OWN_MESSAGES_PER_S`].
+pub(crate) const OWN_MESSAGES_BURST: u64 = 100;
+/// The same in bytes. As many as for one second may be sent at once.
+pub(crate) const OWN_BYTES_PER_S: u64 = 256 * 1_024;
 
 /// Own messages that are not with anybody yet, or just leaving.
 #[derive(Debug)]

@@ -10,11 +10,19 @@ use crate::effects::{Asking, Effects};
 use crate::identity::Identity;
 use crate::ids::{MessageId, PeerKey};
 use crate::io::StoredIndex;
-use crate::limits::{HEARD_RANGES_MAX, OWN_STATES_MAX, RECEIPTS_EVERY, STATES_EVERY};
 use crate::links::Links;
 use crate::message::VerifiedMessage;
 use crate::reconcile::{SeqRanges, SyncRequest, numbers};
 use crate::time::Now;
+
+/// Ranges of an author's session that are remembered. A report names [`HELD_RANGES_MAX`] of them.
+const HEARD_RANGES_MAX: usize = 1_024;
+/// The shortest time between two reports to an author of what is held of its session.
+pub(crate) const RECEIPTS_EVERY: Duration = Duration::from_secs(1);
+/// The shortest time between two updates of the count that the user sees.
+pub(crate) const STATES_EVERY: Duration = Duration::from_millis(200);
+/// Own messages of the session whose receipts are counted. The oldest are forgotten first.
+const OWN_STATES_MAX: usize = 8_192;
 
 /// What we hold of the newest session of an author.
 #[derive(Debug)]

@@ -68,14 +68,6 @@ pub const LINK_GRACE_MS: u64 = 300_000;
 pub const AHEAD_MS_MAX: u64 = 120_000;
 /// Older gossip is left to reconciliation, which bounds the memory for ids.
 pub const GOSSIP_AGE_MS_MAX: u64 = 600_000;
-/// An engine knows the stored messages of this long from its start, which is more than gossip can repeat.
-pub const RECENT_MS: u64 = 900_000;
-/// Up to this age, own messages that nobody has are sent again at the next `Subscribed`.
-pub const RESEND_AGE_MS_MAX: u64 = GOSSIP_AGE_MS_MAX;
-/// How far ahead of realm time `sent_at` may be in order to follow the largest one held.
-pub const ORDER_AHEAD_MS_MAX: u64 = 30_000;
-/// A message that arrives later than this after it was sent is marked as late.
-pub const LATE_MS: u64 = 120_000;
 /// How long a moderation may last. For longer ones there is the operator.
 pub const MODERATION_MS_MAX: u64 = 24 * 3_600_000;
 /// Moderations of one moderator that count in a minute: enough for an emergency, too few for a purge.
@@ -88,100 +80,13 @@ pub const MODERATIONS_PER_DAY: usize = 500;
 pub const RETAIN_STEP_MS: u64 = 86_400_000;
 /// Time between two such steps. A peer that was away for two months has caught up within two weeks.
 pub const RETAIN_STEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
-/// How often a peer whose clock disagrees with the others asks the login node for the time. The wait doubles with every
-/// answer that changes nothing.
-pub const ASK_TIME_EVERY: Duration = Duration::from_secs(10 * 60);
-/// The same if the peer that disagrees is the authority peer.
-pub const ASK_TIME_SOON: Duration = Duration::from_secs(10);
-/// The longest wait between two such questions; see [`ASK_TIME_EVERY`].
-pub const ASK_TIME_EVERY_MAX: Duration = Duration::from_secs(6 * 3_600);
-/// A clock that is off by more than this is worth a warning.
-pub const CLOCK_OFF_MS: u64 = 120_000;
 /// Younger messages may still arrive by gossip, so a round omits them unless the link is new.
 pub const SETTLE_MS: u64 = 5_000;
 
-/// After this many rejects within [`REJECT_WINDOW`], a link is closed.
-pub const REJECTS_MAX: usize = 3;
-/// The time in which rejects are counted; see [`REJECTS_MAX`].
-pub const REJECT_WINDOW: Duration = Duration::from_mins(10);
-/// How long a peer is denied after its link was closed for rejects.
-pub const DENY_FOR: Duration = Duration::from_mins(15);
-/// How long the peer with the larger PeerId waits before it dials one that can dial it.
-pub const LARGER_DIALS_AFTER: Duration = Duration::from_millis(300);
-/// The wait before redialling after a `Busy` verdict.
-pub const BUSY_REDIAL: Duration = Duration::from_millis(200);
-/// Of two links to one peer, one is closed after this time.
-pub const DUPLICATE_CLOSE: Duration = Duration::from_secs(1);
-/// A link that ended sooner counts as a failed dial: on an overloaded machine, redialling at once adds to the load.
-pub const LINK_LASTS: Duration = Duration::from_secs(10);
-/// While our dial is younger than this, the peer that we dial need not dial us.
-pub const DIAL_IS_FRESH: Duration = Duration::from_secs(1);
-/// A link older than this is stale if its other end dials us again in the same boot: that end has lost it.
-pub const LINK_IS_OLD: Duration = Duration::from_secs(5);
-/// A linked peer that has not subscribed to `control` by then is deaf, so its link is closed and dialled again.
-pub const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
-/// Added to [`SUBSCRIBE_DEADLINE`] for each link that has not subscribed yet: many peers starting at once are slower.
-pub const SUBSCRIBE_PER_LINK: Duration = Duration::from_millis(200);
-/// A neighbour whose link ended counts as lost after this time without newer presence.
-pub const LOST_AFTER: Duration = Duration::from_secs(15);
-/// How long a peer that announced a higher policy number has to deliver the document.
-pub const POLICY_DEADLINE: Duration = Duration::from_secs(10);
-/// How long to wait for a policy document before asking the next neighbour. The peer that forwarded the head may not
-/// have it yet, and a ban must not wait.
-pub const POLICY_RETRY: Duration = Duration::from_millis(500);
-/// The shortest time between two refreshes of presence.
-pub const PRESENCE_REFRESH_MIN: Duration = Duration::from_mins(1);
-/// Added to the time between refreshes for each peer in the roster, so that presence stays cheap in a large realm.
-pub const PRESENCE_REFRESH_PER_PEER: Duration = Duration::from_secs(1);
-/// How many refreshes a presence remains valid for.
-pub const PRESENCE_LEASE_REFRESHES: u32 = 3;
-/// The first wait between dials to one peer. It grows up to [`REDIAL_MAX`].
-pub const REDIAL_MIN: Duration = Duration::from_millis(500);
-/// The longest wait between dials to one peer: short, because a restarted peer on a LAN is back at once.
-pub const REDIAL_MAX: Duration = Duration::from_secs(8);
-/// How many peers of the address book are dialled at the same time.
-pub const DIALS_PENDING_MAX: usize = 16;
-/// Links of one account: more devices than anyone owns, and few of the 256 links that a peer can have.
-pub const LINKS_PER_ACCOUNT: usize = 16;
-/// Up to this many people in the roster, everybody links to everybody: a few thousand links, which a LAN can carry.
-pub const LINKS_FULL_MAX: usize = 64;
-/// With fewer people than this, a thinned mesh becomes full again. It is well below [`LINKS_FULL_MAX`], so that a few
-/// people who come and go do not make everybody close links and dial.
-pub const LINKS_REFILL: usize = 48;
-/// How many links a peer in a thinned mesh aims for. Gossip needs four to eight, and a third may fail at once.
-pub const LINKS_THIN: usize = 12;
-/// A thinned peer with fewer links dials more, up to [`LINKS_THIN`]. Gossip works with four.
-pub const LINKS_THIN_MIN: usize = 8;
-/// A thinned peer with more links gives some up, down to [`LINKS_THIN`].
-pub const LINKS_THIN_MAX: usize = 18;
-/// Nearest peers on each side of the ring of keys that a thinned peer always links to. The ring survives losing one.
-pub const RING_EACH_SIDE: usize = 2;
-/// How long the roster has to be over [`LINKS_FULL_MAX`], or under [`LINKS_REFILL`], before links change, because a
-/// network switch that restarts does not make the realm smaller.
-pub const CROWD_LASTS: Duration = Duration::from_mins(1);
-/// How often a peer in a large realm reviews its links.
-pub const THIN_EVERY: Duration = Duration::from_secs(1);
-/// Links that a peer gives up in one [`THIN_EVERY`], at its own request or the other end's, so that the mesh changes
-/// gradually: thinning takes less than a minute.
-pub const PARTINGS_MAX: usize = 4;
-/// How long to wait before asking a peer again that did not agree to part.
-pub const PART_RETRY: Duration = Duration::from_mins(1);
-/// How long a consent to part is valid. A peer that asked has to close the link within this time.
-pub const PART_WITHIN: Duration = Duration::from_secs(10);
-/// How often a peer in a large realm tries one that it does not see, so that the mesh heals after a partition.
-pub const STRANGER_EVERY: Duration = Duration::from_secs(5);
-/// Peers in the address book. Those not seen for the longest time are removed first.
-pub const ADDRESS_BOOK_MAX: usize = 4_096;
 /// Addresses kept for one peer.
 pub const ADDRESSES_PER_PEER_MAX: usize = 8;
-/// Peers in the roster. Presences of more are ignored.
-pub const ROSTER_MAX: usize = 10_000;
-/// Verified tickets that are kept by hash.
-pub const TICKET_CACHE_MAX: usize = 4_096;
 /// Ids that the history refused or recently admitted, and that are not fetched again. The oldest are forgotten first.
 pub const REMEMBERED_IDS_MAX: usize = 65_536;
-/// Own messages that wait for the first neighbour.
-pub const OUTBOX_MAX: usize = 4_096;
 /// Ids that one window of a round may need. The next round fetches the rest.
 pub const NEEDED_MAX: usize = 131_072;
 /// Frames that any window may use. On a LAN, fewer than ten are enough.
@@ -212,17 +117,6 @@ pub const FETCH_ALONE: Duration = Duration::from_secs(3);
 pub const ROUND_STALL: Duration = Duration::from_secs(60);
 /// At least one in this many objects of a batch must be new, because checking them costs more than sending them.
 pub const BATCH_USE_MIN: u64 = 8;
-/// How many gossip messages per second are processed from an account that has used up its quota. Each is refused or
-/// displaces another one, which an honest author does not cause.
-pub const CROWDED_PER_S: u64 = 1;
-/// How many of those may come at once; see [`CROWDED_PER_S`].
-pub const CROWDED_BURST: u64 = 60;
-/// Presences of one device per second: more often than its state can change.
-pub const PRESENCES_PER_S: u64 = 1;
-/// How many of those may come at once; see [`PRESENCES_PER_S`].
-pub const PRESENCES_BURST: u64 = 30;
-/// Ranges of an author's session that are remembered. A report names [`HELD_RANGES_MAX`] of them.
-pub const HEARD_RANGES_MAX: usize = 1_024;
 /// How many rounds run at the same time.
 pub const ROUNDS_MAX: usize = 4;
 /// How often there is a round over all windows with a random neighbour.
@@ -238,20 +132,6 @@ pub const HOLE_WAIT: Duration = Duration::from_millis(500);
 pub const DEAF_ROUNDS_MAX: usize = 3;
 /// How many missing messages are worth a progress notice to the user.
 pub const BACKFILL_NOTICE_MIN: u64 = 256;
-/// The shortest time between two reports to an author of what is held of its session.
-pub const RECEIPTS_EVERY: Duration = Duration::from_secs(1);
-/// The shortest time between two updates of the count that the user sees.
-pub const STATES_EVERY: Duration = Duration::from_millis(200);
-/// Up to this many peers, "stored by n of m" counts all of them; beyond that, only the neighbours.
-pub const FULL_COUNT_MAX: usize = 64;
-/// Own messages of the session whose receipts are counted. The oldest are forgotten first.
-pub const OWN_STATES_MAX: usize = 8_192;
-/// The rate at which own messages are sent, so that no queue on the way overflows.
-pub const OWN_MESSAGES_PER_S: u64 = 500;
-/// How many of those may be sent at once; see [`OWN_MESSAGES_PER_S`].
-pub const OWN_MESSAGES_BURST: u64 = 100;
-/// The same in bytes. As many as for one second may be sent at once.
-pub const OWN_BYTES_PER_S: u64 = 256 * 1_024;
 /// How long to wait after the answer "later" before asking again.
 pub const LATER_RETRY: Duration = Duration::from_millis(500);
 
@@ -261,7 +141,3 @@ const _: () = assert!(GET_IDS_MAX * 32 + 1_024 <= SYNC_REQUEST_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + 64 <= SYNC_REPLY_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX + TICKET_BYTES_MAX + 64 <= BATCH_BYTES_MAX);
 const _: () = assert!(TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 256 <= GATE_FRAME_BYTES_MAX);
-const _: () = assert!(RECENT_MS > GOSSIP_AGE_MS_MAX);
-const _: () = assert!(2 * RING_EACH_SIDE < LINKS_THIN_MIN && LINKS_THIN_MIN < LINKS_THIN);
-const _: () = assert!(LINKS_THIN < LINKS_THIN_MAX);
-const _: () = assert!(LINKS_THIN_MAX < LINKS_REFILL && LINKS_REFILL < LINKS_FULL_MAX);

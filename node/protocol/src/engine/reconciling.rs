@@ -16,7 +16,7 @@ use crate::wire::Pair;
 use super::Engine;
 
 /// What is older than this when it comes by reconciliation, gossip need not have brought.
-const RECENT_MS: u64 = 60_000;
+const GOSSIP_BRINGS_MS: u64 = 60_000;
 
 impl Engine {
     /// Lets the rounds act, with all that they depend on.
@@ -72,7 +72,7 @@ impl Engine {
                 let (id, sent_at) = (message.id(), message.content().sent_at);
                 let taken = self.take_message(message, Arrival::Sync, now).is_ok();
                 worth.received.push(id);
-                let recent = self.time.now_ms(now).saturating_sub(RECENT_MS);
+                let recent = self.time.now_ms(now).saturating_sub(GOSSIP_BRINGS_MS);
                 worth.recent |= taken && sent_at >= recent;
             }
         }

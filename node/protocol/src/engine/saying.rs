@@ -6,13 +6,15 @@ use crate::history::{AdmittedMessage, Resettled};
 use crate::identity::Identity;
 use crate::ids::MessageId;
 use crate::io::{Event, Progress, SendRefused, SentReceipt, Topic};
-use crate::limits::FULL_COUNT_MAX;
 use crate::links::Links;
 use crate::message::Draft;
 use crate::roster::Roster;
 use crate::time::Now;
 
 use super::Engine;
+
+/// Up to this many peers, "stored by n of m" counts all of them; beyond that, only the neighbours.
+const FULL_COUNT_MAX: usize = 64;
 
 impl Engine {
     pub(super) fn send(&mut self, request: u64, draft: Draft, now: Now) {

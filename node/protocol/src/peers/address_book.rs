@@ -8,10 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::PeerKey;
-use crate::limits::{
-    ADDRESS_BOOK_MAX, ADDRESSES_PER_PEER_MAX, BUSY_REDIAL, DIALS_PENDING_MAX, LARGER_DIALS_AFTER,
-    LINK_LASTS, REDIAL_MAX, REDIAL_MIN,
-};
+use crate::limits::ADDRESSES_PER_PEER_MAX;
+
+/// How long the peer with the larger PeerId waits before it dials one that can dial it.
+const LARGER_DIALS_AFTER: Duration = Duration::from_millis(300);
+/// The wait before redialling after a `Busy` verdict.
+const BUSY_REDIAL: Duration = Duration::from_millis(200);
+/// A link that ended sooner counts as a failed dial: on an overloaded machine, redialling at once adds to the load.
+const LINK_LASTS: Duration = Duration::from_secs(10);
+/// The first wait between dials to one peer. It grows up to [`REDIAL_MAX`].
+const REDIAL_MIN: Duration = Duration::from_millis(500);
+/// The longest wait between dials to one peer: short, because a restarted peer on a LAN is back at once.
+pub const REDIAL_MAX: Duration = Duration::from_secs(8);
+/// How many peers of the address book are dialled at the same time.
+pub(crate) const DIALS_PENDING_MAX: usize = 16;
+/// Peers in the address book. Those not seen for the longest time are removed first.
+pub const ADDRESS_BOOK_MAX: usize = 4_096;
 
 /// Peers and their addresses.
 #[derive(Debug)]

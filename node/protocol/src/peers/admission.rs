@@ -24,9 +24,14 @@ use std::time::Duration;
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::history::{Author, Rules};
 use crate::ids::{AccountId, PeerKey};
-use crate::limits::{DIAL_IS_FRESH, LINK_GRACE_MS, LINKS_PER_ACCOUNT};
+use crate::limits::LINK_GRACE_MS;
 use crate::ticket::{Ticket, TicketError};
 use crate::time::{Now, RealmClock};
+
+/// While our dial is younger than this, the peer that we dial need not dial us.
+const DIAL_IS_FRESH: Duration = Duration::from_secs(1);
+/// Links of one account: more devices than anyone owns, and few of the 256 links that a peer can have.
+const LINKS_PER_ACCOUNT: usize = 16;
 
 /// What a gate judges by. Each part belongs to the component that changes it, and a clone copies pointers.
 #[derive(Debug, Clone)]

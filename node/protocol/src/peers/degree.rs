@@ -22,14 +22,42 @@ use crate::address_book::{AddressBook, MayDial};
 use crate::effects::{Asking, Effects};
 use crate::identity::Identity;
 use crate::ids::PeerKey;
-use crate::limits::{
-    CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN, LINKS_THIN_MAX, LINKS_THIN_MIN,
-    PART_RETRY, PART_WITHIN, PARTINGS_MAX, RING_EACH_SIDE, STRANGER_EVERY, THIN_EVERY,
-};
 use crate::links::Links;
 use crate::reconcile::{SyncReply, SyncRequest};
 use crate::roster::Roster;
 use crate::time::Now;
+
+/// Up to this many people in the roster, everybody links to everybody: a few thousand links, which a LAN can carry.
+pub const LINKS_FULL_MAX: usize = 64;
+/// With fewer people than this, a thinned mesh becomes full again. It is well below [`LINKS_FULL_MAX`], so that a few
+/// people who come and go do not make everybody close links and dial.
+pub const LINKS_REFILL: usize = 48;
+/// How many links a peer in a thinned mesh aims for. Gossip needs four to eight, and a third may fail at once.
+pub(crate) const LINKS_THIN: usize = 12;
+/// A thinned peer with fewer links dials more, up to [`LINKS_THIN`]. Gossip works with four.
+pub const LINKS_THIN_MIN: usize = 8;
+/// A thinned peer with more links gives some up, down to [`LINKS_THIN`].
+pub const LINKS_THIN_MAX: usize = 18;
+/// Nearest peers on each side of the ring of keys that a thinned peer always links to. The ring survives losing one.
+pub(crate) const RING_EACH_SIDE: usize = 2;
+/// How long the roster has to be over [`LINKS_FULL_MAX`], or under [`LINKS_REFILL`], before links change, because a
+/// network switch that restarts does not make the realm smaller.
+pub const CROWD_LASTS: Duration = Duration::from_mins(1);
+/// How often a peer in a large realm reviews its links.
+pub const THIN_EVERY: Duration = Duration::from_secs(1);
+/// Links that a peer gives up in one [`THIN_EVERY`], at its own request or the other end's, so that the mesh changes
+/// gradually: thinning takes less than a minute.
+pub const PARTINGS_MAX: usize = 4;
+/// How long to wait before asking a peer again that did not agree to part.
+pub(crate) const PART_RETRY: Duration = Duration::from_mins(1);
+/// How long a consent to part is valid. A peer that asked has to close the link within this time.
+pub(crate) const PART_WITHIN: Duration = Duration::from_secs(10);
+/// How often a peer in a large realm tries one that it does not see, so that the mesh heals after a partition.
+pub(crate) const STRANGER_EVERY: Duration = Duration::from_secs(5);
+
+const _: () = assert!(2 * RING_EACH_SIDE < LINKS_THIN_MIN && LINKS_THIN_MIN < LINKS_THIN);
+const _: () = assert!(LINKS_THIN < LINKS_THIN_MAX);
+const _: () = assert!(LINKS_THIN_MAX < LINKS_REFILL && LINKS_REFILL < LINKS_FULL_MAX);
 
 /// What the number of links depends on.
 #[derive(Debug, Clone, Copy)]

@@ -16,13 +16,24 @@ use crate::admission::{self, AdmissionView, GateLinks, KnownBoot, Standing};
 use crate::effects::Effects;
 use crate::ids::{AccountId, PeerKey, Role};
 use crate::io::{LinkId, NewLink, Topic};
-use crate::limits::{
-    DENY_FOR, DUPLICATE_CLOSE, LINK_IS_OLD, POLICY_DEADLINE, REJECT_WINDOW, REJECTS_MAX,
-    SUBSCRIBE_DEADLINE, SUBSCRIBE_PER_LINK,
-};
+use crate::policy_sync::POLICY_DEADLINE;
 use crate::ticket::Ticket;
 use crate::time::Now;
 
+/// After this many rejects within [`REJECT_WINDOW`], a link is closed.
+pub(crate) const REJECTS_MAX: usize = 3;
+/// The time in which rejects are counted; see [`REJECTS_MAX`].
+const REJECT_WINDOW: Duration = Duration::from_mins(10);
+/// Of two links to one peer, one is closed after this time.
+pub(crate) const DUPLICATE_CLOSE: Duration = Duration::from_secs(1);
+/// A link older than this is stale if its other end dials us again in the same boot: that end has lost it.
+const LINK_IS_OLD: Duration = Duration::from_secs(5);
+/// A linked peer that has not subscribed to `control` by then is deaf, so its link is closed and dialled again.
+pub(crate) const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
+/// Added to [`SUBSCRIBE_DEADLINE`] for each link that has not subscribed yet: many peers starting at once are slower.
+pub(crate) const SUBSCRIBE_PER_LINK: Duration = Duration::from_millis(200);
+/// How long a peer is denied after its link was closed for rejects.
+pub(crate) const DENY_FOR: Duration = Duration::from_mins(15);
 /// How often standing links are judged again for expiry.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// A link that a new policy ends stands this much longer, so that its peer can fetch the policy and learn why.

@@ -9,13 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{PeerKey, Role};
-use crate::limits::{
-    AHEAD_MS_MAX, LOST_AFTER, PRESENCE_LEASE_REFRESHES, PRESENCE_REFRESH_MIN,
-    PRESENCE_REFRESH_PER_PEER, ROSTER_MAX,
-};
+use crate::limits::AHEAD_MS_MAX;
 use crate::presence::{BYE, HERE, SignedPresence};
 use crate::ticket::Ticket;
 use crate::time::Now;
+
+/// A neighbour whose link ended counts as lost after this time without newer presence.
+pub const LOST_AFTER: Duration = Duration::from_secs(15);
+/// The shortest time between two refreshes of presence.
+pub(crate) const PRESENCE_REFRESH_MIN: Duration = Duration::from_mins(1);
+/// Added to the time between refreshes for each peer in the roster, so that presence stays cheap in a large realm.
+const PRESENCE_REFRESH_PER_PEER: Duration = Duration::from_secs(1);
+/// How many refreshes a presence remains valid for.
+const PRESENCE_LEASE_REFRESHES: u32 = 3;
+/// Peers in the roster. Presences of more are ignored.
+const ROSTER_MAX: usize = 10_000;
 
 /// The devices known in this run, online or not.
 #[derive(Debug, Default)]

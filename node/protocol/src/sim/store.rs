@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::{StoredIndex, StoredPair, Unsent};
 use crate::history::{Indexed, Resettled};
 use crate::ids::{AccountId, MessageId};
-use crate::limits::RECENT_MS;
+use crate::io::RECENT_MS;
 use crate::message::VerifiedMessage;
 use crate::moderation::SignedModeration;
 use crate::policy::SignedPolicy;

@@ -16,12 +16,20 @@ use crate::hello::VerdictCode;
 use crate::identity::Identity;
 use crate::ids::{AccountId, PeerKey, Role};
 use crate::io::Event;
-use crate::limits::{ASK_TIME_EVERY, ASK_TIME_EVERY_MAX, ASK_TIME_SOON, CLOCK_OFF_MS};
 use crate::presence::SignedPresence;
 use crate::ticket::Ticket;
+use crate::time::CLOCK_OFF_MS;
 use crate::words;
 
 use super::{Now, ProvenTime, RealmClock, offset};
+
+/// How often a peer whose clock disagrees with the others asks the login node for the time. The wait doubles with every
+/// answer that changes nothing.
+pub(crate) const ASK_TIME_EVERY: Duration = Duration::from_secs(10 * 60);
+/// The same if the peer that disagrees is the authority peer.
+const ASK_TIME_SOON: Duration = Duration::from_secs(10);
+/// The longest wait between two such questions; see [`ASK_TIME_EVERY`].
+const ASK_TIME_EVERY_MAX: Duration = Duration::from_secs(6 * 3_600);
 
 /// Our clock and the others'.
 #[derive(Debug)]

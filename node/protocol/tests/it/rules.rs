@@ -1,11 +1,9 @@
 //! `PROTOCOL.md` and the code agree on rules, examples and limits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use lanyard_protocol::limits;
 use lanyard_protocol::reconcile::{
     ItemSet, SetName, SyncReply, SyncRequest, Window, answer_windows, frames_to_bytes,
 };
@@ -91,61 +89,69 @@ fn the_examples_are_the_golden_files() {
     assert_eq!(shown, files);
 }
 
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap()
+/// All constants of the code with their expressions: `const NAME: Type = expression;`.
+fn constants() -> BTreeMap<String, BTreeSet<String>> {
+    let mut text = String::new();
+    sources(&root().join("node/protocol/src"), &mut text);
+    sources(&root().join("node/src"), &mut text);
+    let mut constants: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for declared in text.split("const ").skip(1) {
+        let expression = declared
+            .split_once(": ")
+            .and_then(|(name, rest)| Some((name, rest.split_once(';')?.0.split_once(" = ")?.1)));
+        if let Some((name, expression)) = expression {
+            constants.entry(name.to_owned()).or_default().insert(expression.to_owned());
+        }
+    }
+    constants
 }
 
-/// Pairs of a name and a value, to compare with the table.
-macro_rules! named {
-    ($unit:expr; $($name:ident)*) => { vec![$((stringify!($name), $unit(limits::$name))),*] };
+/// The value of an expression: bytes, milliseconds or a count.
+fn value(expression: &str, constants: &BTreeMap<String, BTreeSet<String>>) -> u64 {
+    let units = [("millis", 1), ("secs", 1_000), ("mins", 60_000), ("hours", 3_600_000)];
+    for (unit, factor) in units {
+        let inner = expression.strip_prefix(&format!("Duration::from_{unit}("));
+        if let Some(inner) = inner.and_then(|inner| inner.strip_suffix(')')) {
+            return factor * value(inner, constants);
+        }
+    }
+    let term =
+        |term: &str| term.split(" * ").map(|factor| number(factor, constants)).product::<u64>();
+    expression.split(" + ").map(term).sum()
 }
 
-fn limits() -> Vec<(&'static str, u64)> {
-    let size = |size: usize| size as u64;
-    let mut all = named!(size;
-        MESSAGE_BYTES_MAX TICKET_BYTES_MAX PRESENCE_BYTES_MAX POLICY_BYTES_MAX
-        POLICY_HEAD_BYTES_MAX GATE_FRAME_BYTES_MAX LOGIN_REQUEST_BYTES_MAX LOGIN_REPLY_BYTES_MAX
-        SYNC_REQUEST_BYTES_MAX SYNC_REPLY_BYTES_MAX WINDOWS_MAX FRAME_BYTES_MAX FRAME_BYTES_MIN
-        FRAMES_BYTES_MAX GET_IDS_MAX BATCH_BYTES_MAX GETS_IN_FLIGHT_MAX HELD_RANGES_MAX
-        SERVED_BYTES_PER_S NEEDED_MAX FRAMES_FREE ITEMS_PER_FRAME FRAMES_MAX GETS_IN_VAIN_MAX
-        LATERS_MAX PASSWORD_BYTES_MAX NAME_BYTES_MAX
-        PRESENCE_ADDRESSES_MAX ADDRESS_BYTES_MAX STATUS_BYTES_MAX ROOM_BYTES_MAX REJECTS_MAX
-        DIALS_PENDING_MAX LINKS_PER_ACCOUNT LINKS_FULL_MAX LINKS_REFILL LINKS_THIN LINKS_THIN_MIN LINKS_THIN_MAX RING_EACH_SIDE
-        PARTINGS_MAX ADDRESS_BOOK_MAX ADDRESSES_PER_PEER_MAX ROSTER_MAX
-        TICKET_CACHE_MAX OUTBOX_MAX MODERATION_BYTES_MAX PROTECTED_BYTES_MAX MODERATION_REASON_BYTES_MAX
-        MODERATIONS_PER_MINUTE MODERATIONS_PER_DAY REMEMBERED_IDS_MAX
-        SERVED_BURST_BYTES ITEM_SETS_MAX ROUNDS_MAX DEAF_ROUNDS_MAX FULL_COUNT_MAX OWN_STATES_MAX
-        ITEM_SETS_SPARE HEARD_RANGES_MAX);
-    all.extend(named!(u64::from;
-        NOT_BEFORE_LEEWAY_MS LINK_GRACE_MS AHEAD_MS_MAX GOSSIP_AGE_MS_MAX RECENT_MS SETTLE_MS
-        RESEND_AGE_MS_MAX MODERATION_MS_MAX ORDER_AHEAD_MS_MAX LATE_MS CLOCK_OFF_MS RETAIN_STEP_MS PRESENCE_LEASE_REFRESHES
-        BACKFILL_NOTICE_MIN OWN_MESSAGES_PER_S OWN_MESSAGES_BURST OWN_BYTES_PER_S
-        SERVED_SHARES POLICIES_BYTES_PER_S BATCH_USE_MIN CROWDED_PER_S CROWDED_BURST PRESENCES_PER_S
-        PRESENCES_BURST));
-    all.extend(named!(ms;
-        REJECT_WINDOW DENY_FOR LARGER_DIALS_AFTER BUSY_REDIAL DUPLICATE_CLOSE LINK_LASTS
-        DIAL_IS_FRESH LINK_IS_OLD SUBSCRIBE_DEADLINE SUBSCRIBE_PER_LINK
-        LOST_AFTER POLICY_DEADLINE POLICY_RETRY PRESENCE_REFRESH_MIN PRESENCE_REFRESH_PER_PEER REDIAL_MIN
-        REDIAL_MAX LATER_RETRY ROUND_EVERY LARGER_ROUND_AFTER ROUND_GAP HOLE_WAIT RECEIPTS_EVERY STATES_EVERY
-        RETAIN_STEP_EVERY ASK_TIME_EVERY ASK_TIME_SOON ASK_TIME_EVERY_MAX
-        ROUND_STALL FETCH_ALONE CROWD_LASTS THIN_EVERY PART_RETRY PART_WITHIN STRANGER_EVERY));
-    all
+fn number(factor: &str, constants: &BTreeMap<String, BTreeSet<String>>) -> u64 {
+    factor.replace('_', "").parse().unwrap_or_else(|_name| {
+        let expressions = constants.get(factor).unwrap_or_else(|| panic!("no constant {factor}"));
+        let values: BTreeSet<u64> = expressions.iter().map(|it| value(it, constants)).collect();
+        assert_eq!(values.len(), 1, "{factor} has one value: {values:?}");
+        values.into_iter().next().unwrap()
+    })
+}
+
+/// The rows "`NAME` | value" of the tables in a document.
+fn rows(page: &str) -> BTreeMap<String, u64> {
+    page.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "))
+        .filter_map(|(name, value)| Some((name.to_owned(), value.replace(',', "").parse().ok()?)))
+        .collect()
 }
 
 #[test]
-fn the_table_of_limits_has_the_values_of_the_code() {
-    let page = protocol();
-    let (_before, table) = page.split_once("## 13. Limits").unwrap();
-    let rows: BTreeSet<(String, u64)> = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "))
-        .map(|(name, value)| (name.to_owned(), value.replace(',', "").parse().unwrap()))
-        .collect();
-    let expected = limits().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    assert_eq!(rows, expected);
-    let declared =
-        std::fs::read_to_string(root().join("node/protocol/src/encoding/limits.rs")).unwrap();
-    assert_eq!(declared.matches("\npub const ").count(), rows.len(), "every limit is in the table");
+fn the_tables_of_constants_have_the_values_of_the_code() {
+    let (page, constants) = (protocol(), constants());
+    let behaviour = std::fs::read_to_string(root().join("docs/behaviour.md")).unwrap();
+    let (wire, local) = (rows(&page), rows(&behaviour));
+    for (name, shown) in wire.iter().chain(&local) {
+        assert_eq!(*shown, number(name, &constants), "{name}");
+    }
+    let limits = std::fs::read_to_string(root().join("node/protocol/src/encoding/limits.rs"));
+    let shared = limits.unwrap().matches("\npub const ").count();
+    assert!(wire.len() <= shared, "a limit that peers share is in PROTOCOL.md");
+    let spoken = page.split('`').skip(1).step_by(2).filter(|word| constants.contains_key(*word));
+    let unexplained: Vec<_> =
+        spoken.filter(|word| !wire.contains_key(*word) && !local.contains_key(*word)).collect();
+    assert!(unexplained.is_empty(), "in PROTOCOL.md without a value: {unexplained:?}");
 }
 
 #[test]

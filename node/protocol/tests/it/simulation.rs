@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanyard_protocol::degree::{CROWD_LASTS, LINKS_FULL_MAX};
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ids::Role;
-use lanyard_protocol::limits::{CROWD_LASTS, LINKS_FULL_MAX};
 use lanyard_protocol::message::{Content, VerifiedMessage};
 use lanyard_protocol::moderation::{Moderation, ModerationKind, SignedModeration};
 use lanyard_protocol::policy::{Limits, Policy, SanctionKind, SignedPolicy};

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::engine::Topic;
-use lanyard_protocol::limits::{
-    CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN_MAX, LINKS_THIN_MIN, LOST_AFTER,
-    PARTINGS_MAX, REDIAL_MAX, THIN_EVERY,
+use lanyard_protocol::address_book::REDIAL_MAX;
+use lanyard_protocol::degree::{
+    CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN_MAX, LINKS_THIN_MIN, PARTINGS_MAX,
+    THIN_EVERY,
 };
+use lanyard_protocol::engine::Topic;
 use lanyard_protocol::policy::SignedPolicy;
+use lanyard_protocol::roster::LOST_AFTER;
 use lanyard_protocol::sim::{Faults, Setup, Sim};
 use lanyard_protocol::testing;
 

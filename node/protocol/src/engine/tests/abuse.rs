@@ -6,12 +6,13 @@ use super::delivering::{asked, reply};
 use super::harness::{
     Peer, config_of, hello_of, key_of, millis, policy, presence_by, seconds, ticket_of, verdict,
 };
+use crate::delivery::inbox::{CROWDED_BURST, PRESENCES_BURST};
 use crate::engine::{Input, Output, RequestId, StoredPair, Topic};
 use crate::history::Indexed;
 use crate::ids::MessageId;
 use crate::limits::{
-    BATCH_BYTES_MAX, CROWDED_BURST, GETS_IN_VAIN_MAX, ITEM_SETS_SPARE, PRESENCES_BURST,
-    SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
+    BATCH_BYTES_MAX, GETS_IN_VAIN_MAX, ITEM_SETS_SPARE, SERVED_BURST_BYTES, SERVED_BYTES_PER_S,
+    SERVED_SHARES,
 };
 use crate::message::{Content, VerifiedMessage};
 use crate::reconcile::{

@@ -7,7 +7,7 @@ use super::harness::{
     stored_texts, text_by, verdict,
 };
 use crate::engine::{Input, LinkId, Topic};
-use crate::limits::{DENY_FOR, REJECTS_MAX};
+use crate::links::{DENY_FOR, REJECTS_MAX};
 use crate::moderation::{Moderation, ModerationKind, SignedModeration};
 use crate::testing::{self, T0};
 use crate::verdict::Acceptance;

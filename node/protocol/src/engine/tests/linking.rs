@@ -7,7 +7,8 @@ use super::harness::{
 use crate::admission;
 use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
-use crate::limits::{DUPLICATE_CLOSE, LINK_GRACE_MS, SUBSCRIBE_DEADLINE, SUBSCRIBE_PER_LINK};
+use crate::limits::LINK_GRACE_MS;
+use crate::links::{DUPLICATE_CLOSE, SUBSCRIBE_DEADLINE, SUBSCRIBE_PER_LINK};
 use crate::login::PeerAddresses;
 use crate::roster::Reason;
 use crate::testing::{T0, WEEK_S};

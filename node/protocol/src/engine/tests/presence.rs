@@ -6,10 +6,10 @@ use super::harness::{
 };
 use crate::engine::{Input, LinkId, Output, Topic};
 use crate::ids::Role;
-use crate::limits::{LOST_AFTER, PRESENCE_REFRESH_MIN};
 use crate::policy::SanctionKind;
 use crate::presence::{BYE, HERE, Presence, SignedPresence};
 use crate::roster::Reason;
+use crate::roster::{LOST_AFTER, PRESENCE_REFRESH_MIN};
 use crate::testing::{self, T0};
 use crate::ticket::Ticket;
 use crate::verdict::{Acceptance, Refused};

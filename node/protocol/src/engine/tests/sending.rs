@@ -1,9 +1,11 @@
 //! Own messages: refused with a reason, stored before they are sent, and sent again while that makes sense.
 
 use super::harness::{Peer, config_of, hello_of, policy, said, seconds, text_by, ticket_of};
+use crate::delivery::composing::ORDER_AHEAD_MS_MAX;
 use crate::engine::{Event, Input, LinkId, Output, Progress, SendRefused, Topic};
 use crate::history::AdmittedMessage;
-use crate::limits::{LINK_GRACE_MS, ORDER_AHEAD_MS_MAX, RESEND_AGE_MS_MAX};
+use crate::io::RESEND_AGE_MS_MAX;
+use crate::limits::LINK_GRACE_MS;
 use crate::message::{Draft, SignedMessage};
 use crate::policy::{PostRule, RoomRules, SanctionKind};
 use crate::testing::{self, T0, WEEK_S};

@@ -7,15 +7,16 @@ use super::harness::{
     BOOT, Peer, closed, config_of, dialled, hello_of, key_of, millis, presence_by, presences,
     seconds, ticket_of,
 };
+use crate::degree::{
+    CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN, LINKS_THIN_MAX, LINKS_THIN_MIN,
+    PART_RETRY, PART_WITHIN, PARTINGS_MAX, RING_EACH_SIDE, STRANGER_EVERY,
+};
 use crate::engine::{AskId, Input, LinkId, Output, RequestId, Topic};
 use crate::hello::Hello;
 use crate::ids::{PeerKey, Role};
-use crate::limits::{
-    CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN, LINKS_THIN_MAX, LINKS_THIN_MIN,
-    LOST_AFTER, PART_RETRY, PART_WITHIN, PARTINGS_MAX, RING_EACH_SIDE, STRANGER_EVERY,
-};
 use crate::login::PeerAddresses;
 use crate::reconcile::{SyncReply, SyncRequest};
+use crate::roster::LOST_AFTER;
 use crate::testing::T0;
 
 const ME: u8 = 2;
@@ -326,5 +327,5 @@ fn r130_whoever_has_no_link_dials_everybody() {
     let all: Vec<u8> = others(CROWD).collect();
     drop_links(&mut peer, &all);
     let dialled: BTreeSet<_> = dialled(&peer.advance(Duration::from_secs(2))).into_iter().collect();
-    assert_eq!(dialled.len(), crate::limits::DIALS_PENDING_MAX);
+    assert_eq!(dialled.len(), crate::address_book::DIALS_PENDING_MAX);
 }

@@ -6,12 +6,14 @@ use super::harness::{
     Peer, config_of, hello_of, key_of, millis, policy, presence_by, seconds, text_by, ticket_of,
     verdict,
 };
+use crate::delivery::inbox::PRESENCES_BURST;
 use crate::engine::{Engine, Event, Input, Output, Progress, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::ids::MessageId;
-use crate::limits::{ASK_TIME_EVERY, PRESENCES_BURST, RETAIN_STEP_EVERY};
+use crate::limits::RETAIN_STEP_EVERY;
 use crate::testing::T0;
 use crate::time::Now;
+use crate::time::realm_time::ASK_TIME_EVERY;
 use crate::verdict::Acceptance;
 
 const HOUR_MS: u64 = 3_600_000;
