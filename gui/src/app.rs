@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use eframe::egui::{self, Context, OpenUrl, Ui, UserAttentionType, ViewportCommand};
+use lanyard_protocol::time::MINUTE_MS;
 
 use crate::bridge::{Backend, Command};
 use crate::desktop::instance::{Call, Instance};
@@ -15,7 +16,6 @@ use crate::desktop::notify::Notifier;
 use crate::model::Model;
 use crate::model::action::{Action, Effect, Focus, LoginField};
 use crate::model::session::{Attention, Session};
-use crate::model::text::MINUTE_MS;
 use crate::view::theme;
 use crate::view::timeline::Scroll;
 use crate::view::turns::Turns;

@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use lanyard_node::names::spelled;
 use lanyard_node::{NodeEvent, Refusal, RefusalCode};
+use lanyard_protocol::time::MINUTE_MS;
 
 use crate::bridge::{BackendEvent, Command, JoinRequest};
 use crate::model::account::PasswordField;
@@ -91,7 +92,7 @@ pub enum EmojiSource {
 /// The window's title without a realm, or for one without a name.
 const PROGRAM: &str = "Lanyard";
 /// Others see the user as away after this long without any input.
-const AWAY_AFTER_MS: u64 = 10 * text::MINUTE_MS;
+const AWAY_AFTER_MS: u64 = 10 * MINUTE_MS;
 /// A changed draft is written to disk after this long.
 const DRAFT_KEPT_AFTER_MS: u64 = 5_000;
 

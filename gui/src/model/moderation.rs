@@ -2,14 +2,15 @@
 
 use lanyard_protocol::ids::{AccountId, Role};
 use lanyard_protocol::limits::{MODERATION_MS_MAX, MODERATION_REASON_BYTES_MAX};
+use lanyard_protocol::time::{HOUR_MS, MINUTE_MS};
 
 use crate::bridge::{ModerationKind, NewModeration};
 use crate::model::text;
 
-const FIRST_LENGTH_MS: u64 = 10 * text::MINUTE_MS;
+const FIRST_LENGTH_MS: u64 = 10 * MINUTE_MS;
 /// The lengths offered, in milliseconds, and their words.
 pub const LENGTHS: [(u64, &str); 3] =
-    [(FIRST_LENGTH_MS, "10 min"), (text::HOUR_MS, "1 h"), (MODERATION_MS_MAX, "24 h")];
+    [(FIRST_LENGTH_MS, "10 min"), (HOUR_MS, "1 h"), (MODERATION_MS_MAX, "24 h")];
 /// All moderations and their words, as a menu lists them.
 pub const MENU: [(ModerationKind, &str); 3] = [
     (ModerationKind::Mute, "Mute…"),

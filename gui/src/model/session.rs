@@ -14,6 +14,7 @@ use lanyard_node::{
     Status, Via,
 };
 use lanyard_protocol::ids::Role;
+use lanyard_protocol::time::HOUR_MS;
 
 use crate::bridge::{Command, Draft, Interface};
 use crate::model::account::{Devices, PasswordForm};
@@ -31,7 +32,7 @@ pub use login_node::LoginNode;
 /// The room that is always there.
 pub const LOBBY: &str = "lobby";
 /// With the login node online, the ticket turns amber this long before its end.
-const TICKET_WARNS_MS: u64 = text::HOUR_MS;
+const TICKET_WARNS_MS: u64 = HOUR_MS;
 /// How many notices are shown.
 const NOTICES_MAX: usize = 4;
 

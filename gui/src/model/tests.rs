@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_node::{ChatMessage, History, Page, SendRefused, Via};
+use lanyard_protocol::time::DAY_MS;
 
 use super::*;
 use crate::testing::demo;
@@ -43,7 +44,7 @@ fn the_desktop_notifies_while_the_user_looks_elsewhere() {
 fn backfill_and_own_texts_never_notify() {
     let mut model = inside(&[0, 1]);
     model.tick(NOW_MS, Attention::Elsewhere, false);
-    let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - text::DAY_MS);
+    let mut old = demo::message(1, 1, "@ada yesterday", NOW_MS - DAY_MS);
     old.via = Via::Sync;
     assert!(notifications(&deliver(&mut model, old)).is_empty());
     assert_eq!(model.chat().map(Chat::unread), Some(1), "it counts as unread all the same");

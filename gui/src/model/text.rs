@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lanyard_protocol::text::visible;
+use lanyard_protocol::time::DAY_MS;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Names longer than this are elided.
@@ -20,13 +21,6 @@ const MARKS_PER_LETTER_MAX: usize = 3;
 
 /// How many characters a cluster may have. A family emoji with skin tones has eleven; Indic clusters fewer.
 const CLUSTER_CHARS_MAX: usize = 16;
-
-/// A minute in milliseconds.
-pub const MINUTE_MS: u64 = 60_000;
-/// An hour in milliseconds.
-pub const HOUR_MS: u64 = 60 * MINUTE_MS;
-/// A day in milliseconds.
-pub const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// A message's text, safe to draw. Line breaks and tabs stay; controls and bidi overrides go.
 #[must_use]

@@ -14,14 +14,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use lanyard_node::{ChatMessage, Progress};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
-
-use crate::model::text;
+use lanyard_protocol::time::MINUTE_MS;
 
 pub use entry::{Echo, Entry, Line, News, OrderKey, PresenceNote};
 pub use rows::{Row, RowKey, RowKind};
 
 /// Messages by one author closer than this share a header.
-const GROUP_GAP_MS: u64 = 5 * text::MINUTE_MS;
+const GROUP_GAP_MS: u64 = 5 * MINUTE_MS;
 /// How many changes are remembered for the view. A view that is further behind starts over.
 const CHANGES_MAX: usize = 64;
 /// An order key before all messages, for the unread line when nothing has been read.

@@ -7,11 +7,11 @@ use lanyard_node::event::{PresenceChange, Reason};
 use lanyard_node::status::{DialAttempt, Me, Mode, Neighbour, Person, Room};
 use lanyard_node::{ChatMessage, NodeEvent, Progress, Refusal, RefusalCode, Status, Via};
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
+use lanyard_protocol::time::{HOUR_MS, MINUTE_MS};
 
 use crate::bridge::{Body, DeviceInfo, Interface, ModerationKind};
 use crate::model::action::Action;
 use crate::model::settings::{KnownRealm, Settings};
-use crate::model::text::{HOUR_MS, MINUTE_MS};
 use crate::testing::{Script, ScriptedBackend};
 
 /// A scene to take a picture of.

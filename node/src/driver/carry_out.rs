@@ -9,6 +9,7 @@ use lanyard_protocol::history::Maker;
 use lanyard_protocol::ids::MessageId;
 use lanyard_protocol::login::PeerAddresses;
 use lanyard_protocol::roster::{Change, Reason};
+use lanyard_protocol::time::MINUTE_MS;
 use libp2p::Multiaddr;
 use libp2p::gossipsub::PublishError;
 use libp2p::multiaddr::Protocol;
@@ -169,7 +170,7 @@ fn refusal(reason: EndReason, realm_ms: u64) -> Refusal {
                 Maker::Moderator(name) => format!("the moderator {name}"),
             };
             let until = until.map_or(String::new(), |until| {
-                let left = until.saturating_sub(realm_ms).div_ceil(60_000);
+                let left = until.saturating_sub(realm_ms).div_ceil(MINUTE_MS);
                 format!(" for another {left} minutes")
             });
             let reason = format!(

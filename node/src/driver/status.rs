@@ -6,12 +6,10 @@ use lanyard_protocol::engine::{Engine, Link, Topic};
 use lanyard_protocol::history::{Author, Maker};
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::presence::AWAY;
-use lanyard_protocol::time::Now;
+use lanyard_protocol::time::{DAY_MS, Now};
 
 use crate::login::refusals::LOGIN_NODE_CLOCK;
 use crate::status::{ClockWarning, DialAttempt, Me, Mode, Mute, Neighbour, Person, Room, Status};
-
-const DAY_MS: u64 = 86_400_000;
 
 /// The part of the state that the engine does not know.
 #[derive(Debug, Default, Clone)]

@@ -3,13 +3,14 @@
 //! After an absence everything is late, and that needs no note: it is in its place before anything else is read.
 //! A reader can only miss messages that arrive above others that have been here for a while.
 
+use lanyard_protocol::time::MINUTE_MS;
+
 use super::Timeline;
-use crate::model::text;
 use crate::model::timeline::entry::{Entry, Line};
 use crate::model::timeline::rows::Row;
 
 /// Messages that arrived this much earlier may have been read. Fetching a long history takes less.
-const READ_BY_THEN_MS: u64 = 2 * text::MINUTE_MS;
+const READ_BY_THEN_MS: u64 = 2 * MINUTE_MS;
 
 impl Timeline {
     /// The block of late messages that begins with this row.

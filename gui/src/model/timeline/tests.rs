@@ -3,9 +3,9 @@
 use lanyard_node::Via;
 use lanyard_node::event::Reason;
 use lanyard_protocol::ids::{PeerKey, Role};
+use lanyard_protocol::time::{DAY_MS, HOUR_MS};
 
 use super::*;
-use crate::model::text::{DAY_MS, HOUR_MS};
 
 const START_MS: u64 = 20_000 * DAY_MS + 9 * HOUR_MS;
 

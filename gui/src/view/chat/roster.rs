@@ -5,6 +5,7 @@ use eframe::egui::{
     CornerRadius, CursorIcon, Frame, Id, Popup, Pos2, Rect, Response, RichText, ScrollArea, Sense,
     TextEdit, Ui, Vec2, pos2, vec2,
 };
+use lanyard_protocol::time::MINUTE_MS;
 
 use crate::model::Model;
 use crate::model::action::Action;
@@ -155,7 +156,7 @@ fn name_ui(ui: &Ui, member: &Member, left_middle: Pos2, width: f32) {
 
 fn away_words(away: Away, now: u64) -> String {
     match away.since {
-        Some(since) if now.saturating_sub(since) >= text::MINUTE_MS => {
+        Some(since) if now.saturating_sub(since) >= MINUTE_MS => {
             format!("away {}", text::duration(now.saturating_sub(since)))
         }
         Some(_) | None => "away".to_owned(),

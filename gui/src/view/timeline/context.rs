@@ -3,17 +3,17 @@
 use eframe::egui::{Id, Ui};
 use lanyard_node::Progress;
 use lanyard_protocol::ids::MessageId;
+use lanyard_protocol::time::MINUTE_MS;
 
 use crate::model::Model;
 use crate::model::markup::MyNames;
 use crate::model::rooms::Room;
 use crate::model::session::Chat;
-use crate::model::text;
 use crate::model::timeline::{Line, RowKey, Timeline};
 use crate::view::theme::{self, Palette};
 
 /// After this long, the send state of an own message is shown only while nobody has it.
-const STATE_SHOWN_MS: u64 = 10 * text::MINUTE_MS;
+const STATE_SHOWN_MS: u64 = 10 * MINUTE_MS;
 
 /// What a row is laid out and drawn with.
 #[derive(Debug)]

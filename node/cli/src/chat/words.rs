@@ -5,6 +5,7 @@ use lanyard_protocol::history::Sanctioned;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::SanctionKind;
+use lanyard_protocol::time::MINUTE_MS;
 
 /// Messages were condemned, displaced, forgotten or restored.
 pub(super) const RELOAD: &str = "Messages were removed or restored; read the history again.";
@@ -14,7 +15,7 @@ pub(super) fn moderation(signed: &SignedModeration, status: &Status) -> String {
     let moderation = signed.content();
     let maker = &signed.ticket().claims().username;
     let whom = name_of(moderation.sub, status);
-    let minutes = moderation.until.saturating_sub(moderation.from).div_ceil(60_000);
+    let minutes = moderation.until.saturating_sub(moderation.from).div_ceil(MINUTE_MS);
     let because = because(&moderation.reason);
     match moderation.kind {
         ModerationKind::Ban => format!("{maker} has banned {whom} for {minutes} min{because}"),
@@ -35,7 +36,7 @@ pub(super) fn sanctioned(news: &Sanctioned, status: &Status) -> String {
         (true, _) => format!("{whom} {undone}"),
         (false, None) => format!("The operator has {done} {whom}{because}"),
         (false, Some(until)) => {
-            let minutes = until.saturating_sub(news.at).div_ceil(60_000);
+            let minutes = until.saturating_sub(news.at).div_ceil(MINUTE_MS);
             format!("The operator has {done} {whom} for {minutes} min{because}")
         }
     }
