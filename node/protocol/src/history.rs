@@ -13,14 +13,14 @@
 //! All that the history looks at stays in memory, about a hundred bytes a message: a verdict needs no disk.
 
 mod admitted;
+mod author;
 mod message_set;
 mod moderations;
 mod newest_ids;
+mod quota;
 pub(crate) mod retention;
 mod rules;
 mod sanctions;
-
-mod quota;
 
 use std::sync::Arc;
 
@@ -29,19 +29,18 @@ use crate::message::VerifiedMessage;
 use crate::moderation::SignedModeration;
 use crate::policy::Policy;
 use crate::ticket::Ticket;
+use crate::time::{DAY_MS, HOUR_MS};
 use crate::verdict::Refused;
 
 pub use admitted::AdmittedMessage;
-pub use message_set::Indexed;
+pub use author::Author;
 use message_set::MessageSet;
+pub use message_set::{Indexed, Resettled};
 pub use moderations::{Moderations, NoEffect};
 use newest_ids::NewestIds;
-pub use rules::{Author, Maker, Rules, Sentence};
+pub use rules::{Maker, Rules, Sentence};
 pub use sanctions::Sanctioned;
 pub(crate) use sanctions::sanctioned;
-
-const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// f and what it knows: the rules, the set, and the ids that were refused under these rules.
 #[derive(Debug)]
@@ -65,25 +64,6 @@ pub struct Taken {
     pub displaced: Vec<MessageId>,
     /// Whether its author is banned now: it was sent before, and is shown folded.
     pub folded: bool,
-}
-
-/// How a change of the rules affected messages that were already kept.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Resettled {
-    /// No longer shown, but kept.
-    pub condemned: Vec<MessageId>,
-    /// Shown again.
-    pub restored: Vec<MessageId>,
-    /// Over the quota now: deleted.
-    pub displaced: Vec<MessageId>,
-}
-
-impl Resettled {
-    /// Whether nothing changed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.condemned.is_empty() && self.restored.is_empty() && self.displaced.is_empty()
-    }
 }
 
 impl History {

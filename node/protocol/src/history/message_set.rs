@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use crate::ids::{AccountId, MessageId, PeerKey, TicketHash};
 use crate::message::VerifiedMessage;
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::verdict::Refused;
 
-use super::quota::{DAY_MS, MINUTE_MS, OrderKey, Tallies};
-use super::rules::{Author, Rules};
-use super::{HOUR_MS, Resettled};
+use super::author::Author;
+use super::quota::{OrderKey, Tallies};
+use super::rules::Rules;
 
 /// A stored message, as the index needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,25 @@ pub struct Indexed {
     pub text_bytes: usize,
     /// Whether it was shown.
     pub held: bool,
+}
+
+/// How a change of the rules affected messages that were already kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Resettled {
+    /// No longer shown, but kept.
+    pub condemned: Vec<MessageId>,
+    /// Shown again.
+    pub restored: Vec<MessageId>,
+    /// Over the quota now: deleted.
+    pub displaced: Vec<MessageId>,
+}
+
+impl Resettled {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.condemned.is_empty() && self.restored.is_empty() && self.displaced.is_empty()
+    }
 }
 
 /// What is kept of a message: small, because there may be a million.

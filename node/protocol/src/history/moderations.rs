@@ -7,11 +7,9 @@ use crate::ids::{AccountId, MessageId, Role};
 use crate::limits::{MODERATIONS_PER_DAY, MODERATIONS_PER_MINUTE};
 use crate::moderation::{ModerationKind, SignedModeration};
 use crate::policy::Policy;
+use crate::time::{DAY_MS, MINUTE_MS};
 
-use super::rules::Author;
-
-const MINUTE_MS: u64 = 60_000;
-const DAY_MS: u64 = 86_400_000;
+use super::author::Author;
 
 /// A moderation's place among those of its maker: `from`, number, id.
 type Place = (u64, [u8; 16], MessageId);

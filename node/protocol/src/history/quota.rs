@@ -8,9 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{AccountId, MessageId, PeerKey};
-
-pub(super) const MINUTE_MS: u64 = 60_000;
-pub(super) const DAY_MS: u64 = 86_400_000;
+use crate::time::{DAY_MS, MINUTE_MS};
 
 /// A message's place in the order (PROTOCOL.md R-45).
 pub(super) type OrderKey = (u64, PeerKey, u64, u64, MessageId);

@@ -3,52 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{AccountId, PeerKey, Role};
+use crate::ids::Role;
 use crate::moderation::{ModerationKind, SignedModeration};
 use crate::policy::{Limits, Policy, RoomRules, Sanction, SanctionKind};
-use crate::ticket::Ticket;
 use crate::verdict::Refused;
 
+use super::author::Author;
 use super::moderations::{Counted, Moderations, NoEffect};
-
-/// The ticket claims of a signer that the rules look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Author {
-    /// The account.
-    pub account: AccountId,
-    /// The device key.
-    pub peer: PeerKey,
-    /// The role under that ticket.
-    pub role: Role,
-    /// When the ticket was issued, unix milliseconds.
-    pub issued_at: u64,
-    /// When the ticket becomes valid, unix milliseconds.
-    pub not_before: u64,
-    /// When the ticket expires, unix milliseconds.
-    pub expires_at: u64,
-}
-
-impl Author {
-    /// The bearer of a ticket.
-    #[must_use]
-    pub fn of(ticket: &Ticket) -> Self {
-        let claims = ticket.claims();
-        Self {
-            account: claims.account,
-            peer: claims.peer,
-            role: claims.role,
-            issued_at: claims.issued_at_ms(),
-            not_before: claims.not_before_ms(),
-            expires_at: claims.expires_at_ms(),
-        }
-    }
-
-    /// Whether the ticket is valid at a realm time, without leeway.
-    #[must_use]
-    pub fn covers(&self, realm_ms: u64) -> bool {
-        (self.not_before..self.expires_at).contains(&realm_ms)
-    }
-}
 
 /// A ban or mute in force, given by the operator or a moderator.
 #[derive(Debug, Clone, PartialEq, Eq)]

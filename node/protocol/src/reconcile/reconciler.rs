@@ -34,15 +34,13 @@ use crate::ids::{MessageId, PeerKey};
 use crate::io::RequestId;
 use crate::limits::{HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_GAP, ROUND_STALL, ROUNDS_MAX};
 use crate::links::Links;
-use crate::time::Now;
+use crate::time::{MINUTE_MS, Now};
 
 use super::{ItemSet, OPEN_END, Round, SetName, Window};
 use budgets::{Budgets, Paid};
 use flights::Flights;
 use item_sets::ItemSets;
 use past::Past;
-
-const MINUTE_MS: u64 = 60_000;
 
 /// How far back a round goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,10 +4,7 @@
 //! windows, and whoever keeps their sets finds them again.
 
 use crate::limits::SETTLE_MS;
-
-const MINUTE_MS: u64 = 60_000;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 /// The end of a window that takes in everything. `sent_at` is always below it, and a database can hold it.
 pub const OPEN_END: u64 = i64::MAX.cast_unsigned();
