@@ -2,73 +2,70 @@
 //!
 //! ```text
 //!   opening ── all windows' fingerprints, one request ──▶ for each window: the same │ differs │ not now
-//!   then the newest that differs, to its end, before an older one:
-//!       frames, one at a time ──▶ needed ids ──▶ Gets, two at a time ──▶ what one did not bring is asked once more
+//!   then each window that differs, the newest first:
+//!       frames, one at a time ──▶ needed ids ──▶ Gets, two at a time ──▶ ids that did not arrive, once more
 //! ```
 //!
-//! A round knows no clock and no peer. Whoever drives it asks [`Round::next_request`] until there is none, sends what
-//! it got, feeds each answer back, asks again, and after that looks at [`Round::outcome`].
+//! A round knows neither a clock nor its peer. Its driver calls [`Round::next_request`] until it returns `None`, sends
+//! what it got, feeds each answer back, and calls it again. After that, [`Round::outcome`] tells whether the round ended.
 //!
-//! **A liar ends the round, sooner or later.** Ids cost it nothing, so ids alone are no progress: after
-//! [`GETS_IN_VAIN_MAX`] `Get`s in a row that bring nothing, the round is over. A window needs at most [`NEEDED_MAX`]
-//! ids, and takes [`FRAMES_FREE`] frames and one more for [`ITEMS_PER_FRAME`] items in it, ours or needed. That is
-//! enough for honest peers: what differs costs at most 16 ranges of 25 bytes on each of five levels and a list of 31
-//! ids, 3 KB in all, so 60,000 bytes hold 20 differences that lie far apart, with 16 items or more around each, or
-//! hundreds that lie close together.
+//! **A liar ends the round sooner or later.** Ids cost it nothing, so ids alone are no progress: the round is over after
+//! [`GETS_IN_VAIN_MAX`] `Get`s in a row that bring nothing. How much one window may ask for is in [`work`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::MessageId;
-use crate::limits::{
-    FRAMES_FREE, FRAMES_MAX, GET_IDS_MAX, GETS_IN_FLIGHT_MAX, GETS_IN_VAIN_MAX, ITEMS_PER_FRAME,
-    LATERS_MAX, NEEDED_MAX,
-};
+use crate::limits::{GET_IDS_MAX, GETS_IN_FLIGHT_MAX, GETS_IN_VAIN_MAX, LATERS_MAX};
 
 use super::items::ItemSet;
 use super::windows::Span;
 use super::wire::{SetName, SyncRequest, Window};
 
+mod work;
+
 #[cfg(test)]
 mod tests;
 
+use work::Work;
+
 /// What a round reads of our own set.
 pub trait Source {
-    /// The ids that are held in `[since, until)`. Building it costs a walk over the span: the caller keeps it until
-    /// the set changes (see [`super::answer_windows`]).
+    /// The ids that are held in `[since, until)`. Building this set costs a walk over the span, so the implementation
+    /// should keep it until something changes (see [`super::answer_windows`]).
     fn items(&self, set: SetName, since: u64, until: u64) -> Arc<ItemSet>;
 
-    /// Whether an id is worth fetching: neither held, nor refused by the history and remembered.
+    /// Whether an id is worth fetching: it is not held, and the history does not remember refusing it.
     fn wants(&self, set: SetName, id: MessageId) -> bool;
 
-    /// Whether another peer was asked for it just now and should have time to answer. Never with one peer alone.
+    /// Whether another peer was just asked for it and should get time to answer. Always false with a single peer.
     fn is_with_another(&self, _id: MessageId) -> bool {
         false
     }
 }
 
-/// A round's name for a request, given back with the answer.
+/// Identifies a request of a round, so that its answer can be matched to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskTag(pub u64);
 
 /// A request to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// For the answer.
+    /// The tag to pass in with the answer.
     pub tag: AskTag,
-    /// What to ask.
+    /// The request itself.
     pub request: SyncRequest,
 }
 
 /// How a round ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// How many objects it brought that were asked for.
+    /// How many of the requested objects it brought.
     pub brought: u64,
-    /// Both sets were the same in all windows from the start.
+    /// Whether both sets were the same in all windows from the start.
     pub agreed: bool,
-    /// All windows were finished and everything needed arrived. False if the peer failed, was busy, or did not
-    /// deliver what it promised.
+    /// Whether all windows were finished and everything needed arrived: the peer did not fail, was not busy for too
+    /// long, and delivered what it promised.
     pub complete: bool,
 }
 
@@ -76,64 +73,41 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Round {
     set: SetName,
-    opening: Opening,
+    /// The windows to compare in the first request, until it is answered.
+    opening: Vec<Span>,
     /// The windows that differ and have not been started, newest first.
     turns: VecDeque<Turn>,
     work: Option<Work>,
+    /// The `Reconcile` in flight, of which there is never more than one.
+    reconcile: Option<AskTag>,
     gets: BTreeMap<AskTag, Get>,
     next_tag: u64,
     needed: u64,
     brought: u64,
-    /// Answers in a row that brought nothing.
+    /// How many `Get`s in a row brought nothing.
     in_vain: usize,
+    /// How many answers in a row were [`super::SyncReply::Later`].
     laters: usize,
     agreed: bool,
     complete: bool,
-    /// Needed, and left to another peer that has been asked for it. Not more than one `Get` could bring.
+    /// Ids that another peer was asked for: no more than fit into one `Get`.
     left: Vec<MessageId>,
     ended: bool,
 }
 
-#[derive(Debug)]
-enum Opening {
-    /// The fingerprints of these spans are to be asked.
-    Due(Vec<Span>),
-    Asked(AskTag, Vec<Span>),
-    Done,
-}
-
-/// A window whose turn will come.
+/// A window that waits for its turn.
 #[derive(Debug)]
 struct Turn {
     span: Span,
-    /// Where it differs; `None` if the peer had no room to say so.
+    /// The peer's answer to the fingerprint; `None` if it had no room for one.
     reply: Option<Vec<u8>>,
 }
 
-/// The window in progress.
-#[derive(Debug)]
-struct Work {
-    items: Arc<ItemSet>,
-    span: Span,
-    /// The next frame to be asked.
-    due: Option<Vec<u8>>,
-    /// The frame on its way.
-    asked: Option<(AskTag, Vec<u8>)>,
-    /// How many frames have come.
-    frames: usize,
-    /// Every id that was needed in this window, so that a liar cannot name one twice.
-    seen: BTreeSet<MessageId>,
-    /// To be asked; the newest at the end.
-    pending: Vec<MessageId>,
-    /// To be asked once more, when there is nothing else to do.
-    again: VecDeque<MessageId>,
-}
-
-/// A `Get` on its way.
+/// A `Get` in flight.
 #[derive(Debug)]
 struct Get {
     ids: Vec<MessageId>,
-    /// Whether these ids were asked before, and did not come.
+    /// Whether these ids were requested before and did not arrive.
     again: bool,
 }
 
@@ -144,9 +118,10 @@ impl Round {
         let ended = spans.is_empty();
         Self {
             set,
-            opening: if ended { Opening::Done } else { Opening::Due(spans) },
+            opening: spans,
             turns: VecDeque::new(),
             work: None,
+            reconcile: None,
             gets: BTreeMap::new(),
             next_tag: 0,
             needed: 0,
@@ -160,41 +135,32 @@ impl Round {
         }
     }
 
-    /// The next request, or `None` if there is nothing to ask until an answer comes, or the round has ended.
+    /// The next request, or `None` if an answer must come first or the round has ended.
     pub fn next_request(&mut self, source: &dyn Source) -> Option<Ask> {
-        if self.ended {
-            return None;
-        }
-        if !matches!(self.opening, Opening::Done) {
-            return self.open(source);
-        }
-        loop {
-            if let Some(ask) = self.ask_frame().or_else(|| self.ask_get(source)) {
+        while !self.ended {
+            if let Some(ask) = self.ask_frames(source).or_else(|| self.ask_get(source)) {
                 return Some(ask);
             }
-            let busy = self.work.as_ref().is_some_and(|work| !work.all_said());
-            if busy || !self.gets.is_empty() || self.ended {
+            if self.reconcile.is_some() || !self.gets.is_empty() {
                 return None;
             }
             // The window is finished.
             self.work = None;
-            let Some(turn) = self.turns.pop_front() else {
-                self.ended = true;
-                return None;
-            };
-            self.begin(turn, source);
+            match self.turns.pop_front() {
+                Some(turn) => self.begin(turn, source),
+                None => self.ended = true,
+            }
         }
+        None
     }
 
-    /// The answer to a `Reconcile`: its frames (see [`super::parse_frames`]).
+    /// Takes the frames of an answer to `Reconcile` (see [`super::parse_frames`]).
     pub fn on_frames(&mut self, tag: AskTag, frames: Vec<Vec<u8>>, source: &dyn Source) {
-        match std::mem::replace(&mut self.opening, Opening::Done) {
-            Opening::Asked(asked, spans) if asked == tag => return self.opened(&spans, frames),
-            other => self.opening = other,
-        }
-        let Some(work) = &mut self.work else { return };
-        if work.asked.as_ref().is_none_or(|(asked, _frame)| *asked != tag) {
+        if self.reconcile != Some(tag) {
             return;
+        }
+        if !self.opening.is_empty() {
+            return self.opened(frames);
         }
         let mut frames = frames.into_iter();
         match (frames.next(), frames.next()) {
@@ -204,13 +170,13 @@ impl Round {
         }
     }
 
-    /// The answer to a `Get`: the ids of the objects in it that are authentic, whatever the history says of them.
-    /// Forged ones are left out, and ids that were not asked for do not count.
+    /// Takes the answer to a `Get`: the ids of its authentic objects, whether or not the history admits them. Ids that
+    /// were not requested do not count.
     pub fn on_batch(&mut self, tag: AskTag, received: &[MessageId]) {
         let Some(get) = self.gets.remove(&tag) else { return };
         let received: BTreeSet<&MessageId> = received.iter().collect();
-        // The responder keeps to the order of the request and stops when the batch is full. So what is missing before
-        // the last that came is not held there, and what comes after it may just not have fitted.
+        // The responder keeps to the order of the request and stops when the batch is full. So it does not hold the ids
+        // that are missing before the last one that arrived; those after it may just not have fitted.
         let reached = get.ids.iter().rposition(|id| received.contains(id)).map_or(0, |at| at + 1);
         let (before, after) = get.ids.split_at_checked(reached).unwrap_or_default();
         let missing: Vec<MessageId> =
@@ -226,8 +192,8 @@ impl Round {
         self.not_yet_sent(after, get.again);
     }
 
-    /// The same for a batch of objects that are authentic and of no use, because the history refuses them or they only push
-    /// out others: no progress. Otherwise a peer with a great many of them could keep us judging for ever.
+    /// The same for authentic objects that are of no use, because the history refuses them or they only displace
+    /// others. They count as no progress, or else a peer with many of them could keep us judging for ever.
     pub fn on_useless_batch(&mut self, tag: AskTag, received: &[MessageId]) {
         let (in_vain, brought) = (self.in_vain, self.brought);
         self.on_batch(tag, received);
@@ -235,8 +201,8 @@ impl Round {
         self.came_in_vain();
     }
 
-    /// The peer is busy. [`Self::next_request`] gives the request again; the caller waits for
-    /// [`crate::limits::LATER_RETRY`] before it asks.
+    /// The peer is busy. [`Self::next_request`] returns the request again; the caller waits for
+    /// [`crate::limits::LATER_RETRY`] before it sends it.
     pub fn on_later(&mut self, tag: AskTag) {
         if !self.take_back(tag) {
             return;
@@ -247,33 +213,33 @@ impl Round {
         }
     }
 
-    /// No answer came, or an unreadable one: the round is over.
+    /// No readable answer came: the round is over.
     pub fn on_failure(&mut self, tag: AskTag) {
         if self.take_back(tag) {
             self.give_up();
         }
     }
 
-    /// How many objects this round needs, as far as it knows yet.
+    /// How many objects this round is known to need so far.
     #[must_use]
     pub fn needed(&self) -> u64 {
         self.needed
     }
 
-    /// How many of them have come.
+    /// How many of them have arrived.
     #[must_use]
     pub fn brought(&self) -> u64 {
         self.brought
     }
 
-    /// How it ended, once it has. Look after [`Self::next_request`] has given `None`.
+    /// How the round ended, once it has. Ask after [`Self::next_request`] has returned `None`.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         let Self { brought, agreed, complete, .. } = *self;
         self.ended.then_some(Outcome { brought, agreed, complete })
     }
 
-    /// What was needed and left to another peer, which may not bring it: as many as one `Get` could ask for.
+    /// Takes the ids that were left to another peer, which may fail to bring them: as many as fit into one `Get`.
     pub fn take_left(&mut self) -> Vec<MessageId> {
         std::mem::take(&mut self.left)
     }
@@ -286,39 +252,25 @@ impl Round {
 
     fn give_up(&mut self) {
         (self.ended, self.agreed, self.complete) = (true, false, false);
-        (self.opening, self.work) = (Opening::Done, None);
+        (self.work, self.reconcile) = (None, None);
+        self.opening.clear();
         self.turns.clear();
         self.gets.clear();
     }
 
-    fn open(&mut self, source: &dyn Source) -> Option<Ask> {
-        let tag = self.tag();
-        let opening = std::mem::replace(&mut self.opening, Opening::Done);
-        let Opening::Due(spans) = opening else {
-            self.opening = opening;
-            return None;
-        };
-        let fingerprint = |span: &Span| Window {
-            since: span.since,
-            until: span.until,
-            frame: source.items(self.set, span.since, span.until).fingerprint_frame(),
-        };
-        let windows = spans.iter().map(fingerprint).collect();
-        self.opening = Opening::Asked(tag, spans);
-        Some(Ask { tag, request: SyncRequest::Reconcile { set: self.set, windows } })
-    }
-
-    fn opened(&mut self, spans: &[Span], frames: Vec<Vec<u8>>) {
-        if frames.len() != spans.len() {
+    fn opened(&mut self, frames: Vec<Vec<u8>>) {
+        if frames.len() != self.opening.len() {
             return self.give_up();
         }
-        let differing = spans.iter().zip(frames).filter(|(_span, reply)| !ItemSet::agrees(reply));
+        self.reconcile = None;
+        let windows = self.opening.drain(..).zip(frames);
+        let differing = windows.filter(|(_span, reply)| !ItemSet::agrees(reply));
         self.turns = differing
-            .map(|(span, reply)| Turn { span: *span, reply: Some(reply).filter(|r| !r.is_empty()) })
+            .map(|(span, reply)| Turn { span, reply: Some(reply).filter(|r| !r.is_empty()) })
             .collect();
     }
 
-    /// A window's turn has come. What was said of it in the opening is compared with what is held now.
+    /// Starts on a window. The peer's answer from the opening is compared with what we hold now.
     fn begin(&mut self, turn: Turn, source: &dyn Source) {
         let Turn { span, reply } = turn;
         let items = source.items(self.set, span.since, span.until);
@@ -328,53 +280,56 @@ impl Round {
         }
     }
 
-    /// Takes in a frame of the window in progress.
+    /// Reads the peer's answer about the window in progress.
     fn advance(&mut self, reply: &[u8], source: &dyn Source) {
-        let set = self.set;
         let Some(work) = &mut self.work else { return };
-        let Ok(step) = work.items.step(reply) else { return self.give_up() };
-        work.frames = work.frames.saturating_add(1);
-        self.laters = 0;
+        let Ok(needed) = work.read(reply) else { return self.give_up() };
+        (self.reconcile, self.laters) = (None, 0);
         self.agreed &= ItemSet::agrees(reply);
-        let mut full = false;
-        for id in step.need {
-            if work.seen.contains(&id) || !source.wants(set, id) {
+        for id in needed {
+            if work.has_seen(id) || !source.wants(self.set, id) {
                 continue;
             }
             if source.is_with_another(id) {
                 leave(&mut self.left, id);
                 continue;
             }
-            if work.seen.len() >= NEEDED_MAX {
-                full = true;
-                break;
+            if !work.need(id) {
+                // The remaining ids and the older windows are left to the next round.
+                work.stop();
+                self.turns.clear();
+                self.complete = false;
+                return;
             }
-            work.seen.insert(id);
-            work.pending.push(id);
             self.needed = self.needed.saturating_add(1);
         }
-        (work.asked, work.due) = (None, step.next);
-        if full {
-            // What is beyond, and what is older, is left to the next round.
-            work.due = None;
-            self.turns.clear();
-            self.complete = false;
-        } else if work.due.is_some() && work.frames >= work.frames_allowed() {
+        if work.has_too_many_frames() {
             self.give_up();
         }
     }
 
-    fn ask_frame(&mut self) -> Option<Ask> {
-        let set = self.set;
-        let (span, frame) = {
-            let work = self.work.as_mut()?;
-            (work.span, work.due.take()?)
-        };
-        let tag = self.tag();
-        if let Some(work) = &mut self.work {
-            work.asked = Some((tag, frame.clone()));
+    /// The fingerprints of all windows at first, later the next frame of the window in progress.
+    fn ask_frames(&mut self, source: &dyn Source) -> Option<Ask> {
+        if self.reconcile.is_some() {
+            return None;
         }
-        let windows = vec![Window { since: span.since, until: span.until, frame }];
+        let set = self.set;
+        let windows: Vec<Window> = match &self.work {
+            Some(work) => work.next_window().into_iter().collect(),
+            None => {
+                let fingerprint = |span: &Span| Window {
+                    since: span.since,
+                    until: span.until,
+                    frame: source.items(set, span.since, span.until).fingerprint_frame(),
+                };
+                self.opening.iter().map(fingerprint).collect()
+            }
+        };
+        if windows.is_empty() {
+            return None;
+        }
+        let tag = self.tag();
+        self.reconcile = Some(tag);
         Some(Ask { tag, request: SyncRequest::Reconcile { set, windows } })
     }
 
@@ -382,48 +337,32 @@ impl Round {
         if self.gets.len() >= GETS_IN_FLIGHT_MAX {
             return None;
         }
-        let get = self.fresh_ids(source).or_else(|| self.ids_again(source))?;
+        let get = self.wanted_ids(false, source).or_else(|| self.wanted_ids(true, source))?;
         let tag = self.tag();
         let request = SyncRequest::Get { set: self.set, ids: get.ids.clone() };
         self.gets.insert(tag, get);
         Some(Ask { tag, request })
     }
 
-    /// The newest of the ids that are wanted.
-    fn fresh_ids(&mut self, source: &dyn Source) -> Option<Get> {
+    /// The next ids that are still wanted: the newest, or those that did not arrive the first time.
+    fn wanted_ids(&mut self, again: bool, source: &dyn Source) -> Option<Get> {
         let work = self.work.as_mut()?;
         let mut ids = Vec::new();
         while ids.len() < GET_IDS_MAX
-            && let Some(id) = work.pending.pop()
+            && let Some(id) = work.next_id(again)
         {
-            // Gossip, or another peer, may have brought it meanwhile.
+            // Gossip or another peer may have brought it meanwhile.
             let is_wanted = source.wants(self.set, id);
-            if is_wanted && !source.is_with_another(id) {
+            if is_wanted && (again || !source.is_with_another(id)) {
                 ids.push(id);
-            } else {
-                self.needed = self.needed.saturating_sub(1);
-                if is_wanted {
-                    leave(&mut self.left, id);
-                }
+                continue;
+            }
+            self.needed = self.needed.saturating_sub(1);
+            if is_wanted {
+                leave(&mut self.left, id);
             }
         }
-        (!ids.is_empty()).then_some(Get { ids, again: false })
-    }
-
-    /// What did not come, once everything else has been asked.
-    fn ids_again(&mut self, source: &dyn Source) -> Option<Get> {
-        let work = self.work.as_mut().filter(|work| work.all_said())?;
-        let mut ids = Vec::new();
-        while ids.len() < GET_IDS_MAX
-            && let Some(id) = work.again.pop_front()
-        {
-            if source.wants(self.set, id) {
-                ids.push(id);
-            } else {
-                self.needed = self.needed.saturating_sub(1);
-            }
-        }
-        (!ids.is_empty()).then_some(Get { ids, again: true })
+        (!ids.is_empty()).then_some(Get { ids, again })
     }
 
     fn came_in_vain(&mut self) {
@@ -433,80 +372,35 @@ impl Round {
         }
     }
 
-    /// Ids that the peer does not hold are asked once more, because it may have got them meanwhile.
+    /// Asks once more for ids that the peer did not hold, because it may have got them meanwhile.
     fn not_held(&mut self, ids: impl Iterator<Item = MessageId>, asked_again: bool) {
         let Some(work) = &mut self.work else { return };
         if asked_again {
             self.complete &= ids.count() == 0;
         } else {
-            work.again.extend(ids);
+            work.ask_again(ids);
         }
     }
 
-    /// Ids that the peer has not come to.
+    /// Puts back ids that the peer has not got round to.
     fn not_yet_sent(&mut self, ids: &[MessageId], asked_again: bool) {
-        let Some(work) = &mut self.work else { return };
-        for id in ids.iter().rev() {
-            if asked_again {
-                work.again.push_front(*id);
-            } else {
-                work.pending.push(*id);
-            }
+        if let Some(work) = &mut self.work {
+            work.put_back(ids, asked_again);
         }
     }
 
-    /// A request that got no answer is to be asked again. Returns whether it was on its way.
+    /// Makes a request that got no answer due again. Returns whether it was in flight.
     fn take_back(&mut self, tag: AskTag) -> bool {
         if let Some(get) = self.gets.remove(&tag) {
             self.not_yet_sent(&get.ids, get.again);
             return true;
         }
-        match std::mem::replace(&mut self.opening, Opening::Done) {
-            Opening::Asked(asked, spans) if asked == tag => {
-                self.opening = Opening::Due(spans);
-                return true;
-            }
-            other => self.opening = other,
-        }
-        self.work.as_mut().is_some_and(|work| work.take_back(tag))
+        self.reconcile.take_if(|asked| *asked == tag).is_some()
     }
 }
 
 fn leave(left: &mut Vec<MessageId>, id: MessageId) {
     if left.len() < GET_IDS_MAX {
         left.push(id);
-    }
-}
-
-impl Work {
-    fn new(span: Span, items: Arc<ItemSet>) -> Self {
-        Self {
-            due: Some(items.fingerprint_frame()),
-            items,
-            span,
-            asked: None,
-            frames: 0,
-            seen: BTreeSet::new(),
-            pending: Vec::new(),
-            again: VecDeque::new(),
-        }
-    }
-
-    /// Whether no frame is due or on its way.
-    fn all_said(&self) -> bool {
-        self.due.is_none() && self.asked.is_none()
-    }
-
-    fn frames_allowed(&self) -> usize {
-        let items = self.items.len().saturating_add(self.seen.len());
-        FRAMES_MAX.min(FRAMES_FREE.saturating_add(items / ITEMS_PER_FRAME))
-    }
-
-    fn take_back(&mut self, tag: AskTag) -> bool {
-        let Some((_tag, frame)) = self.asked.take_if(|(asked, _frame)| *asked == tag) else {
-            return false;
-        };
-        self.due = Some(frame);
-        true
     }
 }

@@ -1,6 +1,7 @@
-//! Rounds against peers that lie, or have no time.
+//! Rounds against peers that lie or are busy.
 
 use super::*;
+use crate::limits::{FRAMES_FREE, NEEDED_MAX};
 
 /// Another id with every call.
 fn forged(count: &mut u64) -> [u8; 32] {
