@@ -107,8 +107,7 @@ impl MessageSet {
 
     /// The held ones of a span of realm time, in the order of time and id.
     pub fn items(&self, since: u64, until: u64) -> impl Iterator<Item = (u64, MessageId)> {
-        let range = (since, MessageId([0; 32]))..(until.max(since), MessageId([0; 32]));
-        self.index.range(range).filter(|(_key, entry)| !entry.condemned).map(|(key, _entry)| *key)
+        self.held(since..until.max(since)).map(|(key, _entry)| *key)
     }
 
     /// A number that changes whenever something in this span does, and sometimes without a change.
@@ -121,6 +120,11 @@ impl MessageSet {
     #[must_use]
     pub fn at_most(&self, since: u64, until: u64) -> u64 {
         self.hours(since, until).fold(0, |sum: u64, hour| sum.saturating_add(hour.kept))
+    }
+
+    fn held(&self, span: Range<u64>) -> impl Iterator<Item = (&Key, &Entry)> {
+        let kept = self.index.range(first(span.start)..first(span.end));
+        kept.filter(|(_key, entry)| !entry.condemned)
     }
 
     fn hours(&self, since: u64, until: u64) -> impl Iterator<Item = &Hour> {
@@ -262,9 +266,7 @@ impl MessageSet {
     }
 
     fn held_of(&self, account: AccountId, span: &Range<u64>) -> Vec<(OrderKey, Author)> {
-        let range = (span.start, MessageId([0; 32]))..(span.end, MessageId([0; 32]));
-        let held = self.index.range(range).filter(|(_key, entry)| !entry.condemned);
-        let of_account = held.filter_map(|(key, entry)| {
+        let of_account = self.held(span.clone()).filter_map(|(key, entry)| {
             let author = self.author(entry).filter(|author| author.account == account)?;
             Some((self.order_key(*key, entry), *author))
         });
@@ -316,8 +318,7 @@ impl MessageSet {
     /// Judges again all that was sent at a time or later, and walks through the quota where something moved, or
     /// everywhere if the limits are others.
     pub(super) fn resettle(&mut self, rules: &Rules, from: u64, other_limits: bool) -> Resettled {
-        let keys: Vec<Key> =
-            self.index.range((from, MessageId([0; 32]))..).map(|(key, _entry)| *key).collect();
+        let keys: Vec<Key> = self.index.range(first(from)..).map(|(key, _entry)| *key).collect();
         self.judge_again(rules, &keys, other_limits)
     }
 
@@ -327,8 +328,7 @@ impl MessageSet {
         for key in keys {
             let Some(entry) = self.index.get(key).copied() else { continue };
             let Some(author) = self.author(&entry).copied() else { continue };
-            let room = self.rooms.get(entry.room as usize).map_or("", String::as_str);
-            let valid = rules.judge(&author, room, key.0, entry.text_bytes as usize).is_ok();
+            let valid = self.is_valid(rules, &author, key.0, &entry);
             if walk_all || valid == entry.condemned {
                 days.insert((author.account, key.0 / DAY_MS));
             }
@@ -389,23 +389,30 @@ impl MessageSet {
     /// Whether a stored message is no longer what it was, or its minute is over the limit.
     fn must_judge(&self, rules: &Rules, key: Key, entry: &Entry, before: u64) -> bool {
         let Some(author) = self.author(entry) else { return false };
-        let room = self.rooms.get(entry.room as usize).map_or("", String::as_str);
-        let valid = rules.judge(author, room, key.0, entry.text_bytes as usize).is_ok();
-        valid == entry.condemned
+        self.is_valid(rules, author, key.0, entry) == entry.condemned
             || full(before, rules.per_minute(author.role, key.0))
             || self.tallies.day(author.account, key.0).held
                 > rules.per_day(key.0).unwrap_or(u64::MAX)
     }
 
+    fn is_valid(&self, rules: &Rules, author: &Author, sent_at: u64, entry: &Entry) -> bool {
+        let room = self.rooms.get(entry.room as usize).map_or("", String::as_str);
+        rules.judge(author, room, sent_at, entry.text_bytes as usize).is_ok()
+    }
+
     /// Forgets what was sent before a realm time. Returns whether there was anything.
     pub(super) fn forget_before(&mut self, boundary: u64) -> bool {
-        let old: Vec<Key> =
-            self.index.range(..(boundary, MessageId([0; 32]))).map(|(key, _entry)| *key).collect();
+        let old: Vec<Key> = self.index.range(..first(boundary)).map(|(key, _entry)| *key).collect();
         for (sent_at, id) in &old {
             self.remove(*sent_at, *id);
         }
         !old.is_empty()
     }
+}
+
+/// The smallest key of a time.
+fn first(at: u64) -> Key {
+    (at, MessageId([0; 32]))
 }
 
 fn small(number: usize) -> u32 {

@@ -109,20 +109,12 @@ impl Rules {
         }
         let Author { account, peer, issued_at, .. } = *author;
         if self.policy.revocation_at(account, peer, issued_at, sent_at).is_some()
-            || self.has_sentence(author, sent_at)
+            || self.ban_at(author, sent_at).is_some()
+            || self.mute_at(author, sent_at).is_some()
         {
             return Err(Refused::Sanctioned);
         }
         Ok(())
-    }
-
-    fn has_sentence(&self, author: &Author, at: u64) -> bool {
-        let by_policy = self.policy.ban_at(author.account, at).is_some()
-            || self.policy.mute_at(author.account, at).is_some();
-        by_policy
-            || self
-                .moderation_at(author, at)
-                .is_some_and(|counted| counted.kind != ModerationKind::Lift)
     }
 
     /// The moderators' last word on an account at a time. Moderators and admins are not theirs to judge.
@@ -147,7 +139,7 @@ impl Rules {
     fn sentence_at(
         &self,
         kind: SanctionKind,
-        ordered: ModerationKind,
+        moderation: ModerationKind,
         author: &Author,
         at: u64,
     ) -> Option<Sentence> {
@@ -165,7 +157,7 @@ impl Rules {
         });
         policy.or_else(|| {
             let counted =
-                self.moderation_at(author, at).filter(|counted| counted.kind == ordered)?;
+                self.moderation_at(author, at).filter(|counted| counted.kind == moderation)?;
             Some(Sentence {
                 kind,
                 from: counted.from,

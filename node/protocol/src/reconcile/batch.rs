@@ -99,12 +99,8 @@ impl BatchBuilder {
         let ticket_size = if known.is_some() { 0 } else { AROUND_TICKET + ticket.len() };
         let size = self.size + ticket_size + AROUND_OBJECT + object.len();
         let next = u32::try_from(self.batch.tickets.len());
-        let (Some(index), true) = (known.or(next.ok()), size <= BATCH_BYTES_MAX) else {
-            return false;
-        };
-        if self.batch.objects.len() == GET_IDS_MAX {
-            return false;
-        }
+        let fits = size <= BATCH_BYTES_MAX && self.batch.objects.len() < GET_IDS_MAX;
+        let (Some(index), true) = (known.or(next.ok()), fits) else { return false };
         if known.is_none() {
             self.index_of.insert(ticket.to_vec(), index);
             self.batch.tickets.push(ticket.to_vec());

@@ -309,13 +309,10 @@ impl Reconciler {
                 self.begin_round(peer, due, cx);
             }
         }
-        let mut waited = Vec::new();
-        for (peer, running) in &mut self.running {
-            if running.wait_until.take_if(|until| *until <= mono).is_some() {
-                waited.push(*peer);
-            }
-        }
-        for peer in waited {
+        let waited = self.running.iter_mut().filter_map(|(peer, running)| {
+            running.wait_until.take_if(|until| *until <= mono).map(|_until| *peer)
+        });
+        for peer in waited.collect::<Vec<_>>() {
             self.go_on(peer, cx);
         }
     }

@@ -47,7 +47,7 @@ pub fn spans(realm_ms: u64, fresh_link: bool, retention_ms: u64) -> Vec<Span> {
 }
 
 fn whole(ms: u64, unit: u64) -> u64 {
-    ms - ms.checked_rem(unit).unwrap_or_default()
+    ms - ms % unit
 }
 
 #[cfg(test)]

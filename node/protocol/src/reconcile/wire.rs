@@ -1,5 +1,7 @@
 //! Requests `[op, body]` and replies `[code, body]` (PROTOCOL.md ).
 
+use std::collections::BTreeSet;
+
 use serde_bytes::{ByteBuf, Bytes};
 
 use crate::ids::MessageId;
@@ -195,10 +197,7 @@ fn parse_get(body: &[u8]) -> Result<SyncRequest, DecodeError> {
     if chunks.is_empty() || chunks.len() > GET_IDS_MAX || !rest.is_empty() {
         return Err(DecodeError::Field("ids"));
     }
-    let mut sorted = chunks.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() != chunks.len() {
+    if chunks.iter().collect::<BTreeSet<_>>().len() != chunks.len() {
         return Err(DecodeError::Field("ids"));
     }
     Ok(SyncRequest::Get { set, ids: chunks.iter().copied().map(MessageId).collect() })

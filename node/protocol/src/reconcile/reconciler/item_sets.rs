@@ -33,16 +33,11 @@ pub(super) struct ItemSets {
 
 impl ItemSets {
     /// The set of a span.
-    pub(super) fn get(
-        &self,
-        history: &History,
-        set: SetName,
-        since: u64,
-        until: u64,
-    ) -> Arc<ItemSet> {
-        if let Some(items) = self.known(history, set, since, until) {
+    pub(super) fn get(&self, history: &History, span: SetSpan) -> Arc<ItemSet> {
+        if let Some(items) = self.known(history, span) {
             return items;
         }
+        let (set, since, until) = span;
         let items = Arc::new(match set {
             SetName::Messages => ItemSet::new(history.set().items(since, until)),
             SetName::Moderations => {
@@ -50,27 +45,17 @@ impl ItemSets {
                 ItemSet::new(history.rules().moderations().items().filter(within))
             }
         });
-        let part = Part {
-            span: (set, since, until),
-            version: version(history, set, since, until),
-            items: Arc::clone(&items),
-        };
-        self.keep(part, history);
+        let version = version(history, span);
+        self.keep(Part { span, version, items: Arc::clone(&items) }, history);
         items
     }
 
     /// The set of a span, if it has been built and not changed since.
-    fn known(
-        &self,
-        history: &History,
-        set: SetName,
-        since: u64,
-        until: u64,
-    ) -> Option<Arc<ItemSet>> {
+    fn known(&self, history: &History, span: SetSpan) -> Option<Arc<ItemSet>> {
         let mut kept = self.kept.borrow_mut();
-        let at = kept.iter().position(|part| part.span == (set, since, until))?;
+        let at = kept.iter().position(|part| part.span == span)?;
         let part = kept.remove(at);
-        if part.version != version(history, set, since, until) {
+        if part.version != version(history, span) {
             return None;
         }
         let items = Arc::clone(&part.items);
@@ -92,7 +77,7 @@ impl ItemSets {
     /// What it costs to answer a frame, in bytes of the budget, the answer itself aside.
     pub(super) fn cost(&self, history: &History, set: SetName, window: &Window) -> usize {
         let Window { since, until, ref frame } = *window;
-        if let Some(items) = self.known(history, set, since, until) {
+        if let Some(items) = self.known(history, (set, since, until)) {
             let agrees = *frame == items.fingerprint_frame();
             return if agrees { 0 } else { items.len() / ITEMS_SUMMED_PER_BYTE };
         }
@@ -115,7 +100,7 @@ fn total(kept: &[Part]) -> usize {
     kept.iter().map(|part| part.items.len()).sum()
 }
 
-fn version(history: &History, set: SetName, since: u64, until: u64) -> u64 {
+fn version(history: &History, (set, since, until): SetSpan) -> u64 {
     match set {
         SetName::Messages => history.set().version(since, until),
         SetName::Moderations => history.rules().moderations().version(),

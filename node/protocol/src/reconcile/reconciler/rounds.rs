@@ -54,7 +54,7 @@ struct Own<'a> {
 
 impl Source for Own<'_> {
     fn items(&self, set: SetName, since: u64, until: u64) -> Arc<ItemSet> {
-        self.sets.get(self.history, set, since, until)
+        self.sets.get(self.history, (set, since, until))
     }
 
     fn wants(&self, set: SetName, id: MessageId) -> bool {

@@ -48,7 +48,7 @@ impl Reconciler {
         let Some(paid) = self.budgets.pay(peer, most, cx.now) else {
             return SyncReply::Later;
         };
-        let items = |window: &Window| sets.get(history, set, window.since, window.until);
+        let items = |window: &Window| sets.get(history, (set, window.since, window.until));
         let Ok(frames) = answer_windows(windows, items) else { return SyncReply::Unsupported };
         let bytes = frames_to_bytes(&frames);
         self.budgets.settle(&paid, cost.saturating_add(bytes.len()));

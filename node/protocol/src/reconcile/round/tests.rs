@@ -10,11 +10,11 @@ use crate::limits::{FRAME_BYTES_MAX, SYNC_REPLY_BYTES_MAX};
 use crate::reconcile::{
     Batch, BatchBuilder, SyncReply, answer_windows, frames_to_bytes, parse_frames, spans,
 };
+use crate::time::DAY_MS;
 
 mod liars;
 
 const NOW: u64 = 1_800_000_000_000;
-const DAY: u64 = 86_400_000;
 
 /// Each is a message; `n` counts back from now, 70 s apart, so that all windows have some.
 fn item(n: u64) -> (u64, MessageId) {
@@ -26,7 +26,7 @@ fn id(n: u64) -> MessageId {
 }
 
 fn round() -> Round {
-    Round::new(SetName::Messages, spans(NOW, false, NOW - 90 * DAY))
+    Round::new(SetName::Messages, spans(NOW, false, NOW - 90 * DAY_MS))
 }
 
 /// Everything in one window.
