@@ -7,10 +7,10 @@
 //!  verified messages ──────────┘                 └▶ condemned: kept, not shown    └▶ displaced: deleted
 //! ```
 //!
-//! Nothing here looks at the time or the order of arrival. So peers that know the same come to the same set, however
-//! it reached them; and a verdict can be taken back when a policy or a moderation arrives that speaks of an earlier time.
+//! Nothing here depends on when, or in what sequence, things arrive, so peers that know the same hold the same. A
+//! policy or moderation that is dated in the past can change a verdict afterwards.
 //!
-//! All that the history looks at stays in memory, about a hundred bytes a message: a verdict needs no disk.
+//! Everything that a verdict needs is in memory, at about a hundred bytes per message, so judging never reads the disk.
 
 mod admitted;
 mod author;
@@ -42,32 +42,32 @@ pub use rules::{Maker, Rules, Sentence};
 pub use sanctions::Sanctioned;
 pub(crate) use sanctions::sanctioned;
 
-/// f and what it knows: the rules, the set, and the ids that were refused under these rules.
+/// The messages that a peer holds, and the rules that decide which ones those are.
 #[derive(Debug)]
 pub struct History {
     rules: Arc<Rules>,
     set: MessageSet,
-    /// Not fetched again before the rules change.
+    /// Ids that the rules in force have refused, which are not fetched again until the rules change.
     refused: NewestIds,
-    /// Not fetched again although the index, which goes by time, cannot find an id alone.
+    /// Ids admitted lately. The index is sorted by time, so it cannot find a message by its id alone.
     taken: NewestIds,
-    /// What was sent before is no longer kept; realm time, unix milliseconds.
+    /// Messages sent before this are no longer kept: realm time, unix milliseconds.
     boundary: u64,
 }
 
-/// A message that the history has taken in.
+/// An admitted message, and what admitting it changed.
 #[derive(Debug)]
 pub struct Taken {
-    /// The message.
+    /// The message, which may now be stored, shown and forwarded.
     pub message: AdmittedMessage,
-    /// Larger ones of the same account that it pushed out of the quota.
+    /// Messages of the same account with larger order keys that it displaced from the quota.
     pub displaced: Vec<MessageId>,
-    /// Whether its author is banned now: it was sent before, and is shown folded.
+    /// Whether its author is banned now. The message was sent before the ban, and is shown folded.
     pub folded: bool,
 }
 
 impl History {
-    /// The history of a realm with this policy, over an empty set.
+    /// A history without messages under this policy.
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
         Self {
@@ -85,22 +85,22 @@ impl History {
         &self.rules
     }
 
-    /// What is held.
+    /// The messages that are kept.
     #[must_use]
     pub fn set(&self) -> &MessageSet {
         &self.set
     }
 
-    /// The retention boundary: realm time, unix milliseconds, on the hour.
+    /// The retention boundary, a whole hour: realm time, unix milliseconds.
     #[must_use]
     pub fn boundary(&self) -> u64 {
         self.boundary
     }
 
-    /// Judges a message whose time of arrival has been judged already.
+    /// Admits a message if the rules and the quota allow it. The caller has already checked its time of arrival.
     ///
     /// # Errors
-    /// [`Refused`]; the id is remembered then.
+    /// [`Refused`] if the message is not admitted. An id that the rules or the quota refuse is remembered.
     pub fn take(&mut self, message: VerifiedMessage, realm_ms: u64) -> Result<Taken, Refused> {
         let id = message.id();
         let content = message.content();
@@ -122,14 +122,14 @@ impl History {
         Ok(Taken { message: AdmittedMessage::new(message), displaced, folded })
     }
 
-    /// When the quota has room for another message of this author, which comes after all others: `None` for now,
-    /// else a realm time in unix milliseconds.
+    /// When this author may send another message, which would be its newest: `None` means now, otherwise it is a realm
+    /// time in unix milliseconds.
     #[must_use]
     pub fn full_until(&self, author: &Author, sent_at: u64) -> Option<u64> {
         self.set.full_until(&self.rules, author, sent_at)
     }
 
-    /// Whether to ask a peer that offers this id, which is not in the set, for it.
+    /// Whether to fetch a message that a peer offers and that is not in the set.
     #[must_use]
     pub fn wants(&self, id: MessageId) -> bool {
         !self.refused.contains(id) && !self.taken.contains(id)
@@ -143,10 +143,10 @@ impl History {
         self.change_rules(rules, [from, recounted].into_iter().flatten().min())
     }
 
-    /// Takes in an authentic moderation.
+    /// Adds an authentic moderation, and judges again the messages that it affects.
     ///
     /// # Errors
-    /// [`NoEffect`] if it does not count, and need not be kept.
+    /// [`NoEffect`] if the moderation does not count, and so need not be kept.
     pub fn take_moderation(&mut self, moderation: SignedModeration) -> Result<Resettled, NoEffect> {
         let mut rules = Rules::clone(&self.rules);
         rules.insert_moderation(moderation)?;
@@ -154,8 +154,8 @@ impl History {
         Ok(self.change_rules(rules, recounted))
     }
 
-    /// Takes in many authentic moderations and settles the set once for all of them, because a moderator can give too
-    /// many to settle one by one. Returns those that are kept.
+    /// Adds many authentic moderations and judges messages again only once, because a moderator can give too many to do
+    /// so for each. Returns those that are kept.
     pub fn take_moderations(
         &mut self,
         moderations: Vec<SignedModeration>,
@@ -164,7 +164,7 @@ impl History {
         let keeps =
             |moderation: &SignedModeration| rules.insert_moderation(moderation.clone()).is_ok();
         let mut kept: Vec<SignedModeration> = moderations.into_iter().filter(keeps).collect();
-        // A smaller one that came after it may have taken its place.
+        // A smaller one later in the list may have displaced it.
         kept.retain(|moderation| rules.moderations().get(moderation.id()).is_some());
         if kept.is_empty() {
             return (kept, Resettled::default());
@@ -174,11 +174,11 @@ impl History {
         (kept, resettled)
     }
 
-    /// Moderations that were stored earlier, at the start.
+    /// Adds the moderations stored by earlier runs.
     pub fn restore_moderations(&mut self, moderations: Vec<SignedModeration>) {
         let mut rules = Rules::clone(&self.rules);
         for moderation in moderations {
-            // What was kept counted once. If it does not any more, it is left to the retention.
+            // A stored moderation counted once. If it no longer does, retention will delete it.
             rules.insert_moderation(moderation).ok();
         }
         rules.recount_moderations();
@@ -189,7 +189,7 @@ impl History {
         let before = std::mem::replace(&mut self.rules, Arc::new(rules));
         let Some(from) = from else { return Resettled::default() };
         self.refused.clear();
-        // What was taken may have been displaced, and have room again.
+        // An admitted message may have been displaced since, and may fit the quota again.
         self.taken.clear();
         let other_limits = before.policy().rules != self.rules.policy().rules;
         let resettled = self.set.resettle(&self.rules, from, other_limits);
@@ -199,26 +199,27 @@ impl History {
         resettled
     }
 
-    /// Adds messages stored by earlier runs to the index. Returns what has changed because the rules are different now.
+    /// Indexes messages stored by earlier runs. Returns what changed because the rules are different now.
     pub fn index(&mut self, entries: Vec<Indexed>) -> Resettled {
         self.set.index(&self.rules, entries)
     }
 
-    /// Notes the author of stored messages, which name it by the hash of its ticket.
+    /// Adds the author of stored messages, which refer to it by the hash of its ticket.
     pub fn note_author(&mut self, ticket: &Ticket) {
         self.set.note_author(ticket.hash(), Author::of(ticket));
     }
 
-    /// The store did not take a message: it is not held after all, and may come again.
+    /// Removes a message that could not be stored, so that it may come again.
     pub fn was_not_stored(&mut self, sent_at: u64, id: MessageId) {
         self.set.remove(sent_at, id);
         self.taken.clear();
     }
 
-    /// Moves the retention boundary towards what is due at a realm time, but no further than `reach`, which is a realm
-    /// time as well. `Some` if there is something to forget: all that was sent before it.
+    /// Moves the retention boundary to where it belongs at a realm time, but not past `reach`, which is also a realm
+    /// time. Returns the boundary if messages sent before it were forgotten.
     ///
-    /// It goes back if the time was wrong by a day or more: what others still have is fetched again.
+    /// The boundary moves back if the time was wrong by a day or more, and what others still hold is then fetched
+    /// again.
     pub fn retain(&mut self, realm_ms: u64, reach: u64) -> Option<u64> {
         let days = self.rules.policy().limits_at(realm_ms).retention_days;
         let due = realm_ms.saturating_sub(days.saturating_mul(DAY_MS)).min(reach);

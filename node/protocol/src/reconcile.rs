@@ -10,14 +10,15 @@
 //!         ◀─── Batch: the messages, each ticket once ─────────────
 //! ```
 //!
-//! The initiator pulls and holds the state, the responder holds none. Nothing in here verifies a message: what a
-//! batch brings is judged as if it came from a stranger, and an id is only a promise.
+//! The initiator pulls and keeps the state; the responder keeps none. Nothing here verifies a message: what a batch
+//! brings is judged as if a stranger had sent it, and an id is only a promise.
 //!
 //! ```text
-//!   wire.rs    requests and replies            windows.rs  which spans of time a round compares
-//!   items.rs   a set of ids, and its frames    round.rs    the initiator's state machine
-//!   answer.rs  frames of a responder           ranges.rs   numbers of a session: held, and holes
-//!   batch.rs   messages with their tickets     budget.rs   token buckets
+//!   wire.rs     requests and replies            windows.rs     which spans of time a round compares
+//!   items.rs    a set of ids, and its frames    round.rs       the initiator's state machine
+//!   answer.rs   the responder's frames          reconciler.rs  when rounds run, and what is served
+//!   batch.rs    messages with their tickets     ranges.rs      which numbers of a session are held
+//!   bounded.rs  lists with a maximum length     budget.rs      token buckets
 //! ```
 
 mod answer;

@@ -1,8 +1,8 @@
-//! A message that the history has taken in.
+//! A message that the history has admitted.
 
 use crate::message::VerifiedMessage;
 
-/// A message that may be stored, shown and forwarded. Only the history makes one.
+/// A message that may be stored, shown and forwarded. Only the history creates one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdmittedMessage(VerifiedMessage);
 

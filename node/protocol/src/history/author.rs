@@ -6,11 +6,11 @@ use crate::ticket::Ticket;
 /// The ticket claims of a signer that the rules look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Author {
-    /// The account.
+    /// The account that signed.
     pub account: AccountId,
-    /// The device key.
+    /// The key of the device that signed.
     pub peer: PeerKey,
-    /// The role under that ticket.
+    /// The role that the ticket grants.
     pub role: Role,
     /// When the ticket was issued, unix milliseconds.
     pub issued_at: u64,

@@ -1,4 +1,4 @@
-//! The set: an index of all messages that are kept, in memory, and the quota over it.
+//! An index of all messages that are kept, in memory, and the quota over it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,35 +12,35 @@ use super::author::Author;
 use super::quota::{OrderKey, Tallies};
 use super::rules::Rules;
 
-/// A stored message, as the index needs it.
+/// What the index needs of a stored message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indexed {
-    /// Its id.
+    /// The id of the message.
     pub id: MessageId,
-    /// Realm time of sending, unix milliseconds.
+    /// When it was sent: realm time, unix milliseconds.
     pub sent_at: u64,
     /// The hash of the ticket it was sent under.
     pub ticket: TicketHash,
-    /// The author's program start.
+    /// The session of its author, which is one start of the program.
     pub session: u64,
-    /// Number within the session.
+    /// Its number within the session.
     pub seq: u64,
-    /// The room.
+    /// The room it was sent to.
     pub room: String,
-    /// Bytes of UTF-8.
+    /// The length of its text in bytes.
     pub text_bytes: usize,
-    /// Whether it was shown.
+    /// Whether it was held rather than condemned when it was stored.
     pub held: bool,
 }
 
 /// How a change of the rules affected messages that were already kept.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Resettled {
-    /// No longer shown, but kept.
+    /// Messages that are kept but no longer shown.
     pub condemned: Vec<MessageId>,
-    /// Shown again.
+    /// Messages that are shown again.
     pub restored: Vec<MessageId>,
-    /// Over the quota now: deleted.
+    /// Messages that are over the quota now, and must be deleted.
     pub displaced: Vec<MessageId>,
 }
 
@@ -52,7 +52,7 @@ impl Resettled {
     }
 }
 
-/// What is kept of a message: small, because there may be a million.
+/// The index entry of a message. It is small, because there may be a million of them.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     author: u32,
@@ -65,16 +65,16 @@ struct Entry {
 
 type Key = (u64, MessageId);
 
-/// What is known of all messages of an hour together.
+/// Totals over the messages of one hour.
 #[derive(Debug, Clone, Copy, Default)]
 struct Hour {
-    /// How often something changed, so that copies of a part of the set can be recognised as stale.
+    /// How often something changed, so that a stale copy of part of the set can be recognised.
     changes: u64,
-    /// How many are kept.
+    /// How many messages are kept.
     kept: u64,
 }
 
-/// All messages that are kept: the held ones, and the condemned, which wait for another policy.
+/// All messages that are kept: those held, and those condemned, which later rules may restore.
 #[derive(Debug, Default)]
 pub struct MessageSet {
     index: BTreeMap<Key, Entry>,
@@ -93,7 +93,7 @@ impl MessageSet {
         self.index.contains_key(&(sent_at, id))
     }
 
-    /// How many are held.
+    /// How many messages are held.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.held
@@ -105,18 +105,18 @@ impl MessageSet {
         self.held == 0
     }
 
-    /// The held ones of a span of realm time, in the order of time and id.
+    /// The messages held in a span of realm time, sorted by time and id.
     pub fn items(&self, since: u64, until: u64) -> impl Iterator<Item = (u64, MessageId)> {
         self.held(since..until.max(since)).map(|(key, _entry)| *key)
     }
 
-    /// A number that changes whenever something in this span does, and sometimes without a change.
+    /// A number that changes whenever something in this span does, and sometimes when nothing did.
     #[must_use]
     pub fn version(&self, since: u64, until: u64) -> u64 {
         self.hours(since, until).fold(0, |sum: u64, hour| sum.wrapping_add(hour.changes))
     }
 
-    /// An upper bound on the messages kept in a span: the cost of a walk through it, known without walking.
+    /// An upper bound on the messages kept in a span, and so on the cost of a walk through it.
     #[must_use]
     pub fn at_most(&self, since: u64, until: u64) -> u64 {
         self.hours(since, until).fold(0, |sum: u64, hour| sum.saturating_add(hour.kept))
@@ -132,7 +132,7 @@ impl MessageSet {
         self.hours.range(hours).map(|(_hour, known)| known)
     }
 
-    /// The largest `sent_at` that is kept, realm time in unix milliseconds.
+    /// The largest `sent_at` of all kept messages: realm time, unix milliseconds.
     #[must_use]
     pub fn largest_sent_at(&self) -> Option<u64> {
         self.index.last_key_value().map(|((sent_at, _id), _entry)| *sent_at)
@@ -166,7 +166,7 @@ impl MessageSet {
         (key.0, peer, entry.session, entry.seq, key.1)
     }
 
-    /// Puts a valid message into the set, if the quota has room for it. Returns the messages it displaces.
+    /// Adds a valid message if the quota has room for it. Returns the messages it displaces.
     pub(super) fn insert(
         &mut self,
         rules: &Rules,
@@ -212,7 +212,7 @@ impl MessageSet {
         }
     }
 
-    /// The quota of the minute, then of the day, after a message was added.
+    /// Applies the quota of the minute and then of the day, after a message was added. Returns what it removed.
     fn enforce(
         &mut self,
         rules: &Rules,
@@ -238,12 +238,12 @@ impl MessageSet {
         if limits.len() > 1 {
             return self.walk(account, day, |_author, at| rules.per_day(at));
         }
-        // One limit for the whole day: the walk would only take the largest, so it need not go through the rest.
+        // With one limit for the whole day, a walk would only remove the largest, so the rest need not be visited.
         let over = *least..held;
         over.filter_map(|_one| self.drop_largest(account, sent_at / DAY_MS)).collect()
     }
 
-    /// Goes through an account's held messages of a span in order, and takes out what is over the limit.
+    /// Walks through the held messages of an account and span by order key, and removes those over the limit.
     fn walk(
         &mut self,
         account: AccountId,
@@ -275,7 +275,7 @@ impl MessageSet {
         messages
     }
 
-    /// Takes out the largest held message of an account in a day.
+    /// Removes the held message with the largest order key of an account and day.
     fn drop_largest(&mut self, account: AccountId, day: u64) -> Option<Key> {
         let largest_in = |set: &Self, minute: u64| {
             let span = span(minute.saturating_mul(MINUTE_MS), MINUTE_MS);
@@ -315,8 +315,8 @@ impl MessageSet {
         }
     }
 
-    /// Judges again all that was sent at a time or later, and walks through the quota where something moved, or
-    /// everywhere if the limits are others.
+    /// Judges again all messages sent at or after a time. Applies the quota again where a message was condemned or
+    /// restored, or everywhere if the limits have changed.
     pub(super) fn resettle(&mut self, rules: &Rules, from: u64, other_limits: bool) -> Resettled {
         let keys: Vec<Key> = self.index.range(first(from)..).map(|(key, _entry)| *key).collect();
         self.judge_again(rules, &keys, other_limits)
@@ -364,7 +364,7 @@ impl MessageSet {
         displaced.into_iter().map(|(_sent_at, id)| id).collect()
     }
 
-    /// Takes in stored messages, whose authors are known. They were judged when they came, perhaps by older rules.
+    /// Adds stored messages whose authors are known. They were judged when they arrived, perhaps under older rules.
     pub(super) fn index(&mut self, rules: &Rules, entries: Vec<Indexed>) -> Resettled {
         let mut keys = Vec::with_capacity(entries.len());
         for stored in entries {
@@ -386,7 +386,7 @@ impl MessageSet {
         self.judge_again(rules, &keys, true)
     }
 
-    /// Whether a stored message is no longer what it was, or its minute is over the limit.
+    /// Whether the verdict on a stored message has changed, or its minute or day is over the limit.
     fn must_judge(&self, rules: &Rules, key: Key, entry: &Entry, before: u64) -> bool {
         let Some(author) = self.author(entry) else { return false };
         self.is_valid(rules, author, key.0, entry) == entry.condemned
@@ -400,7 +400,7 @@ impl MessageSet {
         rules.judge(author, room, sent_at, entry.text_bytes as usize).is_ok()
     }
 
-    /// Forgets what was sent before a realm time. Returns whether there was anything.
+    /// Forgets the messages sent before a realm time. Returns whether there were any.
     pub(super) fn forget_before(&mut self, boundary: u64) -> bool {
         let old: Vec<Key> = self.index.range(..first(boundary)).map(|(key, _entry)| *key).collect();
         for (sent_at, id) in &old {
@@ -410,7 +410,7 @@ impl MessageSet {
     }
 }
 
-/// The smallest key of a time.
+/// The smallest key with this time.
 fn first(at: u64) -> Key {
     (at, MessageId([0; 32]))
 }
@@ -423,7 +423,7 @@ fn full(held: u64, limit: Option<u64>) -> bool {
     limit.is_some_and(|limit| held >= limit)
 }
 
-/// The span of that length in which a time lies.
+/// The span of this length that contains a time.
 fn span(at: u64, length: u64) -> Range<u64> {
     let start = at - at % length;
     start..start.saturating_add(length)
@@ -438,7 +438,7 @@ fn exceeds(held: u64, rules: &Rules, minute: &Range<u64>) -> bool {
     limits.filter(|limit| *limit > 0).min().is_some_and(|least| held > least)
 }
 
-/// The limits in force at some time of a day, most often one.
+/// The daily limits in force at any time of a day: usually one.
 fn per_day_within(rules: &Rules, day: &Range<u64>) -> Vec<Option<u64>> {
     let starts = |from: u64| day.start < from && from < day.end;
     let within = rules.policy().rules.iter().map(|rules| rules.from).filter(|from| starts(*from));

@@ -1,4 +1,4 @@
-//! Which moderations count (PROTOCOL.md R-122), which of them speaks last, which are settled, and which are
+//! Which moderations count (PROTOCOL.md R-122), which one decides, which are settled, and which are
 //! reconciled.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,22 +17,22 @@ type Place = (u64, [u8; 16], MessageId);
 /// Why an authentic moderation has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoEffect {
-    /// It is known already.
+    /// The moderation is already known.
     #[error("this moderation is known already")]
     Known,
-    /// Its maker is no moderator.
+    /// Its maker is not a moderator.
     #[error("only moderators and admins moderate")]
     NotAModerator,
-    /// Given outside the life of its maker's ticket.
+    /// It was given while its maker's ticket was not valid.
     #[error("the moderation was given outside the life of its maker's ticket")]
     OutsideTicket,
-    /// Its maker was banned, or logged out, when it was given.
+    /// Its maker was banned or signed out when it was given.
     #[error("its maker was no longer a member")]
     Sanctioned,
-    /// The same moderator has ten smaller ones in that minute.
+    /// Smaller moderations of the same maker use up the quota of that minute.
     #[error("no more than {MODERATIONS_PER_MINUTE} moderations in a minute")]
     TooMany,
-    /// The same moderator already has as many smaller ones in that UTC day as count.
+    /// Smaller moderations of the same maker use up the quota of that UTC day.
     #[error("no more than {MODERATIONS_PER_DAY} moderations in a day")]
     TooManyInADay,
 }
@@ -53,13 +53,13 @@ pub(super) struct Counted {
 #[derive(Debug, Clone, Default)]
 pub struct Moderations {
     moderations: BTreeMap<MessageId, SignedModeration>,
-    /// The same by maker and place.
+    /// The same moderations, sorted by maker and place.
     places: BTreeSet<(AccountId, Place)>,
-    /// Those whose makers may give them, under the present policy: the set that is reconciled.
+    /// Those that count under the policy in force, settled or not: the set that is reconciled.
     allowed: BTreeSet<(u64, MessageId)>,
-    /// Grows with every count, so that copies of the items can be recognised as stale.
+    /// Grows with every recount, so that a stale copy of the items can be recognised.
     version: u64,
-    /// Those that are not settled either, in order.
+    /// Those of them that are not settled, by the account they apply to, oldest first.
     counted: BTreeMap<AccountId, Vec<Counted>>,
 }
 
@@ -69,12 +69,12 @@ impl Moderations {
         self.moderations.values()
     }
 
-    /// Begin and id of the moderations that peers reconcile, in that order.
+    /// The start time and id of each moderation that peers reconcile, sorted.
     pub fn items(&self) -> impl Iterator<Item = (u64, MessageId)> {
         self.allowed.iter().copied()
     }
 
-    /// A number that changes whenever the items do, and sometimes without a change.
+    /// A number that changes whenever the items do, and sometimes when they did not.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -86,7 +86,7 @@ impl Moderations {
         self.moderations.get(&id)
     }
 
-    /// Whether a moderation counts under the policy that it was counted with last.
+    /// Whether a moderation counts and is not settled under the policy of the last recount.
     #[must_use]
     pub fn counts(&self, moderation: &SignedModeration) -> bool {
         let of_account = self.counted.get(&moderation.content().sub);
@@ -94,29 +94,29 @@ impl Moderations {
             .is_some_and(|counted| counted.iter().any(|counted| counted.id == moderation.id()))
     }
 
-    /// Whether moderators have banned or muted an account at a time.
+    /// Whether a moderator's ban or mute of an account is in force at a time.
     #[must_use]
     pub fn is_ordered(&self, account: AccountId, at: u64) -> bool {
         self.last_word(account, at).is_some_and(|counted| counted.kind != ModerationKind::Lift)
     }
 
-    /// The first millisecond from `at` on in which no moderation of an account that counts begins.
+    /// The first millisecond from `at` on at which no counted moderation of this account begins.
     #[must_use]
     pub fn first_free(&self, account: AccountId, at: u64) -> u64 {
         let counted = self.counted.get(&account).into_iter().flatten();
-        // Sorted, so each that is in the way moves the time past itself.
+        // The list is sorted, so each one in the way moves the time past itself.
         counted.fold(at, |free, counted| if counted.from == free { free + 1 } else { free })
     }
 
-    /// The newest moderation in force on an account decides, no matter who gave it, so that contradicting moderators
-    /// have the same outcome everywhere.
+    /// The moderation that decides about an account at a time: the newest in force, whoever gave it, so that moderators
+    /// who contradict each other get the same result on every peer.
     pub(super) fn last_word(&self, account: AccountId, at: u64) -> Option<&Counted> {
         let in_force = |counted: &&Counted| counted.from <= at && at < counted.until;
-        // Sorted, so the last that is in force is the newest.
+        // The list is sorted, so the last one in force is the newest.
         self.counted.get(&account)?.iter().rev().find(in_force)
     }
 
-    /// Keeps a moderation. It does not count before [`Self::recount`].
+    /// Adds a moderation. It does not count until [`Self::recount`].
     pub(super) fn insert(
         &mut self,
         moderation: SignedModeration,
@@ -129,7 +129,7 @@ impl Moderations {
         let (maker, place) = (maker(&moderation), place(&moderation));
         self.places.insert((maker, place));
         self.moderations.insert(moderation.id(), moderation);
-        // As with the quota of messages: the smallest stay, so that all peers keep the same ones.
+        // As with messages, the smallest stay within the quota, so that all peers keep the same ones.
         let over = self.over_limits(maker, place.0 / DAY_MS, policy);
         for (other, _why) in &over {
             self.places.remove(&(maker, *other));
@@ -138,31 +138,32 @@ impl Moderations {
         over.iter().find(|(other, _why)| *other == place).map_or(Ok(()), |(_place, why)| Err(*why))
     }
 
-    /// Which moderations of a maker and UTC day are too many: a function of those that are kept, whatever came first.
+    /// The moderations of a maker and UTC day that are over its quota, whichever of them arrived first.
     fn over_limits(&self, maker: AccountId, day: u64, policy: &Policy) -> Vec<(Place, NoEffect)> {
         let begin = |day: u64| (maker, (day.saturating_mul(DAY_MS), [0; 16], MessageId([0; 32])));
         let of_day = self.places.range(begin(day)..begin(day.saturating_add(1)));
-        let mut taken = Taken::default();
+        let mut used = Used::default();
         let judged = of_day.filter_map(|(maker, place)| {
             let moderation = self.moderations.get(&place.2)?;
             may_moderate(moderation, policy).ok()?;
-            taken.take(*maker, place.0).err().map(|why| (*place, why))
+            used.take(*maker, place.0).err().map(|why| (*place, why))
         });
         judged.collect()
     }
 
-    /// Counts again under a policy. Returns the earliest time whose verdict has changed.
+    /// Decides again which moderations count. Returns the earliest time at which verdicts have changed.
     pub(super) fn recount(&mut self, policy: &Policy) -> Option<u64> {
         self.allowed.clear();
         self.version = self.version.wrapping_add(1);
         let mut counted: BTreeMap<AccountId, Vec<Counted>> = BTreeMap::new();
-        let mut taken = Taken::default();
+        let mut used = Used::default();
         let moderations =
             self.places.iter().filter_map(|(_maker, place)| self.moderations.get(&place.2));
         for moderation in moderations {
-            // A policy may allow today what it did not when the others were kept.
+            // A newer policy may let moderations count that did not when the others were added, so the quota applies
+            // again.
             if may_moderate(moderation, policy).is_err()
-                || taken.take(maker(moderation), moderation.content().from).is_err()
+                || used.take(maker(moderation), moderation.content().from).is_err()
             {
                 continue;
             }
@@ -176,7 +177,7 @@ impl Moderations {
         earliest_change(&before, &self.counted)
     }
 
-    /// Whether a moderation has ended before the retention boundary.
+    /// Whether any moderation ended before the retention boundary.
     pub(super) fn has_ended_before(&self, boundary: u64) -> bool {
         self.moderations.values().any(|moderation| moderation.content().until < boundary)
     }
@@ -188,7 +189,7 @@ impl Moderations {
     }
 }
 
-/// Whether a moderator may give a moderation: its ticket was valid, and it was not banned or logged out then.
+/// Whether the maker was a moderator with a valid ticket, neither banned nor signed out, when it gave the moderation.
 fn may_moderate(signed: &SignedModeration, policy: &Policy) -> Result<(), NoEffect> {
     let author = Author::of(signed.ticket());
     let from = signed.content().from;
@@ -207,22 +208,22 @@ fn may_moderate(signed: &SignedModeration, policy: &Policy) -> Result<(), NoEffe
     Ok(())
 }
 
-/// Whether the operator has decided about a moderation: ratified or refused, the moderation itself is over.
+/// Whether the operator has confirmed or overturned a moderation. Either way the moderation itself is over.
 fn is_settled(signed: &SignedModeration, policy: &Policy) -> bool {
     policy.settled.iter().any(|settled| settled.number == signed.content().number)
 }
 
-/// What is taken of one maker, in the order of places.
+/// How much of its quota a maker has used. Its moderations are counted by place.
 #[derive(Debug, Default)]
-struct Taken {
+struct Used {
     maker: Option<AccountId>,
     minute: (u64, usize),
     day: (u64, usize),
 }
 
-impl Taken {
-    /// Takes the next one, if neither its minute nor its day is full. What the minute leaves out does not count for
-    /// the day.
+impl Used {
+    /// Counts one more moderation, unless its minute or its day is full. One that its minute has no room for does not
+    /// count towards the day.
     fn take(&mut self, maker: AccountId, from: u64) -> Result<(), NoEffect> {
         if self.maker != Some(maker) {
             *self = Self { maker: Some(maker), ..Self::default() };

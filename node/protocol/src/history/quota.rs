@@ -1,29 +1,29 @@
 //! The quota's counters: how many messages of an account are held in a minute and in a UTC day (PROTOCOL.md R-47).
 //!
-//! The rule goes through an account's messages in the order of their keys and takes each as long as fewer are taken
-//! than its own date and role allow. A count taken that way only grows when messages are added, so what was displaced
-//! once stays displaced, and deleting it changes nothing. The counters are there so that the rule need not be walked
-//! through for each message: almost all come in order, or far below the limit.
+//! The rule walks through an account's messages by order key, and takes each one while fewer have been taken than its
+//! date and role allow. Another message can only raise that count, so a displaced message stays displaced, and deleting
+//! it changes nothing. The counters spare almost every message this walk, because it is the newest or the limit is far
+//! away.
 
 use std::collections::BTreeMap;
 
 use crate::ids::{AccountId, MessageId, PeerKey};
 use crate::time::{DAY_MS, MINUTE_MS};
 
-/// A message's place in the order (PROTOCOL.md R-45).
+/// The key by which messages are sorted (PROTOCOL.md R-45).
 pub(super) type OrderKey = (u64, PeerKey, u64, u64, MessageId);
 
-/// What is held of one account in one span.
+/// The messages held of one account in one minute or day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     /// How many messages are held.
     pub(super) held: u64,
-    /// No held one was sent later; realm time, unix milliseconds.
+    /// None of them was sent after this: realm time, unix milliseconds.
     pub(super) last: u64,
 }
 
 impl Tally {
-    /// Whether a message of that time comes after all that are held here.
+    /// Whether a message sent at this time is later than all of them.
     pub(super) fn is_newest(self, sent_at: u64) -> bool {
         self.held == 0 || sent_at > self.last
     }
@@ -55,13 +55,13 @@ impl Tallies {
         self.days.entry((account, sent_at / DAY_MS)).or_default().add(sent_at);
     }
 
-    /// Takes one off. `last` may then be too late, which only makes the next message take the longer way.
+    /// Subtracts one message. `last` may then be too late, which only costs the next message a walk.
     pub(super) fn remove(&mut self, account: AccountId, sent_at: u64) {
         take_off(&mut self.minutes, (account, sent_at / MINUTE_MS));
         take_off(&mut self.days, (account, sent_at / DAY_MS));
     }
 
-    /// The last minute of that day in which the account holds anything.
+    /// The last minute of a day in which a message of the account is held.
     pub(super) fn last_minute(&self, account: AccountId, day: u64) -> Option<u64> {
         let first = day.saturating_mul(DAY_MS / MINUTE_MS);
         let of_day = (account, first)..(account, first.saturating_add(DAY_MS / MINUTE_MS));

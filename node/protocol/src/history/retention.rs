@@ -1,7 +1,7 @@
-//! How far the retention boundary may go, a day's worth at a time (PROTOCOL.md R-48).
+//! How far the retention boundary may move, one day at a time (PROTOCOL.md R-48).
 //!
-//! What is deleted stays deleted, so no single clock decides about it: two must agree that a day is over, and even then
-//! one moment in which both are wrong takes no more than a day of the past.
+//! Deletion is final, so no single clock decides about it. Two clocks must agree that a day is over, and even if both
+//! are wrong for a moment, no more than one day of history is lost.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::time::Now;
 /// The bound on the retention boundary.
 #[derive(Debug)]
 pub(crate) struct Retention {
-    /// Realm time, unix milliseconds.
+    /// The furthest that the boundary may move: realm time, unix milliseconds.
     reach: u64,
-    /// When it was last extended, on the monotonic clock.
+    /// When the bound was last extended, on the monotonic clock.
     extended: Duration,
 }
 
 impl Retention {
-    /// At a start: a day beyond the oldest message that is stored. Where there is none, there is nothing to lose.
+    /// At the start, one day beyond the oldest stored message. Without any, there is nothing to lose and so no bound.
     pub(crate) fn new(oldest: Option<u64>, now: Now) -> Self {
         let reach = oldest.map_or(u64::MAX, |sent_at| sent_at.saturating_add(RETAIN_STEP_MS));
         Self { reach, extended: now.mono }
     }
 
-    /// How far a boundary may go now: another day for each step that is due. Realm time, unix milliseconds.
+    /// How far the boundary may move now: another day for each step that is due. Realm time, unix milliseconds.
     pub(crate) fn reach(&mut self, boundary: u64, now: Now) -> u64 {
         let passed = now.mono.saturating_sub(self.extended).as_secs();
         let steps = passed.checked_div(RETAIN_STEP_EVERY.as_secs()).unwrap_or_default();
@@ -35,7 +35,7 @@ impl Retention {
         self.reach
     }
 
-    /// The boundary has moved: it goes no further than a day in the next step.
+    /// Notes that the boundary has moved, so that its next step is at most a day.
     pub(crate) fn moved(&mut self, boundary: u64) {
         self.reach = self.reach.min(boundary.saturating_add(RETAIN_STEP_MS));
     }

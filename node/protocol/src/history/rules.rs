@@ -14,24 +14,24 @@ use super::moderations::{Counted, Moderations, NoEffect};
 /// A ban or mute in force, given by the operator or a moderator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
-    /// Ban or mute.
+    /// Whether it is a ban or a mute.
     pub kind: SanctionKind,
-    /// Since when, realm time in unix milliseconds.
+    /// When it begins: realm time, unix milliseconds.
     pub from: u64,
-    /// Its end; `None` until it is lifted.
+    /// When it ends, or `None` if it lasts until it is lifted.
     pub until: Option<u64>,
-    /// The reason as it was given.
+    /// The reason that was given.
     pub reason: String,
     /// The operator or the moderator who gave it.
     pub by: Maker,
 }
 
-/// Who has given a sentence.
+/// Who gave a [`Sentence`], by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Maker {
-    /// The operator, by the policy.
+    /// The operator, through a sanction in the policy.
     Operator(String),
-    /// A moderator, by a moderation.
+    /// A moderator, through a moderation.
     Moderator(String),
 }
 
@@ -43,31 +43,31 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// A policy, and no moderations yet.
+    /// Rules with this policy and no moderations.
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
         Self { policy, moderations: Moderations::default() }
     }
 
-    /// The policy.
+    /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }
 
-    /// The moderations.
+    /// The moderations that are kept.
     #[must_use]
     pub fn moderations(&self) -> &Moderations {
         &self.moderations
     }
 
-    /// Returns the earliest time whose verdict has changed.
+    /// Replaces the policy. Returns the earliest time at which verdicts have changed.
     pub(super) fn set_policy(&mut self, policy: Arc<Policy>) -> Option<u64> {
         self.policy = policy;
         self.moderations.recount(&self.policy)
     }
 
-    /// Keeps a moderation, which counts after [`Self::recount_moderations`].
+    /// Adds a moderation. It does not count until [`Self::recount_moderations`].
     pub(super) fn insert_moderation(
         &mut self,
         moderation: SignedModeration,
@@ -75,7 +75,7 @@ impl Rules {
         self.moderations.insert(moderation, &self.policy)
     }
 
-    /// Returns the earliest time whose verdict has changed.
+    /// Decides again which moderations count. Returns the earliest time at which verdicts have changed.
     pub(super) fn recount_moderations(&mut self) -> Option<u64> {
         self.moderations.recount(&self.policy)
     }
@@ -84,10 +84,10 @@ impl Rules {
         self.moderations.forget_before(before, &self.policy);
     }
 
-    /// Everything about a message but the quota.
+    /// Judges everything about a message but the quota.
     ///
     /// # Errors
-    /// The first [`Refused`] of the table in PROTOCOL.md R-42 that looks at neither arrival nor quota.
+    /// The first [`Refused`] that applies in the table of PROTOCOL.md R-42, leaving out arrival and quota.
     pub fn judge(
         &self,
         author: &Author,
@@ -117,20 +117,20 @@ impl Rules {
         Ok(())
     }
 
-    /// The moderators' last word on an account at a time. Moderators and admins are not theirs to judge.
+    /// The moderation that decides about an account at a time. None applies to moderators and admins.
     fn moderation_at(&self, author: &Author, at: u64) -> Option<&Counted> {
         matches!(author.role, Role::Guest | Role::Member)
             .then(|| self.moderations.last_word(author.account, at))
             .flatten()
     }
 
-    /// The ban in force at a realm time, the operator's first.
+    /// The ban in force at a realm time. The operator's takes precedence.
     #[must_use]
     pub fn ban_at(&self, author: &Author, at: u64) -> Option<Sentence> {
         self.sentence_at(SanctionKind::Ban, ModerationKind::Ban, author, at)
     }
 
-    /// The mute in force at a realm time, the operator's first.
+    /// The mute in force at a realm time. The operator's takes precedence.
     #[must_use]
     pub fn mute_at(&self, author: &Author, at: u64) -> Option<Sentence> {
         self.sentence_at(SanctionKind::Mute, ModerationKind::Mute, author, at)
@@ -168,14 +168,14 @@ impl Rules {
         })
     }
 
-    /// Messages per minute for a role by the rule of that date; `None` is unlimited.
+    /// How many messages a minute a role may send at a realm time; `None` means that there is no limit.
     #[must_use]
     pub fn per_minute(&self, role: Role, at: u64) -> Option<u64> {
         let rules = self.policy.limits_at(at);
         limit(if role == Role::Guest { rules.guest_per_minute } else { rules.per_minute })
     }
 
-    /// Messages per UTC day by the rule of that date; `None` is unlimited.
+    /// How many messages a UTC day an account may send at a realm time; `None` means that there is no limit.
     #[must_use]
     pub fn per_day(&self, at: u64) -> Option<u64> {
         limit(self.policy.limits_at(at).per_day)
@@ -187,8 +187,8 @@ fn limit(number: u64) -> Option<u64> {
     (number > 0).then_some(number)
 }
 
-/// The earliest time about which two policies differ; `None` if they judge alike. Everything in a policy is dated,
-/// so nothing that was sent earlier need be judged again.
+/// The earliest time about which two policies differ, or `None` if they judge alike. Everything in a policy is dated,
+/// so messages sent earlier need not be judged again.
 pub(super) fn earliest_difference(old: &Policy, new: &Policy) -> Option<u64> {
     [limits_differ(&old.rules, &new.rules), rooms_differ(old, new), sanctions_differ(old, new)]
         .into_iter()
@@ -199,7 +199,7 @@ pub(super) fn earliest_difference(old: &Policy, new: &Policy) -> Option<u64> {
 fn limits_differ(old: &[Limits], new: &[Limits]) -> Option<u64> {
     let oldest = |rules: &[Limits]| rules.iter().min_by_key(|rules| rules.from).copied();
     if oldest(old) != oldest(new) {
-        // The oldest rules also judge what was sent before their date.
+        // The oldest rules also apply to messages sent before their date.
         return Some(0);
     }
     let only_in = |these: &[Limits], those: &[Limits]| {

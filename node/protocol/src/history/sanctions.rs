@@ -1,22 +1,22 @@
-//! What a new policy means for people: whom it mutes or bans from now on, and whom it lets speak or return.
+//! What a new policy means for people: the bans and mutes that it begins or ends.
 
 use crate::ids::AccountId;
 use crate::policy::{Policy, Sanction, SanctionKind};
 
-/// A ban or mute by the operator has begun or ended.
+/// A ban or mute by the operator that has begun or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sanctioned {
     /// The account it applies to.
     pub account: AccountId,
-    /// Ban or mute.
+    /// Whether it is a ban or a mute.
     pub kind: SanctionKind,
     /// Whether it has ended rather than begun.
     pub lifted: bool,
-    /// Its end, realm time in unix milliseconds; `None` until it is lifted.
+    /// When it ends: realm time, unix milliseconds. `None` if it lasts until it is lifted.
     pub until: Option<u64>,
-    /// Why, in the operator's words.
+    /// The reason, in the operator's words.
     pub reason: String,
-    /// When we learnt of it, realm time in unix milliseconds.
+    /// When we learnt of it: realm time, unix milliseconds.
     pub at: u64,
 }
 
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!((lifted.len(), lifted[0].lifted), (1, true));
         let later = with(vec![testing::sanction(SanctionKind::Mute, bob, T0 + 9, None)]);
         assert!(sanctioned(&none, &later, T0 + 5).is_empty());
-        let cut = with(vec![testing::sanction(SanctionKind::Revocation, bob, T0, None)]);
-        assert!(sanctioned(&none, &cut, T0 + 5).is_empty());
+        let revoked = with(vec![testing::sanction(SanctionKind::Revocation, bob, T0, None)]);
+        assert!(sanctioned(&none, &revoked, T0 + 5).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What a responder answers to `Reconcile`: one frame for each window (PROTOCOL.md ).
+//! A responder's answer to `Reconcile`: one frame for each window (PROTOCOL.md ).
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use super::bounded::AtMost;
 use super::items::{ItemSet, SyncError};
 use super::wire::Window;
 
-/// What CBOR puts around five frames, at most: heads of five bytes.
+/// An upper bound on what CBOR adds to five frames: heads of five bytes.
 const AROUND_FRAMES: usize = 64;
 
-/// A frame for each window, in the same order. When the answer is full, the windows that are left get an empty frame:
-/// "not now". The first never does.
+/// Returns a frame for each window, in the same order. Once the answer is full, the remaining windows get an empty
+/// frame, which means "not now". The first window never does.
 ///
-/// `items` gives the set of a window. **It should keep what it gives** until the set changes, by set and span: without
-/// that, every request costs a walk over the whole set, and with it a set that agrees costs next to nothing. A window
-/// is whatever the initiator says, so what is kept must be bounded, and walks must be paid for.
+/// `items` returns the set of a window. **It should cache sets**, by name and span, until they change: otherwise every
+/// request costs a walk over the whole set, whereas a cached set that agrees costs next to nothing. The initiator
+/// chooses the windows, so the cache must be bounded, and walks must be paid for.
 ///
 /// # Errors
-/// [`SyncError`] if a frame is invalid; then nothing is answered.
+/// [`SyncError`] if a frame is invalid, in which case there is no answer at all.
 pub fn answer_windows(
     windows: &[Window],
     mut items: impl FnMut(&Window) -> Arc<ItemSet>,
@@ -39,7 +39,7 @@ pub fn answer_windows(
     answers.collect()
 }
 
-/// The body of an answer to `Reconcile`.
+/// Writes the body of an answer to `Reconcile`.
 #[must_use]
 pub fn frames_to_bytes(frames: &[Vec<u8>]) -> Vec<u8> {
     wire::encode(&frames.iter().map(|frame| Bytes::new(frame)).collect::<Vec<_>>())
@@ -48,7 +48,8 @@ pub fn frames_to_bytes(frames: &[Vec<u8>]) -> Vec<u8> {
 /// Reads the body of an answer to `Reconcile`.
 ///
 /// # Errors
-/// [`DecodeError`]: over [`FRAMES_BYTES_MAX`], more than five, one over [`FRAME_BYTES_MAX`], or no list of frames.
+/// [`DecodeError`] if the body is over [`FRAMES_BYTES_MAX`] or no list of frames, if there are more than five, or if
+/// one is over [`FRAME_BYTES_MAX`].
 pub fn parse_frames(body: &[u8]) -> Result<Vec<Vec<u8>>, DecodeError> {
     let frames: AtMost<ByteBuf, WINDOWS_MAX> = wire::decode(body, FRAMES_BYTES_MAX)?;
     if frames.0.iter().any(|frame| frame.len() > FRAME_BYTES_MAX) {
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
     use crate::ids::MessageId;
 
-    /// The initiator lacks everything: negentropy answers such a frame with as many ids as there is room for.
+    /// The frame of an initiator that lacks everything. Negentropy answers it with as many ids as fit.
     const TELL_ME_ALL: [u8; 5] = [0x61, 0, 0, 2, 0];
 
     fn window(since: u64, frame: &[u8]) -> Window {

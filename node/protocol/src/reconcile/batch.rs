@@ -16,7 +16,7 @@ const AROUND_TICKET: usize = 3;
 /// The head of an entry, its index, and the head of its byte string.
 const AROUND_OBJECT: usize = 7;
 
-/// Objects with their tickets. Nothing in it is verified.
+/// Objects with their tickets, none of them verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     tickets: Vec<Vec<u8>>,
@@ -36,7 +36,8 @@ impl Batch {
     /// Reads a body.
     ///
     /// # Errors
-    /// [`DecodeError`]: over [`BATCH_BYTES_MAX`], too many, too long, or an index without a ticket.
+    /// [`DecodeError`] if the body is over [`BATCH_BYTES_MAX`], if a list or an element is too long, or if an index has
+    /// no ticket.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         type Wire = (AtMost<ByteBuf, GET_IDS_MAX>, AtMost<(u32, ByteBuf), GET_IDS_MAX>);
         let (tickets, objects): Wire = wire::decode(body, BATCH_BYTES_MAX)?;
@@ -91,9 +92,9 @@ impl Default for BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// Adds an object, in the order of the request. `false` means that it does not fit, and that **the batch ends
-    /// here**: the initiator takes what comes after the last object as not yet sent, and what is missing before it
-    /// as not held.
+    /// Adds an object, in the order of the request. Returns false if it does not fit, and then **the batch must end
+    /// here**: the initiator takes ids after the last object as not yet sent, and ids missing before it as not held
+    ///
     pub fn push(&mut self, ticket: &[u8], object: &[u8]) -> bool {
         let known = self.index_of.get(ticket).copied();
         let ticket_size = if known.is_some() { 0 } else { AROUND_TICKET + ticket.len() };
@@ -110,7 +111,7 @@ impl BatchBuilder {
         true
     }
 
-    /// The batch.
+    /// The batch with all that was added.
     #[must_use]
     pub fn finish(self) -> Batch {
         self.batch
@@ -148,7 +149,7 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 15);
-        // What the heads take is counted at most, so the last byte that is given out is one by this count.
+        // The builder counts heads at their largest, so it is its count that reaches the limit.
         let room = BATCH_BYTES_MAX - builder.size - AROUND_OBJECT;
         assert!(!builder.push(&[0; 1_024], &vec![7; room + 1]));
         assert!(builder.push(&[0; 1_024], &vec![7; room]));

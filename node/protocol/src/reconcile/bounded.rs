@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// At most `N` elements. The count that a peer writes reserves no memory, and the first element too many is an error.
+/// At most `N` elements. The length that a peer claims reserves no memory, and one element too many is an error.
 #[derive(Debug)]
 pub(super) struct AtMost<T, const N: usize>(pub(super) Vec<T>);
 

@@ -1,8 +1,8 @@
-//! Token buckets on the monotonic clock: what is served, what leaves, what arrives (PROTOCOL.md R-109).
+//! Token buckets on the monotonic clock, for what is served, sent and received (PROTOCOL.md R-109).
 
 use std::time::Duration;
 
-/// One token is this many parts, so that a part is what a rate of one fills in a nanosecond: nothing is rounded.
+/// How many parts make a token. At a rate of one, a nanosecond brings one part, so nothing is rounded.
 const PARTS: u128 = 1_000_000_000;
 
 /// A bucket that fills at a steady rate up to its burst. It starts full.
@@ -15,7 +15,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full bucket of `burst` tokens, to which `rate` come back every second.
+    /// A full bucket of `burst` tokens, which gains `rate` tokens a second.
     #[must_use]
     pub fn new(rate: u64, burst: u64, mono: Duration) -> Self {
         Self { rate, burst, parts: u128::from(burst).saturating_mul(PARTS), at: mono }
@@ -24,8 +24,8 @@ impl TokenBucket {
     /// Takes `n` tokens, or none.
     ///
     /// # Errors
-    /// When there will be enough of them, on the monotonic clock, if nobody else takes any; [`Duration::MAX`] if `n`
-    /// is more than the burst, or nothing comes back.
+    /// When there will be enough, on the monotonic clock, if nobody else takes any: [`Duration::MAX`] if `n` is more
+    /// than the burst, or the rate is zero.
     pub fn take(&mut self, n: u64, mono: Duration) -> Result<(), Duration> {
         self.fill(mono);
         let until = self.ready_at(n, mono);
@@ -36,19 +36,20 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Gives back tokens that were taken and not used.
+    /// Returns tokens that were taken and not used.
     pub fn give_back(&mut self, n: u64) {
         let full = u128::from(self.burst).saturating_mul(PARTS);
         self.parts = self.parts.saturating_add(u128::from(n).saturating_mul(PARTS)).min(full);
     }
 
-    /// Whether nothing is missing: a new bucket would be the same.
+    /// Whether the bucket is full, and so no different from a new one.
     #[must_use]
     pub fn is_full(&self, mono: Duration) -> bool {
         self.filled(mono) >= u128::from(self.burst).saturating_mul(PARTS)
     }
 
-    /// When `n` tokens can be taken: `mono` itself, or later. For several buckets that must all agree.
+    /// When `n` tokens can be taken: `mono` itself, or later. This serves callers that take from several buckets or
+    /// none.
     #[must_use]
     pub fn ready_at(&self, n: u64, mono: Duration) -> Duration {
         let missing = u128::from(n).saturating_mul(PARTS).saturating_sub(self.filled(mono));
@@ -109,7 +110,7 @@ mod tests {
         ) {
             let mut bucket = TokenBucket::new(rate, burst, S);
             let mut mono = S;
-            // Empty at first, so that nothing that came back is lost to a full bucket before it counts.
+            // The bucket starts empty, so that it never overflows before the first wait.
             prop_assert_eq!(bucket.take(burst, S), Ok(()));
             let mut granted = u128::from(burst);
             for (wait_ns, n) in schedule {

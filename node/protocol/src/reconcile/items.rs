@@ -1,15 +1,15 @@
-//! A set of ids for one span of time, and its frames of negentropy (PROTOCOL.md ).
+//! The set of ids in one span of time, and its negentropy frames (PROTOCOL.md ).
 //!
-//! Building one costs a copy of the span's ids and their sum, so whoever serves keeps it as long as the set has not
-//! changed: the older spans of [`super::spans`] are the same for an hour, and with a kept set a span that agrees
-//! costs the responder a comparison of twenty bytes.
+//! Building a set copies the span's ids and sums them up, so responders cache it until something in the span changes.
+//! The older spans of [`super::spans`] stay the same for an hour, and if the set is cached, a span that agrees costs
+//! the responder a comparison of twenty bytes.
 //!
-//! What a frame costs, at most: negentropy walks the ranges of a frame in ascending order, so all ranges together
-//! cover the set once. A range is summed once to compare and once more to split it, a list of ids is walked twice,
-//! and when the answer is full the remainder is summed once; a range takes at least three bytes of the frame and one
-//! binary search, and a fingerprint that differs adds to the answer, which is bounded as well. So one frame costs a
-//! small multiple of set + frame, whatever stands in it; lists of ids are checked against the frame before memory
-//! is reserved for them.
+//! The cost of a frame is bounded. Negentropy walks the ranges of a frame in ascending order, so together they cover
+//! the set once. A range is summed once to compare it and once more to split it, a list of ids is walked twice, and
+//! once the answer is full, the remainder is summed once. A range takes at least three bytes of the frame and one
+//! binary search, and a fingerprint that differs adds to the answer, which is bounded too. So whatever a frame
+//! contains, it costs a small multiple of set and frame. The length of a list is checked against the frame before
+//! memory is reserved for it.
 
 use negentropy::{Id, Negentropy, NegentropyStorageBase as _, NegentropyStorageVector};
 
@@ -25,13 +25,13 @@ const MODE_FINGERPRINT: u8 = 1;
 /// Why a frame is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SyncError {
-    /// Over [`FRAME_BYTES_MAX`].
+    /// The frame is over [`FRAME_BYTES_MAX`].
     #[error("a frame is too long")]
     TooLong,
-    /// Empty, or of another version of negentropy.
+    /// The frame is empty, or of another version of negentropy.
     #[error("a frame is of another version")]
     Version,
-    /// It ends too early or names an unknown mode.
+    /// The frame ends too early or names an unknown mode.
     #[error("a frame is malformed")]
     Malformed,
 }
@@ -47,21 +47,21 @@ pub struct ItemSet {
 /// What the initiator learns from a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Ids that the responder says it holds, and we do not. The ranges in which they lie ascend by `sent_at`;
-    /// inside a range, which is mostly small, they are sorted by id. A liar can name an id twice, or one of ours in a
-    /// range where it does not lie, so the caller checks whether they are held before it asks for them.
+    /// Ids that the responder claims to hold and we do not. Their ranges ascend by `sent_at`; inside a range, which is
+    /// usually small, they are sorted by id. A liar can name an id twice, or one of ours in the wrong range, so the
+    /// caller checks that an id is not held before it asks for it.
     pub need: Vec<MessageId>,
     /// The next frame, or `None` when the comparison is finished.
     pub next: Option<Vec<u8>>,
 }
 
 impl ItemSet {
-    /// The set of these (`sent_at` in unix milliseconds, id), in any order.
+    /// Builds a set from (`sent_at` in unix milliseconds, id), in any order.
     pub fn new(items: impl IntoIterator<Item = (u64, MessageId)>) -> Self {
         let items = items.into_iter();
         let mut storage = NegentropyStorageVector::with_capacity(items.size_hint().0);
         for (sent_at, id) in items {
-            // It fails only after `seal`.
+            // This fails only after `seal`.
             storage.insert(sent_at, Id::from_byte_array(id.0)).ok();
         }
         storage.seal().ok();
@@ -84,8 +84,8 @@ impl ItemSet {
 
     /// The smallest first frame: one range over everything, with the fingerprint of the whole set.
     ///
-    /// Negentropy's own first frame has sixteen fingerprints or up to 31 ids; most windows agree, and for those
-    /// twenty bytes are enough.
+    /// Negentropy's own first frame has sixteen fingerprints or up to 31 ids. Most windows agree, and twenty bytes are
+    /// enough to see that.
     #[must_use]
     pub fn fingerprint_frame(&self) -> Vec<u8> {
         let mut frame = vec![VERSION];
@@ -95,7 +95,7 @@ impl ItemSet {
         frame
     }
 
-    /// The responder's answer of at most `room` bytes, which is kept between 4,096 and [`FRAME_BYTES_MAX`].
+    /// The responder's answer, of at most `room` bytes, which is clamped to 4,096 to [`FRAME_BYTES_MAX`].
     ///
     /// # Errors
     /// [`SyncError`] if the frame is invalid; it then gets no answer.
@@ -107,20 +107,20 @@ impl ItemSet {
         self.protocol(room)?.reconcile(frame).map_err(|_which_byte| SyncError::Malformed)
     }
 
-    /// Whether an answer says that all is the same.
+    /// Whether an answer says that both sets are the same.
     #[must_use]
     pub fn agrees(reply: &[u8]) -> bool {
         reply == [VERSION]
     }
 
-    /// The initiator reads an answer. It must have named the set's own frames: [`Self::fingerprint_frame`], or
-    /// [`Step::next`] of the step before.
+    /// Reads an answer, as the initiator. It must answer a frame of this very set: [`Self::fingerprint_frame`], or
+    /// [`Step::next`] of the previous step.
     ///
     /// # Errors
     /// [`SyncError`] if the answer is not a valid frame.
     pub fn step(&self, reply: &[u8]) -> Result<Step, SyncError> {
         check(reply)?;
-        // What the other side lacks it asks for itself, in a round of its own.
+        // The other side asks for what it lacks in a round of its own.
         let (mut have, mut need) = (Vec::new(), Vec::new());
         let mut protocol = self.protocol(FRAME_BYTES_MAX)?;
         protocol.set_initiator();
@@ -131,7 +131,7 @@ impl ItemSet {
         Ok(Step { need, next })
     }
 
-    /// Negentropy keeps nothing from one frame to the next, so both sides begin anew with each.
+    /// Negentropy keeps no state between frames, so both sides start afresh with each.
     fn protocol(&self, room: usize) -> Result<Negentropy<'_, NegentropyStorageVector>, SyncError> {
         let limit = room.clamp(FRAME_BYTES_MIN, FRAME_BYTES_MAX) as u64;
         Negentropy::borrowed(&self.storage, limit).map_err(|_limit_too_small| SyncError::TooLong)
@@ -142,7 +142,7 @@ fn check(frame: &[u8]) -> Result<(), SyncError> {
     if frame.len() > FRAME_BYTES_MAX {
         return Err(SyncError::TooLong);
     }
-    // Negentropy answers a later version with the very byte that means "all is the same".
+    // Negentropy answers a later version with the very byte that means "both are the same".
     if frame.first() != Some(&VERSION) {
         return Err(SyncError::Version);
     }
@@ -163,11 +163,11 @@ mod tests {
     }
 
     fn set(numbers: impl IntoIterator<Item = u64>) -> ItemSet {
-        // A few share a millisecond, so that bounds need a part of an id.
+        // Three share a millisecond, so that bounds need part of an id.
         ItemSet::new(numbers.into_iter().map(|n| (1_800_000_000_000 + n / 3, id(n))))
     }
 
-    /// Runs a round to its end: what ours needs.
+    /// Runs a round to its end. Returns the ids that ours needs.
     fn run(ours: &ItemSet, theirs: &ItemSet, room: usize) -> BTreeSet<MessageId> {
         let (mut need, mut frames) = (BTreeSet::new(), 0);
         let mut next = Some(ours.fingerprint_frame());
@@ -190,7 +190,7 @@ mod tests {
             let (ours, theirs) = (set(numbers.clone()), set(numbers));
             let frame = ours.fingerprint_frame();
             assert_eq!(frame.len(), 20);
-            // Negentropy itself reads the frame as one that agrees, without our short cut.
+            // Negentropy itself gives the same answer without our shortcut.
             let reply = theirs.protocol(FRAME_BYTES_MAX).unwrap().reconcile(&frame).unwrap();
             assert!(ItemSet::agrees(&reply));
             assert_eq!(theirs.respond(&frame, FRAME_BYTES_MAX).unwrap(), reply);
@@ -236,7 +236,7 @@ mod tests {
     fn r102_20000_ranges_in_a_frame_are_answered_within_bounds() {
         let ours = set(0..20_000);
         let mut frame = vec![VERSION];
-        // Ranges that end at the next millisecond each, with a list of no ids: "tell me all".
+        // Each range ends at the next millisecond and lists no ids: "tell me all".
         frame.extend([0xab, 0xb1, 0xea, 0xa8, 0xb0, 0x01, 0, 2, 0]);
         while frame.len() + 4 <= FRAME_BYTES_MAX {
             frame.extend([2, 0, 2, 0]);

@@ -1,11 +1,11 @@
-//! The numbers of a session as ranges: what is held of it, and whether something is missing (PROTOCOL.md R-108).
+//! The sequence numbers of a session as ranges: which are held, and whether any are missing (PROTOCOL.md R-108).
 
 use crate::limits::HELD_RANGES_MAX;
 
 /// A set of sequence numbers, as ascending ranges that neither overlap nor touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeqRanges {
-    /// First and last of each.
+    /// The first and last number of each range.
     ranges: Vec<(u64, u64)>,
 }
 
@@ -26,10 +26,10 @@ impl SeqRanges {
         self.ranges.get(at).is_some_and(|(first, _last)| *first <= seq)
     }
 
-    /// Adds ranges of numbers below `end`, and returns what of it is new, ascending.
+    /// Adds the part of these ranges below `end`. Returns what was new, as ascending ranges.
     ///
-    /// What lies at or above `end` is left out: no author has more numbers than it has given, so that (0, 2^64 − 1)
-    /// costs no more than an honest range, and a liar cannot make the set larger than the session.
+    /// The author has used no number from `end` on. Ignoring those, a claim of (0, 2^64 − 1) costs no more than an
+    /// honest range, and a liar cannot make the set larger than the session.
     pub fn merge(&mut self, ranges: &[(u64, u64)], end: u64) -> Vec<(u64, u64)> {
         let mut new = Vec::new();
         let Some(largest) = end.checked_sub(1) else { return new };
@@ -43,14 +43,14 @@ impl SeqRanges {
         new
     }
 
-    /// The ranges for a `Held`: at most 64, the newest.
+    /// The ranges to put into a `Held`: the newest, at most 64.
     #[must_use]
     pub fn for_wire(&self) -> Vec<(u64, u64)> {
         let surplus = self.ranges.len().saturating_sub(HELD_RANGES_MAX);
         self.ranges.iter().skip(surplus).copied().collect()
     }
 
-    /// Forgets the oldest ranges beyond a maximum.
+    /// Forgets the oldest ranges, so that at most `max` are left.
     pub fn keep_newest(&mut self, max: usize) {
         let surplus = self.ranges.len().saturating_sub(max);
         self.ranges.drain(..surplus);
@@ -81,7 +81,7 @@ impl SeqRanges {
     }
 
     fn add(&mut self, first: u64, last: u64) {
-        // Those that overlap or touch become one with it.
+        // Ranges that overlap or touch this one are merged with it.
         let from = self.ranges.partition_point(|range| range.1.saturating_add(1) < first);
         let to = self.ranges.partition_point(|range| range.0 <= last.saturating_add(1));
         let merged = self.ranges.get(from..to).unwrap_or_default();
@@ -91,7 +91,7 @@ impl SeqRanges {
     }
 }
 
-/// The numbers of some ranges, at most `max` of them.
+/// The numbers in these ranges, at most `max` of them.
 pub fn numbers(ranges: &[(u64, u64)], max: usize) -> impl Iterator<Item = u64> {
     ranges.iter().flat_map(|(first, last)| *first..=*last).take(max)
 }

@@ -1,27 +1,27 @@
 //! The windows of a round, newest first (PROTOCOL.md R-103).
 //!
-//! Their boundaries stand on whole minutes and hours, so that two rounds a few seconds apart name the same older
-//! windows, and whoever keeps their sets finds them again.
+//! Their boundaries are whole minutes and hours. So rounds a few seconds apart compare the same older windows, whose
+//! sets are then found in the cache.
 
 use crate::limits::SETTLE_MS;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
-/// The end of a window that takes in everything. `sent_at` is always below it, and a database can hold it.
+/// The end of an open window. Every `sent_at` is below it, and a database can store it.
 pub const OPEN_END: u64 = i64::MAX.cast_unsigned();
 
 /// A span of time, unix milliseconds of realm time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    /// First `sent_at` inside.
+    /// First `sent_at` in the span.
     pub since: u64,
-    /// First `sent_at` beyond; later than `since`.
+    /// First `sent_at` after it; later than `since`.
     pub until: u64,
 }
 
-/// At most five spans without a gap, newest first: 10 minutes, an hour, a day, a week, and the rest.
+/// At most five spans without gaps, newest first: 10 minutes, an hour, a day, a week, and the rest.
 ///
-/// `realm_ms` is realm time. On a fresh link the newest is open, else it ends [`SETTLE_MS`] ago. `retention_ms` is the
-/// retention boundary, the larger one of both sides where the other's is known; it is rounded down to the hour.
+/// `realm_ms` is realm time. On a fresh link the newest span is open; otherwise it ends [`SETTLE_MS`] ago. The oldest
+/// begins at `retention_ms`, the retention boundary, rounded down to the hour.
 #[must_use]
 pub fn spans(realm_ms: u64, fresh_link: bool, retention_ms: u64) -> Vec<Span> {
     let rest = whole(retention_ms, HOUR_MS);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn r103_a_few_seconds_later_the_older_windows_are_the_same() {
-        // The time stands three seconds after a whole minute and a whole hour.
+        // Three seconds past a whole minute and a whole hour.
         let now = 1_800_000_003_000;
         let (one, two) = (spans(now, false, 5), spans(now + 50_000, false, 5));
         assert_ne!(one[0], two[0]);

@@ -13,7 +13,7 @@ use crate::wire::{self, DecodeError};
 
 use super::bounded::AtMost;
 
-/// Name of the stream protocol.
+/// The name of the stream protocol.
 pub const SYNC_PROTOCOL: &str = "/lanyard/sync/1";
 const OP_POLICY_GET: u16 = 1;
 const OP_RECONCILE: u16 = 2;
@@ -30,9 +30,9 @@ const ID_BYTES: usize = 32;
 /// The sets of a realm that peers reconcile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SetName {
-    /// Messages.
+    /// The messages that are held.
     Messages,
-    /// The moderations.
+    /// The moderations that count, settled or not.
     Moderations,
 }
 
@@ -56,44 +56,44 @@ impl SetName {
 /// A span of time with the initiator's frame for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// First `sent_at` inside, unix milliseconds.
+    /// First `sent_at` in the span, unix milliseconds.
     pub since: u64,
-    /// First `sent_at` beyond, unix milliseconds.
+    /// First `sent_at` after it, unix milliseconds.
     pub until: u64,
-    /// A frame of negentropy.
+    /// The initiator's negentropy frame.
     pub frame: Vec<u8>,
 }
 
 /// A request from one peer to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncRequest {
-    /// The policy document, if its number is at least this.
+    /// Asks for the policy document, if its number is at least this.
     PolicyGet(u64),
-    /// Where two sets differ; answered with a frame for each window (see [`super::answer_windows`]).
+    /// Asks where two sets differ; answered with a frame for each window (see [`super::answer_windows`]).
     Reconcile {
-        /// Which set.
+        /// The set to compare.
         set: SetName,
-        /// One to five.
+        /// One to five windows.
         windows: Vec<Window>,
     },
-    /// The objects with these ids; answered with a [`super::Batch`].
+    /// Asks for the objects with these ids; answered with a [`super::Batch`].
     Get {
-        /// Which set.
+        /// The set that the objects belong to.
         set: SetName,
-        /// One to 1,024, all different, in the order in which they are wanted.
+        /// One to 1,024 distinct ids, the most wanted first.
         ids: Vec<MessageId>,
     },
-    /// What the asker holds of the asked one's session. The answer is empty.
+    /// Tells the responder what the asker holds of the responder's session. The answer is empty.
     Held {
-        /// The session.
+        /// The session that the numbers belong to.
         session: u64,
         /// First and last number of each range, ascending and disjoint; at most 64.
         ranges: Vec<(u64, u64)>,
     },
-    /// The number of the asker's policy; answered with that of the asked one's, as [`policy_number_reply`] writes it.
+    /// Tells the number of the asker's policy; answered with the responder's (see [`policy_number_reply`]).
     PolicyNumber(u64),
-    /// Whether the link between the two may go, because the asker has too many. The answer is empty: yes, or
-    /// [`SyncReply::Later`].
+    /// Asks whether the link between the two may be closed, because the asker has this many. An empty answer means yes,
+    /// [`SyncReply::Later`] means no.
     Part(u64),
     /// An operation of a later version.
     Unknown(u16),
@@ -102,11 +102,11 @@ pub enum SyncRequest {
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncReply {
-    /// What was asked for.
+    /// The body of the answer.
     Ok(Vec<u8>),
     /// This version does not know the operation.
     Unsupported,
-    /// There is no such thing here.
+    /// The responder does not have what was asked for.
     NotFound,
     /// The peer is busy; ask again later.
     Later,
