@@ -283,12 +283,12 @@ mod tests {
         #[test]
         fn r102_a_damaged_frame_is_an_error_or_a_bounded_answer(
             size in 0u64..400,
-            cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
             from in any::<prop::sample::Index>(), times in 0usize..4,
         ) {
             let (ours, theirs) = (set(0..size), set(7..300));
             let mut frame = theirs.respond(&ours.fingerprint_frame(), FRAME_BYTES_MAX).unwrap();
-            for (at, byte) in cuts {
+            for (at, byte) in damage {
                 let at = at.index(frame.len());
                 frame[at] = byte;
             }

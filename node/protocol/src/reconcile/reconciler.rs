@@ -1,19 +1,20 @@
-//! The one repair: when a round of reconciliation runs, with whom, and what is served to others (R-100 to R-111).
+//! When a round of reconciliation runs and with which neighbour, and what is served to others (PROTOCOL.md R-100 to
+//! R-111).
 //!
 //! ```text
 //!   fresh link · heal · hole in a session · slow peer · a neighbour that has more ──▶ the last 10 minutes, with that one
-//!   every 10 s ──▶ all windows, with a neighbour drawn by lot
+//!   every 10 s ──▶ all windows, with a random neighbour
 //! ```
 //!
-//! Each round begins with the policy's number and the moderations, because they decide what becomes of the messages.
+//! Each round begins with the policy's number and the moderations, because they decide which messages are held.
 //!
-//! Takes in what makes a round worth while, answers and requests. Asks neighbours, closes links that turn out to be deaf,
-//! and returns what is not its own to judge: a [`rounds::Answer`].
+//! Takes reasons for a round, answers and requests. Asks neighbours, closes links that turn out to be deaf, and returns
+//! what the history must judge: a [`rounds::Answer`].
 //!
 //! ```text
-//!   rounds.rs   a round from its begin to its end       serving.rs    what neighbours ask of us
-//!   flights.rs  ids that were asked for just now        budgets.rs    what that may cost
-//!   past.rs     what earlier rounds say of a neighbour  item_sets.rs  parts of our sets, built lately
+//!   rounds.rs   a round from start to end                  serving.rs    what neighbours ask of us
+//!   flights.rs  ids that were asked for just now           budgets.rs    what that may cost
+//!   past.rs     what earlier rounds say about a neighbour  item_sets.rs  parts of our sets, cached
 //! ```
 
 mod budgets;
@@ -51,16 +52,16 @@ enum Reach {
     Full,
 }
 
-/// A round that is wanted.
+/// A round that should run.
 #[derive(Debug, Clone, Copy)]
 struct Due {
     at: Duration,
     reach: Reach,
-    /// Up to this moment: on a fresh link, or when something is known to be missing.
+    /// Whether the newest window is open: on a fresh link, or when something is known to be missing.
     open: bool,
-    /// Only if something of this author is still missing by then.
+    /// The round runs only if something of this author is still missing by then.
     hole_of: Option<PeerKey>,
-    /// Not if a round of the peer's own has shown meanwhile that we hold the same.
+    /// The round is dropped if one of the peer's has shown meanwhile that both hold the same.
     unless_equal: bool,
 }
 
@@ -70,25 +71,25 @@ impl Due {
     }
 }
 
-/// A round that runs.
+/// A round in progress.
 #[derive(Debug)]
 struct Running {
     round: Round,
-    /// Of this round alone, so that no answer to an earlier one is taken for an answer to it.
+    /// Unique to this round, so that no answer to an earlier one is mistaken for one to it.
     number: u64,
     set: SetName,
     began: Duration,
     reach: Reach,
     open: bool,
-    /// The peer has no time before.
+    /// The peer is busy, and is not asked before this.
     wait_until: Option<Duration>,
     brought_recent: bool,
     told_at: Duration,
-    /// When it has last brought something new.
+    /// When the round last brought something new.
     useful_at: Duration,
 }
 
-/// Ids that a round has left to another peer. If they have not come by then, they are asked for after all.
+/// Ids that a round has left to another peer. Those that have not arrived by `at` are asked for after all.
 #[derive(Debug)]
 struct Left {
     at: Duration,
@@ -99,14 +100,14 @@ struct Left {
     open: bool,
 }
 
-/// A `Get` for which the store is being read.
+/// A `Get` that waits for the store.
 #[derive(Debug)]
 struct Load {
     ids: usize,
     paid: Paid,
 }
 
-/// What rounds read, and where they put out what they want done.
+/// What rounds read, and the effects that they add to.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) me: &'a Identity,
@@ -124,7 +125,7 @@ impl Context<'_> {
     }
 }
 
-/// All rounds, ours and the others'.
+/// The state of all rounds, ours and those of our neighbours.
 #[derive(Debug)]
 pub(crate) struct Reconciler {
     running: BTreeMap<PeerKey, Running>,
@@ -161,8 +162,8 @@ impl Reconciler {
         }
     }
 
-    /// A link is fresh: what was said while there was none, and what is being said just now. One round shows both ends
-    /// whether anything is missing, so the larger key lets the smaller begin.
+    /// A link is new, so a round looks for what was said before it, up to this moment. One round shows both ends
+    /// whether anything is missing, so the peer with the larger key lets the other begin.
     pub(crate) fn fresh(&mut self, peer: PeerKey, cx: &Context<'_>) {
         let unless_equal = cx.me.peer() > peer && !cx.me.is_authority();
         let wait = if unless_equal { LARGER_ROUND_AFTER } else { Duration::ZERO };
@@ -170,19 +171,20 @@ impl Reconciler {
         self.want(peer, Due { unless_equal, ..Due::new(Reach::Recent, true, at) }, cx);
     }
 
-    /// Gossip has opened a hole in an author's session. What is only late closes it by itself.
+    /// Gossip has skipped numbers of an author's session. The round waits, because messages that are only late fill the
+    /// hole.
     pub(crate) fn hole(&mut self, source: PeerKey, author: PeerKey, cx: &Context<'_>) {
         let at = cx.mono().saturating_add(HOLE_WAIT);
         let hole_of = Some(author);
         self.want(source, Due { hole_of, ..Due::new(Reach::Recent, true, at) }, cx);
     }
 
-    /// A neighbour may have missed something of ours. A round shows it, and then it asks us.
+    /// A neighbour may have missed something of ours. Our round shows it that we differ, and it asks us in turn.
     pub(crate) fn slow(&mut self, peer: PeerKey, cx: &Context<'_>) {
         self.want(peer, Due::new(Reach::Recent, true, cx.mono()), cx);
     }
 
-    /// The store could not take a message: a neighbour is asked for it again, a little later.
+    /// A message could not be stored, so a neighbour is asked for it again a little later.
     pub(crate) fn not_stored(&mut self, sent_at: u64, cx: &Context<'_>) {
         let recent = cx.realm_ms.saturating_sub(10 * MINUTE_MS);
         let reach = if sent_at > recent { Reach::Recent } else { Reach::Full };
@@ -192,7 +194,7 @@ impl Reconciler {
         }
     }
 
-    /// The history's index holds everything that is stored.
+    /// The history's index is complete, so older windows can be compared.
     pub(crate) fn index_is_whole(&mut self, cx: &Context<'_>) {
         self.indexed = true;
         if let Some(peer) = cx.links.neighbours().next() {
@@ -200,14 +202,14 @@ impl Reconciler {
         }
     }
 
-    /// Gossip has come from a neighbour: its link is not deaf.
+    /// Gossip has arrived from a neighbour, so its link is not deaf.
     pub(crate) fn heard(&mut self, source: PeerKey, now: Now) {
         if let Some(past) = self.past.get_mut(&source) {
             past.heard(now.mono);
         }
     }
 
-    /// The last link to a peer is gone, and with it the round.
+    /// The last link to a peer is gone, which ends its round.
     pub(crate) fn lost(&mut self, peer: PeerKey) {
         self.due.remove(&peer);
         self.past.remove(&peer);
@@ -231,7 +233,7 @@ impl Reconciler {
         };
     }
 
-    /// A neighbour's fingerprints differ from ours: it may have what we lack.
+    /// Wants a round if a neighbour's fingerprints differ from ours, because it may have what we lack.
     fn learn_from(
         &mut self,
         peer: PeerKey,
@@ -259,7 +261,7 @@ impl Reconciler {
         self.want(peer, Due::new(reach, open, cx.mono()), cx);
     }
 
-    /// A neighbour has seen that it holds what we hold, up to this moment: our own look would show the same.
+    /// A neighbour has found that it holds what we hold, up to this moment. A round of ours would find the same.
     fn agrees_with(&mut self, peer: PeerKey, windows: &[Window]) {
         let is_open = windows.iter().any(|window| window.until == OPEN_END);
         if is_open && self.due.get(&peer).is_some_and(|due| due.unless_equal) {
@@ -284,7 +286,7 @@ impl Reconciler {
             .min()
     }
 
-    /// Begins the rounds that are due, and goes on with those that were told to wait.
+    /// Begins the rounds that are due, and resumes those that were told to wait.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) {
         if cx.me.has_ended() {
             return;
@@ -298,7 +300,7 @@ impl Reconciler {
             .iter()
             .filter(|(peer, due)| due.at <= mono && !self.running.contains_key(peer));
         let mut ready: Vec<_> = ready.map(|(peer, due)| (due.at, *peer)).collect();
-        // The one that has waited longest comes first, whatever its key.
+        // The round that has waited longest comes first, whatever the peer's key.
         ready.sort_unstable();
         for (_at, peer) in ready {
             if self.running.len() >= ROUNDS_MAX {

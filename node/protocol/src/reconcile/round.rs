@@ -7,10 +7,10 @@
 //! ```
 //!
 //! A round knows neither a clock nor its peer. Its driver calls [`Round::next_request`] until it returns `None`, sends
-//! what it got, feeds each answer back, and calls it again. After that, [`Round::outcome`] tells whether the round ended.
+//! what it got, feeds each answer back, and calls it again. Then [`Round::outcome`] tells whether the round has ended.
 //!
-//! **A liar ends the round sooner or later.** Ids cost it nothing, so ids alone are no progress: the round is over after
-//! [`GETS_IN_VAIN_MAX`] `Get`s in a row that bring nothing. How much one window may ask for is in [`work`].
+//! **A liar ends the round sooner or later.** Ids cost it nothing, so ids alone are no progress: the round is over
+//! after [`GETS_IN_VAIN_MAX`] `Get`s in a row that bring nothing. What one window may cost is in [`work`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

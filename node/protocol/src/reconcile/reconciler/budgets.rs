@@ -15,11 +15,11 @@ use crate::time::Now;
 pub(super) struct Paid {
     pub(super) peer: PeerKey,
     bytes: u64,
-    /// Or only from what is left to those who want more.
+    /// Whether the peer's share covered it too, rather than the common budget alone.
     of_share: bool,
 }
 
-/// What one neighbour may have.
+/// The budgets of one neighbour.
 #[derive(Debug)]
 struct Share {
     bytes: TokenBucket,
@@ -41,7 +41,7 @@ impl Share {
     }
 }
 
-/// What may still be served.
+/// The budgets for everything that is served.
 #[derive(Debug)]
 pub(super) struct Budgets {
     all: TokenBucket,
@@ -54,8 +54,8 @@ impl Budgets {
         Self { all: TokenBucket::new(rate, burst, now.mono), shares: BTreeMap::new() }
     }
 
-    /// Pays for what is going to be done, before it is done: the most that it can cost. A neighbour that has had more
-    /// than its share leaves half of the budget to the others, so that nobody can take repair away from them.
+    /// Pays for a request before it is served: the most that it can cost. A neighbour that has used up its share must
+    /// leave half of the budget to the others, so that it cannot stop their rounds.
     pub(super) fn pay(&mut self, peer: PeerKey, bytes: usize, now: Now) -> Option<Paid> {
         let half = SERVED_BURST_BYTES as u64 / 2;
         let bytes = (bytes as u64).min(half);
@@ -66,12 +66,12 @@ impl Budgets {
             return None;
         }
         self.all.take(bytes, now.mono).ok()?;
-        // An empty share stays empty.
+        // A share that is too small for this stays as it is.
         share.take(bytes, now.mono).ok();
         Some(Paid { peer, bytes, of_share })
     }
 
-    /// It has cost less.
+    /// Gives back what a request did not cost after all.
     pub(super) fn settle(&mut self, paid: &Paid, cost: usize) {
         let surplus = paid.bytes.saturating_sub(cost as u64);
         self.all.give_back(surplus);
@@ -82,13 +82,13 @@ impl Budgets {
         }
     }
 
-    /// Documents must not wait for messages, so they have a budget of their own, for each neighbour.
+    /// Pays for a policy document. These must not wait for messages, so each neighbour has a budget for them alone.
     pub(super) fn pay_policy(&mut self, peer: PeerKey, bytes: usize, now: Now) -> bool {
         let share = self.shares.entry(peer).or_insert_with(|| Share::new(now.mono));
         share.policies.take(bytes as u64, now.mono).is_ok()
     }
 
-    /// Forgets the shares of those who have all of theirs again: they are as good as new ones.
+    /// Forgets the shares that are full again, and so no different from new ones.
     pub(super) fn tidy(&mut self, now: Now) {
         self.shares.retain(|_peer, share| !share.is_untouched(now.mono));
     }

@@ -1,4 +1,4 @@
-//! Ids that a round has asked for: for a moment no other round asks for them, and nobody can make that moment last.
+//! Ids that a round has asked for. For a moment no other round asks for them, and no peer can prolong that moment.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,38 +6,38 @@ use std::time::Duration;
 use crate::ids::{MessageId, PeerKey};
 use crate::limits::{FETCH_ALONE, ROUND_STALL};
 
-/// The peer that was asked first for each id that has not come yet, and when.
+/// The peer that was asked first for each id that has not arrived yet, and when.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     first_asked: BTreeMap<MessageId, (PeerKey, Duration)>,
 }
 
 impl Flights {
-    /// A peer has been asked. To ask again gives it no more time.
+    /// Notes that a peer was asked. Asking it again gives it no more time.
     pub(super) fn asked(&mut self, peer: PeerKey, ids: &[MessageId], mono: Duration) {
         for id in ids {
             self.first_asked.entry(*id).or_insert((peer, mono));
         }
     }
 
-    /// Whether another peer has been asked just now, and may still bring it.
+    /// Whether another peer was asked just now, and may still bring the id.
     pub(super) fn are_with_another(&self, peer: PeerKey, id: MessageId, mono: Duration) -> bool {
         self.first_asked
             .get(&id)
             .is_some_and(|(of, since)| *of != peer && mono.saturating_sub(*since) < FETCH_ALONE)
     }
 
-    /// It has come, or nobody is to be asked for it any more.
+    /// Forgets an id that has arrived.
     pub(super) fn landed(&mut self, id: MessageId) {
         self.first_asked.remove(&id);
     }
 
-    /// The peer that was asked is gone.
+    /// Forgets what was asked of a peer that is gone.
     pub(super) fn lost(&mut self, peer: PeerKey) {
         self.first_asked.retain(|_id, (of, _since)| *of != peer);
     }
 
-    /// What nobody has brought for so long may begin anew.
+    /// Forgets ids that nobody has brought in a long time, so that they get another moment.
     pub(super) fn forget_old(&mut self, mono: Duration) {
         self.first_asked.retain(|_id, (_of, since)| mono.saturating_sub(*since) < ROUND_STALL);
     }

@@ -1,4 +1,4 @@
-//! Parts of our sets that were built lately, and what it costs to build one.
+//! A cache of parts of our sets, and what it costs to build one.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use crate::ids::MessageId;
 use crate::limits::{ITEM_SETS_MAX, ITEM_SETS_SPARE};
 use crate::reconcile::{ItemSet, SetName, Window};
 
-/// What a walk over the set costs for each item, in bytes of the budget: a copy, and its part in sorting.
+/// What a walk over the set costs per item, in bytes of the budget: a copy, and its share of the sorting.
 const WALK_BYTES: usize = 4;
-/// This many items are summed up for a byte: ten million a second use a tenth of a core.
+/// How many items are summed up per byte of the budget: ten million a second take a tenth of a core.
 const ITEMS_SUMMED_PER_BYTE: usize = 2;
 
 /// A set and a span of it: `since`, `until`.
@@ -24,15 +24,15 @@ struct Part {
     items: Arc<ItemSet>,
 }
 
-/// Parts of the sets that were built lately: a window that has not changed is not built again.
+/// Parts of the sets that were built lately, so that a window that has not changed is not built again.
 #[derive(Debug, Default)]
 pub(super) struct ItemSets {
-    /// Those used last stand at the end.
+    /// The part used last is at the end.
     kept: RefCell<Vec<Part>>,
 }
 
 impl ItemSets {
-    /// The set of a span.
+    /// The set of a span, from the cache or newly built.
     pub(super) fn get(&self, history: &History, span: SetSpan) -> Arc<ItemSet> {
         if let Some(items) = self.known(history, span) {
             return items;
@@ -50,7 +50,7 @@ impl ItemSets {
         items
     }
 
-    /// The set of a span, if it has been built and not changed since.
+    /// The set of a span, if it is cached and has not changed since.
     fn known(&self, history: &History, span: SetSpan) -> Option<Arc<ItemSet>> {
         let mut kept = self.kept.borrow_mut();
         let at = kept.iter().position(|part| part.span == span)?;
@@ -63,7 +63,7 @@ impl ItemSets {
         Some(items)
     }
 
-    /// A span is whatever a neighbour says, so what is kept for it is bounded: in parts, and in items.
+    /// Neighbours choose the spans, so the cache is bounded, both in parts and in items.
     fn keep(&self, part: Part, history: &History) {
         let mut kept = self.kept.borrow_mut();
         kept.push(part);
@@ -74,7 +74,7 @@ impl ItemSets {
         }
     }
 
-    /// What it costs to answer a frame, in bytes of the budget, the answer itself aside.
+    /// What it costs to answer a frame, in bytes of the budget, without the answer itself.
     pub(super) fn cost(&self, history: &History, set: SetName, window: &Window) -> usize {
         let Window { since, until, ref frame } = *window;
         if let Some(items) = self.known(history, (set, since, until)) {
@@ -89,7 +89,7 @@ impl ItemSets {
         at_most.saturating_mul(WALK_BYTES).saturating_add(at_most / ITEMS_SUMMED_PER_BYTE)
     }
 
-    /// How many items are kept.
+    /// How many items are cached.
     #[cfg(test)]
     pub(super) fn items(&self) -> usize {
         total(&self.kept.borrow())

@@ -1,4 +1,4 @@
-//! What is known of a neighbour from earlier rounds (PROTOCOL.md R-111).
+//! What earlier rounds say about a neighbour (PROTOCOL.md R-111).
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::limits::{DEAF_ROUNDS_MAX, ROUND_EVERY, ROUND_GAP};
 #[derive(Debug)]
 pub(super) struct Past {
     ended: Duration,
-    /// The last one differed, and brought nothing: the two of us may know different rules.
+    /// Whether the last round found a difference and brought nothing: the two peers may know different rules.
     in_vain: bool,
-    /// Rounds in a row that brought what gossip should have brought.
+    /// How many rounds in a row brought what gossip should have brought.
     deaf: usize,
-    /// Since when it has sent no gossip, or since the last round that counted against it.
+    /// When it last sent gossip, or when a round last counted against it.
     silent_since: Duration,
 }
 
@@ -24,16 +24,16 @@ impl Past {
         (self.ended, self.in_vain) = (mono, in_vain);
     }
 
-    /// Before this the next round must not run.
+    /// When the next round may run.
     pub(super) fn next_at(&self) -> Duration {
         self.ended.saturating_add(if self.in_vain { ROUND_EVERY } else { ROUND_GAP })
     }
 
-    /// Whether the link is deaf: the neighbour answers, and what gossip should bring does not come. There is no other
+    /// Whether the link is deaf: the neighbour answers, but what gossip should bring does not arrive. There is no other
     /// sign of it.
     ///
-    /// Under load gossip is late while rounds follow one another, so a round counts only after a long silence, and
-    /// so does the next.
+    /// Under load, gossip is late while rounds follow one another, so a round counts only after a long silence, and the
+    /// next only after another.
     pub(super) fn is_deaf_after(&mut self, brought_recent: bool, mono: Duration) -> bool {
         if !brought_recent {
             self.deaf = 0;
@@ -43,13 +43,13 @@ impl Past {
         }
         let is_deaf = self.deaf >= DEAF_ROUNDS_MAX;
         if is_deaf {
-            // Closing takes a moment; it is asked for once.
+            // Closing takes a moment, and is asked for only once.
             self.deaf = 0;
         }
         is_deaf
     }
 
-    /// Gossip has come: the link is not deaf.
+    /// Gossip has arrived, so the link is not deaf.
     pub(super) fn heard(&mut self, mono: Duration) {
         (self.deaf, self.silent_since) = (0, mono);
     }

@@ -1,4 +1,4 @@
-//! A round from its begin to its end: what is asked, what becomes of the answers, and what it says of the neighbour.
+//! A round from start to end: what is asked, what happens to the answers, and what they say about the neighbour.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::item_sets::ItemSets;
 use super::past::Past;
 use super::{Context, Due, Left, Reach, Reconciler, Running};
 
-/// Objects that a neighbour has served, for whom it may concern to judge.
+/// Objects that a neighbour has served and that are still to be judged.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) set: SetName,
@@ -34,7 +34,7 @@ pub(crate) struct Answer {
 /// What a batch was worth.
 #[derive(Debug, Default)]
 pub(crate) struct Worth {
-    /// The ids of all that were authentic.
+    /// The ids of all authentic objects.
     pub(crate) received: Vec<MessageId>,
     /// How many of them are new in the set.
     pub(crate) new: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Worth {
     pub(crate) recent: bool,
 }
 
-/// What a round reads of us.
+/// What a round reads of our own sets.
 struct Own<'a> {
     history: &'a History,
     sets: &'a ItemSets,
@@ -66,7 +66,6 @@ impl Source for Own<'_> {
     }
 }
 
-/// Whether an id is worth fetching: neither held, nor refused by the history and remembered.
 fn wants(history: &History, set: SetName, id: MessageId) -> bool {
     match set {
         SetName::Messages => history.wants(id),
@@ -80,7 +79,7 @@ impl Reconciler {
         self.next_number
     }
 
-    /// Every few seconds all windows are compared, with a neighbour drawn by lot.
+    /// Compares all windows with a random neighbour every few seconds.
     pub(super) fn routine_round(&mut self, cx: &mut Context<'_>) {
         let mono = cx.mono();
         if mono < self.routine {
@@ -96,8 +95,8 @@ impl Reconciler {
         }
     }
 
-    /// A peer that answers just in time, and brings nothing, is done with; and one that brings a little now and then
-    /// makes room when others wait.
+    /// Ends rounds that bring nothing new, even if the peer always answers in time. Also ends the longest round when
+    /// others wait, because it may bring just enough to go on.
     pub(super) fn end_stalled(&mut self, cx: &mut Context<'_>) {
         let is_over = |since: Duration| since.saturating_add(ROUND_STALL) <= cx.mono();
         let longest = self.running.iter().filter(|(_peer, running)| is_over(running.began));
@@ -122,7 +121,7 @@ impl Reconciler {
     }
 
     pub(super) fn begin_round(&mut self, peer: PeerKey, due: Due, cx: &mut Context<'_>) {
-        // Before the index is whole, everything old would look as if it were missing.
+        // Until the index is complete, everything old would seem to be missing.
         let reach = if self.indexed { due.reach } else { Reach::Recent };
         let (all, mono) = (Span { since: 0, until: OPEN_END }, cx.mono());
         let running = Running {
@@ -143,7 +142,7 @@ impl Reconciler {
         self.go_on(peer, cx);
     }
 
-    /// Asks what there is to ask, and ends the round when there is nothing more.
+    /// Sends the next requests, and ends the round when there are none left.
     pub(super) fn go_on(&mut self, peer: PeerKey, cx: &mut Context<'_>) {
         let (history, mono) = (cx.history, cx.mono());
         loop {
@@ -163,8 +162,8 @@ impl Reconciler {
         }
         let Some(running) = self.running.get(&peer) else { return };
         let Some(outcome) = running.round.outcome() else { return };
-        // A peer that does not answer about moderations will not about messages. The login node's own peer keeps
-        // moderations for its operator, and never a message.
+        // A peer that does not answer about moderations will not answer about messages either. The authority peer keeps
+        // moderations for its operator, but no messages.
         let is_answered = outcome.complete || outcome.agreed;
         if running.set == SetName::Moderations && is_answered && !cx.me.is_authority() {
             self.go_on_to_messages(peer, cx);
@@ -210,7 +209,7 @@ impl Reconciler {
         }
     }
 
-    /// Whether a round has left ids to another peer. Then it is seen later whether they have come.
+    /// Plans another look at ids that a round has left to another peer. Returns whether there are any.
     fn look_again_later(&mut self, peer: PeerKey, cx: &Context<'_>) -> bool {
         let Some(running) = self.running.get_mut(&peer) else { return false };
         let (set, reach, open) = (running.set, running.reach, running.open);
@@ -223,7 +222,7 @@ impl Reconciler {
         true
     }
 
-    /// What was left to others and has not come is asked for.
+    /// Asks for ids that were left to others and have not arrived.
     pub(super) fn ask_for_what_was_left(&mut self, cx: &Context<'_>) {
         let mono = cx.mono();
         while let Some(left) = self.left.pop_front_if(|left| left.at <= mono) {
@@ -233,7 +232,7 @@ impl Reconciler {
         }
     }
 
-    /// An answer to a request of a round. What has to be judged is returned; give its worth to [`Self::judged`].
+    /// Takes the answer to a request of a round. Returns what must be judged, whose worth [`Self::judged`] takes.
     pub(crate) fn answered(
         &mut self,
         peer: PeerKey,
@@ -271,7 +270,7 @@ impl Reconciler {
         None
     }
 
-    /// A batch has been judged, all of it before the round learns what it was worth.
+    /// Takes the worth of a batch, once all of it has been judged.
     pub(crate) fn judged(
         &mut self,
         peer: PeerKey,
@@ -303,7 +302,7 @@ impl Reconciler {
     }
 }
 
-/// A newcomer is told how far the backfill is; a few missing lines are not worth a word.
+/// Tells a newcomer how far the backfill has got. A few missing messages are not worth a notice.
 fn tell_backfill(running: &Running, ended: bool, fx: &mut Effects) {
     let (brought, needed) = (running.round.brought(), running.round.needed());
     if running.set == SetName::Messages && needed >= BACKFILL_NOTICE_MIN {

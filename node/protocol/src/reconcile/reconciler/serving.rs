@@ -1,4 +1,4 @@
-//! What neighbours ask for: policies, frames of our sets, messages and moderations; within a budget.
+//! What neighbours ask for, within a budget: policies, frames of our sets, messages and moderations.
 
 use crate::effects::Effects;
 use crate::ids::{MessageId, PeerKey};
@@ -12,11 +12,10 @@ use super::{Context, Load, Reconciler};
 
 /// What every request costs.
 const REQUEST_BYTES: usize = 256;
-/// What it costs to look for something that is not there.
+/// What it costs to look for an object that is not there.
 const MISS_BYTES: usize = 128;
 
 impl Reconciler {
-    /// Documents must not wait for messages, so they have a budget of their own, for each neighbour.
     pub(crate) fn serve_policy(
         &mut self,
         peer: PeerKey,
@@ -78,8 +77,8 @@ impl Reconciler {
         SyncReply::Ok(bytes)
     }
 
-    /// A `Get` costs what it brings; before that is known, what it can bring at most. Without a reply the store is being
-    /// read, and [`Self::loaded`] has it.
+    /// A `Get` costs what it brings and, until that is known, the most that it can bring. Returns `None` while the
+    /// store is being read; the reply then comes from [`Self::loaded`].
     pub(crate) fn serve_messages(
         &mut self,
         request: RequestId,
@@ -98,7 +97,7 @@ impl Reconciler {
         None
     }
 
-    /// The store has read what it holds. The reply, and how many of the pairs are in it.
+    /// Takes what the store has read. Returns the reply, and how many of the pairs are in it.
     pub(crate) fn loaded(
         &mut self,
         request: RequestId,
@@ -111,19 +110,19 @@ impl Reconciler {
             .take_while(|(_id, StoredPair { ticket, object })| batch.push(ticket, object))
             .count();
         let body = batch.finish().to_bytes();
-        // When the batch is full, the rest has not been looked for.
+        // If the batch is full, the rest has not been looked for.
         let is_full = body.len() + 2 * MESSAGE_BYTES_MAX > BATCH_BYTES_MAX;
         let missed = if is_full { 0 } else { ids.saturating_sub(pairs.len()) };
         self.budgets.settle(&paid, REQUEST_BYTES + body.len() + missed * MISS_BYTES);
         Some((SyncReply::Ok(body), served))
     }
 
-    /// Forgets what is as good as new.
+    /// Forgets the budgets that are no different from new ones.
     pub(crate) fn tidy(&mut self, now: Now) {
         self.budgets.tidy(now);
     }
 
-    /// How many items of our sets are kept.
+    /// How many items of our sets are cached.
     #[cfg(test)]
     pub(crate) fn items_kept(&self) -> usize {
         self.sets.items()

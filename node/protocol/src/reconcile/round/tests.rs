@@ -16,7 +16,7 @@ mod liars;
 
 const NOW: u64 = 1_800_000_000_000;
 
-/// Each is a message; `n` counts back from now, 70 s apart, so that all windows have some.
+/// A message. `n` counts back from now in steps of 70 s, so that every window has some.
 fn item(n: u64) -> (u64, MessageId) {
     (NOW - 6_000 - n * 70_000, id(n))
 }
@@ -29,12 +29,12 @@ fn round() -> Round {
     Round::new(SetName::Messages, spans(NOW, false, NOW - 90 * DAY_MS))
 }
 
-/// Everything in one window.
+/// A round with everything in one window.
 fn whole() -> Round {
     Round::new(SetName::Messages, vec![Span { since: 0, until: NOW }])
 }
 
-/// Both sides of the tests: who holds what.
+/// What one side of a test holds.
 #[derive(Debug, Default, Clone)]
 struct Peer {
     items: BTreeSet<(u64, MessageId)>,
@@ -121,7 +121,7 @@ struct Traffic {
     asked: Vec<SyncRequest>,
 }
 
-/// Feeds one answer, as whoever drives a round does.
+/// Feeds in one answer, as the driver of a round does.
 fn feed(round: &mut Round, ours: &mut Peer, ask: &Ask, reply: Option<&[u8]>) {
     let reply = reply.map(SyncReply::parse);
     let Some(Ok(SyncReply::Ok(body))) = reply else {
@@ -146,22 +146,22 @@ fn feed(round: &mut Round, ours: &mut Peer, ask: &Ask, reply: Option<&[u8]>) {
     }
 }
 
-/// Runs a round to its end. `answer` gives the reply's bytes, or none.
+/// Runs a round to its end. `answer` returns the bytes of the reply, or `None`.
 fn run(
     round: &mut Round,
     ours: &mut Peer,
     mut answer: impl FnMut(&SyncRequest) -> Option<Vec<u8>>,
 ) -> (Outcome, Traffic) {
     let mut traffic = Traffic::default();
-    let mut on_the_way: VecDeque<Ask> = VecDeque::new();
+    let mut in_flight: VecDeque<Ask> = VecDeque::new();
     loop {
         while let Some(ask) = round.next_request(ours) {
-            on_the_way.push_back(ask);
+            in_flight.push_back(ask);
         }
         let frames = |ask: &&Ask| matches!(ask.request, SyncRequest::Reconcile { .. });
-        assert!(on_the_way.iter().filter(frames).count() <= 1);
-        assert!(on_the_way.iter().filter(|ask| !frames(ask)).count() <= GETS_IN_FLIGHT_MAX);
-        let Some(ask) = on_the_way.pop_front() else { break };
+        assert!(in_flight.iter().filter(frames).count() <= 1);
+        assert!(in_flight.iter().filter(|ask| !frames(ask)).count() <= GETS_IN_FLIGHT_MAX);
+        let Some(ask) = in_flight.pop_front() else { break };
         let bytes = ask.request.to_bytes();
         assert_eq!(SyncRequest::parse(&bytes).as_ref(), Ok(&ask.request));
         traffic.request_bytes += bytes.len();
@@ -179,7 +179,7 @@ fn run(
         traffic.asked.push(ask.request);
         assert!(traffic.asked.len() < 30_000, "a round ends");
     }
-    (round.outcome().expect("nothing is on its way, so it has ended"), traffic)
+    (round.outcome().expect("nothing is in flight, so it has ended"), traffic)
 }
 
 fn run_honestly(ours: &mut Peer, theirs: &Peer) -> (Outcome, Traffic) {
@@ -291,7 +291,7 @@ fn r107_an_unanswered_id_is_requested_once_more() {
 }
 
 #[test]
-fn r107_what_the_law_refused_is_not_asked() {
+fn r107_what_the_history_refused_is_not_requested() {
     let mut ours = Peer::new([]);
     ours.refused.extend([id(1), id(2)]);
     let (outcome, traffic) = run_honestly(&mut ours, &Peer::new(0..3));
@@ -300,7 +300,7 @@ fn r107_what_the_law_refused_is_not_asked() {
 }
 
 #[test]
-fn r107_what_gossip_brings_meanwhile_is_not_asked() {
+fn r107_what_gossip_brings_meanwhile_is_not_requested() {
     let theirs = Peer::new(0..3);
     let mut ours = Peer::new([]);
     let mut round = round();
@@ -314,7 +314,7 @@ fn r107_what_gossip_brings_meanwhile_is_not_asked() {
 }
 
 #[test]
-fn r104_what_came_elsewhere_after_it_was_promised_is_not_asked() {
+fn r104_what_another_peer_has_brought_is_not_requested() {
     let theirs = Peer::new(0..100);
     let mut ours = Peer::new([]);
     let mut round = whole();

@@ -9,7 +9,7 @@ fn forged(count: &mut u64) -> [u8; 32] {
     id(1_000_000 + *count).0
 }
 
-/// A frame that promises as many made-up ids as there is room for, and says that there are more.
+/// A frame that promises as many made-up ids as fit, and claims that there are more.
 fn promises(count: &mut u64) -> Vec<u8> {
     let ids = (FRAME_BYTES_MAX - 100) / 32;
     let varint = [0x80 | u8::try_from(ids >> 7).unwrap(), u8::try_from(ids & 0x7f).unwrap()];
@@ -27,7 +27,7 @@ fn promises(count: &mut u64) -> Vec<u8> {
 fn lie(request: &SyncRequest, mut frame: impl FnMut() -> Vec<u8>) -> Vec<u8> {
     let body = match request {
         SyncRequest::Reconcile { windows, .. } => {
-            // The promises of the opening must fit.
+            // The promises must fit into the answer to the opening.
             let mut frames = vec![vec![]; windows.len()];
             frames[0] = frame();
             frames_to_bytes(&frames)
@@ -38,7 +38,7 @@ fn lie(request: &SyncRequest, mut frame: impl FnMut() -> Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn r107_an_id_that_is_named_twice_is_asked_once() {
+fn r107_an_id_that_is_named_twice_is_requested_once() {
     let mut ours = Peer::new([]);
     let twice = [&[0x61, 0x02, 0x00, 0x02, 0x01][..], &[7; 32], &[0, 0, 2, 1], &[7; 32]].concat();
     let mut round = whole();
@@ -86,7 +86,7 @@ fn r107_endless_differences_end_the_round() {
 }
 
 #[test]
-fn r107_a_peer_without_time_is_asked_again_and_then_left() {
+fn r107_a_busy_peer_is_asked_again_and_then_left() {
     let theirs = Peer::new(0..3_000);
     let mut turn = 0;
     let (outcome, traffic) = run(&mut round(), &mut Peer::new([]), |request| {
@@ -103,7 +103,7 @@ fn r107_a_peer_without_time_is_asked_again_and_then_left() {
 }
 
 #[test]
-fn r107_no_answer_ends_the_round_foreign_tags_do_nothing() {
+fn r107_no_answer_ends_the_round_and_other_tags_do_nothing() {
     let mut ours = Peer::new(0..10);
     let (outcome, traffic) = run(&mut round(), &mut ours, |_request| None);
     assert_eq!(outcome, Outcome { brought: 0, agreed: false, complete: false });
