@@ -1,4 +1,4 @@
-//! An index of all messages that are kept, in memory, and the quota over it.
+//! The in-memory index of all messages that are kept, and the quota over it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -213,7 +213,7 @@ fn is_settled(signed: &SignedModeration, policy: &Policy) -> bool {
     policy.settled.iter().any(|settled| settled.number == signed.content().number)
 }
 
-/// How much of its quota a maker has used. Its moderations are counted by place.
+/// How much of its quota a maker has used so far.
 #[derive(Debug, Default)]
 struct Used {
     maker: Option<AccountId>,

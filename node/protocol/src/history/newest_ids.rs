@@ -1,4 +1,4 @@
-//! Bounded memory for ids: those that the history has refused under the present rules, and those it took lately.
+//! Bounded memory for ids: those that the rules in force have refused, and those admitted lately.
 
 use std::collections::{BTreeSet, VecDeque};
 

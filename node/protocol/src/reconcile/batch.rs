@@ -149,7 +149,7 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 15);
-        // The builder counts heads at their largest, so it is its count that reaches the limit.
+        // The builder counts every head at its largest, so its count reaches the limit before the bytes do.
         let room = BATCH_BYTES_MAX - builder.size - AROUND_OBJECT;
         assert!(!builder.push(&[0; 1_024], &vec![7; room + 1]));
         assert!(builder.push(&[0; 1_024], &vec![7; room]));

@@ -36,7 +36,7 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Returns tokens that were taken and not used.
+    /// Gives back tokens that were taken and not used.
     pub fn give_back(&mut self, n: u64) {
         let full = u128::from(self.burst).saturating_mul(PARTS);
         self.parts = self.parts.saturating_add(u128::from(n).saturating_mul(PARTS)).min(full);

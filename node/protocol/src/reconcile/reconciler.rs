@@ -1,5 +1,4 @@
-//! When a round of reconciliation runs and with which neighbour, and what is served to others (PROTOCOL.md R-100 to
-//! R-111).
+//! When a round of reconciliation runs and with whom, and what is served to others (PROTOCOL.md R-100 to R-111).
 //!
 //! ```text
 //!   fresh link · heal · hole in a session · slow peer · a neighbour that has more ──▶ the last 10 minutes, with that one
@@ -179,7 +178,7 @@ impl Reconciler {
         self.want(source, Due { hole_of, ..Due::new(Reach::Recent, true, at) }, cx);
     }
 
-    /// A neighbour may have missed something of ours. Our round shows it that we differ, and it asks us in turn.
+    /// A neighbour may have missed something of ours. Our round shows it the difference, and it asks us in turn.
     pub(crate) fn slow(&mut self, peer: PeerKey, cx: &Context<'_>) {
         self.want(peer, Due::new(Reach::Recent, true, cx.mono()), cx);
     }

@@ -92,8 +92,8 @@ pub enum SyncRequest {
     },
     /// Tells the number of the asker's policy; answered with the responder's (see [`policy_number_reply`]).
     PolicyNumber(u64),
-    /// Asks whether the link between the two may be closed, because the asker has this many. An empty answer means yes,
-    /// [`SyncReply::Later`] means no.
+    /// Asks whether the link between the two may be closed, and says how many links the asker has. An empty answer
+    /// means yes, [`SyncReply::Later`] means no.
     Part(u64),
     /// An operation of a later version.
     Unknown(u16),

@@ -21,7 +21,7 @@ impl Flights {
     }
 
     /// Whether another peer was asked just now, and may still bring the id.
-    pub(super) fn are_with_another(&self, peer: PeerKey, id: MessageId, mono: Duration) -> bool {
+    pub(super) fn is_with_another(&self, peer: PeerKey, id: MessageId, mono: Duration) -> bool {
         self.first_asked
             .get(&id)
             .is_some_and(|(of, since)| *of != peer && mono.saturating_sub(*since) < FETCH_ALONE)

@@ -62,7 +62,7 @@ impl Source for Own<'_> {
     }
 
     fn is_with_another(&self, id: MessageId) -> bool {
-        self.flights.are_with_another(self.peer, id, self.mono)
+        self.flights.is_with_another(self.peer, id, self.mono)
     }
 }
 
@@ -232,7 +232,7 @@ impl Reconciler {
         }
     }
 
-    /// Takes the answer to a request of a round. Returns what must be judged, whose worth [`Self::judged`] takes.
+    /// Takes the answer to a request of a round. Returns what must be judged; its worth then goes to [`Self::judged`].
     pub(crate) fn answered(
         &mut self,
         peer: PeerKey,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::limits::{FRAMES_FREE, NEEDED_MAX};
 
-/// Another id with every call.
+/// A different id with every call.
 fn forged(count: &mut u64) -> [u8; 32] {
     *count += 1;
     id(1_000_000 + *count).0
