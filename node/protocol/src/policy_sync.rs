@@ -9,14 +9,12 @@ use std::time::Duration;
 use crate::effects::{Asking, Effects};
 use crate::identity::Identity;
 use crate::ids::PeerKey;
-use crate::links::Links;
+use crate::links::{Links, POLICY_DEADLINE};
 use crate::policy::{PolicyHead, SignedPolicy};
 use crate::reconcile::SyncRequest;
 use crate::time::Now;
 use crate::verdict::Refused;
 
-/// How long a peer that announced a higher policy number has to deliver the document.
-pub(crate) const POLICY_DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait for a policy document before asking the next neighbour. The peer that forwarded the head may not
 /// have it yet, and a ban must not wait.
 pub(crate) const POLICY_RETRY: Duration = Duration::from_millis(500);

@@ -28,7 +28,7 @@ mod budget;
 mod items;
 mod ranges;
 pub(crate) mod reconciler;
-mod round;
+pub(crate) mod round;
 mod windows;
 mod wire;
 
@@ -38,7 +38,7 @@ pub use budget::TokenBucket;
 pub use items::{ItemSet, Step, SyncError};
 pub use ranges::{SeqRanges, numbers};
 pub use round::{Ask, AskTag, Outcome, Round, Source};
-pub use windows::{OPEN_END, Span, spans};
+pub use windows::{OPEN_END, SETTLE_MS, Span, spans};
 pub use wire::{
     SYNC_PROTOCOL, SetName, SyncReply, SyncRequest, Window, parse_policy_number,
     policy_number_reply,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lanyard_protocol::ids::MessageId;
-use lanyard_protocol::limits::SETTLE_MS;
+use lanyard_protocol::reconcile::SETTLE_MS;
 use lanyard_protocol::reconcile::{
     ItemSet, OPEN_END, SetName, Span, SyncReply, SyncRequest, Window, parse_frames, spans,
 };

@@ -15,7 +15,7 @@ use crate::message::VerifiedMessage;
 use crate::reconcile::{SeqRanges, SyncRequest, numbers};
 use crate::time::Now;
 
-/// Ranges of an author's session that are remembered. A report names [`HELD_RANGES_MAX`] of them.
+/// Ranges of an author's session that are remembered. A report names [`HELD_RANGES_MAX`](crate::limits::HELD_RANGES_MAX) of them.
 const HEARD_RANGES_MAX: usize = 1_024;
 /// The shortest time between two reports to an author of what is held of its session.
 pub(crate) const RECEIPTS_EVERY: Duration = Duration::from_secs(1);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::admission::AdmissionView;
+use crate::history::retention::RETAIN_STEP_MS;
 use crate::history::{History, Rules};
 use crate::ids::PeerKey;
 use crate::io::Topic;
-use crate::limits::RETAIN_STEP_MS;
 use crate::links::Link;
 use crate::policy::SignedPolicy;
 use crate::roster::Roster;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::ids::MessageId;
-use crate::limits::REMEMBERED_IDS_MAX;
+
+/// Ids that the history refused or recently admitted, and that are not fetched again. The oldest are forgotten first.
+const REMEMBERED_IDS_MAX: usize = 65_536;
 
 /// A set of ids that forgets the oldest. Flooding it can at worst make us fetch the same message again.
 #[derive(Debug, Default)]

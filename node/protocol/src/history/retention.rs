@@ -3,10 +3,14 @@
 //! Deletion is final, so no single clock decides about it. Two clocks must agree that a day is over, and even if both
 //! are wrong for a moment, no more than one day of history is lost.
 
+use crate::time::Now;
 use std::time::Duration;
 
-use crate::limits::{RETAIN_STEP_EVERY, RETAIN_STEP_MS};
-use crate::time::Now;
+/// How far the retention boundary advances in one step, so that a time that is briefly wrong, signed or not, costs one
+/// day of history and not all of it.
+pub(crate) const RETAIN_STEP_MS: u64 = 86_400_000;
+/// Time between two such steps. A peer that was away for two months has caught up within two weeks.
+pub(crate) const RETAIN_STEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// The bound on the retention boundary.
 #[derive(Debug)]

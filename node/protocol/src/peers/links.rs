@@ -16,7 +16,6 @@ use crate::admission::{self, AdmissionView, GateLinks, KnownBoot, Standing};
 use crate::effects::Effects;
 use crate::ids::{AccountId, PeerKey, Role};
 use crate::io::{LinkId, NewLink, Topic};
-use crate::policy_sync::POLICY_DEADLINE;
 use crate::ticket::Ticket;
 use crate::time::Now;
 
@@ -34,6 +33,8 @@ pub(crate) const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
 pub(crate) const SUBSCRIBE_PER_LINK: Duration = Duration::from_millis(200);
 /// How long a peer is denied after its link was closed for rejects.
 pub(crate) const DENY_FOR: Duration = Duration::from_mins(15);
+/// How long a peer that announced a higher policy number has to deliver the document.
+pub(crate) const POLICY_DEADLINE: Duration = Duration::from_secs(10);
 /// How often standing links are judged again for expiry.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// A link that a new policy ends stands this much longer, so that its peer can fetch the policy and learn why.

@@ -16,10 +16,10 @@
 //!   past.rs     what earlier rounds say about a neighbour  item_sets.rs  parts of our sets, cached
 //! ```
 
-mod budgets;
-mod flights;
-mod item_sets;
-mod past;
+pub(crate) mod budgets;
+pub(crate) mod flights;
+pub(crate) mod item_sets;
+pub(crate) mod past;
 pub(crate) mod rounds;
 mod serving;
 
@@ -32,8 +32,10 @@ use crate::history::History;
 use crate::identity::Identity;
 use crate::ids::{MessageId, PeerKey};
 use crate::io::RequestId;
-use crate::limits::{HOLE_WAIT, LARGER_ROUND_AFTER, ROUND_GAP, ROUND_STALL, ROUNDS_MAX};
 use crate::links::Links;
+use crate::reconcile::reconciler::flights::ROUND_STALL;
+use crate::reconcile::reconciler::past::ROUND_GAP;
+use crate::reconcile::reconciler::rounds::ROUNDS_MAX;
 use crate::time::{MINUTE_MS, Now};
 
 use super::{ItemSet, OPEN_END, Round, SetName, Window};
@@ -41,6 +43,11 @@ use budgets::{Budgets, Paid};
 use flights::Flights;
 use item_sets::ItemSets;
 use past::Past;
+
+/// How long the larger key waits on a new link for a round of the smaller, which may make its own unnecessary.
+const LARGER_ROUND_AFTER: Duration = Duration::from_secs(1);
+/// How long to wait for what is missing in a session: longer than a message takes through the mesh.
+const HOLE_WAIT: Duration = Duration::from_millis(500);
 
 /// How far back a round goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,11 +16,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::MessageId;
-use crate::limits::{GET_IDS_MAX, GETS_IN_FLIGHT_MAX, GETS_IN_VAIN_MAX, LATERS_MAX};
+use crate::limits::GET_IDS_MAX;
 
 use super::items::ItemSet;
 use super::windows::Span;
 use super::wire::{SetName, SyncRequest, Window};
+
+/// Unanswered `Get`s of one round: one is answered while we process the answer to the other.
+pub(crate) const GETS_IN_FLIGHT_MAX: usize = 2;
+/// Answers to `Get` in a row that bring nothing before the round ends: the peer promised what it does not have.
+pub(crate) const GETS_IN_VAIN_MAX: usize = 3;
+/// Answers "later" in a row before the round ends: another neighbour may be less busy.
+const LATERS_MAX: usize = 16;
 
 mod work;
 
@@ -201,8 +208,8 @@ impl Round {
         self.came_in_vain();
     }
 
-    /// The peer is busy. [`Self::next_request`] returns the request again; the caller waits for
-    /// [`crate::limits::LATER_RETRY`] before it sends it.
+    /// The peer is busy. [`Self::next_request`] returns the request again; the caller waits
+    /// a moment before it sends it.
     pub fn on_later(&mut self, tag: AskTag) {
         if !self.take_back(tag) {
             return;

@@ -2,9 +2,10 @@
 //!
 //! Their boundaries are whole minutes and hours. So rounds a few seconds apart compare the same older windows, whose
 //! sets are then found in the cache.
-
-use crate::limits::SETTLE_MS;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+
+/// Younger messages may still arrive by gossip, so a round omits them unless the link is new.
+pub const SETTLE_MS: u64 = 5_000;
 
 /// The end of an open window. Every `sent_at` is below it, and a database can store it.
 pub const OPEN_END: u64 = i64::MAX.cast_unsigned();

@@ -10,11 +10,13 @@ use crate::delivery::inbox::{CROWDED_BURST, PRESENCES_BURST};
 use crate::engine::{Input, Output, RequestId, StoredPair, Topic};
 use crate::history::Indexed;
 use crate::ids::MessageId;
-use crate::limits::{
-    BATCH_BYTES_MAX, GETS_IN_VAIN_MAX, ITEM_SETS_SPARE, SERVED_BURST_BYTES, SERVED_BYTES_PER_S,
-    SERVED_SHARES,
-};
+use crate::limits::BATCH_BYTES_MAX;
 use crate::message::{Content, VerifiedMessage};
+use crate::reconcile::reconciler::budgets::{
+    SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
+};
+use crate::reconcile::reconciler::item_sets::ITEM_SETS_SPARE;
+use crate::reconcile::round::GETS_IN_VAIN_MAX;
 use crate::reconcile::{
     BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
 };

@@ -8,8 +8,8 @@ use crate::delivery::outbox::{OWN_BYTES_PER_S, OWN_MESSAGES_BURST};
 use crate::delivery::receipts::{RECEIPTS_EVERY, STATES_EVERY};
 use crate::engine::{AskId, Event, Input, LinkId, Output, Progress, RequestId, StoredPair, Topic};
 use crate::ids::{MessageId, PeerKey};
-use crate::limits::ROUND_EVERY;
 use crate::message::{Content, SignedMessage, VerifiedMessage};
+use crate::reconcile::reconciler::past::ROUND_EVERY;
 use crate::reconcile::{
     Batch, BatchBuilder, ItemSet, SetName, SyncReply, SyncRequest, Window, frames_to_bytes,
 };

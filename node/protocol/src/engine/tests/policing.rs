@@ -6,8 +6,9 @@ use super::harness::{
 };
 use crate::engine::{Event, Input, LinkId, Output, Topic};
 use crate::hello::Hello;
+use crate::links::POLICY_DEADLINE;
 use crate::policy::{SanctionKind, SignedPolicy};
-use crate::policy_sync::{POLICY_DEADLINE, POLICY_RETRY};
+use crate::policy_sync::POLICY_RETRY;
 use crate::testing::{self, T0};
 use crate::verdict::Acceptance;
 

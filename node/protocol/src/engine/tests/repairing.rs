@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::delivering::{answer, asked, batch_of, message, reply, serve};
 use super::harness::{Peer, closed, key_of, millis, seconds, stored_texts, verdict};
 use crate::engine::{Input, LinkId, Output, Topic};
-use crate::limits::{
-    DEAF_ROUNDS_MAX, FETCH_ALONE, GOSSIP_AGE_MS_MAX, ROUND_EVERY, ROUND_GAP, ROUND_STALL,
-    ROUNDS_MAX,
-};
+use crate::limits::GOSSIP_AGE_MS_MAX;
 use crate::message::VerifiedMessage;
 use crate::reconcile::SyncRequest;
+use crate::reconcile::reconciler::flights::{FETCH_ALONE, ROUND_STALL};
+use crate::reconcile::reconciler::past::{DEAF_ROUNDS_MAX, ROUND_EVERY, ROUND_GAP};
+use crate::reconcile::reconciler::rounds::ROUNDS_MAX;
 use crate::testing::T0;
 use crate::verdict::Acceptance;
 

@@ -9,8 +9,8 @@ use super::harness::{
 use crate::delivery::inbox::PRESENCES_BURST;
 use crate::engine::{Engine, Event, Input, Output, Progress, Topic};
 use crate::hello::{Hello, Verdict, VerdictCode};
+use crate::history::retention::RETAIN_STEP_EVERY;
 use crate::ids::MessageId;
-use crate::limits::RETAIN_STEP_EVERY;
 use crate::testing::T0;
 use crate::time::Now;
 use crate::time::realm_time::ASK_TIME_EVERY;

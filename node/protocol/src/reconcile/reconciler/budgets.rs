@@ -4,11 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ids::PeerKey;
-use crate::limits::{
-    POLICIES_BYTES_PER_S, POLICY_BYTES_MAX, SERVED_BURST_BYTES, SERVED_BYTES_PER_S, SERVED_SHARES,
-};
+use crate::limits::POLICY_BYTES_MAX;
 use crate::reconcile::TokenBucket;
 use crate::time::Now;
+
+/// How much is served to all peers together, so that many returning peers leave bandwidth for the conversation.
+pub(crate) const SERVED_BYTES_PER_S: usize = 4 * 1_024 * 1_024;
+/// What may be served at once, before the rate applies: a newcomer's first batches.
+pub(crate) const SERVED_BURST_BYTES: usize = 2 * SERVED_BYTES_PER_S;
+/// A neighbour's share is the rate divided by this. One that takes more leaves half of the budget to the others.
+pub(crate) const SERVED_SHARES: u64 = 4;
+/// How much of policy documents one neighbour may fetch: one of the largest in a second, or many of the usual size.
+const POLICIES_BYTES_PER_S: u64 = 256 * 1_024;
 
 /// What was taken from the budget for a request.
 #[derive(Debug)]

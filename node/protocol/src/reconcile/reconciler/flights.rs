@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ids::{MessageId, PeerKey};
-use crate::limits::{FETCH_ALONE, ROUND_STALL};
+
+/// A round ends after this time without anything new. The longest round ends too if a neighbour waits for its place, so
+/// that four liars cannot occupy all places.
+pub(crate) const ROUND_STALL: Duration = Duration::from_secs(60);
+/// How long to wait for a requested id before asking another peer for it: longer than an answer takes, but short,
+/// because the peer may have lied.
+pub(crate) const FETCH_ALONE: Duration = Duration::from_secs(3);
 
 /// The peer that was asked first for each id that has not arrived yet, and when.
 #[derive(Debug, Default)]

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use crate::history::History;
 use crate::ids::MessageId;
-use crate::limits::{ITEM_SETS_MAX, ITEM_SETS_SPARE};
 use crate::reconcile::{ItemSet, SetName, Window};
+
+/// Parts of the sets that are kept between requests: five windows of several neighbours.
+const ITEM_SETS_MAX: usize = 16;
+/// Items in all those parts together: twice the set plus this many. The windows of a round make up the set once.
+pub(crate) const ITEM_SETS_SPARE: usize = 65_536;
 
 /// What a walk over the set costs per item, in bytes of the budget: a copy, and its share of the sorting.
 const WALK_BYTES: usize = 4;

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use crate::limits::{DEAF_ROUNDS_MAX, ROUND_EVERY, ROUND_GAP};
+/// How often there is a round over all windows with a random neighbour.
+pub(crate) const ROUND_EVERY: Duration = Duration::from_secs(10);
+/// The shortest time between two rounds with one neighbour.
+pub(crate) const ROUND_GAP: Duration = Duration::from_secs(2);
+/// After this many rounds in a row that brought messages younger than a minute, while gossip brought none for
+/// [`ROUND_EVERY`], the link to that neighbour is deaf.
+pub(crate) const DEAF_ROUNDS_MAX: usize = 3;
 
 #[derive(Debug)]
 pub(super) struct Past {

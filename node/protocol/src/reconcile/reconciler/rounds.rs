@@ -8,10 +8,8 @@ use crate::effects::{Asking, Effects, RoundStep};
 use crate::history::History;
 use crate::ids::{MessageId, PeerKey};
 use crate::io::Event;
-use crate::limits::{
-    BACKFILL_NOTICE_MIN, BATCH_USE_MIN, FETCH_ALONE, LATER_RETRY, ROUND_EVERY, ROUND_STALL,
-    ROUNDS_MAX,
-};
+use crate::reconcile::reconciler::flights::{FETCH_ALONE, ROUND_STALL};
+use crate::reconcile::reconciler::past::ROUND_EVERY;
 use crate::reconcile::{
     Ask, AskTag, Batch, ItemSet, OPEN_END, Outcome, Round, SetName, Source, Span, SyncReply,
     SyncRequest, parse_frames, spans,
@@ -22,6 +20,15 @@ use super::flights::Flights;
 use super::item_sets::ItemSets;
 use super::past::Past;
 use super::{Context, Due, Left, Reach, Reconciler, Running};
+
+/// How many rounds run at the same time.
+pub(crate) const ROUNDS_MAX: usize = 4;
+/// How long to wait after the answer "later" before asking again.
+const LATER_RETRY: Duration = Duration::from_millis(500);
+/// At least one in this many objects of a batch must be new, because checking them costs more than sending them.
+const BATCH_USE_MIN: u64 = 8;
+/// How many missing messages are worth a progress notice to the user.
+const BACKFILL_NOTICE_MIN: u64 = 256;
 
 /// Objects that a neighbour has served and that are still to be judged.
 #[derive(Debug)]

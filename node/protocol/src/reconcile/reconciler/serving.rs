@@ -3,8 +3,9 @@
 use crate::effects::Effects;
 use crate::ids::{MessageId, PeerKey};
 use crate::io::{Output, RequestId, StoredPair};
-use crate::limits::{BATCH_BYTES_MAX, FRAMES_BYTES_MAX, GETS_IN_FLIGHT_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, FRAMES_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::policy::SignedPolicy;
+use crate::reconcile::round::GETS_IN_FLIGHT_MAX;
 use crate::reconcile::{BatchBuilder, SetName, SyncReply, Window, answer_windows, frames_to_bytes};
 use crate::time::Now;
 

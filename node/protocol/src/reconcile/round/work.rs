@@ -9,10 +9,18 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::MessageId;
-use crate::limits::{FRAMES_FREE, FRAMES_MAX, ITEMS_PER_FRAME, NEEDED_MAX};
 use crate::reconcile::items::{ItemSet, SyncError};
 use crate::reconcile::windows::Span;
 use crate::reconcile::wire::Window;
+
+/// Ids that one window of a round may need. The next round fetches the rest.
+pub(crate) const NEEDED_MAX: usize = 131_072;
+/// Frames that any window may use. On a LAN, fewer than ten are enough.
+pub(crate) const FRAMES_FREE: usize = 64;
+/// A window may use one more frame for this many items in it. Honest peers need fewer than one for 200.
+const ITEMS_PER_FRAME: usize = 64;
+/// The most frames that any window may use: enough for millions of ids.
+const FRAMES_MAX: usize = 10_000;
 
 /// One window, from the first frame to the last id.
 #[derive(Debug)]

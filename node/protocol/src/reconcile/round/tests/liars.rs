@@ -1,7 +1,7 @@
 //! Rounds against peers that lie or are busy.
 
 use super::*;
-use crate::limits::{FRAMES_FREE, NEEDED_MAX};
+use crate::reconcile::round::work::{FRAMES_FREE, NEEDED_MAX};
 
 /// A different id with every call.
 fn forged(count: &mut u64) -> [u8; 32] {
