@@ -55,3 +55,20 @@ impl From<&str> for Body {
         text.to_owned().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks the bytes of a body in both directions.
+    fn check(body: Body, golden: &str) {
+        let (kind, bytes) = body.encode();
+        assert_eq!(hex::encode(crate::wire::encode(&(kind, &bytes))), golden);
+        assert_eq!(Body::decode(kind, bytes), Ok(body));
+    }
+
+    #[test]
+    fn r40_every_kind_has_exactly_its_bytes() {
+        check("hi".into(), "8201426869");
+    }
+}
