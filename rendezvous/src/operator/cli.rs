@@ -147,7 +147,7 @@ pub(super) enum PolicyCommand {
     Show,
     /// Change a rule
     Set {
-        /// max-text-bytes, per-minute, guest-per-minute, per-day, ticket-lifetime, retention-days or registration
+        /// A rule, as `policy show` lists it
         key: String,
         /// A number, a duration such as 24h, or a word
         #[arg(allow_hyphen_values = true)]
