@@ -7,12 +7,12 @@
 
 pub mod devices;
 
+use lanyard_node::random;
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 use lanyard_protocol::policy::{Sanction, SanctionKind};
 
 use crate::acts::ActError;
 use crate::names::{NameError, Nickname, Username};
-use crate::random;
 use crate::store::accounts::{self, Account, NewAccount, State};
 use crate::store::audit::{self, Entry, OPERATOR};
 use crate::store::{Db, StoreError, devices as device_rows, sanctions};

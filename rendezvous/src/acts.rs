@@ -2,13 +2,13 @@
 //!
 //! An act and its audit entry share one transaction, so it is done completely or not at all.
 
+use lanyard_node::random::NoRandomness;
 use lanyard_protocol::limits::POLICY_BYTES_MAX;
 use lanyard_protocol::text::is_plain_line;
 
 use crate::clock::timekeeping::{self, Standing};
 use crate::names::NameError;
 use crate::policy;
-use crate::random::NoRandom;
 use crate::store::{Db, Store, StoreError, meta};
 
 /// The longest reason or topic, in bytes: every policy carries all of them.
@@ -140,7 +140,7 @@ pub enum ActError {
     },
     /// No random id could be made.
     #[error(transparent)]
-    Random(#[from] NoRandom),
+    Random(#[from] NoRandomness),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

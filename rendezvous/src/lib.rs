@@ -26,7 +26,6 @@ pub mod clock;
 pub mod folder;
 pub mod operator;
 pub mod policy;
-pub mod random;
 pub mod serve;
 pub mod server;
 pub mod store;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use lanyard_node::StartError;
 use lanyard_node::keyfile::Seed;
+use lanyard_node::random::{self, NoRandomness};
 use lanyard_node::transport::ports::PortError;
 use lanyard_program::failure;
 use lanyard_protocol::cose::public_key;
@@ -31,7 +32,6 @@ use crate::clock::{self, timekeeping};
 use crate::folder::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError, lock};
 use crate::policy::{self, PublishError};
-use crate::random::{self, NoRandom};
 use crate::server::login::Office;
 use crate::server::password::pool::{self, Pool};
 use crate::server::password::{Hasher, PasswordError};
@@ -118,7 +118,7 @@ pub enum ServeError {
     LoginServer(#[from] LoginServerError),
     /// The authority peer's ticket could not be issued.
     #[error(transparent)]
-    Random(#[from] NoRandom),
+    Random(#[from] NoRandomness),
     /// The authority peer could not be started.
     #[error(transparent)]
     Authority(#[from] StartError),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
+use lanyard_node::random;
 use lanyard_protocol::ids::PeerKey;
 use tokio::time::MissedTickBehavior;
 
@@ -13,7 +14,6 @@ use crate::authority::{Authority, moderations};
 use crate::clock;
 use crate::policy::moderations::ReceivedModeration;
 use crate::policy::{self, PublishError};
-use crate::random;
 use crate::server::issuer;
 use crate::store::thread::StoreHandle;
 use crate::store::{StoreError, meta, policies, sessions};

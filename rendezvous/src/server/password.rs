@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use lanyard_node::random::{self, NoRandomness};
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use zeroize::Zeroizing;
 
 use crate::folder::config::Argon2Config;
-use crate::random::{self, NoRandom};
 
 /// The longest password, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
@@ -42,7 +42,7 @@ pub enum PasswordError {
     Hash(argon2::password_hash::Error),
     /// No salt could be made.
     #[error(transparent)]
-    Random(#[from] NoRandom),
+    Random(#[from] NoRandomness),
 }
 
 /// A password in the form that is hashed. It is wiped from memory when dropped, and never printed.

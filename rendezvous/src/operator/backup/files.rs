@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use lanyard_node::random;
+
 use super::BackupError;
-use crate::random;
 use crate::store::Store;
 
 /// An unfinished file; removed when dropped before it has its name.

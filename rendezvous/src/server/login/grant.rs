@@ -1,5 +1,6 @@
 //! Granting: one transaction that sees what the operator has changed meanwhile, writes, and only then issues a ticket.
 
+use lanyard_node::random;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::login::{Denial, DenialCode, Grant, PEERS_MAX, PeerAddresses, Reply};
 
@@ -7,12 +8,12 @@ use super::devices::log_out_others;
 use super::visit::{LoginError, Signer, Visit, plain, refusal, renewable};
 use crate::acts::ActError;
 use crate::names::{NameError, Nickname};
+use crate::policy;
 use crate::server::issuer::{self, Bearer};
 use crate::store::accounts::{self, Account};
 use crate::store::audit::{self, Entry};
 use crate::store::sessions::{self, NewSession};
 use crate::store::{Db, StoreError, devices, meta, rules};
-use crate::{policy, random};
 
 /// A request that came with the right password.
 pub(super) enum Act {

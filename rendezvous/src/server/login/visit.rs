@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
+use lanyard_node::random::NoRandomness;
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::login::{Denial, DenialCode};
 use lanyard_protocol::policy::SanctionKind;
@@ -11,7 +12,6 @@ use lanyard_protocol::policy::SanctionKind;
 use crate::authority::Authority;
 use crate::clock::DAY_MS;
 use crate::policy::PublishError;
-use crate::random::NoRandom;
 use crate::server::password::PasswordError;
 use crate::store::accounts::{self, Account, State};
 use crate::store::{Db, StoreError, devices, meta, sanctions};
@@ -36,7 +36,7 @@ pub(super) enum LoginError {
     WorkersGone,
     /// The ticket could not get an id.
     #[error(transparent)]
-    Random(#[from] NoRandom),
+    Random(#[from] NoRandomness),
     /// The request is denied after something was written, which is rolled back.
     #[error("refused: {0:?}")]
     Refused(Denial),
