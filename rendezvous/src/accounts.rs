@@ -25,15 +25,15 @@ pub fn parse_role(text: &str) -> Result<Role, ActError> {
     Role::GIVEN
         .into_iter()
         .find(|role| role.as_str() == text)
-        .ok_or_else(|| ActError::Role { name: text.to_owned() })
+        .ok_or_else(|| ActError::Role(text.to_owned()))
 }
 
 /// Checks the username for a new account.
 ///
 /// # Errors
-/// [`ActError::Username`].
+/// [`ActError::Name`].
 pub fn parse_username(text: &str) -> Result<Username, ActError> {
-    let refuse = |source| ActError::Username { name: text.to_owned(), source };
+    let refuse = |reason: NameError| ActError::name(text, "a username", &reason);
     let username = Username::parse(text).map_err(refuse)?;
     if username.is_reserved() { Err(refuse(NameError::Reserved)) } else { Ok(username) }
 }
@@ -41,9 +41,9 @@ pub fn parse_username(text: &str) -> Result<Username, ActError> {
 /// Checks a nickname.
 ///
 /// # Errors
-/// [`ActError::Nickname`].
+/// [`ActError::Name`].
 pub fn parse_nickname(text: &str) -> Result<Nickname, ActError> {
-    let refuse = |source| ActError::Nickname { name: text.to_owned(), source };
+    let refuse = |reason: NameError| ActError::name(text, "a nickname", &reason);
     let nickname = Nickname::parse(text).map_err(refuse)?;
     if nickname.is_reserved() { Err(refuse(NameError::Reserved)) } else { Ok(nickname) }
 }
@@ -54,7 +54,7 @@ pub fn parse_nickname(text: &str) -> Result<Nickname, ActError> {
 /// [`ActError::Exists`].
 pub fn check_free(db: Db<'_>, username: &Username) -> Result<(), ActError> {
     match accounts::by_skeleton(db, username.skeleton())? {
-        Some(other) => Err(ActError::Exists { name: other.username }),
+        Some(other) => Err(ActError::Exists(other.username)),
         None => Ok(()),
     }
 }
@@ -81,8 +81,8 @@ pub fn create(
     }
     for other in accounts::with_nickname_like(db, username)? {
         // Not checked again: it was when the account was created.
-        let own = Username::parse(&other.username)
-            .map_err(|_damaged| StoreError::Row { what: "username" })?;
+        let own =
+            Username::parse(&other.username).map_err(|_damaged| StoreError::Row("username"))?;
         accounts::set_nickname(db, other.id, &Nickname::of(&own))?;
         let entry =
             Entry::operator("nickname-reset", &other.username, "it looks like a new username");
@@ -100,7 +100,7 @@ pub fn create(
 /// # Errors
 /// [`ActError::NotFound`], also for a text that is not a valid username.
 pub fn find(db: Db<'_>, name: &str) -> Result<Account, ActError> {
-    let not_found = || ActError::NotFound { name: name.to_owned() };
+    let not_found = || ActError::NotFound { what: "account", name: name.to_owned() };
     let username = Username::parse(name).map_err(|_cannot_exist| not_found())?;
     accounts::by_username(db, username.as_str())?.ok_or_else(not_found)
 }
@@ -242,7 +242,7 @@ pub(crate) fn keep_an_admin(db: Db<'_>, account: &Account, now: u64) -> Result<(
             return Ok(());
         }
     }
-    Err(ActError::LastAdmin { name: account.username.clone() })
+    Err(ActError::LastAdmin(account.username.clone()))
 }
 
 #[cfg(test)]
@@ -298,7 +298,7 @@ mod tests {
         realm.add("scope", None, Role::Member).unwrap();
         for twin in ["SCOPE", "ѕсоре"] {
             let error = realm.add(twin, None, Role::Member).unwrap_err();
-            assert!(matches!(&error, ActError::Exists { name } if name == "scope"), "{error}");
+            assert!(matches!(&error, ActError::Exists(name) if name == "scope"), "{error}");
         }
     }
 

@@ -7,7 +7,6 @@ use lanyard_protocol::limits::POLICY_BYTES_MAX;
 use lanyard_protocol::text::is_plain_line;
 
 use crate::clock::timekeeping::{self, Standing};
-use crate::names::NameError;
 use crate::policy;
 use crate::store::{Db, Store, StoreError, meta};
 
@@ -21,49 +20,36 @@ const SMALL: usize = 128;
 /// Why an act was refused. It has changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
-    /// The text is not a valid username.
-    #[error("\"{}\" cannot be a username: {source}", name.escape_debug())]
-    Username {
+    /// The text is not a valid name.
+    #[error("\"{}\" cannot be {what}: {reason}", name.escape_debug())]
+    Name {
         /// The text as given.
         name: String,
+        /// The kind of name.
+        what: &'static str,
         /// What is wrong with it.
-        source: NameError,
-    },
-    /// The text is not a valid nickname.
-    #[error("\"{}\" cannot be a nickname: {source}", name.escape_debug())]
-    Nickname {
-        /// The text as given.
-        name: String,
-        /// What is wrong with it.
-        source: NameError,
+        reason: String,
     },
     /// The nickname looks like the name of another account.
     #[error("the nickname looks like the name of somebody else")]
     NicknameTaken,
     /// An account has this name, or one that looks the same.
-    #[error("there is already an account \"{name}\", which has this name or looks like it")]
-    Exists {
-        /// The existing account.
-        name: String,
-    },
-    /// There is no such account.
-    #[error("there is no account \"{}\"", name.escape_debug())]
+    #[error("there is already an account \"{0}\", which has this name or looks like it")]
+    Exists(String),
+    /// There is no such account, room or moderation.
+    #[error("there is no {what} \"{}\"", name.escape_debug())]
     NotFound {
+        /// What it would be, such as `account` or `open room`.
+        what: &'static str,
         /// The text as given.
         name: String,
     },
     /// There is no such role, or the operator cannot assign it.
-    #[error("there is no role \"{}\"; the roles are guest, member, moderator, admin", name.escape_debug())]
-    Role {
-        /// The text as given.
-        name: String,
-    },
+    #[error("there is no role \"{}\"; the roles are guest, member, moderator, admin", .0.escape_debug())]
+    Role(String),
     /// The realm would have no admin left who can act.
-    #[error("\"{name}\" is the only admin who can act; appoint another one first")]
-    LastAdmin {
-        /// The admin's username.
-        name: String,
-    },
+    #[error("\"{0}\" is the only admin who can act; appoint another one first")]
+    LastAdmin(String),
     /// There is nothing to lift.
     #[error("\"{name}\" is not {what}")]
     NotSanctioned {
@@ -72,30 +58,11 @@ pub enum ActError {
         /// `banned` or `muted`.
         what: &'static str,
     },
-    /// The text is not a valid name for a room.
-    #[error("\"{}\" cannot be the name of a room: {reason}", name.escape_debug())]
-    RoomName {
-        /// The text as given.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// A room has this name, or one that looks the same.
     #[error(
-        "there is already a room \"{name}\", which has this name or looks like it; an archived room keeps its name"
+        "there is already a room \"{0}\", which has this name or looks like it; an archived room keeps its name"
     )]
-    RoomExists {
-        /// The existing room.
-        name: String,
-    },
-    /// There is no such room.
-    #[error("there is no {what} \"{}\"", name.escape_debug())]
-    RoomNotFound {
-        /// `room` or `open room`.
-        what: &'static str,
-        /// The text as given.
-        name: String,
-    },
+    RoomExists(String),
     /// The lobby cannot be archived.
     #[error("the lobby cannot be archived: everybody arrives there")]
     Lobby,
@@ -107,18 +74,12 @@ pub enum ActError {
         /// The number of the device.
         device: u64,
     },
-    /// There is no such moderation.
-    #[error("there is no moderation \"{}\"", id.escape_debug())]
-    ModerationNotFound {
-        /// The id as given.
-        id: String,
-    },
     /// The moderation has the opposite verdict already.
-    #[error("moderation {id} is already settled; ban, unban, mute or unmute instead")]
-    ModerationSettled {
-        /// The id as given.
-        id: String,
-    },
+    #[error("moderation {0} is already settled; ban, unban, mute or unmute instead")]
+    ModerationSettled(String),
+    /// There is no such rule, or it cannot have this value.
+    #[error("{0}")]
+    Rule(String),
     /// A value is out of range or malformed.
     #[error("{what} must be {expected}")]
     Field {
@@ -133,11 +94,8 @@ pub enum ActError {
     )]
     PolicyFull,
     /// The act would be dated by a clock that may be wrong.
-    #[error("{standing}, so nothing is signed by it. {}", standing.advice())]
-    Clock {
-        /// What is wrong with the clock.
-        standing: Standing,
-    },
+    #[error("{0}, so nothing is signed by it. {advice}", advice = .0.advice())]
+    Clock(Standing),
     /// No random id could be made.
     #[error(transparent)]
     Random(#[from] NoRandomness),
@@ -147,26 +105,23 @@ pub enum ActError {
 }
 
 impl ActError {
+    pub(crate) fn name(text: &str, what: &'static str, reason: &impl ToString) -> Self {
+        Self::Name { name: text.to_owned(), what, reason: reason.to_string() }
+    }
+
     /// The stable code of a refusal; `None` for a fault.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Username { .. }
-            | Self::Nickname { .. }
-            | Self::NicknameTaken
-            | Self::RoomName { .. } => Some("bad-name"),
-            Self::Exists { .. } | Self::RoomExists { .. } | Self::ModerationSettled { .. } => {
-                Some("exists")
+            Self::Name { .. } | Self::NicknameTaken => Some("bad-name"),
+            Self::Exists(_) | Self::RoomExists(_) | Self::ModerationSettled(_) => Some("exists"),
+            Self::NotFound { .. } | Self::NotSanctioned { .. } | Self::DeviceNotFound { .. } => {
+                Some("not-found")
             }
-            Self::NotFound { .. }
-            | Self::NotSanctioned { .. }
-            | Self::RoomNotFound { .. }
-            | Self::ModerationNotFound { .. }
-            | Self::DeviceNotFound { .. } => Some("not-found"),
-            Self::Role { .. } | Self::Field { .. } => Some("bad-field"),
-            Self::LastAdmin { .. } | Self::Lobby => Some("would-lock-out"),
+            Self::Role(_) | Self::Rule(_) | Self::Field { .. } => Some("bad-field"),
+            Self::LastAdmin(_) | Self::Lobby => Some("would-lock-out"),
             Self::PolicyFull => Some("policy-full"),
-            Self::Clock { .. } => Some("clock"),
+            Self::Clock(_) => Some("clock"),
             Self::Random(_) | Self::Store(_) => None,
         }
     }
@@ -198,7 +153,7 @@ pub fn signing_time(db: Db<'_>, clock_ms: u64) -> Result<u64, ActError> {
     if known.standing.is_right() {
         Ok(known.realm_ms)
     } else {
-        Err(ActError::Clock { standing: known.standing })
+        Err(ActError::Clock(known.standing))
     }
 }
 

@@ -50,20 +50,13 @@ pub enum FolderError {
     },
     /// There is a database, but a key is missing.
     #[error(
-        "{} is missing, although there is a database; put back your copy of the key{}",
-        path.display(),
-        if path.ends_with(AUTHORITY_KEY) { ", or let `lanyard-rendezvous restore FILE` create a new one" } else { "" }
+        "{0} is missing, although there is a database; put back your copy of the key{or}",
+        or = if .0.ends_with(AUTHORITY_KEY) { ", or let `lanyard-rendezvous restore FILE` create a new one" } else { "" }
     )]
-    NoKey {
-        /// Where the key should be.
-        path: PathBuf,
-    },
+    NoKey(PathBuf),
     /// The key belongs to another realm.
-    #[error("{} is not the key of the realm in the database; put back the right one", path.display())]
-    WrongKey {
-        /// The file of the key.
-        path: PathBuf,
-    },
+    #[error("{0} is not the key of the realm in the database; put back the right one")]
+    WrongKey(PathBuf),
     /// Other users can read the folder, and we may not change that.
     #[error(transparent)]
     Private(#[from] PrivateError),
@@ -94,17 +87,16 @@ pub fn open(data_dir: &Path) -> Result<Folder, FolderError> {
     let realm = meta::text(store.reader(), meta::REALM_ID)?;
     let (realm_key, authority_key) = (data_dir.join(REALM_KEY), data_dir.join(AUTHORITY_KEY));
     if realm.is_some() {
-        for path in [&realm_key, &authority_key] {
-            if !path.exists() {
-                return Err(FolderError::NoKey { path: path.clone() });
-            }
+        let keys = [&realm_key, &authority_key];
+        if let Some(missing) = keys.into_iter().find(|key| !key.exists()) {
+            return Err(FolderError::NoKey(missing.clone()));
         }
     }
     let authority = keyfile::load_or_create(&authority_key)?;
     let seed = keyfile::load_or_create(&realm_key)?;
     let id = public_key(&SigningKey::from_bytes(&seed)).to_string();
     if realm.is_some_and(|realm| realm != id) {
-        return Err(FolderError::WrongKey { path: realm_key });
+        return Err(FolderError::WrongKey(realm_key));
     }
     Ok(Folder { store, realm: seed, authority })
 }

@@ -12,8 +12,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{
-    Limits, Policy, PolicyError, PostRule, Registration, RoomRules, SanctionKind, Settlement,
-    SignedPolicy, next_number,
+    Policy, PolicyError, SanctionKind, Settlement, SignedPolicy, next_number,
 };
 use lanyard_protocol::wire;
 use sha2::{Digest as _, Sha256};
@@ -110,22 +109,6 @@ pub fn size(db: Db<'_>, now: u64) -> Result<usize, StoreError> {
 
 /// The document, without realm, number and date.
 fn document(db: Db<'_>) -> Result<Policy, StoreError> {
-    let rules = store::rules::list(db)?.into_iter().map(|row| Limits {
-        from: row.starts_at,
-        max_text_bytes: row.max_text_bytes,
-        per_minute: row.per_minute,
-        guest_per_minute: row.guest_per_minute,
-        per_day: row.per_day,
-        ticket_lifetime_s: row.ticket_lifetime_s,
-        retention_days: row.retention_days,
-        registration: Registration::Closed,
-    });
-    let rooms = store::rooms::list(db)?.into_iter().map(|row| RoomRules {
-        name: row.name,
-        topic: row.topic,
-        post: row.post.into_iter().map(|(from, role)| PostRule { from, role }).collect(),
-        archived_from: Some(row.archived_at).filter(|at| *at != 0),
-    });
     let sanctions = store::sanctions::list(db)?.into_iter().map(|row| row.sanction);
     let settled = store::moderations::list(db)?
         .into_iter()
@@ -136,8 +119,8 @@ fn document(db: Db<'_>) -> Result<Policy, StoreError> {
         number: 0,
         issued_at: 0,
         name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
-        rules: rules.collect(),
-        rooms: rooms.collect(),
+        rules: store::rules::list(db)?,
+        rooms: store::rooms::list(db)?,
         sanctions: sanctions.collect(),
         settled: settled.collect(),
     })
@@ -173,6 +156,7 @@ mod tests {
     use crate::store::Store;
     use crate::store::accounts::State;
     use lanyard_protocol::ids::Role;
+    use lanyard_protocol::policy::Limits;
 
     const NOW: u64 = 1_800_000_000_123;
 

@@ -90,11 +90,8 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// Another `serve` is running on the data folder.
-    #[error("another lanyard-rendezvous already serves {path}")]
-    Running {
-        /// The folder.
-        path: PathBuf,
-    },
+    #[error("another lanyard-rendezvous already serves {0}")]
+    Running(PathBuf),
     /// `rendezvous.toml` cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -262,7 +259,7 @@ fn prepare_data_dir(path: &Path) -> Result<File, ServeError> {
     let failed = |source| ServeError::DataDir { path: path.to_owned(), source };
     folder::prepare(path).map_err(FolderError::from)?;
     let free = lock::take(path).map_err(failed)?;
-    free.ok_or_else(|| ServeError::Running { path: path.to_owned() })
+    free.ok_or_else(|| ServeError::Running(path.to_owned()))
 }
 
 /// Where login server and authority peer listen.

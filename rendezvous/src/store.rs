@@ -28,7 +28,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lanyard_node::private::{self, PrivateError};
-use rusqlite::{Connection, OpenFlags, Params, TransactionBehavior};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags, Params, Row, TransactionBehavior};
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "rendezvous.db";
@@ -41,17 +42,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no database.
-    #[error("there is no database at {path}")]
-    Missing {
-        /// Where the database should be.
-        path: PathBuf,
-    },
+    #[error("there is no database at {0}")]
+    Missing(PathBuf),
     /// The file is damaged, or no database at all.
-    #[error("{path} is damaged or not a database; put a backup in its place")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{0} is damaged or not a database; put a backup in its place")]
+    Damaged(PathBuf),
     /// A table, an index or a trigger is missing.
     #[error(
         "{path} is damaged: {what} is missing in it; put the last backup in its place with \
@@ -67,11 +62,8 @@ pub enum StoreError {
     #[error(transparent)]
     Private(#[from] PrivateError),
     /// The file belongs to another program.
-    #[error("{path} is a database of another program")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{0} is a database of another program")]
+    Foreign(PathBuf),
     /// A newer release wrote the file.
     #[error("{path} was written by a newer release (version {found}, this one knows {known})")]
     Newer {
@@ -91,11 +83,8 @@ pub enum StoreError {
         source: SqlError,
     },
     /// A row contains something that this program never writes.
-    #[error("the database contains an impossible {what}")]
-    Row {
-        /// What the row should contain.
-        what: &'static str,
-    },
+    #[error("the database contains an impossible {0}")]
+    Row(&'static str),
     /// The thread that owns the database has ended.
     #[error("the database is closed")]
     Closed,
@@ -117,15 +106,86 @@ impl<T> Doing<T> for Result<T, rusqlite::Error> {
     }
 }
 
+/// Why a row could not be read.
+enum RowError {
+    Sql(rusqlite::Error),
+    /// It contains an impossible value of this kind.
+    Impossible(&'static str),
+}
+
+impl From<rusqlite::Error> for RowError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
 /// The rows, to be read, or within [`Store::write`] to be changed.
 #[derive(Debug, Clone, Copy)]
 pub struct Db<'a>(&'a Connection);
 
+/// Statements. `what` names the step if it fails.
 impl Db<'_> {
-    /// Runs a statement; `what` names the step if it fails.
+    /// Runs a statement.
     fn run(self, what: &'static str, sql: &str, params: impl Params) -> Result<(), StoreError> {
-        self.0.execute(sql, params).map(|_rows| ()).doing(what)
+        self.change(what, sql, params).map(|_rows| ())
     }
+
+    /// Runs a statement and returns the number of rows that it has changed.
+    fn change(
+        self,
+        what: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<usize, StoreError> {
+        self.0.execute(sql, params).doing(what)
+    }
+
+    /// The value that a query returns.
+    fn value<T: FromSql>(
+        self,
+        what: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<T, StoreError> {
+        self.0.query_row(sql, params, |row| row.get(0)).doing(what)
+    }
+
+    /// All rows that a query returns.
+    fn rows<T>(
+        self,
+        what: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.0.prepare(sql).doing(what)?;
+        let rows = statement.query_and_then(params, read).doing(what)?;
+        rows.collect::<Result<_, _>>().map_err(|error| match error {
+            RowError::Sql(source) => StoreError::Sql { what, source: SqlError(source) },
+            RowError::Impossible(what) => StoreError::Row(what),
+        })
+    }
+
+    /// The only row that a query returns, if there is one.
+    fn row<T>(
+        self,
+        what: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.rows(what, sql, params, read).map(|mut rows| rows.pop())
+    }
+}
+
+/// An id or a key of `N` bytes in a column of a row about `what`.
+fn bytes<const N: usize>(
+    row: &Row<'_>,
+    column: usize,
+    what: &'static str,
+) -> Result<[u8; N], RowError> {
+    let bytes: Vec<u8> = row.get(column)?;
+    bytes.try_into().map_err(|_other_length| RowError::Impossible(what))
 }
 
 /// An open database.
@@ -140,7 +200,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] says what is wrong with the file.
     pub fn open_or_create(data_dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with(data_dir, OpenFlags::SQLITE_OPEN_CREATE)
+        Self::open_file(data_dir.join(FILE_NAME), OpenFlags::SQLITE_OPEN_CREATE)
     }
 
     /// Opens the database of a data folder and migrates it to the current version.
@@ -151,13 +211,9 @@ impl Store {
         let path = data_dir.join(FILE_NAME);
         // Checked before opening: SQLite reports a missing file and a forbidden one in the same way.
         if !path.exists() {
-            return Err(StoreError::Missing { path });
+            return Err(StoreError::Missing(path));
         }
-        Self::open_with(data_dir, OpenFlags::empty())
-    }
-
-    fn open_with(data_dir: &Path, create: OpenFlags) -> Result<Self, StoreError> {
-        Self::open_file(data_dir.join(FILE_NAME), create)
+        Self::open_copy(&path)
     }
 
     /// Opens a database at any path, such as a copy that is to be checked.
@@ -170,14 +226,14 @@ impl Store {
 
     fn open_file(path: PathBuf, create: OpenFlags) -> Result<Self, StoreError> {
         if lanyard_node::store::is_other_file(&path) {
-            return Err(StoreError::Damaged { path });
+            return Err(StoreError::Damaged(path));
         }
         let make_private = if create.is_empty() { private::tighten } else { private::database };
         make_private(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
         let conn = Connection::open_with_flags(&path, flags).doing("open the database")?;
         prepare(conn, &path).map_err(|error| match error {
-            StoreError::Sql { source, .. } if is_damage(&source.0) => StoreError::Damaged { path },
+            StoreError::Sql { source, .. } if is_damage(&source.0) => StoreError::Damaged(path),
             other => other,
         })
     }
@@ -188,7 +244,7 @@ impl Store {
     /// [`StoreError`] if it cannot be read.
     pub fn is_blank(path: &Path) -> Result<bool, StoreError> {
         if lanyard_node::store::is_other_file(path) {
-            return Err(StoreError::Damaged { path: path.to_owned() });
+            return Err(StoreError::Damaged(path.to_owned()));
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let blank = Connection::open_with_flags(path, flags).and_then(|conn| {
@@ -196,7 +252,7 @@ impl Store {
             conn.query_row(sql, [], |row| row.get(0))
         });
         match blank {
-            Err(error) if is_damage(&error) => Err(StoreError::Damaged { path: path.to_owned() }),
+            Err(error) if is_damage(&error) => Err(StoreError::Damaged(path.to_owned())),
             other => other.doing("look into the database"),
         }
     }
@@ -210,7 +266,7 @@ impl Store {
             self.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
         match verdict.as_deref() {
             Ok("ok") => Ok(()),
-            _ => Err(StoreError::Damaged { path: data_dir.join(FILE_NAME) }),
+            _ => Err(StoreError::Damaged(data_dir.join(FILE_NAME))),
         }
     }
 
@@ -219,7 +275,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] if anything is broken.
     pub fn check_copy(&self, path: &Path) -> Result<(), StoreError> {
-        let damaged = || StoreError::Damaged { path: path.to_owned() };
+        let damaged = || StoreError::Damaged(path.to_owned());
         let verdict: String = self
             .conn
             .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
@@ -234,8 +290,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`] if it cannot be written.
     pub fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
-        let copied = self.conn.execute("VACUUM INTO ?1", [file.to_string_lossy()]);
-        copied.map(|_rows| ()).doing("copy the database")
+        self.reader().run("copy the database", "VACUUM INTO ?1", [file.to_string_lossy()])
     }
 
     /// Replaces the whole content by that of another database in one transaction: concurrent readers see either the old
@@ -286,7 +341,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`] if the file cannot be read.
     pub fn data_version(&self) -> Result<i64, StoreError> {
-        self.conn.query_row("PRAGMA data_version", [], |row| row.get(0)).doing("look for changes")
+        self.reader().value("look for changes", "PRAGMA data_version", [])
     }
 }
 

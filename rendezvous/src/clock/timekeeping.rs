@@ -235,19 +235,13 @@ pub fn note_right(db: Db<'_>, wall_ms: u64) -> Result<(), StoreError> {
 pub enum ClockError {
     /// `accept`, but the clock is behind the mark.
     #[error(
-        "{standing}. What was signed for later stays signed, so the clock cannot just be accepted. {}",
-        standing.advice()
+        "{0}. What was signed for later stays signed, so the clock cannot just be accepted. {advice}",
+        advice = .0.advice()
     )]
-    Behind {
-        /// By how much it is behind.
-        standing: Standing,
-    },
+    Behind(Standing),
     /// `lower`, but the clock is not behind.
-    #[error("there is nothing to lower: {standing}. {}", standing.advice())]
-    NotBehind {
-        /// How the clock compares instead.
-        standing: Standing,
-    },
+    #[error("there is nothing to lower: {0}. {advice}", advice = .0.advice())]
+    NotBehind(Standing),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -258,8 +252,8 @@ impl ClockError {
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Behind { .. } => Some("clock-behind"),
-            Self::NotBehind { .. } => Some("not-behind"),
+            Self::Behind(_) => Some("clock-behind"),
+            Self::NotBehind(_) => Some("not-behind"),
             Self::Store(_) => None,
         }
     }
@@ -272,7 +266,7 @@ impl ClockError {
 pub fn accept(db: Db<'_>, wall_ms: u64) -> Result<Standing, ClockError> {
     let Known { standing, realm_ms, .. } = look(db, wall_ms)?;
     if matches!(standing, Standing::Behind { .. }) {
-        return Err(ClockError::Behind { standing });
+        return Err(ClockError::Behind(standing));
     }
     note_right(db, wall_ms)?;
     audit::write(db, Entry::operator("clock-accept", "", standing.as_str()), realm_ms)?;
@@ -287,7 +281,7 @@ pub fn accept(db: Db<'_>, wall_ms: u64) -> Result<Standing, ClockError> {
 pub fn lower(db: Db<'_>, wall_ms: u64) -> Result<Lowered, ClockError> {
     let Known { standing, mark_ms, .. } = look(db, wall_ms)?;
     let Standing::Behind { by_ms } = standing else {
-        return Err(ClockError::NotBehind { standing });
+        return Err(ClockError::NotBehind(standing));
     };
     let tickets_ahead = dated::tickets_after(db, wall_ms)?;
     dated::bring_back(db, wall_ms)?;

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::backup::BackupError;
 use crate::acts::ActError;
 use crate::clock::timekeeping::ClockError;
-use crate::policy::rules::RuleError;
 use crate::store::StoreError;
 
 /// Why a command failed.
@@ -50,17 +49,6 @@ impl From<BackupError> for Failure {
         match error.code() {
             Some(code) => Self::refused(code, error.to_string()),
             None => Self::Fault(error.into()),
-        }
-    }
-}
-
-impl From<RuleError> for Failure {
-    fn from(error: RuleError) -> Self {
-        match error {
-            RuleError::Key { .. } | RuleError::Value { .. } => {
-                Self::refused("bad-field", error.to_string())
-            }
-            RuleError::Store(_) => Self::Fault(error.into()),
         }
     }
 }

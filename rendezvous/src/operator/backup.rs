@@ -34,23 +34,14 @@ use files::Staged;
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The name is taken.
-    #[error("{} already exists; a backup overwrites nothing", path.display())]
-    Exists {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    #[error("{0} already exists; a backup overwrites nothing")]
+    Exists(PathBuf),
     /// There is no such file.
-    #[error("there is no file {}", path.display())]
-    NotFound {
-        /// The path of the file.
-        path: PathBuf,
-    },
-    /// `serve` is running.
-    #[error("the login node is running on {}; stop it first", path.display())]
-    Serving {
-        /// The data folder.
-        path: PathBuf,
-    },
+    #[error("there is no file {0}")]
+    NotFound(PathBuf),
+    /// `serve` is running on this data folder.
+    #[error("the login node is running on {0}; stop it first")]
+    Serving(PathBuf),
     /// The file is not a backup that can be restored here.
     #[error("{} cannot be restored: {reason}", path.display())]
     Unusable {
@@ -60,11 +51,10 @@ pub enum BackupError {
         reason: String,
     },
     /// The realm key is missing.
-    #[error("{} is missing; put the key of the realm there first, or the next start would create another realm", path.display())]
-    NoKey {
-        /// Where the key should be.
-        path: PathBuf,
-    },
+    #[error(
+        "{0} is missing; put the key of the realm there first, or the next start would create another realm"
+    )]
+    NoKey(PathBuf),
     /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     Io {
@@ -90,11 +80,11 @@ impl BackupError {
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Exists { .. } => Some("exists"),
-            Self::NotFound { .. } => Some("not-found"),
-            Self::Serving { .. } => Some("serving"),
+            Self::Exists(_) => Some("exists"),
+            Self::NotFound(_) => Some("not-found"),
+            Self::Serving(_) => Some("serving"),
             Self::Unusable { .. } => Some("bad-field"),
-            Self::NoKey { .. } => Some("not-initialised"),
+            Self::NoKey(_) => Some("not-initialised"),
             Self::Io { .. } | Self::Private(_) | Self::Key(_) | Self::Store(_) => None,
         }
     }
@@ -106,7 +96,7 @@ impl BackupError {
 /// [`BackupError`]; nothing is left behind.
 pub fn backup(store: &mut Store, file: &Path) -> Result<(), BackupError> {
     if file.symlink_metadata().is_ok() {
-        return Err(BackupError::Exists { path: file.to_owned() });
+        return Err(BackupError::Exists(file.to_owned()));
     }
     let staged = Staged::empty_beside(file)?;
     staged.fill_from(store)?;
@@ -148,16 +138,16 @@ pub struct Restored {
 /// [`BackupError`]; the present content stays.
 pub fn restore(data_dir: &Path, file: &Path) -> Result<Restored, BackupError> {
     if !file.is_file() {
-        return Err(BackupError::NotFound { path: file.to_owned() });
+        return Err(BackupError::NotFound(file.to_owned()));
     }
     let key_file = data_dir.join(REALM_KEY);
     if !key_file.exists() {
-        return Err(BackupError::NoKey { path: key_file });
+        return Err(BackupError::NoKey(key_file));
     }
     folder::prepare(data_dir)?;
     let io = |source| BackupError::Io { path: data_dir.to_owned(), source };
     let Some(_lock) = lock::take(data_dir).map_err(io)? else {
-        return Err(BackupError::Serving { path: data_dir.to_owned() });
+        return Err(BackupError::Serving(data_dir.to_owned()));
     };
     let realm = public_key(&ed25519_dalek::SigningKey::from_bytes(&*keyfile::load(&key_file)?));
     let place = data_dir.join(store::FILE_NAME);
@@ -193,7 +183,7 @@ fn put_in_place(
             present.replace_by(&copy)?;
             Ok((Some(kept), missing))
         }
-        Err(StoreError::Missing { .. }) => {
+        Err(StoreError::Missing(_)) => {
             finish(&mut copy, now)?;
             drop(copy);
             // The log of a database that is gone must not pass for that of the new one.
@@ -201,7 +191,7 @@ fn put_in_place(
             staged.replace(&place)?;
             Ok((None, None))
         }
-        Err(StoreError::Damaged { .. } | StoreError::Incomplete { .. }) => {
+        Err(StoreError::Damaged(_) | StoreError::Incomplete { .. }) => {
             finish(&mut copy, now)?;
             drop(copy);
             files::keep_damaged(&place, &kept)?;
@@ -225,10 +215,10 @@ fn open_checked(staged: &Staged, file: &Path, realm: PeerKey) -> Result<Store, B
         Ok((copy, Some(id))) if id == realm.to_string() => Ok(copy),
         Ok((_copy, Some(_other))) => Err(unusable("it belongs to another realm")),
         Ok((_copy, None)) => Err(unusable("it belongs to no realm")),
-        Err(StoreError::Damaged { .. } | StoreError::Sql { .. }) => {
+        Err(StoreError::Damaged(_) | StoreError::Sql { .. }) => {
             Err(unusable("it is damaged or not a database"))
         }
-        Err(StoreError::Foreign { .. }) => Err(unusable("it is a database of another program")),
+        Err(StoreError::Foreign(_)) => Err(unusable("it is a database of another program")),
         Err(StoreError::Newer { .. }) => Err(unusable("a newer release wrote it")),
         Err(other) => Err(other.into()),
     }

@@ -114,15 +114,16 @@ fn retention_ms(db: Db<'_>) -> Result<u64, StoreError> {
 /// Settles a moderation. The verdict it already has changes nothing.
 ///
 /// # Errors
-/// [`ActError::ModerationNotFound`], [`ActError::ModerationSettled`] if it has the opposite verdict,
+/// [`ActError::NotFound`], [`ActError::ModerationSettled`] if it has the opposite verdict,
 /// [`ActError::LastAdmin`] for a ban that would leave no admin who can act.
 pub fn settle(db: Db<'_>, id: &str, verdict: SettlementVerdict, now: u64) -> Result<(), ActError> {
     let found =
         moderations::list(db)?.into_iter().find(|moderation| hex::encode(moderation.id) == id);
-    let moderation = found.ok_or_else(|| ActError::ModerationNotFound { id: id.to_owned() })?;
+    let not_found = || ActError::NotFound { what: "moderation", name: id.to_owned() };
+    let moderation = found.ok_or_else(not_found)?;
     match moderation.verdict {
         Some(made) if made == verdict => return Ok(()),
-        Some(_other) => return Err(ActError::ModerationSettled { id: id.to_owned() }),
+        Some(_other) => return Err(ActError::ModerationSettled(id.to_owned())),
         None => {}
     }
     let what = match verdict {

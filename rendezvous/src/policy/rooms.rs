@@ -6,20 +6,21 @@
 
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::limits::ROOM_BYTES_MAX;
-use lanyard_protocol::policy::LOBBY;
+use lanyard_protocol::policy::{LOBBY, PostRule, RoomRules};
 
 use crate::acts::{ActError, parse_words};
 use crate::names::{Username, spelled_room};
 use crate::store::Db;
 use crate::store::audit::{self, Entry};
-use crate::store::rooms::{self, RoomRow};
+use crate::store::rooms;
 
 /// Checks the name for a new room: it follows the rules for usernames, and is short enough for every message.
 fn parse_name(text: &str) -> Result<Username, ActError> {
-    let refuse = |reason: String| ActError::RoomName { name: text.to_owned(), reason };
-    let name = Username::parse_room(text).map_err(|error| refuse(error.to_string()))?;
+    let what = "the name of a room";
+    let name = Username::parse_room(text).map_err(|error| ActError::name(text, what, &error))?;
     if name.as_str().len() > ROOM_BYTES_MAX {
-        return Err(refuse(format!("the name is longer than {ROOM_BYTES_MAX} bytes")));
+        let reason = format!("the name is longer than {ROOM_BYTES_MAX} bytes");
+        return Err(ActError::name(text, what, &reason));
     }
     Ok(name)
 }
@@ -27,7 +28,7 @@ fn parse_name(text: &str) -> Result<Username, ActError> {
 /// Adds a room in which everybody may post.
 ///
 /// # Errors
-/// [`ActError::RoomName`], [`ActError::RoomExists`] also for an archived room or a name that looks the same,
+/// [`ActError::Name`], [`ActError::RoomExists`] also for an archived room or a name that looks the same,
 /// [`ActError::Field`] for the topic.
 pub fn add(db: Db<'_>, name: &str, topic: &str, now: u64) -> Result<(), ActError> {
     let name = parse_name(name)?;
@@ -35,7 +36,7 @@ pub fn add(db: Db<'_>, name: &str, topic: &str, now: u64) -> Result<(), ActError
     for room in rooms::list(db)? {
         let twin = Username::parse(&room.name).is_ok_and(|own| own.skeleton() == name.skeleton());
         if twin || room.name == name.as_str() {
-            return Err(ActError::RoomExists { name: room.name });
+            return Err(ActError::RoomExists(room.name));
         }
     }
     rooms::insert(db, name.as_str(), &topic)?;
@@ -45,7 +46,7 @@ pub fn add(db: Db<'_>, name: &str, topic: &str, now: u64) -> Result<(), ActError
 /// Changes the topic of a room. The topic it already has changes nothing.
 ///
 /// # Errors
-/// [`ActError::RoomNotFound`], [`ActError::Field`].
+/// [`ActError::NotFound`], [`ActError::Field`].
 pub fn set_topic(db: Db<'_>, name: &str, topic: &str, now: u64) -> Result<(), ActError> {
     let room = find_open(db, name)?;
     let topic = parse_words("the topic", topic)?;
@@ -59,15 +60,15 @@ pub fn set_topic(db: Db<'_>, name: &str, topic: &str, now: u64) -> Result<(), Ac
 /// Sets the lowest role that may post from now on. The role in force changes nothing.
 ///
 /// # Errors
-/// [`ActError::RoomNotFound`].
+/// [`ActError::NotFound`].
 pub fn set_post(db: Db<'_>, name: &str, role: Role, now: u64) -> Result<(), ActError> {
     let room = find_open(db, name)?;
-    let (last, in_force) = room.post.last().copied().unwrap_or((0, Role::Guest));
-    if in_force == role {
+    let last = room.post.last().copied().unwrap_or(PostRule { from: 0, role: Role::Guest });
+    if last.role == role {
         return Ok(());
     }
     // The last entry is in force, so its date must be after that of the entry it replaces.
-    let from = now.max(last.saturating_add(1));
+    let from = now.max(last.from.saturating_add(1));
     rooms::add_post(db, &room.name, from, role)?;
     Ok(audit::write(db, Entry::operator("room-post", &room.name, role.as_str()), now)?)
 }
@@ -75,31 +76,29 @@ pub fn set_post(db: Db<'_>, name: &str, role: Role, now: u64) -> Result<(), ActE
 /// Archives a room from now on; its messages stay. Doing it again changes nothing.
 ///
 /// # Errors
-/// [`ActError::RoomNotFound`], [`ActError::Lobby`].
+/// [`ActError::NotFound`], [`ActError::Lobby`].
 pub fn archive(db: Db<'_>, name: &str, now: u64) -> Result<(), ActError> {
     let room = find(db, name)?;
     if room.name == LOBBY {
         return Err(ActError::Lobby);
     }
-    if room.archived_at != 0 {
+    if room.archived_from.is_some() {
         return Ok(());
     }
     rooms::set_archived(db, &room.name, now)?;
     Ok(audit::write(db, Entry::operator("room-archive", &room.name, ""), now)?)
 }
 
-fn find(db: Db<'_>, name: &str) -> Result<RoomRow, ActError> {
+fn find(db: Db<'_>, name: &str) -> Result<RoomRules, ActError> {
     let spelled = spelled_room(name);
-    let mut rooms = rooms::list(db)?.into_iter();
-    rooms
-        .find(|room| room.name == spelled)
-        .ok_or_else(|| ActError::RoomNotFound { what: "room", name: name.to_owned() })
+    let found = rooms::list(db)?.into_iter().find(|room| room.name == spelled);
+    found.ok_or_else(|| ActError::NotFound { what: "room", name: name.to_owned() })
 }
 
-fn find_open(db: Db<'_>, name: &str) -> Result<RoomRow, ActError> {
+fn find_open(db: Db<'_>, name: &str) -> Result<RoomRules, ActError> {
     let room = find(db, name)?;
-    if room.archived_at != 0 {
-        return Err(ActError::RoomNotFound { what: "open room", name: room.name });
+    if room.archived_from.is_some() {
+        return Err(ActError::NotFound { what: "open room", name: room.name });
     }
     Ok(room)
 }

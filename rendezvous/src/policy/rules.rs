@@ -1,11 +1,13 @@
 //! `policy set KEY VALUE`: the rules that the operator can change, and the range of each.
 
+use lanyard_protocol::policy::{Limits, Registration};
+
+use crate::acts::ActError;
 use crate::store::audit::{self, Entry};
-use crate::store::rules::{self, RuleRow};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, rules};
 
 /// The keys of the command line.
-pub const KEYS: [&str; 7] = [
+const KEYS: [&str; 7] = [
     "max-text-bytes",
     "per-minute",
     "guest-per-minute",
@@ -24,55 +26,32 @@ const TICKET_LIFETIME_S: std::ops::RangeInclusive<u64> = 60..=366 * 86_400;
 /// Ten years.
 const RETENTION_DAYS_MAX: u64 = 3_660;
 
-/// Why a rule was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum RuleError {
-    /// There is no such rule.
-    #[error("there is no rule \"{}\"; the rules are {}", key.escape_debug(), KEYS.join(", "))]
-    Key {
-        /// The key as given.
-        key: String,
-    },
-    /// The value is out of range or malformed.
-    #[error("\"{}\" cannot be the value of {key}: it must be {expected}", value.escape_debug())]
-    Value {
-        /// The key of the rule.
-        key: String,
-        /// The value as given.
-        value: String,
-        /// The values that are allowed.
-        expected: String,
-    },
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Changes one rule from `now` on. The value it already has changes nothing.
 ///
 /// # Errors
-/// [`RuleError`]; nothing has changed.
-pub fn set(db: Db<'_>, key: &str, value: &str, now: u64) -> Result<(), RuleError> {
+/// [`ActError::Rule`]; nothing has changed.
+pub fn set(db: Db<'_>, key: &str, value: &str, now: u64) -> Result<(), ActError> {
     let old = rules::newest(db)?;
-    let mut new = old.clone();
+    let mut new = old;
     apply(&mut new, key, value)?;
     if new == old {
         return Ok(());
     }
     // The last row is in force, so its date must be after that of the row it replaces.
-    new.starts_at = now.max(old.starts_at.saturating_add(1));
+    new.from = now.max(old.from.saturating_add(1));
     rules::insert(db, &new)?;
     let detail = format!("{key} {value}");
     Ok(audit::write(db, Entry::operator("policy-set", key, &detail), now)?)
 }
 
-fn apply(rule: &mut RuleRow, key: &str, value: &str) -> Result<(), RuleError> {
-    let refuse = |expected: String| {
-        Err(RuleError::Value { key: key.to_owned(), value: value.to_owned(), expected })
+fn apply(rule: &mut Limits, key: &str, value: &str) -> Result<(), ActError> {
+    let refuse = |expected: &str| {
+        let value = value.escape_debug();
+        ActError::Rule(format!("\"{value}\" cannot be the value of {key}: it must be {expected}"))
     };
     let number = |least: u64, most: u64| match value.parse::<u64>() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ => refuse(format!("a number from {least} to {most}")).map(|()| 0),
+        _ => Err(refuse(&format!("a number from {least} to {most}"))),
     };
     match key {
         "max-text-bytes" => rule.max_text_bytes = number(1, MAX_TEXT_BYTES)?,
@@ -84,11 +63,16 @@ fn apply(rule: &mut RuleRow, key: &str, value: &str) -> Result<(), RuleError> {
             Some(seconds) if TICKET_LIFETIME_S.contains(&seconds) => {
                 rule.ticket_lifetime_s = seconds;
             }
-            _ => return refuse("a duration from 60s to 366d, such as 24h or 7d".to_owned()),
+            _ => return Err(refuse("a duration from 60s to 366d, such as 24h or 7d")),
         },
-        "registration" if value == "closed" => value.clone_into(&mut rule.registration),
-        "registration" => return refuse("closed; other ways do not exist yet".to_owned()),
-        _ => return Err(RuleError::Key { key: key.to_owned() }),
+        "registration" if value == "closed" => rule.registration = Registration::Closed,
+        "registration" => return Err(refuse("closed; other ways do not exist yet")),
+        _ => {
+            let (key, keys) = (key.escape_debug(), KEYS.join(", "));
+            return Err(ActError::Rule(format!(
+                "there is no rule \"{key}\"; the rules are {keys}"
+            )));
+        }
     }
     Ok(())
 }
@@ -112,7 +96,7 @@ mod tests {
             store.write(|tx| set(tx, key, value, 500)).unwrap();
         }
         let rows = rules::list(store.reader()).unwrap();
-        let dates: Vec<u64> = rows.iter().map(|row| row.starts_at).collect();
+        let dates: Vec<u64> = rows.iter().map(|row| row.from).collect();
         assert_eq!(dates, [0, 500, 501, 502], "what changes nothing adds no row");
         let last = rules::newest(store.reader()).unwrap();
         assert_eq!(

@@ -1,9 +1,9 @@
 //! Rows of `accounts`, with each name in the forms in which it is compared.
 
 use lanyard_protocol::ids::{AccountId, Role};
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, ToSql, params};
 
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, RowError, StoreError, bytes, from_sql, to_sql};
 use crate::names::{Nickname, Username};
 
 /// Whether an account may sign in at all.
@@ -79,29 +79,31 @@ pub struct NewAccount<'a> {
 
 const COLUMNS: &str = "account, username, skeleton, nickname, role, phc, state, created_at, last_login_at, newest_cut, newest_issue";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<Account, StoreError>> {
-    let (id, role, state): (Vec<u8>, String, String) = (row.get(0)?, row.get(4)?, row.get(6)?);
-    let (Some(id), Ok(role)) = (AccountId::from_slice(&id), role.parse()) else {
-        return Ok(Err(StoreError::Row { what: "account" }));
-    };
-    let state = match state.as_str() {
-        "enabled" => State::Enabled,
-        "disabled" => State::Disabled,
-        _ => return Ok(Err(StoreError::Row { what: "account state" })),
-    };
-    Ok(Ok(Account {
-        id,
+fn read(row: &Row<'_>) -> Result<Account, RowError> {
+    let (role, state): (String, String) = (row.get(4)?, row.get(6)?);
+    let state = [State::Enabled, State::Disabled]
+        .into_iter()
+        .find(|known| known.as_str() == state)
+        .ok_or(RowError::Impossible("account state"))?;
+    Ok(Account {
+        id: AccountId(bytes(row, 0, "account")?),
         username: row.get(1)?,
         skeleton: row.get(2)?,
         nickname: row.get(3)?,
-        role,
+        role: role.parse().map_err(|_no_role| RowError::Impossible("account"))?,
         phc: row.get(5)?,
         state,
         created_at: from_sql(row.get(7)?),
         last_login_at: from_sql(row.get(8)?),
         newest_revocation: from_sql(row.get(9)?),
         newest_issue: from_sql(row.get(10)?),
-    }))
+    })
+}
+
+/// The account that has this value in a column with unique values.
+fn find(db: Db<'_>, column: &str, value: impl ToSql) -> Result<Option<Account>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE {column} = ?1");
+    db.row("read an account", &sql, [value], read)
 }
 
 /// The account with exactly this username.
@@ -109,8 +111,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Account, StoreError>> {
 /// # Errors
 /// [`StoreError`] if it cannot be read.
 pub fn by_username(db: Db<'_>, username: &str) -> Result<Option<Account>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE username = ?1");
-    db.0.query_row(&sql, [username], read).optional().doing("read an account")?.transpose()
+    find(db, "username", username)
 }
 
 /// The account with this id.
@@ -118,8 +119,7 @@ pub fn by_username(db: Db<'_>, username: &str) -> Result<Option<Account>, StoreE
 /// # Errors
 /// [`StoreError`] if it cannot be read.
 pub fn by_id(db: Db<'_>, id: AccountId) -> Result<Option<Account>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE account = ?1");
-    db.0.query_row(&sql, [id.0.as_slice()], read).optional().doing("read an account")?.transpose()
+    find(db, "account", id.0)
 }
 
 /// The account whose username has this skeleton.
@@ -127,8 +127,7 @@ pub fn by_id(db: Db<'_>, id: AccountId) -> Result<Option<Account>, StoreError> {
 /// # Errors
 /// [`StoreError`] if it cannot be read.
 pub fn by_skeleton(db: Db<'_>, skeleton: &str) -> Result<Option<Account>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE skeleton = ?1");
-    db.0.query_row(&sql, [skeleton], read).optional().doing("read an account")?.transpose()
+    find(db, "skeleton", skeleton)
 }
 
 /// All accounts with the number of their devices, by username.
@@ -140,15 +139,7 @@ pub fn list(db: Db<'_>) -> Result<Vec<(Account, u64)>, StoreError> {
         "SELECT {COLUMNS}, (SELECT count(*) FROM devices WHERE devices.account = accounts.account AND logged_out = 0)
          FROM accounts ORDER BY username"
     );
-    let mut statement = db.0.prepare(&sql).doing("list the accounts")?;
-    let rows = statement
-        .query_map([], |row| Ok((read(row)?, from_sql(row.get(11)?))))
-        .doing("list the accounts")?;
-    rows.map(|row| {
-        let (account, devices) = row.doing("list the accounts")?;
-        Ok((account?, devices))
-    })
-    .collect()
+    db.rows("list the accounts", &sql, [], |row| Ok((read(row)?, from_sql(row.get(11)?))))
 }
 
 /// Whether another account's username or nickname looks like this nickname.
@@ -160,13 +151,12 @@ pub fn nickname_is_taken(
     nickname: &Nickname,
     but: AccountId,
 ) -> Result<bool, StoreError> {
-    db.0.query_row(
+    db.value(
+        "compare nicknames",
         "SELECT EXISTS (SELECT 1 FROM accounts WHERE account <> ?1 AND (
              skeleton IN (?2, ?3) OR nickname_folded IN (?2, ?3) OR nickname_shape IN (?2, ?3)))",
-        params![but.0.as_slice(), nickname.folded(), nickname.shape()],
-        |row| row.get(0),
+        params![but.0, nickname.folded(), nickname.shape()],
     )
-    .doing("compare nicknames")
 }
 
 /// The accounts whose nickname looks like this username, apart from the account of the name itself.
@@ -178,9 +168,7 @@ pub fn with_nickname_like(db: Db<'_>, username: &Username) -> Result<Vec<Account
         "SELECT {COLUMNS} FROM accounts
          WHERE (nickname_folded = ?1 OR nickname_shape = ?1) AND skeleton <> ?1 ORDER BY username"
     );
-    let mut statement = db.0.prepare(&sql).doing("compare nicknames")?;
-    let rows = statement.query_map([username.skeleton()], read).doing("compare nicknames")?;
-    rows.map(|row| row.doing("compare nicknames")?).collect()
+    db.rows("compare nicknames", &sql, [username.skeleton()], read)
 }
 
 /// Adds an account.
@@ -194,7 +182,7 @@ pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreErr
              role, phc, state, created_at, last_login_at, newest_cut)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'enabled', ?9, 0, 0)",
         params![
-            new.id.0.as_slice(),
+            new.id.0,
             new.username.as_str(),
             new.username.skeleton(),
             new.nickname.as_str(),
@@ -207,16 +195,24 @@ pub fn insert(db: Db<'_>, new: &NewAccount<'_>, now: u64) -> Result<(), StoreErr
     )
 }
 
+/// Changes one column of an account to `?2`.
+fn set(
+    db: Db<'_>,
+    id: AccountId,
+    what: &'static str,
+    change: &str,
+    value: impl ToSql,
+) -> Result<(), StoreError> {
+    let sql = format!("UPDATE accounts SET {change} WHERE account = ?1");
+    db.run(what, &sql, params![id.0, value])
+}
+
 /// Writes the role.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_role(db: Db<'_>, id: AccountId, role: Role) -> Result<(), StoreError> {
-    db.run(
-        "write the role",
-        "UPDATE accounts SET role = ?2 WHERE account = ?1",
-        params![id.0.as_slice(), role.as_str()],
-    )
+    set(db, id, "write the role", "role = ?2", role.as_str())
 }
 
 /// Writes the state.
@@ -224,11 +220,7 @@ pub fn set_role(db: Db<'_>, id: AccountId, role: Role) -> Result<(), StoreError>
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_state(db: Db<'_>, id: AccountId, state: State) -> Result<(), StoreError> {
-    db.run(
-        "write the state",
-        "UPDATE accounts SET state = ?2 WHERE account = ?1",
-        params![id.0.as_slice(), state.as_str()],
-    )
+    set(db, id, "write the state", "state = ?2", state.as_str())
 }
 
 /// Writes the password's PHC string.
@@ -236,11 +228,7 @@ pub fn set_state(db: Db<'_>, id: AccountId, state: State) -> Result<(), StoreErr
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_phc(db: Db<'_>, id: AccountId, phc: &str) -> Result<(), StoreError> {
-    db.run(
-        "write the password",
-        "UPDATE accounts SET phc = ?2 WHERE account = ?1",
-        params![id.0.as_slice(), phc],
-    )
+    set(db, id, "write the password", "phc = ?2", phc)
 }
 
 /// Replaces a PHC string by one with a higher cost, unless the password has changed since it was read.
@@ -251,7 +239,7 @@ pub fn rehash(db: Db<'_>, id: AccountId, old: &str, new: &str) -> Result<(), Sto
     db.run(
         "renew the password's hash",
         "UPDATE accounts SET phc = ?3 WHERE account = ?1 AND phc = ?2",
-        params![id.0.as_slice(), old, new],
+        params![id.0, old, new],
     )
 }
 
@@ -263,7 +251,7 @@ pub fn set_nickname(db: Db<'_>, id: AccountId, nickname: &Nickname) -> Result<()
     db.run(
         "write the nickname",
         "UPDATE accounts SET nickname = ?2, nickname_folded = ?3, nickname_shape = ?4 WHERE account = ?1",
-        params![id.0.as_slice(), nickname.as_str(), nickname.folded(), nickname.shape()],
+        params![id.0, nickname.as_str(), nickname.folded(), nickname.shape()],
     )
 }
 
@@ -272,11 +260,7 @@ pub fn set_nickname(db: Db<'_>, id: AccountId, nickname: &Nickname) -> Result<()
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn set_last_login(db: Db<'_>, id: AccountId, now: u64) -> Result<(), StoreError> {
-    db.run(
-        "remember the sign-in",
-        "UPDATE accounts SET last_login_at = max(last_login_at, ?2) WHERE account = ?1",
-        params![id.0.as_slice(), to_sql(now)],
-    )
+    set(db, id, "remember the sign-in", "last_login_at = max(last_login_at, ?2)", to_sql(now))
 }
 
 /// Remembers the start of a revocation; an earlier one changes nothing.
@@ -284,11 +268,7 @@ pub fn set_last_login(db: Db<'_>, id: AccountId, now: u64) -> Result<(), StoreEr
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn raise_newest_revocation(db: Db<'_>, id: AccountId, from: u64) -> Result<(), StoreError> {
-    db.run(
-        "remember the revocation",
-        "UPDATE accounts SET newest_cut = max(newest_cut, ?2) WHERE account = ?1",
-        params![id.0.as_slice(), to_sql(from)],
-    )
+    set(db, id, "remember the revocation", "newest_cut = max(newest_cut, ?2)", to_sql(from))
 }
 
 /// Remembers the time of issue of a ticket; an earlier one changes nothing.
@@ -296,9 +276,5 @@ pub fn raise_newest_revocation(db: Db<'_>, id: AccountId, from: u64) -> Result<(
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn raise_newest_issue(db: Db<'_>, id: AccountId, at: u64) -> Result<(), StoreError> {
-    db.run(
-        "remember the ticket",
-        "UPDATE accounts SET newest_issue = max(newest_issue, ?2) WHERE account = ?1",
-        params![id.0.as_slice(), to_sql(at)],
-    )
+    set(db, id, "remember the ticket", "newest_issue = max(newest_issue, ?2)", to_sql(at))
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, StoreError, from_sql, to_sql};
 
 /// The name under which the command line acts.
 pub const OPERATOR: &str = "operator";
@@ -60,15 +60,12 @@ pub struct EntryRow {
 /// # Errors
 /// [`StoreError`] if they cannot be read.
 pub fn last(db: Db<'_>, count: u64) -> Result<Vec<EntryRow>, StoreError> {
-    let what = "read the audit log";
-    let mut statement =
-        db.0.prepare(
-            "SELECT at, who, what, target, detail FROM
-                 (SELECT * FROM audit ORDER BY entry DESC LIMIT ?1) ORDER BY entry",
-        )
-        .doing(what)?;
-    let rows = statement
-        .query_map([to_sql(count)], |row| {
+    db.rows(
+        "read the audit log",
+        "SELECT at, who, what, target, detail FROM
+             (SELECT * FROM audit ORDER BY entry DESC LIMIT ?1) ORDER BY entry",
+        [to_sql(count)],
+        |row| {
             Ok(EntryRow {
                 at: from_sql(row.get(0)?),
                 who: row.get(1)?,
@@ -76,7 +73,6 @@ pub fn last(db: Db<'_>, count: u64) -> Result<Vec<EntryRow>, StoreError> {
                 target: row.get(3)?,
                 detail: row.get(4)?,
             })
-        })
-        .doing(what)?;
-    rows.map(|row| row.doing(what)).collect()
+        },
+    )
 }

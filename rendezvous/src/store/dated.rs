@@ -1,8 +1,6 @@
 //! Rows dated later than now, because the clock was ahead: their dates are brought back.
 
-use rusqlite::params;
-
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, StoreError, from_sql, to_sql};
 
 /// The number of accounts with tickets that begin later than `now`.
 ///
@@ -10,7 +8,7 @@ use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 /// [`StoreError`] if they cannot be read.
 pub fn tickets_after(db: Db<'_>, now: u64) -> Result<u64, StoreError> {
     let sql = "SELECT count(*) FROM accounts WHERE newest_issue > ?1";
-    db.0.query_row(sql, [to_sql(now)], |row| row.get(0)).doing("count the tickets").map(from_sql)
+    db.value("count the tickets", sql, [to_sql(now)]).map(from_sql)
 }
 
 /// Brings the dates of rules, rooms, sanctions and revocations back to now if they are later. A sanction keeps its
@@ -30,8 +28,5 @@ pub fn bring_back(db: Db<'_>, now: u64) -> Result<(), StoreError> {
         "UPDATE accounts SET newest_issue = ?1 WHERE newest_issue > ?1",
         "UPDATE accounts SET last_login_at = ?1 WHERE last_login_at > ?1",
     ];
-    for sql in bring_back {
-        db.0.execute(sql, params![to_sql(now)]).doing("bring the dates back")?;
-    }
-    Ok(())
+    bring_back.iter().try_for_each(|sql| db.run("bring the dates back", sql, [to_sql(now)]))
 }

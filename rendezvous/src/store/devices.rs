@@ -1,9 +1,9 @@
 //! Rows of `devices`: the peer keys with which an account has signed in.
 
 use lanyard_protocol::ids::{AccountId, PeerKey};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, StoreError, bytes, from_sql, to_sql};
 
 /// What a login needs of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +21,10 @@ pub struct Device {
 /// # Errors
 /// [`StoreError`] if it cannot be read.
 pub fn find(db: Db<'_>, account: AccountId, peer: PeerKey) -> Result<Option<Device>, StoreError> {
-    db.0.query_row(
+    db.row(
+        "read a device",
         "SELECT number, last_expiry, logged_out FROM devices WHERE account = ?1 AND peer = ?2",
-        params![account.0.as_slice(), peer.0.as_slice()],
+        params![account.0, peer.0],
         |row| {
             Ok(Device {
                 number: from_sql(row.get(0)?),
@@ -32,8 +33,6 @@ pub fn find(db: Db<'_>, account: AccountId, peer: PeerKey) -> Result<Option<Devi
             })
         },
     )
-    .optional()
-    .doing("read a device")
 }
 
 /// A row of `devices`.
@@ -60,29 +59,23 @@ pub struct DeviceRow {
 /// # Errors
 /// [`StoreError`] if they cannot be read.
 pub fn list(db: Db<'_>, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
-    let what = "read the devices";
-    let mut statement = db.0
-        .prepare(
-            "SELECT number, label, first_seen, last_login, last_expiry, logged_out, peer FROM devices
-             WHERE account = ?1 ORDER BY number",
-        )
-        .doing(what)?;
-    let rows = statement
-        .query_map([account.0.as_slice()], |row| {
-            let peer: Vec<u8> = row.get(6)?;
-            let Some(peer) = PeerKey::from_slice(&peer) else { return Ok(None) };
-            Ok(Some(DeviceRow {
+    db.rows(
+        "read the devices",
+        "SELECT number, peer, label, first_seen, last_login, last_expiry, logged_out FROM devices
+         WHERE account = ?1 ORDER BY number",
+        [account.0],
+        |row| {
+            Ok(DeviceRow {
                 number: from_sql(row.get(0)?),
-                peer,
-                label: row.get(1)?,
-                first_seen: from_sql(row.get(2)?),
-                last_login: from_sql(row.get(3)?),
-                last_expiry: from_sql(row.get(4)?),
-                logged_out: row.get(5)?,
-            }))
-        })
-        .doing(what)?;
-    rows.map(|row| row.doing(what)?.ok_or(StoreError::Row { what: "device" })).collect()
+                peer: PeerKey(bytes(row, 1, "device")?),
+                label: row.get(2)?,
+                first_seen: from_sql(row.get(3)?),
+                last_login: from_sql(row.get(4)?),
+                last_expiry: from_sql(row.get(5)?),
+                logged_out: row.get(6)?,
+            })
+        },
+    )
 }
 
 /// Logs one device out.
@@ -93,7 +86,7 @@ pub fn log_out(db: Db<'_>, account: AccountId, number: u64) -> Result<(), StoreE
     db.run(
         "log the device out",
         "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND number = ?2",
-        params![account.0.as_slice(), to_sql(number)],
+        params![account.0, to_sql(number)],
     )
 }
 
@@ -110,17 +103,16 @@ pub fn sign_in(
     now: u64,
     expires_at: u64,
 ) -> Result<u64, StoreError> {
-    db.0.query_row(
+    let number = db.value(
+        "register the device",
         "INSERT INTO devices (account, number, peer, label, first_seen, last_login, last_expiry, logged_out)
          VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM devices WHERE account = ?1), ?2, ?5, ?3, ?3, ?4, 0)
          ON CONFLICT (account, peer) DO UPDATE SET
              last_login = excluded.last_login, last_expiry = excluded.last_expiry, logged_out = 0, label = coalesce(nullif(excluded.label, ''), label)
          RETURNING number",
-        params![account.0.as_slice(), peer.0.as_slice(), to_sql(now), to_sql(expires_at), label],
-        |row| row.get(0),
-    )
-    .doing("register the device")
-    .map(from_sql)
+        params![account.0, peer.0, to_sql(now), to_sql(expires_at), label],
+    );
+    number.map(from_sql)
 }
 
 /// Logs all devices of an account out, except for `but`.
@@ -132,6 +124,6 @@ pub fn log_out_all(db: Db<'_>, account: AccountId, but: Option<PeerKey>) -> Resu
     db.run(
         "log devices out",
         "UPDATE devices SET logged_out = 1 WHERE account = ?1 AND peer <> ?2 AND logged_out = 0",
-        params![account.0.as_slice(), but],
+        params![account.0, but],
     )
 }

@@ -1,8 +1,6 @@
 //! Rows of `meta`: the few values of which a database has one each.
 
-use rusqlite::{OptionalExtension as _, params};
-
-use super::{Db, Doing as _, StoreError};
+use super::{Db, StoreError};
 
 /// The realm's display name.
 pub const REALM_NAME: &str = "realm_name";
@@ -22,9 +20,7 @@ pub const REALM_ID: &str = "realm_id";
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn text(db: Db<'_>, key: &str) -> Result<Option<String>, StoreError> {
-    db.0.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
-        .optional()
-        .doing("read a setting")
+    db.row("read a setting", "SELECT value FROM meta WHERE key = ?1", [key], |row| Ok(row.get(0)?))
 }
 
 /// A value as a number; `None` also if it is not a number.
@@ -43,7 +39,7 @@ pub fn set(db: Db<'_>, key: &str, value: &str) -> Result<(), StoreError> {
     db.run(
         "write a setting",
         "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        params![key, value],
+        [key, value],
     )
 }
 

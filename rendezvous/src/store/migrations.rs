@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{APPLICATION_ID, Doing as _, StoreError};
+use super::{APPLICATION_ID, Db, Doing as _, StoreError};
 
 /// Step `n` (counted from 0) leads from version `n` to version `n + 1`.
 pub(super) const STEPS: &[&str] = &[
@@ -25,13 +25,12 @@ pub(super) fn check_owner(conn: &Connection, path: &Path) -> Result<(), StoreErr
         conn.pragma_query_value(None, what, |row| row.get(0)).doing("read the database's version")
     };
     let (owner, found) = (read("application_id")?, read("user_version")?);
-    let tables: i64 = conn
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .doing("read the database's schema")?;
+    let count = "SELECT count(*) FROM sqlite_schema";
+    let tables: i64 = Db(conn).value("read the database's schema", count, [])?;
     let known = version_of(STEPS);
     let is_new = owner == 0 && found == 0 && tables == 0;
     if !is_new && owner != i64::from(APPLICATION_ID) {
-        return Err(StoreError::Foreign { path: path.to_owned() });
+        return Err(StoreError::Foreign(path.to_owned()));
     }
     if found > known {
         return Err(StoreError::Newer { path: path.to_owned(), found, known });
@@ -53,7 +52,7 @@ fn run(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreEr
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .doing("read the database's version")?;
     let Ok(done) = usize::try_from(found) else {
-        return Err(StoreError::Foreign { path: path.to_owned() });
+        return Err(StoreError::Foreign(path.to_owned()));
     };
     let Some(missing) = steps.get(done..).filter(|missing| !missing.is_empty()) else {
         return Ok(());

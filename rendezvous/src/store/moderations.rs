@@ -5,7 +5,7 @@ use lanyard_protocol::moderation::ModerationKind;
 use lanyard_protocol::policy::SettlementVerdict;
 use rusqlite::params;
 
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, RowError, StoreError, bytes, from_sql, to_sql};
 
 /// A row of `orders`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,46 +33,36 @@ pub struct ModerationRow {
 /// # Errors
 /// [`StoreError`] if they cannot be read.
 pub fn list(db: Db<'_>) -> Result<Vec<ModerationRow>, StoreError> {
-    let what = "read the moderations";
-    let mut statement = db.0
-        .prepare(
-            "SELECT order_id, kind, account, starts_at, ends_at, reason, made_by, verdict FROM orders
-             ORDER BY starts_at, order_id",
-        )
-        .doing(what)?;
-    let rows = statement
-        .query_map([], |row| {
-            let ids: (Vec<u8>, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let times: (i64, i64) = (row.get(3)?, row.get(4)?);
-            let words: (String, String, String) = (row.get(5)?, row.get(6)?, row.get(7)?);
-            Ok((ids, times, words))
-        })
-        .doing(what)?;
-    rows.map(|row| {
-        let ((id, kind, account), (from, until), (reason, by, verdict)) = row.doing(what)?;
-        let damaged = || StoreError::Row { what: "moderation" };
-        let kind = [ModerationKind::Ban, ModerationKind::Mute, ModerationKind::Lift]
-            .into_iter()
-            .find(|known| known.as_str() == kind)
-            .ok_or_else(damaged)?;
-        let verdict = match verdict.as_str() {
-            "" => None,
-            "ratified" => Some(SettlementVerdict::Ratified),
-            "refused" => Some(SettlementVerdict::Refused),
-            _ => return Err(damaged()),
-        };
-        Ok(ModerationRow {
-            id: <[u8; 16]>::try_from(id).map_err(|_length| damaged())?,
-            kind,
-            account: AccountId::from_slice(&account).ok_or_else(damaged)?,
-            from: from_sql(from),
-            until: from_sql(until),
-            reason,
-            by,
-            verdict,
-        })
-    })
-    .collect()
+    db.rows(
+        "read the moderations",
+        "SELECT order_id, kind, account, starts_at, ends_at, reason, made_by, verdict FROM orders
+         ORDER BY starts_at, order_id",
+        [],
+        |row| {
+            let what = "moderation";
+            let (kind, verdict): (String, String) = (row.get(1)?, row.get(7)?);
+            let kind = [ModerationKind::Ban, ModerationKind::Mute, ModerationKind::Lift]
+                .into_iter()
+                .find(|known| known.as_str() == kind)
+                .ok_or(RowError::Impossible(what))?;
+            let verdict = match verdict.as_str() {
+                "" => None,
+                "ratified" => Some(SettlementVerdict::Ratified),
+                "refused" => Some(SettlementVerdict::Refused),
+                _ => return Err(RowError::Impossible(what)),
+            };
+            Ok(ModerationRow {
+                id: bytes(row, 0, what)?,
+                kind,
+                account: AccountId(bytes(row, 2, what)?),
+                from: from_sql(row.get(3)?),
+                until: from_sql(row.get(4)?),
+                reason: row.get(5)?,
+                by: row.get(6)?,
+                verdict,
+            })
+        },
+    )
 }
 
 /// The operator's verdict on a moderation; `None` also if there is no such row.
@@ -89,22 +79,22 @@ pub fn verdict(db: Db<'_>, id: [u8; 16]) -> Result<Option<SettlementVerdict>, St
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn insert(db: Db<'_>, row: &ModerationRow, now: u64) -> Result<bool, StoreError> {
-    db.0.execute(
+    let written = db.change(
+        "write the moderation",
         "INSERT INTO orders (order_id, kind, account, starts_at, ends_at, reason, made_by, received_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (order_id) DO NOTHING",
         params![
-            row.id.as_slice(),
+            row.id,
             row.kind.as_str(),
-            row.account.0.as_slice(),
+            row.account.0,
             to_sql(row.from),
             to_sql(row.until),
             row.reason,
             row.by,
             to_sql(now),
         ],
-    )
-    .doing("write the moderation")
-    .map(|written| written == 1)
+    )?;
+    Ok(written == 1)
 }
 
 /// Drops all but `count` open moderations; those that end first go first.
@@ -137,7 +127,7 @@ pub fn settle(
     db.run(
         "settle the moderation",
         "UPDATE orders SET verdict = ?2, settled_at = ?3 WHERE order_id = ?1",
-        params![id.as_slice(), word, to_sql(now)],
+        params![id, word, to_sql(now)],
     )
 }
 

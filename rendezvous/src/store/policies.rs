@@ -1,8 +1,8 @@
 //! Rows of `policies`: each signed policy byte for byte, and a fingerprint of the rows from which it was made.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, StoreError, bytes, from_sql, to_sql};
 
 /// How many signed policies are kept: the last one is in force, the others help to look back.
 const KEPT: i64 = 10;
@@ -25,19 +25,19 @@ pub struct PolicyRow {
 /// # Errors
 /// [`StoreError`] if it cannot be read.
 pub fn newest(db: Db<'_>) -> Result<Option<PolicyRow>, StoreError> {
-    let row = db.0
-        .query_row(
-            "SELECT number, document, fingerprint, signed_at FROM policies ORDER BY number DESC LIMIT 1",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?)),
-        )
-        .optional()
-        .doing("read the policy")?;
-    let Some((number, document, fingerprint, signed_at)) = row else { return Ok(None) };
-    let fingerprint = <[u8; 32]>::try_from(fingerprint)
-        .map_err(|_length| StoreError::Row { what: "policy fingerprint" })?;
-    let (number, signed_at) = (from_sql(number), from_sql(signed_at));
-    Ok(Some(PolicyRow { number, document, fingerprint, signed_at }))
+    db.row(
+        "read the policy",
+        "SELECT number, document, fingerprint, signed_at FROM policies ORDER BY number DESC LIMIT 1",
+        [],
+        |row| {
+            Ok(PolicyRow {
+                number: from_sql(row.get(0)?),
+                document: row.get(1)?,
+                fingerprint: bytes(row, 2, "policy fingerprint")?,
+                signed_at: from_sql(row.get(3)?),
+            })
+        },
+    )
 }
 
 /// The number of the policy in force; 0 before the first.
@@ -45,9 +45,8 @@ pub fn newest(db: Db<'_>) -> Result<Option<PolicyRow>, StoreError> {
 /// # Errors
 /// [`StoreError`] if it cannot be read.
 pub fn newest_number(db: Db<'_>) -> Result<u64, StoreError> {
-    db.0.query_row("SELECT coalesce(max(number), 0) FROM policies", [], |row| row.get(0))
-        .doing("read the policy")
-        .map(from_sql)
+    let sql = "SELECT coalesce(max(number), 0) FROM policies";
+    db.value("read the policy", sql, []).map(from_sql)
 }
 
 /// Stores a signed policy and drops the oldest ones.
@@ -55,16 +54,12 @@ pub fn newest_number(db: Db<'_>) -> Result<u64, StoreError> {
 /// # Errors
 /// [`StoreError::Sql`], also if the number is taken.
 pub fn insert(db: Db<'_>, policy: &PolicyRow) -> Result<(), StoreError> {
-    db.0.execute(
+    let PolicyRow { number, document, fingerprint, signed_at } = policy;
+    db.run(
+        "store the policy",
         "INSERT INTO policies (number, document, fingerprint, signed_at) VALUES (?1, ?2, ?3, ?4)",
-        params![
-            to_sql(policy.number),
-            policy.document,
-            policy.fingerprint.as_slice(),
-            to_sql(policy.signed_at)
-        ],
-    )
-    .doing("store the policy")?;
+        params![to_sql(*number), document, fingerprint, to_sql(*signed_at)],
+    )?;
     db.run(
         "drop old policies",
         "DELETE FROM policies WHERE number NOT IN (SELECT number FROM policies ORDER BY number DESC LIMIT ?1)",

@@ -4,7 +4,7 @@ use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::policy::{Sanction, SanctionKind};
 use rusqlite::params;
 
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, RowError, StoreError, bytes, from_sql, to_sql};
 
 /// The word for a kind of sanction in the database and on the command line.
 #[must_use]
@@ -30,40 +30,30 @@ pub struct SanctionRow {
 /// # Errors
 /// [`StoreError`] if they cannot be read.
 pub fn list(db: Db<'_>) -> Result<Vec<SanctionRow>, StoreError> {
-    let what = "read the sanctions";
-    let mut statement = db.0
-        .prepare(
-            "SELECT sanction, kind, account, peer, starts_at, ends_at, reason, made_by, made_at FROM sanctions ORDER BY sanction",
-        )
-        .doing(what)?;
-    let rows = statement
-        .query_map([], |row| {
-            let ids: (i64, String, Vec<u8>, Vec<u8>) =
-                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            let rest: (i64, i64, String, String, i64) =
-                (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
-            Ok((ids, rest))
-        })
-        .doing(what)?;
-    rows.map(|row| {
-        let ((id, kind, account, peer), (from, until, reason, by, made_at)) = row.doing(what)?;
-        let kind = [SanctionKind::Ban, SanctionKind::Mute, SanctionKind::Revocation]
-            .into_iter()
-            .find(|known| word(*known) == kind)
-            .ok_or(StoreError::Row { what: "kind of sanction" })?;
-        let sanction = Sanction {
-            id: from_sql(id),
-            kind,
-            sub: AccountId::from_slice(&account).ok_or(StoreError::Row { what: "sanction" })?,
-            peer: PeerKey::from_slice(&peer),
-            from: from_sql(from),
-            until: Some(from_sql(until)).filter(|until| *until != 0),
-            reason,
-            by,
-        };
-        Ok(SanctionRow { sanction, made_at: from_sql(made_at) })
-    })
-    .collect()
+    db.rows(
+        "read the sanctions",
+        "SELECT sanction, kind, account, peer, starts_at, ends_at, reason, made_by, made_at
+         FROM sanctions ORDER BY sanction",
+        [],
+        |row| {
+            let (kind, peer): (String, Vec<u8>) = (row.get(1)?, row.get(3)?);
+            let kind = [SanctionKind::Ban, SanctionKind::Mute, SanctionKind::Revocation]
+                .into_iter()
+                .find(|known| word(*known) == kind)
+                .ok_or(RowError::Impossible("kind of sanction"))?;
+            let sanction = Sanction {
+                id: from_sql(row.get(0)?),
+                kind,
+                sub: AccountId(bytes(row, 2, "sanction")?),
+                peer: PeerKey::from_slice(&peer),
+                from: from_sql(row.get(4)?),
+                until: Some(from_sql(row.get(5)?)).filter(|until| *until != 0),
+                reason: row.get(6)?,
+                by: row.get(7)?,
+            };
+            Ok(SanctionRow { sanction, made_at: from_sql(row.get(8)?) })
+        },
+    )
 }
 
 /// The sanctions of one kind that are in force on an account, oldest first.
@@ -104,13 +94,12 @@ pub fn update(db: Db<'_>, sanction: &Sanction) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn is_banned(db: Db<'_>, account: AccountId, now: u64) -> Result<bool, StoreError> {
-    db.0.query_row(
+    db.value(
+        "look for a ban",
         "SELECT EXISTS (SELECT 1 FROM sanctions WHERE account = ?1 AND kind = 'ban'
              AND starts_at <= ?2 AND (ends_at = 0 OR ends_at > ?2))",
-        params![account.0.as_slice(), to_sql(now)],
-        |row| row.get(0),
+        params![account.0, to_sql(now)],
     )
-    .doing("look for a ban")
 }
 
 /// Adds a sanction made at `made_at`, under a new id.
@@ -124,7 +113,7 @@ pub fn insert(db: Db<'_>, sanction: &Sanction, made_at: u64) -> Result<(), Store
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             word(sanction.kind),
-            sanction.sub.0.as_slice(),
+            sanction.sub.0,
             sanction.peer.map_or(Vec::new(), |peer| peer.0.to_vec()),
             to_sql(sanction.from),
             to_sql(sanction.until.unwrap_or(0)),
@@ -141,18 +130,10 @@ pub fn insert(db: Db<'_>, sanction: &Sanction, made_at: u64) -> Result<(), Store
 /// [`StoreError::Sql`].
 pub fn reserve_ids(db: Db<'_>, up_to: u64) -> Result<(), StoreError> {
     let what = "reserve the ids of sanctions";
-    let changed =
-        db.0.execute(
-            "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'sanctions'",
-            [to_sql(up_to)],
-        )
-        .doing(what)?;
-    if changed == 0 {
-        db.0.execute(
-            "INSERT INTO sqlite_sequence (name, seq) VALUES ('sanctions', ?1)",
-            [to_sql(up_to)],
-        )
-        .doing(what)?;
+    let raise = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'sanctions'";
+    if db.change(what, raise, [to_sql(up_to)])? == 0 {
+        let begin = "INSERT INTO sqlite_sequence (name, seq) VALUES ('sanctions', ?1)";
+        db.run(what, begin, [to_sql(up_to)])?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use rusqlite::params;
 
-use super::{Db, Doing as _, StoreError, from_sql, to_sql};
+use super::{Db, StoreError, bytes, from_sql, to_sql};
 
 /// A row of `sessions`, with the names that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,18 +46,13 @@ pub struct NewSession {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn put(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
+    let NewSession { account, device, address, since, expires_at } = session;
     db.run(
         "register the session",
         "INSERT INTO sessions (account, device, address, since, expires_at, online) VALUES (?1, ?2, ?3, ?4, ?5, 0)
          ON CONFLICT (account, device) DO UPDATE SET
              address = excluded.address, since = excluded.since, expires_at = excluded.expires_at",
-        params![
-            session.account.0.as_slice(),
-            to_sql(session.device),
-            session.address,
-            to_sql(session.since),
-            to_sql(session.expires_at),
-        ],
+        params![account.0, to_sql(*device), address, to_sql(*since), to_sql(*expires_at)],
     )
 }
 
@@ -66,17 +61,12 @@ pub fn put(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn renew(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
-    let changed =
-        db.0.execute(
-            "UPDATE sessions SET address = ?3, expires_at = ?4 WHERE account = ?1 AND device = ?2",
-            params![
-                session.account.0.as_slice(),
-                to_sql(session.device),
-                session.address,
-                to_sql(session.expires_at),
-            ],
-        )
-        .doing("renew the session")?;
+    let NewSession { account, device, address, expires_at, .. } = session;
+    let changed = db.change(
+        "renew the session",
+        "UPDATE sessions SET address = ?3, expires_at = ?4 WHERE account = ?1 AND device = ?2",
+        params![account.0, to_sql(*device), address, to_sql(*expires_at)],
+    )?;
     if changed == 0 { put(db, session) } else { Ok(()) }
 }
 
@@ -86,16 +76,10 @@ pub fn renew(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
 /// [`StoreError::Sql`].
 pub fn set_online(db: Db<'_>, peers: &[PeerKey]) -> Result<(), StoreError> {
     let what = "mark who is online";
-    db.0.execute("UPDATE sessions SET online = 0 WHERE online = 1", []).doing(what)?;
-    let mut statement = db.0
-        .prepare(
-            "UPDATE sessions SET online = 1 WHERE (account, device) IN (SELECT account, number FROM devices WHERE peer = ?1)",
-        )
-        .doing(what)?;
-    for peer in peers {
-        statement.execute([peer.0.as_slice()]).doing(what)?;
-    }
-    Ok(())
+    db.run(what, "UPDATE sessions SET online = 0 WHERE online = 1", [])?;
+    let mark = "UPDATE sessions SET online = 1
+         WHERE (account, device) IN (SELECT account, number FROM devices WHERE peer = ?1)";
+    peers.iter().try_for_each(|peer| db.run(what, mark, [peer.0]))
 }
 
 /// All sessions whose tickets have not ended, by name and device.
@@ -103,34 +87,24 @@ pub fn set_online(db: Db<'_>, peers: &[PeerKey]) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`] if they cannot be read.
 pub fn list(db: Db<'_>, now: u64) -> Result<Vec<SessionRow>, StoreError> {
-    let what = "read the sessions";
-    let mut statement =
-        db.0.prepare(
-            "SELECT username, nickname, peer, device, address, since, expires_at, online
-             FROM sessions JOIN accounts USING (account)
-             JOIN devices ON devices.account = sessions.account AND devices.number = sessions.device
-             WHERE expires_at > ?1 AND logged_out = 0 ORDER BY username, device",
-        )
-        .doing(what)?;
-    let rows = statement
-        .query_map([to_sql(now)], |row| {
-            let peer: Vec<u8> = row.get(2)?;
-            Ok(PeerKey::from_slice(&peer)
-                .map(|peer| (row.get(0), row.get(1), peer, row.get(3)))
-                .map(|(username, nickname, peer, device)| -> rusqlite::Result<SessionRow> {
-                    Ok(SessionRow {
-                        username: username?,
-                        nickname: nickname?,
-                        peer,
-                        device: from_sql(device?),
-                        address: row.get(4)?,
-                        since: from_sql(row.get(5)?),
-                        expires_at: from_sql(row.get(6)?),
-                        online: row.get(7)?,
-                    })
-                }))
-        })
-        .doing(what)?;
-    rows.map(|row| row.doing(what)?.ok_or(StoreError::Row { what: "peer key" })?.doing(what))
-        .collect()
+    db.rows(
+        "read the sessions",
+        "SELECT username, nickname, peer, device, address, since, expires_at, online
+         FROM sessions JOIN accounts USING (account)
+         JOIN devices ON devices.account = sessions.account AND devices.number = sessions.device
+         WHERE expires_at > ?1 AND logged_out = 0 ORDER BY username, device",
+        [to_sql(now)],
+        |row| {
+            Ok(SessionRow {
+                username: row.get(0)?,
+                nickname: row.get(1)?,
+                peer: PeerKey(bytes(row, 2, "peer key")?),
+                device: from_sql(row.get(3)?),
+                address: row.get(4)?,
+                since: from_sql(row.get(5)?),
+                expires_at: from_sql(row.get(6)?),
+                online: row.get(7)?,
+            })
+        },
+    )
 }

@@ -55,7 +55,7 @@ impl Staged {
     pub(super) fn name(self, name: &Path) -> Result<(), BackupError> {
         self.sync()?;
         std::fs::hard_link(&self.path, name).map_err(|source| match source.kind() {
-            std::io::ErrorKind::AlreadyExists => BackupError::Exists { path: name.to_owned() },
+            std::io::ErrorKind::AlreadyExists => BackupError::Exists(name.to_owned()),
             _ => io(name)(source),
         })?;
         sync_folder(name)

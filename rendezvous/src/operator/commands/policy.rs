@@ -1,13 +1,15 @@
 //! `policy …`: showing and changing the rules.
 
+use lanyard_protocol::policy::Registration;
 use serde_json::json;
 
+use crate::acts::{self, ActError};
+use crate::clock;
 use crate::operator::answer::{Answers, Failure};
 use crate::operator::cli::PolicyCommand;
 use crate::operator::realm::Realm;
 use crate::policy::{self, rules};
 use crate::store::{Db, meta, rules as rows};
-use crate::{acts, clock};
 
 pub(in crate::operator) fn run(
     realm: &Realm,
@@ -18,9 +20,9 @@ pub(in crate::operator) fn run(
         PolicyCommand::Show => show(realm, answers),
         PolicyCommand::Set { key, value } => {
             let mut store = realm.store()?;
-            let set = |tx: Db<'_>| -> Result<(), Failure> {
+            let set = |tx: Db<'_>| -> Result<(), ActError> {
                 let now = acts::signing_time(tx, clock::unix_ms())?;
-                Ok(rules::set(tx, &key, &value, now)?)
+                rules::set(tx, &key, &value, now)
             };
             store.write(set)?;
             answers.done(realm.wait_for_policy(&store)?, &format!("{key} is now {value}"), None)
@@ -31,6 +33,9 @@ pub(in crate::operator) fn run(
 fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
     let store = realm.store()?;
     let rule = rows::newest(store.reader())?;
+    let registration = match rule.registration {
+        Registration::Closed => "closed",
+    };
     let name = meta::text(store.reader(), meta::REALM_NAME)?;
     let number = policy::number_in_force(store.reader())?;
     let object = json!({
@@ -42,7 +47,7 @@ fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         "per_day": rule.per_day,
         "ticket_lifetime_s": rule.ticket_lifetime_s,
         "retention_days": rule.retention_days,
-        "registration": rule.registration,
+        "registration": registration,
     });
     let number = number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string());
     let lines = [
@@ -53,7 +58,7 @@ fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         format!("per-day           {}", rule.per_day),
         format!("ticket-lifetime   {}s", rule.ticket_lifetime_s),
         format!("retention-days    {}", rule.retention_days),
-        format!("registration      {}", rule.registration),
+        format!("registration      {registration}"),
     ];
     answers.say_lines(&object, &lines)
 }

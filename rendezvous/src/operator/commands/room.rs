@@ -50,15 +50,14 @@ pub(in crate::operator) fn run(
 fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
     let time = LocalTime::of_system();
     for room in rows::list(realm.store()?.reader())? {
-        let post = room.post.last().map_or("guest", |(_from, role)| role.as_str());
-        let archived_at = Some(room.archived_at).filter(|at| *at != 0);
+        let post = room.post.last().map_or("guest", |post| post.role.as_str());
         let object = json!({
             "name": room.name,
             "topic": room.topic,
             "post": post,
-            "archived_at": archived_at,
+            "archived_at": room.archived_from,
         });
-        let archived = archived_at.map(|at| format!("  archived {}", time.stamp(at)));
+        let archived = room.archived_from.map(|at| format!("  archived {}", time.stamp(at)));
         let archived = archived.unwrap_or_default();
         let words = format!("{}  \"{}\"  post: {post}{archived}", room.name, room.topic);
         answers.say(&object, &words)?;
