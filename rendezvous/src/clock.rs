@@ -10,9 +10,6 @@ pub mod timekeeping;
 use std::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A day in milliseconds.
-pub(crate) const DAY_MS: u64 = 86_400_000;
-
 /// The wall clock in unix milliseconds; 0 if it is set before 1970.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the edge where time becomes a parameter")]

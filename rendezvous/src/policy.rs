@@ -14,10 +14,10 @@ use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{
     Policy, PolicyError, SanctionKind, Settlement, SignedPolicy, next_number,
 };
+use lanyard_protocol::time::DAY_MS;
 use lanyard_protocol::wire;
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::DAY_MS;
 use crate::clock::timekeeping::{self, Known, Standing};
 use crate::store::policies::{self, PolicyRow};
 use crate::store::{self, Db, StoreError, meta};
@@ -157,6 +157,7 @@ mod tests {
     use crate::store::accounts::State;
     use lanyard_protocol::ids::Role;
     use lanyard_protocol::policy::Limits;
+    use lanyard_protocol::time::HOUR_MS;
 
     const NOW: u64 = 1_800_000_000_123;
 
@@ -207,10 +208,9 @@ mod tests {
     #[test]
     fn a_clock_behind_the_mark_signs_nothing_until_lowered() {
         let (_dir, mut store) = store();
-        let hour_ms = 3_600_000;
-        let (ahead, _) = sign(&mut store, NOW + 2 * hour_ms);
+        let (ahead, _) = sign(&mut store, NOW + 2 * HOUR_MS);
         let refused = store.write(|tx| publish(tx, &key(), NOW));
-        let standing = Standing::Behind { by_ms: 2 * hour_ms };
+        let standing = Standing::Behind { by_ms: 2 * HOUR_MS };
         assert!(matches!(refused, Err(PublishError::Clock(found)) if found == standing));
         store.write(|tx| timekeeping::lower(tx, NOW)).unwrap();
         let (signed, new) = sign(&mut store, NOW + 1);

@@ -14,10 +14,10 @@
 
 use std::fmt;
 
-use lanyard_protocol::time::CLOCK_OFF_MS;
+use lanyard_protocol::time::{CLOCK_OFF_MS, DAY_MS};
 use lanyard_protocol::words::duration;
 
-use crate::clock::{self, DAY_MS};
+use crate::clock;
 use crate::store::audit::{self, Entry};
 use crate::store::{Db, StoreError, dated, meta, policies};
 
@@ -306,10 +306,11 @@ pub struct Lowered {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_protocol::time::HOUR_MS;
+
     use super::*;
 
     const NOW: u64 = 1_800_000_000_000;
-    const HOUR_MS: u64 = 3_600_000;
 
     fn run(boot: &str, since_ms: u64) -> (String, u64) {
         (boot.to_owned(), since_ms)

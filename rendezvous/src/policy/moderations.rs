@@ -11,11 +11,11 @@ use lanyard_protocol::ids::Role;
 use lanyard_protocol::moderation::{ModerationKind, SignedModeration};
 use lanyard_protocol::policy::{Sanction, SanctionKind, SettlementVerdict};
 use lanyard_protocol::text::plain_line;
+use lanyard_protocol::time::DAY_MS;
 
 use super::sanctions::{Lifting, lift_account};
 use crate::accounts::keep_an_admin;
 use crate::acts::{ActError, WORDS_BYTES_MAX};
-use crate::clock::DAY_MS;
 use crate::store::audit::Entry;
 use crate::store::moderations::{self, ModerationRow};
 use crate::store::{Db, StoreError, accounts, audit, meta, rules, sanctions};

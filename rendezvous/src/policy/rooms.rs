@@ -107,10 +107,10 @@ fn find_open(db: Db<'_>, name: &str) -> Result<RoomRules, ActError> {
 mod tests {
     use ed25519_dalek::SigningKey;
     use lanyard_protocol::policy::Policy;
+    use lanyard_protocol::time::DAY_MS;
 
     use super::*;
     use crate::acts::perform;
-    use crate::clock::DAY_MS;
     use crate::policy;
     use crate::store::Store;
 

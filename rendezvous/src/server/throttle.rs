@@ -26,16 +26,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use lanyard_protocol::time::MINUTE_MS;
+
 /// The failure after which the delays begin.
 pub const FREE_FAILURES: u32 = 5;
 /// The delay after that failure; it doubles with each further one.
 pub const FIRST_DELAY_MS: u64 = 15_000;
 /// The longest delay, and the quiet time after which an account's failures are forgotten.
-pub const LONGEST_DELAY_MS: u64 = 15 * 60_000;
+pub const LONGEST_DELAY_MS: u64 = 15 * MINUTE_MS;
 /// How many failures within the window delay an address.
 pub const ADDRESS_FAILURES: u32 = 100;
 /// The window in which the failures of an address are counted.
-pub const ADDRESS_WINDOW_MS: u64 = 15 * 60_000;
+pub const ADDRESS_WINDOW_MS: u64 = 15 * MINUTE_MS;
 /// The entries of a table: 4,096 names of at most 128 bytes make half a megabyte.
 pub const ENTRIES_MAX: usize = 4_096;
 /// Names are truncated to this many bytes as keys.

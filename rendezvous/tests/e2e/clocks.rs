@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
+use lanyard_protocol::time::HOUR_MS;
 use lanyard_rendezvous::clock;
 use serde_json::{Value, json};
 
 use crate::harness::{FakeTime, PATIENCE, Peer, Realm, Signal, chat, together};
-
-const HOUR_MS: u64 = 3_600_000;
 
 fn state(realm: &Realm) -> Value {
     realm.run(&["clock", "show"]).done()["state"].take()

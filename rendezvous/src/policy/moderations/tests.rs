@@ -3,6 +3,7 @@
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::{AccountId, Role};
 use lanyard_protocol::policy::{Policy, Settlement};
+use lanyard_protocol::time::HOUR_MS;
 
 use super::*;
 use crate::accounts as acts;
@@ -12,8 +13,6 @@ use crate::policy::{self, sanctions as sanctioning};
 use crate::store::Store;
 
 const NOW: u64 = 1_800_000_000_000;
-const HOUR: u64 = 3_600_000;
-
 struct Realm {
     _dir: tempfile::TempDir,
     store: Store,
@@ -25,7 +24,7 @@ impl Realm {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open_or_create(dir.path()).unwrap();
         let name = Username::parse("bob").unwrap();
-        let bob = perform(&mut store, NOW - HOUR, |tx, now| {
+        let bob = perform(&mut store, NOW - HOUR_MS, |tx, now| {
             acts::create(tx, &name, None, Role::Member, "phc", now)
         });
         Self { _dir: dir, store, bob: bob.unwrap() }
@@ -38,7 +37,7 @@ impl Realm {
             kind,
             account: self.bob,
             from: NOW,
-            until: NOW + HOUR,
+            until: NOW + HOUR_MS,
             reason: "loud".to_owned(),
             by: "mona".to_owned(),
             verdict: None,
@@ -76,7 +75,7 @@ fn r50_a_confirmed_mute_becomes_a_sanction() {
     assert_eq!(policy.settled, [Settlement { number: [7; 16], verdict }]);
     assert_eq!(policy.sanctions.len(), 1, "once");
     let mute = policy.mute_at(realm.bob, NOW).unwrap();
-    assert_eq!((mute.until, mute.by.as_str()), (Some(NOW + HOUR), "mona"));
+    assert_eq!((mute.until, mute.by.as_str()), (Some(NOW + HOUR_MS), "mona"));
     let error = realm.settle(&id, SettlementVerdict::Refused).unwrap_err();
     assert_eq!(error.code(), Some("exists"));
 }

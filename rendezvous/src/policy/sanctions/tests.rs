@@ -2,6 +2,7 @@
 
 use lanyard_protocol::ids::Role;
 use lanyard_protocol::policy::Policy;
+use lanyard_protocol::time::HOUR_MS;
 
 use super::*;
 use crate::acts::perform;
@@ -11,8 +12,6 @@ use crate::store::accounts::State;
 use crate::{accounts, policy};
 
 const NOW: u64 = 1_800_000_000_000;
-const HOUR: u64 = 3_600_000;
-
 struct Realm {
     _dir: tempfile::TempDir,
     store: Store,
@@ -26,7 +25,7 @@ impl Realm {
         let mut realm = Self { _dir: dir, store };
         for (name, role) in [("alice", Role::Admin), ("bob", Role::Member)] {
             let name = Username::parse(name).unwrap();
-            realm.act(NOW - 5 * HOUR, |tx, now| {
+            realm.act(NOW - 5 * HOUR_MS, |tx, now| {
                 accounts::create(tx, &name, None, role, "phc", now).map(|_id| ())
             });
         }
@@ -67,18 +66,19 @@ impl Realm {
 #[test]
 fn r57_lifting_a_ban_undoes_its_since() {
     let mut realm = Realm::new();
-    let (before, during, after) = (NOW - HOUR, NOW + HOUR, NOW + 3 * HOUR);
-    realm.act(NOW, |tx, now| ban(tx, "bob", 2 * HOUR, "spam", now));
+    let (before, during, after) = (NOW - HOUR_MS, NOW + HOUR_MS, NOW + 3 * HOUR_MS);
+    realm.act(NOW, |tx, now| ban(tx, "bob", 2 * HOUR_MS, "spam", now));
     assert_eq!(
-        realm.banned_at(&[NOW - 3 * HOUR, before, during, after]),
+        realm.banned_at(&[NOW - 3 * HOUR_MS, before, during, after]),
         [false, true, true, true]
     );
-    realm.act(NOW + 2 * HOUR, |tx, now| lift(tx, "bob", Lifting::Ban, now));
-    let lifted = realm.banned_at(&[NOW - 3 * HOUR, before, NOW, during, NOW + 2 * HOUR, after]);
+    realm.act(NOW + 2 * HOUR_MS, |tx, now| lift(tx, "bob", Lifting::Ban, now));
+    let lifted =
+        realm.banned_at(&[NOW - 3 * HOUR_MS, before, NOW, during, NOW + 2 * HOUR_MS, after]);
     assert_eq!(lifted, [false, false, true, true, false, false]);
-    realm.act(NOW + 3 * HOUR, |tx, now| ban(tx, "bob", 0, "again", now));
+    realm.act(NOW + 3 * HOUR_MS, |tx, now| ban(tx, "bob", 0, "again", now));
     assert_eq!(
-        realm.banned_at(&[before, during, NOW + 2 * HOUR, after]),
+        realm.banned_at(&[before, during, NOW + 2 * HOUR_MS, after]),
         [false, true, false, true]
     );
 }
@@ -88,13 +88,13 @@ fn a_second_ban_keeps_the_earlier_start() {
     let mut realm = Realm::new();
     realm.act(NOW, |tx, now| ban(tx, "bob", 0, "spam", now));
     let entries = realm.audit();
-    realm.act(NOW + HOUR, |tx, now| ban(tx, "bob", 0, "", now));
+    realm.act(NOW + HOUR_MS, |tx, now| ban(tx, "bob", 0, "", now));
     assert_eq!(realm.audit(), entries, "it changed nothing");
-    realm.act(NOW + HOUR, |tx, now| ban(tx, "bob", 2 * HOUR, "", now));
-    assert_eq!(realm.banned_at(&[NOW - HOUR, NOW - HOUR - 1]), [true, false]);
-    realm.act(NOW + HOUR, |tx, now| ban(tx, "bob", HOUR / 2, "worse", now));
-    assert_eq!(realm.banned_at(&[NOW - HOUR]), [true]);
-    let policy = realm.policy(NOW + HOUR);
+    realm.act(NOW + HOUR_MS, |tx, now| ban(tx, "bob", 2 * HOUR_MS, "", now));
+    assert_eq!(realm.banned_at(&[NOW - HOUR_MS, NOW - HOUR_MS - 1]), [true, false]);
+    realm.act(NOW + HOUR_MS, |tx, now| ban(tx, "bob", HOUR_MS / 2, "worse", now));
+    assert_eq!(realm.banned_at(&[NOW - HOUR_MS]), [true]);
+    let policy = realm.policy(NOW + HOUR_MS);
     assert_eq!(policy.sanctions.len(), 1);
     assert_eq!(policy.sanctions[0].reason, "worse");
 }
@@ -103,9 +103,9 @@ fn a_second_ban_keeps_the_earlier_start() {
 fn a_mute_ends_by_itself_or_when_lifted() {
     let mut realm = Realm::new();
     let bob = find(realm.store.reader(), "bob").unwrap().id;
-    realm.act(NOW, |tx, now| mute(tx, "bob", HOUR, "loud", now));
+    realm.act(NOW, |tx, now| mute(tx, "bob", HOUR_MS, "loud", now));
     let policy = realm.policy(NOW);
-    let times = [NOW - 1, NOW, NOW + HOUR - 1, NOW + HOUR];
+    let times = [NOW - 1, NOW, NOW + HOUR_MS - 1, NOW + HOUR_MS];
     let muted: Vec<bool> = times.iter().map(|at| policy.mute_at(bob, *at).is_some()).collect();
     assert_eq!(muted, [false, true, true, false]);
     realm.act(NOW + 1_000, |tx, now| mute(tx, "bob", 60_000, "", now));
@@ -148,7 +148,7 @@ fn wrong_uses_are_refused_and_leave_nothing() {
     for (error, code) in [
         (realm.try_act(NOW, |tx, now| ban(tx, "nobody", 0, "", now)), "not-found"),
         (realm.try_act(NOW, |tx, now| ban(tx, "bob", 0, "a\nb", now)), "bad-field"),
-        (realm.try_act(NOW, |tx, now| mute(tx, "nobody", HOUR, "", now)), "not-found"),
+        (realm.try_act(NOW, |tx, now| mute(tx, "nobody", HOUR_MS, "", now)), "not-found"),
         (realm.try_act(NOW, |tx, now| lift(tx, "bob", Lifting::Ban, now)), "not-found"),
         (realm.try_act(NOW, |tx, now| lift(tx, "nobody", Lifting::Mute, now)), "not-found"),
     ] {

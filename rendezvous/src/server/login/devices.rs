@@ -7,11 +7,11 @@ use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::limits::LINK_GRACE_MS;
 use lanyard_protocol::login::{DEVICES_MAX, Denial, DenialCode, DeviceInfo, DevicesReply};
 use lanyard_protocol::policy::SanctionKind;
+use lanyard_protocol::time::DAY_MS;
 
 use super::visit::{LoginError, Signer, Visit, renewable};
 use crate::accounts::{Revocation, revoke_tickets};
 use crate::acts::{ActError, within_policy};
-use crate::clock::DAY_MS;
 use crate::names::Nickname;
 use crate::policy;
 use crate::store::accounts::Account;

@@ -8,9 +8,9 @@ use lanyard_node::random::NoRandomness;
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::login::{Denial, DenialCode};
 use lanyard_protocol::policy::SanctionKind;
+use lanyard_protocol::time::DAY_MS;
 
 use crate::authority::Authority;
-use crate::clock::DAY_MS;
 use crate::policy::PublishError;
 use crate::server::password::PasswordError;
 use crate::store::accounts::{self, Account, State};

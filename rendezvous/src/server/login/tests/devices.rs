@@ -3,12 +3,11 @@
 use lanyard_protocol::limits::LINK_GRACE_MS;
 use lanyard_protocol::login::{DeviceInfo, DevicesReply, ListDevices, LogOutDevice};
 use lanyard_protocol::policy::Policy;
+use lanyard_protocol::time::DAY_MS;
 
 use super::*;
 use crate::policy::sanctions as sanctioning;
 use crate::store::{devices, policies};
-
-const DAY: u64 = 86_400_000;
 
 impl LoginServer {
     async fn devices(&self, account: AccountId, peer: PeerKey, now: u64) -> DevicesReply {
@@ -72,7 +71,7 @@ async fn r69_owners_see_only_their_own_devices() {
     let both: Vec<(u64, PeerKey)> = seen.iter().map(|row| (row.device, row.peer)).collect();
     assert_eq!(both, [(1, LAPTOP), (2, PHONE)]);
     assert_eq!((seen[1].first_seen, seen[1].last_login), (NOW + 1_000, NOW + 1_000));
-    assert_eq!(seen[1].expires_at / 1_000, (NOW + 1_000 + 7 * DAY) / 1_000);
+    assert_eq!(seen[1].expires_at / 1_000, (NOW + 1_000 + 7 * DAY_MS) / 1_000);
     assert!(seen.iter().all(|row| !row.logged_out));
 }
 
@@ -86,12 +85,12 @@ async fn r69_a_device_that_may_not_renew_learns_nothing() {
         login_server.devices(account, PHONE, NOW).await,
         login_server.log_out(account, 1, PHONE, NOW).await,
         login_server.log_out(AccountId([0; 16]), 1, LAPTOP, NOW).await,
-        login_server.devices(account, LAPTOP, end + 30 * DAY + 1).await,
+        login_server.devices(account, LAPTOP, end + 30 * DAY_MS + 1).await,
     ] {
         assert_eq!(reply.to_bytes(), unknown.to_bytes());
     }
     assert_eq!(denial(unknown).code, DenialCode::BadCredentials);
-    rows(login_server.devices(account, LAPTOP, end + 30 * DAY).await);
+    rows(login_server.devices(account, LAPTOP, end + 30 * DAY_MS).await);
     login_server.act(|tx| sanctioning::ban(tx, "alice", 0, "spam", NOW)).await;
     let banned = denial(login_server.log_out(account, 1, LAPTOP, NOW).await);
     assert_eq!((banned.code, banned.reason.as_str()), (DenialCode::Banned, "spam"));
@@ -190,7 +189,7 @@ async fn r75_logouts_and_new_passwords_share_a_daily_limit() {
     assert!(locked.retry_after_s.is_some_and(|wait| (1..=86_400).contains(&wait)));
     let left = rows(login_server.devices(account, LAPTOP, NOW).await);
     assert!(!left[17].logged_out, "a refusal changes nothing");
-    rows(login_server.log_out(account, 18, LAPTOP, NOW + DAY + 1_000).await);
+    rows(login_server.log_out(account, 18, LAPTOP, NOW + DAY_MS + 1_000).await);
 }
 
 #[tokio::test]
@@ -202,7 +201,7 @@ async fn r76_a_long_list_keeps_the_devices_in_use() {
             for n in 0..300_u16 {
                 let mut peer = PeerKey([0; 32]);
                 peer.0[..2].copy_from_slice(&n.to_be_bytes());
-                let number = devices::sign_in(tx, account, peer, "", NOW, NOW + DAY)?;
+                let number = devices::sign_in(tx, account, peer, "", NOW, NOW + DAY_MS)?;
                 if n < 100 {
                     devices::log_out(tx, account, number)?;
                 }

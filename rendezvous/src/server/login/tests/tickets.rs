@@ -1,13 +1,13 @@
 //! Renewals and new passwords.
 
 use lanyard_protocol::login::Renew;
+use lanyard_protocol::time::DAY_MS;
 
 use super::*;
 use crate::policy::sanctions as sanctioning;
 use crate::store::{audit, devices};
 
-const DAY: u64 = 86_400_000;
-const WEEK: u64 = 7 * DAY;
+const WEEK: u64 = 7 * DAY_MS;
 
 impl LoginServer {
     pub(super) async fn renew(&self, account: AccountId, peer: PeerKey, now: u64) -> Reply {
@@ -59,14 +59,14 @@ async fn r67_a_renewal_has_the_present_role_and_names() {
     let account = old.claims().account;
     login_server.act(|tx| acts::set_role(tx, "alice", Role::Moderator, NOW)).await;
     let calls = login_server.office.argon2_calls();
-    let reply = login_server.renew(account, LAPTOP, NOW + DAY).await;
+    let reply = login_server.renew(account, LAPTOP, NOW + DAY_MS).await;
     let policy = policy_of(&login_server, &reply);
     let new = login_server.ticket(reply);
     assert_eq!(login_server.office.argon2_calls(), calls);
     let (before, after) = (old.claims(), new.claims());
     assert_eq!((after.account, after.peer, after.device), (account, LAPTOP, before.device));
     assert_eq!((after.role, after.username.as_str()), (Role::Moderator, "alice"));
-    assert_eq!(after.issued_at_s, (NOW + DAY) / 1_000);
+    assert_eq!(after.issued_at_s, (NOW + DAY_MS) / 1_000);
     assert_ne!(after.id, before.id);
     let is_revoked = |ticket: &Ticket| {
         policy.revocation_of(account, LAPTOP, ticket.claims().issued_at_ms()).is_some()
@@ -81,9 +81,9 @@ async fn r67_a_ticket_can_be_renewed_for_thirty_days() {
     let ticket = login_server.alice(LAPTOP).await;
     let (account, end) = (ticket.claims().account, ticket.claims().expires_at_ms());
     assert_eq!(end / 1_000, (NOW + WEEK) / 1_000);
-    let late = login_server.renew(account, LAPTOP, end + 30 * DAY + 1).await;
+    let late = login_server.renew(account, LAPTOP, end + 30 * DAY_MS + 1).await;
     assert_eq!(code(&late), Some(DenialCode::BadCredentials));
-    login_server.ticket(login_server.renew(account, LAPTOP, end + 30 * DAY).await);
+    login_server.ticket(login_server.renew(account, LAPTOP, end + 30 * DAY_MS).await);
 }
 
 #[tokio::test]
