@@ -253,11 +253,7 @@ impl Office {
         let stored = found.account.as_ref().map(|account| account.phc.clone());
         let priority = if found.is_known_device { Priority::Known } else { Priority::Stranger };
         let asker = Asker { priority, from: prefix(address) };
-        let queued = match new {
-            Some(new) => self.pool.change(password, stored, new, asker),
-            None => self.pool.check(password, stored, asker),
-        };
-        let answered = match queued {
+        let answered = match self.pool.check(password, stored, new, asker) {
             // No answer means that the job had to make room for one from another address.
             Ok(answer) => answer.await.map_err(|_dropped| self.pool.busy_now()),
             Err(busy) => Err(busy),

@@ -132,34 +132,12 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Queues a check; `stored` is `None` for a name that does not exist.
+    /// Queues a check; `stored` is `None` for a name that does not exist. With a `replacement`, the hash to store instead
+    /// is that of the replacement, if the password is right.
     ///
     /// # Errors
     /// [`Busy`] if the queue is full.
     pub fn check(
-        &self,
-        password: Password,
-        stored: Option<String>,
-        asker: Asker,
-    ) -> Result<oneshot::Receiver<Outcome>, Busy> {
-        self.queue(password, stored, None, asker)
-    }
-
-    /// Queues a check; if the password is right, the hash to store instead is that of `replacement`.
-    ///
-    /// # Errors
-    /// [`Busy`] if the queue is full.
-    pub fn change(
-        &self,
-        password: Password,
-        stored: Option<String>,
-        replacement: Password,
-        asker: Asker,
-    ) -> Result<oneshot::Receiver<Outcome>, Busy> {
-        self.queue(password, stored, Some(replacement), asker)
-    }
-
-    fn queue(
         &self,
         password: Password,
         stored: Option<String>,
@@ -305,9 +283,9 @@ mod tests {
         let hasher = hasher();
         let phc = hasher.hash(&password("secret")).unwrap();
         let pool = Pool::start(hasher, NonZeroUsize::MIN).unwrap();
-        let right = pool.check(password("secret"), Some(phc.clone()), STRANGER).unwrap();
-        let wrong = pool.check(password("wrong"), Some(phc), KNOWN).unwrap();
-        let nobody = pool.check(password("secret"), None, KNOWN).unwrap();
+        let right = pool.check(password("secret"), Some(phc.clone()), None, STRANGER).unwrap();
+        let wrong = pool.check(password("wrong"), Some(phc), None, KNOWN).unwrap();
+        let nobody = pool.check(password("secret"), None, None, KNOWN).unwrap();
         assert_eq!(right.blocking_recv().unwrap(), Ok(Check::Right { rehash: None }));
         assert_eq!(wrong.blocking_recv().unwrap(), Ok(Check::Wrong));
         assert_eq!(nobody.blocking_recv().unwrap(), Ok(Check::Wrong));
@@ -319,22 +297,22 @@ mod tests {
         let pool = stalled();
         let mut waiting = Vec::new();
         for _ in 0..QUEUE_MAX {
-            waiting.push(pool.check(password("x"), None, STRANGER).unwrap());
+            waiting.push(pool.check(password("x"), None, None, STRANGER).unwrap());
         }
-        let busy = pool.check(password("x"), None, STRANGER).unwrap_err();
+        let busy = pool.check(password("x"), None, None, STRANGER).unwrap_err();
         assert!(busy.retry_after_s >= 1);
-        waiting.push(pool.check(password("x"), None, KNOWN).unwrap());
+        waiting.push(pool.check(password("x"), None, None, KNOWN).unwrap());
         waiting.remove(0);
-        assert!(pool.check(password("x"), None, STRANGER).is_ok(), "a place is free");
+        assert!(pool.check(password("x"), None, None, STRANGER).is_ok(), "a place is free");
     }
 
     #[test]
     fn known_devices_come_first_and_gone_clients_are_skipped() {
         let pool = stalled();
-        let gone = pool.check(password("gone"), None, KNOWN).unwrap();
+        let gone = pool.check(password("gone"), None, None, KNOWN).unwrap();
         drop(gone);
-        let _stranger = pool.check(password("stranger"), None, STRANGER).unwrap();
-        let _known = pool.check(password("known"), None, KNOWN).unwrap();
+        let _stranger = pool.check(password("stranger"), None, None, STRANGER).unwrap();
+        let _known = pool.check(password("known"), None, None, KNOWN).unwrap();
         let order: Vec<String> = [next_job(&pool.shared), next_job(&pool.shared)]
             .into_iter()
             .flatten()
@@ -350,9 +328,9 @@ mod tests {
         pool.shared.lock().last_check = Duration::from_secs(2);
         let mut waiting = Vec::new();
         for _ in 0..QUEUE_MAX {
-            waiting.push(pool.check(password("x"), None, KNOWN).unwrap());
+            waiting.push(pool.check(password("x"), None, None, KNOWN).unwrap());
         }
-        let busy = pool.check(password("x"), None, KNOWN).unwrap_err();
+        let busy = pool.check(password("x"), None, None, KNOWN).unwrap_err();
         assert_eq!(busy.retry_after_s, 17);
     }
 
@@ -360,7 +338,7 @@ mod tests {
     fn an_address_with_many_jobs_makes_room_for_the_others() {
         let pool = stalled();
         let from = |last: u8| Asker { from: [192, 0, 2, last].into(), ..STRANGER };
-        let check = |last: u8| pool.check(password("x"), None, from(last));
+        let check = |last: u8| pool.check(password("x"), None, None, from(last));
         let mut flood: Vec<_> = (0..QUEUE_MAX).map(|_| check(1).unwrap()).collect();
         assert!(check(1).is_err(), "the flood itself finds no place");
         let mut honest = vec![check(2).unwrap()];
