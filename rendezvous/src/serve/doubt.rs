@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
-use crate::clock::timekeeping::{self, Standing};
+use crate::clock::timekeeping;
 use crate::store::StoreError;
 use crate::store::thread::StoreHandle;
 
@@ -17,34 +17,23 @@ const NOTE_EVERY: Duration = Duration::from_secs(60);
 /// The result of the last look at the clock.
 #[derive(Debug)]
 pub(super) struct Watch {
-    standing: Standing,
+    is_right: bool,
     noted: Option<std::time::Instant>,
-}
-
-/// What has changed since the look before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
-    /// Nothing has changed.
-    None,
-    /// The clock may be wrong: nothing is signed from now on.
-    Doubt,
-    /// The clock is right again, or the operator says so.
-    Right,
 }
 
 impl Watch {
     /// The clock counts as right before the first look, so that a doubt is news.
     pub(super) fn new() -> Self {
-        Self { standing: Standing::Right, noted: None }
+        Self { is_right: true, noted: None }
     }
 
     /// Whether the clock was right at the last look.
     pub(super) fn is_right(&self) -> bool {
-        self.standing.is_right()
+        self.is_right
     }
 
-    /// Looks at the clock, and records from time to time that it is right.
-    pub(super) async fn look(&mut self, store: &StoreHandle) -> Result<News, StoreError> {
+    /// Looks at the clock, and records from time to time that it is right. Returns whether it has become right again.
+    pub(super) async fn look(&mut self, store: &StoreHandle) -> Result<bool, StoreError> {
         let now = clock::monotonic();
         let note = self.noted.is_none_or(|at| now.duration_since(at) >= NOTE_EVERY);
         let standing = store
@@ -60,24 +49,17 @@ impl Watch {
         if note && standing.is_right() {
             self.noted = Some(now);
         }
-        let before = std::mem::replace(&mut self.standing, standing);
-        Ok(match (before.is_right(), standing.is_right()) {
-            (true, false) => {
-                tell(standing);
-                News::Doubt
-            }
-            (false, true) => {
-                tracing::info!("The clock is right again: the login node resumes signing");
-                News::Right
-            }
-            (true, true) | (false, false) => News::None,
-        })
+        let was_right = std::mem::replace(&mut self.is_right, standing.is_right());
+        if was_right && !self.is_right {
+            let advice = standing.advice();
+            tracing::error!(clock = %standing, advice, "Nothing is signed: the clock may be wrong");
+        }
+        let is_right_again = !was_right && self.is_right;
+        if is_right_again {
+            tracing::info!("The clock is right again: the login node resumes signing");
+        }
+        Ok(is_right_again)
     }
-}
-
-fn tell(standing: Standing) {
-    let advice = standing.advice();
-    tracing::error!(clock = %standing, advice, "Nothing is signed: the clock may be wrong");
 }
 
 /// Waits until the clock is right.

@@ -9,7 +9,7 @@ use lanyard_node::random;
 use lanyard_protocol::ids::PeerKey;
 use tokio::time::MissedTickBehavior;
 
-use super::doubt::{self, News, WATCH_EVERY};
+use super::doubt::{self, WATCH_EVERY};
 use crate::authority::{Authority, moderations};
 use crate::clock;
 use crate::policy::moderations::ReceivedModeration;
@@ -81,11 +81,11 @@ impl Keeper {
         doubt: &mut doubt::Watch,
         seen: &mut Seen,
     ) -> Result<(), PublishError> {
-        let news = doubt.look(&self.store).await?;
-        if news == News::Doubt || !doubt.is_right() {
+        let is_right_again = doubt.look(&self.store).await?;
+        if !doubt.is_right() {
             return Ok(());
         }
-        if news == News::Right {
+        if is_right_again {
             self.authority.set_realm_time(clock::unix_ms());
             self.renew().await;
             seen.version = None;
