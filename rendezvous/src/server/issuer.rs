@@ -1,4 +1,4 @@
-//! Issuing tickets: those of accounts, which no present revocation refuses, and the authority peer's own.
+//! When a ticket of an account is issued, so that no present revocation refuses it, and the authority peer's own ticket.
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
@@ -11,50 +11,11 @@ use crate::store::accounts::Account;
 /// The lifetime of the authority peer's ticket, in seconds. It is renewed within the process, so it may be short.
 pub const AUTHORITY_LIFETIME_S: u64 = 86_400;
 
-/// The holder of a new ticket.
-#[derive(Debug, Clone, Copy)]
-pub struct Bearer<'a> {
-    /// The account as it is now.
-    pub account: &'a Account,
-    /// The nickname, which may have changed with this sign-in.
-    pub nickname: &'a str,
-    /// The key that Noise has proved.
-    pub peer: PeerKey,
-    /// The device's number.
-    pub device: u64,
-}
-
 /// The time of issue, in seconds: now, but not before the account's newest revocation, which would otherwise end the
 /// new ticket together with the old ones.
 #[must_use]
 pub fn issue_time_s(account: &Account, realm_ms: u64) -> u64 {
     (realm_ms / 1_000).max(account.newest_revocation.div_ceil(1_000))
-}
-
-/// Issues a ticket. `id` is 16 random bytes.
-#[must_use]
-pub fn issue(
-    realm_key: &SigningKey,
-    bearer: Bearer<'_>,
-    issued_at_s: u64,
-    lifetime_s: u64,
-    policy: u64,
-    id: [u8; 16],
-) -> Ticket {
-    let claims = Claims {
-        realm: public_key(realm_key),
-        account: bearer.account.id,
-        id,
-        issued_at_s,
-        expires_at_s: issued_at_s.saturating_add(lifetime_s),
-        peer: bearer.peer,
-        username: bearer.account.username.clone(),
-        nickname: bearer.nickname.to_owned(),
-        role: bearer.account.role,
-        device: bearer.device,
-        policy,
-    };
-    Ticket::issue(claims, realm_key)
 }
 
 /// Issues the ticket of the authority peer. Its account id is derived from its key, so it is the same after every start

@@ -1,15 +1,17 @@
 //! Granting: one transaction that sees what the operator has changed meanwhile, writes, and only then issues a ticket.
 
 use lanyard_node::random;
+use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::login::{Denial, DenialCode, Grant, PEERS_MAX, PeerAddresses, Reply};
+use lanyard_protocol::ticket::{Claims, Ticket};
 
 use super::devices::log_out_others;
 use super::visit::{LoginError, Signer, Visit, plain, refusal, renewable};
 use crate::acts::ActError;
 use crate::names::{NameError, Nickname};
 use crate::policy;
-use crate::server::issuer::{self, Bearer};
+use crate::server::issuer;
 use crate::store::accounts::{self, Account};
 use crate::store::audit::{self, Entry};
 use crate::store::sessions::{self, NewSession};
@@ -111,7 +113,8 @@ fn admit(
     let (nickname, nickname_refused) = wish(tx, account, visit.nickname.as_deref())?;
     let issued_at_s = issuer::issue_time_s(account, now);
     let lifetime_s = rules::newest(tx)?.ticket_lifetime_s;
-    let expires_at = issued_at_s.saturating_add(lifetime_s).saturating_mul(1_000);
+    let expires_at_s = issued_at_s.saturating_add(lifetime_s);
+    let expires_at = expires_at_s.saturating_mul(1_000);
     // A label is shown to its owner only; one that cannot be displayed is left out.
     let label = visit.device_label.as_deref().and_then(|text| Nickname::parse(text).ok());
     let label = label.as_ref().map_or("", Nickname::as_str);
@@ -134,10 +137,20 @@ fn admit(
     let entry = Entry { who: &account.username, what: word, target: "", detail: &detail };
     audit::write(tx, entry, now)?;
     let (policy, _is_new) = policy::publish(tx, &signer.realm_key, visit.clock_ms)?;
-    let bearer = Bearer { account, nickname: &nickname, peer: visit.peer, device };
-    let number = policy.policy().number;
-    let key = signer.realm_key.as_ref();
-    let ticket = issuer::issue(key, bearer, issued_at_s, lifetime_s, number, random::bytes()?);
+    let claims = Claims {
+        realm: public_key(&signer.realm_key),
+        account: account.id,
+        id: random::bytes()?,
+        issued_at_s,
+        expires_at_s,
+        peer: visit.peer,
+        username: account.username.clone(),
+        nickname,
+        role: account.role,
+        device,
+        policy: policy.policy().number,
+    };
+    let ticket = Ticket::issue(claims, &signer.realm_key);
     // Right after a revocation, the time of issue is up to a second ahead. Realm time is not moved forward for that;
     // otherwise a device that sets its clock by this reply would stay ahead of all others.
     accounts::raise_newest_issue(tx, account.id, issued_at_s.saturating_mul(1_000))?;
