@@ -27,30 +27,30 @@ pub fn run() -> ExitCode {
     lanyard_program::logging::to_stderr(lanyard_program::logging::DEFAULT);
     lanyard_program::failure::watch_for_panics();
     let answers = Answers::new(cli.json);
-    match dispatch(cli, &answers) {
+    match dispatch(cli, answers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => answers.fail(&failure),
     }
 }
 
-fn dispatch(cli: Cli, answers: &Answers) -> Result<(), Failure> {
+fn dispatch(cli: Cli, answers: Answers) -> Result<(), Failure> {
     let data_dir = data_dir(cli.data_dir)?;
-    let realm = || Realm::open(data_dir.clone());
+    let realm = || Realm::open(data_dir.clone(), answers);
     match cli.command {
         Command::Serve(args) => serve::run(data_dir, args, answers),
         Command::Restore { file } => backups::restore(&data_dir, &file, answers),
-        Command::User(command) => user::run(&realm()?, command, answers),
-        Command::Policy(command) => policy::run(&realm()?, command, answers),
-        Command::Sanction(command) => sanction::run(&realm()?, &command, answers),
-        Command::Room(command) => room::run(&realm()?, &command, answers),
-        Command::Device(command) => device::run(&realm()?, &command, answers),
-        Command::Clock(command) => clock::run(&realm()?, command, answers),
-        Command::Moderation(command) => moderation::run(&realm()?, &command, answers),
-        Command::Orders => moderation::run(&realm()?, &ModerationCommand::List, answers),
-        Command::Audit { last } => show::audit(&realm()?, last, answers),
-        Command::Backup { file } => backups::backup(&realm()?, &file, answers),
-        Command::Sessions => show::sessions(&realm()?, answers),
-        Command::Status => show::status(&realm()?, answers),
+        Command::User(command) => user::run(&realm()?, command),
+        Command::Policy(command) => policy::run(&realm()?, command),
+        Command::Sanction(command) => sanction::run(&realm()?, &command),
+        Command::Room(command) => room::run(&realm()?, &command),
+        Command::Device(command) => device::run(&realm()?, &command),
+        Command::Clock(command) => clock::run(&realm()?, command),
+        Command::Moderation(command) => moderation::run(&realm()?, &command),
+        Command::Orders => moderation::run(&realm()?, &ModerationCommand::List),
+        Command::Audit { last } => show::audit(&realm()?, last),
+        Command::Backup { file } => backups::backup(&realm()?, &file),
+        Command::Sessions => show::sessions(&realm()?),
+        Command::Status => show::status(&realm()?),
     }
 }
 

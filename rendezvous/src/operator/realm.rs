@@ -15,14 +15,15 @@ use crate::{clock, policy};
 const WAIT: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A data folder on which `serve` has run at least once.
+/// A data folder on which `serve` has run at least once, and where the answers about it go.
 pub(super) struct Realm {
     pub(super) data_dir: PathBuf,
+    pub(super) answers: Answers,
 }
 
 impl Realm {
-    pub(super) fn open(data_dir: PathBuf) -> Result<Self, Failure> {
-        let realm = Self { data_dir };
+    pub(super) fn open(data_dir: PathBuf, answers: Answers) -> Result<Self, Failure> {
+        let realm = Self { data_dir, answers };
         // Opened once right away, so that nobody types a password for nothing.
         realm.store()?;
         Ok(realm)
@@ -50,23 +51,21 @@ impl Realm {
     /// Makes a change in one transaction, and answers with the number of the policy that contains it.
     pub(super) fn act(
         &self,
-        answers: &Answers,
         words: &str,
         change: impl FnOnce(Db<'_>, u64) -> Result<(), ActError>,
     ) -> Result<(), Failure> {
-        self.act_with(answers, words, None, change)
+        self.act_with(words, None, change)
     }
 
     pub(super) fn act_with(
         &self,
-        answers: &Answers,
         words: &str,
         warning: Option<&str>,
         change: impl FnOnce(Db<'_>, u64) -> Result<(), ActError>,
     ) -> Result<(), Failure> {
         let mut store = self.store()?;
         acts::perform(&mut store, clock::unix_ms(), change)?;
-        answers.done(self.wait_for_policy(&store)?, words, warning)
+        self.answers.done(self.wait_for_policy(&store)?, words, warning)
     }
 
     /// The number of the policy that contains what was just written; `None` if `serve` does not sign it in time.

@@ -14,11 +14,7 @@ use crate::store::sanctions::word;
 /// What an operator must copy by hand, but only once: the keys never change.
 const KEYS: [&str; 2] = [REALM_KEY, AUTHORITY_KEY];
 
-pub(in crate::operator) fn backup(
-    realm: &Realm,
-    file: &Path,
-    answers: &Answers,
-) -> Result<(), Failure> {
+pub(in crate::operator) fn backup(realm: &Realm, file: &Path) -> Result<(), Failure> {
     let mut store = realm.store()?;
     backup::backup(&mut store, file)?;
     let policy = policy::number_in_force(store.reader())?;
@@ -31,13 +27,13 @@ pub(in crate::operator) fn backup(
             realm.data_dir.display()
         ),
     ];
-    answers.say_lines(&object, &lines)
+    realm.answers.say_lines(&object, &lines)
 }
 
 pub(in crate::operator) fn restore(
     data_dir: &Path,
     file: &Path,
-    answers: &Answers,
+    answers: Answers,
 ) -> Result<(), Failure> {
     let restored = backup::restore(data_dir, file)?;
     let missing: Option<Vec<Value>> =

@@ -6,23 +6,19 @@ use serde_json::json;
 
 use crate::clock;
 use crate::clock::timekeeping::{self, Known, Lowered};
-use crate::operator::answer::{Answers, Failure};
+use crate::operator::answer::Failure;
 use crate::operator::cli::ClockCommand;
 use crate::operator::realm::Realm;
 
-pub(in crate::operator) fn run(
-    realm: &Realm,
-    command: ClockCommand,
-    answers: &Answers,
-) -> Result<(), Failure> {
+pub(in crate::operator) fn run(realm: &Realm, command: ClockCommand) -> Result<(), Failure> {
     match command {
-        ClockCommand::Show => show(realm, answers),
-        ClockCommand::Accept => accept(realm, answers),
-        ClockCommand::Lower => lower(realm, answers),
+        ClockCommand::Show => show(realm),
+        ClockCommand::Accept => accept(realm),
+        ClockCommand::Lower => lower(realm),
     }
 }
 
-fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+fn show(realm: &Realm) -> Result<(), Failure> {
     let store = realm.store()?;
     let known = timekeeping::look(store.reader(), clock::unix_ms())?;
     let Known { wall_ms, realm_ms, mark_ms, right_at_ms, standing } = known;
@@ -48,17 +44,17 @@ fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         format!("state          {}: {standing}", standing.as_str()),
         standing.advice().to_owned(),
     ];
-    answers.say_lines(&object, &lines)
+    realm.answers.say_lines(&object, &lines)
 }
 
-fn accept(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+fn accept(realm: &Realm) -> Result<(), Failure> {
     let was = realm.store()?.write(|tx| timekeeping::accept(tx, clock::unix_ms()))?;
     let object = json!({ "done": true, "was": was.as_str() });
     let words = "the clock is accepted; the login node signs by it from now on";
-    answers.say(&object, words)
+    realm.answers.say(&object, words)
 }
 
-fn lower(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+fn lower(realm: &Realm) -> Result<(), Failure> {
     let mut store = realm.store()?;
     let Lowered { by_ms, tickets_ahead } =
         store.write(|tx| timekeeping::lower(tx, clock::unix_ms()))?;
@@ -80,5 +76,5 @@ fn lower(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
              `user disable` does not end them until then; `ban` does."
         ));
     }
-    answers.say_lines(&object, &lines)
+    realm.answers.say_lines(&object, &lines)
 }

@@ -5,28 +5,24 @@ use serde_json::json;
 
 use crate::accounts::{self, devices};
 use crate::names::spelled;
-use crate::operator::answer::{Answers, Failure};
+use crate::operator::answer::Failure;
 use crate::operator::cli::DeviceCommand;
 use crate::operator::realm::Realm;
 use crate::store::devices as rows;
 
-pub(in crate::operator) fn run(
-    realm: &Realm,
-    command: &DeviceCommand,
-    answers: &Answers,
-) -> Result<(), Failure> {
+pub(in crate::operator) fn run(realm: &Realm, command: &DeviceCommand) -> Result<(), Failure> {
     match command {
-        DeviceCommand::List { name } => list(realm, name, answers),
+        DeviceCommand::List { name } => list(realm, name),
         DeviceCommand::Logout { name, device } => {
             let name = spelled(name);
-            realm.act(answers, &format!("device {device} of {name} is logged out"), |tx, now| {
+            realm.act(&format!("device {device} of {name} is logged out"), |tx, now| {
                 devices::log_out(tx, &name, *device, now)
             })
         }
     }
 }
 
-fn list(realm: &Realm, name: &str, answers: &Answers) -> Result<(), Failure> {
+fn list(realm: &Realm, name: &str) -> Result<(), Failure> {
     let store = realm.store()?;
     let account = accounts::find(store.reader(), name)?;
     let time = LocalTime::of_system();
@@ -50,7 +46,7 @@ fn list(realm: &Realm, name: &str, answers: &Answers) -> Result<(), Failure> {
             time.stamp(device.last_login),
             time.stamp(device.last_expiry),
         );
-        answers.say(&object, &words)?;
+        realm.answers.say(&object, &words)?;
     }
     Ok(())
 }

@@ -4,28 +4,24 @@ use lanyard_program::local_time::LocalTime;
 use lanyard_protocol::policy::SettlementVerdict;
 use serde_json::json;
 
-use crate::operator::answer::{Answers, Failure};
+use crate::operator::answer::Failure;
 use crate::operator::cli::ModerationCommand;
 use crate::operator::realm::Realm;
 use crate::policy::moderations;
 use crate::store::{accounts, moderations as rows};
 
-pub(in crate::operator) fn run(
-    realm: &Realm,
-    command: &ModerationCommand,
-    answers: &Answers,
-) -> Result<(), Failure> {
+pub(in crate::operator) fn run(realm: &Realm, command: &ModerationCommand) -> Result<(), Failure> {
     let (id, verdict, word) = match command {
-        ModerationCommand::List => return list(realm, answers),
+        ModerationCommand::List => return list(realm),
         ModerationCommand::Confirm { id } => (id, SettlementVerdict::Ratified, "confirmed"),
         ModerationCommand::Overturn { id } => (id, SettlementVerdict::Refused, "overturned"),
     };
-    realm.act(answers, &format!("moderation {id} is {word}"), |tx, now| {
+    realm.act(&format!("moderation {id} is {word}"), |tx, now| {
         moderations::settle(tx, id, verdict, now)
     })
 }
 
-fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+fn list(realm: &Realm) -> Result<(), Failure> {
     let store = realm.store()?;
     let time = LocalTime::of_system();
     for moderation in rows::list(store.reader())? {
@@ -52,7 +48,7 @@ fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
             "{id}  {kind}  {username}  by {}  {shown}  from {from}  until {until}  {}",
             moderation.by, moderation.reason
         );
-        answers.say(&object, words.trim_end())?;
+        realm.answers.say(&object, words.trim_end())?;
     }
     Ok(())
 }

@@ -5,19 +5,15 @@ use serde_json::json;
 
 use crate::acts::{self, ActError};
 use crate::clock;
-use crate::operator::answer::{Answers, Failure};
+use crate::operator::answer::Failure;
 use crate::operator::cli::PolicyCommand;
 use crate::operator::realm::Realm;
 use crate::policy::{self, rules};
 use crate::store::{Db, meta, rules as rows};
 
-pub(in crate::operator) fn run(
-    realm: &Realm,
-    command: PolicyCommand,
-    answers: &Answers,
-) -> Result<(), Failure> {
+pub(in crate::operator) fn run(realm: &Realm, command: PolicyCommand) -> Result<(), Failure> {
     match command {
-        PolicyCommand::Show => show(realm, answers),
+        PolicyCommand::Show => show(realm),
         PolicyCommand::Set { key, value } => {
             let mut store = realm.store()?;
             let set = |tx: Db<'_>| -> Result<(), ActError> {
@@ -25,12 +21,16 @@ pub(in crate::operator) fn run(
                 rules::set(tx, &key, &value, now)
             };
             store.write(set)?;
-            answers.done(realm.wait_for_policy(&store)?, &format!("{key} is now {value}"), None)
+            realm.answers.done(
+                realm.wait_for_policy(&store)?,
+                &format!("{key} is now {value}"),
+                None,
+            )
         }
     }
 }
 
-fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+fn show(realm: &Realm) -> Result<(), Failure> {
     let store = realm.store()?;
     let rule = rows::newest(store.reader())?;
     let registration = match rule.registration {
@@ -60,5 +60,5 @@ fn show(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
         format!("retention-days    {}", rule.retention_days),
         format!("registration      {registration}"),
     ];
-    answers.say_lines(&object, &lines)
+    realm.answers.say_lines(&object, &lines)
 }

@@ -15,7 +15,7 @@ use crate::serve::{self, Listening, Options};
 pub(in crate::operator) fn run(
     data_dir: PathBuf,
     args: ServeArgs,
-    answers: &Answers,
+    answers: Answers,
 ) -> Result<(), Failure> {
     let ServeArgs { listen, mesh_listen, advertise, name, .. } = args;
     let options = Options { data_dir, listen, mesh_listen, advertise, name };
@@ -26,7 +26,7 @@ pub(in crate::operator) fn run(
     let result = runtime.block_on(async {
         let stop = asked_to_stop().context("cannot listen for signals")?;
         let announce = |listening: &Listening| {
-            if let Err(failure) = announce(listening, *answers) {
+            if let Err(failure) = announce(listening, answers) {
                 tracing::warn!(?failure, "Nobody reads the join link");
             }
         };

@@ -4,13 +4,13 @@ use lanyard_program::local_time::LocalTime;
 use serde_json::json;
 
 use crate::clock::{self, timekeeping};
-use crate::operator::answer::{Answers, Failure};
+use crate::operator::answer::Failure;
 use crate::operator::realm::Realm;
 use crate::policy;
 use crate::store::accounts::State;
 use crate::store::{accounts, audit as entries, meta, sessions as rows};
 
-pub(in crate::operator) fn sessions(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+pub(in crate::operator) fn sessions(realm: &Realm) -> Result<(), Failure> {
     let store = realm.store()?;
     let now = meta::realm_now(store.reader(), clock::unix_ms())?;
     // A run that crashed has left its marks behind.
@@ -39,16 +39,12 @@ pub(in crate::operator) fn sessions(realm: &Realm, answers: &Answers) -> Result<
             time.stamp(row.since),
             time.stamp(row.expires_at),
         );
-        answers.say(&object, &words)?;
+        realm.answers.say(&object, &words)?;
     }
     Ok(())
 }
 
-pub(in crate::operator) fn audit(
-    realm: &Realm,
-    last: Option<u32>,
-    answers: &Answers,
-) -> Result<(), Failure> {
+pub(in crate::operator) fn audit(realm: &Realm, last: Option<u32>) -> Result<(), Failure> {
     let count = last.map_or(u64::MAX, u64::from);
     let time = LocalTime::of_system();
     for row in entries::last(realm.store()?.reader(), count)? {
@@ -61,12 +57,12 @@ pub(in crate::operator) fn audit(
         });
         let at = time.stamp(row.at);
         let words = format!("{at}  {}  {}  {}  {}", row.who, row.what, row.target, row.detail);
-        answers.say(&object, words.trim_end())?;
+        realm.answers.say(&object, words.trim_end())?;
     }
     Ok(())
 }
 
-pub(in crate::operator) fn status(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+pub(in crate::operator) fn status(realm: &Realm) -> Result<(), Failure> {
     let store = realm.store()?;
     let db = store.reader();
     let serving = realm.is_served()?;
@@ -108,5 +104,5 @@ pub(in crate::operator) fn status(realm: &Realm, answers: &Answers) -> Result<()
             standing.advice()
         ));
     }
-    answers.say_lines(&object, &lines)
+    realm.answers.say_lines(&object, &lines)
 }

@@ -9,45 +9,41 @@ use crate::accounts::{self, Tickets};
 use crate::clock;
 use crate::folder::config::Config;
 use crate::names::spelled;
-use crate::operator::answer::{Answers, Failure};
+use crate::operator::answer::Failure;
 use crate::operator::cli::{PasswordArgs, UserCommand};
 use crate::operator::realm::Realm;
 use crate::server::password::{Hasher, Password};
 use crate::store::accounts::State;
 use crate::store::{self, meta, sanctions};
 
-pub(in crate::operator) fn run(
-    realm: &Realm,
-    command: UserCommand,
-    answers: &Answers,
-) -> Result<(), Failure> {
+pub(in crate::operator) fn run(realm: &Realm, command: UserCommand) -> Result<(), Failure> {
     match command {
         UserCommand::Add { name, role, nickname, password } => {
             let new = NewUser { name: &name, role: &role, nickname: nickname.as_deref() };
-            add(realm, &new, password, answers)
+            add(realm, &new, password)
         }
-        UserCommand::List => list(realm, answers),
+        UserCommand::List => list(realm),
         UserCommand::Disable { name } => {
             let name = spelled(&name);
-            realm.act(answers, &format!("{name} is disabled"), |tx, now| {
+            realm.act(&format!("{name} is disabled"), |tx, now| {
                 accounts::set_state(tx, &name, State::Disabled, now)
             })
         }
         UserCommand::Enable { name } => {
             let name = spelled(&name);
-            realm.act(answers, &format!("{name} is enabled"), |tx, now| {
+            realm.act(&format!("{name} is enabled"), |tx, now| {
                 accounts::set_state(tx, &name, State::Enabled, now)
             })
         }
         UserCommand::Role { name, role } => {
             let (name, role) = (spelled(&name), accounts::parse_role(&role)?);
-            realm.act(answers, &format!("{name} is now {role}"), |tx, now| {
+            realm.act(&format!("{name} is now {role}"), |tx, now| {
                 accounts::set_role(tx, &name, role, now)
             })
         }
         UserCommand::Passwd { name, password, revoke } => {
             let tickets = if revoke { Tickets::Revoke } else { Tickets::Keep };
-            passwd(realm, &spelled(&name), password, tickets, answers)
+            passwd(realm, &spelled(&name), password, tickets)
         }
     }
 }
@@ -58,34 +54,23 @@ struct NewUser<'a> {
     nickname: Option<&'a str>,
 }
 
-fn add(
-    realm: &Realm,
-    new: &NewUser<'_>,
-    args: PasswordArgs,
-    answers: &Answers,
-) -> Result<(), Failure> {
+fn add(realm: &Realm, new: &NewUser<'_>, args: PasswordArgs) -> Result<(), Failure> {
     let username = accounts::parse_username(new.name)?;
     let nickname = new.nickname.map(accounts::parse_nickname).transpose()?;
     let role = accounts::parse_role(new.role)?;
     accounts::check_free(realm.store()?.reader(), &username)?;
     let (phc, warning) = hash(realm, &password::read(args)?)?;
     let words = format!("added {} as {role}", username.as_str());
-    realm.act_with(answers, &words, warning.as_deref(), |tx, now| {
+    realm.act_with(&words, warning.as_deref(), |tx, now| {
         accounts::create(tx, &username, nickname.as_ref(), role, &phc, now).map(|_id| ())
     })
 }
 
-fn passwd(
-    realm: &Realm,
-    name: &str,
-    args: PasswordArgs,
-    tickets: Tickets,
-    answers: &Answers,
-) -> Result<(), Failure> {
+fn passwd(realm: &Realm, name: &str, args: PasswordArgs, tickets: Tickets) -> Result<(), Failure> {
     accounts::find(realm.store()?.reader(), name)?;
     let (phc, warning) = hash(realm, &password::read(args)?)?;
     let words = format!("{name} has a new password");
-    realm.act_with(answers, &words, warning.as_deref(), |tx, now| {
+    realm.act_with(&words, warning.as_deref(), |tx, now| {
         accounts::set_password(tx, name, &phc, tickets, now)
     })
 }
@@ -98,7 +83,7 @@ fn hash(realm: &Realm, password: &Password) -> Result<(String, Option<String>), 
     Ok((phc, password.warning()))
 }
 
-fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
+fn list(realm: &Realm) -> Result<(), Failure> {
     let store = realm.store()?;
     let now = meta::realm_now(store.reader(), clock::unix_ms())?;
     let time = LocalTime::of_system();
@@ -125,7 +110,7 @@ fn list(realm: &Realm, answers: &Answers) -> Result<(), Failure> {
             "{}  \"{}\"  {}  {state}  {devices} device(s)  {last_login}",
             account.username, account.nickname, account.role
         );
-        answers.say(&object, &words)?;
+        realm.answers.say(&object, &words)?;
     }
     Ok(())
 }
