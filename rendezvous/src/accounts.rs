@@ -211,16 +211,9 @@ pub fn revoke_tickets(
         .map_or((0, 0), |account| (account.newest_revocation, account.newest_issue));
     // Later than every ticket issued so far, even in this second after an earlier revocation.
     let from = revoked_from(now).max(revoked_from(newest_issue)).max(newest_revocation);
-    let sanction = Sanction {
-        id: 0,
-        kind: SanctionKind::Revocation,
-        sub: account,
-        peer: revocation.peer,
-        from,
-        until: None,
-        reason: revocation.reason.to_owned(),
-        by: revocation.by.to_owned(),
-    };
+    let (kind, peer) = (SanctionKind::Revocation, revocation.peer);
+    let (reason, by) = (revocation.reason.to_owned(), revocation.by.to_owned());
+    let sanction = Sanction { id: 0, kind, sub: account, peer, from, until: None, reason, by };
     sanctions::insert(db, &sanction, now)?;
     Ok(accounts::raise_newest_revocation(db, account, from)?)
 }

@@ -33,32 +33,32 @@ impl Failure {
     pub(super) fn refused(code: &'static str, message: impl Into<String>) -> Self {
         Self::Refused { code, message: message.into() }
     }
+
+    /// A refusal if the error has a code, otherwise a fault.
+    fn coded(code: Option<&'static str>, error: impl Into<anyhow::Error>) -> Self {
+        let error = error.into();
+        match code {
+            Some(code) => Self::refused(code, error.to_string()),
+            None => Self::Fault(error),
+        }
+    }
 }
 
 impl From<ActError> for Failure {
     fn from(error: ActError) -> Self {
-        match error.code() {
-            Some(code) => Self::refused(code, error.to_string()),
-            None => Self::Fault(error.into()),
-        }
+        Self::coded(error.code(), error)
     }
 }
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
-        match error.code() {
-            Some(code) => Self::refused(code, error.to_string()),
-            None => Self::Fault(error.into()),
-        }
+        Self::coded(error.code(), error)
     }
 }
 
 impl From<ClockError> for Failure {
     fn from(error: ClockError) -> Self {
-        match error.code() {
-            Some(code) => Self::refused(code, error.to_string()),
-            None => Self::Fault(error.into()),
-        }
+        Self::coded(error.code(), error)
     }
 }
 

@@ -156,17 +156,10 @@ fn confirm(db: Db<'_>, moderation: &ModerationRow, now: u64) -> Result<(), ActEr
             return Ok(());
         }
     };
-    let sanction = Sanction {
-        id: 0,
-        kind,
-        sub: moderation.account,
-        peer: None,
-        from: moderation.from,
-        until: Some(moderation.until),
-        reason: moderation.reason.clone(),
-        by: moderation.by.clone(),
-    };
-    Ok(sanctions::insert(db, &sanction, moderation.from)?)
+    let ModerationRow { account: sub, from, until, reason, by, .. } = moderation.clone();
+    let until = Some(until);
+    let sanction = Sanction { id: 0, kind, sub, peer: None, from, until, reason, by };
+    Ok(sanctions::insert(db, &sanction, from)?)
 }
 
 #[cfg(test)]

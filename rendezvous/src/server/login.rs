@@ -29,7 +29,7 @@ use crate::policy::PublishError;
 use crate::store::accounts::{self, Account};
 use crate::store::thread::StoreHandle;
 use crate::store::{Store, StoreError, devices as device_rows};
-use grant::{Act, Granted, SignIn};
+use grant::{Act, SignIn};
 use visit::{LoginError, Signer, Visit, renewable};
 
 /// Why nobody gets a ticket, as a part of the sentence that the client shows.
@@ -190,11 +190,11 @@ impl Office {
         let granted = self.store.run(move |store| {
             // Read first, so that a stranger costs no transaction.
             if let Err(denial) = renewable(store.reader(), account, &visit)? {
-                return Ok(Granted::Not(denial));
+                return Ok(Reply::Denied(denial));
             }
             store.write(|tx| grant::renew(tx, &signer, account, &visit))
         });
-        Ok(granted.await?.into_reply())
+        granted.await
     }
 
     async fn list_devices(
@@ -306,7 +306,7 @@ impl Office {
         let signer = self.signer();
         let granted =
             self.store.run(move |store| store.write(|tx| grant::grant(tx, &signer, &sign_in)));
-        Ok(granted.await?.into_reply())
+        granted.await
     }
 
     fn signer(&self) -> Signer {

@@ -21,11 +21,8 @@ pub(in crate::operator) fn run(realm: &Realm, command: PolicyCommand) -> Result<
                 rules::set(tx, &key, &value, now)
             };
             store.write(set)?;
-            realm.answers.done(
-                realm.wait_for_policy(&store)?,
-                &format!("{key} is now {value}"),
-                None,
-            )
+            let number = realm.wait_for_policy(&store)?;
+            realm.answers.done(number, &format!("{key} is now {value}"), None)
         }
     }
 }

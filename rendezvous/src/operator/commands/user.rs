@@ -19,8 +19,7 @@ use crate::store::{self, meta, sanctions};
 pub(in crate::operator) fn run(realm: &Realm, command: UserCommand) -> Result<(), Failure> {
     match command {
         UserCommand::Add { name, role, nickname, password } => {
-            let new = NewUser { name: &name, role: &role, nickname: nickname.as_deref() };
-            add(realm, &new, password)
+            add(realm, &name, &role, nickname.as_deref(), password)
         }
         UserCommand::List => list(realm),
         UserCommand::Disable { name } => {
@@ -48,16 +47,16 @@ pub(in crate::operator) fn run(realm: &Realm, command: UserCommand) -> Result<()
     }
 }
 
-struct NewUser<'a> {
-    name: &'a str,
-    role: &'a str,
-    nickname: Option<&'a str>,
-}
-
-fn add(realm: &Realm, new: &NewUser<'_>, args: PasswordArgs) -> Result<(), Failure> {
-    let username = accounts::parse_username(new.name)?;
-    let nickname = new.nickname.map(accounts::parse_nickname).transpose()?;
-    let role = accounts::parse_role(new.role)?;
+fn add(
+    realm: &Realm,
+    name: &str,
+    role: &str,
+    nickname: Option<&str>,
+    args: PasswordArgs,
+) -> Result<(), Failure> {
+    let username = accounts::parse_username(name)?;
+    let nickname = nickname.map(accounts::parse_nickname).transpose()?;
+    let role = accounts::parse_role(role)?;
     accounts::check_free(realm.store()?.reader(), &username)?;
     let (phc, warning) = hash(realm, &password::read(args)?)?;
     let words = format!("added {} as {role}", username.as_str());

@@ -3,7 +3,7 @@
 use lanyard_node::random;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::AccountId;
-use lanyard_protocol::login::{Denial, DenialCode, Grant, PEERS_MAX, PeerAddresses, Reply};
+use lanyard_protocol::login::{DenialCode, Grant, PEERS_MAX, PeerAddresses, Reply};
 use lanyard_protocol::ticket::{Claims, Ticket};
 
 use super::devices::log_out_others;
@@ -30,31 +30,16 @@ pub(super) struct SignIn {
     pub(super) act: Act,
 }
 
-/// The outcome: admitted or denied.
-pub(super) enum Granted {
-    In(Box<Grant>),
-    Not(Denial),
-}
-
-impl Granted {
-    pub(super) fn into_reply(self) -> Reply {
-        match self {
-            Self::In(grant) => Reply::Granted(grant),
-            Self::Not(denial) => Reply::Denied(denial),
-        }
-    }
-}
-
 /// Grants a request with the right password.
-pub(super) fn grant(tx: Db<'_>, signer: &Signer, sign_in: &SignIn) -> Result<Granted, LoginError> {
+pub(super) fn grant(tx: Db<'_>, signer: &Signer, sign_in: &SignIn) -> Result<Reply, LoginError> {
     let SignIn { account, visit, act } = sign_in;
     let now = meta::realm_now(tx, visit.clock_ms)?;
     let current = accounts::by_id(tx, account.id)?.filter(|current| current.phc == account.phc);
     let Some(account) = current else {
-        return Ok(Granted::Not(plain(DenialCode::BadCredentials)));
+        return Ok(Reply::Denied(plain(DenialCode::BadCredentials)));
     };
     if let Some(denial) = refusal(tx, &account, now)? {
-        return Ok(Granted::Not(denial));
+        return Ok(Reply::Denied(denial));
     }
     let what = match act {
         Act::Login { rehash } => {
@@ -74,7 +59,7 @@ pub(super) fn grant(tx: Db<'_>, signer: &Signer, sign_in: &SignIn) -> Result<Gra
     // A revocation may have moved the earliest time of issue.
     let account = accounts::by_id(tx, account.id)?.unwrap_or(account);
     let grant = admit(tx, signer, &account, visit, what)?;
-    Ok(Granted::In(Box::new(grant)))
+    Ok(Reply::Granted(Box::new(grant)))
 }
 
 /// Grants a new ticket to a device that had one.
@@ -83,13 +68,13 @@ pub(super) fn renew(
     signer: &Signer,
     account: AccountId,
     visit: &Visit,
-) -> Result<Granted, LoginError> {
+) -> Result<Reply, LoginError> {
     match renewable(tx, account, visit)? {
         Ok(account) => {
             let grant = admit(tx, signer, &account, visit, What::Renewal)?;
-            Ok(Granted::In(Box::new(grant)))
+            Ok(Reply::Granted(Box::new(grant)))
         }
-        Err(denial) => Ok(Granted::Not(denial)),
+        Err(denial) => Ok(Reply::Denied(denial)),
     }
 }
 
