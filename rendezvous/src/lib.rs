@@ -31,3 +31,8 @@ pub mod server;
 pub mod store;
 
 pub use lanyard_node::names;
+
+/// An error and its causes, in one line for the log.
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}

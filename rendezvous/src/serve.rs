@@ -28,6 +28,7 @@ use lanyard_protocol::policy::SignedPolicy;
 use lanyard_protocol::ticket::Ticket;
 
 use crate::authority::{Authority, AuthorityConfig, StandIn};
+use crate::chain;
 use crate::clock::{self, timekeeping};
 use crate::folder::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError, lock};
@@ -250,8 +251,7 @@ async fn leave(keeper: &Keeper) {
 async fn tidy_up(keeper: &Keeper) {
     keeper.roll_call(Vec::new()).await;
     if let Err(error) = keeper.store.run(|store| store.checkpoint()).await {
-        let error = format!("{:#}", anyhow::Error::from(error));
-        tracing::warn!(%error, "The database was not tidied");
+        tracing::warn!(error = %chain(error), "The database was not tidied");
     }
 }
 

@@ -12,6 +12,7 @@ use lanyard_protocol::moderation::SignedModeration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
+use crate::chain;
 use crate::policy::moderations::{self, Received, ReceivedModeration};
 use crate::store::StoreError;
 use crate::store::thread::StoreHandle;
@@ -36,8 +37,7 @@ impl Kept {
         match read.await {
             Ok(Ok(moderations)) => moderations,
             Ok(Err(error)) => {
-                let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(%error, "The authority peer's moderations cannot be read");
+                tracing::warn!(error = %chain(error), "The authority peer's moderations cannot be read");
                 Vec::new()
             }
             Err(_runtime_ends) => Vec::new(),

@@ -11,12 +11,12 @@ use tokio::time::MissedTickBehavior;
 
 use super::doubt::{self, WATCH_EVERY};
 use crate::authority::{Authority, moderations};
-use crate::clock;
 use crate::policy::moderations::ReceivedModeration;
 use crate::policy::{self, PublishError};
 use crate::server::issuer;
 use crate::store::thread::StoreHandle;
-use crate::store::{StoreError, meta, policies, sessions};
+use crate::store::{meta, policies, sessions};
+use crate::{chain, clock};
 
 /// How often the sessions are marked as online or offline.
 const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
@@ -53,13 +53,11 @@ impl Keeper {
         renew.tick().await;
         loop {
             tokio::select! {
-                _tick = watch.tick() => match self.look_and_publish(&mut doubt, &mut seen).await {
-                    Ok(()) => {}
-                    Err(error) => {
-                        let error = format!("{:#}", anyhow::Error::from(error));
-                        tracing::error!(%error, "The policy could not be published");
+                _tick = watch.tick() => {
+                    if let Err(error) = self.look_and_publish(&mut doubt, &mut seen).await {
+                        tracing::error!(error = %chain(error), "The policy could not be published");
                     }
-                },
+                }
                 _tick = roll_call.tick() => {
                     let now_online = self.authority.online().iter().map(|peer| peer.peer).collect();
                     if now_online != online {
@@ -127,8 +125,7 @@ impl Keeper {
 
     async fn received(&self, moderation: ReceivedModeration) {
         if let Err(error) = moderations::received(&self.store, moderation, clock::unix_ms()).await {
-            let error = format!("{:#}", anyhow::Error::from(error));
-            tracing::error!(%error, "A moderation could not be registered");
+            tracing::error!(error = %chain(error), "A moderation could not be registered");
         }
     }
 
@@ -136,8 +133,7 @@ impl Keeper {
         let marked =
             self.store.run(move |store| store.write(|tx| sessions::set_online(tx, &online))).await;
         if let Err(error) = marked {
-            let error = format!("{:#}", anyhow::Error::from(error));
-            tracing::warn!(%error, "The sessions could not be marked");
+            tracing::warn!(error = %chain(error), "The sessions could not be marked");
         }
     }
 
@@ -145,20 +141,17 @@ impl Keeper {
         let found = self.store.run(|store| {
             let db = store.reader();
             let now = meta::realm_now(db, clock::unix_ms())?;
-            Ok::<_, StoreError>((now, policy::number_in_force(db)?.unwrap_or(0)))
+            let number = policy::number_in_force(db)?.unwrap_or(0);
+            Ok::<_, anyhow::Error>((now, number, random::bytes()?))
         });
         let peer = self.authority.addresses().peer;
-        match (found.await, random::bytes()) {
-            (Ok((now, number)), Ok(id)) => {
+        match found.await {
+            Ok((now, number, id)) => {
                 let ticket = issuer::issue_for_authority(&self.realm_key, peer, now, number, id);
                 self.authority.renew(ticket);
             }
-            (Err(error), _) => {
-                let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::error!(%error, "The authority peer's ticket could not be renewed");
-            }
-            (_, Err(error)) => {
-                tracing::error!(%error, "The authority peer's ticket could not be renewed");
+            Err(error) => {
+                tracing::error!(error = %chain(error), "The authority peer's ticket could not be renewed");
             }
         }
     }

@@ -21,8 +21,9 @@ use zeroize::Zeroizing;
 
 use super::password::pool::{Asker, Pool, Priority};
 use super::password::{Check, Password, PasswordError};
-use super::throttle::{Gate, Passed, Throttle, prefix};
+use super::throttle::{Gate, Throttle, prefix};
 use crate::authority::Authority;
+use crate::chain;
 use crate::clock::timekeeping;
 use crate::names::Username;
 use crate::policy::PublishError;
@@ -134,8 +135,7 @@ impl Office {
             }
             Err(error) => {
                 // The client can only try again; the operator must look.
-                let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::error!(%error, "A request failed by a fault of this machine");
+                tracing::error!(error = %chain(error), "A request failed by a fault of this machine");
                 Answer::Ticket(denied(DenialCode::Busy, String::new(), Some(5)))
             }
         }
@@ -268,11 +268,7 @@ impl Office {
         let (Check::Right { rehash }, Some(account)) = (check, found.account) else {
             return Ok(Checked::Not(self.refuse(&key, address, visit.peer, clock_ms)));
         };
-        let passed = match gate {
-            Gate::Open => Passed::Freely,
-            Gate::Wait { .. } => Passed::OverDelay,
-        };
-        self.throttle().succeeded(&key, passed);
+        self.throttle().succeeded(&key, gate);
         Ok(Checked::Right { account: Box::new(account), rehash })
     }
 

@@ -20,8 +20,8 @@
 //! flood of invented names ends nobody's delay.
 //!
 //! A known device of the account skips both delays with the right password. The caller sees to that, because it must
-//! check the password to know. If there was a delay, it calls [`Throttle::succeeded`] with [`Passed::OverDelay`], which
-//! keeps the count: the owner's login must not help somebody who is guessing.
+//! check the password to know. If there was a delay, [`Throttle::succeeded`] keeps the count: the owner's login must
+//! not help somebody who is guessing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -53,15 +53,6 @@ pub enum Gate {
         /// The rest of the delay, in milliseconds.
         ms: u64,
     },
-}
-
-/// How a right password got through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passed {
-    /// No delay was in force.
-    Freely,
-    /// A known device skipped a delay that was caused by others.
-    OverDelay,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,10 +105,10 @@ impl Throttle {
         });
     }
 
-    /// Notes a right password. It clears the account but never the address: one good account must not clear an address
-    /// from which others are guessed.
-    pub fn succeeded(&mut self, name: &str, passed: Passed) {
-        if passed == Passed::Freely {
+    /// Notes a right password, and what the gate was before it was checked. If that was open, this clears the account
+    /// but never the address: one good account must not clear an address from which others are guessed.
+    pub fn succeeded(&mut self, name: &str, gate: Gate) {
+        if gate == Gate::Open {
             self.accounts.remove(&account_key(name));
         }
     }
@@ -244,9 +235,9 @@ mod tests {
         for _ in 0..5 {
             throttle.failed("alice", HOME, 0);
         }
-        throttle.succeeded("alice", Passed::OverDelay);
+        throttle.succeeded("alice", Gate::Wait { ms: 1 });
         assert_eq!(throttle.gate("alice", HOME, 0), wait(15_000));
-        throttle.succeeded("alice", Passed::Freely);
+        throttle.succeeded("alice", Gate::Open);
         assert_eq!(throttle.gate("alice", HOME, 0), Gate::Open);
         throttle.failed("alice", HOME, 0);
         assert_eq!(throttle.gate("alice", HOME, 0), Gate::Open, "the count began again");
