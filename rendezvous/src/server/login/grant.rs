@@ -41,24 +41,19 @@ pub(super) fn grant(tx: Db<'_>, signer: &Signer, sign_in: &SignIn) -> Result<Rep
     if let Some(denial) = refusal(tx, &account, now)? {
         return Ok(Reply::Denied(denial));
     }
-    let what = match act {
-        Act::Login { rehash } => {
-            if let Some(phc) = rehash {
-                accounts::rehash(tx, account.id, &account.phc, phc)?;
-            }
-            What::Login
-        }
+    match act {
+        Act::Login { rehash: Some(phc) } => accounts::rehash(tx, account.id, &account.phc, phc)?,
+        Act::Login { rehash: None } => {}
         Act::ChangePassword { phc, revoke_others } => {
             accounts::set_phc(tx, account.id, phc)?;
             if *revoke_others {
                 log_out_others(tx, &account, visit.peer, now)?;
             }
-            What::NewPassword { revoke_others: *revoke_others }
         }
-    };
+    }
     // A revocation may have moved the earliest time of issue.
     let account = accounts::by_id(tx, account.id)?.unwrap_or(account);
-    let grant = admit(tx, signer, &account, visit, what)?;
+    let grant = admit(tx, signer, &account, visit, Some(act))?;
     Ok(Reply::Granted(Box::new(grant)))
 }
 
@@ -71,28 +66,20 @@ pub(super) fn renew(
 ) -> Result<Reply, LoginError> {
     match renewable(tx, account, visit)? {
         Ok(account) => {
-            let grant = admit(tx, signer, &account, visit, What::Renewal)?;
+            let grant = admit(tx, signer, &account, visit, None)?;
             Ok(Reply::Granted(Box::new(grant)))
         }
         Err(denial) => Ok(Reply::Denied(denial)),
     }
 }
 
-/// The grounds on which a device is admitted.
-#[derive(Clone, Copy)]
-enum What {
-    Login,
-    Renewal,
-    NewPassword { revoke_others: bool },
-}
-
-/// Registers the device and builds the reply, whose ticket leaves only after COMMIT.
+/// Registers the device and builds the reply, whose ticket leaves only after COMMIT. A renewal is no act.
 fn admit(
     tx: Db<'_>,
     signer: &Signer,
     account: &Account,
     visit: &Visit,
-    what: What,
+    act: Option<&Act>,
 ) -> Result<Grant, LoginError> {
     let now = meta::realm_now(tx, visit.clock_ms)?;
     let (nickname, nickname_refused) = wish(tx, account, visit.nickname.as_deref())?;
@@ -106,13 +93,15 @@ fn admit(
     let device = devices::sign_in(tx, account.id, visit.peer, label, now, expires_at)?;
     let address = visit.from.to_string();
     let session = NewSession { account: account.id, device, address, since: now, expires_at };
-    let (word, others) = match what {
-        What::Login => ("login", ""),
-        What::Renewal => ("renew", ""),
-        What::NewPassword { revoke_others: false } => ("password", ""),
-        What::NewPassword { revoke_others: true } => ("password", ", others logged out"),
+    let (word, others) = match act {
+        None => ("renew", ""),
+        Some(Act::Login { .. }) => ("login", ""),
+        Some(Act::ChangePassword { revoke_others: false, .. }) => ("password", ""),
+        Some(Act::ChangePassword { revoke_others: true, .. }) => {
+            ("password", ", others logged out")
+        }
     };
-    if matches!(what, What::Renewal) {
+    if act.is_none() {
         sessions::renew(tx, &session)?;
     } else {
         accounts::set_last_login(tx, account.id, now)?;
