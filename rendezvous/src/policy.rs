@@ -68,13 +68,8 @@ pub fn publish(
     policy.issued_at = now;
     forget(&mut policy, now);
     let signed = SignedPolicy::sign(policy, realm_key).map_err(PublishError::Policy)?;
-    let row = PolicyRow {
-        number: signed.policy().number,
-        document: signed.as_bytes().to_vec(),
-        fingerprint,
-        signed_at: now,
-    };
-    policies::insert(db, &row)?;
+    let (number, document) = (signed.policy().number, signed.as_bytes().to_vec());
+    policies::insert(db, &PolicyRow { number, document, fingerprint, signed_at: now })?;
     meta::raise_time_mark(db, now)?;
     Ok((signed, true))
 }

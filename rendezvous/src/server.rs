@@ -24,7 +24,6 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::{LOGIN_PROTOCOL, Request};
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, Message, ProtocolSupport, ResponseChannel};
 use libp2p::swarm::{ConnectionId, NetworkBehaviour, Swarm, SwarmEvent};
@@ -141,7 +140,7 @@ impl LoginServer {
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
-                let from = remote_address(&endpoint);
+                let from = address_of(endpoint.get_remote_address());
                 self.addresses.insert(connection_id, from);
                 let from = throttle::prefix(from.ip());
                 if let Some(id) = self.visitors.arrived(connection_id, from, clock::monotonic()) {
@@ -241,10 +240,6 @@ async fn listen_on(
 
 fn peer_key(peer: PeerId) -> Option<PeerKey> {
     peer.to_string().parse().ok()
-}
-
-fn remote_address(endpoint: &ConnectedPoint) -> SocketAddr {
-    address_of(endpoint.get_remote_address())
 }
 
 /// The IP address and port in a multiaddr of TCP.

@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use lanyard_protocol::time::{CLOCK_OFF_MS, DAY_MS};
+use lanyard_protocol::time::{CLOCK_OFF_MS, DAY_MS, offset};
 use lanyard_protocol::words::duration;
 
 use crate::clock;
@@ -209,9 +209,7 @@ fn judge(
         let expected_ms = anchor.wall_ms.saturating_add(passed_ms);
         let bearable_ms = NOTICED_MS + passed_ms / 1_000 * DRIFT_PER_MILLE;
         if wall_ms.abs_diff(expected_ms) > bearable_ms {
-            return Standing::Jumped {
-                by_ms: lanyard_protocol::time::offset(wall_ms, expected_ms),
-            };
+            return Standing::Jumped { by_ms: offset(wall_ms, expected_ms) };
         }
         return Standing::Right;
     }

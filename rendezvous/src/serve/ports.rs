@@ -95,10 +95,9 @@ fn hosts_of(ranked: &[(Reach, IpAddr)], route: Option<IpAddr>) -> LinkHosts {
         }
         Reach::Lan | Reach::Global => None,
     };
-    let none = || Ipv4Addr::LOCALHOST.to_string();
     let mut hosts: Vec<String> = hosts.iter().map(IpAddr::to_string).collect();
     if hosts.is_empty() {
-        hosts.push(none());
+        hosts.push(Ipv4Addr::LOCALHOST.to_string());
     }
     LinkHosts { hosts, doubt }
 }

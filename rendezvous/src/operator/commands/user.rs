@@ -22,18 +22,8 @@ pub(in crate::operator) fn run(realm: &Realm, command: UserCommand) -> Result<()
             add(realm, &name, &role, nickname.as_deref(), password)
         }
         UserCommand::List => list(realm),
-        UserCommand::Disable { name } => {
-            let name = spelled(&name);
-            realm.act(&format!("{name} is disabled"), |tx, now| {
-                accounts::set_state(tx, &name, State::Disabled, now)
-            })
-        }
-        UserCommand::Enable { name } => {
-            let name = spelled(&name);
-            realm.act(&format!("{name} is enabled"), |tx, now| {
-                accounts::set_state(tx, &name, State::Enabled, now)
-            })
-        }
+        UserCommand::Disable { name } => set_state(realm, &name, State::Disabled),
+        UserCommand::Enable { name } => set_state(realm, &name, State::Enabled),
         UserCommand::Role { name, role } => {
             let (name, role) = (spelled(&name), accounts::parse_role(&role)?);
             realm.act(&format!("{name} is now {role}"), |tx, now| {
@@ -45,6 +35,13 @@ pub(in crate::operator) fn run(realm: &Realm, command: UserCommand) -> Result<()
             passwd(realm, &spelled(&name), password, tickets)
         }
     }
+}
+
+fn set_state(realm: &Realm, name: &str, state: State) -> Result<(), Failure> {
+    let name = spelled(name);
+    realm.act(&format!("{name} is {}", state.as_str()), |tx, now| {
+        accounts::set_state(tx, &name, state, now)
+    })
 }
 
 fn add(
