@@ -1,8 +1,8 @@
-//! Messages on their way.
+//! Sending and receiving messages.
 //!
 //! ```text
-//!   composing.rs  what every peer would ask, asked first    inbox.rs     what arrives, opened
-//!   outbox.rs     own messages until somebody has them      receipts.rs  who holds what
+//!   composing.rs  checks before signing                 inbox.rs     opens what arrives
+//!   outbox.rs     own messages until a peer has them    receipts.rs  which peer holds what
 //! ```
 
 pub(crate) mod composing;

@@ -1,7 +1,7 @@
-//! The one way out of the engine: what the driver is to do, what neighbours are asked, and what is drawn by lot.
+//! The engine's only way out: work for the driver, requests to neighbours, and random choices.
 //!
-//! A component gets an [`Effects`] where it has something to put out, so outputs leave in the order in which they were
-//! decided, and equal inputs draw equal numbers.
+//! Components get an [`Effects`] when they have something to put out. Outputs therefore leave in the order in which
+//! they were decided, and equal inputs draw equal random numbers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -15,39 +15,39 @@ use crate::ids::{MessageId, PeerKey};
 use crate::io::{AskId, Event, LinkId, Output, Topic};
 use crate::reconcile::{AskTag, SyncRequest};
 
-/// What a request of ours is for.
+/// The purpose of one of our requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asking {
-    /// A newer policy.
+    /// To get a newer policy.
     Policy,
-    /// The number of the peer's policy.
+    /// To learn the number of the peer's policy.
     PolicyNumber,
-    /// A step of a round with that peer.
+    /// To take a step of a round with the peer.
     Round(RoundStep),
-    /// Whether the two of us may part.
+    /// To ask whether the peer agrees to drop the link.
     Part,
-    /// No answer is needed: the request told something.
+    /// To report something, with no answer needed.
     Nothing,
 }
 
-/// A request that a round has made.
+/// A request made by a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RoundStep {
     /// The number of the round.
     pub(crate) round: u64,
     /// The round's name for the request.
     pub(crate) tag: AskTag,
-    /// The ids that were asked for; empty for frames.
+    /// The ids that it asks for; empty for frames.
     pub(crate) ids: Vec<MessageId>,
 }
 
-/// Outputs on their way to the driver, requests without an answer, and randomness.
+/// Outputs for the driver, requests without an answer, and randomness.
 #[derive(Debug)]
 pub(crate) struct Effects {
     outputs: VecDeque<Output>,
     asks: BTreeMap<AskId, (PeerKey, Asking)>,
     next_ask: u64,
-    /// The view that the gate judges by now.
+    /// The view that the gate uses now.
     view: Option<AdmissionView>,
     rng: ChaCha8Rng,
 }
@@ -79,7 +79,7 @@ impl Effects {
         self.output(Output::Event(event));
     }
 
-    /// Roster, links, rooms or ticket have changed.
+    /// Notes that the roster, links, rooms or ticket have changed.
     pub(crate) fn changed(&mut self) {
         self.event(Event::Changed);
     }
@@ -88,7 +88,7 @@ impl Effects {
         self.output(Output::Publish { topic, bytes, message });
     }
 
-    /// Tells the store what the history has changed its mind about.
+    /// Passes on to the store which verdicts of the history have changed.
     pub(crate) fn resettle(&mut self, resettled: Resettled) {
         if !resettled.is_empty() {
             self.output(Output::Resettle(resettled));
@@ -99,7 +99,7 @@ impl Effects {
         self.outputs.extend(links.into_iter().map(Output::Close));
     }
 
-    /// Asks a linked peer; [`Self::answered`] tells what for when the answer comes.
+    /// Asks a linked peer. When the answer comes, [`Self::answered`] returns what it was for.
     pub(crate) fn ask(&mut self, peer: PeerKey, request: &SyncRequest, asking: Asking) {
         let ask = AskId(self.next_ask);
         self.next_ask = self.next_ask.wrapping_add(1);
@@ -107,12 +107,12 @@ impl Effects {
         self.output(Output::Ask { peer, ask, bytes: request.to_bytes() });
     }
 
-    /// Whom a request has gone to, and what it was for. Each has one answer.
+    /// The peer that was asked, and what for. Each request has one answer.
     pub(crate) fn answered(&mut self, ask: AskId) -> Option<(PeerKey, Asking)> {
         self.asks.remove(&ask)
     }
 
-    /// Gives the gate a view, before all else in this turn, if it is another than the one it has.
+    /// Gives the gate a view, ahead of the other outputs of this turn, unless it already has this one.
     pub(crate) fn show(&mut self, view: AdmissionView) {
         if self.view.as_ref().is_none_or(|shown| !view.is_same_as(shown)) {
             self.outputs.push_front(Output::View(Box::new(view.clone())));
@@ -124,7 +124,7 @@ impl Effects {
         self.rng.next_u64()
     }
 
-    /// Takes one of some peers by lot.
+    /// Removes a random peer from the list.
     pub(crate) fn draw_from(&mut self, peers: &mut Vec<PeerKey>) -> Option<PeerKey> {
         let drawn = usize::try_from(self.draw() >> 1).ok()?.checked_rem(peers.len())?;
         Some(peers.swap_remove(drawn))
@@ -134,7 +134,7 @@ impl Effects {
         self.rng.fill_bytes(bytes);
     }
 
-    /// Up to 100 ms, so that many peers do not act in the same instant.
+    /// A random time of up to 100 ms, so that many peers do not act in the same instant.
     pub(crate) fn jitter(&mut self) -> Duration {
         Duration::from_millis(self.draw() % 100)
     }

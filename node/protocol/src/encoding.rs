@@ -1,4 +1,4 @@
-//! How objects are encoded and decoded: bounded CBOR, COSE signatures, identifiers, and text that is safe to show.
+//! Encoding and decoding: bounded CBOR, COSE signatures, identifiers, and text that is safe to show.
 
 pub mod cose;
 pub mod ids;

@@ -1,9 +1,9 @@
-//! The engine: every rule of the mesh behind a few verbs, without a socket, a disk or a clock.
+//! The engine: all rules of the mesh behind a few methods, without a socket, a disk or a clock.
 //!
-//! The driver feeds what happened with [`Engine::handle_input`], [`Engine::handle_gossip`] and
-//! [`Engine::handle_timeout`], and carries out what [`Engine::poll_output`] asks for. **After every mutation it drains
-//! the outputs until there are none**; then it sleeps until [`Engine::poll_timeout`] or the next input. Equal inputs at
-//! equal times give equal outputs.
+//! The driver passes in what happened with [`Engine::handle_input`], [`Engine::handle_gossip`] and
+//! [`Engine::handle_timeout`], and carries out what [`Engine::poll_output`] returns. **After every mutation it drains
+//! all outputs**; then it sleeps until [`Engine::poll_timeout`] or the next input. Equal inputs at equal times give
+//! equal outputs.
 //!
 //! ```text
 //!   swarm, commands, store ──Input──▶ ┌──────────┐ ──Output──▶ swarm, store, user
@@ -11,16 +11,17 @@
 //!                                     └──────────┘
 //! ```
 //!
-//! It is made of components. Each owns its state and changes nothing else; it may read others, puts out what it wants done
-//! through [`Effects`], and returns what must change elsewhere. Only the routes in `engine/` change more than one:
+//! The engine is made of components. Each owns its state and changes nothing else. It may read other components, puts
+//! out its effects through [`Effects`], and returns what must change elsewhere. Only the routes in `engine/` change
+//! several components:
 //!
 //! ```text
 //!   linking.rs     links that come and go          hearing.rs      what gossip brings
-//!   dialling.rs    dials that come to nothing      asking.rs       requests, theirs and ours
+//!   dialling.rs    dials that fail                 asking.rs       requests, theirs and ours
 //!   saying.rs      our messages                    reconciling.rs  what rounds bring
 //!   moderating.rs  our moderations                 ruling.rs       policies and moderations, and what follows
-//!   membership.rs  our presence, ticket and time   keeping.rs      what is taken in, and what is too old
-//!   reading.rs     what the driver reads
+//!   membership.rs  our presence, ticket and time   keeping.rs      what the history takes in and forgets
+//!   reading.rs     what the driver can read
 //! ```
 
 mod asking;
@@ -88,7 +89,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that knows nobody yet. The first output, to be drained before the first input, is the view for the gate.
+    /// Creates an engine that knows no peers yet. The first output, to be drained before the first input, is the view
+    /// for the gate.
     #[must_use]
     pub fn new(config: Config, now: Now) -> Self {
         let me = Identity::new(config.key, config.ticket, config.boot, config.session);
@@ -119,7 +121,7 @@ impl Engine {
         engine
     }
 
-    /// Takes in what happened. Drain [`Self::poll_output`] before the next mutation.
+    /// Handles an event. Drain [`Self::poll_output`] before the next mutation.
     pub fn handle_input(&mut self, input: Input, now: Now) {
         self.begin_turn(now);
         match input {
@@ -163,7 +165,7 @@ impl Engine {
         self.end_turn(now);
     }
 
-    /// Takes in a message from gossip, and says at once what gossipsub is to do with it. Drain [`Self::poll_output`]
+    /// Handles a message from gossip, and returns at once what gossipsub should do with it. Drain [`Self::poll_output`]
     /// before the next mutation.
     #[must_use = "gossipsub forwards a message only when it is told the verdict"]
     pub fn handle_gossip(
@@ -179,18 +181,18 @@ impl Engine {
         acceptance
     }
 
-    /// The next thing to do. `None` when there is nothing more for now.
+    /// Returns the next thing to do, or `None` if there is nothing more for now.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.fx.poll()
     }
 
-    /// When [`Self::handle_timeout`] is to be called, on the monotonic clock.
+    /// When to call [`Self::handle_timeout`], on the monotonic clock.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         [
             Some(self.links.next_due()),
             self.presence.next_due(),
-            // An engine that has ended dials nobody, so what is due there must not wake the driver for ever.
+            // An engine that has ended dials no peer, so a due dial must not keep waking the driver.
             self.dials.next_due().filter(|_due| !self.me.has_ended()),
             self.roster.next_expiry(),
             self.policy.next_due(),
@@ -234,8 +236,8 @@ impl Engine {
         self.end_turn(now);
     }
 
-    /// This machine's wall clock was set by this many milliseconds, which the next [`Now`] shows for the first time
-    /// (PROTOCOL.md R-5).
+    /// Notes that this machine's wall clock was set, by this many milliseconds. Call it before passing in the first
+    /// [`Now`] that shows the new time (PROTOCOL.md R-5).
     pub fn wall_clock_set(&mut self, by_ms: i64) {
         self.time.wall_set(by_ms);
     }
@@ -245,7 +247,7 @@ impl Engine {
         self.time.tick(now);
     }
 
-    /// Dials what is due, and shows the gate what has changed.
+    /// Makes the dials that are due, and gives the gate a new view if it has changed.
     fn end_turn(&mut self, now: Now) {
         self.count_roster(now);
         if !self.me.has_ended() {

@@ -1,6 +1,6 @@
-//! Who we are in this realm: the key, the ticket, this program start, and whether our membership has ended.
+//! Who we are in this realm: our key, our ticket, our boot, and whether our membership has ended.
 //!
-//! Takes in a renewed ticket and the end, and signs what we say. Puts out [`Event::Ended`], once.
+//! Takes in a renewed ticket and the end of our membership, and signs our objects. Puts out [`Event::Ended`], once.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::verdict::Refused;
 #[derive(Debug)]
 pub(crate) struct Identity {
     key: SigningKey,
-    /// What our gate shows of us.
+    /// What our gate shows to peers.
     own: Arc<Own>,
     session: u64,
-    /// The number of our next message in the session.
+    /// The number of our next message in this session.
     seq: u64,
     ended: bool,
 }
@@ -65,17 +65,17 @@ impl Identity {
         &self.own
     }
 
-    /// What the rules look at of us.
+    /// What the rules need to know about us as an author.
     pub(crate) fn author(&self) -> Author {
         Author::of(self.ticket())
     }
 
-    /// Whether we are the login node's own peer.
+    /// Whether we are the authority peer.
     pub(crate) fn is_authority(&self) -> bool {
         self.ticket().claims().role == Role::Authority
     }
 
-    /// Whether membership is lost, or goodbye was said: nothing is dialled or sent any more.
+    /// Whether our membership has ended or we have said goodbye. Then we dial and send nothing.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
@@ -84,19 +84,19 @@ impl Identity {
         Arc::make_mut(&mut self.own).ticket = Arc::new(ticket);
     }
 
-    /// Membership is lost.
+    /// Ends our membership.
     pub(crate) fn end(&mut self, reason: EndReason, fx: &mut Effects) {
         if !std::mem::replace(&mut self.ended, true) {
             fx.event(Event::Ended(reason));
         }
     }
 
-    /// We leave of our own accord.
+    /// Notes that we leave by choice.
     pub(crate) fn leave(&mut self) {
         self.ended = true;
     }
 
-    /// Signs the next message of our session. The number stays free until the message is [`Self::said`].
+    /// Signs the next message of our session. Its number is used up only when the message is [`Self::said`].
     pub(crate) fn sign_message(&self, draft: Draft, at: u64) -> Result<VerifiedMessage, Refused> {
         let (Draft { room, body }, session, seq) = (draft, self.session, self.seq);
         let content = Content { room, session, seq, sent_at: at, body };

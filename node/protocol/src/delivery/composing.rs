@@ -1,20 +1,21 @@
-//! What every peer would ask of a message, asked before it is signed, so that its author learns why at once.
+//! Checks a message before it is signed, as every peer will check it, so that its author learns at once why it is
+//! refused.
 
 use crate::history::History;
 use crate::identity::Identity;
 use crate::io::SendRefused;
 use crate::message::Draft;
 
-/// How far ahead of realm time `sent_at` may be in order to follow the largest one held.
+/// How far ahead of realm time `sent_at` may be to sort after the largest one held.
 pub(crate) const ORDER_AHEAD_MS_MAX: u64 = 30_000;
 
-/// When a message written now is sent: after all that is held, but not far ahead of the time.
+/// The `sent_at` of a message written now: later than all we hold, but not far ahead of the time.
 pub(crate) fn sent_at(history: &History, realm_ms: u64) -> u64 {
     let follows = history.set().largest_sent_at().map_or(0, |largest| largest.saturating_add(1));
     realm_ms.max(follows.min(realm_ms.saturating_add(ORDER_AHEAD_MS_MAX)))
 }
 
-/// Whether we may say this at a realm time.
+/// Whether we may send this at a realm time.
 pub(crate) fn check(
     draft: &Draft,
     sent_at: u64,

@@ -1,8 +1,8 @@
-//! What arrives, opened: parsed, of this realm, and signed by its author.
+//! Opens what arrives: checks that it parses, belongs to this realm, and was signed by its author.
 //!
-//! Takes in bytes and returns what they say or why they are [`Refused`]. Owns what makes that cheap and fair: the tickets
-//! whose signature was good, the pace of each author, and the count of refusals. What becomes of an object is for its
-//! reader to decide.
+//! Takes in bytes and returns their content, or why they are [`Refused`]. Owns what keeps this cheap and fair: the
+//! tickets it has verified, the pace of each author, and the count of refusals. The caller decides what to do with an
+//! object.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,23 +22,23 @@ use crate::time::Now;
 use crate::verdict::Refused;
 use crate::wire::{DecodeError, Pair};
 
-/// Verified tickets that are kept by hash.
+/// How many verified tickets are cached by their hash.
 const TICKET_CACHE_MAX: usize = 4_096;
 
 /// How many gossip messages per second are processed from an account that has used up its quota. Each is refused or
-/// displaces another one, which an honest author does not cause.
+/// displaces another one; an honest author sends none.
 const CROWDED_PER_S: u64 = 1;
-/// How many of those may come at once; see [`CROWDED_PER_S`].
+/// The burst that [`CROWDED_PER_S`] allows.
 pub(crate) const CROWDED_BURST: u64 = 60;
-/// Presences of one device per second: more often than its state can change.
+/// How many presences of one device are processed per second: more often than its state can change.
 const PRESENCES_PER_S: u64 = 1;
-/// How many of those may come at once; see [`PRESENCES_PER_S`].
+/// The burst that [`PRESENCES_PER_S`] allows.
 pub(crate) const PRESENCES_BURST: u64 = 30;
 
-/// First byte of an envelope without a ticket, which on `control` is a policy head.
+/// The first byte of an envelope without a ticket. On `control` that is a policy head.
 const BARE_ENVELOPE: u8 = 0x84;
 
-/// What travels on `control`.
+/// An object that arrived on `control`.
 #[derive(Debug)]
 pub(crate) enum Control {
     Head(PolicyHead),
@@ -46,15 +46,15 @@ pub(crate) enum Control {
     Presence(SignedPresence),
 }
 
-/// A message of a batch.
+/// A message from a batch.
 #[derive(Debug)]
 pub(crate) enum Brought {
-    /// It has come some other way meanwhile.
+    /// It has arrived another way in the meantime.
     Held(MessageId),
     New(VerifiedMessage),
 }
 
-/// What opens objects.
+/// Opens and checks objects.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     realm: PeerKey,
@@ -76,7 +76,8 @@ impl Inbox {
         }
     }
 
-    /// A message from gossip. The cheapest check comes first; a signature is checked only for ids that are not held.
+    /// Opens a message from gossip. The cheapest check comes first; a signature is checked only for ids that are not
+    /// held.
     pub(crate) fn open_message(
         &mut self,
         bytes: &[u8],
@@ -97,7 +98,7 @@ impl Inbox {
         signed.verify(ticket)
     }
 
-    /// Anything from `control`.
+    /// Opens an object from `control`.
     pub(crate) fn open_control(&mut self, bytes: &[u8]) -> Result<Control, Refused> {
         if bytes.first() == Some(&BARE_ENVELOPE) {
             return open_head(bytes, &self.realm).map(Control::Head);
@@ -111,7 +112,7 @@ impl Inbox {
         }
     }
 
-    /// A message that a neighbour has served.
+    /// Opens a message that a neighbour has served.
     pub(crate) fn open_brought(
         &mut self,
         pair: Pair<'_>,
@@ -128,7 +129,7 @@ impl Inbox {
         signed.verify(ticket).map(Brought::New)
     }
 
-    /// A moderation that a neighbour has served.
+    /// Opens a moderation that a neighbour has served.
     pub(crate) fn open_brought_moderation(
         &mut self,
         pair: Pair<'_>,
@@ -137,7 +138,7 @@ impl Inbox {
         SignedModeration::from_pair(pair, realm, |ticket| tickets.verify(ticket, realm))
     }
 
-    /// Whether the proof of a verdict is a presence of our own key, from a newer start than this one.
+    /// Whether the proof in a verdict is a presence signed by our own key in a newer boot.
     pub(crate) fn proves_newer_start(&mut self, proof: Option<&[u8]>, me: &Identity) -> bool {
         let (tickets, realm) = (&mut self.tickets, &self.realm);
         let verify = |ticket: &[u8]| tickets.verify(ticket, realm);
@@ -147,7 +148,7 @@ impl Inbox {
         })
     }
 
-    /// Whether a device may say once more how it is.
+    /// Whether a device may update its presence again yet.
     pub(crate) fn may_show(&mut self, peer: PeerKey, now: Now) -> bool {
         self.presences.take(peer, PRESENCES_PER_S, PRESENCES_BURST, now)
     }
@@ -163,7 +164,7 @@ impl Inbox {
         self.refusals.iter().map(|(code, count)| (*code, count))
     }
 
-    /// Forgets the paces of those who have been slow again.
+    /// Forgets authors and devices that have slowed down again.
     pub(crate) fn tidy(&mut self, now: Now) {
         self.crowded.forget_full(now);
         self.presences.forget_full(now);
@@ -180,7 +181,8 @@ fn open_head(bytes: &[u8], realm: &PeerKey) -> Result<PolicyHead, Refused> {
     })
 }
 
-/// What a bare envelope on `control` is that is no policy head: a later kind is ignored, a known one is misplaced.
+/// Why a bare envelope on `control` that is not a policy head is refused: a later kind is ignored, a known one is
+/// misplaced.
 fn foreign_kind(bytes: &[u8]) -> Refused {
     match Envelope::parse(bytes, POLICY_HEAD_BYTES_MAX).map(|envelope| envelope.kind) {
         Ok(None) => Refused::Unknown,
@@ -194,7 +196,7 @@ fn kind_in_pair(bytes: &[u8]) -> Option<Kind> {
     Envelope::parse(pair.object, bytes.len()).ok()?.kind
 }
 
-/// How often each may make all others do something on gossip. Only what is unusual is counted, so this is empty on a
+/// How often each account or device may cause work for all others. It counts only what is unusual, so it is empty on a
 /// quiet day.
 #[derive(Debug)]
 struct Paces<K>(BTreeMap<K, TokenBucket>);
@@ -211,17 +213,17 @@ impl<K: Ord> Paces<K> {
         bucket.take(1, now.mono).is_ok()
     }
 
-    /// A bucket that is full again is as good as a new one.
+    /// Drops the buckets that are full again, which are as good as new ones.
     fn forget_full(&mut self, now: Now) {
         self.0.retain(|_of, bucket| !bucket.is_full(now.mono));
     }
 }
 
-/// Tickets whose issuer's signature was good, so that steady state costs one signature check a message.
+/// Tickets whose signature was verified, so that each further message costs only one signature check.
 #[derive(Debug, Default)]
 struct TicketCache {
     by_hash: BTreeMap<TicketHash, Arc<Ticket>>,
-    /// The oldest first.
+    /// Oldest first.
     order: VecDeque<TicketHash>,
 }
 

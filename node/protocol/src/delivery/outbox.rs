@@ -1,7 +1,7 @@
-//! Our own messages on their way: first to disk, then until somebody has them.
+//! Our own messages: written to disk first, then kept until another peer has them.
 //!
-//! Takes in what was composed, stored and reached. Puts out what leaves and how far it has come. Gossipsub loses what comes
-//! too fast and says so too late, so everything leaves at a pace.
+//! Takes in what was composed, what was stored, and what reached a peer. Puts out messages, and how far each has got.
+//! Gossipsub drops what is sent too fast and reports it too late, so all messages leave at a limited rate.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,24 +14,24 @@ use crate::io::{Event, Output, Progress, Topic, Unsent};
 use crate::reconcile::TokenBucket;
 use crate::time::Now;
 
-/// Own messages that wait for the first neighbour.
+/// How many own messages may wait for the first neighbour.
 const OUTBOX_MAX: usize = 4_096;
 /// The rate at which own messages are sent, so that no queue on the way overflows.
 const OWN_MESSAGES_PER_S: u64 = 500;
-/// How many of those may be sent at once; see [`OWN_MESSAGES_PER_S`].
+/// The burst that [`OWN_MESSAGES_PER_S`] allows.
 pub(crate) const OWN_MESSAGES_BURST: u64 = 100;
-/// The same in bytes. As many as for one second may be sent at once.
+/// The same limit in bytes. The burst is one second's worth.
 pub(crate) const OWN_BYTES_PER_S: u64 = 256 * 1_024;
 
-/// Own messages that are not with anybody yet, or just leaving.
+/// Own messages that no other peer has yet, or that are just leaving.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     storing: BTreeMap<u64, Box<AdmittedMessage>>,
-    /// When those that nobody has were sent.
+    /// The messages that no peer has, with their `sent_at`.
     waiting: BTreeMap<MessageId, u64>,
-    /// Those of them that gossip would still take, in order. The others are fetched by reconciliation.
+    /// Those that are young enough for gossip, in order. The others are fetched by reconciliation.
     young: BTreeMap<(u64, MessageId), Vec<u8>>,
-    /// What leaves next.
+    /// The messages to send next.
     queue: VecDeque<(MessageId, Vec<u8>)>,
     messages: TokenBucket,
     bytes: TokenBucket,
@@ -54,7 +54,7 @@ impl Outbox {
         }
     }
 
-    /// How many messages nobody has.
+    /// How many messages no peer has yet.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -64,19 +64,19 @@ impl Outbox {
         self.next_due
     }
 
-    /// A message goes to disk first.
+    /// Sends a new message to the store before it may leave.
     pub(crate) fn composed(&mut self, request: u64, message: AdmittedMessage, fx: &mut Effects) {
         let message = Box::new(message);
         self.storing.insert(request, message.clone());
         fx.output(Output::StoreOwn { request, message });
     }
 
-    /// The store has answered for the message of that request.
+    /// Returns the message of this request, now that the store has answered.
     pub(crate) fn stored(&mut self, request: u64) -> Option<Box<AdmittedMessage>> {
         self.storing.remove(&request)
     }
 
-    /// A message is on disk, and may leave.
+    /// Queues a message that is on disk.
     pub(crate) fn add(&mut self, message: &AdmittedMessage) {
         let (id, sent_at) = (message.id(), message.content().sent_at);
         let gossip = message.to_gossip();
@@ -87,20 +87,20 @@ impl Outbox {
         self.queue.push_back((id, gossip));
     }
 
-    /// Somebody listens now: what nobody has goes out again, in order.
+    /// Queues again, in order, what no peer has, because a peer is listening now.
     pub(crate) fn queue_again(&mut self, realm_ms: u64) {
         self.age(realm_ms);
         let young = self.young.iter();
         self.queue = young.map(|((_sent_at, id), gossip)| (*id, gossip.clone())).collect();
     }
 
-    /// Gossip refuses what is over ten minutes old; it is in the store for reconciliation.
+    /// Drops messages that are too old for gossip. They stay in the store for reconciliation.
     pub(crate) fn age(&mut self, realm_ms: u64) {
         let oldest = realm_ms.saturating_sub(RESEND_AGE_MS_MAX);
         self.young = self.young.split_off(&(oldest, MessageId([0; 32])));
     }
 
-    /// Lets leave what may leave now.
+    /// Sends what may leave now.
     pub(crate) fn due(&mut self, topic: impl Fn() -> Topic, now: Now, fx: &mut Effects) {
         self.next_due = None;
         while let Some((_id, gossip)) = self.queue.front() {
@@ -111,7 +111,7 @@ impl Outbox {
                 self.next_due = Some(ready);
                 return;
             }
-            // Both were asked before, so neither refuses.
+            // Both had room a moment ago, so neither refuses.
             if self.messages.take(1, now.mono).is_err() || self.bytes.take(size, now.mono).is_err()
             {
                 return;
@@ -121,7 +121,7 @@ impl Outbox {
         }
     }
 
-    /// Gossipsub could give a message to nobody, or nobody could accept it.
+    /// Reports that a message is waiting: gossipsub had no peer for it, or none could accept it.
     pub(crate) fn still_waits(&self, id: MessageId, fx: &mut Effects) {
         if self.waiting.contains_key(&id) {
             fx.event(Event::State { id, state: Progress::Waiting });
@@ -129,7 +129,7 @@ impl Outbox {
         }
     }
 
-    /// Somebody has a message of ours, by whatever way.
+    /// Notes that another peer has our message, however it got there.
     pub(crate) fn reached(&mut self, id: MessageId, fx: &mut Effects) {
         let Some(sent_at) = self.waiting.remove(&id) else { return };
         self.young.remove(&(sent_at, id));

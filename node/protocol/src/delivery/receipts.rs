@@ -1,7 +1,8 @@
-//! Who holds what of running sessions: holes in what others said, and "stored by n of m" for our own.
+//! Which peer holds what of the running sessions: gaps in what others sent, and "stored by n of m" for our own messages
+//!
 //!
-//! Takes in every message that is held and what neighbours tell. Asks nothing, but tells authors what we hold of theirs.
-//! Returns whether a message has opened a hole, and how many hold ours: [`StoredBy`].
+//! Takes in every message that is held and what neighbours report. Requests nothing, but reports to authors what we
+//! hold of theirs. Returns whether a message opened a gap, and how many peers hold ours: [`StoredBy`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,13 +16,14 @@ use crate::message::VerifiedMessage;
 use crate::reconcile::{SeqRanges, SyncRequest, numbers};
 use crate::time::Now;
 
-/// Ranges of an author's session that are remembered. A report names [`HELD_RANGES_MAX`](crate::limits::HELD_RANGES_MAX) of them.
+/// How many ranges of an author's session are remembered. A report names
+/// [`HELD_RANGES_MAX`](crate::limits::HELD_RANGES_MAX) of them.
 const HEARD_RANGES_MAX: usize = 1_024;
-/// The shortest time between two reports to an author of what is held of its session.
+/// The shortest time between two reports to an author about its session.
 pub(crate) const RECEIPTS_EVERY: Duration = Duration::from_secs(1);
 /// The shortest time between two updates of the count that the user sees.
 pub(crate) const STATES_EVERY: Duration = Duration::from_millis(200);
-/// Own messages of the session whose receipts are counted. The oldest are forgotten first.
+/// How many own messages of this session have their receipts counted. The oldest are forgotten first.
 const OWN_STATES_MAX: usize = 8_192;
 
 /// What we hold of the newest session of an author.
@@ -30,7 +32,7 @@ struct Heard {
     session: u64,
     held: SeqRanges,
     largest: u64,
-    /// The newest `sent_at` of the session: a later one of another session is a new start.
+    /// The newest `sent_at` of the session. A later one in another session means a new boot.
     sent_at: u64,
 }
 
@@ -47,26 +49,26 @@ struct Own {
 pub(crate) struct StoredBy {
     pub(crate) id: MessageId,
     pub(crate) by: u32,
-    /// How many there were when it was sent.
+    /// How many peers there were when it was sent.
     pub(crate) of: u32,
 }
 
-/// Receipts given and taken.
+/// The receipts that we send and receive.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     heard: BTreeMap<PeerKey, Heard>,
-    /// Authors whose sessions have grown here since they were told.
+    /// Authors whose sessions have grown here since we last reported to them.
     untold: BTreeSet<PeerKey>,
     tell_at: Option<Duration>,
     own: BTreeMap<u64, Own>,
     holders: BTreeMap<PeerKey, SeqRanges>,
-    /// Own numbers whose count has grown since the user was told.
+    /// Own messages whose count has grown since the user was last told.
     grown: BTreeSet<u64>,
     show_at: Option<Duration>,
 }
 
 impl Receipts {
-    /// Messages of earlier runs.
+    /// Takes in messages stored by earlier runs.
     pub(crate) fn index(&mut self, stored: &StoredIndex) {
         let authors: BTreeMap<_, _> =
             stored.tickets.iter().map(|ticket| (ticket.hash(), ticket.claims().peer)).collect();
@@ -77,11 +79,11 @@ impl Receipts {
         }
     }
 
-    /// A message of somebody else is held. Whether a hole has opened right before it.
+    /// Notes another peer's message. Returns whether a gap has opened right before it.
     pub(crate) fn heard(&mut self, message: &VerifiedMessage, links: &Links, now: Now) -> bool {
         let (author, content) = (message.ticket().claims().peer, message.content());
         let opens = self.note(author, content.session, content.seq, content.sent_at);
-        // Once a second with few neighbours; with many, a report takes its turn, or reports would outnumber messages.
+        // Once a second with few neighbours; less often with many, or reports would outnumber messages.
         let links = u32::try_from(links.len()).unwrap_or(u32::MAX);
         let every = RECEIPTS_EVERY.max(RECEIPTS_EVERY.saturating_mul(links) / 16);
         self.tell_at.get_or_insert(now.mono.saturating_add(every));
@@ -101,19 +103,19 @@ impl Receipts {
         heard.largest = heard.largest.max(seq);
         heard.sent_at = heard.sent_at.max(sent_at);
         if heard.held.insert(seq) {
-            // An author that leaves out every other number must not make this grow with each message.
+            // An author that skips every other number must not make this grow with each message.
             heard.held.keep_newest(HEARD_RANGES_MAX);
             self.untold.insert(author);
         }
         opens
     }
 
-    /// Whether something is missing below the newest number of an author, as far back as we have heard it.
+    /// Whether anything is missing below the newest number of an author, as far back as we remember.
     pub(crate) fn has_hole(&self, author: PeerKey) -> bool {
         self.heard.get(&author).is_some_and(|heard| heard.held.as_slice().len() > 1)
     }
 
-    /// An own message has got its number, and this many peers may come to hold it.
+    /// Notes the number of an own message, and how many peers may come to hold it.
     pub(crate) fn sent(&mut self, seq: u64, id: MessageId, of: u32) {
         self.own.insert(seq, Own { id, stored_by: 0, of });
         if self.own.len() > OWN_STATES_MAX {
@@ -121,7 +123,7 @@ impl Receipts {
         }
     }
 
-    /// A neighbour says what it holds of one of our sessions.
+    /// Notes what a neighbour reports to hold of one of our sessions.
     pub(crate) fn told(
         &mut self,
         peer: PeerKey,
@@ -148,7 +150,7 @@ impl Receipts {
         }
     }
 
-    /// The last link to a peer is gone. What it has stored stays counted.
+    /// Notes that the last link to a peer is gone. What it has stored stays counted.
     pub(crate) fn lost(&mut self, peer: PeerKey) {
         self.untold.remove(&peer);
     }
@@ -157,7 +159,7 @@ impl Receipts {
         self.tell_at.into_iter().chain(self.show_at).min()
     }
 
-    /// Tells authors what we hold of theirs, when it is time to, and returns how far our own have come.
+    /// Reports to authors what we hold of theirs, when that is due, and returns the new counts for our own.
     pub(crate) fn due(
         &mut self,
         me: &Identity,
@@ -167,7 +169,7 @@ impl Receipts {
     ) -> Vec<StoredBy> {
         if self.tell_at.take_if(|at| *at <= now.mono).is_some() {
             for author in std::mem::take(&mut self.untold) {
-                // An author that is no neighbour now is told when its next message comes.
+                // An author that is not a neighbour now gets its report with its next message.
                 let linked = !me.has_ended() && links.is_linked(author);
                 let Some(heard) = self.heard.get(&author).filter(|_heard| linked) else { continue };
                 let (session, ranges) = (heard.session, heard.held.for_wire());
@@ -179,7 +181,7 @@ impl Receipts {
         }
         let grown = std::mem::take(&mut self.grown).into_iter();
         let own = grown.filter_map(|seq| self.own.get(&seq));
-        // Newcomers may hold it too.
+        // Peers that joined since may hold it too.
         own.map(|own| StoredBy { id: own.id, by: own.stored_by, of: own.of.max(own.stored_by) })
             .collect()
     }

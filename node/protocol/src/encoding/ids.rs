@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// What precedes an Ed25519 public key in a libp2p PeerId: the head of an identity multihash, then of the protobuf.
 const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
 
-/// A text is not a valid identifier or role.
+/// A text that is not a valid identifier or role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {what}")]
 pub struct ParseIdError {
@@ -25,7 +25,7 @@ macro_rules! fixed_bytes {
         pub struct $name(pub [u8; $len]);
 
         impl $name {
-            /// Makes one of a slice of exactly the right length.
+            /// Makes an identifier from a slice of exactly the right length.
             #[must_use]
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 Some(Self(bytes.try_into().ok()?))
@@ -160,7 +160,7 @@ pub enum Role {
     Moderator,
     /// A moderator whom other moderators cannot mute or ban.
     Admin,
-    /// The rendezvous' own peer in the mesh, which signs presence and nothing else.
+    /// The rendezvous' own peer in the mesh. It signs presence and nothing else.
     Authority,
 }
 

@@ -108,7 +108,7 @@ fn can_be_seen(c: char) -> bool {
     }
 }
 
-/// Whether an invisible character has a function in this place.
+/// Whether an invisible character has a function at this position.
 fn is_needed(before: &[char], c: char, after: &[char]) -> bool {
     let last = before.last().copied();
     let follows = |property: fn(char) -> bool| last.is_some_and(property);

@@ -1,4 +1,4 @@
-//! Requests between neighbours: theirs to us, and the answers to ours.
+//! Requests between neighbours: answers to theirs, and what comes back for ours.
 
 use crate::effects::Asking;
 use crate::ids::{MessageId, PeerKey};
@@ -18,7 +18,7 @@ impl Engine {
                 self.policy.number_seen(peer, number, &self.links, now, &mut self.fx);
                 policy_number_reply(self.policy.number())
             }
-            // The login node's own peer serves policies and nothing else: it holds no messages.
+            // The authority peer serves policies and nothing else: it holds no messages.
             Ok(_any) if self.me.is_authority() => SyncReply::Unsupported,
             Ok(SyncRequest::Reconcile { set, windows }) => {
                 self.reconcile(now, |rounds, cx| rounds.serve_frames(peer, set, &windows, cx))
@@ -46,7 +46,7 @@ impl Engine {
     pub(super) fn loaded(&mut self, request: RequestId, pairs: &[(MessageId, StoredPair)]) {
         let Some((reply, served)) = self.rounds.loaded(request, pairs) else { return };
         for (id, _pair) in pairs.iter().take(served) {
-            // An own message that gossip could not take has reached somebody now.
+            // An own message that gossip could not deliver has reached a peer now.
             self.outbox.reached(*id, &mut self.fx);
         }
         self.fx.output(Output::Answer { request, bytes: reply.to_bytes() });
@@ -54,7 +54,7 @@ impl Engine {
 
     pub(super) fn answered(&mut self, ask: AskId, bytes: Option<Vec<u8>>, now: Now) {
         let Some((peer, asking)) = self.fx.answered(ask) else { return };
-        // A reply that cannot be read counts as none.
+        // Treat a reply that cannot be read as no reply.
         let reply = bytes.and_then(|bytes| SyncReply::parse(&bytes).ok());
         match (asking, reply) {
             (Asking::Policy, Some(SyncReply::Ok(document))) => {

@@ -1,4 +1,4 @@
-//! Where others can be dialled, and dials that come to nothing.
+//! Where peers can be dialled, and dials that fail.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::time::Now;
 
 use super::Engine;
 
-/// A refusal that is not a matter of milliseconds: leave the peer alone for this long.
+/// How long to leave a peer alone after a refusal that will not pass within milliseconds.
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
 
 impl Engine {
@@ -26,7 +26,8 @@ impl Engine {
         self.dials.failed(peer, now.mono, jitter);
     }
 
-    /// What another gate says ends that attempt and proves nothing, except a presence signed by our own key.
+    /// Handles a refusal by another gate. It ends the attempt and proves nothing, unless it carries a presence signed
+    /// by our own key.
     pub(super) fn refused_by(&mut self, peer: PeerKey, verdict: &Verdict, now: Now) {
         self.time.contradicted(peer, verdict.code, &self.me, now, &mut self.fx);
         self.dial_refused(peer, verdict, now);
@@ -57,7 +58,7 @@ impl Engine {
         }
     }
 
-    /// What our own gate says ends that attempt too.
+    /// Handles a refusal by our own gate, which ends the attempt too.
     pub(super) fn refused(
         &mut self,
         peer: PeerKey,
@@ -66,7 +67,7 @@ impl Engine {
         dialled: bool,
         now: Now,
     ) {
-        // An expired ticket alone is nothing unusual, but for the login node's own peer.
+        // An expired ticket alone is nothing unusual, except on the authority peer.
         if code == VerdictCode::NotYetValid || self.time.is_authority(peer) {
             self.time.contradicted(peer, code, &self.me, now, &mut self.fx);
         }
@@ -77,8 +78,8 @@ impl Engine {
             return;
         }
         if matches!(code, VerdictCode::Busy | VerdictCode::Superseded) {
-            // An older start listens there, and will for a while. Dials at a fast pace would cross those of the
-            // newer one, and keep it out.
+            // An older boot is listening there, and will be for a while. Dialling at a fast pace would cross the dials
+            // of the newer boot, and keep it out.
             self.dial_failed(peer, now);
         } else {
             self.dial_refused(peer, &Verdict::plain(code), now);

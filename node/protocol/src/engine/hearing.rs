@@ -1,4 +1,4 @@
-//! What gossip brings: exactly one verdict for each message, in the same turn, without disk or network.
+//! Handles gossip: returns exactly one verdict for each message, in the same turn, without disk or network.
 
 use std::sync::Arc;
 
@@ -62,8 +62,8 @@ impl Engine {
         if from > realm_ms.saturating_add(AHEAD_MS_MAX) {
             return Err(Refused::Ahead);
         }
-        // As with messages: what is older comes by reconciliation, many at a time. The login node's own peer takes no
-        // part in that, and is told.
+        // As with messages, older moderations come by reconciliation, many at a time. The authority peer takes no part
+        // in that, so gossip has to bring them.
         if from.saturating_add(GOSSIP_AGE_MS_MAX) < realm_ms && !self.me.is_authority() {
             return Err(Refused::Old);
         }
@@ -79,7 +79,7 @@ impl Engine {
     fn hear_presence(&mut self, signed: &SignedPresence, now: Now) -> Result<(), Refused> {
         let peer = signed.ticket.claims().peer;
         if peer == self.me.peer() {
-            // Noise and signatures prove it: this very key has started again elsewhere.
+            // Noise and the signatures prove it: this very key has started again elsewhere.
             if signed.presence.boot > self.me.boot() {
                 self.end(EndReason::Superseded);
             }
@@ -117,7 +117,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a presence is of a member, news, and not one too many.
+    /// Checks that a presence comes from a member, is news, and is within the device's rate.
     fn check_presence(&mut self, signed: &SignedPresence, now: Now) -> Result<(), Refused> {
         let (author, realm_ms) = (Author::of(&signed.ticket), self.time.now_ms(now));
         if self.rules().ban_at(&author, realm_ms).is_some()
@@ -132,7 +132,7 @@ impl Engine {
         if !author.covers(realm_ms) {
             return Err(Refused::OutsideTicket);
         }
-        // What is stale costs nothing: anybody can repeat it, and its author must not pay for that.
+        // A stale presence costs its author nothing, because anybody can repeat it.
         if !self.roster.is_news(signed, self.observation(now)) {
             return Err(Refused::Held);
         }

@@ -1,4 +1,4 @@
-//! What is kept: messages taken in, those of earlier runs, and what is too old.
+//! What the history holds: new messages, those of earlier runs, and removing what is too old.
 
 use crate::history::{Resettled, Taken};
 use crate::ids::MessageId;
@@ -10,7 +10,8 @@ use crate::verdict::Refused;
 use super::Engine;
 
 impl Engine {
-    /// Time, then the rules; what both let pass goes to the store. Whether it has opened a hole in its session.
+    /// Checks a message's time, then the rules, and passes what is admitted to the store. Returns whether it opened a
+    /// gap in its session.
     pub(super) fn take_message(
         &mut self,
         message: VerifiedMessage,
@@ -27,13 +28,13 @@ impl Engine {
         Ok(opens_hole)
     }
 
-    /// The store could not take a message of somebody else: it is not held after all, and is asked for again.
+    /// Drops another peer's message that could not be stored, so that it is fetched again.
     pub(super) fn not_stored(&mut self, sent_at: u64, message: MessageId, now: Now) {
         self.history.was_not_stored(sent_at, message);
         self.reconcile(now, |rounds, cx| rounds.not_stored(sent_at, cx));
     }
 
-    /// Takes stored messages into the history's index.
+    /// Adds stored messages to the history's index.
     pub(super) fn index(&mut self, stored: StoredIndex) {
         self.receipts.index(&stored);
         for ticket in &stored.tickets {
@@ -43,7 +44,7 @@ impl Engine {
         self.fx.resettle(resettled);
     }
 
-    /// Forgets what is too old by the smaller of two times: the newest that the realm has signed, and this machine's
+    /// Forgets what is too old by the earlier of two times: the newest that the realm has signed, and this machine's
     /// clock.
     pub(super) fn retain(&mut self, now: Now) {
         let reach = self.retention.reach(self.history.boundary(), now);

@@ -1,4 +1,4 @@
-//! Links that come and go, and how many there are.
+//! Links that come and go, and how many to keep.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Engine {
         let named = ticket.claims().policy;
         self.policy.number_seen(peer, policy.max(named), &self.links, now, &mut self.fx);
         if named > self.policy.number() {
-            // A ticket names a policy that its bearer must be able to show.
+            // A ticket names a policy, and its bearer must be able to deliver that policy.
             self.links.demand_policy(id, now);
         }
         self.look_at_clocks(now);
@@ -55,7 +55,7 @@ impl Engine {
         self.fx.changed();
     }
 
-    /// Lost, or given up by both.
+    /// Handles the end of the last link to a peer, which was lost or which both ends gave up.
     fn last_link_down(&mut self, peer: PeerKey, now: Now) {
         let (jitter, seen) = (self.fx.jitter(), self.observation(now));
         if self.degree.lost(peer, now) {
@@ -66,8 +66,8 @@ impl Engine {
         self.dials.unlinked(peer, now.mono, jitter);
         self.roster.link_down(peer, seen);
         if self.degree.is_thin() {
-            // The other end may live, and nobody may dial in time: refresh our presence, so that it reaches the peer
-            // through others.
+            // The other end may be alive, and perhaps nobody will dial in time. Refresh our presence so that it reaches
+            // the peer through others.
             self.presence_soon(now);
         }
     }
@@ -87,14 +87,14 @@ impl Engine {
         self.fx.changed();
     }
 
-    /// A peer has let pass what it must have seen.
+    /// Counts a Reject against a peer that forwarded what it should have rejected itself.
     pub(super) fn reject(&mut self, peer: PeerKey, now: Now) {
         if let Some(until) = self.links.reject(peer, now, &mut self.fx) {
             self.dials.postpone(peer, until);
         }
     }
 
-    /// Looks at the number of links, when it is time to.
+    /// Reviews the number of links, when that is due.
     pub(super) fn thin_out(&mut self, now: Now) {
         let around = degree::Around {
             me: &self.me,
@@ -107,14 +107,14 @@ impl Engine {
         }
     }
 
-    /// Counts the roster, when it has changed.
+    /// Counts the roster, if it has changed.
     pub(super) fn count_roster(&mut self, now: Now) {
         if let Some(may_dial) = self.degree.count(&self.me, &self.roster, now) {
             self.dials.limit(may_dial);
         }
     }
 
-    /// A device came or went.
+    /// Tells the user that a device came or went.
     pub(super) fn tell_presence(&mut self, change: Change) {
         self.degree.roster_changed();
         if change.ticket.claims().role != Role::Authority {

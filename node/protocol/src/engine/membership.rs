@@ -1,4 +1,4 @@
-//! Our own membership: how it is shown to others, renewed and lost, and our time beside the others'.
+//! Our own membership: how we show it to others, renew it and lose it, and how our clock compares with theirs.
 
 use crate::history::Sentence;
 use crate::io::{EndReason, Event};
@@ -8,7 +8,7 @@ use crate::time::Now;
 use super::Engine;
 
 impl Engine {
-    /// Somebody new may be listening.
+    /// Sends our presence soon, because a new peer may be listening.
     pub(super) fn presence_soon(&mut self, now: Now) {
         let peers = self.roster.online().count().max(self.dials.len());
         self.presence.soon(peers, &self.me, now, &mut self.fx);
@@ -38,13 +38,13 @@ impl Engine {
         self.fx.changed();
     }
 
-    /// Membership is lost only by what we have verified ourselves: a signed policy does.
+    /// Ends our membership if a policy that we have verified says so. Nothing else may end it.
     pub(super) fn check_own_membership(&mut self, now: Now) {
         if self.me.is_authority() {
             return;
         }
         let (me, policy) = (self.me.author(), self.rules().policy());
-        // A clock that is a little slow must not hide a ban that begins when the policy was signed.
+        // A slow clock must not hide a ban that begins when the policy was signed.
         let realm_ms = self.time.now_ms(now).max(policy.issued_at);
         if let Some(ban) = self.rules().ban_at(&me, realm_ms) {
             let Sentence { reason, by, until, .. } = ban;
@@ -55,7 +55,7 @@ impl Engine {
         }
     }
 
-    /// Membership is lost: nothing is dialled or sent any more.
+    /// Ends our membership: from now on we dial and send nothing.
     pub(super) fn end(&mut self, reason: EndReason) {
         self.presence.stop();
         self.me.end(reason, &mut self.fx);
@@ -66,7 +66,7 @@ impl Engine {
         self.presence.say_goodbye(&self.me, self.time.now_ms(now), &mut self.fx);
     }
 
-    /// When our clock has come to agree with the others', what nobody could accept is sent again.
+    /// Sends again what no peer could accept, once our clock agrees with the others.
     pub(super) fn look_at_clocks(&mut self, now: Now) {
         if self.time.look(self.links.accounts(), &self.me, now, &mut self.fx) {
             self.resend(now);

@@ -1,4 +1,4 @@
-//! The moderations that we give (PROTOCOL.md ).
+//! The moderations that we sign (PROTOCOL.md ).
 
 use crate::history::NoEffect;
 use crate::ids::{AccountId, MessageId, Role};
@@ -20,7 +20,7 @@ impl Engine {
         moderation: NewModeration,
         now: Now,
     ) -> Result<MessageId, ModerationRefused> {
-        // Of two moderations of one millisecond, chance would decide.
+        // Of two moderations in the same millisecond, chance would decide which one counts.
         let at = self.time.now_ms(now);
         let from = self.rules().moderations().first_free(moderation.account, at);
         self.may_moderate(&moderation, from)?;
@@ -54,7 +54,7 @@ impl Engine {
         Ok(id)
     }
 
-    /// What every peer would ask, asked here first, so that its maker learns why at once.
+    /// Checks a moderation as every peer will check it, so that its maker learns at once why it is refused.
     fn may_moderate(&self, moderation: &NewModeration, at: u64) -> Result<(), ModerationRefused> {
         let NewModeration { kind, account, for_ms, reason } = moderation;
         let me = self.me.author();
@@ -86,7 +86,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The role of somebody who is or was here, by the newest ticket seen.
+    /// The role of an account that is or was here, by the newest ticket seen.
     fn role_of(&self, account: AccountId) -> Option<Role> {
         let devices = self
             .roster

@@ -1,4 +1,4 @@
-//! What the driver reads of the engine.
+//! What the driver can read from the engine.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::time::{Now, RealmClock};
 use super::Engine;
 
 impl Engine {
-    /// What the gate judges by.
+    /// The view that the gate uses.
     #[must_use]
     pub fn view(&self) -> AdmissionView {
         AdmissionView {
@@ -28,19 +28,19 @@ impl Engine {
         }
     }
 
-    /// The ticket in force.
+    /// Our ticket, in its newest renewal.
     #[must_use]
     pub fn ticket(&self) -> &Arc<Ticket> {
         self.me.ticket()
     }
 
-    /// This program start.
+    /// The number of this boot.
     #[must_use]
     pub fn boot(&self) -> u64 {
         self.me.boot()
     }
 
-    /// The history and its set.
+    /// The history, with its set of messages.
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
@@ -64,24 +64,24 @@ impl Engine {
         self.time.clock()
     }
 
-    /// Who is there.
+    /// The devices that are or were online.
     #[must_use]
     pub fn roster(&self) -> &Roster {
         &self.roster
     }
 
-    /// The links that stand.
+    /// The current links.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.iter()
     }
 
-    /// Whether a peer hears what is published on a topic, as far as it has said.
+    /// Whether a peer has subscribed to a topic, as far as we know.
     #[must_use]
     pub fn hears(&self, peer: PeerKey, topic: Topic) -> bool {
         self.links.hears(peer, topic)
     }
 
-    /// Whether we keep a few links only, because there have been many peers for a while.
+    /// Whether we keep only a few links, because there have been many peers for a while.
     #[must_use]
     pub fn is_thin(&self) -> bool {
         self.degree.is_thin()
@@ -92,32 +92,32 @@ impl Engine {
         self.inbox.refusals()
     }
 
-    /// Own messages that have reached nobody yet.
+    /// How many own messages have not reached any peer yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outbox.len()
     }
 
-    /// What we say of ourselves: `here`, `away`.
+    /// Our own status: `here` or `away`.
     #[must_use]
     pub fn status(&self) -> &str {
         self.presence.status()
     }
 
-    /// By how many milliseconds our clock is ahead of those of all linked accounts, if it is by more than they can
-    /// bear; less than zero if it is behind. `None` while one of them agrees with it.
+    /// How many milliseconds our clock is ahead of those of all linked accounts, if the difference is more than they
+    /// tolerate; negative if it is behind. `None` while at least one of them agrees with it.
     #[must_use]
     pub fn out_of_step_ms(&self) -> Option<i64> {
         self.time.out_of_step_ms(self.links.accounts())
     }
 
-    /// The code and the sentence for a clock that contradicts everyone's.
+    /// The code and text of the warning that our clock contradicts all others.
     #[must_use]
     pub fn out_of_step_words(&self, ahead_ms: i64) -> (&'static str, String) {
         self.time.out_of_step_words(ahead_ms)
     }
 
-    /// By how much what the realm has signed is ahead of this machine's clock, if it is by more than a day.
+    /// How far the time that the realm has signed is ahead of this machine's clock, if it is more than a day.
     #[must_use]
     pub fn signed_ahead_ms(&self, now: Now) -> Option<u64> {
         let ahead_ms = self.time.proven_ms(now).saturating_sub(now.wall_ms);

@@ -1,5 +1,5 @@
-//! What rounds of reconciliation bring: each object is judged as if it came from a stranger, by the same rules as what
-//! gossip brings.
+//! What rounds of reconciliation bring. Each object is judged as if it came from a stranger, by the same rules as
+//! gossip.
 
 use crate::delivery::inbox::Brought;
 use crate::ids::PeerKey;
@@ -15,11 +15,11 @@ use crate::wire::Pair;
 
 use super::Engine;
 
-/// What is older than this when it comes by reconciliation, gossip need not have brought.
+/// Only messages younger than this, when they come by reconciliation, show that gossip has missed them.
 const GOSSIP_BRINGS_MS: u64 = 60_000;
 
 impl Engine {
-    /// Lets the rounds act, with all that they depend on.
+    /// Runs the reconciler, with all that it depends on.
     pub(super) fn reconcile<R>(
         &mut self,
         now: Now,
@@ -37,7 +37,7 @@ impl Engine {
         act(&mut self.rounds, &mut context)
     }
 
-    /// Judges a batch, and tells the round what it was worth.
+    /// Judges a batch, and tells the round which of it was good.
     pub(super) fn brought(&mut self, peer: PeerKey, answer: &Answer, now: Now) {
         let Answer { set, ref batch, tag } = *answer;
         let mut worth = Worth::default();
@@ -59,7 +59,7 @@ impl Engine {
         self.reconcile(now, |rounds, cx| rounds.judged(peer, tag, &worth, cx));
     }
 
-    /// A message is worth something if it is authentic, whatever the history says of it.
+    /// Judges a message. If it is authentic, it counts as good whatever the history says about it.
     fn brought_message(
         &mut self,
         pair: Pair<'_>,
@@ -79,7 +79,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A moderation that has no effect is authentic all the same.
+    /// Judges a moderation. If it is authentic, it counts as good even without effect.
     fn brought_moderation(
         &mut self,
         pair: Pair<'_>,

@@ -1,5 +1,5 @@
-//! Policies and moderations that have become known, and what follows from them: messages leave the history or come back,
-//! links go, and our own membership may end.
+//! What follows from new policies and moderations: messages leave the history or come back, links close, and our own
+//! membership may end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Engine {
         let Some(adopted) = self.policy.adopt(&policy) else { return };
         let document = policy.policy();
         let (number, issued_at) = (document.number, document.issued_at);
-        // A sanction begins when it is signed, also by a clock that is a little slow.
+        // A sanction begins when it is signed, even by a slow clock.
         let realm_ms = self.time.now_ms(now).max(issued_at);
         let news = sanctioned(self.rules().policy(), document, realm_ms);
         let resettled = self.history.adopt_policy(Arc::new(document.clone()));
@@ -49,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Keeps a moderation, and does what it says.
+    /// Keeps a moderation, and applies it.
     pub(super) fn take_moderation(
         &mut self,
         moderation: SignedModeration,
@@ -63,8 +63,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The same for all that a neighbour has sent at once. Fresh ones go on by gossip, as after a partition: a peer that
-    /// is banned by them is to hear it from a signed moderation, before the links that could bring it are gone.
+    /// Keeps and applies all moderations that a neighbour has sent at once. Fresh ones are forwarded on gossip, as
+    /// after a partition: a banned peer should hear of its ban from a signed moderation before the links that could
+    /// bring it are closed.
     pub(super) fn take_moderations(&mut self, mut moderations: Vec<SignedModeration>, now: Now) {
         moderations.retain(|moderation| moderation.content().until >= self.history.boundary());
         let (kept, resettled) = self.history.take_moderations(moderations);
@@ -84,7 +85,7 @@ impl Engine {
         resettled: Resettled,
         now: Now,
     ) {
-        // A maker's clock may run ahead of ours by some milliseconds: its ban begins only then.
+        // A maker's clock may be a few milliseconds ahead of ours, so its ban only begins then.
         let first = moderations.iter().map(|moderation| moderation.content().from).min();
         let begins_in = first.unwrap_or_default().saturating_sub(self.time.now_ms(now));
         self.links.check_by(now.mono.saturating_add(Duration::from_millis(begins_in)));

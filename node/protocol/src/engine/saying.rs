@@ -1,4 +1,4 @@
-//! Our messages: composed, stored, published, and again when somebody new listens.
+//! Our messages: composed, stored, published, and sent again when a new peer is listening.
 
 use crate::delivery::composing;
 use crate::delivery::receipts::StoredBy;
@@ -13,7 +13,7 @@ use crate::time::Now;
 
 use super::Engine;
 
-/// Up to this many peers, "stored by n of m" counts all of them; beyond that, only the neighbours.
+/// With up to this many peers, "stored by n of m" counts all of them; with more, only the neighbours.
 const FULL_COUNT_MAX: usize = 64;
 
 impl Engine {
@@ -33,7 +33,7 @@ impl Engine {
             .me
             .sign_message(draft, sent_at)
             .map_err(|_too_large| SendRefused::TooLong { bytes, max: bytes.saturating_sub(1) })?;
-        // Every other peer asks the same rules; what they say no to must not leave.
+        // Every other peer applies the same rules, so what they refuse must not leave.
         let taken =
             self.history.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
         self.me.said();
@@ -59,18 +59,18 @@ impl Engine {
         self.fx.changed();
     }
 
-    /// How many there are to store a message now: all in the roster, or with many the neighbours alone.
+    /// How many peers could store a message now: all in the roster, or only the neighbours if there are many.
     fn potential_holders(&self) -> u32 {
         let me = self.me.peer();
         let people = self.roster.people().filter(|(peer, _device)| **peer != me).count();
-        // In a thin realm only neighbours tell what they have stored.
+        // In a thinned mesh only neighbours report what they have stored.
         let many = people > FULL_COUNT_MAX || self.degree.is_thin();
         let count = if many { self.links.neighbours().count() } else { people };
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Direct when we can: every device that a message is for is a neighbour that hears `direct`, and gossipsub
-    /// publishes to it. Mesh when we must.
+    /// The topic for our next message: `direct` if every device that it is for is a neighbour that has subscribed to
+    /// `direct` and that gossipsub publishes to, otherwise `mesh`.
     #[must_use]
     pub fn topic_for_messages(&self) -> Topic {
         topic_for(&self.me, &self.roster, &self.links)
@@ -82,7 +82,7 @@ impl Engine {
     }
 
     pub(super) fn published(&mut self, id: MessageId, reached: bool) {
-        // A peer that our clock is ahead of cannot accept it, and will not keep it.
+        // If our clock is ahead of a peer's, that peer cannot accept our message, and will not keep it.
         let is_ahead = self.out_of_step_ms().is_some_and(|ahead_ms| ahead_ms > 0);
         if reached && !is_ahead {
             self.outbox.reached(id, &mut self.fx);
@@ -96,7 +96,7 @@ impl Engine {
         self.fx.event(Event::State { id, state: Progress::Stored { by, of } });
     }
 
-    /// Somebody listens now: what nobody has goes out again.
+    /// Sends again what no peer has, because a peer is listening now.
     pub(super) fn resend(&mut self, now: Now) {
         if !self.me.has_ended() {
             self.outbox.queue_again(self.time.now_ms(now));
