@@ -1,4 +1,4 @@
-//! What goes into the engine and what comes out of it.
+//! The engine's inputs and outputs.
 
 mod moderating;
 mod sending;
@@ -23,9 +23,9 @@ use crate::time::RealmClock;
 pub use moderating::{ModerationRefused, NewModeration};
 pub use sending::{SendRefused, SentReceipt, Unsent};
 
-/// An engine knows the stored messages of this long from its start, which is more than gossip can repeat.
+/// An engine starts with the stored messages up to this age, which is more than gossip can repeat.
 pub const RECENT_MS: u64 = 900_000;
-/// Up to this age, own messages that nobody has are sent again at the next `Subscribed`.
+/// Up to this age, own messages that no peer has are sent again at the next `Subscribed`.
 pub const RESEND_AGE_MS_MAX: u64 = GOSSIP_AGE_MS_MAX;
 
 const _: () = assert!(RECENT_MS > GOSSIP_AGE_MS_MAX);
@@ -33,9 +33,9 @@ const _: () = assert!(RECENT_MS > GOSSIP_AGE_MS_MAX);
 /// The gossipsub topics of a realm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// Messages, when the author reaches everybody itself.
+    /// Messages that the author sends to all peers itself.
     Direct,
-    /// Messages that are forwarded.
+    /// Messages that peers forward.
     Mesh,
     /// Presence, policy heads and moderations.
     Control,
@@ -57,7 +57,7 @@ impl Topic {
     }
 }
 
-/// What the engine starts from.
+/// What the engine starts with.
 #[derive(Debug)]
 pub struct Config {
     /// Our device key.
@@ -66,20 +66,19 @@ pub struct Config {
     pub ticket: Ticket,
     /// The newest policy we hold.
     pub policy: SignedPolicy,
-    /// This program start: larger than every earlier one, stored before the first dial.
+    /// The number of this boot: larger than every earlier one, and stored before the first dial.
     pub boot: u64,
-    /// Random, for the numbering of our messages.
+    /// A random session number for our messages.
     pub session: u64,
-    /// Realm time, as the last run knew it or the login node has said.
+    /// Realm time, as the last run knew it or as the login node reported it.
     pub clock: RealmClock,
-    /// The newest stored messages: at least all that gossip could bring again. The rest follows with
-    /// [`Input::Index`].
+    /// The newest stored messages: at least all that gossip could bring again. The rest follows with [`Input::Index`].
     pub stored: StoredIndex,
-    /// When the oldest of all that are stored was sent, if there are any.
+    /// When the oldest stored message was sent, if there is one.
     pub oldest: Option<u64>,
-    /// All moderations that are stored.
+    /// All stored moderations.
     pub moderations: Vec<SignedModeration>,
-    /// Own messages that nobody has yet.
+    /// Own messages that no peer has yet.
     pub unsent: Vec<Unsent>,
     /// The seed of all randomness.
     pub seed: [u8; 32],
@@ -88,17 +87,17 @@ pub struct Config {
 /// Stored messages as the history's index needs them, and the tickets they were sent under.
 #[derive(Debug, Default)]
 pub struct StoredIndex {
-    /// The tickets that were not given before.
+    /// The tickets that were not passed in before.
     pub tickets: Vec<Ticket>,
-    /// The messages sent under these tickets and those given before.
+    /// The messages sent under these tickets or under earlier ones.
     pub messages: Vec<Indexed>,
 }
 
-/// Our name for a request of ours to a peer, given back with its answer.
+/// The engine's name for one of our requests to a peer, returned with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
 
-/// The driver's name for a request of a peer, given back with our answer.
+/// The driver's name for a peer's request, returned with our answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
@@ -118,24 +117,24 @@ pub struct LinkId(pub u64);
 /// A link that both gates have accepted.
 #[derive(Debug)]
 pub struct NewLink {
-    /// Our name for it.
+    /// The driver's name for it.
     pub id: LinkId,
     /// The key that Noise has proved.
     pub peer: PeerKey,
     /// Whether we dialled it.
     pub dialled: bool,
-    /// Whether it runs through the relay.
+    /// Whether it goes through the relay.
     pub relayed: bool,
     /// The other end, as a multiaddr.
     pub address: String,
-    /// What our gate has found.
+    /// What our gate found out about the peer.
     pub admission: Admission,
 }
 
-/// What has happened.
+/// An event that the engine must handle.
 #[derive(Debug)]
 pub enum Input {
-    /// A link stands: both gates have accepted.
+    /// A link is up: both gates have accepted.
     LinkUp(NewLink),
     /// A link is gone.
     LinkDown(LinkId),
@@ -145,16 +144,16 @@ pub enum Input {
     RefusedBy {
         /// The peer at the other end.
         peer: PeerKey,
-        /// What it said. It proves nothing.
+        /// Its verdict, which proves nothing.
         verdict: Verdict,
     },
     /// Our own gate has refused a peer.
     Refused {
         /// The peer at the other end.
         peer: PeerKey,
-        /// The boot it claimed, on a link that Noise has proved to be its own; 0 if it could not be read.
+        /// The boot it claimed, on a link that Noise proved to be its own; 0 if it could not be read.
         boot: u64,
-        /// What our gate has said.
+        /// Our gate's verdict.
         code: VerdictCode,
         /// Whether we had dialled it.
         dialled: bool,
@@ -163,38 +162,38 @@ pub enum Input {
     Subscribed {
         /// The neighbour.
         peer: PeerKey,
-        /// The topic that it hears from now on.
+        /// The topic that it has subscribed to.
         topic: Topic,
     },
-    /// The user wants to say something.
+    /// The user wants to send a message.
     Send {
-        /// Given back with the answer.
+        /// Returned with the answer.
         request: u64,
-        /// What is to be said, and in which room.
+        /// The message and its room.
         draft: Draft,
     },
     /// Our message is on disk, or it could not be written.
     OwnStored {
         /// The request of [`Output::StoreOwn`].
         request: u64,
-        /// What the store said.
+        /// What the store reported.
         result: Result<(), String>,
     },
-    /// What gossipsub made of a message of ours.
+    /// Gossipsub's answer for a message of ours.
     Published {
         /// The message.
         message: MessageId,
         /// Whether it went to at least one neighbour.
         reached: bool,
     },
-    /// The store could not take a message of somebody else: it is not held after all.
+    /// The store could not take another peer's message, so it is not held after all.
     NotStored {
         /// When it was sent.
         sent_at: u64,
         /// Its id.
         message: MessageId,
     },
-    /// More of what is stored, newest first.
+    /// More of the stored messages, newest first.
     Index {
         /// The next messages.
         stored: StoredIndex,
@@ -203,41 +202,41 @@ pub enum Input {
     },
     /// A peer's answer to an [`Output::Ask`]; `None` if it gave none.
     Answered {
-        /// The name of our request.
+        /// The engine's name for our request.
         ask: AskId,
         /// The reply as it came.
         bytes: Option<Vec<u8>>,
     },
-    /// A linked peer asks us; answer with [`Output::Answer`].
+    /// A linked peer sends a request; answer with [`Output::Answer`].
     Asked {
-        /// Given back with the answer.
+        /// Returned with the answer.
         request: RequestId,
         /// The neighbour.
         peer: PeerKey,
         /// The request as it came.
         bytes: Vec<u8>,
     },
-    /// What an [`Output::Load`] has found; what is missing is not held any more.
+    /// The result of an [`Output::Load`]. A message that is missing is no longer held.
     Loaded {
         /// The request of [`Output::Load`].
         request: RequestId,
-        /// The pairs, in the order asked for.
+        /// The stored pairs, in the order requested.
         pairs: Vec<(MessageId, StoredPair)>,
     },
-    /// Gossipsub could not get rid of messages for this peer: it may have missed some.
+    /// Gossipsub could not send this peer all messages, so it may have missed some.
     SlowPeer(PeerKey),
-    /// The neighbours that gossipsub does not publish to, because of what they did.
+    /// The neighbours that gossipsub does not publish to because they misbehaved.
     Unpublished(BTreeSet<PeerKey>),
-    /// The user mutes, bans or lifts.
+    /// The user gives a moderation.
     Moderation {
-        /// Given back with the answer.
+        /// Returned with the answer.
         request: u64,
-        /// What is to be done, and to whom.
+        /// The moderation.
         moderation: NewModeration,
     },
-    /// What we say of ourselves from now on: `here`, `away`.
+    /// Our own status from now on: `here` or `away`.
     Status(String),
-    /// The login node's own peer has a new policy and its head to publish.
+    /// The authority peer has a new policy and its head to publish.
     PublishPolicy {
         /// The policy.
         policy: SignedPolicy,
@@ -248,65 +247,65 @@ pub enum Input {
     Renewed(Ticket),
     /// The policy that came with a renewal.
     Policy(SignedPolicy),
-    /// What the login node's clock says now, unix milliseconds.
+    /// The login node's clock, unix milliseconds.
     RealmTime(u64),
-    /// Where we listen now, without `/p2p/`.
+    /// The addresses we listen on now, without `/p2p/`.
     Listening(Vec<String>),
     /// Addresses from the login reply or the store.
     Candidates(Vec<PeerAddresses>),
-    /// The network has changed: try everybody again.
+    /// The network has changed: try all peers again.
     NetworkChanged,
     /// The program ends: say goodbye.
     Quit,
 }
 
-/// What is to be done.
+/// An action for the driver, or news for the user.
 #[derive(Debug)]
 pub enum Output {
-    /// Put a message of somebody else into the store, and show it.
+    /// Store another peer's message, and show it.
     Store {
-        /// The message that the history has taken in.
+        /// The message that the history has admitted.
         message: Box<AdmittedMessage>,
-        /// How it has come.
+        /// How it arrived.
         arrival: Arrival,
-        /// Whether its author is banned now, so that it is shown folded and tells nobody.
+        /// Whether its author is banned now. Then it is shown folded and notifies nobody.
         folded: bool,
     },
-    /// The rules have changed, or the quota has bitten: mark, unmark and delete stored messages.
+    /// The rules have changed, or a quota has displaced messages: mark, unmark and delete stored messages.
     Resettle(Resettled),
-    /// Delete all that was sent before a realm time.
+    /// Delete everything sent before a realm time.
     Forget {
         /// The retention boundary, unix milliseconds.
         before: u64,
     },
-    /// Put a moderation into the store.
+    /// Store a moderation.
     StoreModeration(Box<SignedModeration>),
     /// Read stored messages; answer with [`Input::Loaded`].
     Load {
-        /// Given back with the answer.
+        /// Returned with the answer.
         request: RequestId,
-        /// The messages; only held ones count.
+        /// The messages. Only held ones are loaded.
         ids: Vec<MessageId>,
-        /// Stop before the pairs take more bytes than this, each ticket counted once.
+        /// Stop before the pairs take more bytes than this, counting each ticket once.
         bytes_max: usize,
     },
-    /// Put a message of our own on disk, and answer with [`Input::OwnStored`].
+    /// Store a message of our own, and answer with [`Input::OwnStored`].
     StoreOwn {
-        /// Given back with the answer.
+        /// Returned with the answer.
         request: u64,
-        /// Our message, which the history has taken in.
+        /// Our message, which the history has admitted.
         message: Box<AdmittedMessage>,
     },
-    /// Publish on gossip; answer with [`Input::Published`] if there is a message id.
+    /// Publish on gossip, and answer with [`Input::Published`] if there is a message id.
     Publish {
         /// The topic.
         topic: Topic,
         /// The object as it travels.
         bytes: Vec<u8>,
-        /// The message whose state depends on it.
+        /// The message whose state depends on the result, if any.
         message: Option<MessageId>,
     },
-    /// Keep a newer policy.
+    /// Store a newer policy.
     StorePolicy(Box<SignedPolicy>),
     /// Remember where a peer may be found.
     StorePeer(PeerAddresses),
@@ -318,7 +317,7 @@ pub enum Output {
     Ask {
         /// The neighbour.
         peer: PeerKey,
-        /// Given back with the answer.
+        /// Returned with the answer.
         ask: AskId,
         /// The request as it travels.
         bytes: Vec<u8>,
@@ -330,13 +329,13 @@ pub enum Output {
         /// The reply as it travels.
         bytes: Vec<u8>,
     },
-    /// What the gate judges by has changed.
+    /// The gate should use this view from now on.
     View(Box<AdmissionView>),
     /// Tell the user what has happened.
     Event(Event),
 }
 
-/// What the user is told.
+/// News for the user.
 #[derive(Debug)]
 pub enum Event {
     /// The answer to a [`Input::Send`].
@@ -346,11 +345,11 @@ pub enum Event {
         /// The receipt, or why it was refused.
         result: Result<SentReceipt, SendRefused>,
     },
-    /// An own message has come further, or nobody has it yet.
+    /// An own message has reached more peers, or still reaches none.
     State {
         /// The message.
         id: MessageId,
-        /// How far it has come.
+        /// How far it has got.
         state: Progress,
     },
     /// The answer to an [`Input::Moderation`].
@@ -362,66 +361,66 @@ pub enum Event {
     },
     /// A new policy has begun or ended a ban or mute.
     Sanctioned(Box<Sanctioned>),
-    /// A moderation has become known.
+    /// A new moderation has arrived.
     Moderation(Box<SignedModeration>),
-    /// Somebody came or went.
+    /// A device came or went.
     Presence(Change),
     /// A newer policy is in force.
     Policy {
         /// The number of the policy.
         number: u64,
     },
-    /// Our ticket is new.
+    /// Our ticket was renewed.
     Pass {
         /// Its end, realm time in unix milliseconds.
         expires_at: u64,
     },
-    /// The clocks of this realm contradict each other: a renewal at the login node tells which is right.
+    /// The clocks in this realm contradict each other. A renewal at the login node tells which is right.
     AskTheTime,
-    /// A sentence with a stable code.
+    /// A message for the user, with a stable code.
     Notice {
-        /// A code that stays the same.
+        /// A stable code.
         code: &'static str,
         /// A sentence for the user.
         text: String,
     },
-    /// Roster, links, rooms or ticket have changed: read them again.
+    /// The roster, links, rooms or ticket have changed: read them again.
     Changed,
-    /// Membership is lost. We have verified why ourselves.
+    /// Our membership has ended, for a reason that we have verified ourselves.
     Ended(EndReason),
 }
 
-/// How far an own message has come.
+/// How far an own message has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nobody has it yet.
+    /// No other peer has it yet.
     Waiting,
-    /// Handed to at least one neighbour.
+    /// At least one neighbour has received it.
     Sent,
-    /// In the stores of others.
+    /// Other peers have stored it.
     Stored {
-        /// How many peers have said so.
+        /// How many peers have reported that.
         by: u32,
-        /// How many there were when it was sent.
+        /// How many peers there were when it was sent.
         of: u32,
     },
 }
 
-/// Why membership is lost.
+/// Why our membership ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndReason {
-    /// A newer start of this very profile exists, on another computer.
+    /// A newer boot of this same profile is running on another computer.
     Superseded,
     /// The policy or a moderation bans our account.
     Banned {
-        /// The reason given.
+        /// The reason of the ban.
         reason: String,
-        /// The one who has given the ban.
+        /// The maker of the ban.
         by: Maker,
         /// Its end, realm time in unix milliseconds.
         until: Option<u64>,
     },
-    /// The policy has withdrawn our ticket.
+    /// The policy has revoked our ticket.
     Revocation {
         /// The operator's reason.
         reason: String,

@@ -1,4 +1,4 @@
-//! The rules of a Lanyard mesh: what peers sign and exchange, and what they do with it.
+//! The rules of a Lanyard mesh: what peers sign and exchange, and how they act on it.
 //!
 //! The crate does no I/O and reads no clock. A driver, such as `lanyard-node`, owns the sockets, the disk and the time.
 //! It passes what happens to an [`engine::Engine`], and carries out what the engine asks for.

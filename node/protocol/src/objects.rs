@@ -13,7 +13,7 @@ pub mod ticket;
 use crate::cose::{Envelope, Kind};
 use crate::verdict::Refused;
 
-/// Parses the envelope of an object that arrived where only this kind belongs.
+/// Parses the envelope of an object that arrived where only this kind is expected.
 fn envelope_of(kind: Kind, bytes: &[u8], max: usize) -> Result<Envelope<'_>, Refused> {
     let envelope = Envelope::parse(bytes, max)?;
     match envelope.kind {

@@ -1,7 +1,8 @@
-//! The policy in force, and how a newer one is found.
+//! Which policy is in force, and how a newer one is found.
 //!
-//! Takes in the numbers that Hellos, tickets and neighbours show, signed heads, and documents. Asks neighbours for what is
-//! newer, and returns what it is given: [`Fetched`]. Only [`PolicySync::adopt`] puts a policy in force.
+//! Takes in the policy numbers in Hellos, tickets and neighbours' replies, signed heads, and documents. Asks neighbours
+//! for newer policies, and returns the documents it gets: [`Fetched`]. Only [`PolicySync::adopt`] puts a policy in
+//! force.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,34 +24,34 @@ pub(crate) const POLICY_RETRY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct PolicySync {
     policy: SignedPolicy,
-    /// The peers that were asked, and until when their answers are waited for.
+    /// The peers that we have asked, and how long we wait for their answers.
     fetching: BTreeMap<PeerKey, Duration>,
     behind: Option<Behind>,
 }
 
-/// A signed head has shown a policy that nobody has given us yet.
+/// A policy that a signed head announced, and that no peer has delivered yet.
 #[derive(Debug)]
 struct Behind {
-    /// Number and hash of that policy.
+    /// The number and hash of that policy.
     rank: (u64, [u8; 32]),
-    /// When the next neighbour is asked.
+    /// When to ask the next neighbour.
     ask_at: Duration,
     asked: usize,
 }
 
-/// What a peer has given for a policy.
+/// A peer's answer when asked for a policy.
 #[derive(Debug)]
 pub(crate) enum Fetched {
-    /// A document that the realm has signed.
+    /// A document that the realm signed.
     Signed(Box<SignedPolicy>),
-    /// Only the realm key makes policies: the peer has made this one up.
+    /// A document that the peer made up, because the realm did not sign it.
     MadeUp,
 }
 
-/// A newer policy is in force.
+/// A newer policy that is now in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Adopted {
-    /// Whether its signed head has come by gossip, so that the neighbours know of it too.
+    /// Whether its signed head came by gossip, so that the neighbours know of it too.
     pub(crate) announced: bool,
 }
 
@@ -67,7 +68,7 @@ impl PolicySync {
         self.policy.policy().number
     }
 
-    /// A peer has shown the number of a policy. One above ours proves that we are behind.
+    /// Notes the policy number that a peer has shown. A number above ours proves that we are behind.
     pub(crate) fn number_seen(
         &mut self,
         peer: PeerKey,
@@ -81,10 +82,10 @@ impl PolicySync {
         }
     }
 
-    /// Gossip has brought a head.
+    /// Notes a policy head from gossip.
     ///
-    /// The neighbour that forwarded it is asked, but it may not have the document itself yet, and gossip does not repeat
-    /// the head when it comes from the others. So they are asked later, one after the other.
+    /// The neighbour that forwarded it is asked first, but it may not have the document yet, and gossip does not repeat
+    /// the head when other neighbours forward it. So they are asked later, one after the other.
     pub(crate) fn head_seen(
         &mut self,
         source: PeerKey,
@@ -116,7 +117,7 @@ impl PolicySync {
         fx.ask(peer, &SyncRequest::PolicyGet(number), Asking::Policy);
     }
 
-    /// A peer has answered; `None` if it has no document for us.
+    /// Handles a peer's answer; `None` if it has no document for us.
     pub(crate) fn fetched(&mut self, peer: PeerKey, document: Option<Vec<u8>>) -> Option<Fetched> {
         self.fetching.remove(&peer);
         let verified = SignedPolicy::verify(&document?, &self.policy.policy().realm);
@@ -134,8 +135,8 @@ impl PolicySync {
         Some(Adopted { announced })
     }
 
-    /// Only the realm signs heads. Where gossip has brought none, as after a partition, the number goes from neighbour
-    /// to neighbour.
+    /// Tells the neighbours our policy number. Only the realm signs heads, so where gossip has brought none, as after a
+    /// partition, the number travels from neighbour to neighbour.
     pub(crate) fn tell_number(&self, links: &Links, fx: &mut Effects) {
         for peer in links.neighbours() {
             fx.ask(peer, &SyncRequest::PolicyNumber(self.number()), Asking::PolicyNumber);
@@ -146,7 +147,7 @@ impl PolicySync {
         self.behind.as_ref().map(|behind| behind.ask_at)
     }
 
-    /// Asks one neighbour after the other, the login node's own first.
+    /// Asks one neighbour after the other, the authority peer first.
     pub(crate) fn due(&mut self, me: &Identity, links: &Links, now: Now, fx: &mut Effects) {
         let Some(behind) = self.behind.as_mut().filter(|behind| behind.ask_at <= now.mono) else {
             return;
@@ -164,7 +165,7 @@ impl PolicySync {
         self.fetch(peer, number, links, now, fx);
     }
 
-    /// The last link to a peer is gone.
+    /// Notes that the last link to a peer is gone.
     pub(crate) fn lost(&mut self, peer: PeerKey) {
         self.fetching.remove(&peer);
     }

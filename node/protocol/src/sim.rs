@@ -6,8 +6,8 @@
 //!    └────────────── arrives later, twice, or not at all: network.rs ◀────────────────────────────┘
 //! ```
 //!
-//! Everything random comes from the seed, so a run that fails is run again by its number. The trace hash covers every
-//! output of every engine (trace.rs): equal seeds give equal hashes, and so does code that was only rearranged.
+//! Everything random comes from the seed, so a failed run can be repeated by its number. The trace hash covers every
+//! output of every engine (trace.rs): equal seeds give equal hashes, even after the code was rearranged.
 
 mod crowd;
 mod network;
@@ -35,26 +35,26 @@ pub use network::Faults;
 use network::{HEARTBEAT, Wire};
 use peer::Peer;
 
-/// What a simulation is made of.
+/// The parameters of a simulation.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// How many engines.
+    /// How many engines there are.
     pub peers: usize,
-    /// Neighbours of each, about.
+    /// About how many neighbours each has.
     pub degree: usize,
-    /// Decides everything that is random.
+    /// The seed of everything random.
     pub seed: u64,
-    /// What the network does.
+    /// The faults of the network.
     pub faults: Faults,
-    /// Clocks are off by up to this, either way; milliseconds.
+    /// By how much clocks are off, at most and either way, in milliseconds.
     pub skew_ms: u64,
     /// The policy at the start.
     pub policy: SignedPolicy,
-    /// How long tickets are good, in seconds.
+    /// The lifetime of tickets, in seconds.
     pub ticket_life_s: u64,
 }
 
-/// What will happen.
+/// A future event.
 #[derive(Debug)]
 enum Event {
     Arrive { to: usize, from: usize, wire: Wire },
@@ -65,7 +65,7 @@ enum Event {
     Subscribe { at: usize, to: PeerKey },
 }
 
-/// A realm in a box.
+/// A simulated realm.
 #[derive(Debug)]
 pub struct Sim {
     setup: Setup,
@@ -78,7 +78,7 @@ pub struct Sim {
     index_of: BTreeMap<PeerKey, usize>,
     /// The links that the realm would have without partitions.
     topology: BTreeSet<(usize, usize)>,
-    /// Links come from the engines' own dials, and from nothing else.
+    /// Whether links come only from the engines' own dials.
     dials: bool,
     /// The part of the network that each peer is in.
     part: Vec<usize>,
@@ -86,7 +86,7 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// Engines that know each other by name, and links between them that come up at once.
+    /// Creates engines that have each other's tickets, with links between them that come up at once.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let mut sim = Self::of_peers(setup);
@@ -97,7 +97,7 @@ impl Sim {
         sim
     }
 
-    /// Nothing has started yet, and there are no links.
+    /// A realm in which nothing has started yet, and without links.
     fn of_peers(setup: Setup) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(setup.seed);
         let part = vec![0; setup.peers];
@@ -126,7 +126,7 @@ impl Sim {
         sim
     }
 
-    /// Rings over shuffled peers: connected, and of small diameter.
+    /// Links the peers in rings over random orders: connected, and with a small diameter.
     fn wire_up(&mut self) {
         let mut order: Vec<usize> = (0..self.setup.peers).collect();
         for _ring in 0..self.setup.degree.div_ceil(2).max(1) {
@@ -156,7 +156,7 @@ impl Sim {
         }
     }
 
-    /// Lets time pass.
+    /// Runs the simulation for this long.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= end) {
@@ -207,7 +207,7 @@ impl Sim {
         self.after(number);
     }
 
-    /// What an engine has put out goes on its way, and its next wake-up is noted.
+    /// Sends on what an engine has put out, and notes when to wake it next.
     fn after(&mut self, number: usize) {
         let Some(peer) = self.peers.get_mut(number) else { return };
         let sent = peer.take_sent();
@@ -266,16 +266,16 @@ impl Sim {
     }
 }
 
-/// What a test does to it, and asks of it.
+/// Methods for tests.
 impl Sim {
-    /// Somebody writes a text.
+    /// Lets a peer send a text.
     pub fn say(&mut self, number: usize, text: &str) {
         let Some(request) = self.peers.get_mut(number).map(Peer::next_request) else { return };
         let draft = Draft::new(crate::policy::LOBBY, text);
         self.feed(number, Input::Send { request, draft });
     }
 
-    /// Somebody gives bytes of its own making to all its neighbours: what a modified program could do.
+    /// Lets a peer send made-up bytes to all its neighbours, as a modified program could.
     pub fn inject(&mut self, number: usize, topic: Topic, bytes: &[u8]) {
         for to in self.neighbours(number) {
             let wire = Wire::Gossip { topic, bytes: Arc::from(bytes) };
@@ -283,18 +283,18 @@ impl Sim {
         }
     }
 
-    /// A policy becomes known to one peer, and spreads from there.
+    /// Gives a policy to one peer, from which it spreads.
     pub fn publish(&mut self, number: usize, policy: &SignedPolicy) {
         let head = policy.sign_head(&testing::key(1));
         self.feed(number, Input::PublishPolicy { policy: policy.clone(), head });
     }
 
-    /// One peer's neighbours hear of a moderation.
+    /// Gives a moderation to one peer's neighbours.
     pub fn moderation(&mut self, number: usize, order: &SignedModeration) {
         self.inject(number, Topic::Control, &order.to_gossip());
     }
 
-    /// A message signed by the device of a peer, with whatever content the test makes up.
+    /// A message signed by a peer's device, with any content that the test makes up.
     #[must_use]
     pub fn forge(
         &self,
@@ -304,7 +304,7 @@ impl Sim {
         self.peers.get(number)?.forge(self.now_of(number), change)
     }
 
-    /// The network falls into parts: peer `n` is in part `part_of(n)`. All in one part heals it.
+    /// Partitions the network: peer `n` is in part `part_of(n)`. A single part for all heals it.
     pub fn partition(&mut self, part_of: impl Fn(usize) -> usize) {
         self.part = (0..self.setup.peers).map(part_of).collect();
         if self.dials {
@@ -320,7 +320,7 @@ impl Sim {
         }
     }
 
-    /// A program is killed and started again on the same disk.
+    /// Kills a program and starts it again on the same disk.
     pub fn restart(&mut self, number: usize) {
         for other in self.neighbours(number) {
             self.unlink(number.min(other), number.max(other), false);
@@ -328,7 +328,7 @@ impl Sim {
         self.start(number);
     }
 
-    /// The login node is there again and renews somebody's ticket.
+    /// Renews a peer's ticket, as when the login node is back.
     pub fn renew(&mut self, number: usize) {
         let now_s = self.now_of(number).wall_ms / 1_000;
         let life_s = self.setup.ticket_life_s;
@@ -338,23 +338,23 @@ impl Sim {
         }
     }
 
-    /// The links that the network would have come up again, as dials would bring them.
+    /// Brings the links that the network allows up again, as dials would.
     pub fn redial(&mut self) {
         self.partition(|_number| 0);
     }
 
-    /// Changes what the network does.
+    /// Changes the faults of the network.
     pub fn set_faults(&mut self, faults: Faults) {
         self.setup.faults = faults;
     }
 
-    /// What a peer holds: time and id, in order.
+    /// What a peer holds: time and id, sorted.
     #[must_use]
     pub fn held(&self, number: usize) -> Vec<(u64, MessageId)> {
         self.peers.get(number).map(Peer::held).unwrap_or_default()
     }
 
-    /// What a peer's disk shows: time and id, in order. It must be what the engine holds.
+    /// What a peer's disk shows: time and id, sorted. It must equal what the engine holds.
     #[must_use]
     pub fn shown(&self, number: usize) -> Vec<(u64, MessageId)> {
         self.peers.get(number).map(Peer::shown).unwrap_or_default()
@@ -366,8 +366,8 @@ impl Sim {
         self.peers.get(number).map(|peer| peer.shown_of(account)).unwrap_or_default()
     }
 
-    /// The members whose set is not the one of peer 0, or not what their disk shows. Whom peer 0 knows to be banned
-    /// is given nothing, and may not even hear why.
+    /// The members whose messages differ from those of peer 0, or from those on their disk. A peer that peer 0 knows to
+    /// be banned does not count: it receives nothing, and may not even learn why.
     #[must_use]
     pub fn different(&self) -> Vec<usize> {
         let first = self.held(0);
@@ -383,7 +383,7 @@ impl Sim {
         (0..self.setup.peers).filter(differs).collect()
     }
 
-    /// A line about a peer, for whoever looks into a failure.
+    /// A line about a peer, for investigating a failure.
     #[must_use]
     pub fn describe(&self, number: usize) -> String {
         let (first, held) = (self.held(0), self.held(number));
@@ -396,7 +396,7 @@ impl Sim {
         )
     }
 
-    /// How often each refusal was said, over all engines.
+    /// How often each refusal occurred, over all engines.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
         let mut all = BTreeMap::new();
@@ -412,20 +412,20 @@ impl Sim {
         self.peers.iter().map(Peer::sync_bytes).sum()
     }
 
-    /// The hash of all that the engines have put out.
+    /// The hash of everything that the engines have put out.
     #[must_use]
     pub fn trace_hash(&self) -> String {
         hex::encode(self.trace.clone().finalize())
     }
 
-    /// Time since the start.
+    /// The time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now
     }
 }
 
-/// The two ends of a link see each other's Hello.
+/// The input that reports a new link, with the Hello of the other end.
 fn link_input(id: u64, of: &Peer, dialled: bool, now: Now) -> Option<Input> {
     Some(Input::LinkUp(NewLink {
         id: LinkId(id),

@@ -139,7 +139,7 @@ pub fn moderation(kind: ModerationKind, username: &str, from: u64, until: u64) -
     SignedModeration::author(moderation, ticket, &signer).expect("the moderation is in bounds")
 }
 
-/// Messages as the store passes them to an engine that starts.
+/// Messages as the store passes them to an engine at its start.
 #[must_use]
 pub fn stored(messages: &[AdmittedMessage]) -> StoredIndex {
     let indexed = |message: &AdmittedMessage| {

@@ -91,7 +91,7 @@ impl RealmClock {
         self.high_water_ms
     }
 
-    /// Whether this clock continues `earlier`: with the same offset, and without going back.
+    /// Whether this clock continues `earlier`: with the same offset, and never going back.
     pub(crate) fn goes_on_from(&self, earlier: &Self) -> bool {
         self.offset_ms == earlier.offset_ms && self.high_water_ms >= earlier.high_water_ms
     }
@@ -138,7 +138,7 @@ pub(crate) struct ProvenTime {
 }
 
 impl ProvenTime {
-    /// The time that the login node says now. If it is earlier than one it signed before, its clock was wrong then.
+    /// The time that the login node reports now. If it is earlier than one it signed before, its clock was wrong then.
     pub(crate) fn said(realm_ms: u64, now: Now) -> Self {
         Self { signed_ms: realm_ms, since: now.mono }
     }
@@ -207,7 +207,7 @@ mod tests {
             clock.wall_clock_set(by_ms);
             assert_eq!(clock.now_ms(at(wall_ms)), realm_ms);
         }
-        // Without a login it does, both ways.
+        // Without a login it does, in both directions.
         let mut clock = RealmClock::restored(0, 0);
         assert_eq!(clock.now_ms(at(3_600_000)), 3_600_000);
         clock.wall_clock_set(-3_000_000);

@@ -1,8 +1,7 @@
 //! Verdicts: why something that arrived is refused, and what gossip does with it.
 //!
-//! Gossip punishes a peer for forwarding what it is told to reject, so only what every forwarder could see for itself
-//! is rejected. Everything else that is refused is ignored: the forwarder may know another policy or hold other
-//! messages.
+//! Gossip punishes a peer for forwarding what should be rejected, so only what every forwarder could check itself is
+//! rejected. Other refusals are ignored: the forwarder may know another policy or hold other messages.
 
 use crate::ticket::TicketError;
 use crate::wire::DecodeError;
@@ -30,7 +29,7 @@ pub enum Refused {
     /// A kind of object or body that only a later version knows.
     #[error("of a later version")]
     Unknown,
-    /// A message by the authority peer, which may not write. Forwarding one is harmless.
+    /// A message by the authority peer, which may not post. Forwarding one is harmless.
     #[error("a text under the role authority")]
     Authority,
     /// We hold it already.
@@ -66,10 +65,10 @@ pub enum Refused {
     /// Its author's quota for that minute or day is used up by other messages, which a forwarder may not hold yet.
     #[error("over the quota of its author")]
     OverQuota,
-    /// Sent before the retention boundary.
+    /// It was sent before the retention boundary.
     #[error("sent before what is kept")]
     Forgotten,
-    /// More gossip from one account than an honest one sends. Reconciliation delivers what counts in the end.
+    /// More gossip from one account than an honest one sends. Reconciliation delivers the messages that count.
     #[error("too much in too short a time")]
     TooFast,
 }
@@ -99,7 +98,7 @@ impl Refused {
         }
     }
 
-    /// What gossip does with it. There is no default case, so that a new refusal has to decide.
+    /// What gossip does with it. There is no default case, so every new refusal needs a decision here.
     #[must_use]
     pub fn acceptance(self) -> Acceptance {
         match self {

@@ -1,7 +1,7 @@
-//! The engine through its four verbs, one behaviour each.
+//! Tests of the engine through its four methods, one behaviour each.
 //!
-//! Nothing here has a socket or a clock: a [`harness::Peer`] is one engine and the time that the test gives it, and
-//! the test itself carries outputs from one to the other.
+//! Nothing here has a socket or a clock: a [`harness::Peer`] is one engine and the time that the test gives it, and the
+//! test itself carries outputs from one peer to the other.
 
 mod abuse;
 mod delivering;

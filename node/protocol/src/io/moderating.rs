@@ -1,37 +1,37 @@
-//! What a moderator asks for, and why it may be refused.
+//! A moderation that the user asks for, and why it may be refused.
 
 use crate::ids::AccountId;
 use crate::moderation::ModerationKind;
 
-/// What a moderator wants.
+/// The moderation that the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewModeration {
     /// Mute, ban or lift.
     pub kind: ModerationKind,
-    /// The account it is about.
+    /// The account to moderate.
     pub account: AccountId,
-    /// For how long, in milliseconds; `None` for the longest.
+    /// How long it lasts, in milliseconds; `None` for the maximum.
     pub for_ms: Option<u64>,
     /// The reason, which everyone can read.
     pub reason: String,
 }
 
-/// Why a moderation of ours was not given. Nothing was published then.
+/// Why one of our moderations was refused. Nothing was published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModerationRefused {
-    /// Our role does not give moderations.
+    /// Our role may not moderate.
     #[error("only moderators and admins can do this")]
     NotAModerator,
-    /// Moderators and admins are above moderations.
+    /// The account's role is above what moderators may moderate.
     #[error("moderators and admins can only be judged by the operator")]
     AboveModeration,
-    /// It is about ourselves.
+    /// The account is our own.
     #[error("you cannot moderate yourself")]
     Oneself,
-    /// Over 24 hours, or no time at all.
+    /// It would last longer than 24 hours, or no time at all.
     #[error("a mute or ban lasts at most 24 hours; the operator can give a longer one")]
     TooLong,
-    /// A reason that does not fit.
+    /// The reason is too long.
     #[error("the reason has {bytes} of {max} bytes; shorten it")]
     Reason {
         /// The length of the reason.
@@ -39,19 +39,19 @@ pub enum ModerationRefused {
         /// The longest that is allowed.
         max: usize,
     },
-    /// The ticket is over.
+    /// Our ticket has expired.
     #[error("your sign-in has expired; sign in again when the login node is back")]
     Expired,
-    /// Ten in this minute.
+    /// We have given ten moderations in this minute.
     #[error("no more than ten moderations in a minute")]
     TooMany,
-    /// Five hundred on this day.
+    /// We have given five hundred moderations today.
     #[error("no more than 500 moderations in a day; the operator can do more")]
     TooManyInADay,
-    /// There is no moderation to lift; what the operator has done, only the operator can undo.
+    /// There is no moderation to lift. Only the operator can undo the operator's sanctions.
     #[error("no moderator has muted or banned this account")]
     NothingToLift,
-    /// Membership is lost.
+    /// Our membership has ended.
     #[error("you are no longer a member")]
     NotAMember,
 }

@@ -1,8 +1,8 @@
-//! What the user is told of what it sends, and what waits to be sent again.
+//! What the user learns about a message that it sends, and what is kept to be sent again.
 
 use crate::ids::MessageId;
 
-/// What a text got when it was accepted: it is on disk.
+/// The receipt for an accepted message, which is now on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentReceipt {
     /// The id of the message.
@@ -15,16 +15,16 @@ pub struct SentReceipt {
     pub sent_at: u64,
 }
 
-/// Why a text was not taken. Nothing was stored then.
+/// Why a message was refused. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendRefused {
-    /// The ticket is over.
+    /// Our ticket has expired.
     #[error("expired")]
     Expired,
-    /// Nothing but white space.
+    /// The text is only white space.
     #[error("empty")]
     Empty,
-    /// Over the limit in force.
+    /// The text is longer than the policy allows.
     #[error("{bytes} of {max} bytes")]
     TooLong {
         /// The length of the text.
@@ -32,13 +32,13 @@ pub enum SendRefused {
         /// The longest that is allowed.
         max: u64,
     },
-    /// The policy knows no such room.
+    /// The policy has no such room.
     #[error("no such room")]
     NoSuchRoom,
-    /// The role is too low, or the room is archived.
+    /// Our role is too low, or the room is archived.
     #[error("may not post here")]
     MayNotPost,
-    /// A mute is in force.
+    /// We are muted.
     #[error("muted")]
     Muted {
         /// Its end, realm time in unix milliseconds.
@@ -47,23 +47,23 @@ pub enum SendRefused {
     /// The quota of this minute or day is used up.
     #[error("slow down")]
     SlowDown {
-        /// When there is room again, in milliseconds.
+        /// How long to wait before sending again, in milliseconds.
         retry_after_ms: u64,
     },
-    /// Membership is lost.
+    /// Our membership has ended.
     #[error("no longer a member")]
     NotAMember,
-    /// The store did not take it.
+    /// The store could not write it.
     #[error("not stored: {0}")]
     Store(String),
 }
 
-/// An own message that nobody has yet.
+/// An own message that no other peer has yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsent {
     /// The id of the message.
     pub id: MessageId,
-    /// When it was written. After ten minutes gossip does not take it any more; then it is only counted.
+    /// When it was written. After ten minutes gossip no longer takes it, and it is only counted.
     pub sent_at: u64,
     /// The pair that goes on gossip.
     pub gossip: Vec<u8>,

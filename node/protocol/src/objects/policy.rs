@@ -120,7 +120,7 @@ pub struct Sanction {
     pub peer: Option<PeerKey>,
     /// When it starts, realm time in unix milliseconds.
     pub from: u64,
-    /// When it ends. `None` means not before it is lifted.
+    /// When it ends, or `None` if it lasts until it is lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
     /// The reason, in the operator's words.
@@ -334,7 +334,7 @@ impl SignedPolicy {
         &self.policy
     }
 
-    /// Decides which of two policies is in force: the larger number, then the larger hash.
+    /// The rank that decides which of two policies is in force: the larger number, then the larger hash.
     #[must_use]
     pub fn rank(&self) -> (u64, [u8; 32]) {
         (self.policy.number, self.hash)

@@ -1,7 +1,7 @@
-//! The address book: whom to dial, where and when (PROTOCOL.md ).
+//! The address book: which peers to dial, where and when (PROTOCOL.md ).
 //!
-//! Addresses are candidates from the login reply, from presence and from the store; admission decides.
-//! Of two peers the smaller PeerId dials at once and the larger a little later, so that they do not meet halfway.
+//! Addresses are candidates from the login reply, from presence and from the store; admission decides. Of two peers,
+//! the one with the smaller PeerId dials at once and the other a little later, so that their dials do not cross.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,12 +35,12 @@ pub struct AddressBook {
     may_dial: MayDial,
 }
 
-/// Whom the book may dial.
+/// The peers that the book may dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MayDial {
     /// Every peer.
     Everybody,
-    /// These, and nobody else.
+    /// Only these peers.
     Only(BTreeSet<PeerKey>),
 }
 
@@ -60,33 +60,33 @@ struct Entry {
     failures: u32,
     /// When it was last dialled.
     dialled_at: Option<Duration>,
-    /// Not dialled before this time, whatever happens meanwhile.
+    /// Not dialled before this time, whatever happens in the meantime.
     not_before: Duration,
-    /// Order of arrival, so that a full book forgets its oldest stranger.
+    /// A counter at the last change, so that a full book forgets its oldest unlinked peer.
     touched: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Linked since this time.
+    /// Linked, since this time.
     Linked(Duration),
-    /// [`AddressBook::dialling`] says since when.
+    /// Being dialled, since the time in [`AddressBook::dialling`].
     Dialling,
-    /// To be dialled at this time on the monotonic clock.
+    /// To dial at this time on the monotonic clock.
     Due(Duration),
 }
 
 /// A dial to make now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
-    /// Whom to expect.
+    /// The peer to expect.
     pub peer: PeerKey,
-    /// Where, as multiaddrs without `/p2p/`.
+    /// Where to dial it, as multiaddrs without `/p2p/`.
     pub addresses: Vec<String>,
 }
 
 impl AddressBook {
-    /// An empty book of the peer `me`, which it never dials.
+    /// An empty address book for the peer `me`, which it never dials.
     #[must_use]
     pub fn new(me: PeerKey) -> Self {
         Self {
@@ -97,13 +97,13 @@ impl AddressBook {
         }
     }
 
-    /// Notes addresses. The newest stand first; a full list forgets its oldest. `jitter` is up to 100 ms.
+    /// Adds addresses. The newest come first; a full list forgets its oldest. `jitter` is up to 100 ms.
     pub fn add(&mut self, peer: PeerKey, addresses: &[String], mono: Duration, jitter: Duration) {
         if peer == self.me || addresses.is_empty() {
             return;
         }
         let touched = self.next_touch();
-        // The comparison is of the raw keys; all that matters is that both sides see the same order.
+        // This compares the raw keys; all that matters is that both sides see the same order.
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER + jitter };
         let entry = self.entries.entry(peer).or_insert_with(|| Entry {
             addresses: Vec::new(),
@@ -120,7 +120,7 @@ impl AddressBook {
         entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
         if let (true, State::Due(at)) = (news, entry.state) {
             entry.failures = 0;
-            // A peer that tells of ever new addresses does not set the pace at which we dial it.
+            // A peer that keeps announcing new addresses must not make us dial it faster.
             let pause_over =
                 entry.dialled_at.map_or(mono, |dialled| dialled.saturating_add(REDIAL_MIN));
             entry.dial_at(at.min(pause_over.max(mono.saturating_add(head_start))));
@@ -128,7 +128,7 @@ impl AddressBook {
         self.forget_oldest();
     }
 
-    /// The dials that are due, at most as many as may be pending at once.
+    /// Returns the dials that are due, at most as many as may be pending at once.
     pub fn poll(&mut self, mono: Duration) -> Vec<Dial> {
         let free = DIALS_PENDING_MAX.saturating_sub(self.dialling.len());
         let Self { entries, may_dial, dialling, .. } = self;
@@ -145,7 +145,7 @@ impl AddressBook {
             .collect()
     }
 
-    /// When the next dial is due. `None` also while too many are pending: an answer will come.
+    /// When the next dial is due. `None` also while too many are pending, because each will end in an input.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         if self.dialling.len() >= DIALS_PENDING_MAX {
@@ -155,7 +155,7 @@ impl AddressBook {
         wanted.filter_map(|(_peer, entry)| entry.due_at()).min()
     }
 
-    /// From now on only these are dialled, whatever is due (PROTOCOL.md R-130).
+    /// Restricts dialling to these peers from now on, whatever is due (PROTOCOL.md R-130).
     pub fn limit(&mut self, may_dial: MayDial) {
         self.may_dial = may_dial;
     }
@@ -165,7 +165,8 @@ impl AddressBook {
         self.entries.iter().filter(|(_peer, entry)| !entry.is_linked()).map(|(peer, _entry)| *peer)
     }
 
-    /// The peer's last link is gone because both wanted it so: no failure, and it may be dialled when it is wanted.
+    /// Notes that the last link to a peer closed because both ends agreed. That is no failure, so the peer may be
+    /// dialled again when it is wanted.
     pub fn parted(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
         self.dial_is_over(peer);
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
@@ -175,7 +176,7 @@ impl AddressBook {
         }
     }
 
-    /// The peer is linked: no dial.
+    /// Notes that the peer is linked, so it is not dialled.
     pub fn linked(&mut self, peer: PeerKey, mono: Duration) {
         self.dial_is_over(peer);
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -184,7 +185,7 @@ impl AddressBook {
         }
     }
 
-    /// The peer's last link is gone: dial soon, unless its links do not last.
+    /// Notes that the peer's last link is gone. It is dialled soon, unless its links do not last.
     pub fn unlinked(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
         self.dial_is_over(peer);
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER };
@@ -198,7 +199,7 @@ impl AddressBook {
         entry.dial_at(mono.saturating_add(wait + head_start + jitter));
     }
 
-    /// How often in a row dials and links to the peer have come to nothing.
+    /// How many dials and links to the peer have failed in a row.
     #[must_use]
     pub fn failures(&self, peer: PeerKey) -> u32 {
         self.entries.get(&peer).map_or(0, |entry| entry.failures)
@@ -210,7 +211,7 @@ impl AddressBook {
         &self.dialling
     }
 
-    /// A dial did not end in a link: back off.
+    /// Notes that a dial did not end in a link, and backs off.
     pub fn failed(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
         if let Some(entry) = self.unlinked_mut(peer) {
             let wait = entry.back_off();
@@ -219,7 +220,8 @@ impl AddressBook {
         }
     }
 
-    /// The peer is closing an older link of ours: try again at once, but not for ever at that pace.
+    /// Notes that the peer is still closing an older link of ours. The next dials come at once, but not at that pace
+    /// for ever.
     pub fn busy(&mut self, peer: PeerKey, mono: Duration, jitter: Duration) {
         let Some(entry) = self.unlinked_mut(peer) else { return };
         if entry.failures >= 5 {
@@ -230,8 +232,8 @@ impl AddressBook {
         entry.dial_at(mono.saturating_add(BUSY_REDIAL + jitter));
     }
 
-    /// The peer is not dialled before this time, although its link closes or it shows new addresses:
-    /// it has refused us, or we it. A link that both accept ends that.
+    /// Keeps from dialling the peer before this time, even if its link closes or it announces new addresses, because
+    /// one of us has refused the other. A link that both accept ends this.
     pub fn postpone(&mut self, peer: PeerKey, until: Duration) {
         self.dial_is_over(peer);
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -242,7 +244,7 @@ impl AddressBook {
         }
     }
 
-    /// The network has changed: what failed before may work now.
+    /// Forgets earlier failures, because the network has changed.
     pub fn forget_failures(&mut self, mono: Duration) {
         for entry in self.entries.values_mut() {
             entry.failures = 0;
@@ -252,7 +254,7 @@ impl AddressBook {
         }
     }
 
-    /// Peers with an address.
+    /// The number of peers with an address.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -263,7 +265,7 @@ impl AddressBook {
         }
     }
 
-    /// A peer whose dial is over, unless it is linked already.
+    /// A peer that is no longer being dialled, unless it is linked already.
     fn unlinked_mut(&mut self, peer: PeerKey) -> Option<&mut Entry> {
         self.dial_is_over(peer);
         self.entries.get_mut(&peer).filter(|entry| !entry.is_linked())
@@ -367,7 +369,7 @@ mod tests {
             dials += book.poll(now).len();
             book.failed(LARGER, now, ms(0));
         }
-        // Ten seconds, two dials a second.
+        // Two dials a second for ten seconds.
         assert_eq!(dials, 20);
     }
 

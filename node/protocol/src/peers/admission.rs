@@ -1,21 +1,22 @@
-//! Which peers may be linked: one pure judgement, asked by the gate before yamux and by the engine once the link stands.
+//! Which peers may be linked: one pure judgement, which the gate makes before yamux, and the engine again when the link
+//! is up.
 //!
 //! ```text
 //! Hello ─▶ realm, denied? ─▶ signed? ─▶ of this key? ─▶ in its life? ─▶ banned, revoked? ─▶ boot, crowd ─▶ Admission
 //! ```
 //!
-//! The gate runs in a connection's own task and sees a snapshot, the [`AdmissionView`]; the engine publishes a new
-//! one after every change (PROTOCOL.md R-83 to R-90). What the gate admits it hands over as an [`Admission`], so a
-//! ticket's signature is checked once. A ban or another link may come between the gate and the link, so all the rest is
-//! judged again when the link stands.
+//! The gate runs in a connection's own task and sees a snapshot, the [`AdmissionView`]; the engine publishes a new one
+//! after every change (PROTOCOL.md R-83 to R-90). The gate passes on what it admits as an [`Admission`], so a ticket's
+//! signature is checked only once. Everything else is judged again when the link is up, because a ban or another link
+//! may have come in between.
 //!
 //! # What an outsider can make the engine do
-//! A peer without a good ticket of this realm reaches the engine only as a refusal: its key, which Noise has proved, the
-//! boot that it claims, and our verdict. The engine keeps none of this for a peer that it has not dialled: a boot counts
-//! only with [`VerdictCode::Busy`], and `Busy` and [`VerdictCode::NotYetValid`] are said to good tickets alone. A verdict
-//! on us is heard only from a peer that we have dialled, or that we have admitted: it sets when that peer is dialled
-//! again, and how often the login node is asked for the time, which has a pace of its own. The driver bounds the rest:
-//! refusals wait in one bounded queue, and what does not fit is dropped.
+//! A peer without a valid ticket of this realm reaches the engine only as a refusal: its key, which Noise has proved,
+//! the boot that it claims, and our verdict. The engine keeps none of this for a peer that it has not dialled. A boot
+//! counts only with [`VerdictCode::Busy`], and only a valid ticket gets `Busy` or [`VerdictCode::NotYetValid`]. The
+//! engine listens to a verdict on us only from a peer that we have dialled or admitted. Such a verdict affects when we
+//! dial that peer again, and how often we ask the login node for the time, which has a rate limit of its own. The
+//! driver bounds the rest: refusals wait in one bounded queue, and what does not fit is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,15 +29,15 @@ use crate::limits::LINK_GRACE_MS;
 use crate::ticket::{Ticket, TicketError};
 use crate::time::{Now, RealmClock};
 
-/// While our dial is younger than this, the peer that we dial need not dial us.
+/// While our dial is younger than this, the peer at the other end need not dial us.
 const DIAL_IS_FRESH: Duration = Duration::from_secs(1);
 /// Links of one account: more devices than anyone owns, and few of the 256 links that a peer can have.
 const LINKS_PER_ACCOUNT: usize = 16;
 
-/// What a gate judges by. Each part belongs to the component that changes it, and a clone copies pointers.
+/// The data that a gate uses to judge. Each part belongs to the component that changes it, and a clone copies pointers.
 #[derive(Debug, Clone)]
 pub struct AdmissionView {
-    /// What we show of ourselves.
+    /// Our side of the gate.
     pub own: Arc<Own>,
     /// Bans and revocations.
     pub rules: Arc<Rules>,
@@ -44,40 +45,40 @@ pub struct AdmissionView {
     pub clock: RealmClock,
     /// The links that stand, and what is known of their peers.
     pub links: Arc<GateLinks>,
-    /// The peers that we dial, and since when, on the monotonic clock.
+    /// The peers that we are dialling, and since when, on the monotonic clock.
     pub dialling: Arc<BTreeMap<PeerKey, Duration>>,
 }
 
-/// What a gate shows of its own side.
+/// What our gate shows about us.
 #[derive(Debug, Clone)]
 pub struct Own {
-    /// The realm we are in.
+    /// Our realm.
     pub realm: PeerKey,
-    /// Our key: nobody else may prove it.
+    /// Our key, which no other peer may prove.
     pub peer: PeerKey,
-    /// This program start.
+    /// The number of this boot.
     pub boot: u64,
     /// Our ticket.
     pub ticket: Arc<Ticket>,
 }
 
-/// What a gate knows of the links.
+/// What a gate knows about the links.
 #[derive(Debug, Clone, Default)]
 pub struct GateLinks {
-    /// Every link that stands, the oldest first.
+    /// All current links, oldest first.
     pub standing: Vec<Standing>,
     /// The largest boot known of each peer. It is the largest table here, and changes rarely.
     pub boots: Arc<BTreeMap<PeerKey, KnownBoot>>,
-    /// Peers that are not talked to until a time on the monotonic clock.
+    /// Peers that are denied until a time on the monotonic clock.
     pub denied: BTreeMap<PeerKey, Duration>,
 }
 
-/// A link that stands, as a gate sees it.
+/// A current link, as the gate sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// The peer at the other end.
     pub peer: PeerKey,
-    /// Its program start.
+    /// The boot of the peer.
     pub boot: u64,
     /// The account of its ticket.
     pub account: AccountId,
@@ -90,12 +91,12 @@ impl GateLinks {
     }
 }
 
-/// The newest program start known of a peer.
+/// The newest known boot of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownBoot {
-    /// Larger is newer.
+    /// The number of the boot; larger is newer.
     pub boot: u64,
-    /// The signed presence that says so; without it nobody need believe us.
+    /// The signed presence that proves it. Without one, no other peer needs to believe us.
     pub proof: Option<Arc<[u8]>>,
 }
 
@@ -108,7 +109,7 @@ pub enum Side {
     Listener,
 }
 
-/// A peer that may be linked. Only [`judge`] makes one, so its ticket is signed by the realm.
+/// A peer that may be linked. Only [`judge`] makes one, so the realm has signed its ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     ticket: Arc<Ticket>,
@@ -116,7 +117,7 @@ pub struct Admission {
 }
 
 impl AdmissionView {
-    /// Our Hello at this moment.
+    /// Our Hello as of now.
     #[must_use]
     pub fn hello_at(&self, now: Now) -> Hello {
         Hello {
@@ -128,8 +129,8 @@ impl AdmissionView {
         }
     }
 
-    /// Whether a gate that has been shown `earlier` needs not be shown this one: every part is the same, and the clock
-    /// has only gone on.
+    /// Whether a gate that has `earlier` does not need this view: all parts are the same, and the clock has only moved
+    /// on.
     pub(crate) fn is_same_as(&self, earlier: &Self) -> bool {
         Arc::ptr_eq(&self.own, &earlier.own)
             && Arc::ptr_eq(&self.rules, &earlier.rules)
@@ -146,13 +147,13 @@ impl Admission {
         &self.ticket
     }
 
-    /// What the peer has said.
+    /// The Hello that the peer sent.
     #[must_use]
     pub fn hello(&self) -> &Hello {
         &self.hello
     }
 
-    /// Judges once more, by what has become known since the gate did. The signature needs no second look.
+    /// Judges again by what has become known since the gate decided. The signature is not checked again.
     ///
     /// # Errors
     /// The [`Verdict`] that the gate would give now.
@@ -168,7 +169,7 @@ impl Admission {
         judge_crowd(view, &self.ticket)
     }
 
-    /// What a gate that lets everybody in would hand over.
+    /// An admission as if a gate had let everybody in.
     #[cfg(any(test, feature = "test-utils"))]
     pub(crate) fn unjudged(hello: Hello) -> Result<Self, TicketError> {
         let ticket = Arc::new(Ticket::verify(&hello.ticket, &hello.realm)?);
@@ -189,7 +190,7 @@ pub fn judge(
     if hello.realm != view.own.realm {
         return Err(Verdict::plain(VerdictCode::WrongRealm));
     }
-    // Before the signature: a peer that is denied does not cost us one.
+    // Before the signature, so that a denied peer cannot make us check one.
     judge_denied(view, peer, now)?;
     let ticket = Ticket::verify(&hello.ticket, &view.own.realm)
         .map_err(|error| Verdict::plain(ticket_verdict(error)))?;
@@ -203,11 +204,11 @@ fn judge_denied(view: &AdmissionView, peer: PeerKey, now: Now) -> Result<(), Ver
     if is_denied { Err(Verdict::plain(VerdictCode::Denied)) } else { Ok(()) }
 }
 
-/// Whether a link that may stand is one too many (PROTOCOL.md R-98): two links to a peer get in each other's way,
-/// and gossipsub tells its topics only on the first.
+/// Judges whether an admissible link is one too many (PROTOCOL.md R-98): two links to one peer get in each other's way,
+/// and gossipsub announces its topics only on the first.
 ///
-/// One that already stands with this boot suffices. Of two dials that cross, the one of the smaller key goes on: it
-/// refuses what comes in from a peer that it dials itself.
+/// One existing link with the same boot is enough. Of two dials that cross, the one made by the smaller key continues:
+/// that peer refuses connections from a peer that it is dialling itself.
 ///
 /// # Errors
 /// [`VerdictCode::Busy`].
@@ -226,10 +227,10 @@ pub fn judge_redundancy(
     if stands || crosses { Err(Verdict::plain(VerdictCode::Busy)) } else { Ok(()) }
 }
 
-/// Judges a ticket again, for a link that stands: its life, bans and revocations.
+/// Judges the ticket of an existing link again: its lifetime, bans and revocations.
 ///
 /// # Errors
-/// Why the link must go.
+/// The [`VerdictCode`] for which the link must close.
 pub fn judge_claims(
     view: &AdmissionView,
     peer: PeerKey,
@@ -247,8 +248,8 @@ pub fn judge_claims(
     if realm_now_ms >= claims.expires_at_ms().saturating_add(LINK_GRACE_MS) {
         return Err(VerdictCode::Expired);
     }
-    // A clock that is a little slow must not hide a ban that begins when the policy was signed. A ticket's life goes by
-    // our own time alone: a policy that was signed by a clock that ran ahead must not end everybody's.
+    // A slow clock must not hide a ban that begins when the policy was signed. A ticket's lifetime depends on our own
+    // time alone, because a policy signed by a fast clock must not end all tickets.
     let sanctions_ms = realm_now_ms.max(view.rules.policy().issued_at);
     if view.rules.ban_at(&Author::of(ticket), sanctions_ms).is_some() {
         return Err(VerdictCode::Banned);
@@ -268,15 +269,16 @@ fn ticket_verdict(error: TicketError) -> VerdictCode {
     }
 }
 
-/// One account with a great many devices must not take the links that others need (PROTOCOL.md R-99).
+/// Stops one account with a great many devices from taking the links that others need (PROTOCOL.md R-99).
 fn judge_crowd(view: &AdmissionView, ticket: &Ticket) -> Result<(), Verdict> {
     let of_account = |link: &&Standing| link.account == ticket.claims().account;
     let links = view.links.standing.iter().filter(of_account).count();
     if links < LINKS_PER_ACCOUNT { Ok(()) } else { Err(Verdict::plain(VerdictCode::Busy)) }
 }
 
-/// A larger boot while an older link stands: busy until that is closed. A smaller one: superseded, with proof
-/// where there is any. rust-libp2p #5097: a second connection beside a stale one would never hear our topics.
+/// Judges a boot. While an older link is up, a larger boot is busy until that link closes; a smaller one is superseded,
+/// with proof if there is any. Otherwise a second connection beside a stale one would never hear our topics
+/// (rust-libp2p #5097).
 fn judge_boot(view: &AdmissionView, peer: PeerKey, boot: u64) -> Result<(), Verdict> {
     let linked = view.links.boot_of(peer);
     if linked.is_some_and(|linked| linked < boot) {

@@ -1,4 +1,4 @@
-//! Many peers: how many links, with whom, and how a link goes that is one too many (PROTOCOL.md R-127 to R-130).
+//! Many peers: how many links to keep, with which peers, and how to drop one too many (PROTOCOL.md R-127 to R-130).
 //!
 //! ```text
 //!              roster > 64: dials until 64 links              roster < 48 for 60 s
@@ -7,13 +7,14 @@
 //!                      over 18 links: asks to part, by lot ▼ │ below 8: dials, by lot; both until 12
 //! ```
 //!
-//! Nobody plans the mesh. Each peer keeps its neighbours in the ring of all keys, which alone would connect everybody,
-//! and of the other links those that are left when it has asked by lot whether it may part. The other end says no if it
-//! would be short of links, if they are neighbours in the ring, or if it is not thin itself. So nobody loses a link that
-//! it needs, and both ends know why one goes: it is not lost, and nobody dials it again.
+//! Nobody plans the mesh. Each peer keeps its neighbours in the ring of all keys, which alone would connect everybody.
+//! It asks its other neighbours in random order whether it may drop their links, and keeps those that remain. The other
+//! end refuses if it would have too few links, if the two are neighbours in the ring, or if it is not thin itself. So
+//! no peer loses a link that it needs, and both ends know why a link closes: it is not lost, and neither dials it
+//! again.
 //!
-//! Takes in changes of the roster, questions of neighbours and their answers. Returns whom the address book may dial,
-//! [`MayDial`], and which link may go; asks neighbours whether to part.
+//! Takes in changes of the roster, neighbours' questions, and their answers to ours. Returns the peers that the address
+//! book may dial, [`MayDial`], and which link may close; asks neighbours whether they agree to drop a link.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -59,7 +60,7 @@ const _: () = assert!(2 * RING_EACH_SIDE < LINKS_THIN_MIN && LINKS_THIN_MIN < LI
 const _: () = assert!(LINKS_THIN < LINKS_THIN_MAX);
 const _: () = assert!(LINKS_THIN_MAX < LINKS_REFILL && LINKS_REFILL < LINKS_FULL_MAX);
 
-/// What the number of links depends on.
+/// The state that the number of links depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Around<'a> {
     pub(crate) me: &'a Identity,
@@ -68,38 +69,38 @@ pub(crate) struct Around<'a> {
     pub(crate) dials: &'a AddressBook,
 }
 
-/// What a peer among many knows of its links.
+/// How a peer manages its links when there are many peers.
 #[derive(Debug, Default)]
 pub(crate) struct Degree {
-    /// Somebody has come or gone since the roster was counted.
+    /// Whether a device has come or gone since the roster was counted.
     stale: bool,
     thin: bool,
     crowded: bool,
-    /// Since when the roster has the size of the other state.
+    /// Since when the size of the roster has called for the other state.
     turning_since: Option<Duration>,
-    /// `None` where there are few.
+    /// When to review the links next, or `None` with few peers.
     next_look: Option<Duration>,
     /// Our neighbours in the ring, linked or not.
     ring: BTreeSet<PeerKey>,
-    /// There were too many links, and there are still more than we aim at.
+    /// Whether there were too many links and there are still more than we aim for.
     parting: bool,
-    /// How many links may still go before the next look.
+    /// How many more links may close before the next review.
     partings_left: usize,
-    /// Asked whether we may part, without an answer yet.
+    /// Peers that we have asked to drop the link, and that have not answered yet.
     asked: BTreeSet<PeerKey>,
-    /// The link may go, until this time on the monotonic clock.
+    /// Peers that agreed to drop the link, valid until a time on the monotonic clock.
     agreed: BTreeMap<PeerKey, Duration>,
-    /// Did not want to part, and is not asked again before this time.
+    /// Peers that refused to drop the link, and are not asked again before this time.
     refused: BTreeMap<PeerKey, Duration>,
-    /// Drawn by lot to be dialled.
+    /// Peers drawn at random to be dialled.
     drawn: BTreeSet<PeerKey>,
-    /// A peer that we do not see, drawn by lot to be tried.
+    /// A peer that is not online as far as we know, drawn at random to be tried.
     stranger: Option<PeerKey>,
     next_stranger: Duration,
 }
 
 impl Degree {
-    /// Whether we keep a few links only, because there have been many peers for a while.
+    /// Whether we keep only a few links, because there have been many peers for a while.
     pub(crate) fn is_thin(&self) -> bool {
         self.thin
     }
@@ -108,14 +109,14 @@ impl Degree {
         self.stale = true;
     }
 
-    /// When the links are looked at next.
+    /// When to review the links next.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.next_look
     }
 
-    /// Counts the roster when it has changed.
+    /// Counts the roster, if it has changed.
     pub(crate) fn count(&mut self, me: &Identity, roster: &Roster, now: Now) -> Option<MayDial> {
-        // Everybody keeps a link to the login node's own peer, so that it never has few.
+        // All peers keep a link to the authority peer, so it always has many.
         if !std::mem::take(&mut self.stale) || me.is_authority() || me.has_ended() {
             return None;
         }
@@ -132,7 +133,7 @@ impl Degree {
         None
     }
 
-    /// Looks at the links, when it is time: parts from some, and chooses whom to dial.
+    /// Reviews the links, if that is due: drops some, and chooses which peers to dial.
     pub(crate) fn due(
         &mut self,
         around: Around<'_>,
@@ -162,19 +163,20 @@ impl Degree {
         Some(self.choose_dials(around, now, fx))
     }
 
-    /// Among few nothing is to be remembered, but for the links that are just going.
+    /// Resets the state. With few peers, only the links that are about to close are remembered.
     fn reset(&mut self, thin: bool) {
         let (agreed, crowded) = (std::mem::take(&mut self.agreed), self.crowded);
         *self = Self { agreed, thin, crowded, ..Self::default() };
     }
 
-    /// Links to people that are not about to go.
+    /// The peers of links that are not about to close.
     fn lasting(&self, links: &Links) -> Vec<PeerKey> {
         let leaves = |peer: &PeerKey| self.asked.contains(peer) || self.agreed.contains_key(peer);
         links.neighbours().filter(|peer| !leaves(peer)).collect()
     }
 
-    /// Asks some neighbours, drawn by lot, whether we may part. They may ask us as well, so we ask for half.
+    /// Asks some random neighbours whether we may drop the link. They may ask us as well, so we use only half of the
+    /// partings.
     fn ask_to_part(&mut self, links: &Links, fx: &mut Effects) {
         let mut candidates = self.lasting(links);
         let links = candidates.len();
@@ -192,8 +194,8 @@ impl Degree {
         }
     }
 
-    /// A neighbour has one link too many. Whether ours may go. For one that has far too many it may also if ours are
-    /// few then: the last to thin out would find that nobody has a link to spare.
+    /// Answers a neighbour that wants to drop its link to us. One with far too many links may do so even if we have
+    /// few: otherwise the last peers to thin out would find no neighbour with a link to spare.
     pub(crate) fn asked_to_part(
         &mut self,
         peer: PeerKey,
@@ -214,9 +216,9 @@ impl Degree {
         SyncReply::Ok(Vec::new())
     }
 
-    /// What a neighbour says to our question. Whether its link is to be closed.
+    /// Handles a neighbour's answer to our question. Returns whether to close its link.
     pub(crate) fn part_answered(&mut self, peer: PeerKey, agreed: bool, now: Now) -> bool {
-        // The realm may have become small meanwhile, or the link may be gone.
+        // The realm may have shrunk in the meantime, or the link may be gone.
         if !self.asked.remove(&peer) || self.ring.contains(&peer) {
             return false;
         }
@@ -228,18 +230,18 @@ impl Degree {
         agreed
     }
 
-    /// The last link to a peer is gone. Whether it went because both wanted it so.
+    /// Handles the loss of the last link to a peer. Returns whether both had agreed to it.
     pub(crate) fn lost(&mut self, peer: PeerKey, now: Now) -> bool {
         self.asked.remove(&peer);
         self.agreed.remove(&peer).is_some_and(|until| now.mono < until)
     }
 
-    /// Whom the address book may dial until the next look: the ring, those who are missed, the login node's own peer, as
-    /// many others as links are lacking, and now and then a stranger.
+    /// Which peers the address book may dial until the next review: the ring, those whose link was lost, the authority
+    /// peer, as many others as links are missing, and now and then a stranger.
     fn choose_dials(&mut self, around: Around<'_>, now: Now, fx: &mut Effects) -> MayDial {
         let linked = self.lasting(around.links).len();
         if linked == 0 {
-            // A peer that is alone takes what it can get.
+            // A peer without any link takes what it can get.
             return MayDial::Everybody;
         }
         self.draw_dials(linked, around, fx);
@@ -258,9 +260,9 @@ impl Degree {
         MayDial::Only(only)
     }
 
-    /// Draws peers to be dialled, if links are lacking: first among those with whom no dial has failed.
+    /// Draws peers to dial, if links are missing: first among those with whom no dial has failed.
     fn draw_dials(&mut self, links: usize, around: Around<'_>, fx: &mut Effects) {
-        // With fewer links than the first number others are dialled, up to the second.
+        // With fewer links than `least`, dial others until there are `aim`.
         let (least, aim) =
             if self.thin { (LINKS_THIN_MIN, LINKS_THIN) } else { (LINKS_FULL_MAX, LINKS_FULL_MAX) };
         if links >= least && self.drawn.is_empty() {
@@ -285,8 +287,8 @@ impl Degree {
 }
 
 impl Around<'_> {
-    /// The nearest peers on both sides in the ring of all keys. One that cannot be reached does not count, so that the
-    /// ring closes over a gap before the roster knows of it.
+    /// The nearest peers on both sides in the ring of all keys. Unreachable peers do not count, so that the ring closes
+    /// a gap before the roster notices it.
     fn ring(self) -> BTreeSet<PeerKey> {
         let me = self.me.peer();
         let people: Vec<PeerKey> =
@@ -330,7 +332,7 @@ mod tests {
         Identity::new(testing::key(2), ticket, 1, 1)
     }
 
-    /// Those with the keys from 3 on, and as many others as make a crowd.
+    /// A roster of the peers with the keys from 3 on, enough of them to be a crowd.
     fn crowd(numbers: std::ops::Range<u8>) -> Roster {
         let ticket = Arc::new(testing::ticket(&testing::key(1), &testing::key(3), "somebody"));
         let seen = Observation { now: at(Duration::ZERO), realm_ms: T0, my_boot: 1 };

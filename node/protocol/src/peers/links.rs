@@ -1,8 +1,8 @@
-//! The links that stand: to whom, since when, the order of boots, and which of two links to one peer stays.
+//! The current links: to which peers, since when, which boot is newest, and which of two links to one peer stays.
 //!
-//! Takes in links, subscriptions, boots and rejects. Owns the part of the gate's view that says which links stand, what is
-//! known of boots, and which peers are denied. Returns which peer has lost its last link, is denied, or hides its policy;
-//! puts out what is to be closed.
+//! Takes in links, subscriptions, boots and Rejects. Owns the part of the gate's view that says which links are up,
+//! which boots are known, and which peers are denied. Returns which peer has lost its last link, is denied, or
+//! withholds its policy; puts out the links to close.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,11 +19,11 @@ use crate::io::{LinkId, NewLink, Topic};
 use crate::ticket::Ticket;
 use crate::time::Now;
 
-/// After this many rejects within [`REJECT_WINDOW`], a link is closed.
+/// After this many Rejects within [`REJECT_WINDOW`], a peer's links are closed.
 pub(crate) const REJECTS_MAX: usize = 3;
-/// The time in which rejects are counted; see [`REJECTS_MAX`].
+/// The time in which Rejects are counted; see [`REJECTS_MAX`].
 const REJECT_WINDOW: Duration = Duration::from_mins(10);
-/// Of two links to one peer, one is closed after this time.
+/// How soon the redundant one of two links to one peer is closed.
 pub(crate) const DUPLICATE_CLOSE: Duration = Duration::from_secs(1);
 /// A link older than this is stale if its other end dials us again in the same boot: that end has lost it.
 const LINK_IS_OLD: Duration = Duration::from_secs(5);
@@ -31,16 +31,16 @@ const LINK_IS_OLD: Duration = Duration::from_secs(5);
 pub(crate) const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(2);
 /// Added to [`SUBSCRIBE_DEADLINE`] for each link that has not subscribed yet: many peers starting at once are slower.
 pub(crate) const SUBSCRIBE_PER_LINK: Duration = Duration::from_millis(200);
-/// How long a peer is denied after its link was closed for rejects.
+/// How long a peer is denied after its links were closed for Rejects.
 pub(crate) const DENY_FOR: Duration = Duration::from_mins(15);
 /// How long a peer that announced a higher policy number has to deliver the document.
 pub(crate) const POLICY_DEADLINE: Duration = Duration::from_secs(10);
-/// How often standing links are judged again for expiry.
+/// How often existing links are judged again for expiry.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
-/// A link that a new policy ends stands this much longer, so that its peer can fetch the policy and learn why.
+/// How long a link that a new policy condemns stays up, so that its peer can fetch the policy and learn why.
 const CONDEMNED_CLOSE: Duration = Duration::from_millis(500);
 
-/// A link that stands.
+/// A current link.
 #[derive(Debug, Clone)]
 pub struct Link {
     /// Its name.
@@ -53,18 +53,18 @@ pub struct Link {
     pub relayed: bool,
     /// The peer's newest ticket.
     pub ticket: Arc<Ticket>,
-    /// Since when, realm time in unix milliseconds.
+    /// Since when it is up, realm time in unix milliseconds.
     pub since_ms: u64,
     boot: u64,
     dialled: bool,
     since: Duration,
-    /// When it is to be closed, on the monotonic clock.
+    /// When to close it, on the monotonic clock.
     close_at: Option<Duration>,
-    /// It is closed because another link to the same peer stays.
+    /// Whether it is closing because another link to the same peer stays.
     is_duplicate: bool,
-    /// When the peer must have subscribed to `control`, until it has.
+    /// When the peer must have subscribed to `control`; `None` once it has.
     subscribe_by: Option<Duration>,
-    /// When the peer must have shown the policy that its ticket names.
+    /// When the peer must have delivered the policy that its ticket names.
     policy_by: Option<Duration>,
 }
 
@@ -74,11 +74,11 @@ impl Link {
     }
 }
 
-/// A link is gone.
+/// A link that is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Down {
     pub(crate) peer: PeerKey,
-    /// Whether no other link to the peer stands.
+    /// Whether it was the last link to its peer.
     pub(crate) last: bool,
 }
 
@@ -111,7 +111,7 @@ impl Links {
         }
     }
 
-    /// A link stands, which [`crate::admission`] has judged just now.
+    /// Adds a link, which [`crate::admission`] has just judged.
     pub(crate) fn up(&mut self, new: NewLink, dials: &AddressBook, realm_ms: u64, now: Now) {
         let (id, peer, boot) = (new.id, new.peer, new.admission.hello().boot);
         let deaf = !self.hears(peer, Topic::Control);
@@ -150,7 +150,7 @@ impl Links {
         Some(Down { peer, last })
     }
 
-    /// What the gate sees of the links.
+    /// Updates the links in the gate's view.
     fn show_standing(&mut self) {
         let standing = self.links.values().map(|link| Standing {
             peer: link.peer,
@@ -160,8 +160,8 @@ impl Links {
         Arc::make_mut(&mut self.gate).standing = standing.collect();
     }
 
-    /// Whether a peer has subscribed to a topic only now. It counts once per link: a peer that subscribes again and again
-    /// does not make us speak again and again.
+    /// Notes a subscription. Returns whether it is the first to this topic on the link, so that a peer that keeps
+    /// subscribing does not make us send our presence again and again.
     pub(crate) fn subscribed(&mut self, peer: PeerKey, topic: Topic) -> bool {
         let topics = self.subscribed.entry(peer).or_default();
         if topics.contains(&topic) {
@@ -176,7 +176,7 @@ impl Links {
         true
     }
 
-    /// A program start of a peer: its older links are stale, whatever they look like from here.
+    /// Notes the boot of a peer. Its older links are stale, even if they look alive from here.
     pub(crate) fn boot_seen(
         &mut self,
         peer: PeerKey,
@@ -198,8 +198,8 @@ impl Links {
         }
     }
 
-    /// Our gate has refused a peer because of a link that stands here. If that link is older than a handshake can be,
-    /// the peer has lost it, or it would not dial.
+    /// Handles a refusal by our gate because of an existing link. If that link is older than any handshake, the peer
+    /// has lost it, or it would not dial.
     pub(crate) fn was_busy_for(&mut self, peer: PeerKey, boot: u64, now: Now, fx: &mut Effects) {
         self.boot_seen(peer, boot, None, fx);
         let is_stale =
@@ -207,8 +207,8 @@ impl Links {
         fx.close(self.to(peer).filter(is_stale).map(|link| link.id));
     }
 
-    /// A peer whose links did not last gets more time each time: it may be the machine that is slow. And so do all
-    /// while many links come up at once.
+    /// How long a peer may take to subscribe: longer each time its links did not last, because its machine may be slow,
+    /// and longer while many links come up at once.
     fn subscribe_within(&self, peer: PeerKey, dials: &AddressBook) -> Duration {
         let is_silent = |link: &&Link| link.peer != peer && link.subscribe_by.is_some();
         let silent = self.links.values().filter(is_silent).count();
@@ -217,8 +217,8 @@ impl Links {
         SUBSCRIBE_DEADLINE.saturating_add(crowd).saturating_mul(patience)
     }
 
-    /// Of two links with equal boot one stays: direct before relayed, else the one that the smaller key dialled;
-    /// if one side dialled both, that side keeps its first.
+    /// Closes all but one of the links to a peer with equal boot: direct is kept before relayed, then the one that the
+    /// smaller key dialled. If one side dialled both, that side keeps its first.
     fn close_duplicates(&mut self, peer: PeerKey, now: Now) {
         let mine = self.me < peer;
         let rank = |link: &Link| (link.relayed, link.dialled != mine, link.id);
@@ -226,7 +226,7 @@ impl Links {
         let (kept, dialled, relayed) = (keep.id, keep.dialled, keep.relayed);
         let losers = self.links.values_mut().filter(|link| link.peer == peer && link.id != kept);
         for link in losers {
-            // Same side, same kind: which was first is the dialler's to say.
+            // Same side, same kind: only the dialler knows which was first.
             if link.dialled || link.dialled != dialled || link.relayed != relayed {
                 link.close_at.get_or_insert(now.mono.saturating_add(DUPLICATE_CLOSE));
                 link.is_duplicate = true;
@@ -234,8 +234,8 @@ impl Links {
         }
     }
 
-    /// Three Rejects within ten minutes: the peer lets pass what it must have seen. Its links are closed, and it is
-    /// denied until the time returned, on the monotonic clock.
+    /// Counts a Reject against a peer that forwarded what it should have rejected. At the third within ten minutes,
+    /// closes its links and returns until when it is denied, on the monotonic clock.
     pub(crate) fn reject(&mut self, peer: PeerKey, now: Now, fx: &mut Effects) -> Option<Duration> {
         let rejects = self.rejects.entry(peer).or_default();
         rejects.push_back(now.mono);
@@ -243,7 +243,7 @@ impl Links {
         if rejects.len() < REJECTS_MAX {
             return None;
         }
-        // More may be on their way already; they must not pile up until the link is gone.
+        // More may already be on their way, and must not pile up until the link is gone.
         rejects.clear();
         let until = now.mono.saturating_add(DENY_FOR);
         Arc::make_mut(&mut self.gate).denied.insert(peer, until);
@@ -256,7 +256,7 @@ impl Links {
         fx.close(self.to(peer).map(|link| link.id));
     }
 
-    /// A linked peer's ticket was renewed.
+    /// Notes that a linked peer's ticket was renewed.
     pub(crate) fn renew(&mut self, peer: PeerKey, ticket: &Arc<Ticket>) {
         let older = |link: &Link| link.ticket.claims().issued_at_s < ticket.claims().issued_at_s;
         let mut renewed = false;
@@ -269,7 +269,7 @@ impl Links {
         }
     }
 
-    /// Expiry, bans and revocations also end links that stand.
+    /// Judges existing links again: expiry, bans and revocations end them too.
     pub(crate) fn judge(&mut self, view: &AdmissionView, now: Now) {
         for link in self.links.values_mut() {
             if admission::judge_claims(view, link.peer, &link.ticket, now).is_err() {
@@ -278,19 +278,19 @@ impl Links {
         }
     }
 
-    /// The peer must show the policy that its ticket names within the deadline.
+    /// Sets the deadline for the peer to deliver the policy that its ticket names.
     pub(crate) fn demand_policy(&mut self, link: LinkId, now: Now) {
         if let Some(link) = self.links.get_mut(&link) {
             link.policy_by = Some(now.mono.saturating_add(POLICY_DEADLINE));
         }
     }
 
-    /// The links are to be judged again at this time at the latest.
+    /// Makes sure that the links are judged again by this time.
     pub(crate) fn check_by(&mut self, at: Duration) {
         self.next_check = self.next_check.min(at);
     }
 
-    /// Whether it is time to judge the links again. Forgets which peers have been denied long enough.
+    /// Whether it is time to judge the links again. Also forgets the peers whose denial is over.
     pub(crate) fn check_is_due(&mut self, now: Now) -> bool {
         if now.mono < self.next_check {
             return false;
@@ -309,8 +309,8 @@ impl Links {
         self.links.values().filter_map(deadline).fold(self.next_check, Duration::min)
     }
 
-    /// Closes what is due: losers of duplicates, the condemned, the deaf, and peers that hide their policy. Those are
-    /// returned.
+    /// Closes the links that are due: duplicates, condemned links, deaf peers, and peers that withhold their policy.
+    /// Returns those last ones.
     pub(crate) fn due(
         &mut self,
         policy: u64,
@@ -331,14 +331,14 @@ impl Links {
             link.policy_by = link.policy_by.filter(|at| !over(Some(*at)));
             link.close_at = link.close_at.filter(|at| !over(Some(*at)));
             if over(link.subscribe_by) {
-                // Closing takes a moment; do not ask for it again in every turn.
+                // Closing takes a moment; do not ask for it again every turn.
                 link.subscribe_by = Some(now.mono.saturating_add(SUBSCRIBE_DEADLINE));
             }
         }
         hiding
     }
 
-    /// Many links may have come up since a deadline was set, and all take longer then.
+    /// Extends the deadlines, because many links may have come up since they were set, and all take longer then.
     fn wait_in_a_crowd(&mut self, dials: &AddressBook, now: Now) {
         let is_due = |link: &&Link| link.subscribe_by.is_some_and(|at| at <= now.mono);
         let due: Vec<(LinkId, Duration)> = self
@@ -356,7 +356,7 @@ impl Links {
         }
     }
 
-    /// gossipsub tells its topics on the first of two links only: that one stays until they have arrived.
+    /// Keeps a duplicate on which topics may still arrive: gossipsub sends them only on the first of two links.
     fn keep_what_still_speaks(&mut self, now: Now) {
         let subscribed = &self.subscribed;
         let speaks =
@@ -367,12 +367,12 @@ impl Links {
         }
     }
 
-    /// gossipsub does not publish to these, because of what they did.
+    /// Sets the neighbours that gossipsub does not publish to because they misbehaved.
     pub(crate) fn set_unpublished(&mut self, peers: BTreeSet<PeerKey>) {
         self.unpublished = peers;
     }
 
-    /// Whether a peer hears what is published on a topic, as far as it has said.
+    /// Whether a peer has subscribed to a topic, as far as we know.
     pub(crate) fn hears(&self, peer: PeerKey, topic: Topic) -> bool {
         self.subscribed.get(&peer).is_some_and(|topics| topics.contains(&topic))
     }
@@ -399,12 +399,12 @@ impl Links {
         self.to(peer).next().is_some()
     }
 
-    /// Whether a peer is linked that holds messages.
+    /// Whether a peer is linked and holds messages.
     pub(crate) fn is_neighbour(&self, peer: PeerKey) -> bool {
         self.to(peer).any(|link| !link.is_to_authority())
     }
 
-    /// The linked peers that hold messages, by key: all but the login node's own peer.
+    /// The linked peers that hold messages, by key: all but the authority peer.
     pub(crate) fn neighbours(&self) -> impl Iterator<Item = PeerKey> {
         let mut last = None;
         let people = self
@@ -414,14 +414,14 @@ impl Links {
         people.map(|(peer, _id)| *peer).filter(move |peer| last.replace(*peer) != Some(*peer))
     }
 
-    /// The peers of all links, one entry a link, those of the login node's own peer first.
+    /// The peers of all links, one entry per link, the authority peer first.
     pub(crate) fn authorities_first(&self) -> impl Iterator<Item = PeerKey> {
         let authorities = self.links.values().filter(|link| link.is_to_authority());
         let others = self.links.values().filter(|link| !link.is_to_authority());
         authorities.chain(others).map(|link| link.peer)
     }
 
-    /// The accounts at the other ends, one entry a link.
+    /// The accounts of all links, one entry per link.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> {
         self.links.values().map(|link| link.ticket.claims().account)
     }
@@ -431,7 +431,7 @@ impl Links {
         self.rejects.get(&peer).map_or(0, VecDeque::len)
     }
 
-    /// The gate's view of the links.
+    /// The links in the gate's view.
     pub(crate) fn gate(&self) -> &Arc<GateLinks> {
         &self.gate
     }

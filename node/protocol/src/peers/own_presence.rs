@@ -1,6 +1,6 @@
-//! What we say of ourselves, and when.
+//! Our own presence, and when we send it.
 //!
-//! Takes in our status, our addresses, and that somebody new may be listening. Puts out a presence signed by our
+//! Takes in our status, our addresses, and that a new peer may be listening. Puts out a presence signed by our
 //! [`Identity`].
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::presence::{BYE, HERE, Presence};
 use crate::roster::Roster;
 use crate::time::Now;
 
-/// A newcomer hears from everyone within this time; the larger the roster, the more it is spread.
+/// A newcomer hears from all peers within this time, which is longer with a larger roster.
 const ANSWER_MIN: Duration = Duration::from_millis(200);
 const ANSWER_PER_PEER: Duration = Duration::from_millis(50);
 
@@ -36,7 +36,7 @@ impl OwnPresence {
         &self.status
     }
 
-    /// Whether this is another status than before.
+    /// Sets our status. Returns whether it has changed.
     pub(crate) fn set_status(&mut self, status: String) -> bool {
         let is_news = status.len() <= STATUS_BYTES_MAX && status != self.status;
         if is_news {
@@ -45,14 +45,15 @@ impl OwnPresence {
         is_news
     }
 
-    /// Whether these are other addresses than before.
+    /// Sets our addresses. Returns whether they have changed.
     pub(crate) fn set_listening(&mut self, addresses: Vec<String>) -> bool {
         let is_news = addresses != self.listening;
         self.listening = addresses;
         is_news
     }
 
-    /// One of this many peers may be listening anew: speak soon, once for all that come in that time.
+    /// Schedules our presence because one of this many peers may be listening anew. One presence serves all that come
+    /// up to then.
     pub(crate) fn soon(&mut self, peers: usize, me: &Identity, now: Now, fx: &mut Effects) {
         if me.has_ended() {
             return;
@@ -67,7 +68,7 @@ impl OwnPresence {
         self.due
     }
 
-    /// Says how we are, if it is time to.
+    /// Sends our presence, if it is due.
     pub(crate) fn due(
         &mut self,
         me: &Identity,
@@ -87,7 +88,7 @@ impl OwnPresence {
         self.stop();
     }
 
-    /// Nothing more is said.
+    /// Stops sending presence.
     pub(crate) fn stop(&mut self) {
         self.due = None;
     }

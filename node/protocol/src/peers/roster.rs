@@ -1,8 +1,8 @@
-//! Who is there. A device is in the roster because it is linked, or because a fresh presence says so.
+//! Which devices are online. A device is in the roster because it is linked, or because a fresh presence says so.
 //!
-//! A neighbour's life is its link: when that is gone and no newer presence comes from elsewhere within 15 s, its
-//! connection is lost. A peer that is not linked, or from which we have parted, lives as long as the lease of its
-//! newest presence (PROTOCOL.md ).
+//! A neighbour is online as long as its link is up. When the link is gone and no newer presence arrives by another way
+//! within 15 s, the device is lost. A peer that is not linked, or with which we agreed to drop the link, is online for
+//! the lease of its newest presence (PROTOCOL.md ).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) const PRESENCE_REFRESH_MIN: Duration = Duration::from_mins(1);
 const PRESENCE_REFRESH_PER_PEER: Duration = Duration::from_secs(1);
 /// How many refreshes a presence remains valid for.
 const PRESENCE_LEASE_REFRESHES: u32 = 3;
-/// Peers in the roster. Presences of more are ignored.
+/// How many peers the roster holds. Presences of more are ignored.
 const ROSTER_MAX: usize = 10_000;
 
 /// The devices known in this run, online or not.
@@ -31,30 +31,30 @@ pub struct Roster {
     devices: BTreeMap<PeerKey, Device>,
 }
 
-/// What is known of a device.
+/// A known device.
 #[derive(Debug, Clone)]
 pub struct Device {
     /// Its newest ticket.
     pub ticket: Arc<Ticket>,
-    /// Whether it is there.
+    /// Whether it is online.
     pub online: bool,
-    /// Since when it is online, realm time in unix milliseconds.
+    /// Since when it has been online, realm time in unix milliseconds.
     pub since_ms: u64,
-    /// Where it said it listens.
+    /// The addresses that it announced.
     pub listen: Vec<String>,
-    /// What it says of itself: `here`, `away`, or a word of a later version.
+    /// Its own status: `here`, `away`, or a word of a later version.
     pub status: String,
     boot: u64,
-    /// Number of the newest presence of this boot; `None` before the first.
+    /// The number of its newest presence in this boot; `None` before the first.
     n: Option<u64>,
-    /// The boot that has said goodbye: nothing more is to come of it.
+    /// The boot that has said goodbye and sends nothing more.
     left: Option<u64>,
     linked: bool,
-    /// We have lost its link, and nobody has seen it since.
+    /// Whether we have lost its link and no other peer has seen it since.
     doubtful: bool,
-    /// When it is gone unless something newer comes, on the monotonic clock.
+    /// When it counts as gone unless something newer comes, on the monotonic clock.
     gone_at: Option<Duration>,
-    /// Realm time at which we lost its link: older presence proves nothing.
+    /// The realm time at which we lost its link. Older presence proves nothing.
     lost_link_at_ms: u64,
 }
 
@@ -63,9 +63,9 @@ pub struct Device {
 pub struct Change {
     /// The device.
     pub peer: PeerKey,
-    /// Its newest ticket, with all names.
+    /// Its newest ticket, which has its names.
     pub ticket: Arc<Ticket>,
-    /// Why.
+    /// Why it came or went.
     pub reason: Reason,
 }
 
@@ -78,21 +78,21 @@ pub enum Reason {
     Here,
     /// It said goodbye.
     Left,
-    /// Nobody sees it any more.
+    /// No peer sees it any more.
     Lost,
 }
 
-/// What a presence did.
+/// The effect of a presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed {
-    /// Older than its lease, ahead of time, or not newer than known: ignore it.
+    /// It is older than its lease, ahead of time, or not newer than what is known: ignore it.
     Stale,
-    /// Taken in, with the change it made, if any.
+    /// It was taken in, with the change it made, if any.
     Taken(Option<Change>),
 }
 
 impl Roster {
-    /// A device is linked: it is there, whatever presence says.
+    /// Notes that a device is linked: it is online, whatever its presence says.
     pub fn link_up(
         &mut self,
         peer: PeerKey,
@@ -106,14 +106,15 @@ impl Roster {
         device.doubtful = false;
         device.gone_at = None;
         device.renew(ticket, boot);
-        // A program that is ending still answers for a moment; its goodbye may come by way of others before the link.
+        // A program that is ending still answers for a moment, and its goodbye may arrive through other peers before
+        // the link is up.
         if device.left == Some(device.boot) {
             return None;
         }
         device.arrive(peer, reason, at.realm_ms)
     }
 
-    /// The last link of a device is gone. It may still be seen by others.
+    /// Notes that the last link of a device is gone. Other peers may still see it.
     pub fn link_down(&mut self, peer: PeerKey, at: Observation) {
         if let Some(device) = self.devices.get_mut(&peer) {
             device.linked = false;
@@ -125,8 +126,8 @@ impl Roster {
         }
     }
 
-    /// The last link of a device is gone because both ends wanted it so, which proves that it was there just now. From
-    /// here on it lives as long as its presence says (PROTOCOL.md R-129).
+    /// Notes that the last link of a device was dropped by agreement, which proves that it was online just now. From
+    /// here on its presence decides how long it stays online (PROTOCOL.md R-129).
     pub fn part(&mut self, peer: PeerKey, at: Observation) {
         let gone_at = at.now.mono.saturating_add(self.lease());
         if let Some(device) = self.devices.get_mut(&peer) {
@@ -137,7 +138,7 @@ impl Roster {
         }
     }
 
-    /// Whether a presence is newer than what is known, and of now (PROTOCOL.md R-74).
+    /// Whether a presence is current, and newer than what is known (PROTOCOL.md R-74).
     #[must_use]
     pub fn is_news(&self, signed: &SignedPresence, at: Observation) -> bool {
         let presence = &signed.presence;
@@ -149,7 +150,7 @@ impl Roster {
         newer && fresh
     }
 
-    /// A presence has arrived whose signature and ticket were good.
+    /// Takes in a presence whose signature and ticket were verified.
     pub fn observe(&mut self, signed: &SignedPresence, at: Observation) -> Observed {
         if !self.is_news(signed, at) {
             return Observed::Stale;
@@ -172,7 +173,7 @@ impl Roster {
         if device.linked {
             return Observed::Taken(None);
         }
-        // What was signed before we lost the link cannot tell that the peer is still there.
+        // A presence signed before we lost the link cannot prove that the peer is still online.
         if presence.at <= device.lost_link_at_ms {
             return Observed::Taken(None);
         }
@@ -181,7 +182,7 @@ impl Roster {
         Observed::Taken(device.arrive(peer, reason, at.realm_ms))
     }
 
-    /// Takes those off the roster whose time is over.
+    /// Removes the devices whose time is over.
     pub fn expire(&mut self, now: Now) -> Vec<Change> {
         let over =
             |device: &Device| device.online && device.gone_at.is_some_and(|at| at <= now.mono);
@@ -189,71 +190,72 @@ impl Roster {
         gone.filter_map(|(peer, device)| device.leave(*peer, Reason::Lost)).collect()
     }
 
-    /// The next time at which somebody may be gone.
+    /// When the next device may be gone.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Duration> {
         self.online().filter_map(|(_peer, device)| device.gone_at).min()
     }
 
-    /// The devices that are there, by key.
+    /// The devices that are online, by key.
     pub fn online(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
         self.devices.iter().filter(|(_peer, device)| device.online)
     }
 
-    /// What a device says of itself.
+    /// The status that a device announced.
     #[must_use]
     pub fn status_of(&self, peer: PeerKey) -> Option<&str> {
         self.devices.get(&peer).map(|device| device.status.as_str())
     }
 
-    /// Where a device has said that it listens.
+    /// The addresses that a device announced.
     #[must_use]
     pub fn listens_at(&self, peer: PeerKey) -> Option<&Vec<String>> {
         self.devices.get(&peer).map(|device| &device.listen)
     }
 
-    /// The devices of people that are there: all but the rendezvous' own node.
+    /// The devices of people that are online: all but the authority peer.
     pub fn people(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
         self.online().filter(|(_peer, device)| device.ticket.claims().role != Role::Authority)
     }
 
-    /// The devices that a message is for: those of people, but for one whose link is lost and whom nobody has seen
-    /// since.
+    /// The devices that a message is for: those of people, except those whose link is lost and which no other peer has
+    /// seen since.
     pub fn audience(&self) -> impl Iterator<Item = &PeerKey> {
         self.people().filter(|(_peer, device)| !device.doubtful).map(|(peer, _device)| peer)
     }
 
-    /// The devices whose link is lost and whom nobody has seen since: they will be gone soon, unless somebody finds them.
+    /// The devices whose link is lost and which no other peer has seen since. They count as gone soon, unless a peer
+    /// reaches them.
     pub fn missed(&self) -> impl Iterator<Item = PeerKey> {
         self.online().filter(|(_peer, device)| device.doubtful).map(|(peer, _device)| *peer)
     }
 
-    /// The rendezvous' own nodes, there or not.
+    /// The authority peers, online or not.
     pub fn authorities(&self) -> impl Iterator<Item = PeerKey> {
         let own = |device: &Device| device.ticket.claims().role == Role::Authority;
         self.devices.iter().filter(move |(_peer, device)| own(device)).map(|(peer, _device)| *peer)
     }
 
-    /// Whether a device is there.
+    /// Whether a device is online.
     #[must_use]
     pub fn is_online(&self, peer: PeerKey) -> bool {
         self.devices.get(&peer).is_some_and(|device| device.online)
     }
 
-    /// How often presence is refreshed: rarer in a large realm.
+    /// How often presence is refreshed: less often in a large realm.
     #[must_use]
     pub fn refresh_interval(&self) -> Duration {
         let peers = u32::try_from(self.online().count()).unwrap_or(u32::MAX);
         PRESENCE_REFRESH_MIN.max(PRESENCE_REFRESH_PER_PEER.saturating_mul(peers))
     }
 
-    /// How long a presence holds.
+    /// How long a presence is valid.
     #[must_use]
     pub fn lease(&self) -> Duration {
         self.refresh_interval().saturating_mul(PRESENCE_LEASE_REFRESHES)
     }
 
-    /// The device, new if there is room for it.
+    /// The device's entry, which is added if there is room.
     fn device_mut(
         &mut self,
         peer: PeerKey,
@@ -267,18 +269,18 @@ impl Roster {
     }
 }
 
-/// Where and when something was observed.
+/// The clocks and our boot at the time of an observation.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation {
     /// The clocks.
     pub now: Now,
     /// Realm time, unix milliseconds.
     pub realm_ms: u64,
-    /// Our own boot, which tells who was there first.
+    /// Our own boot, which shows which device was online first.
     pub my_boot: u64,
 }
 
-/// First sight of a peer that started before us: it was here. Everything else joined.
+/// Why a device appeared: it was here if we first see it now and it started before us; otherwise it joined.
 fn arrival(known: Option<&Device>, boot: u64, my_boot: u64) -> Reason {
     if known.is_none() && boot < my_boot { Reason::Here } else { Reason::Joined }
 }

@@ -1,4 +1,4 @@
-//! A realm whose engines dial each other themselves: how its links come, stay and go (PROTOCOL.md ).
+//! A realm whose engines dial each other themselves, and how its links come, stay and go (PROTOCOL.md ).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::login::PeerAddresses;
 
 use super::{Event, Peer, Setup, Sim};
 
-/// Peers that a login reply names.
+/// How many peers a login reply names.
 const NAMED: u64 = 8;
-/// After this time a dial to a host that is off has failed.
+/// How long a dial to a host that is off takes to fail.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Sim {
-    /// Engines that know some of those who started before them, and dial whom they like.
+    /// Creates engines that know some of those that started before them, and that choose themselves which ones to dial.
     #[must_use]
     pub fn dialling(setup: Setup) -> Self {
         let mut sim = Self::of_peers(setup);
@@ -26,7 +26,7 @@ impl Sim {
         sim
     }
 
-    /// A program starts and has logged in.
+    /// Starts a program that has logged in.
     fn enter(&mut self, number: usize) {
         self.start(number);
         self.feed(number, Input::Listening(vec![address(number)]));
@@ -39,12 +39,12 @@ impl Sim {
         self.feed(number, Input::Candidates(named));
     }
 
-    /// A program says goodbye.
+    /// Lets a program say goodbye.
     pub fn quit(&mut self, number: usize) {
         self.feed(number, Input::Quit);
     }
 
-    /// Programs end without a word, and their links with them.
+    /// Kills programs without a goodbye, and their links with them.
     pub fn kill(&mut self, numbers: impl IntoIterator<Item = usize>) {
         for number in numbers {
             for other in self.neighbours(number) {
@@ -56,7 +56,7 @@ impl Sim {
         }
     }
 
-    /// Between parts of the network there are no links, whoever has dialled them.
+    /// Removes all links between parts of the network.
     pub(super) fn cut_between_parts(&mut self) {
         for a in 0..self.setup.peers {
             for b in self.neighbours(a) {
@@ -90,33 +90,33 @@ impl Sim {
         self.peers.get(number)?.engine()
     }
 
-    /// The peers whose programs run.
+    /// The peers whose programs are running.
     #[must_use]
     pub fn alive(&self) -> Vec<usize> {
         (0..self.setup.peers).filter(|number| self.engine(*number).is_some()).collect()
     }
 
-    /// How many links each living peer has.
+    /// How many links each running peer has.
     #[must_use]
     pub fn degrees(&self) -> Vec<usize> {
         self.alive().into_iter().map(|number| self.neighbours(number).len()).collect()
     }
 
-    /// How many others each living peer sees.
+    /// How many others each running peer sees.
     #[must_use]
     pub fn rosters(&self) -> Vec<usize> {
         let engines = self.alive().into_iter().filter_map(|number| self.engine(number));
         engines.map(|engine| engine.roster().people().count()).collect()
     }
 
-    /// The living peers that keep a few links only.
+    /// The running peers that keep only a few links.
     #[must_use]
     pub fn thin(&self) -> Vec<usize> {
         let is_thin = |number: &usize| self.engine(*number).is_some_and(Engine::is_thin);
         self.alive().into_iter().filter(is_thin).collect()
     }
 
-    /// Whether there is a way over links from each living peer to each other.
+    /// Whether the links connect every running peer to every other.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         let alive = self.alive();
@@ -129,7 +129,7 @@ impl Sim {
         reached.len() == alive.len()
     }
 
-    /// Who has said of whom that it is lost, although its program runs.
+    /// Which peers have reported a running peer as lost, and which peer that was.
     #[must_use]
     pub fn falsely_lost(&self) -> Vec<(usize, usize)> {
         let lost_by = |number: usize| {
@@ -141,12 +141,12 @@ impl Sim {
         said.filter(|(_by, lost)| self.engine(*lost).is_some()).collect()
     }
 
-    /// What was said so far about the lost does not count any more.
+    /// Forgets the reports of lost peers so far.
     pub fn forget_lost(&mut self) {
         self.peers.iter_mut().for_each(Peer::forget_lost);
     }
 
-    /// The topic on which each living peer would speak now.
+    /// The topic on which each running peer would send now.
     #[must_use]
     pub fn topics(&self) -> BTreeSet<Topic> {
         let engines = self.alive().into_iter().filter_map(|number| self.engine(number));

@@ -1,4 +1,4 @@
-//! The network between simulated peers: links, and what happens to bytes on them.
+//! The network between simulated peers: its links, and what happens to bytes on them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,25 +7,25 @@ use crate::engine::{AskId, Input, RequestId, Topic};
 
 use super::{Event, Sim, link_input};
 
-/// How long a request waits for an answer that does not come.
+/// How long a request waits for an answer that never comes.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often gossip tells its neighbours what it has.
+/// How often gossip announces its messages to neighbours.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// What the network does to gossip, in parts of a thousand, and how long everything takes.
+/// The faults of gossip, in parts of a thousand, and the latency of everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
-    /// Lost: a queue was full.
+    /// How much is lost because a queue was full.
     pub loss_permille: u64,
-    /// Arrives twice.
+    /// How much arrives twice.
     pub duplicate_permille: u64,
-    /// Shortest way, milliseconds.
+    /// The shortest latency, in milliseconds.
     pub latency_min_ms: u64,
-    /// Added at random, so that things overtake each other; milliseconds.
+    /// The random latency on top, so that messages overtake each other, in milliseconds.
     pub latency_spread_ms: u64,
 }
 
-/// Bytes on their way.
+/// Bytes in transit.
 #[derive(Debug, Clone)]
 pub(super) enum Wire {
     Gossip { topic: Topic, bytes: Arc<[u8]> },
@@ -53,7 +53,7 @@ impl Sim {
         }
     }
 
-    /// Whoever has not been given some gossip by others meanwhile asks for it now.
+    /// Offers gossip to the neighbours. Those that have not received it from others yet ask for it now.
     pub(super) fn offer(&mut self, of: usize, topic: Topic, bytes: &Arc<[u8]>) {
         for to in self.neighbours(of) {
             if self.peers.get(to).is_some_and(|peer| !peer.has_heard(topic, bytes)) {
@@ -118,7 +118,7 @@ impl Sim {
         }
     }
 
-    /// Takes a link down on both sides. If an engine wanted it so, it comes up again later.
+    /// Takes a link down on both sides. If an engine closed it, it comes up again later.
     pub(super) fn unlink(&mut self, a: usize, b: usize, again: bool) {
         let keys = [a, b].map(|number| self.peers.get(number).map(super::Peer::key));
         let [Some(one), Some(other)] = keys else { return };

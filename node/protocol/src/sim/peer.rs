@@ -1,4 +1,4 @@
-//! A simulated peer: an engine, its disk, and gossip's memory of what it has seen.
+//! A simulated peer: an engine, its disk, and the messages that its gossip has seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,9 +28,9 @@ use super::network::Wire;
 use super::store::Disk;
 use super::trace;
 
-/// Of twenty peers one is a moderator, one a guest.
+/// Of this many peers, one is a moderator and one a guest.
 const ROLES_EVERY: usize = 20;
-/// Neighbours to whom gossip forwards a message at once, at most.
+/// To how many neighbours gossip forwards a message at once, at most.
 const FORWARD_MAX: usize = 8;
 
 #[derive(Debug)]
@@ -41,20 +41,20 @@ pub(super) struct Peer {
     seed: u64,
     engine: Option<Engine>,
     disk: Disk,
-    /// To whom, by which link; the link's name and its two ends.
+    /// The link to each neighbour: its name and its two ends.
     pub(super) links: BTreeMap<PeerKey, (u64, usize, usize)>,
-    /// What gossip has heard, by topic and bytes.
+    /// What gossip has seen, by topic and bytes.
     seen: BTreeSet<[u8; 32]>,
     next_request: u64,
     asked: BTreeMap<RequestId, (PeerKey, AskId)>,
     open_asks: BTreeSet<AskId>,
-    /// `None` stands for all neighbours.
+    /// Bytes to send, and to which neighbour; `None` means all.
     sent: Vec<(Option<PeerKey>, Wire)>,
-    /// Gossip that not all neighbours were given.
+    /// Gossip that some neighbours have not received.
     offered: Vec<(Topic, Arc<[u8]>)>,
     closed: Vec<(usize, usize)>,
     dialled: Vec<PeerKey>,
-    /// Those of whom this one has said that they are lost.
+    /// The peers that this one has reported as lost.
     lost: Vec<PeerKey>,
     trace: Vec<String>,
     woken_at: Option<Duration>,
@@ -95,7 +95,7 @@ impl Peer {
         }
     }
 
-    /// A new start of the program, on the same disk.
+    /// Starts the program anew, on the same disk.
     pub(super) fn start(&mut self, now: Now) {
         self.disk.boot = (self.disk.boot + 1).max(now.wall_ms);
         self.links.clear();
@@ -132,7 +132,7 @@ impl Peer {
         self.drain(now);
     }
 
-    /// Gossip gives each message to the engine once, and forwards what the engine has accepted.
+    /// Passes each gossip message to the engine once, and forwards what the engine accepts.
     pub(super) fn hear(&mut self, source: PeerKey, topic: Topic, bytes: &Arc<[u8]>, now: Now) {
         let Some(engine) = &mut self.engine else { return };
         let acceptance = engine.handle_gossip(source, topic, bytes, now);
@@ -162,12 +162,12 @@ impl Peer {
             if let Some(engine) = &mut self.engine {
                 engine.handle_input(input, now);
             }
-            // Drained before the next.
+            // Drain before the next input.
             self.carry_out_all();
         }
     }
 
-    /// Carries out what the engine asks for. Gives back what is to be fed to it next.
+    /// Carries out what the engine asks for. Returns the inputs that follow from it.
     fn carry_out_all(&mut self) -> Vec<Input> {
         let mut follow_ups = Vec::new();
         while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
@@ -234,14 +234,14 @@ impl Peer {
         message.map(|message| Input::Published { message, reached })
     }
 
-    /// Gossip forwards what was accepted, but not on `direct`, where the author sends to everybody itself.
+    /// Forwards accepted gossip, except on `direct`, where the author sends to all peers itself.
     fn forward(&mut self, source: PeerKey, topic: Topic, bytes: &Arc<[u8]>) {
         if topic == Topic::Direct {
             return;
         }
         let others: Vec<PeerKey> =
             self.links.keys().filter(|peer| **peer != source).copied().collect();
-        // As in a mesh: not to all, if there are many; the others are told of it at the next heartbeat. To whom differs
+        // As in a mesh, not to all if there are many; the others hear of it at the next heartbeat. Which ones differs
         // from message to message.
         if others.len() > FORWARD_MAX {
             self.offered.push((topic, Arc::clone(bytes)));
@@ -258,7 +258,7 @@ impl Peer {
         self.seen.contains(&fingerprint(topic, bytes))
     }
 
-    /// Whether gossip hears a message for the first time.
+    /// Whether gossip sees a message for the first time.
     pub(super) fn is_new(&mut self, topic: Topic, bytes: &[u8]) -> bool {
         self.seen.insert(fingerprint(topic, bytes))
     }
@@ -280,7 +280,7 @@ impl Peer {
         self.woken_at.is_some_and(|at| at <= mono)
     }
 
-    /// The engine's next deadline, if it is another than the one that is noted already.
+    /// The engine's next deadline, unless it is already noted.
     pub(super) fn next_wake(&mut self) -> Option<Duration> {
         let due = self.engine.as_ref()?.poll_timeout()?;
         if self.woken_at.is_some_and(|noted| noted <= due) {
@@ -354,7 +354,7 @@ impl Peer {
         std::mem::take(&mut self.dialled)
     }
 
-    /// The program is gone, without a word.
+    /// Stops the program without a goodbye.
     pub(super) fn stop(&mut self) {
         self.engine = None;
     }

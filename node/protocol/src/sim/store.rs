@@ -16,7 +16,7 @@ struct Row {
     message: VerifiedMessage,
     held: bool,
     folded: bool,
-    /// An own message that nobody has yet.
+    /// Whether it is our own message and no other peer has it yet.
     unsent: bool,
 }
 
@@ -67,7 +67,7 @@ impl Disk {
         self.rows.retain(|_id, row| row.message.content().sent_at >= before);
     }
 
-    /// When the oldest of all that are stored was sent.
+    /// When the oldest stored message was sent.
     pub(super) fn oldest(&self) -> Option<u64> {
         self.rows.values().map(|row| row.message.content().sent_at).min()
     }
@@ -77,7 +77,7 @@ impl Disk {
         held.map(|row| (row.message.id(), pair(&row.message))).collect()
     }
 
-    /// The part that an engine starts with, and the rest, newest first.
+    /// The messages that an engine starts with, and the rest, newest first.
     pub(super) fn index(&self, realm_ms: u64) -> (StoredIndex, StoredIndex) {
         let recent = realm_ms.saturating_sub(RECENT_MS);
         let (mut first, mut rest) = (StoredIndex::default(), StoredIndex::default());
@@ -105,7 +105,7 @@ impl Disk {
             .collect()
     }
 
-    /// What is shown of an account, and how much of it folded.
+    /// How many messages of an account are shown, and how many of them folded.
     pub(super) fn of_account(&self, account: AccountId) -> (usize, usize) {
         let shown = self.rows.values().filter(|row| row.held);
         let of: Vec<_> =

@@ -1,4 +1,4 @@
-//! What an engine puts out, as lines that renaming a type does not change: a kind, and the bytes.
+//! An engine's outputs as lines that renaming a type does not change: a kind, and the bytes.
 
 use crate::engine::{EndReason, Event, Output, Progress};
 use crate::ids::{MessageId, PeerKey};
@@ -8,7 +8,7 @@ use crate::policy::SanctionKind;
 use crate::roster::{Change, Reason};
 use crate::verdict::Acceptance;
 
-/// The line of an output. The gate's view and what only tells the driver to look again have none.
+/// The line of an output. The gate's view, and outputs that only tell the driver to look again, have none.
 pub(super) fn line(output: &Output) -> Option<String> {
     let line = match output {
         Output::Store { message, arrival, folded } => {
@@ -95,7 +95,7 @@ fn event_line(event: &Event) -> String {
     }
 }
 
-/// The line of a verdict, which stands last in its turn.
+/// The line of a verdict, which comes last in its turn.
 pub(super) fn verdict_line(acceptance: Acceptance, source: PeerKey) -> String {
     let word = match acceptance {
         Acceptance::Accept => "accept",

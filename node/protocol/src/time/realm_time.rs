@@ -1,12 +1,12 @@
-//! Realm time as we know it, beside what others say of theirs.
+//! Realm time as we know it, compared with the times of other peers.
 //!
-//! Takes in what the realm has signed, what neighbours' Hellos and presences show, and what the login node says. Returns
-//! whether our clock has come to agree with the others'; puts out the corrections, the warnings, and the wish to ask the
-//! login node.
+//! Takes in the times that the realm has signed, those in neighbours' Hellos and presences, and what the login node
+//! says. Returns whether our clock has come to agree with the others; puts out corrections, warnings, and the request
+//! to ask the login node.
 //!
-//! Three accounts can set right a clock that nobody has confirmed (PROTOCOL.md R-6). Fewer cannot, but they can be
-//! listened to: a peer that is ahead of everyone it is linked with is not heard by them, and its user must not be told
-//! that messages are on their way.
+//! Three accounts can correct a clock that the login node has not confirmed (PROTOCOL.md R-6). Fewer cannot, but we
+//! still compare: peers ignore the messages of one that is ahead of all of them, and its user must not be told that
+//! these messages are on their way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,27 +26,27 @@ use super::{Now, ProvenTime, RealmClock, offset};
 /// How often a peer whose clock disagrees with the others asks the login node for the time. The wait doubles with every
 /// answer that changes nothing.
 pub(crate) const ASK_TIME_EVERY: Duration = Duration::from_secs(10 * 60);
-/// The same if the peer that disagrees is the authority peer.
+/// The same wait if the peer that disagrees is the authority peer.
 const ASK_TIME_SOON: Duration = Duration::from_secs(10);
 /// The longest wait between two such questions; see [`ASK_TIME_EVERY`].
 const ASK_TIME_EVERY_MAX: Duration = Duration::from_secs(6 * 3_600);
 
-/// Our clock and the others'.
+/// Our clock and those of other peers.
 #[derive(Debug)]
 pub(crate) struct RealmTime {
     clock: RealmClock,
     proven: ProvenTime,
     /// How far each account's realm time is ahead of ours, in milliseconds.
     offsets: BTreeMap<AccountId, i64>,
-    /// By how much ours is ahead of all linked accounts', as the user was last told.
+    /// How far our clock was ahead of all linked accounts when the user was last told.
     told: Option<i64>,
     /// When the login node may be asked for the time again, on the monotonic clock.
     ask_at: Duration,
-    /// How long after that.
+    /// How long to wait after that.
     ask_wait: Duration,
-    /// When it was asked last.
+    /// When we asked it last.
     asked: Duration,
-    /// The login node's own peer, once it was linked.
+    /// The authority peer, once it was linked.
     authority: Option<PeerKey>,
 }
 
@@ -66,7 +66,7 @@ impl RealmTime {
         time
     }
 
-    /// A turn begins: realm time never goes back behind it.
+    /// Begins a turn: realm time never goes back to before it.
     pub(crate) fn tick(&mut self, now: Now) {
         self.clock.now_ms(now);
     }
@@ -80,17 +80,17 @@ impl RealmTime {
         &self.clock
     }
 
-    /// A time that has come if the login node's clock was right, unix milliseconds.
+    /// A time that has certainly been reached if the login node's clock was right, unix milliseconds.
     pub(crate) fn proven_ms(&self, now: Now) -> u64 {
         self.proven.at(now)
     }
 
-    /// The realm has signed that this time has come; unix milliseconds.
+    /// Notes that the realm has signed that this time was reached; unix milliseconds.
     pub(crate) fn signed(&mut self, realm_ms: u64, now: Now) {
         self.proven.note(realm_ms, now);
     }
 
-    /// A Hello shows its sender's clock. Three accounts that agree correct ours.
+    /// Compares our clock with the one in a Hello. Three accounts that agree correct ours.
     pub(crate) fn heard(
         &mut self,
         ticket: &Ticket,
@@ -103,13 +103,13 @@ impl RealmTime {
         if claims.role == Role::Authority {
             self.authority = Some(claims.peer);
         }
-        // The login node's clock is realm time itself: nobody corrects it, and its own peer needs no median of others.
+        // The login node's clock is realm time itself: no peer corrects it, and the authority peer needs no median.
         if claims.role == Role::Authority || me.is_authority() {
             return;
         }
         self.offsets.insert(claims.account, offset(their_time_ms, self.now_ms(now)));
         let mut offsets: Vec<i64> = self.offsets.values().copied().collect();
-        // Beyond the end of our ticket nobody could let us in anyway.
+        // Past the end of our ticket, no peer could admit us anyway.
         let possible = self.proven.at(now)..=me.ticket().claims().expires_at_ms();
         if let Some(correction) = self.clock.agree_with_peers(&mut offsets, possible, now) {
             self.shift_offsets(correction);
@@ -122,7 +122,7 @@ impl RealmTime {
         }
     }
 
-    /// A neighbour's presence may show that its clock agrees with ours now: it may have been set since its Hello.
+    /// Whether a neighbour's presence shows that its clock agrees with ours now. It may have been set since its Hello.
     pub(crate) fn agrees(&mut self, signed: &SignedPresence, now: Now) -> bool {
         let difference = offset(signed.presence.at, self.now_ms(now));
         let known = self.offsets.get_mut(&signed.ticket.claims().account);
@@ -135,14 +135,14 @@ impl RealmTime {
         }
     }
 
-    /// Our realm time has changed by this much, and what the others said of theirs stays.
+    /// Adjusts the offsets of other accounts after our realm time has changed by this much.
     fn shift_offsets(&mut self, by_ms: i64) {
         for offset in self.offsets.values_mut() {
             *offset = offset.saturating_sub(by_ms);
         }
     }
 
-    /// This machine's wall clock was set by this many milliseconds.
+    /// Notes that this machine's wall clock was set by this many milliseconds.
     pub(crate) fn wall_set(&mut self, by_ms: i64) {
         let before = self.clock.offset_ms();
         self.clock.wall_clock_set(by_ms);
@@ -151,8 +151,8 @@ impl RealmTime {
         }
     }
 
-    /// The login node has said what time it is. A wrong clock of before must not outlive that, whether it was ours or
-    /// its own: what it has signed for a later time proves nothing any more.
+    /// Takes the time from the login node. No earlier wrong clock may outlive that, whether it was ours or the login
+    /// node's: what it signed for a later time proves nothing any more.
     pub(crate) fn learnt(&mut self, realm_ms: u64, now: Now) {
         let change = offset(realm_ms, self.now_ms(now));
         if change.unsigned_abs() > CLOCK_OFF_MS {
@@ -163,16 +163,16 @@ impl RealmTime {
         self.shift_offsets(change);
     }
 
-    /// By how many milliseconds our clock is ahead of those of all linked accounts, if it is by more than they can
-    /// bear; less than zero if it is behind. `None` while one of them agrees with it.
+    /// How many milliseconds our clock is ahead of those of all linked accounts, if the difference is more than they
+    /// tolerate; negative if it is behind. `None` while at least one of them agrees with it.
     pub(crate) fn out_of_step_ms(&self, linked: impl Iterator<Item = AccountId>) -> Option<i64> {
         let offsets = linked.filter_map(|account| self.offsets.get(&account));
         let nearest = offsets.copied().min_by_key(|offset| offset.unsigned_abs())?;
         (nearest.unsigned_abs() > CLOCK_OFF_MS).then(|| nearest.saturating_neg())
     }
 
-    /// Tells the user when our clock has come to contradict those of all linked accounts. Whether it has come to agree
-    /// with one of them: what waited can be sent again.
+    /// Warns the user when our clock begins to contradict those of all linked accounts. Returns whether it has come to
+    /// agree with one of them, so that waiting messages can be sent again.
     pub(crate) fn look(
         &mut self,
         linked: impl Iterator<Item = AccountId>,
@@ -193,7 +193,7 @@ impl RealmTime {
         false
     }
 
-    /// The code and the sentence for a clock that contradicts everyone's.
+    /// The code and text of the warning that our clock contradicts all others.
     pub(crate) fn out_of_step_words(&self, ahead_ms: i64) -> (&'static str, String) {
         let way = words::ahead(ahead_ms);
         let (whose, remedy) = if self.clock.is_learnt() {
@@ -215,8 +215,9 @@ impl RealmTime {
         }
     }
 
-    /// A gate has said that our ticket is not of this time, so one of the clocks is wrong. What other peers say is heard
-    /// now and then; the login node's own peer must not be kept out by our clock, nor we by its.
+    /// Handles a gate's verdict that our ticket is not valid at this time, which means that one of the clocks is wrong.
+    /// For most peers we ask the login node only now and then. For the authority peer we ask soon, because a wrong
+    /// clock must not keep us apart.
     pub(crate) fn contradicted(
         &mut self,
         peer: PeerKey,
@@ -235,12 +236,12 @@ impl RealmTime {
         self.ask_login_node(me, now, fx);
     }
 
-    /// Whether this is the login node's own peer, as far as it was linked.
+    /// Whether this is the authority peer, as far as it was linked.
     pub(crate) fn is_authority(&self, peer: PeerKey) -> bool {
         self.authority == Some(peer)
     }
 
-    /// Only the login node knows which clock is right. A verdict proves nothing, so it makes us ask, and not too often.
+    /// Asks the login node, which alone knows the right time. A verdict proves nothing, so we do not ask too often.
     fn ask_login_node(&mut self, me: &Identity, now: Now, fx: &mut Effects) {
         if now.mono < self.ask_at || me.has_ended() {
             return;

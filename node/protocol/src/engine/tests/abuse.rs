@@ -1,4 +1,4 @@
-//! What a member can make us do with requests, with what it promises, and with what it repeats: little.
+//! What a member can make us do with requests, promises and repetitions: little.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::verdict::Acceptance;
 const LIAR: u8 = 3;
 const NEIGHBOUR: u8 = 4;
 
-/// A peer with so many stored messages, from the hours before now, in a realm without quota.
+/// A peer with this many stored messages, from the hours before now, in a realm without a quota.
 fn with_messages(count: u64) -> Peer {
     let ticket = ticket_of(5, |claims| claims.issued_at_s -= 86_400);
     let indexed = |seq: u64| Indexed {
@@ -69,7 +69,7 @@ fn ask(peer: &mut Peer, number: u8, request: &SyncRequest) -> SyncReply {
     answer.expect("an answer")
 }
 
-/// A frame that agrees with nobody's set: all of it has to be summed up.
+/// A frame that agrees with no set, so that the responder has to sum up everything.
 fn other_fingerprint() -> Vec<u8> {
     [&[0x61, 0, 0, 1][..], &[9; 16]].concat()
 }
@@ -95,7 +95,7 @@ fn r102_odd_windows_fill_neither_memory_nor_time() {
             usize::from(ask(&mut peer, LIAR, &reconcile(n, u64::MAX - n)) != SyncReply::Later);
         assert!(peer.engine.rounds.items_kept() <= 40_000 + ITEM_SETS_SPARE);
     }
-    // Each walk is paid for before it is done: 20,000 items at four bytes, from half of the budget at most.
+    // Each walk is paid for before it is done: 20,000 items at four bytes each, from at most half of the budget.
     assert!((20..=SERVED_BURST_BYTES / 80_000).contains(&served), "{served} walks at once");
     assert_ne!(ask(&mut peer, NEIGHBOUR, &reconcile(0, u64::MAX)), SyncReply::Later);
 }
@@ -121,7 +121,7 @@ fn r109_endless_requests_leave_half_of_the_budget() {
         assert_ne!(ask(&mut peer, NEIGHBOUR, &get), SyncReply::Later, "the other is served");
         peer.advance(seconds(1));
     }
-    // Whoever wants less than its share is served however many others there are.
+    // A peer that wants less than its share is served, however many others there are.
     let share = SERVED_BYTES_PER_S as u64 / SERVED_SHARES;
     assert!(share >= BATCH_BYTES_MAX as u64);
 }
@@ -159,14 +159,14 @@ fn r55_policies_are_given_at_a_pace() {
     assert!(body_of(&ask(&mut peer, LIAR, &get)) > 200_000, "and again later");
 }
 
-/// A text of the liar, under a ticket of yesterday.
+/// A text by the liar, under yesterday's ticket.
 fn text(seq: u64, sent_at: u64) -> VerifiedMessage {
     let ticket = ticket_of(LIAR, |claims| claims.issued_at_s -= 86_400);
     let content = Content { room: "lobby".into(), session: 7, seq, sent_at, body: "x".into() };
     VerifiedMessage::author(content, Arc::new(ticket), &testing::key(LIAR)).unwrap()
 }
 
-/// Answers a round of ours out of these messages, until nothing is asked. How many batches that took.
+/// Answers our round with these messages until the peer asks for nothing more. Returns how many batches that took.
 fn answer_round(peer: &mut Peer, mut outputs: Vec<Output>, messages: &[VerifiedMessage]) -> usize {
     let mut batches = 0;
     loop {
@@ -210,7 +210,8 @@ fn answer_round(peer: &mut Peer, mut outputs: Vec<Output>, messages: &[VerifiedM
 #[test]
 fn r107_endless_refused_messages_end_the_round() {
     let mut peer = Peer::new(2);
-    // A hundred times the quota of one minute, and the smallest first in each batch or last: it makes no difference.
+    // A hundred times the quota of one minute. It makes no difference whether the smallest come first or last in a
+    // batch.
     let flood: Vec<_> = (0..6_000).map(|seq| text(seq, T0 - 120_000 + seq % 1_000)).collect();
     peer.link(1, LIAR);
     let outputs = peer.advance(millis(1));
@@ -226,7 +227,7 @@ fn r42_messages_that_only_push_out_others_are_taken_at_a_pace() {
     let minute = T0 - T0 % 60_000;
     let mut accepted = 0;
     for seq in 0..2_000 {
-        // Each is smaller than all before, so each has a place in the quota.
+        // Each is smaller than all before, so each fits the quota.
         let bytes = text(seq, minute + 10_000 - seq).to_gossip();
         let outputs = peer.gossip(LIAR, Topic::Mesh, &bytes);
         accepted += u64::from(verdict(&outputs) == Acceptance::Accept);
@@ -257,7 +258,7 @@ fn r111_four_slow_peers_do_not_hold_all_places() {
     for number in 3..8 {
         peer.link(u64::from(number), number);
     }
-    // As many are asked at once as there are places, and nobody answers.
+    // The peer asks as many as it has places, and none of them answers.
     let mut asked_of = std::collections::BTreeSet::new();
     for _turn in 0..90 {
         let outputs = peer.advance(seconds(1));

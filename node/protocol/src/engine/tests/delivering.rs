@@ -1,4 +1,4 @@
-//! What becomes of messages after gossip: direct or mesh, pace, receipts, holes, and what neighbours are asked for.
+//! What happens to messages after gossip: direct or mesh, pace, receipts, gaps, and requests to neighbours.
 
 use super::harness::{
     Peer, config_of, hello_of, key_of, millis, published, said, seconds, stored_texts, text_by,
@@ -38,7 +38,7 @@ pub(super) fn batch_of(messages: &[&VerifiedMessage]) -> Vec<u8> {
     batch.finish().to_bytes()
 }
 
-/// What an honest neighbour that holds this set answers.
+/// The answer of an honest neighbour that holds this set.
 pub(super) fn answer(request: &SyncRequest, messages: &[VerifiedMessage]) -> Vec<u8> {
     match request {
         SyncRequest::Reconcile { set, windows } => {
@@ -59,7 +59,7 @@ pub(super) fn answer(request: &SyncRequest, messages: &[VerifiedMessage]) -> Vec
     }
 }
 
-/// A peer that answers rounds from this set: everything that is asked of it is answered until nothing is asked.
+/// Answers a peer's rounds from this set until it asks for nothing more.
 pub(super) fn serve(
     peer: &mut Peer,
     mut outputs: Vec<Output>,
@@ -191,7 +191,7 @@ fn r108_authors_are_told_what_is_held_and_count_who_holds_it() {
             _other => None,
         })
         .collect();
-    // Whoever says it twice counts once, and what a peer claims beyond the session does not count.
+    // A peer that reports twice counts once, and what it claims beyond the session does not count.
     assert_eq!(states.last(), Some(&Progress::Stored { by: 2, of: 2 }), "{states:?}");
 }
 
@@ -204,7 +204,7 @@ fn r111_a_fresh_link_brings_what_was_missed() {
     let outputs = serve(&mut peer, outputs, &theirs);
     assert_eq!(stored_texts(&outputs).len(), 3);
     assert_eq!(peer.engine.history().set().len(), 3);
-    // Gossip may bring them again: they are held.
+    // Gossip may bring them again, but they are held already.
     assert_eq!(verdict(&peer.gossip(3, Topic::Mesh, &theirs[0].to_gossip())), Acceptance::Ignore);
 }
 
@@ -263,7 +263,7 @@ fn r109_gets_are_served_from_the_store_within_a_budget() {
     let Ok(SyncReply::Ok(body)) = SyncReply::parse(answer) else { panic!("no batch") };
     assert_eq!(Batch::parse(&body).unwrap().len(), 1);
 
-    // Who asks without end is told "later".
+    // A peer that asks without end is answered "later".
     let mut later = 0;
     for n in 0..100 {
         let request = RequestId(100 + n);

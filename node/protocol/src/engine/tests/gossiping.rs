@@ -1,4 +1,4 @@
-//! What arrives on gossip: one verdict each, and who is to blame.
+//! What arrives on gossip: one verdict each, and which peer is blamed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::moderation::{Moderation, ModerationKind, SignedModeration};
 use crate::testing::{self, T0};
 use crate::verdict::Acceptance;
 
-/// Pairs with the first bit of the signature flipped, each of another message.
+/// Pairs with the first bit of the signature flipped, each of a different message.
 fn forged(count: u64) -> Vec<Vec<u8>> {
     let texts = (0..count).map(|n| text_by(3, "forged", T0 + n));
     texts

@@ -1,4 +1,4 @@
-//! One engine with its time, and what tests ask of its outputs.
+//! One engine with its time, and helpers that read its outputs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::ticket::{Claims, Ticket};
 use crate::time::{Now, RealmClock};
 use crate::verdict::Acceptance;
 
-/// The boot of every made-up peer, unless a test says otherwise.
+/// The boot of every simulated peer, unless a test says otherwise.
 pub(super) const BOOT: u64 = 100;
 
 pub(super) fn realm() -> SigningKey {
@@ -42,7 +42,7 @@ pub(super) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The realm's policy, changed by the test and signed.
+/// The realm's policy, as changed by the test, and signed.
 pub(super) fn policy(number: u64, change: impl FnOnce(&mut Policy)) -> SignedPolicy {
     let mut policy = testing::policy(&realm());
     policy.number = number;
@@ -56,7 +56,7 @@ pub(super) fn ticket_of(number: u8, change: impl FnOnce(&mut Claims)) -> Ticket 
     Ticket::issue(claims, &realm())
 }
 
-/// What the peer with the key of that number shows at the gate at [`T0`].
+/// The Hello of the peer with this number at [`T0`].
 pub(super) fn hello_of(number: u8) -> Hello {
     let ticket = ticket_of(number, |_claims| {}).as_bytes().to_vec();
     Hello { realm: public_key(&realm()), time: T0, boot: BOOT, policy: 1, ticket }
@@ -82,10 +82,10 @@ pub(super) fn config_of(number: u8) -> Config {
 pub(super) struct Peer {
     pub(super) engine: Engine,
     pub(super) now: Now,
-    /// The newest view that the engine has given to its gate.
+    /// The newest view that the engine has given its gate.
     pub(super) view: Option<AdmissionView>,
     heads: u64,
-    /// The newest request to each peer that has no answer yet.
+    /// The newest unanswered request to each peer.
     asks: BTreeMap<PeerKey, AskId>,
 }
 
@@ -122,7 +122,7 @@ impl Peer {
         self.drain()
     }
 
-    /// Lets time pass, calling the engine whenever it asked for it.
+    /// Lets time pass, and calls the engine whenever it asked to be called.
     pub(super) fn advance(&mut self, by: Duration) -> Vec<Output> {
         let end = self.now.mono + by;
         let mut outputs = Vec::new();
@@ -148,7 +148,7 @@ impl Peer {
         self.feed(link_input(id, number, false, hello))
     }
 
-    /// A link that stands and has subscribed.
+    /// Brings up a link that has subscribed.
     pub(super) fn link(&mut self, id: u64, number: u8) -> Vec<Output> {
         let mut outputs = self.link_with(id, number, hello_of(number));
         outputs.extend(self.subscribe(number));
@@ -166,8 +166,8 @@ impl Peer {
         Heard { verdict, outputs: self.drain() }
     }
 
-    /// The answer of a peer to the newest request to it: a policy, or none. If there was no request, the head of a
-    /// newer policy makes one.
+    /// Answers the newest request to a peer with a policy, or with none. If there was no request, the head of a newer
+    /// policy causes one.
     pub(super) fn answer_policy(&mut self, number: u8, document: Option<Vec<u8>>) -> Vec<Output> {
         if !self.asks.contains_key(&key_of(number)) {
             if !self.engine.links().any(|link| link.peer == key_of(number)) {
@@ -187,7 +187,7 @@ impl Peer {
         self.feed(Input::Send { request, draft: Draft::new("lobby", text) })
     }
 
-    /// Sends and stores; the bytes that went on gossip, and all outputs.
+    /// Sends and stores a text. Returns the bytes that went on gossip, and all outputs.
     pub(super) fn say(&mut self, request: u64, text: &str) -> (Vec<u8>, Vec<Output>) {
         let mut outputs = self.send(request, text);
         outputs.extend(self.feed(Input::OwnStored { request, result: Ok(()) }));
@@ -211,7 +211,7 @@ pub(super) fn link_input(id: u64, number: u8, dialled: bool, hello: Hello) -> In
     })
 }
 
-/// What became of a message from gossip.
+/// What the engine did with a message from gossip.
 #[derive(Debug)]
 pub(super) struct Heard {
     verdict: Acceptance,
@@ -238,7 +238,7 @@ pub(super) fn published(outputs: &[Output], on: Topic) -> Vec<Vec<u8>> {
     outputs.iter().filter_map(bytes_of).collect()
 }
 
-/// The messages that went out, on whichever topic.
+/// The messages that went out, on any topic.
 pub(super) fn said(outputs: &[Output]) -> Vec<Vec<u8>> {
     let mut said = published(outputs, Topic::Direct);
     said.extend(published(outputs, Topic::Mesh));
@@ -296,13 +296,13 @@ pub(super) fn ended(outputs: &[Output]) -> Vec<EndReason> {
     outputs.iter().filter_map(reason_of).collect()
 }
 
-/// A text in the lobby by the peer of that number, as it travels.
+/// A text in the lobby by the peer with this number, as it travels.
 pub(super) fn text_by(number: u8, text: &str, sent_at: u64) -> Vec<u8> {
     let user = format!("user{number}");
     testing::message(&realm(), &testing::key(number), &user, text, sent_at).to_gossip()
 }
 
-/// A presence by the peer of that number, as it travels.
+/// A presence by the peer with this number, as it travels.
 pub(super) fn presence_by(number: u8, boot: u64, n: u64, at: u64) -> Arc<[u8]> {
     let user = format!("user{number}");
     testing::presence(&realm(), &testing::key(number), &user, boot, n, at).pair

@@ -1,4 +1,4 @@
-//! Links: boots, duplicates, the deaf, the expired, and clocks.
+//! Links: boots, duplicates, deaf and expired peers, and clocks.
 
 use super::harness::{
     BOOT, Peer, closed, dialled, hello_of, key_of, link_input, millis, presence_by, presences,
@@ -18,7 +18,7 @@ fn with_boot(number: u8, boot: u64) -> Hello {
     Hello { boot, ..hello_of(number) }
 }
 
-/// Our gate was busy for the peer of that number.
+/// Our gate was busy for the peer with this number.
 fn refused(number: u8, boot: u64, dialled: bool) -> Input {
     Input::Refused { peer: key_of(number), boot, code: VerdictCode::Busy, dialled }
 }
@@ -76,7 +76,7 @@ fn new_link(id: u64, number: u8, dialled: bool, way: Way) -> Input {
     input
 }
 
-/// Who of the peers 2 and 3 closes which of the links 1 and 2. `links`: whether peer 2 dialled it, and its way.
+/// Which links the peers 2 and 3 close, out of links 1 and 2. `links`: whether peer 2 dialled it, and its way.
 fn duplicates(links: [(bool, Way); 2], moderation_at_3: [usize; 2]) -> (Vec<u64>, Vec<u64>) {
     let (mut a, mut b) = (Peer::new(2), Peer::new(3));
     for (index, (by_a, way)) in links.into_iter().enumerate() {
@@ -141,7 +141,7 @@ fn r95_where_many_links_come_up_at_once_each_may_take_longer() {
     assert_eq!(closed(&peer.advance(millis(1))).len(), 10);
 }
 
-/// Seconds from now until the ticket of the peer 3 is over, grace included.
+/// Seconds from now until the ticket of peer 3 is over, including the grace period.
 const SHORT_LIFE_S: u64 = 60;
 
 fn soon_over(number: u8) -> Hello {
@@ -195,7 +195,7 @@ fn r6_three_accounts_correct_a_clock_and_the_user_hears_of_it() {
     for (id, number) in [(1, 3), (2, 4)] {
         peer.link_with(id, number, later(number));
     }
-    // A second device of an account is not a second voice.
+    // A second device of an account does not count as a second account.
     let twin = ticket_of(6, |claims| claims.account = crate::testing::account("user4"));
     let twin = Hello { ticket: twin.as_bytes().to_vec(), ..later(6) };
     peer.link_with(3, 6, twin);
@@ -239,7 +239,7 @@ fn r92_a_network_change_retries_failed_dials_at_once() {
     let mut peer = Peer::new(2);
     peer.feed(Input::Candidates(vec![candidate(4)]));
     for _failure in 0..8 {
-        // Longer than it ever waits: it is being dialled now.
+        // Longer than the peer ever waits, so it is dialling now.
         peer.advance(seconds(60));
         peer.feed(Input::DialFailed(key_of(4)));
     }
@@ -259,7 +259,7 @@ fn r90_a_refusal_while_a_link_stands_does_not_dial_a_second_one() {
     assert!(dialled(&peer.advance(seconds(60))).is_empty());
 }
 
-/// What the gate says to the peer of that number, which dials us with that boot.
+/// Our gate's verdict on the peer with this number, which dials us with this boot.
 fn at_the_gate(of: &Peer, number: u8, boot: u64) -> VerdictCode {
     let (view, hello) = (of.view.as_ref().unwrap(), with_boot(number, boot));
     let side = admission::Side::Listener;
@@ -271,7 +271,7 @@ fn at_the_gate(of: &Peer, number: u8, boot: u64) -> VerdictCode {
         .map_or_else(|verdict| verdict.code, |()| VerdictCode::Accepted)
 }
 
-/// A peer whose key is smaller than that of the other number, which it dials.
+/// A peer whose key is smaller than that of the peer it dials, with the number of that peer.
 fn dialling_a_larger() -> (Peer, u8) {
     let (me, other) = if key_of(2) < key_of(3) { (2, 3) } else { (3, 2) };
     let mut peer = Peer::new(me);

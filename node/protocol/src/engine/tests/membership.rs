@@ -37,9 +37,9 @@ fn r88_superseded_with_any_other_proof_or_none_ends_nothing() {
     *flipped.last_mut().unwrap() ^= 1;
     let ours = testing::ticket(&realm(), &testing::key(2), "user2");
     let newer = testing::presence(&realm(), &testing::key(2), "user2", BOOT + 1, 0, T0).presence;
-    // Somebody else's signature under our ticket.
+    // Another key's signature under our ticket.
     let forged = SignedPresence::author(newer.clone(), Arc::new(ours), &testing::key(3));
-    // Our own signature under a ticket of a realm that somebody made up.
+    // Our own signature under a ticket of a made-up realm.
     let foreign = testing::ticket(&testing::key(9), &testing::key(2), "user2");
     let foreign = SignedPresence::author(newer, Arc::new(foreign), &testing::key(2));
     let proofs: [Option<&[u8]>; 7] = [
@@ -48,7 +48,7 @@ fn r88_superseded_with_any_other_proof_or_none_ends_nothing() {
         Some(&flipped),
         Some(&forged.pair),
         Some(&foreign.pair),
-        // True presences: of this very start, and of somebody else.
+        // Genuine presences: of this very boot, and of another peer.
         Some(&presence_by(2, BOOT, 9, T0)),
         Some(&presence_by(3, BOOT + 1, 0, T0)),
     ];
@@ -134,7 +134,7 @@ fn r56_a_ban_is_not_hidden_by_a_clock_that_is_a_little_slow() {
     let ban = sanctioned(2, SanctionKind::Ban, T0 + 1_500);
     assert_eq!(ended(&fetched(&mut peer, &ban)).len(), 1);
 
-    // The same for the links of somebody else.
+    // The same for the links of another peer.
     let mut other = Peer::new(4);
     other.link(1, 2);
     let mut outputs = fetched(&mut other, &ban);

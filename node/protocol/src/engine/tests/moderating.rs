@@ -1,4 +1,4 @@
-//! Moderators' moderations: given, refused with a reason, obeyed, contradicted, lifted and settled.
+//! Moderations: given, refused with a reason, obeyed, contradicted, lifted and settled.
 
 use super::harness::{
     Peer, closed, config_of, ended, millis, policy, published, seconds, text_by, ticket_of, verdict,
@@ -160,7 +160,7 @@ fn r122_the_eleventh_order_in_a_minute_has_no_effect() {
 #[test]
 fn r122_the_501st_moderation_of_a_day_is_refused() {
     let mut judge = moderator(2);
-    // From the begin of a day on.
+    // From the beginning of a day on.
     judge.advance(millis(86_400_000 - T0 % 86_400_000));
     for number in 0..MODERATIONS_PER_DAY {
         judge.advance(seconds(7));

@@ -1,4 +1,4 @@
-//! Policy numbers: who is asked, what is adopted, and whom a new policy condemns.
+//! Policy numbers: which peers are asked, what is adopted, and whom a new policy condemns.
 
 use super::harness::{
     Peer, closed, dialled, fetched, hello_of, key_of, link_input, millis, policy, published, realm,
@@ -111,7 +111,7 @@ fn r51_only_what_is_newer_is_adopted() {
     assert!(told, "{outputs:?}");
     assert!(adopted(&answer(&mut peer, 3, &newer)).is_empty());
     assert!(adopted(&answer(&mut peer, 3, &policy(4, |_policy| {}))).is_empty());
-    // Equal numbers: the larger hash, and so the same one everywhere, whichever came first.
+    // With equal numbers the larger hash wins, and so the same policy everywhere, whichever came first.
     let twin = policy(5, |policy| policy.name = "Twin".into());
     let (smaller, larger) = if twin.rank() > newer.rank() { (newer, twin) } else { (twin, newer) };
     let mut other = Peer::new(4);

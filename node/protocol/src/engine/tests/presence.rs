@@ -1,4 +1,4 @@
-//! Presence: who came, who went, and what is not believed.
+//! Presence: which devices came and went, and what is not believed.
 
 use super::harness::{
     BOOT, Peer, key_of, millis, policy, presence_by, presences, published, realm, seconds,

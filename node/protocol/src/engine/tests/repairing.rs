@@ -1,4 +1,4 @@
-//! When the one repair runs, and what it says of a link.
+//! When reconciliation runs, and what it reveals about a link.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn is_round(output: &Output) -> bool {
         .any(|(_peer, _ask, request)| matches!(request, SyncRequest::Reconcile { .. }))
 }
 
-/// A peer whose fresh link has been looked at, just after a round over all windows.
+/// A peer whose new link has passed its review, just after a round over all windows.
 fn at_rest() -> Peer {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
@@ -45,7 +45,7 @@ fn r111_a_slow_reader_is_asked_and_so_asks_us() {
     assert!(outputs.iter().any(is_round), "{outputs:?}");
 }
 
-/// News every second that only rounds bring, younger than a minute. The second in which the link was closed, if one.
+/// Rounds bring news every second, younger than a minute. Returns the second in which the link was closed, if it was.
 fn closed_while_rounds_bring_news(
     peer: &mut Peer,
     length_s: u64,
@@ -66,7 +66,7 @@ fn closed_while_rounds_bring_news(
     None
 }
 
-/// How long the silence must be at least: since the past began, and after each round that counts but the last.
+/// The shortest possible silence: since the past began, and after each round that counts but the last.
 fn shortest_deafness() -> Duration {
     ROUND_EVERY * (u32::try_from(DEAF_ROUNDS_MAX).unwrap() - 1)
 }
@@ -81,7 +81,7 @@ fn r111_a_link_that_answers_and_brings_no_gossip_is_closed() {
     assert!(closed_at <= length_s / 2 + 5, "after {closed_at} s");
 }
 
-/// Rounds that follow one another under load say nothing of gossip, which is only late.
+/// Rounds that follow one another under load show nothing about gossip, which is only late.
 #[test]
 fn r111_many_rounds_in_a_short_silence_close_nothing() {
     let mut peer = at_rest();
@@ -105,8 +105,8 @@ fn r111_a_link_that_brings_gossip_now_and_then_is_not_deaf() {
     assert_eq!(closed_while_rounds_bring_news(&mut peer, 5 * every_s, gossip), None);
 }
 
-/// A neighbour lists ids of others and does not bring them; who holds them is asked in a moment, however often the
-/// first is asked again.
+/// A neighbour lists ids of other authors' messages and does not deliver them. A neighbour that holds them is asked
+/// within a moment, however often the first is asked again.
 #[test]
 fn r104_a_peer_that_brings_nothing_withholds_nothing() {
     let mut peer = Peer::new(2);
@@ -121,7 +121,7 @@ fn r104_a_peer_that_brings_nothing_withholds_nothing() {
             honest_since = Some(peer.now.mono);
         }
         let mut outputs = peer.advance(millis(100));
-        // It brings one of them at the last moment, so that it is asked for the rest again.
+        // It delivers one of them at the last moment, so that it is asked for the rest again.
         for (at, ask, ids) in std::mem::take(&mut liar_was_asked) {
             if peer.now.mono < at + millis(9_900) {
                 liar_was_asked.push((at, ask, ids));
@@ -174,7 +174,7 @@ fn r107_what_came_too_late_for_gossip_is_still_asked_for() {
     assert!(!peer.engine.history().wants(late.id()), "it is held");
 }
 
-/// As many as there are places bring one message each, now and then, and never end.
+/// As many peers as there are places deliver one message each, now and then, and never finish.
 #[test]
 fn r107_peers_that_bring_little_make_room_for_others() {
     let mut peer = Peer::new(2);

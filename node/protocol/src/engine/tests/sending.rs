@@ -1,4 +1,4 @@
-//! Own messages: refused with a reason, stored before they are sent, and sent again while that makes sense.
+//! Our own messages: refused with a reason, stored before they are sent, and sent again while that makes sense.
 
 use super::harness::{Peer, config_of, hello_of, policy, said, seconds, text_by, ticket_of};
 use crate::delivery::composing::ORDER_AHEAD_MS_MAX;

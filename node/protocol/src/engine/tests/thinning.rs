@@ -1,4 +1,4 @@
-//! Many peers: when a peer is thin, whom it parts from, who may part from it, and whom it dials.
+//! Many peers: when a peer is thin, which links it drops, who may drop a link to it, and whom it dials.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::testing::T0;
 
 const ME: u8 = 2;
 const FIRST: u8 = 3;
-/// So many others that there is a crowd.
+/// How many others make a crowd.
 const CROWD: u8 = 70;
 
 fn others(count: u8) -> std::ops::Range<u8> {
@@ -33,7 +33,7 @@ fn candidate(number: u8) -> PeerAddresses {
     PeerAddresses { peer: key_of(number), addresses }
 }
 
-/// A peer with links to that many others, each named by the number of its peer.
+/// A peer with links to this many others, each named by its peer's number.
 fn linked_with(count: u8) -> Peer {
     let mut peer = Peer::new(ME);
     peer.feed(Input::Candidates(others(count).map(candidate).collect()));
@@ -43,7 +43,7 @@ fn linked_with(count: u8) -> Peer {
     peer
 }
 
-/// The same when it has just become thin, and what it did then.
+/// The same when it has just become thin, with its outputs.
 fn thin() -> (Peer, Vec<Output>) {
     let mut peer = linked_with(CROWD);
     peer.advance(CROWD_LASTS - seconds(2));
@@ -54,7 +54,7 @@ fn thin() -> (Peer, Vec<Output>) {
     (peer, outputs)
 }
 
-/// The peers that are asked whether they would part.
+/// The peers that were asked to drop the link.
 fn asked(outputs: &[Output]) -> Vec<(AskId, PeerKey)> {
     let asked = |output: &Output| match output {
         Output::Ask { peer, ask, bytes } => match SyncRequest::parse(bytes) {
@@ -70,7 +70,7 @@ fn answer(peer: &mut Peer, ask: AskId, reply: &SyncReply) -> Vec<Output> {
     peer.feed(Input::Answered { ask, bytes: Some(reply.to_bytes()) })
 }
 
-/// Whether a peer agrees when another, which has that many links, asks it to part.
+/// Whether a peer agrees to drop the link when another, which has this many links, asks.
 fn agrees(peer: &mut Peer, number: u8, links: usize) -> bool {
     let bytes = SyncRequest::Part(links as u64).to_bytes();
     let (request, asking) = (RequestId(u64::from(number)), key_of(number));
@@ -86,7 +86,7 @@ fn agrees(peer: &mut Peer, number: u8, links: usize) -> bool {
     }
 }
 
-/// The ring neighbours of [`ME`] among so many others.
+/// The ring neighbours of [`ME`] among this many others.
 fn ring(count: u8) -> BTreeSet<PeerKey> {
     let mut keys: Vec<_> = others(count).chain([ME]).map(key_of).collect();
     keys.sort_unstable();
@@ -95,13 +95,13 @@ fn ring(count: u8) -> BTreeSet<PeerKey> {
     near.filter(|key| *key != key_of(ME)).collect()
 }
 
-/// Peers of a crowd that are no ring neighbours.
+/// Peers of a crowd that are not ring neighbours.
 fn outside_the_ring() -> Vec<u8> {
     let ring = ring(CROWD);
     others(CROWD).filter(|number| !ring.contains(&key_of(*number))).collect()
 }
 
-/// Lets time pass where nobody answers a dial. Who was dialled.
+/// Lets time pass while no dial is answered. Returns the peers that were dialled.
 fn dials(peer: &mut Peer, time: Duration) -> BTreeSet<PeerKey> {
     let end = peer.now.mono + time;
     let mut all = BTreeSet::new();
@@ -115,7 +115,7 @@ fn dials(peer: &mut Peer, time: Duration) -> BTreeSet<PeerKey> {
     all
 }
 
-/// Lets them go without a word, as a test cannot answer each question.
+/// Takes links down without a request, because a test cannot answer each one.
 fn drop_links(peer: &mut Peer, numbers: &[u8]) {
     for number in numbers {
         peer.feed(Input::LinkDown(LinkId(u64::from(*number))));
@@ -221,7 +221,7 @@ fn r129_a_parted_peer_is_not_lost_and_not_redialled() {
     let outputs = peer.advance(LOST_AFTER * 4);
     assert!(presences(&outputs).is_empty());
     assert!(!dialled(&outputs).contains(&gone));
-    // Its lease is over some time, if nobody hears of it.
+    // Without news its lease ends eventually.
     let outputs = peer.advance(seconds(3 * u64::from(CROWD)));
     assert!(presences(&outputs).iter().any(|(lost, _reason)| *lost == gone));
 }
@@ -268,7 +268,7 @@ fn r129_a_yes_that_is_not_used_is_void() {
     assert!(lost.iter().any(|(lost, _reason)| *lost == key_of(number)), "{lost:?}");
 }
 
-/// A thin peer that has that many links left, ring neighbours among them, and sees the others in its roster still.
+/// A thin peer with this many links left, including its ring neighbours, which still has the others in its roster.
 fn with_links(count: usize) -> (Peer, Vec<u8>) {
     let (mut peer, mut outputs) = thin();
     let outside = outside_the_ring();

@@ -49,7 +49,7 @@ fn forgets(outputs: &[Output]) -> bool {
     outputs.iter().any(|output| matches!(output, Output::Forget { .. }))
 }
 
-/// A peer that holds a message of each of these days from [`T0`] on.
+/// A peer that holds one message for each of these days from [`T0`] on.
 fn holding_days(days: u64) -> Peer {
     let mut peer = Peer::new(2);
     peer.link(1, 3);
@@ -62,7 +62,7 @@ fn holding_days(days: u64) -> Peer {
     peer
 }
 
-/// Lets the time pass in which a machine sleeps: nothing is due meanwhile.
+/// Lets time pass as while a machine sleeps: nothing is due in the meantime.
 fn sleep(peer: &mut Peer, by: Duration) {
     peer.now.mono += by;
     peer.now.wall_ms += u64::try_from(by.as_millis()).unwrap();
@@ -188,7 +188,7 @@ fn r90_contradicting_clocks_make_it_ask_for_the_time() {
     assert_eq!(refused(&mut peer), 1);
     sleep(&mut peer, ASK_TIME_EVERY);
     assert_eq!(refused(&mut peer), 0, "an answer that changed nothing doubles the wait");
-    // The login node had been ahead, and takes it back.
+    // The login node was ahead, and corrects that.
     let realm_ms = peer.now.wall_ms - 2 * HOUR_MS;
     peer.feed(Input::RealmTime(realm_ms));
     assert_eq!(peer.engine.clock().peek_ms(peer.now), realm_ms);

@@ -36,7 +36,7 @@ fn up(links: &mut Links, id: u64, number: u8, relayed: bool) {
     links.up(new, &AddressBook::new(me()), T0, at(Duration::ZERO));
 }
 
-/// A link to each peer with the key of such a number.
+/// A link to each of the peers with these numbers.
 pub(crate) fn linked(numbers: impl IntoIterator<Item = u8>) -> Links {
     let mut links = Links::new(me(), at(Duration::ZERO));
     for number in numbers {
