@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanyard_protocol::time::Now;
 
-/// Samples both clocks; monotonic time counts from its making.
+/// Samples both clocks. Monotonic time counts from when this was created.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
@@ -33,7 +33,7 @@ impl Clock {
         }
     }
 
-    /// Time since the machine's start, asleep or awake; `None` where no system call tells.
+    /// Time since the machine started, asleep or awake; `None` if no system call reports it.
     #[must_use]
     pub fn since_boot(&self) -> Option<Duration> {
         #[cfg(any(target_os = "linux", target_os = "android"))]

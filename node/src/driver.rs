@@ -1,7 +1,7 @@
-//! The loop of a node: it feeds the engine and carries out what the engine asks for. It never awaits a consumer.
+//! The event loop of a node. It feeds the engine, carries out what the engine asks for, and never waits for a consumer.
 //!
-//! Local work comes first: commands, the store, timers; then the gate's reports, then the network. So a flood from
-//! outside cannot keep the user waiting.
+//! Local work comes first: commands, the store and timers, then the gate's reports, then the network. A flood from
+//! outside therefore cannot keep the user waiting.
 
 mod arrivals;
 mod carry_out;
@@ -48,22 +48,22 @@ use command::Command;
 use requests::{Loaded, Loads, Requests};
 use status::Surroundings;
 
-/// How long "bye" is given to leave.
+/// How long to wait for "bye" to be sent.
 const FAREWELL: Duration = Duration::from_millis(400);
-/// How often the clock's high-water mark is written.
+/// How often to write the clock's high-water mark.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
-/// Shortest time between two [`NodeEvent::Reload`]: a peer that changes the history often must not keep the user's
-/// window reading.
+/// The shortest time between two [`NodeEvent::Reload`]s, so that a peer that changes the history often does not keep
+/// the user's window reading.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
-/// Shortest time between two states: many changes in a row, as when everybody joins, are told once.
+/// The shortest time between two states. Many changes in a row, as when everybody joins, are reported once.
 const STATUS_EVERY: Duration = Duration::from_millis(10);
-/// Admissions whose connection is not up yet. Older ones belong to connections that were denied later.
+/// How many admissions may wait for their connection. Older ones belong to connections that were denied later.
 const ADMITTED_MAX: usize = 1_024;
 
 /// The answer to a send.
 type Answer = Result<SentReceipt, SendRefused>;
 
-/// The loop and all that it owns.
+/// The event loop and everything that it owns.
 pub(crate) struct EventLoop {
     pub(crate) clock: Clock,
     pub(crate) topics: Topics,
@@ -74,21 +74,21 @@ pub(crate) struct EventLoop {
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) stored: mpsc::Receiver<Stored>,
-    /// Older messages for the history's index, and whether these were the last.
+    /// Older messages for the history's index, and whether they are the last.
     pub(crate) index: mpsc::Receiver<(StoredIndex, bool)>,
     pub(crate) loads: Loads,
     pub(crate) loaded: mpsc::Receiver<Loaded>,
     pub(crate) events: broadcast::Sender<NodeEvent>,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) around: Surroundings,
-    /// Where the login node can be asked.
+    /// Where the login node may be reached.
     pub(crate) places: Option<Arc<Places>>,
     /// Wakes the task that renews the ticket.
     pub(crate) ask_login_server: Arc<Notify>,
     pub(crate) state: State,
 }
 
-/// What the loop remembers between turns.
+/// The state that the loop keeps between turns.
 #[derive(Default)]
 pub(crate) struct State {
     follow_ups: VecDeque<Input>,
@@ -102,9 +102,9 @@ pub(crate) struct State {
     own_stored: Option<Arc<ChatMessage>>,
     requests: Requests,
     arrivals: Arrivals,
-    /// Writes that the store's queue had no room for.
+    /// Writes that did not fit into the store's queue.
     backlog: VecDeque<Write>,
-    /// Whether the last turn filled the index; then the network comes first.
+    /// Whether the last turn filled the index. If so, the network comes first.
     has_indexed: bool,
     /// Whether a [`NodeEvent::Reload`] is due.
     reload: bool,
@@ -115,13 +115,13 @@ pub(crate) struct State {
     /// Whether the number of messages has changed.
     counted: bool,
     untold: Vec<NodeEvent>,
-    /// Answers to sends, which go out after the state.
+    /// Answers to sends, which are delivered after the state.
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     quit: Option<oneshot::Sender<()>>,
     ended: Option<Option<Refusal>>,
     clocks: Clocks,
     next_clock_write: Duration,
-    /// Where the login node answered last, as it is kept.
+    /// Where the login node answered last, as it is stored.
     login_node: Option<String>,
 }
 
@@ -207,7 +207,7 @@ impl EventLoop {
         self.feed(Input::Renewed(ticket));
     }
 
-    /// Takes what the login server has granted: its clock, its policy, a ticket, and where the peers are.
+    /// Handles what the login server has granted: its time, its policy, a ticket, and the addresses of peers.
     fn granted(&mut self, granted: Granted) {
         let Granted { ticket, policy, realm_ms, authority, peers, .. } = granted;
         self.around.login_node_clock = None;
@@ -222,7 +222,7 @@ impl EventLoop {
         self.remember_login_node();
     }
 
-    /// Tells it once; the state shows it as long as it lasts.
+    /// Notifies the user once; the state shows the problem as long as it lasts.
     fn login_node_unsure(&mut self, text: String) {
         if self.around.login_node_clock.replace(text.clone()).is_none() {
             self.tell(NodeEvent::Notice { code: LOGIN_NODE_CLOCK, text });
@@ -230,7 +230,7 @@ impl EventLoop {
         self.state.changed = true;
     }
 
-    /// Keeps where the login node answered last, for the next start.
+    /// Stores where the login node answered last, for the next start.
     fn remember_login_node(&mut self) {
         let Some(place) = self.places.as_ref().and_then(|places| places.last()) else { return };
         if self.state.login_node.as_ref() != Some(&place) {
@@ -267,7 +267,8 @@ impl EventLoop {
         self.write_backlog();
     }
 
-    /// The store's thread should end after us. If it has ended already, nothing can be kept, so nothing is promised.
+    /// Ends the node if the store's thread has ended before it: nothing can be stored any more, so nothing must be
+    /// promised.
     fn store_is_gone(&mut self) {
         tracing::error!("The message store has ended");
         let reason = "The message store of this program has failed, so nothing more can be sent or stored. What is \
@@ -289,7 +290,7 @@ impl EventLoop {
         self.drain();
     }
 
-    /// The clocks at this moment. The engine hears first if one was set, so that it never looks at a wrong one.
+    /// Samples the clocks. If one was set, the engine learns that first, so that it never sees a wrong time.
     fn now(&mut self) -> Now {
         let now = self.clock.now();
         match self.state.clocks.look(now, self.clock.since_boot()) {
@@ -303,7 +304,7 @@ impl EventLoop {
         now
     }
 
-    /// One mutation of the engine, and all that follows from it.
+    /// Feeds the engine an input, and carries out everything that follows from it.
     fn feed(&mut self, input: Input) {
         let now = self.now();
         self.engine.handle_input(input, now);
@@ -325,7 +326,7 @@ impl EventLoop {
         self.state.untold.push(event);
     }
 
-    /// The state goes out before the answers and the events, so that a reader of those finds it up to date.
+    /// Publishes the state before the answers and the events, so that their readers find it up to date.
     fn publish_news(&mut self) {
         let now = self.clock.now().mono;
         if self.state.changed && self.state.answers.is_empty() && now < self.state.next_status {
@@ -349,11 +350,11 @@ impl EventLoop {
             self.tell(NodeEvent::Reload);
         }
         for (reply, answer) in self.state.answers.drain(..) {
-            // The caller may be gone; the message is on disk all the same.
+            // The caller may be gone; the message is on disk anyway.
             reply.send(answer).ok();
         }
         for event in self.state.untold.drain(..) {
-            // It is fine if nobody listens: the store has everything.
+            // It does not matter if there are no readers: the store has everything.
             self.events.send(event).ok();
         }
     }
@@ -361,13 +362,13 @@ impl EventLoop {
     async fn end(mut self) {
         let ended = self.state.ended.take().flatten();
         self.remember_login_node();
-        // A node that was shut out has nobody to say goodbye to.
+        // A node that was shut out has no peer to say goodbye to.
         if ended.as_ref().is_none_or(|why| why.code == RefusalCode::Failed) {
             self.feed(Input::Quit);
         }
         self.state.next_status = Duration::ZERO;
         self.publish_news();
-        // Gossipsub does not tell when something has been sent, so it gets a moment.
+        // Gossipsub does not report when something has been sent, so wait a moment.
         let farewell = async {
             loop {
                 self.swarm.select_next_some().await;
@@ -379,7 +380,7 @@ impl EventLoop {
         last.push_back(Write::Clock(self.engine.clock().clone()));
         let mut writer = self.writer;
         let close = move || writer.close(last);
-        // The store's last words are read and dropped, so that its thread can end.
+        // Read and drop the store's last reports, so that its thread can end.
         let mut stored = self.stored;
         let drain = async { while stored.recv().await.is_some() {} };
         let (closed, ()) = tokio::join!(tokio::task::spawn_blocking(close), drain);

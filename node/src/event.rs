@@ -1,7 +1,7 @@
-//! What a node tells as it happens.
+//! The events of a node.
 //!
-//! Events go over a `broadcast` channel. A reader that lags misses some, and reads the store again, which has every
-//! message.
+//! Events are sent over a `broadcast` channel. A reader that falls behind misses some, and reads the store again, which
+//! has every message.
 
 use std::sync::Arc;
 
@@ -16,21 +16,21 @@ pub use lanyard_protocol::roster::Reason;
 
 use crate::refusal::Refusal;
 
-/// Something that happened once.
+/// An event that happened once.
 #[derive(Debug, Clone)]
 pub enum NodeEvent {
-    /// A message entered the store: exactly once per id.
+    /// A message was stored. There is exactly one such event per id.
     Message(Arc<ChatMessage>),
-    /// One of our own messages has come further.
+    /// One of our own messages has got further.
     State {
         /// The message.
         id: MessageId,
-        /// How far it is now.
+        /// How far it has got.
         state: Progress,
     },
     /// Another device came or went.
     Presence(PresenceChange),
-    /// We have a new ticket.
+    /// Our ticket was renewed.
     Renewed {
         /// Its end, realm time in unix milliseconds.
         expires_at: u64,
@@ -44,7 +44,7 @@ pub enum NodeEvent {
     Moderation(Box<SignedModeration>),
     /// A ban or mute by the operator has begun or ended.
     Sanctioned(Box<Sanctioned>),
-    /// Messages have left the history or come back: read what is shown again from the store.
+    /// Messages have left the history or come back: read the shown messages from the store again.
     Reload,
     /// Something the user should read, with a stable code for programs.
     Notice {
@@ -57,12 +57,12 @@ pub enum NodeEvent {
     Ended(Option<Refusal>),
 }
 
-/// A message as it is shown: every name in it comes from its ticket.
+/// A message for display. Every name in it comes from its ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatMessage {
-    /// Content hash; the same on every peer.
+    /// The hash of its content, which is the same on every peer.
     pub id: MessageId,
-    /// The room it was said in.
+    /// The room it was posted in.
     pub room: String,
     /// The author's account.
     pub account: AccountId,
@@ -72,11 +72,11 @@ pub struct ChatMessage {
     pub nickname: String,
     /// The author's device key.
     pub peer: PeerKey,
-    /// The author's role under the ticket it was sent with.
+    /// The author's role in the ticket that it was sent under.
     pub role: Role,
-    /// What it says.
+    /// The content.
     pub body: Body,
-    /// Realm time of sending, unix milliseconds, the first part of the order key.
+    /// Realm time of sending, unix milliseconds. It is the first part of the order key.
     pub sent_at: u64,
     /// Realm time of arrival here, unix milliseconds.
     pub received_at: u64,
@@ -84,15 +84,15 @@ pub struct ChatMessage {
     pub via: Via,
     /// True if it arrived more than two minutes after it was sent.
     pub late: bool,
-    /// True if its author was banned by the time it came. It is shown folded, and notifies nobody.
+    /// True if its author was banned by the time it arrived. It is shown folded, and notifies nobody.
     pub folded: bool,
-    /// True if its author has signed another message under the same number (equivocation).
+    /// True if its author has signed another message with the same number (equivocation).
     pub forked: bool,
-    /// The author's program start.
+    /// The author's session, which begins when its program starts.
     pub session: u64,
-    /// Number within the session, from 0.
+    /// The number within the session, from 0.
     pub seq: u64,
-    /// How far an own message has come; `None` for those of others.
+    /// How far an own message has got; `None` for other people's messages.
     pub state: Option<Progress>,
 }
 
@@ -104,19 +104,19 @@ impl ChatMessage {
     }
 }
 
-/// How a message came to this node.
+/// How a message reached this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
-    /// Typed here.
+    /// It was written here.
     Own,
-    /// By gossip.
+    /// It came by gossip.
     Gossip,
-    /// By reconciliation with a neighbour.
+    /// It came by reconciliation with a neighbour.
     Sync,
 }
 
 impl Via {
-    /// The word for programs, and for the store.
+    /// The word for programs and for the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -155,7 +155,7 @@ pub struct PresenceChange {
     pub reason: Reason,
 }
 
-/// The node has ended, and answers nothing more.
+/// The node has ended and accepts no more commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the node has ended")]
 pub struct NodeClosed;

@@ -20,17 +20,17 @@ use crate::names::spelled;
 use crate::status::Status;
 use crate::store::{History, PAGE_MAX, Page, ReadError, Reader};
 
-/// A running peer. Clones are cheap and speak to the same node.
+/// A running peer. Clones are cheap and refer to the same node.
 #[derive(Debug, Clone)]
 pub struct Node {
     ends: Ends,
 }
 
 impl Node {
-    /// Starts a node on the running tokio runtime.
+    /// Starts a node on the current tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`]; nothing runs then.
+    /// [`StartError`]; nothing is left running then.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
         Ok(Self { ends: start(config)? })
     }
@@ -38,12 +38,12 @@ impl Node {
     /// Signs, stores and sends a message. Returns when it is on disk.
     ///
     /// # Errors
-    /// [`SendError`] says why not; nothing was stored then.
+    /// [`SendError`] says why it was refused; nothing was stored then.
     pub async fn send(&self, draft: Draft) -> Result<SentReceipt, SendError> {
         Ok(self.ask(|reply| Command::Send { draft, reply }).await??)
     }
 
-    /// A part of a room's history from the store, at most [`PAGE_MAX`] messages.
+    /// Reads a page of a room's history from the store, at most [`PAGE_MAX`] messages.
     ///
     /// # Errors
     /// [`ReadError`] if there is no such message or the store cannot be read.
@@ -58,16 +58,16 @@ impl Node {
         self.ends.reader.ask(history).await
     }
 
-    /// Mutes or bans an account, or lifts that. Without a time it holds for 24 hours, the longest there is.
-    /// Returns when it is in force here and on its way to the others.
+    /// Mutes or bans an account, or lifts that. Without a time it lasts for 24 hours, the maximum. Returns when it is
+    /// in force here and on its way to the others.
     ///
     /// # Errors
-    /// [`ModerateError`] says why not; nothing was published then.
+    /// [`ModerateError`] says why it was refused; nothing was published then.
     pub async fn moderate(&self, moderation: NewModeration) -> Result<MessageId, ModerateError> {
         Ok(self.ask(|reply| Command::Moderation { moderation, reply }).await??)
     }
 
-    /// Tells the other peers from now on that this device is `here` or `away`.
+    /// Shows this device to the other peers as `here` or `away` from now on.
     ///
     /// # Errors
     /// [`NodeClosed`] if the node has ended.
@@ -75,7 +75,7 @@ impl Node {
         self.command(Command::Status(status.to_owned())).await
     }
 
-    /// The account of a username, as typed, if that name has ever been seen here.
+    /// The account with a username, as typed, if that name was ever seen here.
     ///
     /// # Errors
     /// [`ReadError::Store`] if the store cannot be read.
@@ -91,11 +91,11 @@ impl Node {
         self.ends.reader.ask(move |reader| reader.account_of(&realm, &username)).await
     }
 
-    /// Changes the password of our account at the login node, and takes the new ticket that comes with it. With
+    /// Changes the password of our account at the login node, and uses the new ticket that comes with it. With
     /// `revoke_others`, all other devices are logged out.
     ///
     /// # Errors
-    /// [`LoginServerError`]. If the login node did not answer, either password may be the valid one.
+    /// [`LoginServerError`]. If the login node did not answer, either password may be in force.
     pub async fn change_password(
         &self,
         old: Password,
@@ -108,16 +108,16 @@ impl Node {
         Ok(self.command(Command::Granted(Box::new(granted))).await?)
     }
 
-    /// The devices of our account, as the login node knows them.
+    /// Lists the devices of our account, as the login node knows them.
     ///
     /// # Errors
-    /// [`LoginServerError`] if it does not answer, or refuses.
+    /// [`LoginServerError`] if the login node does not answer or refuses.
     pub async fn devices(&self) -> Result<Vec<DeviceInfo>, LoginServerError> {
         let account = self.whoami().0;
         self.login_server()?.devices(&Request::ListDevices(ListDevices { account })).await
     }
 
-    /// Logs a device of our account out; the devices after that.
+    /// Logs out a device of our account. Returns the devices afterwards.
     ///
     /// # Errors
     /// [`LoginServerError`], also if there is no such device.
@@ -144,7 +144,7 @@ impl Node {
         Ok(self.command(Command::MarkRead { room, id }).await?)
     }
 
-    /// The message up to which the room has been read, and how many of others have arrived since.
+    /// The message up to which the room was read, and how many messages of other people have arrived since.
     ///
     /// # Errors
     /// [`ReadError::Store`] if it cannot be read.
@@ -174,7 +174,7 @@ impl Node {
         self.command(Command::RealmTime(realm_ms)).await
     }
 
-    /// Takes a renewed ticket into use.
+    /// Puts a renewed ticket into use.
     ///
     /// # Errors
     /// [`NodeClosed`] if the node has ended.
@@ -182,7 +182,7 @@ impl Node {
         self.command(Command::Renew(Box::new(ticket))).await
     }
 
-    /// Gossipsub's score of each neighbour; below 0 it has done harm. For tests.
+    /// Gossipsub's score of each neighbour, which is negative if it misbehaved. For tests.
     ///
     /// # Errors
     /// [`NodeClosed`] if the node has ended.
@@ -191,19 +191,19 @@ impl Node {
         self.ask(Command::Scores).await
     }
 
-    /// Events from now on.
+    /// Subscribes to events from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<NodeEvent> {
         self.ends.events.subscribe()
     }
 
-    /// The latest state, and a way to wait for the next.
+    /// The latest state, and a way to wait for changes.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.ends.status.clone()
     }
 
-    /// Says goodbye to the mesh, closes the store and ends, within two seconds.
+    /// Says goodbye to the mesh, closes the store and ends, all within two seconds.
     pub async fn quit(&self) {
         // A loop that is gone has already quit.
         self.ask(Command::Quit).await.ok();
@@ -214,7 +214,7 @@ impl Node {
         self.ends.commands.closed().await;
     }
 
-    /// Sends a command with a place for its answer, and waits for that.
+    /// Sends a command, and waits for its answer.
     async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,

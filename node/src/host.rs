@@ -1,16 +1,16 @@
-//! The name of this computer, by which its owner knows a device in the list of devices.
+//! The name of this computer, which tells the owner which device is which.
 
 use std::net::IpAddr;
 
-/// The login node takes no longer label.
+/// The login node accepts no longer label.
 const LABEL_CHARS_MAX: usize = 48;
 
-/// The computer's name as a device label; `None` if it has none that says anything.
+/// The computer's name as a device label, or `None` if it has no meaningful name.
 pub(crate) fn device_label() -> Option<String> {
     label_of(&gethostname::gethostname().to_string_lossy())
 }
 
-/// The host's part of a name, without what could not be shown.
+/// The host part of a name, without characters that cannot be shown.
 fn label_of(host: &str) -> Option<String> {
     let is_address = host.parse::<IpAddr>().is_ok();
     let short = if is_address { host } else { host.split('.').next().unwrap_or_default() };

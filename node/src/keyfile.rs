@@ -1,7 +1,7 @@
 //! Key files: an Ed25519 seed of 32 bytes, in a file that only its owner can read.
 //!
-//! A file that others could have read, or that is not exactly 32 bytes, is refused and never replaced: a new device
-//! key is a new device, and a new realm key would turn every join link into a warning about an impostor.
+//! A file that others could have read, or that is not exactly 32 bytes, is refused and never replaced: a new device key
+//! makes a new device, and with a new realm key every join link would warn of an impostor.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -12,28 +12,28 @@ use zeroize::Zeroizing;
 use crate::private;
 use crate::random::{self, NoRandomness};
 
-/// A secret Ed25519 seed; wiped when dropped.
+/// A secret Ed25519 seed, which is wiped when dropped.
 pub type Seed = Zeroizing<[u8; 32]>;
 
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{path} does not exist")]
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("{path} cannot be read or written")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// Group or world have rights on it.
+    /// Group or others have access to the file.
     #[error("{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")]
     Unsafe {
         /// The file.
@@ -41,7 +41,7 @@ pub enum KeyError {
         /// Its mode.
         mode: u32,
     },
-    /// It is not 32 bytes, or no file at all.
+    /// It is not 32 bytes long, or not a file at all.
     #[error("{path} is damaged: {why}; put back a copy of it, a new key cannot stand in for it")]
     Damaged {
         /// The file.
@@ -49,7 +49,7 @@ pub enum KeyError {
         /// What is wrong.
         why: &'static str,
     },
-    /// A new key needs random numbers.
+    /// The system has no random numbers for a new key.
     #[error(transparent)]
     Random(#[from] NoRandomness),
 }
@@ -67,7 +67,7 @@ pub fn load(path: &Path) -> Result<Seed, KeyError> {
         }
         Err(error) => return Err(io(error)),
     };
-    // The open file is asked, not the path: what was checked is what is read.
+    // Ask about the open file, not the path, so that what was checked is what is read.
     let meta = file.metadata().map_err(io)?;
     if !meta.is_file() {
         return Err(KeyError::Damaged { path: path.to_owned(), why: "it is not a file" });
@@ -86,10 +86,10 @@ pub fn load(path: &Path) -> Result<Seed, KeyError> {
     Ok(seed)
 }
 
-/// Reads a key, or makes a new one if the file is missing.
+/// Reads a key, or creates one if the file is missing.
 ///
 /// # Errors
-/// [`KeyError`] if the file is there and unusable, or cannot be made.
+/// [`KeyError`] if the file exists but is unusable, or cannot be created.
 pub fn load_or_create(path: &Path) -> Result<Seed, KeyError> {
     match load(path) {
         Err(KeyError::Missing { .. }) => create(path),
@@ -97,8 +97,8 @@ pub fn load_or_create(path: &Path) -> Result<Seed, KeyError> {
     }
 }
 
-/// Writes a whole key beside its place, then links it there: a crash leaves no half key, and a key that
-/// appeared in the meantime is never written over (`link` fails as O_EXCL does).
+/// Writes the whole key to a draft and links that into place. A crash leaves no half key, and a key that appeared in
+/// the meantime is never overwritten (`link` fails as O_EXCL does).
 fn create(path: &Path) -> Result<Seed, KeyError> {
     let io = |source: std::io::Error| KeyError::Io { path: path.to_owned(), source };
     let mut seed = Seed::default();
@@ -107,7 +107,7 @@ fn create(path: &Path) -> Result<Seed, KeyError> {
     let mut file = private::create_new(&draft).map_err(io)?;
     let written = file.write_all(seed.as_ref()).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
-    // Gone or not, the draft has the mode 0600 and is not read by anybody.
+    // Whether it is removed or not, the draft has mode 0600, and nothing reads it.
     std::fs::remove_file(&draft).ok();
     match linked {
         Ok(()) => {}

@@ -1,12 +1,12 @@
-//! A peer of a Lanyard realm: chat on a local network that needs no server to go on.
+//! A peer of a Lanyard realm: chat on a local network that works without a server once you have signed in.
 //!
 //! A node holds a ticket that the realm's login node has signed. It links with other peers over libp2p, keeps every
 //! message of its rooms in SQLite, and fills in what it has missed. The rules are those of [`lanyard_protocol`], which
 //! does no I/O; this crate gives them a network, a disk and a clock.
 //!
-//! [`join()`] signs in and starts a [`Node`]. The handle is cheap to clone and has three sides: methods that ask for
-//! something, [`Node::events`] for what happens, and [`Node::status`] for how things stand now. This signs in, says
-//! something, and prints what is said from then on:
+//! [`join()`] signs in and starts a [`Node`]. The handle is cheap to clone and has three sides: methods that send
+//! commands, [`Node::events`] for what happens, and [`Node::status`] for the current state. This example signs in,
+//! sends a message, and prints all messages from then on:
 //!
 //! ```no_run
 //! use lanyard_node::{Draft, JoinRequest, NodeEvent, join};
@@ -32,8 +32,8 @@
 //! # }
 //! ```
 //!
-//! `examples/echo.rs` is a bot that answers. A program that draws must pass texts and names of others through
-//! [`lanyard_protocol::text`] first.
+//! `examples/echo.rs` is a bot that answers. A program with a user interface must first pass the texts and names of
+//! others through [`lanyard_protocol::text`].
 //!
 //! | module | what it has |
 //! |---|---|

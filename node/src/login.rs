@@ -1,7 +1,7 @@
-//! Getting in and staying in: what a device asks of the login node.
+//! Signing in and staying signed in: everything that a device asks the login node.
 //!
-//! [`join()`] opens the profile, asks for a ticket, and starts the node; `renewal.rs` asks for the next ticket in time.
-//! Both ask through `client.rs`, which tries the addresses that `places.rs` knows, one `exchange.rs` after the other.
+//! [`join()`] opens the profile, gets a ticket, and starts the node; `renewal.rs` gets the next ticket in time. Both
+//! use `client.rs`, which tries the addresses in `places.rs` one after the other, each with an `exchange.rs`.
 
 pub(crate) mod client;
 mod exchange;

@@ -1,33 +1,34 @@
-//! What a person may be called, and when two names are one name.
+//! What people may be called, and when two names count as the same.
 //!
 //! A *username* is an identifier: PRECIS UsernameCaseMapped (RFC 8265 §3.3), at most 32 characters, of one script
 //! in the sense of UTS 39 "highly restrictive". A *nickname* is for reading: PRECIS Nickname (RFC 8266),
 //! at most 48 characters, without anything that cannot be seen.
 //!
-//! Two names are one name if their UTS 39 skeletons are equal: "раураl" in Cyrillic letters looks like "paypal".
-//! The login node keeps the skeleton in its database beside the name, under a UNIQUE constraint for usernames.
+//! Two names count as the same if their UTS 39 skeletons are equal: "раураl" in Cyrillic letters looks like "paypal".
+//! The login node stores the skeleton beside the name, with a UNIQUE constraint for usernames.
 //!
-//! Every program reads typed names with [`Username::parse`] or [`spelled`], so ` @Bob ` is bob everywhere.
+//! Every program parses typed names with [`Username::parse`] or [`spelled`], so ` @Bob ` is bob everywhere.
 
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::{RestrictionLevel, RestrictionLevelDetection as _};
 
-/// Longest username, in characters.
+/// The longest username, in characters.
 pub const USERNAME_CHARS_MAX: usize = 32;
-/// Longest nickname, in characters.
+/// The longest nickname, in characters.
 pub const NICKNAME_CHARS_MAX: usize = 48;
-/// Names beyond this many bytes are refused unread: normalisation is not free.
+/// Names longer than this are refused before they are normalised, which is not free.
 const RAW_BYTES_MAX: usize = 1_024;
-/// Two marks are what a letter of a living script carries; a tower of them paints over the lines above.
+/// How many combining marks a letter may carry: letters of living scripts need two, and a tower of them covers the
+/// lines above.
 const MARKS_IN_A_ROW_MAX: usize = 2;
 
 /// Names that speak for the realm itself, on screens, in the audit log and in the reasons of sanctions.
 const OF_THE_REALM: [&str; 6] =
     ["operator", "rendezvous", "system", "lanyard", "authority", "loginnode"];
-/// Roles. An operator may name an account so, but no user may take such a nickname, because a screen shows it beside
-/// everybody's role.
+/// Role names. An operator may give an account such a username, but no user may take such a nickname, because screens
+/// show it beside everybody's role.
 const ROLES: [&str; 3] = ["admin", "administrator", "moderator"];
 
 /// Why a text may not be a name.
@@ -36,73 +37,74 @@ pub enum NameError {
     /// Nothing is left to show.
     #[error("the name is empty")]
     Empty,
-    /// Too many characters.
+    /// It has too many characters.
     #[error("the name is longer than {max} characters")]
     TooLong {
         /// The limit.
         max: usize,
     },
-    /// The profile does not allow a character, or not here.
+    /// The profile does not allow one of its characters, at least not in this position.
     #[error(
         "the name has a character that may not stand in a name, such as a space, control or symbol"
     )]
     Character,
-    /// Direction controls, tag characters and the like.
+    /// It contains direction controls, tag characters and the like.
     #[error("the name has invisible characters that change how it is shown")]
     Invisible,
-    /// Letters of several scripts that look alike.
+    /// It mixes letters of several scripts that look alike.
     #[error("the name mixes letters of several scripts")]
     MixedScripts,
-    /// A pile of combining marks.
+    /// It piles up combining marks.
     #[error("the name has more than two accents on one letter")]
     Marks,
-    /// A name in which the program itself speaks, or a role.
+    /// It is a name for the program itself, or a role.
     #[error("the name is kept for the realm itself")]
     Reserved,
-    /// A first character that a command line would read as an option.
+    /// Its first character would make a command line read it as an option.
     #[error("the name must begin with a letter or a digit")]
     Start,
 }
 
-/// A username in its one spelling.
+/// A username in its canonical spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username {
     text: String,
     skeleton: String,
 }
 
-/// What people write before the name of a person: `@`, and its wide form.
+/// Signs that people write before a person's name: `@`, and its wide form.
 const BEFORE_PERSON: [char; 2] = ['@', '\u{ff20}'];
-/// What people write before the name of a room.
+/// Signs that people write before a room's name.
 const BEFORE_ROOM: [char; 2] = ['#', '\u{ff03}'];
 
-/// A typed username in its one spelling. What cannot be a username is nobody's, and stays as it was typed.
+/// A typed username in its canonical spelling. A text that cannot be a username stays as it was typed, and matches
+/// none.
 #[must_use]
 pub fn spelled(typed: &str) -> String {
     Username::parse(typed).map_or_else(|_cannot_be| typed.to_owned(), |name| name.text)
 }
 
-/// A typed room name in its one spelling. What cannot be a room's name stays as it was typed.
+/// A typed room name in its canonical spelling. A text that cannot be a room name stays as it was typed.
 #[must_use]
 pub fn spelled_room(typed: &str) -> String {
     Username::parse_room(typed).map_or_else(|_cannot_be| typed.to_owned(), |name| name.text)
 }
 
-/// Part of a name, or a whole one, in the form in which names are looked through for it.
+/// A name or a part of one, in the form in which names are searched.
 #[must_use]
 pub fn searchable(typed: &str) -> String {
     let name = typed.trim().trim_start_matches([BEFORE_PERSON, BEFORE_ROOM].as_flattened());
     name.nfkc().collect::<String>().to_lowercase()
 }
 
-/// A name without the space around it and the one sign before it.
+/// A name without the space around it and without the sign before it.
 fn bare(typed: &str, before: [char; 2]) -> &str {
     let name = typed.trim();
     name.strip_prefix(before).map_or(name, str::trim_start)
 }
 
 impl Username {
-    /// Reads a username as typed, and brings it into its one spelling.
+    /// Parses a typed username into its canonical spelling.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -110,7 +112,7 @@ impl Username {
         Self::of(bare(typed, BEFORE_PERSON))
     }
 
-    /// Reads the name of a room, which keeps the rules of usernames.
+    /// Parses the name of a room, which follows the rules for usernames.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -128,7 +130,7 @@ impl Username {
         if !text.chars().next().is_some_and(char::is_alphanumeric) {
             return Err(NameError::Start);
         }
-        // What stands between a name and what it says is no part of a name.
+        // A colon separates a name from what its owner says, so it cannot be part of a name.
         if text.contains(':') {
             return Err(NameError::Character);
         }
@@ -151,13 +153,13 @@ impl Username {
         &self.text
     }
 
-    /// What it looks like.
+    /// The skeleton, which is equal for names that look alike.
     #[must_use]
     pub fn skeleton(&self) -> &str {
         &self.skeleton
     }
 
-    /// Whether it looks like a name that no new account may have. An account that has one from an earlier
+    /// Whether it looks like a name that no new account may have. An account that has such a name from an earlier
     /// release keeps it.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
@@ -174,7 +176,7 @@ pub struct Nickname {
 }
 
 impl Nickname {
-    /// Checks a nickname; characters without width are taken out, everything else that hides is refused.
+    /// Checks a nickname. Characters without width are removed; anything else that is invisible is refused.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -230,9 +232,9 @@ impl Nickname {
     }
 }
 
-/// Whether the letters of a skeleton are those of one of these names, whatever stands between them.
+/// Whether the letters of a skeleton spell one of these names, whatever stands between them.
 fn looks_like(skeleton: &str, names: &[&str]) -> bool {
-    // "1", "I" and "l" have one skeleton, and none of them is that of "i".
+    // "1", "I" and "l" share one skeleton, which differs from that of "i".
     let upright = |text: &str| -> String {
         text.chars()
             .filter(|c| c.is_alphanumeric())
@@ -243,8 +245,8 @@ fn looks_like(skeleton: &str, names: &[&str]) -> bool {
     names.iter().any(|name| upright(&folded_skeleton(name)) == letters)
 }
 
-/// Writes the Thai and the Lao vowel "am" as its two parts, as fonts draw it: the ring goes below the tone mark.
-/// Many Thai names have that letter, and PRECIS knows it only in parts.
+/// Splits the Thai and the Lao vowel "am" into its two parts, as fonts draw it: the ring goes below the tone mark. Many
+/// Thai names have that letter, and PRECIS allows only its parts.
 fn sara_am_apart(text: &str) -> String {
     let mut apart = String::with_capacity(text.len());
     for c in text.chars() {
@@ -263,7 +265,7 @@ fn sara_am_apart(text: &str) -> String {
     apart
 }
 
-/// Skeleton, then lower case, then skeleton again, because lowering makes new look-alikes ("0" is drawn "O").
+/// Skeleton, then lower case, then skeleton again, because lowering creates new look-alikes ("0" is drawn "O").
 fn folded_skeleton(text: &str) -> String {
     let drawn: String = unicode_security::skeleton(text).collect();
     unicode_security::skeleton(&drawn.to_lowercase()).collect()
@@ -287,21 +289,21 @@ fn check_shape(text: &str, chars_max: usize) -> Result<(), NameError> {
         return Err(NameError::TooLong { max: chars_max });
     }
     let mut marks = 0_usize;
-    // Taken apart first: the first mark may have become one character with its letter.
+    // Decompose first: the first mark may have been composed with its letter.
     for c in text.nfd() {
         marks = if is_combining_mark(c) { marks.saturating_add(1) } else { 0 };
         if marks > MARKS_IN_A_ROW_MAX {
             return Err(NameError::Marks);
         }
     }
-    // A mark that comes first would sit on whatever the screen shows before the name.
+    // A leading mark would combine with whatever the screen shows before the name.
     if text.chars().next().is_some_and(is_combining_mark) {
         return Err(NameError::Start);
     }
     Ok(())
 }
 
-/// Characters that take no room and change nothing but the comparison of names.
+/// Characters that have no width and only affect the comparison of names.
 fn has_no_width(c: char) -> bool {
     matches!(
         c,
@@ -310,7 +312,7 @@ fn has_no_width(c: char) -> bool {
     )
 }
 
-/// Characters that turn the direction of a line, carry hidden text, or are letters that show as nothing.
+/// Characters that change the direction of a line, carry hidden text, or are letters that show as nothing.
 fn hides(c: char) -> bool {
     matches!(
         c,

@@ -1,19 +1,20 @@
-//! Files and folders that nobody else on the computer may read, whatever the umask says.
+//! Files and folders that no other user of the computer can read, whatever the umask.
 //!
-//! A file is made private before anything is written into it. One that was open to others is made private; a folder
-//! only if it is plainly ours: naming `/tmp` or a home folder by mistake gets a sentence instead.
+//! A file is made private before anything is written to it. An existing file that is open to others is made private
+//! too; a folder only if it is clearly ours. If somebody names `/tmp` or a home folder by mistake, they get an error
+//! instead.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// What SQLite keeps beside a database.
+/// The files that SQLite keeps beside a database.
 const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Why a folder or file cannot be kept private.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
-    /// The folder belongs to another user, and others have rights on it.
+    /// The folder belongs to another user, and is open to others.
     #[error(
         "the folder {path} belongs to another user and is open to others (mode {mode:o}); choose a folder of your own"
     )]
@@ -23,7 +24,7 @@ pub enum PrivateError {
         /// Its mode.
         mode: u32,
     },
-    /// A folder that is open to others and holds their files too.
+    /// The folder is open to others and also holds files that are not ours.
     #[error(
         "the folder {path} is open to others (mode {mode:o}) and not Lanyard's alone; choose a folder of its own, or \
          run: chmod 700 {path}"
@@ -34,7 +35,7 @@ pub enum PrivateError {
         /// Its mode.
         mode: u32,
     },
-    /// It cannot be made, looked at or changed.
+    /// It cannot be created, inspected or changed.
     #[error("{path} cannot be made private: {source}")]
     Io {
         /// The file or folder.
@@ -48,8 +49,8 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> PrivateError + '_ {
     move |source| PrivateError::Io { path: path.to_owned(), source }
 }
 
-/// Makes a data folder, or closes one to others that is there. `ours` names files of which one shows that the folder
-/// is ours.
+/// Creates a data folder, or makes an existing one private. `ours` names files, any of which shows that the folder is
+/// ours.
 ///
 /// # Errors
 /// [`PrivateError`]; nothing was changed then.
@@ -83,7 +84,7 @@ fn close_to_others(path: &Path, ours: &[&str]) -> Result<(), PrivateError> {
     }
     set_mode(&path, 0o700).map_err(&error)?;
     let after = fs::metadata(&path).map_err(&error)?;
-    // Some file systems know no owners: what is on them is everybody's.
+    // Some file systems have no owners, so their files are open to everybody.
     if let Some(mode) = open_to_others(&after) {
         return Err(PrivateError::Shared { path, mode });
     }
@@ -92,7 +93,7 @@ fn close_to_others(path: &Path, ours: &[&str]) -> Result<(), PrivateError> {
     Ok(())
 }
 
-/// Makes an empty database file that only its owner can read, unless there is one; see [`tighten`].
+/// Creates an empty database file that only its owner can read, unless there is one; see [`tighten`].
 ///
 /// # Errors
 /// [`PrivateError::Io`].
@@ -104,7 +105,7 @@ pub fn database(path: &Path) -> Result<(), PrivateError> {
     }
 }
 
-/// Takes a database and what SQLite keeps beside it away from others. New logs get the mode of the database.
+/// Makes a database, and the files that SQLite keeps beside it, private. New ones get the mode of the database.
 ///
 /// # Errors
 /// [`PrivateError::Io`].
@@ -122,10 +123,10 @@ pub fn tighten(path: &Path) -> Result<(), PrivateError> {
     Ok(())
 }
 
-/// Writes a file that only its owner can read: whole, or not at all.
+/// Writes a file that only its owner can read, either whole or not at all.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -138,7 +139,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(draft, path)
 }
 
-/// A new file for its owner alone. What the umask takes away is given back.
+/// Creates a file that only its owner can read and write, whatever the umask.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -149,7 +150,7 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The mode of a file that group or world have rights on.
+/// The mode of a file if group or others have access to it.
 #[cfg(unix)]
 pub(crate) fn open_to_others(meta: &fs::Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -184,7 +185,7 @@ mod tests {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
-    /// An empty folder of this mode.
+    /// An empty folder with this mode.
     fn with_mode(mode: u32) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");

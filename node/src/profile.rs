@@ -1,6 +1,7 @@
-//! A profile folder: the device key `identity`, the `lock` that keeps two programs off it, and `chat.db`.
+//! A profile folder: the device key `identity`, the `lock` that keeps a second program out, and `chat.db`.
 //!
-//! Key and store are both there, or neither is: a folder that has lost one is refused, and nothing is made anew in it.
+//! Key and store must both exist or both be missing. A folder that has lost one of them is refused, and nothing new is
+//! created in it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -20,7 +21,7 @@ const DATABASE: &str = "chat.db";
 /// The file whose lock keeps a second program out.
 const LOCK: &str = "lock";
 
-/// A locked profile. The lock is held as long as this lives.
+/// A locked profile. The lock is released when this is dropped.
 #[derive(Debug)]
 pub struct Profile {
     dir: PathBuf,
@@ -42,7 +43,7 @@ pub enum ProfileError {
     /// The message store cannot be used.
     #[error("the message store cannot be used: {0}")]
     DamagedStore(#[from] StoreError),
-    /// A part of the profile is gone.
+    /// A part of the profile is missing.
     #[error(
         "the profile {dir} is damaged: {missing} is missing, and {there} is there; put it back from a backup, or take \
          another folder to begin anew as a new device"
@@ -50,20 +51,20 @@ pub enum ProfileError {
     Lost {
         /// The folder.
         dir: PathBuf,
-        /// What is not there.
+        /// The missing file.
         missing: &'static str,
-        /// What is.
+        /// The file that is still there.
         there: &'static str,
     },
-    /// The folder is open to others, and not ours to close.
+    /// The folder is open to others, and not ours to make private.
     #[error(transparent)]
     Open(#[from] PrivateError),
-    /// A file in the folder cannot be made or read.
+    /// A file in the folder cannot be created or read.
     #[error("the profile {path} cannot be used: {source}")]
     Io {
-        /// Which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -93,7 +94,7 @@ impl From<StoreError> for Refusal {
 }
 
 impl Profile {
-    /// Opens and locks a profile folder, making it, its store and its key if there is nothing yet.
+    /// Opens and locks a profile folder. If it is missing, creates it with its store and key.
     ///
     /// # Errors
     /// [`ProfileError`] says what to do; nothing was changed then.
@@ -110,25 +111,25 @@ impl Profile {
         &self.key
     }
 
-    /// Where the messages are.
+    /// The path of the message store.
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.dir.join(DATABASE)
     }
 }
 
-/// Makes a profile folder if it is missing, for its owner alone.
+/// Creates a profile folder that only its owner can read, if it is missing.
 ///
 /// # Errors
-/// [`PrivateError`] if it holds other things as well, and others can read it.
+/// [`PrivateError`] if the folder is open to others and also holds other files.
 pub fn folder(dir: &Path) -> Result<(), PrivateError> {
     private::folder(dir, &[IDENTITY, DATABASE, LOCK, "gui.json", "drafts.json"])
 }
 
-/// The key of a whole profile, or of a new one.
+/// The key of a complete profile, or of a new one.
 ///
-/// The store is made before the key and used after it. So a key without a store, or a used store without a key, cannot
-/// come from a start that was killed: something was deleted.
+/// The store is created before the key and used after it. A key without a store, or a used store without a key,
+/// therefore cannot come from a start that was killed: something was deleted.
 fn all_or_none(dir: &Path) -> Result<Seed, ProfileError> {
     let (identity, database) = (dir.join(IDENTITY), dir.join(DATABASE));
     let lost = |missing, there| ProfileError::Lost { dir: dir.to_owned(), missing, there };
@@ -183,7 +184,7 @@ mod tests {
         assert_eq!(Profile::open(dir.path()).unwrap().key().to_bytes(), key);
     }
 
-    /// A profile that has been signed in with.
+    /// A profile that somebody has signed in with.
     fn used() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let profile = Profile::open(dir.path()).unwrap();

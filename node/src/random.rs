@@ -1,19 +1,19 @@
-//! Random bytes of the system.
+//! Random bytes from the system.
 
-/// The system gives no random numbers.
+/// The system provides no random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the system gives no random numbers")]
 pub struct NoRandomness;
 
-/// Fills a buffer.
+/// Fills a buffer with random bytes.
 ///
 /// # Errors
-/// [`NoRandomness`]; what the buffer then holds is not random.
+/// [`NoRandomness`]. Then the contents of the buffer are not random.
 pub fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     getrandom::fill(bytes).map_err(|_no_detail| NoRandomness)
 }
 
-/// That many random bytes.
+/// An array of random bytes.
 ///
 /// # Errors
 /// [`NoRandomness`].

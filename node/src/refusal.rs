@@ -1,6 +1,6 @@
 //! Why a node is not let in or has ended: a code for programs and a sentence for people.
 
-/// Why this device is not let in, or no longer.
+/// Why this device is not let in, or is no longer a member.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
@@ -8,18 +8,18 @@ pub struct Refusal {
     pub code: RefusalCode,
     /// A sentence that says what to do.
     pub reason: String,
-    /// When a new try makes sense, in seconds.
+    /// How many seconds to wait before trying again.
     pub retry_after_s: Option<u64>,
 }
 
 impl Refusal {
-    /// A refusal with a sentence.
+    /// A refusal with this sentence.
     #[must_use]
     pub fn of(code: RefusalCode, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into(), retry_after_s: None }
     }
 
-    /// A refusal for an error of ours, whose words become a sentence.
+    /// A refusal for one of our errors, whose text becomes a sentence.
     #[must_use]
     pub fn new(code: RefusalCode, error: &dyn std::error::Error) -> Self {
         let words = error.to_string();
@@ -30,12 +30,12 @@ impl Refusal {
     }
 }
 
-/// The codes that programs branch on.
+/// The codes that programs can branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalCode {
-    /// Wrong name or wrong password; which of both is not said.
+    /// The name or the password is wrong; it is not revealed which.
     BadCredentials,
-    /// There were too many failures; wait.
+    /// There were too many failed attempts; wait.
     Locked,
     /// The account is disabled.
     Disabled,
@@ -43,34 +43,34 @@ pub enum RefusalCode {
     Banned,
     /// The login node does not answer and there is no valid ticket.
     Unreachable,
-    /// The login node answers, but speaks another version.
+    /// The login node answers, but has another version.
     OtherVersion,
     /// Another key answers at the address: not this realm's login node.
     WrongRealm,
-    /// The login node has the right key, but its reply does not hold what it must.
+    /// The login node has the right key, but its reply lacks something that it must have.
     UnusableReply,
     /// The login node is busy.
     Busy,
-    /// Invites are not built yet.
+    /// Invites are not supported yet.
     Invite,
-    /// This profile runs on another computer, with a newer start.
+    /// A newer boot of this profile is running on another computer.
     Superseded,
     /// The join link cannot be read.
     BadLink,
-    /// Another program here uses the profile.
+    /// Another program on this computer is using the profile.
     ProfileInUse,
     /// The key file can be read by others.
     ProfileUnsafe,
     /// The key file or the database cannot be read.
     ProfileDamaged,
-    /// The port to listen on is in use, or the address is not to be had.
+    /// The port to listen on is in use, or the address is not available.
     CannotListen,
     /// A part of this program has failed, and it cannot go on.
     Failed,
 }
 
 impl RefusalCode {
-    /// The code as programs read it; some of ours share one there.
+    /// The code as programs read it; some of our codes share one there.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

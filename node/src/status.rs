@@ -1,4 +1,4 @@
-//! The latest state of a node. It goes over a `watch` channel, so that a slow reader sees only the newest.
+//! The latest state of a node. It is sent over a `watch` channel, so a slow reader sees only the newest.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use lanyard_protocol::ids::{AccountId, PeerKey, Role};
 /// The latest state of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// What our ticket says of us.
+    /// Our own data, from our ticket.
     pub me: Me,
     /// The realm's key.
     pub realm: PeerKey,
@@ -15,35 +15,35 @@ pub struct Status {
     pub realm_name: String,
     /// Whether the authority peer is linked.
     pub rendezvous_online: bool,
-    /// The peers linked now, without the authority peer.
+    /// The peers that are linked now, without the authority peer.
     pub neighbours: Vec<Neighbour>,
-    /// Everybody who is online, ourselves included, keyed by account.
+    /// Everybody who is online, including ourselves, keyed by account.
     pub roster: BTreeMap<AccountId, Person>,
-    /// Where the others' devices said they listen: multiaddrs without `/p2p/`.
+    /// The addresses that other devices announced: multiaddrs without `/p2p/`.
     pub addresses: BTreeMap<PeerKey, Vec<String>>,
-    /// The rooms of the policy, in its order; the lobby is always among them.
+    /// The policy's rooms, in its order; the lobby is always among them.
     pub rooms: Vec<Room>,
     /// The exact bytes of our ticket.
     pub ticket: Vec<u8>,
-    /// End of our ticket, realm time, unix milliseconds.
+    /// When our ticket expires, realm time in unix milliseconds.
     pub expires_at: u64,
-    /// Number of the policy in force.
+    /// The number of the policy in force.
     pub policy: u64,
-    /// Longest text, in bytes of UTF-8.
+    /// The longest text, in bytes of UTF-8.
     pub max_text_bytes: u64,
-    /// Where we listen: multiaddrs that end in `/p2p/` and our PeerId.
+    /// Our listen addresses: multiaddrs that end in `/p2p/` and our PeerId.
     pub listen: Vec<String>,
-    /// Messages in the store.
+    /// How many messages are in the store.
     pub messages: u64,
-    /// Own messages that have reached nobody yet.
+    /// How many own messages have not reached any peer yet.
     pub waiting: u64,
-    /// How own messages leave now.
+    /// How our own messages are sent now.
     pub mode: Mode,
-    /// The mute on us that is in force, if there is one.
+    /// The mute on us, if there is one.
     pub mute: Option<Mute>,
-    /// Realm time less local clock, in milliseconds.
+    /// Realm time minus the local clock, in milliseconds.
     pub clock_offset_ms: i64,
-    /// What is wrong with a clock of this realm, as far as this node can tell.
+    /// What is wrong with a clock in this realm, as far as this node can tell.
     pub clock_warning: Option<ClockWarning>,
     /// The last dials that failed, newest first, for "why am I alone?".
     pub attempts: Vec<DialAttempt>,
@@ -58,12 +58,12 @@ pub struct ClockWarning {
     pub text: String,
 }
 
-/// How own messages leave.
+/// How our own messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Straight to everybody who is here.
+    /// Directly to all peers that are online.
     Direct,
-    /// Forwarded by others, because not everybody is linked with us.
+    /// Forwarded by other peers, because not all are linked with us.
     Mesh,
 }
 
@@ -78,10 +78,10 @@ impl Mode {
     }
 }
 
-/// A mute on ourselves.
+/// A mute on our account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mute {
-    /// Its end, realm time in unix milliseconds; `None` until it is lifted.
+    /// When it ends, realm time in unix milliseconds; `None` until it is lifted.
     pub until: Option<u64>,
     /// The reason, in the words of the moderator or the operator.
     pub reason: String,
@@ -89,7 +89,7 @@ pub struct Mute {
     pub moderator: Option<String>,
 }
 
-/// What our ticket says of us.
+/// Our own data, from our ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Me {
     /// Our device key.
@@ -117,11 +117,11 @@ pub struct Neighbour {
     pub address: String,
     /// Whether the link runs through the login node's relay.
     pub relayed: bool,
-    /// Since when, realm time in unix milliseconds.
+    /// Since when it is linked, realm time in unix milliseconds.
     pub since: u64,
 }
 
-/// A person who is online, with all devices.
+/// A person who is online, with all their devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The unique name.
@@ -130,9 +130,9 @@ pub struct Person {
     pub nickname: String,
     /// The role, by the newest ticket.
     pub role: Role,
-    /// Since when the first of the devices is online, realm time in unix milliseconds.
+    /// Since when the first of the devices has been online, realm time in unix milliseconds.
     pub since: u64,
-    /// The devices online: key and number.
+    /// The devices that are online: key and number.
     pub devices: Vec<(PeerKey, u64)>,
     /// Whether the person is away from all of them.
     pub away: bool,
@@ -143,11 +143,11 @@ pub struct Person {
 pub struct Room {
     /// The room's name.
     pub name: String,
-    /// What it is about.
+    /// What the room is about.
     pub topic: String,
     /// The least role that may post now.
     pub post: Role,
-    /// Whether it is closed for new messages.
+    /// Whether the room is archived, so nobody may post in it.
     pub archived: bool,
 }
 
@@ -160,6 +160,6 @@ pub struct DialAttempt {
     pub peer: PeerKey,
     /// Why it failed, as a sentence.
     pub outcome: String,
-    /// Realm time of the failure, unix milliseconds.
+    /// When it failed, realm time in unix milliseconds.
     pub at: u64,
 }

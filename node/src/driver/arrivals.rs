@@ -1,8 +1,8 @@
-//! How much gossip each link may bring, and what the scores say of each neighbour.
+//! Limits how much gossip each link may bring, and keeps each neighbour's score for flooding.
 //!
-//! A message over the budget is ignored unread. It may come later by reconciliation, so this delays a message and never
-//! decides about it. A peer that keeps flooding loses score: first nothing is published to it, then nothing it sends is
-//! heard.
+//! A message over the budget is ignored unread. It may still come by reconciliation, so this delays a message but never
+//! decides about it. A peer that keeps flooding loses score: at first we publish nothing to it, then we ignore
+//! everything it sends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,29 +16,29 @@ use super::EventLoop;
 use crate::transport::behaviour::PUBLISH_THRESHOLD;
 use crate::transport::translate::{peer_id, peer_key};
 
-/// Messages a second that one link may bring for a long time. An author sends at most 500 a second; a neighbour in
-/// the mesh forwards for others, and 2,000 a second are as many people who all talk as fast as the default quota
-/// lets them. Reading that much keeps a fifth of a core busy, so a flood at the limit still leaves the rest usable.
+/// How many messages a second one link may bring for a long time. An author sends at most 500 a second. A neighbour in
+/// the mesh forwards for others, and 2,000 a second is as much as that many people can send together under the default
+/// quota. Reading that much keeps a fifth of a core busy, so even a flood at the limit leaves the rest usable.
 const MESSAGES_PER_S: u64 = 2_000;
-/// Bytes a second, with the same reason: an author sends at most 256 KiB a second.
+/// How many bytes a second, for the same reason: an author sends at most 256 KiB a second.
 const BYTES_PER_S: u64 = 4 * 1_024 * 1_024;
-/// Budget that is saved up, in seconds: what a neighbour had in its queues while we were slow comes all at once.
+/// How many seconds of budget can be saved up: what a neighbour queued while we were slow arrives all at once.
 const SAVED_S: u64 = 5;
-/// How often scores are looked at.
+/// How often to review the scores.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What a second over the budget costs: ten such seconds, and nothing is published to that neighbour.
+/// What a second over the budget costs. After ten such seconds we publish nothing to the neighbour.
 const FLOOD_PENALTY: f64 = 20.0;
-/// What a second within the budget gives back.
+/// What a second within the budget restores.
 const FORGIVEN: f64 = 2.0;
-/// The lowest score for flooding: below the threshold at which gossipsub no longer listens, and forgiven in minutes.
+/// The lowest score for flooding: below the threshold at which gossipsub ignores a peer, and recovered from in minutes.
 const FLOOD_SCORE_MIN: f64 = -500.0;
 
-/// What one link may still bring.
+/// The remaining budget of one link.
 #[derive(Debug, Clone)]
 struct Budget {
     messages: TokenBucket,
     bytes: TokenBucket,
-    /// Whether something was over the budget since the last look.
+    /// Whether the link has exceeded its budget since the last review.
     over: bool,
     /// The score for flooding, 0 or less.
     score: f64,
@@ -54,7 +54,7 @@ impl Budget {
         }
     }
 
-    /// Takes a message from the budget, if there is room for it.
+    /// Takes a message out of the budget, if it fits.
     fn take(&mut self, bytes: usize, now: Duration) -> bool {
         let fits = self.messages.ready_at(1, now) <= now
             && self.bytes.take(bytes as u64, now).is_ok()
@@ -63,7 +63,7 @@ impl Budget {
         fits
     }
 
-    /// The score after a second. `None` if it has not changed.
+    /// Updates the score after a second. Returns it if it has changed.
     fn score_again(&mut self) -> Option<f64> {
         let change = if std::mem::take(&mut self.over) { -FLOOD_PENALTY } else { FORGIVEN };
         let score = (self.score + change).clamp(FLOOD_SCORE_MIN, 0.0);
@@ -77,12 +77,12 @@ impl Budget {
 pub(super) struct Arrivals {
     budgets: BTreeMap<PeerKey, Budget>,
     unpublished: BTreeSet<PeerKey>,
-    /// When the scores are looked at next, on the monotonic clock.
+    /// When to review the scores next, on the monotonic clock.
     pub(super) next_look: Duration,
 }
 
 impl Arrivals {
-    /// Whether there is budget to read a gossip message of this neighbour.
+    /// Whether the budget allows reading a gossip message from this neighbour.
     pub(super) fn may_read(&mut self, source: PeerKey, bytes: usize, now: Now) -> bool {
         let budget = self.budgets.entry(source).or_insert_with(|| Budget::full(now.mono));
         budget.take(bytes, now.mono)
@@ -90,7 +90,8 @@ impl Arrivals {
 }
 
 impl EventLoop {
-    /// Once a second: peers that flood lose score, and the engine hears to whom gossipsub does not publish.
+    /// Once a second, lowers the scores of peers that flood, and tells the engine which peers gossipsub does not
+    /// publish to.
     pub(super) fn look_at_arrivals(&mut self, now: Now) {
         let arrivals = &mut self.state.arrivals;
         if now.mono < arrivals.next_look {

@@ -58,7 +58,7 @@ impl EventLoop {
     fn publish(&mut self, to: Topic, bytes: Vec<u8>, message: Option<MessageId>) {
         let Some(hash) = self.topics.hash(to) else { return };
         let reached = match self.swarm.behaviour_mut().gossipsub.publish(hash, bytes) {
-            // A duplicate has gone out before.
+            // A duplicate was sent before.
             Ok(_) | Err(PublishError::Duplicate) => true,
             Err(error) => {
                 tracing::debug!(%error, topic = ?to, "Published to nobody");
@@ -79,7 +79,7 @@ impl EventLoop {
             return;
         };
         let addresses = addresses.into_iter().map(|address| address.with(Protocol::P2p(peer)));
-        // From the listen port two diallers could meet in a TCP simultaneous open, and both fail.
+        // From the listen port, two diallers could meet in a TCP simultaneous open, and both would fail.
         let options = DialOpts::peer_id(peer)
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(addresses.collect())
@@ -104,7 +104,7 @@ impl EventLoop {
             Event::State { id, state } => self.state_changed(id, state),
             Event::Moderated { request, result } => {
                 if let Some(reply) = self.state.moderations.remove(&request) {
-                    // The caller may be gone; the moderation is in force all the same.
+                    // The caller may be gone; the moderation is in force anyway.
                     reply.send(result).ok();
                 }
             }
@@ -131,7 +131,7 @@ impl EventLoop {
         self.tell(NodeEvent::State { id, state });
     }
 
-    /// The answer first, then the message itself, then its state.
+    /// Delivers the answer first, then the message itself, then its state.
     fn answer(&mut self, request: u64, result: Result<SentReceipt, SendRefused>) {
         if let Some(reply) = self.state.sends.remove(&request) {
             self.state.answers.push((reply, result));

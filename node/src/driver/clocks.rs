@@ -1,4 +1,4 @@
-//! Notices between two looks at the machine's clocks that it has slept, or that its time was set.
+//! Detects, from two samples of the machine's clocks, that it has slept or that its time was set.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lanyard_protocol::time::Now;
 /// Smaller jumps are ignored: network time sets the clock in small steps all the time.
 const NOTICED_MS: i64 = 15_000;
 
-/// What has happened since the last look.
+/// What happened since the last sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClockNews {
     /// The machine has slept.
@@ -16,15 +16,15 @@ pub(super) enum ClockNews {
     Set(i64),
 }
 
-/// The clocks at the last look.
+/// The clocks at the last sample.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     last: Option<(Now, Option<Duration>)>,
 }
 
 impl Clocks {
-    /// Compares with the last look. `since_boot` counts sleep, which the program's own monotonic clock may not do; a
-    /// machine that does not tell leaves a clock that was set forward looking like sleep.
+    /// Compares the clocks with the last sample. `since_boot` counts sleep, which the program's own monotonic clock may
+    /// not do. On a machine that does not provide it, a clock that was set forward looks like sleep.
     pub(super) fn look(&mut self, now: Now, since_boot: Option<Duration>) -> Option<ClockNews> {
         let (last, last_since_boot) = self.last.replace((now, since_boot))?;
         let wall = now.wall_ms.cast_signed().saturating_sub(last.wall_ms.cast_signed());
@@ -48,7 +48,7 @@ mod tests {
 
     const BEGAN: u64 = 1_800_000_000_000;
 
-    /// What is noticed after an hour in which the wall clock moved by `wall_s` and the program was awake for `awake_s`.
+    /// The result after an hour in which the wall clock moved by `wall_s` and the program was awake for `awake_s`.
     fn after_an_hour(wall_s: i64, awake_s: u64, tells_of_sleep: bool) -> Option<ClockNews> {
         let mut clocks = Clocks::default();
         let since_boot = |seconds| tells_of_sleep.then_some(Duration::from_secs(seconds));

@@ -1,4 +1,4 @@
-//! What the loop can be asked for from outside, and why it may refuse.
+//! Commands that the event loop accepts, and why it may refuse them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::login::granted::Granted;
 /// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The rules or the store did not take it.
+    /// The rules or the store refused it.
     #[error("{}", sentence(.0))]
     Refused(#[from] SendRefused),
     /// The node has ended.
@@ -44,7 +44,7 @@ fn sentence(refused: &SendRefused) -> Cow<'static, str> {
     }
 }
 
-/// Why nobody was muted, banned or lifted.
+/// Why a moderation was not given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModerateError {
     /// The moderation is not allowed, or would have no effect.
@@ -78,9 +78,9 @@ pub(crate) enum Command {
     Renew(Box<Ticket>),
     /// The login server has granted a new ticket, and what comes with it.
     Granted(Box<Granted>),
-    /// The login node signs nothing for now, because of its clock.
+    /// The login node signs nothing for now, because its clock is unsure.
     LoginNodeUnsure(String),
-    /// For the authority peer: what time it is.
+    /// For the authority peer: the time of the realm.
     RealmTime(u64),
     Notice {
         code: &'static str,

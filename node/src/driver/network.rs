@@ -1,4 +1,4 @@
-//! Puts what the network reports into the engine's words.
+//! Translates what the network reports into inputs for the engine.
 
 use lanyard_protocol::admission::Admission;
 use lanyard_protocol::engine::{Input, LinkId, NewLink};
@@ -14,7 +14,7 @@ use crate::transport::behaviour::BehaviourEvent;
 use crate::transport::gate::{Outcome, Report};
 use crate::transport::translate::{acceptance, bare, peer_key, root_cause};
 
-/// Failed dials that are kept, to show why a user is alone.
+/// How many failed dials are kept, to show why a user is alone.
 const ATTEMPTS_MAX: usize = 32;
 
 impl EventLoop {
@@ -22,7 +22,7 @@ impl EventLoop {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => self.gossipsub_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Sync(event)) => self.sync_event(event),
-            // libp2p only reports. A link with a silent other end must be closed, or it would hide a restart.
+            // libp2p only reports. A link whose other end is silent must be closed, or it would hide a restart.
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) if event.result.is_err() => {
                 self.swarm.close_connection(event.connection);
             }
@@ -87,7 +87,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes the gate's decision. It comes before the connection itself, or instead of it.
+    /// Takes the gate's decision, which arrives before the connection itself or instead of it.
     pub(super) fn report(&mut self, report: Report) {
         let Report { peer, endpoint, outcome } = report;
         let dialled = endpoint.is_dialer();
@@ -115,7 +115,7 @@ impl EventLoop {
             self.report(report);
         }
         let Some(peer) = peer_key(&peer_id) else { return };
-        // One address may have refused us before another led to a link; no dial will fail for that refusal.
+        // One address may have refused us before another led to a link. No dial will fail for that refusal.
         self.state.refused_dials.retain(|refused| *refused != peer);
         let Some(admission) = self.take_admitted(peer, endpoint) else {
             tracing::warn!(?peer, "A connection without a Hello was closed");
@@ -144,7 +144,7 @@ impl EventLoop {
         self.state.admitted.remove(found).map(|(_peer, _endpoint, admission)| admission)
     }
 
-    /// Notes why a dial failed: the gate knows more than libp2p will say.
+    /// Notes why a dial failed: the gate knows more than libp2p reports.
     fn note_refusal(&mut self, peer: PeerKey, endpoint: &ConnectedPoint, outcome: String) {
         if endpoint.is_dialer() {
             self.state.refused_dials.push(peer);
@@ -184,7 +184,7 @@ impl EventLoop {
         listen.sort_by_key(|address| (is_loopback(address), address.contains("/ip6/")));
         listen.dedup();
         self.around.listen.clone_from(&listen);
-        // Loopback addresses help no other machine; they stay only if there is nothing else.
+        // Loopback addresses do not help other machines, so keep them only if there are no others.
         if listen.iter().any(|address| !is_loopback(address)) {
             listen.retain(|address| !is_loopback(address));
         }

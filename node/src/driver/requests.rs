@@ -1,5 +1,5 @@
-//! Requests between neighbours on `/lanyard/sync/1`: a pipe for the engine's bytes, in both directions, and what is
-//! read from the store for it.
+//! Requests between neighbours on `/lanyard/sync/1`: passes the engine's bytes in both directions, and loads what it
+//! needs from the store.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,21 +13,21 @@ use crate::store::Reader;
 use crate::transport::codec::SecretBytes;
 use crate::transport::translate::{peer_id, peer_key};
 
-/// Unanswered requests of others, over all links. Beyond this a request is dropped, and the peer asks again.
+/// How many of the neighbours' requests may be unanswered, over all links. More are dropped, and the peers ask again.
 const OPEN_MAX: usize = 1_024;
 
 pub(super) type SyncEvent = request_response::Event<SecretBytes, Vec<u8>>;
 
-/// What was read for a request of the engine.
+/// What was read from the store for a request of the engine.
 pub(crate) type Loaded = (RequestId, Vec<(MessageId, StoredPair)>);
 
-/// Where stored messages are read for others, beside the loop.
+/// Reads stored messages for other peers, outside the loop.
 pub(crate) struct Loads {
     pub(crate) reader: Reader,
     pub(crate) load: mpsc::Sender<Loaded>,
 }
 
-/// Requests under way.
+/// Requests in progress.
 #[derive(Default)]
 pub(super) struct Requests {
     ours: HashMap<OutboundRequestId, AskId>,
@@ -37,7 +37,7 @@ pub(super) struct Requests {
 
 impl EventLoop {
     pub(super) fn ask(&mut self, peer: &PeerKey, ask: AskId, bytes: Vec<u8>) {
-        // libp2p would dial a peer without a link, behind the engine's back.
+        // Without a link, libp2p would dial the peer behind the engine's back.
         let linked = peer_id(peer).filter(|peer| self.swarm.is_connected(peer));
         let Some(peer) = linked else {
             self.state.follow_ups.push_back(Input::Answered { ask, bytes: None });
@@ -49,11 +49,11 @@ impl EventLoop {
 
     pub(super) fn answer_request(&mut self, request: RequestId, bytes: Vec<u8>) {
         let Some((_id, channel)) = self.state.requests.theirs.remove(&request) else { return };
-        // The link may be gone meanwhile.
+        // The link may be gone by now.
         self.swarm.behaviour_mut().sync.send_response(channel, bytes).ok();
     }
 
-    /// Reads stored messages where blocking is allowed.
+    /// Reads stored messages on a thread that may block.
     pub(super) fn load(&self, request: RequestId, ids: Vec<MessageId>, bytes_max: usize) {
         let (reader, load) = (self.loads.reader.clone(), self.loads.load.clone());
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Starting a node: port, store, engine, swarm and loop put together.
+//! Starts a node: puts together ports, store, engine, swarm and loop.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -37,43 +37,43 @@ use crate::transport::gate::GateConfig;
 use crate::transport::ports::{self, PortError};
 use crate::transport::translate::{self, Topics};
 
-/// Commands that wait for the loop: more than a person types, fewer than a script can pile up.
+/// How many commands may wait for the loop: more than a person types, fewer than a script can pile up.
 const COMMANDS: usize = 256;
-/// Events that a slow reader may be behind before it is told to reload from the store.
+/// How many events a slow reader may be behind before it has to reload from the store.
 const EVENTS: usize = 4_096;
-/// Reports of the gate that wait for the loop: as many as there can be pending connections.
+/// How many reports of the gate may wait for the loop: one for each pending connection.
 const REPORTS: usize = 2_048;
-/// What the store has written and the loop has not told yet.
+/// How many of the store's reports may wait for the loop.
 const STORED: usize = 4_096;
-/// Messages that the history's index takes in at a time: a few milliseconds of the loop.
+/// How many messages the history's index takes in at a time: a few milliseconds of work for the loop.
 const INDEX_PART: usize = 1_024;
-/// Parts of the index that wait for the loop; the loader waits for it.
+/// How many parts of the index may wait for the loop. The loader waits for it.
 const INDEX_PARTS: usize = 2;
-/// Pairs read for others that wait for the loop. There are never more than requests that have no answer.
+/// How many loaded answers may wait for the loop. There are never more than unanswered requests.
 const LOADS: usize = 64;
-/// Links stay open until one side closes them; gossipsub alone would not keep one open.
+/// Links stay open until one side closes them. Gossipsub alone would not keep one open.
 const IDLE: Duration = Duration::from_secs(365 * 86_400);
 
-/// What a node starts from.
+/// The configuration of a node.
 #[derive(Debug)]
 pub struct NodeConfig {
     /// The device key.
     pub key: SigningKey,
     /// A valid ticket for it.
     pub ticket: Ticket,
-    /// The newest policy known.
+    /// The newest known policy.
     pub policy: SignedPolicy,
     /// Realm time.
     pub clock: RealmClock,
     /// The store's file.
     pub database: PathBuf,
-    /// Where to listen; empty for everywhere and the port used last.
+    /// Where to listen. If empty, everywhere and on the port used last.
     pub listen: Vec<SocketAddr>,
-    /// Peers to begin with, besides those in the store.
+    /// Peers to start with, besides those in the store.
     pub candidates: Vec<PeerAddresses>,
-    /// The join link, by which the ticket is renewed; without it the node lives as long as its ticket.
+    /// The join link, which is used to renew the ticket. Without it the node ends with its ticket.
     pub login_server: Option<JoinLink>,
-    /// The profile, whose lock is held as long as the node runs.
+    /// The profile, which stays locked while the node runs.
     pub profile: Option<Profile>,
 }
 
@@ -86,12 +86,12 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("the message store cannot be used: {0}")]
     Store(#[from] StoreError),
-    /// The system refuses something else.
+    /// The system refused something else.
     #[error("the node cannot start: {0}")]
     System(String),
 }
 
-/// The outer ends of the channels of a running loop, and what answers beside it.
+/// The outer ends of a running loop's channels, with the store's reader and the client of the login server.
 #[derive(Debug, Clone)]
 pub(crate) struct Ends {
     pub(crate) commands: mpsc::Sender<Command>,
@@ -102,7 +102,7 @@ pub(crate) struct Ends {
     pub(crate) login_server: Option<Client>,
 }
 
-/// Starts a node; nothing runs if it fails.
+/// Starts a node. If this fails, nothing is left running.
 pub(crate) fn start(config: NodeConfig) -> Result<Ends, StartError> {
     let clock = Clock::new();
     let now = clock.now();

@@ -1,4 +1,4 @@
-//! Builds the latest state from the engine after something has changed.
+//! Builds the latest state from the engine after a change.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) struct Surroundings {
     pub(crate) listen: Vec<String>,
     pub(crate) messages: u64,
     pub(crate) attempts: Vec<DialAttempt>,
-    /// The login node's own words for why it signs nothing, until it signs again.
+    /// Why the login node signs nothing, in its own words, until it signs again.
     pub(crate) login_node_clock: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn build(engine: &Engine, around: &Surroundings, now: Now) -> Status 
     }
 }
 
-/// The worst warning alone: people read one warning, not three.
+/// The worst of the warnings, because people read one warning, not three.
 fn clock_warning(engine: &Engine, around: &Surroundings, now: Now) -> Option<ClockWarning> {
     if let Some(ahead_ms) = engine.out_of_step_ms() {
         let (code, text) = engine.out_of_step_words(ahead_ms);
@@ -104,15 +104,15 @@ fn is_rendezvous(link: &Link) -> bool {
     link.ticket.claims().role == Role::Authority
 }
 
-/// Where the authority peer is: the addresses of its links, and those that it announces.
+/// The addresses of the authority peer: those of its links, and those that it announces.
 pub(crate) fn authority_addresses(engine: &Engine) -> Vec<String> {
     let links: Vec<&Link> = engine.links().filter(|link| is_rendezvous(link)).collect();
     let told = links.iter().filter_map(|link| engine.roster().listens_at(link.peer)).flatten();
     links.iter().map(|link| link.address.clone()).chain(told.cloned()).collect()
 }
 
-/// One entry a peer, even while it has two links. A link counts once its other end hears us: earlier messages would
-/// not reach it.
+/// Lists each linked peer once, even while it has two links. A link counts once its other end hears us: earlier
+/// messages would not reach it.
 fn neighbours(engine: &Engine) -> Vec<Neighbour> {
     let mut by_peer: BTreeMap<PeerKey, Neighbour> = BTreeMap::new();
     let hears = |link: &&Link| !is_rendezvous(link) && engine.hears(link.peer, Topic::Mesh);
@@ -128,7 +128,7 @@ fn neighbours(engine: &Engine) -> Vec<Neighbour> {
     by_peer.into_values().collect()
 }
 
-/// Everybody online with all devices, including us unless we are the authority peer.
+/// Everybody online with all their devices, including us unless we are the authority peer.
 fn roster(engine: &Engine, realm_ms: u64) -> BTreeMap<AccountId, Person> {
     let me = (engine.ticket(), realm_ms.min(engine.boot()), engine.status() == AWAY);
     let mine = std::iter::once(me)

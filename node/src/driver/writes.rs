@@ -1,5 +1,5 @@
-//! What goes to the store. Its queue is bounded, and the loop never waits for it. If there is no room, a message goes
-//! back to the engine and comes again later; everything else waits here.
+//! Writes to the store. Its queue is bounded, and the loop never waits for it. If there is no room, a message goes back
+//! to the engine and arrives again later; everything else waits here.
 
 use lanyard_protocol::engine::Input;
 use lanyard_protocol::history::AdmittedMessage;
@@ -8,11 +8,11 @@ use super::EventLoop;
 use crate::event::Via;
 use crate::store::Write;
 
-/// Writes that wait for room. No message is taken while there are any, so they are few.
+/// How many writes may wait for room. No message is taken while any wait, so they are few.
 const BACKLOG_MAX: usize = 4_096;
 
 impl EventLoop {
-    /// Writes something other than a message; it must not be left out.
+    /// Writes something other than a message, which must not be dropped.
     pub(super) fn write(&mut self, write: Write) {
         self.write_backlog();
         if self.state.backlog.is_empty() {
@@ -26,7 +26,7 @@ impl EventLoop {
         }
     }
 
-    /// Writes what has waited, oldest first.
+    /// Writes what was waiting, oldest first.
     pub(super) fn write_backlog(&mut self) {
         while let Some(write) = self.state.backlog.pop_front() {
             if let Err(write) = self.writer.try_write(write) {
@@ -54,7 +54,7 @@ impl EventLoop {
         self.write_backlog();
         let received_at = self.realm_ms();
         let write = Write::Message { request, message, via, received_at, folded };
-        // Writes keep their order, so nothing overtakes what waits.
+        // Writes keep their order, so none overtakes those that wait.
         if !self.state.backlog.is_empty() || self.writer.try_write(write).is_err() {
             self.state.follow_ups.push_back(not_stored);
         }

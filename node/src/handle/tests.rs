@@ -12,7 +12,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::refusal::RefusalCode;
 
-/// Longer than anything takes here.
+/// A time limit longer than anything takes here.
 const SOON: Duration = Duration::from_secs(20);
 
 fn alone(dir: &tempfile::TempDir) -> Node {

@@ -1,5 +1,5 @@
-//! The client of the login server: the one place from which a device asks for a ticket, for another password, and for
-//! the devices of its account.
+//! The client of the login server. Only here does a device ask for a ticket, for another password, or for the devices
+//! of its account.
 
 use std::sync::Arc;
 
@@ -19,19 +19,19 @@ use super::refusals::{denied, denied_device, wrong_realm};
 use crate::event::NodeClosed;
 use crate::refusal::{Refusal, RefusalCode};
 
-/// A password. It is wiped when dropped, and `Debug` never shows it.
+/// A password, which is wiped when dropped. `Debug` never shows it.
 pub type Password = zeroize::Zeroizing<String>;
 
-/// Why the login node did not do what was asked.
+/// Why the login node did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginServerError {
     /// This node was started without a join link.
     #[error("this node does not know where its login node is")]
     NoLoginServer,
-    /// It refused, or did not answer.
+    /// The login node refused, or did not answer.
     #[error(transparent)]
     Refused(Refusal),
-    /// The account has no device of that number.
+    /// The account has no device with this number.
     #[error("there is no device {0}")]
     NoSuchDevice(u64),
     /// The node has ended.
@@ -42,15 +42,15 @@ pub enum LoginServerError {
 /// Why there is no new ticket.
 #[derive(Debug)]
 pub(crate) enum NotGranted {
-    /// Nobody answered.
+    /// No login node answered.
     Unanswered(LoginError),
-    /// The answer does not hold what it must.
+    /// The answer lacks something that it must have.
     Unusable(String),
     /// The login server refused.
     Denied(Denial),
 }
 
-/// Asks wherever the login node can be found now.
+/// Asks the login node, wherever it can be reached now.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     key: SigningKey,
@@ -62,7 +62,7 @@ impl Client {
         Self { key, places }
     }
 
-    /// A ticket for a password. It asks at the address of the link first, since the user has just given that.
+    /// Asks for a ticket with a password. It tries the address of the link first, since the user has just given that.
     /// `checking` is called once the request is on its way.
     pub(crate) async fn login(
         &self,
@@ -73,12 +73,12 @@ impl Client {
         self.granted(self.ask(&links, &Request::Login(login), Reply::parse, checking).await)
     }
 
-    /// A new ticket of the account, without a password.
+    /// Asks for a new ticket of the account, without a password.
     pub(crate) async fn renew(&self, account: AccountId) -> Result<Granted, NotGranted> {
         self.grant(account, &Request::Renew(Renew { account })).await
     }
 
-    /// A new password, and the ticket that comes with it.
+    /// Changes the password, and gets the ticket that comes with it.
     pub(crate) async fn change_password(
         &self,
         account: AccountId,
@@ -99,7 +99,7 @@ impl Client {
         })
     }
 
-    /// Lists the devices of an account, or logs one out; the devices after that.
+    /// Lists the devices of an account, or logs one out. Returns the devices afterwards.
     pub(crate) async fn devices(
         &self,
         request: &Request,

@@ -1,7 +1,7 @@
 //! One exchange with a login server: one connection to the pinned realm key, one request, one reply.
 //!
-//! The password leaves only after Noise has proved the key of the join link. Anybody else at that address gets a broken
-//! handshake (PROTOCOL.md R-60).
+//! The password is sent only after Noise has proved the key of the join link. With anybody else at that address, the
+//! handshake fails (PROTOCOL.md R-60).
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -22,9 +22,9 @@ use crate::transport::codec::Capped;
 use crate::transport::translate::root_cause;
 use crate::transport::{self, ports, translate};
 
-/// Time to look up the host and shake hands.
+/// The time limit to look up the host and complete the handshake.
 const CONNECT: Duration = Duration::from_secs(6);
-/// Time for the reply: a password check may wait in a queue of eight.
+/// The time limit for the reply: a password check may wait in a queue of eight.
 const REPLY: Duration = Duration::from_secs(20);
 /// How many addresses of one host name are tried.
 const ADDRESSES_MAX: usize = 8;
@@ -32,7 +32,7 @@ const ADDRESSES_MAX: usize = 8;
 /// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// Nothing answers there, or nothing that speaks the login protocol.
+    /// Nothing answers there, or nothing that knows the login protocol.
     #[error("{0}")]
     Unreachable(String),
     /// A login node with another key answers.
@@ -46,8 +46,8 @@ type Behaviour = request_response::Behaviour<Capped>;
 /// its way.
 ///
 /// # Errors
-/// [`LoginError`] if there was no reply that can be read; a denial is a reply. A request without a reply may have been
-/// carried out all the same.
+/// [`LoginError`] if there was no readable reply; a denial is a reply. A request without a reply may still have been
+/// carried out.
 pub async fn ask(
     link: &JoinLink,
     key: &SigningKey,
@@ -68,11 +68,11 @@ pub(crate) fn read<T>(
     parse(bytes).map_err(|error| unreachable(format!("the reply cannot be read: {error}")))
 }
 
-/// Asks at one place after the other until a login node there has proved the realm's key; its reply counts. Returns the
-/// place and the reply. `checking` is called once the request is on its way.
+/// Tries one place after the other until a login node there has proved the realm's key, and sends it the request.
+/// Returns the place and the reply. `checking` is called once the request is on its way.
 ///
 /// # Errors
-/// [`LoginError`] of the first place if nobody could be reached, else that of the one that was asked.
+/// [`LoginError`] of the first place if no login node could be reached, otherwise that of the one that was asked.
 pub(crate) async fn ask_at(
     links: &[JoinLink],
     key: &SigningKey,

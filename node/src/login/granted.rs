@@ -1,4 +1,4 @@
-//! What a login server has granted, verified (PROTOCOL.md R-66).
+//! What a login server has granted, once verified (PROTOCOL.md R-66).
 
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::{Grant, PeerAddresses};
@@ -14,7 +14,7 @@ pub(crate) struct Granted {
     pub(crate) realm_ms: u64,
     pub(crate) authority: PeerAddresses,
     pub(crate) peers: Vec<PeerAddresses>,
-    /// Why the wished-for nickname was not taken.
+    /// Why the requested nickname was refused.
     pub(crate) nickname_refused: Option<String>,
 }
 

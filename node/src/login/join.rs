@@ -1,4 +1,4 @@
-//! Joining a realm: profile, login or stored ticket, and a running node at the end.
+//! Joins a realm: opens the profile, logs in or uses a stored ticket, and starts a node.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,22 +29,23 @@ use crate::profile::Profile;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Membership, Store, StoreError};
 
-/// A busy login server is asked again for this long.
+/// How long to keep asking a busy login server.
 const BUSY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is needed to join.
+/// What a node needs to join.
 pub struct JoinRequest {
-    /// The realm, and where its login server is.
+    /// The realm, and the address of its login server.
     pub link: JoinLink,
     /// The unique name, as typed.
     pub username: String,
-    /// With a password, the password decides if the login server answers. Without, a stored valid ticket does.
+    /// If given, the password decides whether we get in, provided that the login server answers. Otherwise a stored
+    /// valid ticket is used.
     pub password: Option<Password>,
-    /// The display name the user would like; the login server decides.
+    /// The display name that the user would like. The login server decides.
     pub nickname: Option<String>,
     /// The profile folder.
     pub profile: PathBuf,
-    /// Where to listen for peers; empty for every address and the port used last.
+    /// Where to listen for peers. If empty, on every address and on the port used last.
     pub listen: Vec<SocketAddr>,
 }
 
@@ -60,26 +61,26 @@ impl std::fmt::Debug for JoinRequest {
 /// A step of joining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinStep {
-    /// Reaching the login server.
+    /// Connecting to the login server.
     Connecting,
-    /// The login server checks the password.
+    /// The login server is checking the password.
     Checking,
-    /// The node starts.
+    /// The node is starting.
     Joining,
 }
 
-/// A node that has joined.
+/// The result of joining.
 #[derive(Debug)]
 pub struct Joined {
     /// The running node.
     pub node: Node,
     /// True if a stored ticket let us in because the login server did not answer.
     pub offline: bool,
-    /// Code and sentence of what the user should know, such as a clock that is off.
+    /// Notices for the user, such as a wrong clock, each with a code and a sentence.
     pub notices: Vec<(&'static str, String)>,
 }
 
-/// What a node starts with, granted now or earlier.
+/// What a node starts with, just granted or stored.
 struct Entry {
     ticket: Ticket,
     policy: SignedPolicy,
@@ -90,7 +91,7 @@ struct Entry {
     notices: Vec<(&'static str, String)>,
 }
 
-/// Joins, telling `progress` each step.
+/// Joins a realm, and reports each step to `progress`.
 ///
 /// # Errors
 /// A [`Refusal`] with a code and a sentence that says what to do.
@@ -131,8 +132,7 @@ pub async fn join(
     Ok(Joined { node, offline: entry.stored && had_password, notices: entry.notices })
 }
 
-/// Whether this profile holds a ticket with which `username` gets in without a password. Takes the profile's lock
-/// for a moment.
+/// Whether this profile has a ticket that lets `username` in without a password. Locks the profile for a moment.
 ///
 /// # Errors
 /// A [`Refusal`] if the profile cannot be used.
@@ -140,7 +140,7 @@ pub fn has_ticket(link: &JoinLink, username: &str, profile: &Path) -> Result<boo
     Ok(stored_ticket(link, &spelled(username), &Profile::open(profile)?)?.is_some())
 }
 
-/// The login server decides if it answers; a stored ticket helps only if it does not.
+/// The login server decides if it answers. A stored ticket helps only if it does not.
 async fn with_password(
     request: &JoinRequest,
     profile: &Profile,
@@ -160,7 +160,7 @@ async fn with_password(
         };
         match client.login(login, || progress(JoinStep::Checking)).await {
             Ok(granted) => {
-                // At once: the time that it takes to make a store would put our clock behind.
+                // Take the time now: creating a store takes a while, and would put our clock behind.
                 let now = Clock::new().now();
                 return keep(request, profile, granted, places.last(), now);
             }
@@ -195,7 +195,7 @@ async fn with_password(
     }
 }
 
-/// Keeps what the login server has granted. `now` is when the reply came.
+/// Stores what the login server has granted. `now` is when the reply arrived.
 fn keep(
     request: &JoinRequest,
     profile: &Profile,
@@ -209,7 +209,7 @@ fn keep(
     // A login node restored from a backup may be behind the mesh.
     let newer = stored_policy.filter(|stored| stored.rank() > granted.policy.rank());
     let policy = newer.unwrap_or(granted.policy);
-    // The high-water mark is not taken over: a wrong clock of an earlier day must not outlive a login.
+    // Do not keep the high-water mark: an earlier wrong clock must not outlive a login.
     let clock = RealmClock::learnt(granted.realm_ms, now, 0);
     let notices = notices(granted.nickname_refused.as_deref(), &clock);
     let membership = Membership {

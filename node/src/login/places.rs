@@ -1,7 +1,7 @@
-//! Where the login node may be reached: it can move while a node runs, but the join link stays the same.
+//! Where the login node may be reached. It can move while a node runs, but the join link stays the same.
 //!
-//! Every place is only a candidate. A login node must prove the realm's key before it is asked anything, so a wrong
-//! place costs time and nothing else.
+//! Every place is only a candidate. A login node must prove the realm's key before we ask it anything, so a wrong place
+//! costs only time.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use lanyard_protocol::link::JoinLink;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
-/// Places tried for one request: a dial that is not answered takes seconds.
+/// How many places to try for one request: an unanswered dial takes seconds.
 const PLACES_MAX: usize = 8;
 
 /// The places, best first.
@@ -32,7 +32,7 @@ struct Known {
 type Place = (String, u16);
 
 impl Places {
-    /// Starts from the link and from where the login node answered in an earlier run.
+    /// Starts with the link, and with where the login node answered in an earlier run.
     pub(crate) fn new(link: JoinLink, earlier: Option<&str>) -> Self {
         let answered = earlier.and_then(parse);
         Self { link, known: Mutex::new(Known { answered, shown: Vec::new() }) }
@@ -43,7 +43,7 @@ impl Places {
         &self.link
     }
 
-    /// Where to ask: where it answered last, then where the link says, then where the authority peer is.
+    /// Where to ask, in order: where it answered last, then the address in the link, then where the authority peer is.
     pub(crate) fn in_order(&self) -> Vec<JoinLink> {
         let known = self.known();
         let linked = (self.link.host.clone(), self.link.port);
@@ -58,7 +58,7 @@ impl Places {
         links
     }
 
-    /// The same with the link first, for a user who has just given that link.
+    /// The same with the link first, for a user who has just given it.
     pub(crate) fn link_first(&self) -> Vec<JoinLink> {
         let mut links = self.in_order();
         links.sort_by_key(|link| *link != self.link);
@@ -75,8 +75,8 @@ impl Places {
         self.known().answered.as_ref().map(|(host, port)| format!("{host} {port}"))
     }
 
-    /// Takes the addresses of the authority peer. The login server runs on the same machine, by default on the port
-    /// before.
+    /// Notes the addresses of the authority peer. The login server runs on the same machine, by default on the port
+    /// below.
     pub(crate) fn shown_at(&self, addresses: &[String]) {
         let sockets: Vec<(IpAddr, u16)> = addresses.iter().filter_map(|at| socket(at)).collect();
         let same_port = sockets.iter().map(|(ip, _port)| (ip.to_string(), self.link.port));
@@ -86,7 +86,7 @@ impl Places {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // It is whole after every statement.
+        // The lock may be poisoned, but the list is consistent after every statement.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

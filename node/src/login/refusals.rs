@@ -52,7 +52,7 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         }
         DenialCode::Disabled => format!("This account is disabled{because}. Ask the operator."),
         DenialCode::Banned => format!("This account is banned{because}. Ask the operator."),
-        // It gives a reason if waiting alone does not help.
+        // It gives a reason only if waiting does not help.
         DenialCode::Busy if is_lasting(denial) => format!(
             "The login node signs nobody in for now: {}. Tell the operator, and try again later.",
             denial.reason
@@ -65,7 +65,7 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
     Refusal { code, reason, retry_after_s: wait }
 }
 
-/// The refusal of a device that shows its key and no password.
+/// The refusal of a device that asked with its key and without a password.
 pub(crate) fn denied_device(denial: &Denial) -> Refusal {
     if denial.code != DenialCode::BadCredentials {
         return denied(denial);

@@ -1,8 +1,8 @@
-//! Renewing the ticket: a task beside the loop asks the login server in good time.
+//! Renews the ticket: a task beside the loop asks the login server in good time.
 //!
-//! It asks at a random point between 40 and 60 % of a ticket's life, so that peers that joined within one minute do not
-//! all come back within one minute. While the login node is away it asks from time to time, and at once when the
-//! authority peer is linked again. The device key is enough, unless the device was signed out; then the user needs the
+//! It asks at a random point between 40 and 60 % of a ticket's lifetime, so that peers that joined in the same minute
+//! do not all renew in the same minute. While the login node is away it asks from time to time, and at once when the
+//! authority peer is linked again. The device key is enough, unless the device was logged out. Then the user needs the
 //! password, and a notice says so.
 
 use std::sync::Arc;
@@ -20,41 +20,41 @@ use crate::driver::command::Command;
 use crate::random;
 use crate::status::Status;
 
-/// Time between two tries while the login node is away.
+/// The shortest time between two tries while the login node is away.
 const RETRY_MIN: Duration = Duration::from_secs(5 * 60);
 const RETRY_MAX: Duration = Duration::from_secs(15 * 60);
-/// The same after the ticket's end: nothing else shows that the login node is back, because the authority peer no
-/// longer lets us in.
+/// The same once the ticket has expired. Then only this shows that the login node is back, because the authority peer
+/// no longer lets us in.
 const EXPIRED_RETRY_MIN: Duration = Duration::from_secs(20);
 const EXPIRED_RETRY_MAX: Duration = Duration::from_secs(40);
-/// At least this many tries fit into a ticket's life, however short.
+/// How many tries must at least fit into a ticket's lifetime, however short.
 const TRIES_IN_A_LIFE: u32 = 20;
-/// Two tries are never closer than this.
+/// The shortest time between any two tries.
 const RETRY_LEAST: Duration = Duration::from_millis(500);
-/// The clock may be set during a sleep of days, so the task looks at it at least this often.
+/// How often to check the clock, which may be set during a sleep of days.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// The task. It ends with the node.
+/// The task that renews the ticket. It ends with the node.
 pub(crate) struct Renewal {
     pub(crate) login_server: Client,
     pub(crate) clock: Clock,
     pub(crate) status: watch::Receiver<Arc<Status>>,
-    /// Woken when the engine wants to know the realm's time; a renewal brings it.
+    /// Woken when the engine wants to know the realm's time, which comes with a renewal.
     pub(crate) wanted: Arc<Notify>,
-    /// Weak, so that it does not keep a node alive that nobody else holds.
+    /// A weak sender, so that it does not keep a node alive that has no other handle.
     pub(crate) commands: mpsc::WeakSender<Command>,
 }
 
-/// The ticket in force.
+/// The current ticket.
 struct InForce {
     bytes: Vec<u8>,
     claims: Claims,
-    /// Realm time from which a new one is asked for.
+    /// The realm time from which to ask for a new one.
     due: u64,
 }
 
 impl Renewal {
-    /// Renews until the node has ended.
+    /// Renews the ticket until the node has ended.
     pub(crate) async fn run(mut self) {
         let mut ticket: Option<InForce> = None;
         let mut told: Option<DenialCode> = None;
@@ -69,7 +69,7 @@ impl Renewal {
             }
             let Some(ticket) = &ticket else { return };
             if status.rendezvous_online && !was_online {
-                // It was away, and is back.
+                // The login node was away, and is back.
                 next_try = Duration::ZERO;
             }
             was_online = status.rendezvous_online;
@@ -101,7 +101,7 @@ impl Renewal {
         }
     }
 
-    /// `false` if the node has ended.
+    /// Sends a command. Returns `false` if the node has ended.
     async fn command(&mut self, command: Command) -> bool {
         let granted = matches!(command, Command::Granted(_));
         let Some(commands) = self.commands.upgrade() else { return false };
@@ -109,7 +109,7 @@ impl Renewal {
             return false;
         }
         drop(commands);
-        // The new ticket stands in the state before anything else is decided.
+        // Wait until the state shows the new ticket, before deciding anything else.
         !granted || self.status.changed().await.is_ok()
     }
 }
@@ -124,7 +124,7 @@ fn busy_for(refused: &NotGranted) -> Option<Duration> {
     }
 }
 
-/// What the node has to do about an answer. `told` is the denial that the user has heard of already.
+/// What the node does with an answer. `told` is the denial that the user already knows.
 fn consequence(
     answer: Result<Granted, NotGranted>,
     retry: Duration,
@@ -174,7 +174,7 @@ impl InForce {
     }
 }
 
-/// A random number below `bound`; without randomness, the middle.
+/// A random number below `bound`, or the middle without randomness.
 fn random_below(bound: u64) -> u64 {
     random::bytes().map_or(bound / 2, |bytes| u64::from_le_bytes(bytes) % bound.max(1))
 }

@@ -87,7 +87,7 @@ fn look_alikes_have_one_skeleton() {
     ] {
         let (one, other) = (Username::parse(one), Username::parse(other));
         let (Ok(one), Ok(other)) = (one, other) else { panic!("both are names of their own") };
-        // The last pair differs in one letter: the skeleton must not swallow everything.
+        // The last pair differs in one letter: the skeleton must not make everything equal.
         let same = other.as_str() != "оһт";
         assert_eq!(one.skeleton() == other.skeleton(), same, "{one:?} {other:?}");
     }
