@@ -1,9 +1,10 @@
-//! The message store: one SQLite file, one writer thread, read-only connections beside it.
+//! The message store: one SQLite file, one writer thread, and read-only connections beside it.
 //!
-//! Nothing is shown before it is stored, so a missed event is found here. The writer puts everything in its queue into
-//! one transaction. Own messages are written with `synchronous=FULL`, because they are promised.
+//! Nothing is shown before it is stored, so a reader that missed an event finds it here. The writer puts everything in
+//! its queue into one transaction. Own messages are written with `synchronous=FULL`, because the user is told that they
+//! are on disk.
 //!
-//! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is theirs.
+//! Unsigned 64-bit numbers are stored with the top bit flipped, so that SQLite's signed order is the same as theirs.
 
 mod checkpoint;
 mod file;
@@ -35,7 +36,7 @@ pub use writer::Writer;
 use file::{open_for_writing, realm_row, sqlite_error, time};
 use insert::{keep_clock, keep_peer, keep_policy};
 
-/// The store of one realm, open for writing. [`Self::writer`] hands it to the thread that writes messages.
+/// The store of one realm, open for writing. [`Self::writer`] moves it to the thread that writes.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
@@ -45,10 +46,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, brings it to the newest schema, and notes the realm.
+    /// Opens the file, migrates it to the newest schema, and notes the realm.
     ///
     /// # Errors
-    /// [`StoreError`] if the file is no store, or a newer one.
+    /// [`StoreError`] if the file is not a store, or is a newer one.
     pub fn open(path: &Path, realm: &PeerKey) -> Result<Self, StoreError> {
         let connection = open_for_writing(path)?;
         let sql = "INSERT INTO realms (key) VALUES (?1) ON CONFLICT (key) DO NOTHING";
@@ -57,7 +58,7 @@ impl Store {
         Ok(Self { connection, path, key, realm })
     }
 
-    /// A read-only view beside the writer.
+    /// A read-only connection beside the writer.
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
@@ -65,7 +66,7 @@ impl Store {
         Reader::open(&self.path, &self.key)
     }
 
-    /// Reads what the history's index is filled with.
+    /// The loader that fills the history's index.
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
@@ -73,15 +74,15 @@ impl Store {
         Loader::open(&self.path, &self.key)
     }
 
-    /// Starts the thread that writes, and tells what it has written.
+    /// Starts the writer thread, which reports what it has written to `told`.
     ///
     /// # Errors
-    /// What the system says if it gives no thread.
+    /// The system's error if it provides no thread.
     pub fn writer(self, told: mpsc::Sender<Stored>) -> std::io::Result<Writer> {
         Writer::start(self.connection, self.realm, told)
     }
 
-    /// The next boot: larger than every earlier one, and on disk when this returns.
+    /// The number of the next boot: larger than every earlier one, and on disk when this returns.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
@@ -95,7 +96,7 @@ impl Store {
         .map(i64::unsigned_abs)
     }
 
-    /// The port that was listened on last.
+    /// The port that was used last.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -105,7 +106,7 @@ impl Store {
         port.map_err(sqlite_error(&self.path))
     }
 
-    /// Remembers the port, so that the addresses that others have stored stay true.
+    /// Remembers the port, so that the addresses that other peers have stored stay valid.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
@@ -126,7 +127,7 @@ impl Store {
         self.change(|transaction, realm| keep_peer(transaction, realm, &place, at))
     }
 
-    /// Keeps what a login has granted, all or nothing.
+    /// Stores what a login has granted, all or nothing.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.

@@ -1,4 +1,4 @@
-//! TCP, Noise, the gate, yamux: composed by hand, because every shorter way goes around the gate.
+//! TCP, Noise, the gate and yamux: composed by hand, because every shorter way bypasses the gate.
 
 pub(crate) mod behaviour;
 pub mod codec;
@@ -17,13 +17,13 @@ use libp2p::{PeerId, Transport as _, noise, tcp, yamux};
 use gate::{Gate, GateConfig};
 use translate::keypair;
 
-/// From the first byte of TCP to yamux (PROTOCOL.md R-80).
+/// The time limit from the first byte of TCP to yamux (PROTOCOL.md R-80).
 const HANDSHAKE: Duration = Duration::from_secs(4);
 
-/// A handshake key that Noise does not take.
+/// The error for a handshake key that Noise does not accept.
 pub type NoiseError = noise::Error;
 
-/// The transport of the mesh: nobody gets past the gate without a ticket.
+/// The transport of the mesh. Without a ticket, no peer gets through the gate.
 pub(crate) fn gated(
     key: &SigningKey,
     gate: GateConfig,
@@ -37,10 +37,10 @@ pub(crate) fn gated(
         .boxed())
 }
 
-/// The transport of the login: the password is the gate, and the pinned realm key the only listener.
+/// The transport of the login. The password protects it, and the only listener is the pinned realm key.
 ///
 /// # Errors
-/// [`NoiseError`] if the key is not taken.
+/// [`NoiseError`] if the key is not accepted.
 pub fn ungated(key: &SigningKey) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NoiseError> {
     let noise = noise::Config::new(&keypair(key))?;
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))

@@ -1,15 +1,15 @@
-//! Bringing the write-ahead log into the file, on a thread of its own: the disk may take half a second, and no message
-//! waits for that.
+//! Copies the write-ahead log into the database file, on a separate thread: the disk may take half a second, and no
+//! message should wait for that.
 //!
-//! While it runs, the writer appends, so it seldom catches the end of the log at the first try, and only from there
-//! the log begins again. If it never does, SQLite's own checkpoint inside a commit is the last resort.
+//! The writer keeps appending meanwhile, so the first try seldom reaches the end of the log, and the log restarts only
+//! from there. If no try does, SQLite's own checkpoint inside a commit is the last resort.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags};
 
-/// Tries to catch the end of the log: each has less to do than the one before.
+/// How many times to try to reach the end of the log. Each try has less to do than the one before.
 const TRIES: usize = 4;
 
 #[derive(Debug)]
@@ -19,12 +19,12 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// For the store at a path; SQLite's word for it, as it has opened it.
+    /// For the store at a path, as SQLite reports it.
     pub(super) fn of(path: &str) -> Self {
         Self { path: path.into(), running: None }
     }
 
-    /// Starts one, unless one runs. Whether it did.
+    /// Starts a checkpoint, unless one is running. Returns whether it did.
     pub(super) fn start(&mut self) -> bool {
         if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
             return false;
@@ -40,10 +40,10 @@ impl Checkpointer {
         self.running.is_some()
     }
 
-    /// Waits for the one that runs.
+    /// Waits for the running checkpoint.
     pub(super) fn wait(&mut self) {
         if let Some(running) = self.running.take() {
-            // What it has not done is done at the end, or at the next start.
+            // What it has not copied is copied at the end, or at the next start.
             running.join().ok();
         }
     }

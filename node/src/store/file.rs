@@ -1,4 +1,4 @@
-//! Opening the file: for its one writer, for readers beside it, and to see what it has been used for.
+//! Opens the file: for its one writer, for readers beside it, and to find out what it was used for.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::migrations;
 use crate::private::{self, PrivateError};
 
-/// Pages at which a commit brings the write-ahead log into the file itself, 64 MiB: the last resort, see
+/// At this many pages, 64 MiB, a commit copies the write-ahead log into the file itself. This is the last resort; see
 /// `checkpoint.rs`.
 const WAL_PAGES: u32 = 16_384;
 
@@ -23,7 +23,7 @@ pub enum StoreError {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file is not an SQLite database.
@@ -32,7 +32,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// Written by a newer version.
+    /// The file was written by a newer version.
     #[error("{path} was written by a newer version of Lanyard; update this one")]
     Newer {
         /// The file.
@@ -43,7 +43,7 @@ pub enum StoreError {
     Incomplete {
         /// The file.
         path: PathBuf,
-        /// The table or index.
+        /// The missing table or index.
         what: String,
     },
     /// The file cannot be made private.
@@ -55,7 +55,7 @@ pub(super) fn sqlite_error(path: &Path) -> impl Fn(rusqlite::Error) -> StoreErro
     move |error| StoreError::Sqlite { path: path.to_owned(), source: error.into() }
 }
 
-/// Opens the file for writing, bringing it to the newest schema.
+/// Opens the file for writing, and migrates it to the newest schema.
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     let error = sqlite_error(path);
     if is_other_file(path) {
@@ -72,15 +72,15 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Makes an empty store, unless there is one.
+/// Creates an empty store, unless there is one.
 ///
 /// # Errors
-/// [`StoreError`] if what is there is no store, or a newer one.
+/// [`StoreError`] if the existing file is not a store, or is a newer one.
 pub fn make(path: &Path) -> Result<(), StoreError> {
     open_for_writing(path).map(drop)
 }
 
-/// What a store has been used for.
+/// What a store was used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// It has no tables yet.
@@ -91,10 +91,10 @@ pub enum Use {
     Used,
 }
 
-/// What the store at this path has been used for. Changes nothing.
+/// Finds out what the store at this path was used for. Changes nothing.
 ///
 /// # Errors
-/// [`StoreError`] if it is no store, or cannot be read.
+/// [`StoreError`] if it is not a store, or cannot be read.
 pub fn use_of(path: &Path) -> Result<Use, StoreError> {
     if is_other_file(path) {
         return Err(StoreError::NotAStore { path: path.to_owned() });
@@ -114,13 +114,13 @@ pub fn use_of(path: &Path) -> Result<Use, StoreError> {
     Ok(if used { Use::Used } else { Use::Unused })
 }
 
-/// Whether the file exists and is not an SQLite database. Ask before SQLite opens it: with a write-ahead log beside it,
-/// SQLite would write pages into any file. A missing file does not count, nor does an empty one, which a program leaves
-/// if it is killed before its first write.
+/// Whether the file exists and is not an SQLite database. Call this before SQLite opens it: with a write-ahead log
+/// beside it, SQLite would write pages into any file. A missing file does not count, and neither does an empty one,
+/// which a program leaves if it is killed before its first write.
 #[must_use]
 pub fn is_other_file(path: &Path) -> bool {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-    // A file that cannot be opened is SQLite's to complain about.
+    // Let SQLite report a file that cannot be opened.
     let Ok(file) = File::open(path) else { return false };
     let mut start = Vec::new();
     let read = file.take(MAGIC.len() as u64).read_to_end(&mut start);
@@ -155,12 +155,12 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A u64 as an i64 of the same order.
+/// Maps a u64 to an i64, keeping the order.
 pub(super) fn ordered(number: u64) -> i64 {
     (number ^ (1 << 63)).cast_signed()
 }
 
-/// The u64 of [`ordered`].
+/// The inverse of [`ordered`].
 pub(super) fn unordered(number: i64) -> u64 {
     number.cast_unsigned() ^ (1 << 63)
 }

@@ -1,4 +1,4 @@
-//! Carries out the writes, as SQL.
+//! Carries out writes, as SQL.
 
 use std::sync::Arc;
 
@@ -60,13 +60,13 @@ pub(super) fn apply(
                 params![realm, room, id.0],
             )?;
         }
-        // The thread does this, a part at a time.
+        // The writer thread does this, a part at a time.
         Write::Forget { .. } | Write::Close => {}
     }
     Ok(None)
 }
 
-/// What is told of a message: nothing if another peer's message was already held.
+/// The report about a message. There is none if another peer's message was already held.
 fn message_written(
     transaction: &Transaction<'_>,
     message: &AdmittedMessage,
@@ -75,7 +75,7 @@ fn message_written(
     is_new: bool,
 ) -> rusqlite::Result<Option<Stored>> {
     if !is_new {
-        // The history has taken it in, so whatever it was before, it is held now.
+        // The history has admitted it, so it is held now, whatever it was before.
         let sql = "UPDATE messages SET held = 1 WHERE message_id = ?1 AND held = 0";
         let restored = transaction.prepare_cached(sql)?.execute([message.id().0])?;
         return Ok((restored == 1).then_some(Stored::Resettled(1)));
@@ -87,7 +87,7 @@ fn message_written(
     }))
 }
 
-/// Whether the author has signed something else under the same number.
+/// Whether the author has signed another message with the same number.
 fn is_forked(transaction: &Transaction<'_>, message: &AdmittedMessage) -> rusqlite::Result<bool> {
     let content = message.content();
     let sql = "SELECT EXISTS (SELECT 1 FROM messages
@@ -103,7 +103,7 @@ fn is_forked(transaction: &Transaction<'_>, message: &AdmittedMessage) -> rusqli
     )
 }
 
-/// Marks, unmarks and deletes. Returns the change in the number of held messages.
+/// Marks, unmarks and deletes messages. Returns the change in the number of held messages.
 fn resettle(transaction: &Transaction<'_>, resettled: &Resettled) -> rusqlite::Result<i64> {
     let condemn = "UPDATE messages SET held = 0 WHERE message_id = ?1 AND held = 1";
     let condemned = each(transaction, condemn, &resettled.condemned)?;
@@ -120,7 +120,7 @@ fn each(transaction: &Transaction<'_>, sql: &str, ids: &[MessageId]) -> rusqlite
     Ok(i64::try_from(changed.sum::<rusqlite::Result<usize>>()?).unwrap_or(i64::MAX))
 }
 
-/// Deletes some messages that were sent before a realm time. Returns how many, and how many of them were held.
+/// Deletes some messages sent before a realm time. Returns how many, and how many of them were held.
 pub(super) fn forget_some(
     connection: &Connection,
     realm: i64,
@@ -138,7 +138,7 @@ pub(super) fn forget_some(
     Ok((held.len(), held.iter().sum()))
 }
 
-/// Deletes the moderations that have ended before a realm time.
+/// Deletes the moderations that ended before a realm time.
 pub(super) fn forget_moderations(
     connection: &Connection,
     realm: i64,
@@ -181,7 +181,7 @@ pub(super) fn keep_policy(
     transaction.execute(sql, params![realm, bytes]).map(drop)
 }
 
-/// Puts a renewed ticket in the place of the old one of the same account.
+/// Replaces an account's ticket with its renewal.
 fn keep_ticket(
     transaction: &Transaction<'_>,
     realm: i64,

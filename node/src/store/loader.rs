@@ -1,7 +1,7 @@
-//! Loads the history's index: the newest messages before a node starts, all others while it runs.
+//! Loads the history's index: the newest messages before a node starts, and all others while it runs.
 //!
-//! One index of the database holds every column that is read here, so that a million messages are a walk through
-//! some fifty megabytes and not through their texts.
+//! One index of the database has every column that is read here, so reading a million messages means reading about
+//! fifty megabytes, and not their texts.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,20 +21,20 @@ pub struct Loader {
     path: PathBuf,
     key: PeerKey,
     realm: i64,
-    /// Where the next part begins: time and id of the last message given.
+    /// Where the next part begins: the time and id of the last message returned.
     place: (i64, Vec<u8>),
-    /// Tickets given already, by row; `None` for those of another realm.
+    /// The tickets returned already, by row; `None` for those of another realm.
     tickets: HashMap<i64, Option<TicketHash>>,
 }
 
-/// A row whose ticket is named by its row.
+/// A message that refers to its ticket by row.
 struct Loaded {
     ticket: i64,
     message: Indexed,
 }
 
 impl Loader {
-    /// Opens the file, which the writer has brought to the newest schema.
+    /// Opens the file, which the writer has migrated to the newest schema.
     pub(super) fn open(path: &Path, key: &PeerKey) -> Result<Self, StoreError> {
         let connection = open_for_reading(path)?;
         Ok(Self {
@@ -47,7 +47,7 @@ impl Loader {
         })
     }
 
-    /// The messages sent at a realm time or later that were not given yet.
+    /// Returns the messages sent at or after a realm time that were not returned yet.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -55,7 +55,7 @@ impl Loader {
         self.load(time(since), usize::MAX)
     }
 
-    /// The next messages, newest first; none when all were given.
+    /// Returns the next messages, newest first, or none once all were returned.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -71,7 +71,7 @@ impl Loader {
         let mut stored = StoredIndex::default();
         for Loaded { ticket, mut message } in rows {
             let hash = self.ticket(ticket, &mut stored).map_err(sqlite_error(&self.path))?;
-            // A message without a good ticket cannot be proved, so it is left out.
+            // A message without a valid ticket cannot be proved, so leave it out.
             let Some(hash) = hash else { continue };
             message.ticket = hash;
             stored.messages.push(message);
@@ -90,7 +90,7 @@ impl Loader {
         self.connection.prepare_cached(sql)?.query_map(parameters, loaded)?.collect()
     }
 
-    /// The hash of a ticket, which is verified when it is met first.
+    /// The hash of a ticket, which is verified the first time.
     fn ticket(
         &mut self,
         row: i64,
@@ -117,7 +117,7 @@ fn loaded(row: &Row<'_>) -> rusqlite::Result<Loaded> {
     let message = Indexed {
         id: MessageId(row.get(1)?),
         sent_at: row.get::<_, i64>(2)?.unsigned_abs(),
-        // Its row is known here; the hash is put in its place by the caller.
+        // Only its row is known here; the caller puts in the hash.
         ticket: TicketHash([0; 32]),
         session: unordered(row.get(3)?),
         seq: unordered(row.get(4)?),

@@ -1,4 +1,4 @@
-//! The schema, as steps that are only ever appended. `user_version` counts the steps taken.
+//! The schema, as steps. New steps are only ever appended. `user_version` counts the steps taken.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::file::{StoreError, sqlite_error};
 
-/// Step `n` brings version `n` to `n + 1`.
+/// Step `n` migrates version `n` to `n + 1`.
 pub(super) const STEPS: [&str; 3] = [
     r"
 CREATE TABLE realms (
@@ -78,7 +78,7 @@ CREATE TABLE numbers (
     value INTEGER NOT NULL
 ) STRICT;
 ",
-    // Read marks name a row without referring to it: the row may leave the set, and ids are never given again.
+    // Read marks name a row without referring to it: the row may be deleted, and ids are never reused.
     r"
 ALTER TABLE messages ADD COLUMN held INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE messages ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
@@ -117,15 +117,15 @@ CREATE TABLE orders (
     UNIQUE (realm, order_id)
 ) STRICT;
 ",
-    // Of one millisecond and room there are few, so SQLite sorts those itself, and each message costs a hundred bytes
-    // less.
+    // Few messages share a millisecond and a room, so SQLite sorts those itself, and the index is a hundred bytes
+    // smaller per message.
     r"
 DROP INDEX messages_in_order;
 CREATE INDEX messages_in_order ON messages (realm, room, sent_at) WHERE held = 1;
 ",
 ];
 
-/// Takes the missing steps, each in a transaction of its own.
+/// Takes the missing steps, each in its own transaction.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let error = sqlite_error(path);
     let version: u32 =
@@ -141,7 +141,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
     Ok(())
 }
 
-/// Checks that no table and no index is missing: a damaged store must not be taken for a new one.
+/// Checks that no table or index is missing: a damaged store must not be taken for a new one.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let error = sqlite_error(path);
     let mut whole = Connection::open_in_memory().map_err(&error)?;

@@ -1,4 +1,4 @@
-//! Reading: pages of history, and what a node needs at its start. A clone shares one read-only connection.
+//! Reads pages of history, and what a node needs at its start. Clones share one read-only connection.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ use super::file::{StoreError, open_for_reading, realm_row, sqlite_error, time};
 use super::row::{self, COLUMNS, TABLES};
 use crate::event::{ChatMessage, NodeClosed};
 
-/// Unread messages are counted up to this number: counting a million takes a while.
+/// How far to count unread messages: counting a million takes a while.
 const UNREAD_MAX: i64 = 10_000;
-/// The most messages that one page of history has.
+/// The largest number of messages in one page of history.
 pub const PAGE_MAX: usize = 500;
 
-/// Which part of a room's history.
+/// The part of a room's history to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
     /// The newest messages.
@@ -36,19 +36,19 @@ pub enum Page {
     After(MessageId),
 }
 
-/// A part of a room's history, oldest first.
+/// A page of a room's history, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// The messages, in the order of their keys.
+    /// The messages, sorted by order key.
     pub messages: Vec<Arc<ChatMessage>>,
-    /// Whether there is more in the direction asked for.
+    /// Whether there are more in the requested direction.
     pub more: bool,
 }
 
 /// Why the store did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// No such message to page from.
+    /// There is no such message to page from.
     #[error("there is no message with that id")]
     NotFound,
     /// SQLite cannot read it.
@@ -65,7 +65,7 @@ impl From<StoreError> for ReadError {
     }
 }
 
-/// A profile's membership of a realm.
+/// A profile's membership in a realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The name typed at login, in lower case.
@@ -84,11 +84,11 @@ pub struct Reader {
     path: PathBuf,
 }
 
-/// A message's place in the order, as SQLite compares it.
+/// A message's order key, as SQLite compares it.
 type Position = (i64, Vec<u8>, i64, i64, Vec<u8>);
 
 impl Reader {
-    /// Opens the file, which the writer has brought to the newest schema.
+    /// Opens the file, which the writer has migrated to the newest schema.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -103,7 +103,7 @@ impl Reader {
         &self,
         read: impl FnOnce(&Connection, i64) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        // A reader that panicked has changed nothing: the connection is read-only.
+        // A reader that panicked has changed nothing, because the connection is read-only.
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection, self.realm).map_err(sqlite_error(&self.path))
     }
@@ -130,7 +130,7 @@ impl Reader {
             };
             let Some(anchor) = anchor else { return Ok(None) };
             let forward = matches!(page, Page::After(_));
-            // One more than asked for tells whether there is more.
+            // Ask for one more, to find out whether there are more.
             let ahead = limit.saturating_add(1);
             select(connection, realm, room, &anchor, forward, ahead).map(Some)
         });
@@ -143,14 +143,14 @@ impl Reader {
         Ok(History { messages: messages.into_iter().map(Arc::new).collect(), more })
     }
 
-    /// The message up to which a room has been read, and how many messages of others came after it, at most ten
+    /// The message up to which a room was read, and how many messages of other people came after it, at most ten
     /// thousand.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub fn unread(&self, room: &str) -> Result<(Option<MessageId>, u64), StoreError> {
         self.read(|connection, realm| {
-            // By arrival, not by time of sending: what arrives late is unread too.
+            // By arrival, not by time of sending: a message that arrives late is unread too.
             let mark: i64 = connection
                 .query_row(
                     "SELECT message FROM read_marks WHERE realm = ?1 AND room = ?2",
@@ -192,7 +192,7 @@ impl Reader {
         })
     }
 
-    /// The moderations that are kept, verified again.
+    /// The stored moderations, verified again.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -211,7 +211,7 @@ impl Reader {
         Ok(stored.iter().filter_map(|pair| verify(pair).ok()).collect())
     }
 
-    /// The account of a username, by the newest ticket of this realm that has it.
+    /// The account with a username, by the newest ticket of this realm that has it.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -224,13 +224,13 @@ impl Reader {
             let sql = "SELECT bytes FROM tickets WHERE username = ?1 ORDER BY id DESC";
             all(connection, sql, [username], |row| row.get::<_, Vec<u8>>(0))
         })?;
-        // Another realm in the same profile may have the same name.
+        // Another realm in the same profile may have an account of the same name.
         let of_realm = tickets.iter().find_map(|bytes| Ticket::verify(bytes, key).ok());
         Ok(of_realm.map(|ticket| ticket.claims().account))
     }
 
-    /// The bytes of held messages, in the order asked for, as long as they take at most `bytes_max` in all.
-    /// A ticket counts where it appears first.
+    /// The bytes of held messages, in the order requested, as long as they take at most `bytes_max` in total. A ticket
+    /// counts where it first appears.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -265,7 +265,7 @@ impl Reader {
         })
     }
 
-    /// Own messages since a realm time that have reached nobody yet.
+    /// Own messages sent since a realm time that have not reached any peer yet.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -286,7 +286,7 @@ impl Reader {
         })
     }
 
-    /// The peers seen last, newest first.
+    /// The peers that were seen last, newest first.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -303,7 +303,7 @@ impl Reader {
         })
     }
 
-    /// Where the login node answered last. It is kept among the peers, under the realm's own key.
+    /// Where the login node answered last. This is stored with the peers, under the realm's own key.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -320,7 +320,7 @@ impl Reader {
         })
     }
 
-    /// When the oldest of all messages was sent, if there are any; unix milliseconds of realm time.
+    /// When the oldest message was sent, if there is one; unix milliseconds of realm time.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -332,7 +332,7 @@ impl Reader {
         })
     }
 
-    /// The policy kept last, and the clock.
+    /// The newest stored policy, and the clock.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -347,7 +347,7 @@ impl Reader {
         })
     }
 
-    /// The memberships kept in this realm.
+    /// The stored memberships in this realm.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.

@@ -1,4 +1,4 @@
-//! A message's row, in both directions, and the message as it is shown.
+//! Converts between a message and its row, and to the message for display.
 
 use lanyard_protocol::history::AdmittedMessage;
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey};
@@ -8,17 +8,17 @@ use rusqlite::{Row, Transaction, params};
 use super::file::{ordered, time, unordered};
 use crate::event::{ChatMessage, Progress, Via};
 
-/// A message that arrives later than this after it was sent is marked as late.
+/// A message that arrives later than this after it was sent counts as late.
 const LATE_MS: u64 = 120_000;
 
-/// How a message has come.
+/// How and when a message arrived.
 pub(super) struct Arrived {
     pub(super) via: Via,
     pub(super) received_at: u64,
     pub(super) folded: bool,
 }
 
-/// Inserts a message; false if it is there already.
+/// Inserts a message. Returns false if it exists already.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     realm: i64,
@@ -53,7 +53,7 @@ pub(super) fn insert(
     Ok(inserted == 1)
 }
 
-/// A message that was just inserted, as it is shown.
+/// A message that was just inserted, for display.
 pub(super) fn shown(message: &AdmittedMessage, arrived: &Arrived, forked: bool) -> ChatMessage {
     let (content, claims) = (message.content(), message.ticket().claims());
     ChatMessage {
@@ -77,7 +77,7 @@ pub(super) fn shown(message: &AdmittedMessage, arrived: &Arrived, forked: bool) 
     }
 }
 
-/// The columns of a message, in the order that [`message`] reads.
+/// The columns of a message, in the order in which [`message`] reads them.
 pub(super) const COLUMNS: &str = "m.message_id, m.room, t.account, t.username, t.nickname, t.peer, \
      t.role, m.text, m.sent_at, m.received_at, m.via, m.session, m.seq, m.sent, m.stored_by, \
      m.stored_of, m.folded, EXISTS (SELECT 1 FROM messages f WHERE f.author = m.author \
@@ -86,7 +86,7 @@ pub(super) const COLUMNS: &str = "m.message_id, m.room, t.account, t.username, t
 /// The tables of [`COLUMNS`].
 pub(super) const TABLES: &str = "messages m JOIN tickets t ON t.id = m.ticket";
 
-/// A message as it is shown, from the columns of its row.
+/// A message for display, from the columns of its row.
 pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<ChatMessage> {
     let sent_at = row.get::<_, i64>(8)?.unsigned_abs();
     let received_at = row.get::<_, i64>(9)?.unsigned_abs();

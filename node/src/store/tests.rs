@@ -171,7 +171,7 @@ fn a_foreign_or_newer_file_is_refused_and_left_alone() {
     assert!(matches!(Store::open(&path, &realm()), Err(StoreError::Newer { .. })));
 }
 
-/// Puts a message and a read mark into a file of version 1, in that version's own words.
+/// Puts a message and a read mark into a file of version 1, as that version did.
 fn fill_old(connection: &Connection, message: &AdmittedMessage) {
     let (content, ticket) = (message.content(), message.ticket());
     let claims = ticket.claims();

@@ -1,7 +1,7 @@
-//! The thread that writes: everything in its queue goes into one transaction.
+//! The writer thread: puts everything in its queue into one transaction.
 //!
-//! A commit costs more than the message in it. So writes that nobody waits for are gathered for a moment if the last
-//! commit is recent: a quiet room is stored at once, and a lively one in batches.
+//! A commit costs more than the message in it. Writes that nobody waits for are therefore gathered for a moment if the
+//! last commit is recent: a quiet room is stored at once, and a busy one in batches.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -15,16 +15,17 @@ use super::ticket_rows::TicketRows;
 use super::write::{Stored, Write};
 use crate::clock::Clock;
 
-/// Writes in one transaction: enough to pay one commit, few enough that an own message behind them waits a few
-/// hundredths of a second.
+/// How many writes one transaction may have: enough to be worth a commit, few enough that an own message behind them
+/// waits only a few hundredths of a second.
 const BATCH: usize = 1_024;
-/// Shortest time between two commits, unless a sender waits for one. Nobody notices a hundredth of a second.
+/// The shortest time between two commits, unless a sender is waiting. Nobody notices a hundredth of a second.
 const GATHER: Duration = Duration::from_millis(10);
-/// Writes after which the write-ahead log is brought into the file: with one write a commit, some five megabytes.
+/// After this many writes the write-ahead log is copied into the file. With one write per commit, that is about five
+/// megabytes.
 const CHECKPOINT: usize = 200;
-/// After this long without a write, the log is brought into the file as well.
+/// After this long without a write, the log is copied into the file as well.
 const IDLE: Duration = Duration::from_secs(2);
-/// Rows deleted at a time when a day has run out, so that messages of today do not wait for it.
+/// How many rows to delete at a time when a day's messages expire, so that today's messages do not wait.
 const FORGET: usize = 1_024;
 
 pub(super) struct Thread {
@@ -37,9 +38,9 @@ pub(super) struct Thread {
     /// When the last commit ended, on the monotonic clock.
     committed: Duration,
     checkpointer: Checkpointer,
-    /// Writes in the write-ahead log since it was last brought into the file.
+    /// How many writes the write-ahead log has received since it was last copied into the file.
     in_log: usize,
-    /// What was sent before this realm time is still to be deleted.
+    /// Messages sent before this realm time still have to be deleted.
     forget: Option<u64>,
 }
 
@@ -77,7 +78,7 @@ impl Thread {
         self.gather();
     }
 
-    /// Waits for the next write, unless there is something to forget meanwhile. `None` when nobody writes any more.
+    /// Waits for the next write, unless there are messages to delete in the meantime. `None` once all senders are gone.
     fn next_batch(&mut self, jobs: &Receiver<Write>) -> Option<Vec<Write>> {
         let mut batch = Vec::new();
         let mut until = Duration::ZERO;
@@ -91,7 +92,7 @@ impl Thread {
                 Some(last) if last.is_awaited() => until = Duration::ZERO,
                 Some(_) | None => {}
             }
-            // With a time in the past this only looks.
+            // If the time is in the past, this only checks.
             match jobs.recv_timeout(until.saturating_sub(self.clock.now().mono)) {
                 Ok(write) => batch.push(write),
                 Err(RecvTimeoutError::Timeout) => break,
@@ -102,7 +103,7 @@ impl Thread {
         Some(batch)
     }
 
-    /// The next write. An idle moment is used to bring the write-ahead log into the file.
+    /// Waits for the next write. If there is none for a while, copies the write-ahead log into the file.
     fn first(&mut self, jobs: &Receiver<Write>) -> Option<Write> {
         if self.in_log > 0 {
             match jobs.recv_timeout(IDLE) {
@@ -114,7 +115,7 @@ impl Thread {
         jobs.recv().ok()
     }
 
-    /// If nobody listens, the node is ending, and the store has what matters.
+    /// Sends a report. If the receiver is gone, the node is ending, and the store has what matters.
     fn tell(&self, told: Stored) {
         self.told.blocking_send(told).ok();
     }
@@ -125,8 +126,8 @@ impl Thread {
         }
     }
 
-    /// Brings the write-ahead log into the file, so that after a clean end one file holds everything and
-    /// can be copied. Readers that are still open may prevent it; then the next start does it.
+    /// Copies the write-ahead log into the file, so that after a clean end one file holds everything and can be copied.
+    /// Open readers may prevent that; then the next start does it.
     fn gather(&mut self) {
         self.checkpointer.wait();
         let gather = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -143,7 +144,7 @@ impl Thread {
             Ok(told) => told,
             Err(error) => {
                 tracing::error!(%error, writes = batch.len(), "Cannot write to the store");
-                // One write that fails must not take the others with it.
+                // One failing write must not make the others fail.
                 let alone = |write: &Write| {
                     let told = self.write_batch(std::slice::from_ref(write));
                     told.unwrap_or_else(|error| failed(write, &error.to_string()))
@@ -180,7 +181,8 @@ impl Thread {
         Ok(told)
     }
 
-    /// Own messages are promised, so they wait for the disk; everything else comes again if it is lost.
+    /// The user is told that own messages are on disk, so these wait for the disk. Everything else arrives again if it
+    /// is lost.
     fn synchronise(&mut self, batch: &[Write]) -> rusqlite::Result<()> {
         let full = batch.iter().any(Write::is_awaited);
         if full != self.full_sync {
@@ -205,7 +207,7 @@ impl Thread {
                 self.tell(Stored::Resettled(-held));
             }
             Err(error) => {
-                // The boundary moves on within the hour, and brings the next try.
+                // The boundary moves again within the hour, which causes the next try.
                 self.forget = None;
                 tracing::warn!(%error, "Old messages stay in the store");
             }
@@ -213,7 +215,7 @@ impl Thread {
     }
 }
 
-/// What is told of a write that failed. The history decides again at the next start what it had decided.
+/// The reports about a write that failed. What the history had decided, it decides again at the next start.
 fn failed(write: &Write, reason: &str) -> Vec<Stored> {
     match write {
         Write::Message { request: Some(request), .. } => {

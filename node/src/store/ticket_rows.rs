@@ -1,4 +1,4 @@
-//! The rows of tickets: written once, and looked up for every message.
+//! The rows of tickets: written once, and needed for every message.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use lanyard_protocol::ids::TicketHash;
 use lanyard_protocol::ticket::Ticket;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-/// Rows that are remembered: more tickets than talk in a day.
+/// How many rows to remember: more than the tickets that are active in a day.
 const TICKET_ROWS_MAX: usize = 4_096;
 
-/// The row of each ticket, remembered so that a talkative author does not cost a search for each message.
+/// Remembers the row of each ticket, so that an active author does not cost a lookup per message.
 #[derive(Debug, Default)]
 pub(super) struct TicketRows(HashMap<TicketHash, i64>);
 
 impl TicketRows {
-    /// The row of a ticket, new if it has none.
+    /// The row of a ticket, which is inserted if it is new.
     pub(super) fn row(
         &mut self,
         transaction: &Transaction<'_>,
@@ -34,7 +34,7 @@ impl TicketRows {
         Ok(row)
     }
 
-    /// Call this after a rollback: the new rows are gone.
+    /// Forgets all rows. Call this after a rollback, because new rows are gone then.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

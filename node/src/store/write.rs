@@ -1,4 +1,4 @@
-//! What can be written, and what the writer tells once it is on disk.
+//! What can be written, and what the writer reports once it is on disk.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use lanyard_protocol::time::RealmClock;
 
 use crate::event::{ChatMessage, Via};
 
-/// Something to write.
+/// A write to the store.
 #[derive(Debug)]
 pub enum Write {
     /// A message.
@@ -19,11 +19,11 @@ pub enum Write {
         request: Option<u64>,
         /// The message.
         message: Box<AdmittedMessage>,
-        /// How it came.
+        /// How it reached this node.
         via: Via,
         /// Realm time of arrival, unix milliseconds.
         received_at: u64,
-        /// Whether its author was banned by then.
+        /// Whether its author was banned by then. It is shown folded.
         folded: bool,
     },
     /// Messages have left the history or come back.
@@ -37,7 +37,7 @@ pub enum Write {
     Moderation(Box<SignedModeration>),
     /// An own message has reached a neighbour.
     Sent(MessageId),
-    /// An own message is in the stores of other peers.
+    /// Other peers have stored an own message.
     StoredBy {
         /// The message.
         id: MessageId,
@@ -55,29 +55,29 @@ pub enum Write {
         /// Where the authority peer is now, if the login server said so.
         authority: Option<PeerAddresses>,
     },
-    /// The newest policy.
+    /// A newer policy.
     Policy(Vec<u8>),
-    /// Where a peer was found, and at what realm time.
+    /// Where a peer was found, and the realm time of that.
     Peer(PeerAddresses, u64),
     /// The clock's offset and high-water mark.
     Clock(RealmClock),
-    /// Everything in the room up to this message has been read.
+    /// The user has read everything in the room up to this message.
     ReadMark(String, MessageId),
-    /// Ends the thread after everything before it is written.
+    /// Ends the thread once everything before it is written.
     Close,
 }
 
 impl Write {
-    /// Whether a sender waits for it: an own message is promised to its author.
+    /// Whether a sender waits for it: the user is told when an own message is on disk.
     pub(super) fn is_awaited(&self) -> bool {
         matches!(self, Self::Message { via: Via::Own, .. })
     }
 }
 
-/// What was written, told after the commit.
+/// A report of what was written, sent after the commit.
 #[derive(Debug)]
 pub enum Stored {
-    /// A message that was not there before.
+    /// A message that is new in the store.
     Message(Arc<ChatMessage>),
     /// The answer to an own message.
     Own {
@@ -86,13 +86,13 @@ pub enum Stored {
         /// Whether it is on disk.
         result: Result<Arc<ChatMessage>, String>,
     },
-    /// Another peer's message that could not be written.
+    /// Another peer's message could not be written.
     GivenBack {
-        /// Its time of sending.
+        /// When it was sent.
         sent_at: u64,
-        /// The message.
+        /// Its id.
         message: MessageId,
     },
-    /// Messages have left the history or come back: the change in the number of held messages.
+    /// Messages have left the history or come back, which changes the number of held messages by this.
     Resettled(i64),
 }

@@ -1,4 +1,4 @@
-//! The handle of the thread that writes.
+//! The handle of the writer thread.
 
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use super::thread::Thread;
 use super::write::{Stored, Write};
 
-/// Writes that wait for the thread. Messages beyond this are given back, and come again by reconciliation.
+/// How many writes may wait for the thread. More messages are given back, and arrive again by reconciliation.
 const QUEUE: usize = 4_096;
 
-/// The handle of the thread.
+/// The handle of the writer thread.
 #[derive(Debug)]
 pub struct Writer {
     queue: SyncSender<Write>,
@@ -20,7 +20,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the writer thread.
     pub(super) fn start(
         connection: Connection,
         realm: i64,
@@ -42,10 +42,10 @@ impl Writer {
         })
     }
 
-    /// Writes what is queued, and the last writes, and ends the thread. Blocks: call it where that is allowed.
+    /// Writes what is queued and the last writes, and ends the thread. This blocks.
     pub fn close(&mut self, last: impl IntoIterator<Item = Write>) {
         for write in last.into_iter().chain([Write::Close]) {
-            // A thread that is gone already has nothing left to write.
+            // If the thread is gone already, there is nothing left to write.
             self.queue.send(write).ok();
         }
         if let Some(thread) = self.thread.take() {

@@ -21,43 +21,43 @@ use sha2::{Digest as _, Sha256};
 use super::codec::Capped;
 use super::translate::topic;
 
-/// Gossipsub that knows our topics and no others.
+/// Gossipsub with a filter that allows only our topics.
 pub(crate) type Gossipsub =
     gossipsub::Behaviour<OurTopics, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
 
-/// Connections in the handshake, in each direction.
+/// How many connections may be in the handshake, in each direction.
 const PENDING_MAX: u32 = 1_024;
-/// A new link beside a stale one, no more.
+/// How many links to one peer: a new one beside a stale one, and no more.
 const PER_PEER_MAX: u32 = 2;
-/// Links of a peer: a full mesh of 64, with room for the moment of thinning out.
+/// How many links a peer may have: a full mesh of 64, with room for the time before it thins out.
 const ESTABLISHED_MAX: u32 = 256;
-/// Links of the authority peer.
+/// How many links the authority peer may have.
 const AUTHORITY_ESTABLISHED_MAX: u32 = 2_048;
 /// Eight times the largest message: gossipsub compares this with its whole read buffer, not with one message.
 const TRANSMIT_BYTES_MAX: usize = 128 * 1_024;
-/// Below this score nothing is published to a neighbour: two messages that it should have rejected.
+/// Below this score we publish nothing to a neighbour: it forwarded two messages that it should have rejected.
 pub(crate) const PUBLISH_THRESHOLD: f64 = -200.0;
-/// The same for the lazy gossip of ids: one such message and a little.
+/// The same for the lazy gossip of ids: a little more than one such message.
 const GOSSIP_THRESHOLD: f64 = -100.0;
-/// Below this score nothing of a neighbour is heard: three such messages, at which the link is closed as well.
+/// Below this score we ignore a neighbour: it forwarded three such messages, at which its links are closed as well.
 const GRAYLIST_THRESHOLD: f64 = -400.0;
-/// A peer that has announced a message must deliver it within this time. Gossipsub's own 3 s cost honest neighbours
-/// their score when a flood kept both busy for longer.
+/// How soon a peer must deliver a message that it has announced. With gossipsub's own 3 s, honest neighbours lost score
+/// when a flood kept both busy for longer.
 const PROMISE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A policy document or 256 KiB of messages are read and sent within this time.
+/// How long reading and sending a policy document or 256 KiB of messages may take.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a node does on its links. The limits stand first: a connection that they refuse must never reach gossipsub,
+/// What a node does on its links. The limits come first: a connection that they refuse must never reach gossipsub,
 /// which would keep a phantom of it (rust-libp2p #4870).
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    /// How many connections.
+    /// Limits the number of connections.
     pub(crate) limits: connection_limits::Behaviour,
-    /// Messages, presence and policy heads.
+    /// Carries messages, presence, policy heads and moderations.
     pub(crate) gossipsub: Gossipsub,
-    /// Whether the other end still answers. It only reports; the event loop closes.
+    /// Checks that the other end still answers. It only reports; the event loop closes the link.
     pub(crate) ping: ping::Behaviour,
-    /// Policy documents.
+    /// Carries policy documents and reconciliation.
     pub(crate) sync: request_response::Behaviour<Capped>,
 }
 
@@ -114,8 +114,8 @@ fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
         .history_length(6)
         .history_gossip(3)
         .iwant_followup_time(PROMISE_TIMEOUT)
-        // Never: gossipsub says "do not send me this" of every message before we have judged it, to each neighbour in
-        // the mesh. A peer that floods would make everybody flood everybody else.
+        // Never: gossipsub would send "do not send me this" about every message to each neighbour in the mesh, before
+        // we have judged it. A peer that floods would make everybody flood everybody else.
         .idontwant_message_size_threshold(TRANSMIT_BYTES_MAX)
         .publish_queue_duration(Duration::from_secs(60))
         .forward_queue_duration(Duration::from_secs(60))
@@ -127,7 +127,7 @@ fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
         max_subscribed_topics: Topic::ALL.len(),
         max_subscriptions_per_request: 2 * Topic::ALL.len(),
     };
-    // Authors sign inside the payload, so that a message can be proved later; gossipsub need not sign again.
+    // Authors sign inside the payload, so that a message can be proved later. Gossipsub need not sign again.
     let authenticity = MessageAuthenticity::Anonymous;
     let mut gossipsub = Gossipsub::new_with_subscription_filter_and_transform(
         authenticity,
@@ -139,8 +139,8 @@ fn gossipsub(realm: &PeerKey) -> Result<Gossipsub, String> {
     Ok(gossipsub)
 }
 
-/// Turns away messages on other topics before gossipsub looks at them. It would keep each such message for six seconds
-/// and tell nobody, so that no verdict and no budget could end it: 100 KB fifty times a second are 30 MB of memory.
+/// Drops messages on other topics before gossipsub looks at them. It would keep each of them for six seconds without
+/// reporting it, so that no verdict and no budget could stop it: 100 KB fifty times a second are 30 MB of memory.
 #[derive(Clone)]
 pub(crate) struct OurTopics(HashSet<TopicHash>);
 
@@ -158,9 +158,8 @@ impl DataTransform for OurTopics {
     }
 }
 
-/// A neighbour can earn far less than one rejected message costs, so that nobody can save up for one. Chat comes in
-/// bursts, so there is no penalty for quiet; and a LAN may stand behind one router, so there is none for many peers at
-/// one address.
+/// A neighbour can earn far less than one rejected message costs, so none can save up for one. Chat comes in bursts, so
+/// silence has no penalty. A LAN may be behind one router, so many peers at one address have none either.
 fn scores(realm: &PeerKey) -> PeerScoreParams {
     let of_topic = TopicScoreParams {
         topic_weight: 1.0,
@@ -173,7 +172,7 @@ fn scores(realm: &PeerKey) -> PeerScoreParams {
         mesh_message_deliveries_weight: 0.0,
         mesh_failure_penalty_weight: 0.0,
         invalid_message_deliveries_weight: -60.0,
-        // Half of it is forgiven in 203 seconds.
+        // Half of it recovers in 203 seconds.
         invalid_message_deliveries_decay: 0.9966,
         ..TopicScoreParams::default()
     };
@@ -184,8 +183,8 @@ fn scores(realm: &PeerKey) -> PeerScoreParams {
         app_specific_weight: 1.0,
         ip_colocation_factor_weight: 0.0,
         // Each id that was announced and not delivered in time counts, and the sum is squared. An honest neighbour on a
-        // busy machine fails with a few dozen, and stays above every threshold; who announces hundreds of messages
-        // that do not exist, as one frame can, falls below all of them.
+        // busy machine fails with a few dozen, and stays above every threshold. A peer that announces hundreds of
+        // messages that do not exist, as one frame can, falls below all of them.
         behaviour_penalty_weight: -0.1,
         behaviour_penalty_threshold: 6.0,
         behaviour_penalty_decay: 0.986,
@@ -208,8 +207,9 @@ fn thresholds() -> PeerScoreThresholds {
     }
 }
 
-/// The first 20 bytes of SHA-256(topic ‖ 0 ‖ payload). Short, or the lazy gossip of a lively room exceeds what
-/// receivers accept; with the topic, or the same bytes on another topic would silence the real ones.
+/// The first 20 bytes of SHA-256(topic ‖ 0 ‖ payload). It is short because the lazy gossip of a busy room would
+/// otherwise exceed what receivers accept. It includes the topic because the same bytes on another topic would
+/// otherwise suppress the real ones.
 fn message_id(message: &gossipsub::Message) -> MessageId {
     let mut hasher = Sha256::new();
     hasher.update(message.topic.as_str());

@@ -1,5 +1,5 @@
-//! Requests and replies as plain bytes under a cap, on one stream each. Used for `/lanyard/login/1` and
-//! `/lanyard/sync/1`; what the bytes mean is the protocol crate's.
+//! Requests and replies as plain bytes of limited length, each pair on its own stream. Used for `/lanyard/login/1` and
+//! `/lanyard/sync/1`; the protocol crate defines what the bytes mean.
 
 use std::io;
 
@@ -11,24 +11,25 @@ use libp2p::StreamProtocol;
 use libp2p::request_response;
 use zeroize::Zeroizing;
 
-/// Reads to the end of the stream, up to a limit. The bytes are wiped when dropped, because a request may be a login.
+/// Reads to the end of the stream, up to a limit. The bytes are wiped when dropped, because they may contain a
+/// password.
 #[derive(Debug, Clone, Copy)]
 pub struct Capped {
     request_max: usize,
     reply_max: usize,
 }
 
-/// Reading to the end asks for some room beyond the last byte.
+/// Reading to the end needs some room beyond the last byte.
 const READ_AHEAD: usize = 64;
 
 /// Bytes that are wiped when dropped.
 pub type SecretBytes = Zeroizing<Vec<u8>>;
 
 impl Capped {
-    /// For `/lanyard/login/1`.
+    /// The codec of `/lanyard/login/1`.
     pub const LOGIN: Self =
         Self { request_max: LOGIN_REQUEST_BYTES_MAX, reply_max: LOGIN_REPLY_BYTES_MAX };
-    /// For `/lanyard/sync/1`.
+    /// The codec of `/lanyard/sync/1`.
     pub const SYNC: Self =
         Self { request_max: SYNC_REQUEST_BYTES_MAX, reply_max: SYNC_REPLY_BYTES_MAX };
 }
@@ -42,7 +43,7 @@ impl request_response::Codec for Capped {
     where
         T: AsyncRead + Unpin + Send,
     {
-        // The whole room at once: a vector that grows leaves copies of a password behind.
+        // Allocate all the room at once: a vector that grows leaves copies of a password behind.
         let room = self.request_max.saturating_add(READ_AHEAD);
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         read_to_end(io, &mut bytes, self.request_max).await?;

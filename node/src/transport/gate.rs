@@ -1,4 +1,4 @@
-//! The gate: tickets are exchanged after Noise and before yamux, so that nobody without one ever reaches a behaviour.
+//! The gate: peers exchange tickets after Noise and before yamux, so that without one no peer ever reaches a behaviour.
 //!
 //! ```text
 //! dialler                          listener
@@ -8,9 +8,9 @@
 //!    │ ═════════════ yamux ═══════════ │
 //! ```
 //!
-//! The listener shows nothing of itself before it has accepted; the dialler nothing before Noise has proved the PeerId
-//! that it dialled. What came out is reported to the event loop before the connection is handed on, because libp2p
-//! says no more than "handshake failed" (PROTOCOL.md R-80 to R-90).
+//! The listener reveals nothing about itself before it has accepted, and the dialler nothing before Noise has proved
+//! the PeerId that it dialled. The outcome is reported to the event loop before the connection is passed on, because
+//! libp2p reports no more than "handshake failed" (PROTOCOL.md R-80 to R-90).
 
 use std::io;
 use std::sync::Arc;
@@ -30,13 +30,14 @@ use tokio::sync::{mpsc, watch};
 use super::translate::peer_key;
 use crate::clock::Clock;
 
-/// After a refusal the gate reads on, for this long and this many bytes, so that the verdict arrives before a reset.
+/// After a refusal the gate keeps reading for this long and this many bytes, so that the verdict arrives before a
+/// reset.
 const LINGER: Duration = Duration::from_millis(300);
 const LINGER_BYTES_MAX: u64 = 64 * 1_024;
-/// The name of yamux; it is not negotiated, for the gate's own name stands for both.
+/// The name of yamux. It is not negotiated, because the gate's own name stands for both.
 const YAMUX: &str = "/yamux/1.0.0";
 
-/// What came out of one exchange.
+/// The outcome of one exchange.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) peer: PeerKey,
@@ -44,7 +45,7 @@ pub(crate) struct Report {
     pub(crate) outcome: Outcome,
 }
 
-/// See [`Report`].
+/// How an exchange ended; see [`Report`].
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Both sides have accepted.
@@ -55,7 +56,7 @@ pub(crate) enum Outcome {
     Refused { boot: u64, code: VerdictCode },
 }
 
-/// Why a connection ended in the gate.
+/// Why a connection failed in the gate.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GateError {
     #[error("the connection failed in the gate: {0}")]
@@ -73,7 +74,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<C: AsyncRead + AsyncWrite + Send + Unpin> Stream for C {}
 
-/// What every gate of a node shares.
+/// The data that all gates of a node share.
 #[derive(Debug, Clone)]
 pub(crate) struct GateConfig {
     pub(crate) view: watch::Receiver<Arc<AdmissionView>>,
@@ -94,7 +95,7 @@ impl Gate {
         Self { config, peer, endpoint }
     }
 
-    /// The listener's part.
+    /// Runs the listener's side.
     async fn listen<C: Stream>(self, io: &mut C) -> Result<(), GateError> {
         let peer = peer_key(&self.peer).ok_or(GateError::WrongPeer)?;
         let admission = self.hear_hello(peer, io).await?;
@@ -105,9 +106,9 @@ impl Gate {
         Ok(())
     }
 
-    /// The dialler's part.
+    /// Runs the dialler's side.
     async fn dial<C: Stream>(self, io: &mut C) -> Result<(), GateError> {
-        // libp2p compares only after the upgrade; a stranger at a stale address must not see our ticket.
+        // libp2p compares them only after the upgrade, and a stranger at a stale address must not see our ticket.
         if self.dialled_peer() != Some(self.peer) {
             return Err(GateError::WrongPeer);
         }
@@ -120,7 +121,7 @@ impl Gate {
         Ok(())
     }
 
-    /// Reads and judges the other's Hello; a refusal is told and reported.
+    /// Reads and judges the other peer's Hello. A refusal is sent and reported.
     async fn hear_hello<C: Stream>(
         &self,
         peer: PeerKey,
@@ -141,7 +142,7 @@ impl Gate {
         Err(GateError::Refused(code))
     }
 
-    /// Reads the other's verdict on us; a refusal is reported.
+    /// Reads the other peer's verdict on us. A refusal is reported.
     async fn hear_verdict<C: Stream>(&self, peer: PeerKey, io: &mut C) -> Result<(), GateError> {
         let verdict = match read_frame(io).await? {
             Ok(body) => Verdict::parse(&body).unwrap_or(Verdict::plain(VerdictCode::Malformed)),
@@ -177,11 +178,11 @@ impl Gate {
         }
     }
 
-    /// All that reaches the loop from here. Of a peer without a good ticket that is its key, the boot it claims and our
-    /// verdict; see [`admission`] for what the engine makes of it.
+    /// Reports to the loop; nothing else reaches it from here. For a peer without a valid ticket, the report has its
+    /// key, the boot that it claims, and our verdict; see [`admission`] for what the engine does with it.
     fn report(&self, peer: PeerKey, outcome: Outcome) {
         let report = Report { peer, endpoint: self.endpoint.clone(), outcome };
-        // A full queue loses a report: the link is then closed for want of a Hello, and dialled again.
+        // A full queue loses a report. The link is then closed because its Hello is missing, and dialled again.
         self.config.reports.try_send(report).ok();
     }
 }
@@ -202,7 +203,7 @@ impl<C: Stream + 'static> InboundConnectionUpgrade<C> for Gate {
 
     fn upgrade_inbound(self, mut io: C, _: Self::Info) -> Self::Future {
         Box::pin(async move {
-            // A dialler with an overridden role is still the one that speaks first.
+            // A dialler with an overridden role still speaks first.
             match self.endpoint.to_endpoint() {
                 Endpoint::Listener => self.listen(&mut io).await?,
                 Endpoint::Dialer => self.dial(&mut io).await?,
@@ -230,7 +231,7 @@ async fn write(io: &mut impl Stream, frame: &[u8]) -> io::Result<()> {
     io.flush().await
 }
 
-/// The body of a frame, or the verdict on a bad head. The head is judged before the body is read.
+/// Reads the body of a frame. Returns a verdict if the head is bad, which is checked before the body is read.
 async fn read_frame(io: &mut impl Stream) -> io::Result<Result<Vec<u8>, VerdictCode>> {
     let mut head = [0; HEAD_LEN];
     io.read_exact(&mut head).await?;
@@ -243,8 +244,8 @@ async fn read_frame(io: &mut impl Stream) -> io::Result<Result<Vec<u8>, VerdictC
     Ok(Ok(body))
 }
 
-/// Tells the verdict, closes our half, and reads on for a moment: closing at once would reset the connection,
-/// and the reset could overtake the verdict.
+/// Sends the verdict, closes our half, and keeps reading for a moment: closing at once would reset the connection, and
+/// the reset could overtake the verdict.
 async fn refuse(io: &mut impl Stream, verdict: &Verdict) {
     let tell = async {
         write(io, &verdict.to_frame()).await?;

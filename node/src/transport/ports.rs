@@ -1,7 +1,7 @@
-//! Choosing ports: 0 means the port of the last time if it is free, else any; a port in use is named.
+//! Chooses ports: 0 means the port used last if it is free, otherwise any. A port that is in use is reported.
 //!
-//! libp2p's TCP sets SO_REUSEPORT, so two programs could listen on one port without noticing.
-//! A plain bind first tells.
+//! libp2p's TCP sets SO_REUSEPORT, so two programs could listen on one port without noticing. A plain bind first
+//! detects that.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// Another program listens there.
+    /// Another program is listening on the port.
     #[error(
         "port {port} is already in use; stop the other program or choose another with --listen"
     )]
@@ -26,22 +26,22 @@ pub enum PortError {
     Unavailable {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Where a peer listens if nothing else is asked.
+/// Where a peer listens by default.
 const EVERYWHERE: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
 ];
 
-/// Reads where to listen, as `IP:PORT` or `[IPv6]:PORT`.
+/// Parses an address to listen on: `IP:PORT` or `[IPv6]:PORT`.
 ///
 /// # Errors
-/// A sentence, also for a link-local IPv6 address: it is good on one cable only, and peers could not tell it to
-/// each other.
+/// A sentence that says what is wrong. A link-local IPv6 address is refused too: it works on one cable only, and peers
+/// could not pass it on.
 pub fn parse(text: &str) -> Result<SocketAddr, String> {
     let host = text.rsplit_once(':').map_or(text, |(host, _port)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -53,18 +53,18 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_no_address| "it must be IP:PORT or [IPv6]:PORT".to_owned())
 }
 
-/// Whether this is an address of `fe80::/10`, with or without the interface (`%eth0`) that it belongs to.
+/// Whether this is an address in `fe80::/10`, with or without its interface (`%eth0`).
 #[must_use]
 pub fn is_link_local(host: &str) -> bool {
     let ip = host.split_once('%').map_or(host, |(ip, _interface)| ip);
     ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unicast_link_local())
 }
 
-/// Fixes the ports of the wanted addresses: those with port 0 all get one port, the last one if it is free.
+/// Chooses the ports of the wanted addresses: those with port 0 all get the same port, the last one if it is free.
 ///
 /// # Errors
-/// [`PortError`] if an asked-for port or address is not available. An IPv6 wildcard that the machine does not
-/// support is left out as long as another address remains.
+/// [`PortError`] if a requested port or address is not available. An IPv6 wildcard that the machine does not support is
+/// left out as long as another address remains.
 pub fn choose(wanted: &[SocketAddr], last: Option<u16>) -> Result<Vec<SocketAddr>, PortError> {
     let wanted = if wanted.is_empty() { &EVERYWHERE } else { wanted };
     let attempts = last.into_iter().filter(|port| *port != 0).chain([0; 4]);
@@ -79,7 +79,7 @@ pub fn choose(wanted: &[SocketAddr], last: Option<u16>) -> Result<Vec<SocketAddr
     Err(failure.unwrap_or(PortError::InUse { port: first.port() }))
 }
 
-/// One attempt with `port` for every address whose port is 0. Port 0 lets the system choose for the first.
+/// Tries `port` for every address whose port is 0. If it is 0 too, the system chooses for the first address.
 fn fix(wanted: &[SocketAddr], port: u16) -> Result<Vec<SocketAddr>, PortError> {
     let mut chosen = port;
     let mut held = Vec::new();
@@ -110,13 +110,13 @@ fn fix(wanted: &[SocketAddr], port: u16) -> Result<Vec<SocketAddr>, PortError> {
     Ok(fixed)
 }
 
-/// A plain bind and listen, without SO_REUSEPORT, and for IPv6 without the IPv4 half.
+/// Binds and listens without SO_REUSEPORT, and for IPv6 without the IPv4 half.
 fn probe(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // A port of ours that is only in TIME_WAIT is free.
+    // Our own port counts as free if it is only in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;

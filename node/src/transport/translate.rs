@@ -1,4 +1,4 @@
-//! Between the protocol's names and libp2p's.
+//! Converts between the protocol's types and libp2p's.
 
 use lanyard_protocol::engine::Topic;
 use lanyard_protocol::ids::PeerKey;
@@ -7,7 +7,7 @@ use libp2p::gossipsub::{IdentTopic, MessageAcceptance, TopicHash};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, identity};
 
-/// What stands before an Ed25519 key in a PeerId: an identity multihash of a protobuf with the key's type and length.
+/// The bytes before an Ed25519 key in a PeerId: an identity multihash of a protobuf with the key's type and length.
 const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
 
 /// The key inside a PeerId; `None` for keys that are not Ed25519.
@@ -33,7 +33,7 @@ pub(crate) fn topic(topic: Topic, realm: &PeerKey) -> IdentTopic {
     IdentTopic::new(topic.path(realm))
 }
 
-/// The names of a realm's topics, made once: every message is looked up by them.
+/// The names of a realm's topics, computed once because every message needs them.
 #[derive(Debug)]
 pub(crate) struct Topics([(Topic, TopicHash); 3]);
 
@@ -42,7 +42,7 @@ impl Topics {
         Self(Topic::ALL.map(|of| (of, topic(of, realm).hash())))
     }
 
-    /// The topic of a hash, which for our topics is the name itself.
+    /// The topic with this hash, which for our topics is the name itself.
     pub(crate) fn find(&self, hash: &TopicHash) -> Option<Topic> {
         self.0.iter().find(|(_topic, known)| known == hash).map(|(topic, _hash)| *topic)
     }
@@ -60,13 +60,13 @@ pub(crate) fn acceptance(acceptance: Acceptance) -> MessageAcceptance {
     }
 }
 
-/// The address without a trailing `/p2p/…`, as it is stored and told to others.
+/// The address without a trailing `/p2p/…`, as it is stored and announced.
 pub(crate) fn bare(address: &Multiaddr) -> String {
     let is_peer = |protocol: &Protocol<'_>| matches!(protocol, Protocol::P2p(_));
     address.iter().filter(|protocol| !is_peer(protocol)).collect::<Multiaddr>().to_string()
 }
 
-/// Addresses that we dial: TCP on an IP, as the transport knows nothing else.
+/// An address that we can dial: TCP over IP, because the transport supports nothing else.
 pub(crate) fn dialable(address: &str) -> Option<Multiaddr> {
     let address: Multiaddr = address.parse().ok()?;
     let mut parts = address.iter();

@@ -1,4 +1,4 @@
-//! What the history asks of the store: marking, deleting, loading, and telling what was not written.
+//! What the history needs from the store: marking, deleting, loading, and reporting what was not written.
 
 use lanyard_protocol::history::Resettled;
 use lanyard_protocol::ids::MessageId;
