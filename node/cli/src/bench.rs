@@ -1,5 +1,5 @@
-//! `lanyard-node bench`: full nodes in one process, over loopback TCP, with real tickets and stores, in a realm
-//! without quota. It ends with one object of figures, so that runs can be compared.
+//! `lanyard-node bench`: full nodes in one process, over loopback TCP, with real tickets and stores, in a realm without
+//! a quota. At the end it prints one object of figures, so that runs can be compared.
 
 mod measure;
 mod mesh;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use measure::Usage;
 use mesh::Mesh;
 
-/// A mesh that is not complete by then has failed.
+/// How long the mesh may take to become complete.
 const CONNECT: Duration = Duration::from_secs(120);
 
 /// Options of `lanyard-node bench`.
@@ -53,7 +53,7 @@ pub(crate) enum Senders {
     All,
 }
 
-/// Runs one measurement and prints it.
+/// Runs one measurement, and prints it.
 pub(crate) async fn run(options: &BenchOptions) -> ExitCode {
     lanyard_program::limits::raise_file_limit();
     let told = bench(options)
@@ -76,7 +76,7 @@ fn print(figures: &Value, json: bool) -> std::io::Result<()> {
         lines.map(|(name, value)| format!("{name:>20}  {value}\n")).collect()
     };
     match std::io::stdout().write_all(text.as_bytes()) {
-        // A reader that has stopped needs no more.
+        // A reader that has stopped needs nothing more.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -123,7 +123,7 @@ fn real(count: u64) -> f64 {
     count as f64
 }
 
-/// Rounds to four decimals, which is more than the measurement has.
+/// Rounds to four decimals, which is more than the precision of the measurement.
 fn round(figure: f64) -> f64 {
     (figure * 10_000.0).round() / 10_000.0
 }

@@ -1,7 +1,7 @@
 //! The terminal chat: `lanyard-node chat`, plain for people and `--json` for programs.
 //!
-//! [`session`] is the conversation, and [`json`] and [`plain`] are its two forms of output. [`input`] reads stdin, or
-//! [`editor`] does at a terminal.
+//! [`session`] runs the conversation, and [`json`] and [`plain`] are its two forms of output. [`input`] reads stdin,
+//! unless it is a terminal, which [`editor`] reads.
 
 mod answer;
 mod command;
@@ -85,7 +85,7 @@ pub(crate) async fn run(options: ChatOptions) -> ExitCode {
     session::run(request, input, options.stay, &mut output).await
 }
 
-/// Why joining is not even tried.
+/// Why the program does not even try to join.
 enum Start {
     Misuse(String),
     Refused(Refusal),
@@ -109,7 +109,7 @@ async fn request(options: &ChatOptions) -> Result<(JoinRequest, Input), Start> {
     } else {
         let has_ticket = has_ticket(&link, &options.username, &profile).map_err(Start::Refused)?;
         let password = if has_ticket { None } else { Some(ask_for_password(options).await?) };
-        // Only now: two readers of one terminal would share the password between them.
+        // Not earlier: two readers of one terminal would split the password between them.
         let terminal = if options.json { None } else { Terminal::of_stdio() };
         (password, terminal.map_or_else(|| Input::Lines(lines_of_stdin()), Input::Terminal))
     };

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             Cli::Bench(options) => bench::run(&options).await,
         }
     });
-    // A thread that still waits for stdin must not hold the program.
+    // A thread that still waits for stdin must not keep the program running.
     runtime.shutdown_background();
     code
 }

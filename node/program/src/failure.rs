@@ -1,8 +1,8 @@
-//! Notices that a part of a program has failed.
+//! Detects that a part of a program has failed.
 //!
 //! A panic ends only its thread or task, and the rest looks healthy: texts are accepted and never stored, rules are set
-//! and never signed. So a program calls [`watch_for_panics`] at its start, waits for [`failed`] beside its work, and
-//! ends with that sentence.
+//! and never signed. A program therefore calls [`watch_for_panics`] at its start, waits for [`failed`] beside its work,
+//! and ends with the sentence that this returns.
 
 use std::io::Write as _;
 use std::panic::Location;
@@ -13,9 +13,9 @@ use tokio::sync::watch;
 /// The first failure, as a sentence.
 static FIRST: LazyLock<watch::Sender<Option<String>>> = LazyLock::new(|| watch::Sender::new(None));
 
-/// From now on a panic in any thread or task is logged and completes [`failed`].
+/// Makes every later panic, in any thread or task, complete [`failed`] and appear in the log.
 ///
-/// A panic's message may contain a user's text, so only its place is told.
+/// A panic's message may contain a user's text, so only its location is reported.
 pub fn watch_for_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -27,7 +27,7 @@ pub fn watch_for_panics() {
              start it again, and please report this line."
         );
         if thread == "main" {
-            // The program ends with this panic, so nothing else would tell.
+            // The program ends with this panic, so nothing else would report it.
             writeln!(std::io::stderr(), "error: {sentence}").ok();
         }
         FIRST.send_if_modified(|first| {
@@ -49,7 +49,7 @@ pub async fn failed() -> String {
     }
 }
 
-/// File and line, without the folder in which this machine keeps its crates.
+/// File and line, without the folder where this machine keeps its crates.
 fn place(location: &Location<'_>) -> String {
     let file = location.file();
     let of_a_crate =

@@ -1,5 +1,5 @@
-//! What every Lanyard program does around its work: it reads a password, logs, hears signals, notices panics, and puts
-//! times into words. The library of the peer needs none of it.
+//! What every Lanyard program does besides its work: it reads a password, logs, handles signals, detects panics, and
+//! formats times. The library of the peer needs none of this.
 
 pub mod duration;
 pub mod failure;

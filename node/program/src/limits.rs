@@ -1,7 +1,7 @@
-//! What the system allows a program.
+//! Raises the system's limits for a program.
 
-/// Lets the program open as many files as the system allows: a node has a socket for each link, and on many systems
-/// only 1,024 files may be open unless a program asks for more.
+/// Lets the program open as many files as the system allows. A node has a socket for each link, and many systems allow
+/// only 1,024 open files unless a program asks for more.
 #[cfg(unix)]
 pub fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

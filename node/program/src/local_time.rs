@@ -1,18 +1,18 @@
-//! Times as people read them, by the clock and calendar of their time zone.
+//! Times as people read them, in the clock and calendar of their time zone.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Zoned, fmt::strtime};
 
-/// A time zone that puts times into words.
+/// A time zone, in which times are formatted.
 #[derive(Debug, Clone)]
 pub struct LocalTime {
     zone: TimeZone,
 }
 
 impl LocalTime {
-    /// The zone of this computer, or the one that the variable `TZ` names.
+    /// The time zone of this computer, or the one in the variable `TZ`.
     #[must_use]
     pub fn of_system() -> Self {
         Self { zone: TimeZone::system() }
@@ -24,7 +24,7 @@ impl LocalTime {
         self.words("%H:%M", at_ms)
     }
 
-    /// The day on which a moment falls.
+    /// The day of a moment.
     #[must_use]
     pub fn day(&self, at_ms: u64) -> Date {
         self.zoned(at_ms).date()
@@ -42,18 +42,18 @@ impl LocalTime {
         self.words("%-d %B %Y, %H:%M", at_ms)
     }
 
-    /// `2026-11-30 14:20:05`, for lists: equally long, and sorted by time.
+    /// `2026-11-30 14:20:05`, for lists: always equally long, and sortable.
     #[must_use]
     pub fn stamp(&self, at_ms: u64) -> String {
         self.words("%Y-%m-%d %H:%M:%S", at_ms)
     }
 
     fn words(&self, format: &str, at_ms: u64) -> String {
-        // It fails only for formats that the time cannot fill; ours are fine.
+        // It fails only for formats that the time cannot fill; ours never do.
         strtime::format(format, &self.zoned(at_ms)).unwrap_or_default()
     }
 
-    /// Times beyond the calendar become 1970: what others send must not stop the program.
+    /// Times beyond the calendar become 1970: another peer's data must not stop the program.
     fn zoned(&self, at_ms: u64) -> Zoned {
         let time = i64::try_from(at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         time.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone())

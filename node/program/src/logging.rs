@@ -1,4 +1,4 @@
-//! Logs go to stderr and nowhere else, because stdout belongs to answers. `RUST_LOG` says how much.
+//! Logs go to stderr and nowhere else, because stdout is for answers. `RUST_LOG` sets how much.
 //!
 //! Stderr may be gone, as when a terminal closes or a disk is full. Then the line is lost, and nothing else happens.
 
@@ -10,24 +10,24 @@ use tracing_subscriber::EnvFilter;
 /// What terminal programs log without `RUST_LOG`.
 pub const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error,yamux=error";
 
-/// Starts logging for a program; `default` says how much without `RUST_LOG`.
+/// Starts logging. `default` sets how much without `RUST_LOG`.
 pub fn to_stderr(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| Stderr)
-        // A line that cannot be written would be reported on stderr, by a macro that panics if it cannot do so.
+        // A line that cannot be written would be reported on stderr, by a macro that panics if that fails too.
         .log_internal_errors(false)
         .init();
 }
 
-/// Shows a text of several lines.
+/// A function that shows a text of several lines.
 pub type Show = Arc<dyn Fn(&str) + Send + Sync>;
 
 static INSTEAD: Mutex<Option<Show>> = Mutex::new(None);
 
-/// From now on this shows the lines for a terminal; `None` writes them to the terminal itself.
+/// Shows log lines for a terminal with this from now on; `None` writes them to the terminal itself.
 pub fn show_by(show: Option<Show>) {
     if io::stderr().is_terminal() {
         *INSTEAD.lock().unwrap_or_else(PoisonError::into_inner) = show;

@@ -1,5 +1,5 @@
-//! Asks for a password. Nothing else reads the terminal meanwhile, and it is put back on every way out: after Enter,
-//! after Ctrl-C, after a signal.
+//! Asks for a password. Nothing else reads the terminal meanwhile, and its modes are restored in every case: after
+//! Enter, after Ctrl-C, after a signal.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::terminal::Modes;
 /// Why there is no password.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
-    /// The user or a signal has ended the program.
+    /// The user or a signal ended the program.
     #[error("interrupted")]
     Stopped,
     /// The terminal cannot be read.
@@ -19,21 +19,21 @@ pub enum NoAnswer {
     Io(#[from] io::Error),
 }
 
-/// Asks for a password without showing it, until it is typed or `stop` completes. The program must already listen for
+/// Asks for a password without showing it, until it is typed or `stop` completes. The program must already handle
 /// signals: otherwise Ctrl-C would end it with the echo off.
 ///
 /// # Errors
-/// [`NoAnswer`]. After that a thread may still wait for the terminal; the program must end.
+/// [`NoAnswer`]. A thread may then still be waiting for the terminal, so the program must end.
 pub async fn password(
     question: String,
     stop: impl Future<Output = ()>,
 ) -> Result<Zeroizing<String>, NoAnswer> {
-    // Put back when dropped. rpassword turns the echo off only after it has shown the question.
+    // Restored when dropped. rpassword turns off the echo only after it has shown the question.
     let modes = Modes::of_stdin()?;
     modes.without_echo()?;
     let (answer, answered) = oneshot::channel();
     let ask = move || {
-        // Nothing waits for it if the program ends.
+        // If the program is ending, the receiver is gone.
         answer.send(rpassword::prompt_password(question).map(Zeroizing::new)).ok();
     };
     std::thread::Builder::new().name("lanyard-password".into()).spawn(ask)?;

@@ -1,5 +1,5 @@
-//! Lines of standard input without the marks of their encoding: a line may end in LF or CRLF, and a UTF-8 byte order
-//! mark before it is dropped. Other encodings are refused, with a sentence that says so.
+//! Lines of standard input without encoding marks. A line may end in LF or CRLF, and a UTF-8 byte order mark at the
+//! start is dropped. Other encodings are refused, with a sentence that says so.
 
 use std::fmt;
 use std::io::{BufRead, Read as _};
@@ -8,9 +8,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-/// A line of this size is read without moving the buffer, so no copy of a password stays behind.
+/// A line of up to this size is read without moving the buffer, so no copy of a password stays behind.
 const ROOM: usize = 2_048;
-/// Longest line with a password.
+/// The longest line with a password, in bytes.
 const PASSWORD_LINE_BYTES_MAX: usize = 64 * 1_024;
 
 /// Reads lines and counts them.
@@ -22,7 +22,7 @@ pub struct LineReader<R> {
     is_utf16: bool,
 }
 
-/// A line that cannot be used. The rest of it was skipped.
+/// A line that cannot be used. Its unread rest was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
     /// What is wrong with it.
@@ -66,10 +66,10 @@ impl<R: BufRead> LineReader<R> {
         self.number
     }
 
-    /// The next line without its end; `None` at the end of the input.
+    /// The next line without its line end, or `None` at the end of the input.
     pub fn next_line(&mut self) -> Option<Result<String, BadLine>> {
         let mut bytes = Vec::with_capacity(ROOM);
-        // Room for the line's end and for one byte too many.
+        // Leave room for the line end and for one byte too many.
         let limit = u64::try_from(self.bytes_max.saturating_add(2)).unwrap_or(u64::MAX);
         let read = self.input.by_ref().take(limit).read_until(b'\n', &mut bytes);
         if read.ok()? == 0 {
@@ -82,7 +82,7 @@ impl<R: BufRead> LineReader<R> {
         drop_marks(&mut bytes);
         if bytes.len() > self.bytes_max {
             if !is_whole {
-                // What cannot be read has no more lines either.
+                // If this cannot be read, there are no more lines either.
                 self.input.skip_until(b'\n').ok();
             }
             return Some(Err(bad(bytes, Fault::TooLong(self.bytes_max))));
@@ -124,7 +124,7 @@ pub enum NoPassword {
     Unreadable(Fault),
 }
 
-/// Takes the password from the first line of standard input.
+/// Reads the password from the first line of standard input.
 ///
 /// # Errors
 /// [`NoPassword`].
@@ -132,7 +132,7 @@ pub fn password() -> Result<Zeroizing<String>, NoPassword> {
     password_of(LineReader::new(std::io::stdin().lock(), PASSWORD_LINE_BYTES_MAX).next_line())
 }
 
-/// Takes a line as a password.
+/// Uses a line as a password.
 ///
 /// # Errors
 /// [`NoPassword`].
@@ -152,7 +152,7 @@ pub fn password_of(line: Option<Result<String, BadLine>>) -> Result<Zeroizing<St
 mod tests {
     use super::*;
 
-    /// What becomes of each line, as text or as its fault.
+    /// The result for each line: its text or its fault.
     fn lines(input: &[u8]) -> Vec<String> {
         let mut reader = LineReader::new(input, 8);
         std::iter::from_fn(|| reader.next_line())

@@ -1,12 +1,12 @@
-//! Tells when a program is asked to stop: by Ctrl-C, by `kill`, or because its terminal closes.
+//! Detects that a program is asked to stop: by Ctrl-C, by `kill`, or because its terminal closes.
 
 use std::io;
 
-/// Completes when the program is asked to stop. It listens from the call on, so a request before the first poll is not
-/// lost.
+/// Completes when the program is asked to stop. It listens from the moment of the call, so a request before the first
+/// poll is not lost.
 ///
 /// # Errors
-/// If the system does not let us listen.
+/// If the system does not let the program listen.
 #[cfg(unix)]
 pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +32,7 @@ pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> 
 /// Completes when the program is asked to stop.
 ///
 /// # Errors
-/// If the system does not let us listen.
+/// If the system does not let the program listen.
 #[cfg(not(unix))]
 pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {
@@ -42,7 +42,7 @@ pub fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> 
     })
 }
 
-/// Whether the program was started with SIGHUP ignored, as `nohup` does; false if the system does not say.
+/// Whether the program was started with SIGHUP ignored, as `nohup` does. False if the system does not report it.
 #[must_use]
 pub fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -53,10 +53,10 @@ pub fn is_hangup_ignored() -> bool {
         .is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Completes when nothing reads standard output any more, as when `head` has ended; never for a file.
+/// Completes when the reader of standard output is gone, as when `head` has ended. Never completes for a file.
 pub async fn stdout_closed() {
     let (closed, told) = tokio::sync::oneshot::channel();
-    // A thread, because it mostly waits for ever and must not delay the end of the program.
+    // Use a thread, because this usually waits for ever and must not delay the end of the program.
     let watch = move || {
         if wait_until_closed().is_ok() {
             closed.send(()).ok();

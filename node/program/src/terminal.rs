@@ -1,4 +1,4 @@
-//! The modes of the terminal on standard input: saved, changed, and put back on every way out.
+//! The modes of the terminal on standard input: saved, changed, and restored in every case.
 
 #[cfg(not(unix))]
 pub use elsewhere::{Modes, columns_of_stdout, continuations};
@@ -8,7 +8,7 @@ pub use unix::{Modes, columns_of_stdout, continuations};
 #[cfg(unix)]
 mod unix;
 
-/// For systems where a terminal's modes do not outlive the program.
+/// For systems on which a terminal's modes do not outlive the program.
 #[cfg(not(unix))]
 mod elsewhere {
     use std::io;

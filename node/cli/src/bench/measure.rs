@@ -1,26 +1,26 @@
-//! What the process has used, read from `/proc`: on other systems than Linux the figures are missing, not wrong.
+//! What the process has used, read from `/proc`. On systems other than Linux the figures are missing, not wrong.
 
 use std::fs;
 
-/// Clock ticks a second in `/proc/self/stat`; Linux has said 100 to programs on every architecture since 2.4.
+/// Clock ticks a second in `/proc/self/stat`. Linux has reported 100 to programs on every architecture since 2.4.
 const TICKS_PER_S: f64 = 100.0;
 
 /// What was used up to a moment, or between two moments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
-    /// Processor time of all threads, in seconds.
+    /// The processor time of all threads, in seconds.
     pub(super) cpu_s: Option<f64>,
-    /// Bytes over the loopback interface, of all programs.
+    /// How many bytes all programs have sent over the loopback interface.
     pub(super) loopback_bytes: Option<f64>,
 }
 
 impl Usage {
-    /// Up to now.
+    /// What was used up to now.
     pub(super) fn now() -> Self {
         Self { cpu_s: cpu_s(), loopback_bytes: loopback_bytes() }
     }
 
-    /// Between then and this.
+    /// What was used between `then` and this.
     pub(super) fn since(&self, then: &Self) -> Self {
         let less = |now: Option<f64>, then: Option<f64>| Some(now? - then?);
         Self {
@@ -32,7 +32,7 @@ impl Usage {
 
 fn cpu_s() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in brackets may hold spaces; what follows it does not.
+    // The name in brackets may contain spaces; what follows it does not.
     let (_name, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;
@@ -46,7 +46,7 @@ fn loopback_bytes() -> Option<f64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Resident memory of the process.
+/// The resident memory of the process.
 pub(super) fn rss_mb() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

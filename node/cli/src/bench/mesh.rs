@@ -1,4 +1,4 @@
-//! The mesh of a bench, the load on it, and what arrived when.
+//! The mesh of a benchmark, the load on it, and when messages arrived.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,39 +24,40 @@ use tokio::time::Instant;
 
 use super::{BenchOptions, Senders};
 
-/// After this long without any arrival, missing messages count as lost: longer than two rounds of reconciliation.
+/// After this long without an arrival, missing messages count as lost. It is longer than two rounds of reconciliation.
 const QUIET: Duration = Duration::from_secs(25);
-/// The last events may lag behind the state by this much.
+/// How far the last events may lag behind the state.
 const LAST_EVENTS: Duration = Duration::from_millis(200);
-/// Beyond this many peers a node is not linked with all others; then `LINKS_ENOUGH` links are enough to begin.
+/// With more peers than this, a node is not linked with all others, and `LINKS_ENOUGH` links are enough to begin.
 const LINKS_FULL: usize = 64;
 const LINKS_ENOUGH: usize = 8;
-/// Sends that wait for the store at the same time, in a burst.
+/// How many sends may wait for the store at the same time, in a burst.
 const IN_FLIGHT: usize = 128;
 
-/// Nodes that are all linked with each other.
+/// Nodes that are linked with each other.
 #[derive(Debug)]
 pub(super) struct Mesh {
     nodes: Vec<Node>,
     folder: PathBuf,
 }
 
-/// What arrived at the nodes that did not send it.
+/// What arrived at the nodes, apart from their own messages.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    /// Times from sending to showing, sorted.
+    /// The times from sending to showing, sorted.
     pub(super) latencies: Vec<Duration>,
     pub(super) duplicates: u64,
-    /// Messages that came by reconciliation, because gossip did not bring them.
+    /// How many messages came by reconciliation, because gossip did not bring them.
     pub(super) repaired: u64,
-    /// Messages that are missing in a store at the end.
+    /// How many messages are missing from the stores at the end.
     pub(super) lost: u64,
-    /// From the first send to the last arrival.
+    /// The time from the first send to the last arrival.
     pub(super) took: Duration,
 }
 
 impl Mesh {
-    /// Starts the nodes, and waits until each sees all others and has as many links as a realm of that size has.
+    /// Starts the nodes, and waits until each sees all others and has as many links as it should in a realm of that
+    /// size.
     pub(super) async fn start(peers: u32, within: Duration) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("lanyard-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).context("Cannot make a folder for the stores")?;
@@ -118,7 +119,7 @@ impl Mesh {
         Ok(Node::start(config)?)
     }
 
-    /// Sends the load, and waits until all of it has arrived or nothing more arrives.
+    /// Sends the load, and waits until everything has arrived or nothing more arrives.
     pub(super) async fn run(&self, load: &BenchOptions) -> anyhow::Result<Arrivals> {
         let mut listeners = JoinSet::new();
         for node in &self.nodes {
@@ -195,7 +196,7 @@ impl Mesh {
 }
 
 impl Arrivals {
-    /// The latency below which this share of the deliveries was.
+    /// The latency within which this share of the deliveries arrived.
     pub(super) fn latency_ms(&self, share: f64) -> f64 {
         let last = self.latencies.len().saturating_sub(1);
         #[expect(
@@ -220,7 +221,7 @@ struct Heard {
 
 impl Heard {
     fn take(&mut self, event: Result<NodeEvent, RecvError>) {
-        // A listener that lags misses times, but no message: those are counted in the store.
+        // A receiver that lags misses times but no messages: those are counted in the store.
         let Ok(NodeEvent::Message(message)) = event else { return };
         if message.via == Via::Own {
             return;
@@ -233,7 +234,7 @@ impl Heard {
     }
 }
 
-/// Listens until every message is in the store, or nothing arrives any more.
+/// Listens until every message is in the store, or nothing more arrives.
 async fn listen(node: Node, mut events: Receiver<NodeEvent>, messages: u32) -> Heard {
     let mut heard = Heard::default();
     let mut status = node.status();
@@ -252,7 +253,7 @@ async fn listen(node: Node, mut events: Receiver<NodeEvent>, messages: u32) -> H
             deadline = Instant::now() + QUIET;
         }
     }
-    // The state comes before its events.
+    // The state arrives before its events.
     let rest = async {
         loop {
             heard.take(events.recv().await);
@@ -263,7 +264,7 @@ async fn listen(node: Node, mut events: Receiver<NodeEvent>, messages: u32) -> H
     heard
 }
 
-/// Where a node listens, once it does so.
+/// Where a node listens, once it does.
 async fn address_of(node: &Node) -> anyhow::Result<PeerAddresses> {
     let mut status = node.status();
     let status = Arc::clone(&*status.wait_for(|status| !status.listen.is_empty()).await?);
@@ -271,7 +272,7 @@ async fn address_of(node: &Node) -> anyhow::Result<PeerAddresses> {
     Ok(PeerAddresses { peer: status.me.peer, addresses: addresses.map(str::to_owned).collect() })
 }
 
-/// A realm without quota.
+/// A realm without a quota.
 fn policy(realm: &SigningKey, now: u64) -> Policy {
     Policy {
         realm: public_key(realm),

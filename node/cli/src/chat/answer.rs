@@ -17,11 +17,11 @@ pub(super) enum Answer<'a> {
     /// The id of a moderation.
     Moderated(MessageId),
     Devices(&'a [DeviceInfo]),
-    /// The room that was entered, and the user's role.
+    /// The room that the user entered, and the user's role.
     Room(&'a Room, Role),
     /// All rooms, and the name of the current one.
     Rooms(&'a Status, &'a str),
-    /// Done, without anything to show.
+    /// Success, with nothing to show.
     Done,
     Help,
     Quit,

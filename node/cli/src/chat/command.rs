@@ -1,4 +1,4 @@
-//! The commands that a line of input may hold, in either form.
+//! The commands that a line of input can contain, in either form.
 
 use lanyard_node::Password;
 use lanyard_node::names::spelled_room;
@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use super::unreadable::not_json;
 
-/// How many messages `history` brings by default.
+/// How many messages `history` shows by default.
 const HISTORY_DEFAULT: usize = 50;
 
 /// The error code for a line that is not a JSON object.
 pub(super) const BAD_JSON: &str = "bad-json";
 
-/// A command, as read from either form.
+/// A command, parsed from either form.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Send(Draft),
@@ -32,7 +32,7 @@ pub(super) enum Command {
     Moderate {
         kind: ModerationKind,
         username: String,
-        /// Milliseconds; `None` for as long as possible.
+        /// The duration in milliseconds; `None` for as long as possible.
         for_ms: Option<u64>,
         reason: String,
     },
@@ -48,7 +48,7 @@ pub(super) enum Command {
     Away {
         away: bool,
     },
-    /// Go to this room: texts are sent there from now on.
+    /// Switch to this room, where texts are sent from now on.
     Room {
         room: String,
     },
@@ -102,7 +102,7 @@ pub(super) struct BadCommand {
 /// A command, and the mark that its answer repeats.
 pub(super) type Parsed = (Result<Command, BadCommand>, Option<Value>);
 
-/// Reads a JSON line. Unknown fields are ignored.
+/// Parses a JSON line. Unknown fields are ignored.
 pub(super) fn from_json(line: &str) -> Parsed {
     let fields = match serde_json::from_str(line) {
         Ok(Value::Object(fields)) => fields,
@@ -165,7 +165,7 @@ fn flag(fields: &Fields, name: &str) -> Result<Option<bool>, BadCommand> {
     field(fields, name, "true or false", Value::as_bool)
 }
 
-/// A time such as `90s`, `10m`, `24h`, `7d`, in milliseconds.
+/// A duration such as `90s`, `10m`, `24h`, `7d`, in milliseconds.
 fn duration_ms(text: &str) -> Result<u64, BadCommand> {
     let ms = duration::parse_s(text).and_then(|seconds| seconds.checked_mul(1_000));
     ms.filter(|ms| *ms > 0)
@@ -184,7 +184,7 @@ fn limit(fields: &Fields) -> Result<usize, BadCommand> {
     Ok(limit.unwrap_or(HISTORY_DEFAULT))
 }
 
-/// A field that may be missing; `kind` says what it must be.
+/// A field that may be missing. `kind` says what type it must have.
 fn field<'a, T>(
     fields: &'a Fields,
     name: &str,
@@ -206,7 +206,7 @@ fn before(fields: &Fields) -> Result<Option<MessageId>, BadCommand> {
     Ok(Some(id))
 }
 
-/// What may follow a command that people type.
+/// What may follow a typed command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
     Nothing,
@@ -215,8 +215,8 @@ pub(super) enum Takes {
     Other,
 }
 
-/// Every command that people type: how it is written, what may follow it, and what it does. Completion and the help
-/// are made from this.
+/// Every command that people can type: its name, what may follow it, and what it does. Completion and the help text are
+/// made from this.
 pub(super) const PLAIN: [(&str, Takes, &str); 18] = [
     ("/who", Takes::Nothing, "who is here"),
     ("/roster", Takes::Nothing, "the same"),
@@ -238,10 +238,10 @@ pub(super) const PLAIN: [(&str, Takes, &str); 18] = [
     ("/quit", Takes::Nothing, "leave"),
 ];
 
-/// Reads what a person typed: text for the current room, or a command behind a slash.
+/// Parses what a person typed: text for the current room, or a command that starts with a slash.
 pub(super) fn from_plain(line: &str, room: &str) -> Result<Command, BadCommand> {
     let room = || room.to_owned();
-    // A paste may end in a line end.
+    // A paste may end with a newline.
     let send = |text: &str| Ok(Command::Send(Draft::new(room(), text.trim_end_matches('\n'))));
     let Some(word) = line.strip_prefix('/') else { return send(line) };
     // A second slash makes the first one part of the text.

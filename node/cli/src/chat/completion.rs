@@ -1,15 +1,15 @@
-//! What Tab makes of a half-typed word: a command, a room or a name.
+//! Completes a half-typed word with Tab: a command, a room or a name.
 
 use super::command::{PLAIN, Takes};
 
-/// The names that may be completed.
+/// The names that can be completed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     pub(super) people: Vec<String>,
     pub(super) rooms: Vec<String>,
 }
 
-/// How a word can go on.
+/// How a word can continue.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Completion {
     /// Where the word begins, in bytes.

@@ -1,7 +1,7 @@
-//! The line editor of a terminal: one thread reads, another shows what arrives meanwhile.
+//! The line editor of a terminal: one thread reads, and another shows what arrives in the meantime.
 //!
-//! The editor is the only reader of the terminal. It reads one line, hands it over, and reads the next when the
-//! conversation has dealt with it. A paste is one text, however many lines it has. A line that is sent leaves the
+//! The editor is the only reader of the terminal. It reads one line, passes it on, and reads the next when the
+//! conversation has handled it. A paste is one text, however many lines it has. A line that is sent disappears from the
 //! screen, and comes back as a message.
 
 mod keys;
@@ -23,23 +23,23 @@ use tokio::sync::{mpsc, watch};
 use super::screen::Screen;
 use look::Look;
 
-/// A text with more lines is sent only after a question.
+/// A text with more lines than this is sent only after the user confirms it.
 const LINES_UNASKED: usize = 5;
-/// Lines that the arrow keys bring back.
+/// How many lines the arrow keys can bring back.
 const HISTORY_LINES: usize = 200;
 /// Keys within this time after Escape belong to it, in milliseconds.
 const ESCAPE_MS: u16 = 100;
 
 type LineEditor = Editor<Look, MemHistory>;
 
-/// A terminal that can be edited on.
+/// A terminal on which lines can be edited.
 #[derive(Debug)]
 pub(super) struct Terminal {
     modes: Arc<Modes>,
 }
 
 impl Terminal {
-    /// The terminal of standard input and output, if it is one, and can do more than print.
+    /// The terminal on standard input and output, if it is one that can do more than print.
     pub(super) fn of_stdio() -> Option<Self> {
         let is_dumb =
             std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term == "cons25");
@@ -50,7 +50,7 @@ impl Terminal {
     }
 }
 
-/// The running editor. Dropping it gives the terminal back as it was.
+/// The running editor. Dropping it restores the terminal.
 #[derive(Debug)]
 pub(super) struct Keyboard {
     typed: mpsc::Receiver<String>,
@@ -60,10 +60,10 @@ pub(super) struct Keyboard {
 }
 
 impl Keyboard {
-    /// Starts reading; the first line is asked for with [`Self::ask`].
+    /// Starts reading. [`Self::ask`] asks for the first line.
     ///
     /// # Errors
-    /// If the system gives no terminal or no thread.
+    /// If the system provides no terminal or no thread.
     pub(super) fn start(
         terminal: Terminal,
         status: watch::Receiver<Arc<Status>>,
@@ -93,13 +93,13 @@ impl Keyboard {
         Arc::clone(&self.screen)
     }
 
-    /// Reads a line behind this prompt.
+    /// Reads a line after this prompt.
     pub(super) fn ask(&self, prompt: String) {
-        // An editor that is gone has closed the other channel as well.
+        // An editor that is gone has closed the other channel too.
         self.prompts.try_send(prompt).ok();
     }
 
-    /// The next text; `None` when the user leaves.
+    /// The next text, or `None` when the user leaves.
     pub(super) async fn next(&mut self) -> Option<String> {
         self.typed.recv().await
     }
@@ -152,9 +152,9 @@ fn config() -> rustyline::Result<Config> {
         .completion_type(CompletionType::List)
         .keyseq_timeout(Some(ESCAPE_MS))
         .bell_style(BellStyle::None)
-        // The look is not colour: it takes lines off the screen, on every terminal.
+        // The look is not about colour: it removes lines from the screen, on every terminal.
         .color_mode(rustyline::ColorMode::Forced)
-        // Already on, and all the time.
+        // They are already on, all the time.
         .bracketed_paste(false);
     Ok(config.build())
 }
@@ -174,7 +174,7 @@ fn print_above(editor: &mut LineEditor, screen: Arc<Screen>) -> rustyline::Resul
     Ok(())
 }
 
-/// The next text to send; `None` if the terminal is given back meanwhile.
+/// The next text to send, or `None` if the terminal was given back in the meantime.
 fn read_text(
     editor: &mut LineEditor,
     screen: &Screen,

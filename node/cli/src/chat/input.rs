@@ -1,13 +1,13 @@
-//! Lines of stdin, read by a thread of their own, because a blocking read must not hold up the conversation.
+//! Lines of stdin, read on a separate thread because a blocking read must not hold up the conversation.
 
 use std::io::BufReader;
 
 use lanyard_program::stdin::{BadLine, LineReader};
 use tokio::sync::mpsc;
 
-/// Longest line in bytes: a message of the largest size, with every byte escaped.
+/// The longest line, in bytes: a message of the largest size, with every byte escaped.
 const LINE_BYTES_MAX: usize = 256 * 1_024;
-/// Lines read ahead; a pipe that brings more waits.
+/// How many lines are read ahead; a pipe with more has to wait.
 const LINES: usize = 16;
 
 /// A line of stdin.
@@ -18,7 +18,7 @@ pub(super) struct Line {
     pub(super) text: Result<String, BadLine>,
 }
 
-/// The lines of stdin without their ends, as they come.
+/// The lines of stdin without their line ends, as they arrive.
 pub(super) type Lines = mpsc::Receiver<Line>;
 
 /// Starts reading stdin.

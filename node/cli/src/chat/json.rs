@@ -1,4 +1,4 @@
-//! The form for programs: one JSON object a line, text unchanged.
+//! The form for programs: one JSON object per line, with texts unchanged.
 
 use lanyard_node::event::{PresenceChange, Reason};
 use lanyard_node::status::ClockWarning;
@@ -69,7 +69,7 @@ pub(super) fn event(event: &NodeEvent) -> Option<Value> {
         NodeEvent::Renewed { expires_at } => json!({"event": "pass", "expires_at": expires_at}),
         NodeEvent::Policy { number } => json!({"event": "policy", "number": number}),
         NodeEvent::Reload => notice("reload", RELOAD),
-        // The session tells these, with the names in them.
+        // The session shows these, with the names in them.
         NodeEvent::Moderation(_) | NodeEvent::Sanctioned(_) | NodeEvent::Ended(None) => {
             return None;
         }

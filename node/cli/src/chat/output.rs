@@ -1,4 +1,4 @@
-//! The only place that writes to stdout, in one of two forms. If its reader is gone, the session ends.
+//! The only place that writes to stdout, in one of two forms. If the reader of stdout is gone, the session ends.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct Output {
     /// Whether the reader of stdout is gone.
     pub(super) is_broken: bool,
     transcript: Transcript,
-    /// Shows lines above the one being typed.
+    /// The screen, which shows lines above the one being typed.
     pub(super) screen: Option<Arc<Screen>>,
 }
 
@@ -38,12 +38,12 @@ impl Output {
         Self { is_json, is_broken: false, transcript: Transcript::default(), screen: None }
     }
 
-    /// Takes note of the rooms that exist now.
+    /// Takes note of the current rooms.
     pub(super) fn rooms(&mut self, status: &Status) {
         self.transcript.names_rooms = status.rooms.len() > 1;
     }
 
-    /// Says that the command line is wrong.
+    /// Reports that the command line is wrong.
     pub(super) fn misuse(&self, reason: &str) {
         writeln!(io::stderr(), "error: {}", escape(reason)).ok();
     }
@@ -132,7 +132,7 @@ impl Output {
         self.error(code, &self.why_not_sent(error), mark);
     }
 
-    /// Says which message was refused, and why.
+    /// Reports which message was refused, and why.
     pub(super) fn not_sent(&mut self, draft: &Draft, error: &SendError) {
         let (why, which) = (self.why_not_sent(error), escape(&beginning(&draft.body.text)));
         self.line(&format!("! Not sent: \"{which}\": {}", escape(&why)));
@@ -147,7 +147,7 @@ impl Output {
         }
     }
 
-    /// Says that the refused message is kept.
+    /// Reports that the refused message is kept.
     pub(super) fn kept(&mut self) {
         self.line("* It is kept: /retry sends it again, /unsent shows it, /forget drops it.");
     }
@@ -163,7 +163,7 @@ impl Output {
         }
     }
 
-    /// Says how many messages are unsent when the program ends.
+    /// Reports how many messages are unsent when the program ends.
     pub(super) fn left_unsent(&mut self, texts: usize) {
         match texts {
             0 => {}
@@ -172,7 +172,7 @@ impl Output {
         }
     }
 
-    /// Says that the terminal has dropped the end of a line.
+    /// Reports that the terminal has dropped the end of a line.
     pub(super) fn cut(&mut self, line: &str) {
         let message = format!(
             "the terminal hands over at most 4,095 bytes of a line and dropped the rest of this one; it was skipped: {:?}",
@@ -210,7 +210,7 @@ impl Output {
         self.show(|| json::error(code, message, mark), |_now| format!("! {}", escape(message)));
     }
 
-    /// Says that a line of stdin could not be read.
+    /// Reports that a line of stdin could not be read.
     pub(super) fn unreadable(&mut self, code: &str, what: &str, line: &Unreadable<'_>) {
         let beginning = line.beginning();
         let begins = beginning.as_ref().map(|text| format!("; it begins with: {text}"));
@@ -222,7 +222,7 @@ impl Output {
         self.line(&json::with(error, "begins", beginning).to_string());
     }
 
-    /// Writes a line in one of the two forms.
+    /// Shows a line in one of the two forms.
     fn show(&mut self, json: impl FnOnce() -> Value, plain: impl FnOnce(&Transcript) -> String) {
         let line = if self.is_json { json().to_string() } else { plain(&self.transcript) };
         self.line(&line);

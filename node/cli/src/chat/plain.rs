@@ -1,5 +1,5 @@
-//! The form for people. Everything that others wrote is escaped, because a terminal obeys control characters and a
-//! text must not look like a line of the program.
+//! The form for people. Everything that other people wrote is escaped, because a terminal obeys control characters and
+//! a text must not look like a line of the program.
 
 use std::fmt::Write as _;
 
@@ -17,11 +17,11 @@ use super::command::PLAIN;
 use super::words::RELOAD;
 use super::wrap::MARGIN;
 
-/// What the next line depends on: the lines shown so far, and the rooms.
+/// The state that the next line depends on: the lines shown so far, and the rooms.
 #[derive(Debug)]
 pub(super) struct Transcript {
     pub(super) time: LocalTime,
-    /// Whether messages name their room, because there is more than one.
+    /// Whether to name the room of each message, because there is more than one.
     pub(super) names_rooms: bool,
     /// The day of the message that was shown last.
     day: Option<Date>,
@@ -74,7 +74,7 @@ pub(super) fn event(event: &NodeEvent, transcript: &mut Transcript) -> Option<St
         NodeEvent::Reload => format!("* {RELOAD}"),
         NodeEvent::Notice { text, .. } => format!("* {}", escape(text)),
         NodeEvent::Ended(Some(refusal)) => format!("! {}", escape(&refusal.reason)),
-        // The session tells moderations, with the names in them.
+        // The session shows moderations, with the names in them.
         NodeEvent::State { state: Progress::Sent | Progress::Stored { .. }, .. }
         | NodeEvent::Moderation(_)
         | NodeEvent::Sanctioned(_)
@@ -138,7 +138,7 @@ fn help() -> String {
 }
 
 impl Transcript {
-    /// A message, with the day before it if the one shown last was of another day.
+    /// A message, after a line with its day if the last message shown was from another day.
     fn message(&mut self, message: &ChatMessage) -> String {
         let day = self.time.day(message.sent_at);
         let day_line = if self.day.replace(day) == Some(day) {
@@ -161,7 +161,7 @@ impl Transcript {
     }
 }
 
-/// The author's name. A colon ends it, so the username stands for a nickname that contains one.
+/// The author's name. It ends with a colon, so a nickname that contains one is replaced by the username.
 fn speaker(message: &ChatMessage) -> String {
     let is_clear = !message.nickname.contains([':', '\u{ff1a}']);
     escape(if is_clear { &message.nickname } else { &message.username })

@@ -1,16 +1,16 @@
-//! The terminal's screen, shared by the line being typed and the lines that arrive meanwhile.
+//! The terminal's screen, shared by the line being typed and the lines that arrive in the meantime.
 //!
-//! Incoming lines wait here. A thread hands them to the line editor, which shows them above the half-typed line;
-//! between two lines they go on waiting. So they never stand in the middle of what is typed, and printing never waits.
+//! Incoming lines wait here. A thread passes them to the line editor, which shows them above the half-typed line;
+//! between two lines they keep waiting. So they never interrupt what is being typed, and printing never blocks.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The most lines that wait while the editor takes none, as during a search of the history.
+/// How many lines may wait while the editor takes none, as during a search of the history.
 const LINES_MAX: usize = 1_000;
-/// After this time the other thread is assumed to be waiting itself.
+/// After this time, the other thread is assumed to be waiting as well.
 const HANDOVER: Duration = Duration::from_millis(50);
 
 /// The shared screen.
@@ -23,7 +23,7 @@ pub(super) struct Screen {
 #[derive(Debug, Default)]
 struct State {
     phase: Phase,
-    /// Whether lines are being handed to the editor.
+    /// Whether the editor is being given lines.
     is_printing: bool,
     lines: VecDeque<String>,
     lost: usize,
@@ -36,7 +36,7 @@ enum Phase {
     Between,
     /// The editor is about to read a line.
     Starting,
-    /// The editor reads a line and can show others above it.
+    /// The editor is reading a line, and can show others above it.
     Reading,
     /// The terminal is given back.
     Over,
@@ -58,7 +58,7 @@ impl Screen {
         }
     }
 
-    /// For the editor: the next line is about to be read. False if the terminal is given back.
+    /// For the editor: the next line is about to be read. Returns false if the terminal was given back.
     pub(super) fn start_reading(&self) -> bool {
         let mut state = self.state();
         if state.phase == Phase::Over {
@@ -77,19 +77,19 @@ impl Screen {
         }
     }
 
-    /// For the editor: the line is about to leave the screen. Never returns once the terminal is given back, since
-    /// the editor would change its modes.
+    /// For the editor: the line is about to leave the screen. This never returns once the terminal was given back,
+    /// since the editor would change its modes.
     pub(super) fn stop_reading(&self) {
         let mut state = self.state();
         while state.phase == Phase::Over {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.phase = Phase::Between;
-        // If it takes longer, the printer already waits for the next line.
+        // If it takes longer, the printer is already waiting for the next line.
         drop(self.wait_while(state, |state| state.is_printing));
     }
 
-    /// For the printer: what to show next, or `None` at the end. [`Self::printed`] must follow.
+    /// For the printer: what to show next, or `None` at the end. Call [`Self::printed`] afterwards.
     pub(super) fn next_lines(&self) -> Option<String> {
         let is_waiting = |state: &mut State| match state.phase {
             Phase::Between | Phase::Starting => true,
@@ -106,13 +106,14 @@ impl Screen {
         Some(lines.into_iter().map(|line| line + "\n").collect())
     }
 
-    /// For the printer: the lines are shown.
+    /// For the printer: the lines were shown.
     pub(super) fn printed(&self) {
         self.state().is_printing = false;
         self.changed.notify_all();
     }
 
-    /// Ends reading and printing. Returns the lines that were not shown, and whether the screen has a half-typed line.
+    /// Ends reading and printing. Returns the lines that were not shown, and whether a half-typed line is on the
+    /// screen.
     pub(super) fn end(&self) -> (Vec<String>, bool) {
         let state = self.wait_while(self.state(), |state| state.phase == Phase::Starting);
         let mut state = self.wait_while(state, |state| state.is_printing);

@@ -1,4 +1,4 @@
-//! The conversation: join, then take commands and show events until the end.
+//! The conversation: joins, then takes commands and shows events until the end.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,10 +30,10 @@ use super::unreadable::Unreadable;
 use super::unsent::Unsent;
 use super::words;
 
-/// After the end of stdin, messages that nobody has get this long.
+/// After the end of stdin, how long to wait for messages that no peer has yet.
 const FINISH: Duration = Duration::from_secs(5);
 
-/// The node may take this long to say goodbye.
+/// How long the node may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Joins and chats.
@@ -61,7 +61,7 @@ pub(super) async fn run(
     session.run(source, stay, stop, output).await
 }
 
-/// Completes when the user or the system asks the program to stop, or when nobody reads stdout any more.
+/// Completes when the user or the system asks the program to stop, or when the reader of stdout is gone.
 async fn stop() {
     let asked = async {
         match asked_to_stop() {
@@ -82,9 +82,9 @@ struct Session {
     node: Node,
     events: broadcast::Receiver<NodeEvent>,
     status: watch::Receiver<Arc<Status>>,
-    /// The state that the last `link` line showed.
+    /// The state shown by the last `link` line.
     link: (bool, usize),
-    /// Requests to the login node, which may take a while; the conversation goes on meanwhile.
+    /// Requests to the login node, which may take a while. The conversation continues in the meantime.
     at_login_server: JoinSet<AtLoginServer>,
     /// The room that typed texts go to.
     room: String,
@@ -224,7 +224,7 @@ impl Session {
         Turn::Go
     }
 
-    /// The prompt, which shows the room that Enter sends the line to.
+    /// The prompt, which shows the room that the line will be sent to.
     fn prompt(&self) -> String {
         format!("#{}> ", self.room)
     }
@@ -329,8 +329,8 @@ impl Session {
         }
     }
 
-    /// Sends a message. One that a person typed is kept if it is refused; a program has its own copy. False if the
-    /// next one would be refused for the same reason.
+    /// Sends a message. One that a person typed is kept if it is refused; a program has its own copy. Returns false if
+    /// the next one would be refused for the same reason.
     async fn send(&mut self, draft: Draft, mark: Option<Value>, output: &mut Output) -> bool {
         match self.node.send(draft.clone()).await {
             Ok(sent) => {
@@ -361,7 +361,7 @@ impl Session {
         }
     }
 
-    /// Sends the refused messages again, in order, until the next one would be refused as well.
+    /// Sends the refused messages again, in order, until one shows that the next would be refused as well.
     async fn retry(&mut self, output: &mut Output) {
         let mut drafts = self.unsent.take();
         while let Some(draft) = drafts.pop_front() {
@@ -370,7 +370,7 @@ impl Session {
             }
         }
         for draft in drafts {
-            // There is room, since that is where it came from.
+            // There is room, since it was just taken from there.
             self.unsent.keep(draft);
         }
     }
@@ -402,7 +402,7 @@ impl Session {
 
     async fn quit(&mut self, mark: Option<Option<Value>>, output: &mut Output) -> ExitCode {
         self.say_goodbye().await;
-        // Events from before the end are still shown.
+        // Show the events from before the end.
         while let Ok(event) = self.events.try_recv() {
             output.event(&event);
         }

@@ -1,4 +1,4 @@
-//! Where commands come from: a line editor at a terminal, else the lines of standard input.
+//! Where commands come from: a line editor at a terminal, otherwise the lines of standard input.
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use super::editor::{Keyboard, Terminal};
 use super::input::{Line, Lines, lines_of_stdin};
 use super::output::Output;
 
-/// A terminal that edits lines itself hands over at most this much of one, and silently drops the rest (termios(3)).
+/// A terminal that edits lines itself delivers at most this much of one, and silently drops the rest (termios(3)).
 const TERMINAL_LINE_BYTES_MAX: usize = 4_095;
 
-/// Where commands will come from. Nothing reads the terminal yet.
+/// A source of commands that has not started to read.
 #[derive(Debug)]
 pub(super) enum Input {
     Lines(Lines),
     Terminal(Terminal),
 }
 
-/// Where commands come from.
+/// A source of commands.
 #[derive(Debug)]
 pub(super) enum Source {
     Lines { lines: Lines, is_terminal: bool },
     Keyboard(Keyboard),
 }
 
-/// What was read.
+/// What was read from the source.
 #[derive(Debug)]
 pub(super) enum Entry {
-    /// A line of stdin and its number, from 1; or a text from the keyboard, of one or more lines, and 0.
+    /// A line of stdin with its number, from 1; or a typed text of one or more lines, with the number 0.
     Line { number: u64, text: String },
     /// A line that cannot be read.
     Bad { number: u64, bad: BadLine },

@@ -1,8 +1,8 @@
-//! A line that cannot be read: its number, and the mark that the answer repeats, if that can be found.
+//! A line that cannot be read: its number, and its mark for the answer to repeat, if that can be found.
 
 use serde_json::{Deserializer, Value};
 
-/// This much of a line is enough to find it again.
+/// How much of a line is enough to recognise it.
 const BEGINNING_CHARS_MAX: usize = 40;
 
 /// A line that cannot be read.
@@ -21,7 +21,7 @@ impl Unreadable<'_> {
         (!secret).then(|| self.text.chars().take(BEGINNING_CHARS_MAX).collect())
     }
 
-    /// The scalar after `"ref":`, anywhere in the line, if it is whole.
+    /// The scalar after `"ref":`, anywhere in the line, if it is complete.
     pub(super) fn mark(&self) -> Option<Value> {
         self.text.split("\"ref\"").skip(1).find_map(|rest| {
             let value = rest.trim_start().strip_prefix(':')?;

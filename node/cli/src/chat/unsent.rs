@@ -1,4 +1,4 @@
-//! Messages that were refused, kept for another try as long as the program runs.
+//! Messages that were refused, kept for another try while the program runs.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use lanyard_protocol::message::Draft;
 const TEXTS_MAX: usize = 1_000;
 /// The most bytes that are kept.
 const BYTES_MAX: usize = 4 * 1_024 * 1_024;
-/// Characters that show which message is meant.
+/// How many characters show which message is meant.
 const BEGINNING_CHARS: usize = 40;
 
 /// The refused messages, oldest first.
@@ -19,7 +19,7 @@ pub(super) struct Unsent {
 }
 
 impl Unsent {
-    /// Keeps a message; false if there is no room for it.
+    /// Keeps a message. Returns false if there is no room for it.
     pub(super) fn keep(&mut self, draft: Draft) -> bool {
         let bytes = self.bytes.saturating_add(draft.body.size());
         if self.drafts.len() >= TEXTS_MAX || bytes > BYTES_MAX {
@@ -30,7 +30,7 @@ impl Unsent {
         true
     }
 
-    /// Takes all of them.
+    /// Takes all messages out.
     pub(super) fn take(&mut self) -> VecDeque<Draft> {
         self.bytes = 0;
         std::mem::take(&mut self.drafts)

@@ -10,7 +10,7 @@ use lanyard_protocol::time::MINUTE_MS;
 /// Messages were condemned, displaced, forgotten or restored.
 pub(super) const RELOAD: &str = "Messages were removed or restored; read the history again.";
 
-/// What a moderator has done, with both names as far as they are known.
+/// What a moderator did, with both names as far as they are known.
 pub(super) fn moderation(signed: &SignedModeration, status: &Status) -> String {
     let moderation = signed.content();
     let maker = &signed.ticket().claims().username;
@@ -24,7 +24,7 @@ pub(super) fn moderation(signed: &SignedModeration, status: &Status) -> String {
     }
 }
 
-/// What the operator has done.
+/// What the operator did.
 pub(super) fn sanctioned(news: &Sanctioned, status: &Status) -> String {
     let whom = name_of(news.account, status);
     let because = because(&news.reason);

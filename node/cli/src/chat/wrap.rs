@@ -1,17 +1,17 @@
-//! Breaks long lines before the terminal does, because a terminal continues at its left edge, where a text would look
-//! like a line of the program.
+//! Breaks long lines before the terminal does: a terminal continues at its left edge, where a text would look like a
+//! line of the program.
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// The margin of a text's further lines, right of where a line's time, `*` or `!` stands.
+/// The margin before the further lines of a text, to the right of a line's time, `*` or `!`.
 pub(super) const MARGIN: &str = "        ";
 
-/// In a narrower terminal there is no room for a margin.
+/// A narrower terminal has no room for a margin.
 const COLUMNS_MIN: usize = 24;
 /// Turns the character before it into an emoji, which takes two columns.
 const EMOJI_SIGN: char = '\u{fe0f}';
 
-/// Breaks each line that is wider than this, and continues it behind the margin.
+/// Breaks each line that is wider than `columns`, and indents the rest by the margin.
 pub(super) fn wrap(text: &str, columns: usize) -> String {
     if columns < COLUMNS_MIN {
         return text.to_owned();
@@ -36,7 +36,7 @@ fn wrap_line(line: &str, columns: usize) -> String {
     rows + &row
 }
 
-/// The most columns that any terminal gives a character: some draw the parts of an emoji side by side.
+/// The most columns that any terminal uses for a character: some draw the parts of an emoji side by side.
 fn columns_of(c: char) -> usize {
     if c == EMOJI_SIGN { 1 } else { c.width().unwrap_or(0) }
 }
@@ -45,7 +45,7 @@ fn columns_of_all(row: &str) -> usize {
     row.chars().map(columns_of).sum()
 }
 
-/// Where a full row is broken: before its last word, or at its end if the next row has no room for that word either.
+/// Where to break a full row: before its last word, or at its end if that word does not fit in the next row either.
 fn break_of(row: &str, columns: usize) -> usize {
     let Some((before, word)) = row.rsplit_once(' ') else { return row.len() };
     let is_short = columns_of_all(MARGIN) + columns_of_all(word) + 2 <= columns;

@@ -1,11 +1,11 @@
-//! `lanyard-node bench`, the program: one object with every figure, and clear words about what it cannot do.
+//! Tests of `lanyard-node bench`: it prints one object with every figure, and says clearly what it cannot do.
 
 use std::fs::File;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Held while a test runs that starts few swarms: such tests may run beside each other.
+/// A lock for tests that start only a few swarms, which may run at the same time.
 fn in_company() -> File {
     let lock = File::create(std::env::temp_dir().join("lanyard-process-tests.lock")).unwrap();
     lock.lock_shared().unwrap();

@@ -1,5 +1,5 @@
 //! The program `lanyard-node`, run as its users run it.
 
-// The attribute tells clippy that helpers of tests are tests.
+// This tells clippy that the helpers of tests are tests.
 #[cfg(test)]
 mod bench;

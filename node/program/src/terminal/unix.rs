@@ -1,4 +1,4 @@
-//! The modes of a terminal by termios(3).
+//! The modes of a terminal, by termios(3).
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,13 +14,13 @@ use tokio::signal::unix::{SignalKind, signal};
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 
-/// The width of the terminal on standard output; `None` if there is no terminal, or it does not say.
+/// The width of the terminal on standard output, or `None` if there is no terminal or it does not report one.
 pub fn columns_of_stdout() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
-/// The modes as they were found; dropping it puts them back.
+/// The original modes of the terminal, which are restored when this is dropped.
 #[derive(Debug)]
 pub struct Modes {
     found: Termios,
@@ -36,10 +36,10 @@ impl Modes {
         Ok(Self { found: tcgetattr(io::stdin())?, is_marking_pastes: AtomicBool::new(false) })
     }
 
-    /// Reads key by key and without echo, so that keys typed between two lines are not shown, and lines are not
-    /// truncated to 4,095 bytes. Ctrl-C stays a signal. Pasted text comes between marks.
+    /// Switches to reading key by key and without echo, so that keys typed between two lines are not shown, and lines
+    /// are not truncated to 4,095 bytes. Ctrl-C remains a signal. Pasted text comes between marks.
     ///
-    /// # Errors
+    /// If the terminal is gone.
     /// If the terminal is gone.
     pub fn key_by_key(&self) -> io::Result<()> {
         let mut modes = self.found.clone();
@@ -52,7 +52,7 @@ impl Modes {
         write(PASTE_MARKS_ON)
     }
 
-    /// Shows nothing of what is typed.
+    /// Turns off the echo.
     ///
     /// # Errors
     /// If the terminal is gone.
@@ -62,7 +62,7 @@ impl Modes {
         set(&modes)
     }
 
-    /// Puts the modes back.
+    /// Restores the modes.
     pub fn put_back(&self) {
         // A terminal that is gone needs nothing.
         if self.is_marking_pastes.swap(false, Ordering::Relaxed) {
@@ -71,14 +71,14 @@ impl Modes {
         set(&self.found).ok();
     }
 
-    /// Puts the modes back and drops what was typed ahead, because the shell would run it.
+    /// Restores the modes and drops what was typed ahead, because the shell would run it.
     pub fn put_back_and_forget_input(&self) {
         tcflush(io::stdin(), QueueSelector::IFlush).ok();
         self.put_back();
     }
 
-    /// Stops the program as Ctrl-Z does, with the terminal as it was found. The system stops it a moment later, so
-    /// `wait` must return when the program goes on.
+    /// Stops the program as Ctrl-Z does, with the original modes of the terminal. The system stops it a moment later,
+    /// so `wait` must return when the program continues.
     ///
     /// # Errors
     /// If the terminal is gone.
@@ -98,23 +98,23 @@ impl Drop for Modes {
     }
 }
 
-/// Tells when the program goes on after it was stopped. Must be called on a tokio runtime.
+/// Reports when the program continues after it was stopped. Must be called on a tokio runtime.
 ///
 /// # Errors
-/// If the system does not let us listen.
+/// If the system does not let the program listen.
 pub fn continuations() -> io::Result<Receiver<()>> {
     let mut signals = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let (sender, continued) = sync_channel(1);
     tokio::spawn(async move {
         while signals.recv().await.is_some() {
-            // One that is still waiting says the same.
+            // One that is still waiting means the same.
             sender.try_send(()).ok();
         }
     });
     Ok(continued)
 }
 
-/// Sets the modes at once: waiting until output is read could take for ever.
+/// Sets the modes at once: waiting until the output was read could take for ever.
 fn set(modes: &Termios) -> io::Result<()> {
     Ok(tcsetattr(io::stdin(), OptionalActions::Now, modes)?)
 }

@@ -1,4 +1,4 @@
-//! Keys that end or interrupt the reading of a line. They hand the screen over first.
+//! Keys that end or interrupt the reading of a line. They release the screen first.
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,10 @@ use rustyline::{
 use super::LineEditor;
 use crate::chat::screen::Screen;
 
-/// A program that is asked to stop does so within this time.
+/// How soon a program that is asked to stop does so.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// Gives the keys their meaning.
+/// Binds the keys.
 pub(super) fn bind(
     editor: &mut LineEditor,
     screen: &Arc<Screen>,
@@ -66,9 +66,9 @@ impl ConditionalEventHandler for Suspend {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
         self.screen.stop_reading();
         let continued = self.continued.lock().unwrap_or_else(PoisonError::into_inner);
-        // Left from an earlier stop, perhaps one from outside.
+        // Left from an earlier stop, perhaps one that came from outside.
         continued.try_recv().ok();
-        // Without a shell the program does not stop, so nothing tells that it goes on.
+        // Without a shell the program does not stop, so nothing reports that it continues.
         let wait = || {
             continued.recv_timeout(STOP_WITHIN).ok();
         };

@@ -18,11 +18,11 @@ use crate::chat::screen::Screen;
 
 /// The helper of the line editor.
 pub(super) struct Look {
-    /// Whether the line answers a question, and is not a text to send.
+    /// Whether the line is the answer to a question, and not a text to send.
     pub(super) is_question: bool,
     screen: Arc<Screen>,
     status: watch::Receiver<Arc<Status>>,
-    /// Whether the line is being taken off the screen.
+    /// Whether the line is being removed from the screen.
     is_leaving: Cell<bool>,
 }
 
@@ -40,7 +40,7 @@ impl Look {
     }
 }
 
-/// How many lines a text has. A line end after the last one, which a paste may bring, does not count.
+/// How many lines a text has. A newline at the end, which a paste may bring, does not count.
 pub(super) fn lines(text: &str) -> usize {
     text.trim_end_matches('\n').lines().count()
 }
@@ -65,7 +65,7 @@ impl Completer for Look {
 impl Hinter for Look {
     type Hint = String;
 
-    /// Hints at nothing. The editor asks whenever it has drawn the line, so this tells that the line is there.
+    /// Gives no hint. The editor calls this whenever it has drawn the line, so the line is on the screen now.
     fn hint(&self, _: &str, _: usize, _: &Context<'_>) -> Option<String> {
         self.is_leaving.set(false);
         self.screen.is_reading();
@@ -74,8 +74,8 @@ impl Hinter for Look {
 }
 
 impl Validator for Look {
-    /// Accepts every line. The editor asks when the line is about to end and shows the remark behind it: an empty row,
-    /// which leaves the cursor where the line began.
+    /// Accepts every line. The editor calls this when the line is about to end, and shows the message after it: an
+    /// empty row, which leaves the cursor where the line began.
     fn validate(&self, line: &mut ValidationContext<'_>) -> Result<ValidationResult> {
         self.screen.stop_reading();
         let goes = self.is_question || lines(line.input()) <= LINES_UNASKED;
@@ -93,7 +93,7 @@ impl Highlighter for Look {
         if self.is_leaving.get() {
             return Cow::Borrowed("");
         }
-        // What is pasted may be anything, and a terminal obeys control characters. They are counted as of no width.
+        // A paste may contain anything, and a terminal obeys control characters. They count as having no width.
         let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
         if line.contains(acts) { Cow::Owned(line.replace(acts, "")) } else { Cow::Borrowed(line) }
     }
