@@ -43,7 +43,7 @@ pub enum NameError {
         /// The limit.
         max: usize,
     },
-    /// The profile does not allow one of its characters, at least not in this position.
+    /// The PRECIS profile does not allow one of its characters, at least not in this position.
     #[error(
         "the name has a character that may not stand in a name, such as a space, control or symbol"
     )]
@@ -130,7 +130,7 @@ impl Username {
         if !text.chars().next().is_some_and(char::is_alphanumeric) {
             return Err(NameError::Start);
         }
-        // A colon separates a name from what its owner says, so it cannot be part of a name.
+        // A colon separates a name from what its owner says, so it cannot be part of the name.
         if text.contains(':') {
             return Err(NameError::Character);
         }
