@@ -23,7 +23,7 @@ pub enum NodeEvent {
     Message(Arc<ChatMessage>),
     /// One of our own messages has got further.
     State {
-        /// The message.
+        /// The id of the message.
         id: MessageId,
         /// How far it has got.
         state: Progress,
@@ -37,7 +37,7 @@ pub enum NodeEvent {
     },
     /// A newer policy is in force.
     Policy {
-        /// Its number.
+        /// The number of the policy.
         number: u64,
     },
     /// A moderator has muted or banned an account, or lifted that.
@@ -50,7 +50,7 @@ pub enum NodeEvent {
     Notice {
         /// A short stable word, such as `clock-off`.
         code: &'static str,
-        /// A sentence.
+        /// A sentence for people.
         text: String,
     },
     /// The node has ended and will send nothing more. `None` after a normal quit.
@@ -74,7 +74,7 @@ pub struct ChatMessage {
     pub peer: PeerKey,
     /// The author's role in the ticket that it was sent under.
     pub role: Role,
-    /// The content.
+    /// What the message says.
     pub body: Body,
     /// Realm time of sending, unix milliseconds. It is the first part of the order key.
     pub sent_at: u64,
@@ -139,15 +139,15 @@ impl From<Arrival> for Via {
 /// Another device came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceChange {
-    /// The account.
+    /// The account of the device.
     pub account: AccountId,
     /// Its unique name.
     pub username: String,
     /// Its display name.
     pub nickname: String,
-    /// The device.
+    /// The key of the device.
     pub peer: PeerKey,
-    /// Its role.
+    /// The role of the account.
     pub role: Role,
     /// Whether it is online now.
     pub online: bool,

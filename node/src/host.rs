@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// The login node accepts no longer label.
+/// The longest label that the login node accepts, in characters.
 const LABEL_CHARS_MAX: usize = 48;
 
 /// The computer's name as a device label, or `None` if it has no meaningful name.

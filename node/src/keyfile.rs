@@ -21,13 +21,13 @@ pub enum KeyError {
     /// The file does not exist.
     #[error("{path} does not exist")]
     Missing {
-        /// The file.
+        /// The path of the missing file.
         path: PathBuf,
     },
     /// The file cannot be read or written.
     #[error("{path} cannot be read or written")]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The system's error.
         #[source]
@@ -36,17 +36,17 @@ pub enum KeyError {
     /// Group or others have access to the file.
     #[error("{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")]
     Unsafe {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its mode.
+        /// The file's mode, as in `chmod`.
         mode: u32,
     },
     /// It is not 32 bytes long, or not a file at all.
     #[error("{path} is damaged: {why}; put back a copy of it, a new key cannot stand in for it")]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the file.
         why: &'static str,
     },
     /// The system has no random numbers for a new key.

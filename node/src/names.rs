@@ -40,7 +40,7 @@ pub enum NameError {
     /// It has too many characters.
     #[error("the name is longer than {max} characters")]
     TooLong {
-        /// The limit.
+        /// The largest number of characters.
         max: usize,
     },
     /// The PRECIS profile does not allow one of its characters, at least not in this position.

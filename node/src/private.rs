@@ -19,9 +19,9 @@ pub enum PrivateError {
         "the folder {path} belongs to another user and is open to others (mode {mode:o}); choose a folder of your own"
     )]
     NotOurs {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// Its mode.
+        /// The folder's mode, as in `chmod`.
         mode: u32,
     },
     /// The folder is open to others and also holds files that are not ours.
@@ -30,9 +30,9 @@ pub enum PrivateError {
          run: chmod 700 {path}"
     )]
     Shared {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// Its mode.
+        /// The folder's mode, as in `chmod`.
         mode: u32,
     },
     /// It cannot be created, inspected or changed.

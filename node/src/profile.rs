@@ -49,9 +49,9 @@ pub enum ProfileError {
          another folder to begin anew as a new device"
     )]
     Lost {
-        /// The folder.
+        /// The path of the profile folder.
         dir: PathBuf,
-        /// The missing file.
+        /// The name of the missing file.
         missing: &'static str,
         /// The file that is still there.
         there: &'static str,

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
-    /// A stable code.
+    /// A code that programs can rely on.
     pub code: RefusalCode,
     /// A sentence that says what to do.
     pub reason: String,

@@ -18,7 +18,6 @@ use crate::presence::{Presence, SignedPresence};
 use crate::ticket::Ticket;
 use crate::verdict::Refused;
 
-/// Our own identity.
 #[derive(Debug)]
 pub(crate) struct Identity {
     key: SigningKey,
@@ -84,7 +83,6 @@ impl Identity {
         Arc::make_mut(&mut self.own).ticket = Arc::new(ticket);
     }
 
-    /// Ends our membership.
     pub(crate) fn end(&mut self, reason: EndReason, fx: &mut Effects) {
         if !std::mem::replace(&mut self.ended, true) {
             fx.event(Event::Ended(reason));

@@ -76,7 +76,7 @@ pub struct Config {
     pub stored: StoredIndex,
     /// When the oldest stored message was sent, if there is one.
     pub oldest: Option<u64>,
-    /// All stored moderations.
+    /// The moderations in the store.
     pub moderations: Vec<SignedModeration>,
     /// Own messages that no peer has yet.
     pub unsent: Vec<Unsent>,
@@ -160,7 +160,7 @@ pub enum Input {
     },
     /// A linked peer has subscribed to a topic.
     Subscribed {
-        /// The neighbour.
+        /// The neighbour that subscribed.
         peer: PeerKey,
         /// The topic that it has subscribed to.
         topic: Topic,
@@ -181,7 +181,7 @@ pub enum Input {
     },
     /// Gossipsub's answer for a message of ours.
     Published {
-        /// The message.
+        /// The message that was published.
         message: MessageId,
         /// Whether it went to at least one neighbour.
         reached: bool,
@@ -190,12 +190,12 @@ pub enum Input {
     NotStored {
         /// When it was sent.
         sent_at: u64,
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
     },
     /// More of the stored messages, newest first.
     Index {
-        /// The next messages.
+        /// The next part of the stored messages.
         stored: StoredIndex,
         /// Whether this was the last part.
         done: bool,
@@ -211,7 +211,7 @@ pub enum Input {
     Asked {
         /// Returned with the answer.
         request: RequestId,
-        /// The neighbour.
+        /// The neighbour that asks.
         peer: PeerKey,
         /// The request as it came.
         bytes: Vec<u8>,
@@ -231,14 +231,14 @@ pub enum Input {
     Moderation {
         /// Returned with the answer.
         request: u64,
-        /// The moderation.
+        /// The moderation to give.
         moderation: NewModeration,
     },
     /// Our own status from now on: `here` or `away`.
     Status(String),
     /// The authority peer has a new policy and its head to publish.
     PublishPolicy {
-        /// The policy.
+        /// The policy to put in force.
         policy: SignedPolicy,
         /// Its head, signed by the realm.
         head: Vec<u8>,
@@ -278,7 +278,7 @@ pub enum Output {
         /// The retention boundary, unix milliseconds.
         before: u64,
     },
-    /// Store a moderation.
+    /// Store an authentic moderation.
     StoreModeration(Box<SignedModeration>),
     /// Read stored messages; answer with [`Input::Loaded`].
     Load {
@@ -298,7 +298,7 @@ pub enum Output {
     },
     /// Publish on gossip, and answer with [`Input::Published`] if there is a message id.
     Publish {
-        /// The topic.
+        /// The topic to publish on.
         topic: Topic,
         /// The object as it travels.
         bytes: Vec<u8>,
@@ -315,7 +315,7 @@ pub enum Output {
     Close(LinkId),
     /// Ask a linked peer on `/lanyard/sync/1`; answer with [`Input::Answered`].
     Ask {
-        /// The neighbour.
+        /// The neighbour to ask.
         peer: PeerKey,
         /// Returned with the answer.
         ask: AskId,
@@ -347,7 +347,7 @@ pub enum Event {
     },
     /// An own message has reached more peers, or still reaches none.
     State {
-        /// The message.
+        /// The id of the message.
         id: MessageId,
         /// How far it has got.
         state: Progress,
@@ -379,7 +379,7 @@ pub enum Event {
     AskTheTime,
     /// A message for the user, with a stable code.
     Notice {
-        /// A stable code.
+        /// A code that programs can rely on.
         code: &'static str,
         /// A sentence for the user.
         text: String,

@@ -266,7 +266,6 @@ impl Sim {
     }
 }
 
-/// Methods for tests.
 impl Sim {
     /// Lets a peer send a text.
     pub fn say(&mut self, number: usize, text: &str) {

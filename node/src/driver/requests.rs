@@ -27,7 +27,6 @@ pub(crate) struct Loads {
     pub(crate) load: mpsc::Sender<Loaded>,
 }
 
-/// Requests in progress.
 #[derive(Default)]
 pub(super) struct Requests {
     ours: HashMap<OutboundRequestId, AskId>,

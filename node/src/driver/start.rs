@@ -57,15 +57,15 @@ const IDLE: Duration = Duration::from_secs(365 * 86_400);
 /// The configuration of a node.
 #[derive(Debug)]
 pub struct NodeConfig {
-    /// The device key.
+    /// The key of this device.
     pub key: SigningKey,
     /// A valid ticket for it.
     pub ticket: Ticket,
     /// The newest known policy.
     pub policy: SignedPolicy,
-    /// Realm time.
+    /// Realm time, as the last login or run left it.
     pub clock: RealmClock,
-    /// The store's file.
+    /// The path of the message store.
     pub database: PathBuf,
     /// Where to listen. If empty, everywhere and on the port used last.
     pub listen: Vec<SocketAddr>,

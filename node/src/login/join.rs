@@ -43,7 +43,7 @@ pub struct JoinRequest {
     pub password: Option<Password>,
     /// The display name that the user would like. The login server decides.
     pub nickname: Option<String>,
-    /// The profile folder.
+    /// The path of the profile folder.
     pub profile: PathBuf,
     /// Where to listen for peers. If empty, on every address and on the port used last.
     pub listen: Vec<SocketAddr>,

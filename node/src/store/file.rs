@@ -21,7 +21,7 @@ pub enum StoreError {
     /// SQLite cannot open, read or write it.
     #[error("{path}: {source}")]
     Sqlite {
-        /// The file.
+        /// The path of the store.
         path: PathBuf,
         /// SQLite's error.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -29,21 +29,21 @@ pub enum StoreError {
     /// The file is not an SQLite database.
     #[error("{path} is damaged, or not a message store")]
     NotAStore {
-        /// The file.
+        /// The path of the store.
         path: PathBuf,
     },
     /// The file was written by a newer version.
     #[error("{path} was written by a newer version of Lanyard; update this one")]
     Newer {
-        /// The file.
+        /// The path of the store.
         path: PathBuf,
     },
     /// A table or an index is missing.
     #[error("{path} is damaged: {what} is missing in it; put back a copy of it")]
     Incomplete {
-        /// The file.
+        /// The path of the store.
         path: PathBuf,
-        /// The missing table or index.
+        /// The name of the missing table or index.
         what: String,
     },
     /// The file cannot be made private.

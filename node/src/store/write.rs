@@ -13,11 +13,11 @@ use crate::event::{ChatMessage, Via};
 /// A write to the store.
 #[derive(Debug)]
 pub enum Write {
-    /// A message.
+    /// A message that the history has admitted.
     Message {
         /// The request that waits for an own message.
         request: Option<u64>,
-        /// The message.
+        /// The message to insert.
         message: Box<AdmittedMessage>,
         /// How it reached this node.
         via: Via,
@@ -39,7 +39,7 @@ pub enum Write {
     Sent(MessageId),
     /// Other peers have stored an own message.
     StoredBy {
-        /// The message.
+        /// The id of the message.
         id: MessageId,
         /// How many peers hold it.
         by: u32,
@@ -48,7 +48,7 @@ pub enum Write {
     },
     /// The ticket of an account was renewed.
     Ticket {
-        /// The account.
+        /// The account of the ticket.
         account: AccountId,
         /// The exact bytes of the new ticket.
         ticket: Vec<u8>,
@@ -81,7 +81,7 @@ pub enum Stored {
     Message(Arc<ChatMessage>),
     /// The answer to an own message.
     Own {
-        /// The request.
+        /// The request that is answered.
         request: u64,
         /// Whether it is on disk.
         result: Result<Arc<ChatMessage>, String>,
@@ -90,7 +90,7 @@ pub enum Stored {
     GivenBack {
         /// When it was sent.
         sent_at: u64,
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
     },
     /// Messages have left the history or come back, which changes the number of held messages by this.

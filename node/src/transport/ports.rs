@@ -18,13 +18,13 @@ pub enum PortError {
         "port {port} is already in use; stop the other program or choose another with --listen"
     )]
     InUse {
-        /// The port.
+        /// The port that is in use.
         port: u16,
     },
     /// The address is not available.
     #[error("cannot listen on {address}: {source}")]
     Unavailable {
-        /// The address.
+        /// The address that is not available.
         address: SocketAddr,
         /// The system's error.
         source: io::Error,

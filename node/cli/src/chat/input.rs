@@ -21,7 +21,6 @@ pub(super) struct Line {
 /// The lines of stdin without their line ends, as they arrive.
 pub(super) type Lines = mpsc::Receiver<Line>;
 
-/// Starts reading stdin.
 pub(super) fn lines_of_stdin() -> Lines {
     let (sender, lines) = mpsc::channel(LINES);
     let read = move || {

@@ -13,7 +13,6 @@ const LINES_MAX: usize = 1_000;
 /// After this time, the other thread is assumed to be waiting as well.
 const HANDOVER: Duration = Duration::from_millis(50);
 
-/// The shared screen.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     state: Mutex<State>,

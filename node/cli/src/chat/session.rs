@@ -36,7 +36,6 @@ const FINISH: Duration = Duration::from_secs(5);
 /// How long the node may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Joins and chats.
 pub(super) async fn run(
     request: JoinRequest,
     input: Input,

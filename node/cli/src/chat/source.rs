@@ -44,7 +44,6 @@ pub(super) enum Entry {
 }
 
 impl Source {
-    /// Starts reading.
     pub(super) fn open(
         input: Input,
         status: watch::Receiver<Arc<Status>>,
@@ -77,7 +76,6 @@ impl Source {
         }
     }
 
-    /// The next entry.
     pub(super) async fn next(&mut self) -> Entry {
         match self {
             Self::Keyboard(keyboard) => match keyboard.next().await {

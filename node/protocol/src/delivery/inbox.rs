@@ -223,7 +223,7 @@ impl<K: Ord> Paces<K> {
 #[derive(Debug, Default)]
 struct TicketCache {
     by_hash: BTreeMap<TicketHash, Arc<Ticket>>,
-    /// Oldest first.
+    /// The hashes of the tickets, oldest first, so that a full cache forgets the oldest.
     order: VecDeque<TicketHash>,
 }
 

@@ -82,7 +82,7 @@ impl Kind {
 pub struct Envelope<'a> {
     /// The kind it claims to be, or `None` for a `typ` of a later version.
     pub kind: Option<Kind>,
-    /// The signed content.
+    /// The content that the signature covers.
     pub payload: &'a [u8],
     protected: &'a [u8],
     signature: &'a [u8; 64],

@@ -58,7 +58,7 @@ impl Engine {
         self.policy.signed()
     }
 
-    /// Realm time.
+    /// Realm time as this peer knows it.
     #[must_use]
     pub fn clock(&self) -> &RealmClock {
         self.time.clock()
@@ -70,7 +70,7 @@ impl Engine {
         &self.roster
     }
 
-    /// The current links.
+    /// The links that are up.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.iter()
     }

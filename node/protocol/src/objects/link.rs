@@ -58,7 +58,7 @@ pub enum LinkError {
     /// A query value is not percent-encoded UTF-8.
     #[error("the link's part after ? is damaged; copy the whole link again")]
     Query,
-    /// Over 1,024 bytes.
+    /// The link is longer than 1,024 bytes.
     #[error("the link is too long to be a join link")]
     TooLong,
 }

@@ -192,7 +192,7 @@ pub struct Grant {
     pub policy: Vec<u8>,
     /// The rendezvous' clock in unix milliseconds.
     pub realm_time: u64,
-    /// The authority peer.
+    /// The authority peer, with its addresses.
     #[serde(rename = "member")]
     pub authority: PeerAddresses,
     /// At most 32 peers that are online. They are only candidates to dial.
@@ -207,7 +207,7 @@ pub struct Grant {
 pub struct PeerAddresses {
     /// The peer to expect there.
     pub peer: PeerKey,
-    /// Multiaddrs without `/p2p/`.
+    /// The addresses, as multiaddrs without `/p2p/`.
     pub addresses: Vec<String>,
 }
 

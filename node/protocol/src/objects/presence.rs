@@ -18,9 +18,9 @@ use super::envelope_of;
 
 /// The status of a peer that is leaving.
 pub const BYE: &str = "bye";
-/// The ordinary status.
+/// The status of a peer whose user is here.
 pub const HERE: &str = "here";
-/// The status of a peer whose user is not looking.
+/// The status of a peer whose user is away.
 pub const AWAY: &str = "away";
 /// Includes the heads of the pair and its two byte strings.
 const PAIR_BYTES_MAX: usize = TICKET_BYTES_MAX + PRESENCE_BYTES_MAX + 7;

@@ -38,9 +38,9 @@ pub struct AddressBook {
 /// The peers that the book may dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MayDial {
-    /// Every peer.
+    /// Every peer in the book.
     Everybody,
-    /// Only these peers.
+    /// Only these peers, and no others.
     Only(BTreeSet<PeerKey>),
 }
 

@@ -39,9 +39,9 @@ const LINKS_PER_ACCOUNT: usize = 16;
 pub struct AdmissionView {
     /// Our side of the gate.
     pub own: Arc<Own>,
-    /// Bans and revocations.
+    /// The rules, for bans and revocations.
     pub rules: Arc<Rules>,
-    /// Realm time.
+    /// Realm time as this peer knows it.
     pub clock: RealmClock,
     /// The links that stand, and what is known of their peers.
     pub links: Arc<GateLinks>,
@@ -103,9 +103,9 @@ pub struct KnownBoot {
 /// Our side of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// We have dialled.
+    /// We dialled the other peer.
     Dialler,
-    /// We were dialled.
+    /// The other peer dialled us.
     Listener,
 }
 

@@ -43,7 +43,7 @@ const CONDEMNED_CLOSE: Duration = Duration::from_millis(500);
 /// A current link.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// Its name.
+    /// The driver's name for the link.
     pub id: LinkId,
     /// The peer at the other end.
     pub peer: PeerKey,
@@ -82,10 +82,9 @@ pub(crate) struct Down {
     pub(crate) last: bool,
 }
 
-/// All links.
+/// The links of this peer, and what is known about the peers at the other end.
 #[derive(Debug)]
 pub(crate) struct Links {
-    /// Our own key.
     me: PeerKey,
     links: BTreeMap<LinkId, Link>,
     by_peer: BTreeSet<(PeerKey, LinkId)>,

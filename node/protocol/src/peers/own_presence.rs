@@ -17,7 +17,6 @@ use crate::time::Now;
 const ANSWER_MIN: Duration = Duration::from_millis(200);
 const ANSWER_PER_PEER: Duration = Duration::from_millis(50);
 
-/// Our own presence.
 #[derive(Debug)]
 pub(crate) struct OwnPresence {
     status: String,
@@ -88,7 +87,6 @@ impl OwnPresence {
         self.stop();
     }
 
-    /// Stops sending presence.
     pub(crate) fn stop(&mut self) {
         self.due = None;
     }

@@ -61,7 +61,7 @@ pub struct Device {
 /// A device came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The device.
+    /// The key of the device.
     pub peer: PeerKey,
     /// Its newest ticket, which has its names.
     pub ticket: Arc<Ticket>,
@@ -272,7 +272,7 @@ impl Roster {
 /// The clocks and our boot at the time of an observation.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation {
-    /// The clocks.
+    /// The clocks at that time.
     pub now: Now,
     /// Realm time, unix milliseconds.
     pub realm_ms: u64,

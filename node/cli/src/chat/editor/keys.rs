@@ -16,7 +16,6 @@ use crate::chat::screen::Screen;
 /// How soon a program that is asked to stop does so.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// Binds the keys.
 pub(super) fn bind(
     editor: &mut LineEditor,
     screen: &Arc<Screen>,
