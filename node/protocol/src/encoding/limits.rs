@@ -62,7 +62,7 @@ pub const LINK_GRACE_MS: u64 = 300_000;
 pub const AHEAD_MS_MAX: u64 = 120_000;
 /// Older gossip is left to reconciliation, which bounds the memory for ids.
 pub const GOSSIP_AGE_MS_MAX: u64 = 600_000;
-/// How long a moderation may last. For longer ones there is the operator.
+/// How long a moderation may last. Only the operator can give a longer one.
 pub const MODERATION_MS_MAX: u64 = 24 * 3_600_000;
 /// Moderations of one moderator that count in a minute: enough for an emergency, too few for a purge.
 pub const MODERATIONS_PER_MINUTE: usize = 10;

@@ -129,7 +129,7 @@ impl Sim {
         reached.len() == alive.len()
     }
 
-    /// Which peers have reported a running peer as lost, and which peer that was.
+    /// Pairs of a peer and a running peer that it has reported as lost.
     #[must_use]
     pub fn falsely_lost(&self) -> Vec<(usize, usize)> {
         let lost_by = |number: usize| {
