@@ -1,9 +1,9 @@
 //! Acts on accounts: creating and changing them, and revoking their tickets.
 //!
-//! Disabling an account or changing its role always revokes: tickets issued before that moment admit nobody. A new
-//! password revokes on request, and then also logs all devices out, because a stolen device could otherwise renew its
-//! ticket without the password. Every function runs in the caller's transaction and writes its own audit entry, so an
-//! act is done completely or not at all. `now` is realm time in milliseconds.
+//! Disabling an account or changing its role always revokes its tickets: peers no longer admit a ticket issued before
+//! that moment. A new password revokes them on request, and then also logs out all devices; otherwise a stolen device
+//! could renew its ticket without the password. Every function runs in the caller's transaction and writes its own
+//! audit entry, so an act happens completely or not at all. `now` is realm time in milliseconds.
 
 pub mod devices;
 
@@ -80,7 +80,7 @@ pub fn create(
         return Err(ActError::NicknameTaken);
     }
     for other in accounts::with_nickname_like(db, username)? {
-        // Not checked again: it was when the account was created.
+        // The username was valid when the account was created.
         let own =
             Username::parse(&other.username).map_err(|_damaged| StoreError::Row("username"))?;
         accounts::set_nickname(db, other.id, &Nickname::of(&own))?;
@@ -105,7 +105,7 @@ pub fn find(db: Db<'_>, name: &str) -> Result<Account, ActError> {
     accounts::by_username(db, username.as_str())?.ok_or_else(not_found)
 }
 
-/// Enables or disables an account; disabling revokes its tickets. The state it already has changes nothing.
+/// Enables or disables an account; disabling revokes its tickets. Setting the state it already has does nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::LastAdmin`].
@@ -126,7 +126,7 @@ pub fn set_state(db: Db<'_>, name: &str, state: State, now: u64) -> Result<(), A
     Ok(audit::write(db, Entry::operator(what, &account.username, ""), now)?)
 }
 
-/// Changes the role of an account and revokes its tickets. The role it already has changes nothing.
+/// Changes the role of an account and revokes its tickets. Setting the role it already has does nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::LastAdmin`].
@@ -141,16 +141,16 @@ pub fn set_role(db: Db<'_>, name: &str, role: Role, now: u64) -> Result<(), ActE
     Ok(audit::write(db, Entry::operator("user-role", &account.username, role.as_str()), now)?)
 }
 
-/// Whether a new password ends the tickets issued before.
+/// Whether a new password revokes earlier tickets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tickets {
-    /// They stay valid.
+    /// Earlier tickets stay valid.
     Keep,
-    /// They end, and all devices are logged out.
+    /// Earlier tickets are revoked, and all devices are logged out.
     Revoke,
 }
 
-/// Writes a new password.
+/// Sets a new password.
 ///
 /// # Errors
 /// [`ActError::NotFound`].
@@ -166,7 +166,7 @@ pub fn set_password(
         Tickets::Keep => "",
         Tickets::Revoke => {
             revoke(db, &account, "the password was changed", now)?;
-            // Every device needs the new password now; its key alone renews nothing.
+            // Every device now needs the new password: its key alone renews no ticket.
             device_rows::log_out_all(db, account.id, None)?;
             "cut"
         }
@@ -175,8 +175,8 @@ pub fn set_password(
     Ok(audit::write(db, Entry::operator("user-passwd", &account.username, detail), now)?)
 }
 
-/// The start of a revocation: the next full second. Tickets count in whole seconds, so a revocation "now" would spare
-/// those issued earlier within the same second.
+/// The start of a revocation, which is the next full second. Tickets are dated in whole seconds, so a revocation "now"
+/// would miss those issued earlier in the same second.
 #[must_use]
 pub fn revoked_from(now: u64) -> u64 {
     (now / 1_000).saturating_add(1).saturating_mul(1_000)
@@ -189,7 +189,7 @@ fn revoke(db: Db<'_>, account: &Account, reason: &str, now: u64) -> Result<(), A
 /// Which tickets of an account are revoked, and why.
 #[derive(Debug, Clone, Copy)]
 pub struct Revocation<'a> {
-    /// The only device whose tickets end; `None` for all devices.
+    /// The device whose tickets are revoked; `None` for all devices.
     pub peer: Option<PeerKey>,
     /// The reason, for people.
     pub reason: &'a str,
@@ -209,7 +209,7 @@ pub fn revoke_tickets(
 ) -> Result<(), ActError> {
     let (newest_revocation, newest_issue) = accounts::by_id(db, account)?
         .map_or((0, 0), |account| (account.newest_revocation, account.newest_issue));
-    // Later than every ticket issued so far, even in this second after an earlier revocation.
+    // After every ticket issued so far, even one issued in this second after an earlier revocation.
     let from = revoked_from(now).max(revoked_from(newest_issue)).max(newest_revocation);
     let (kind, peer) = (SanctionKind::Revocation, revocation.peer);
     let (reason, by) = (revocation.reason.to_owned(), revocation.by.to_owned());

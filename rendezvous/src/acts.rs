@@ -1,6 +1,6 @@
-//! Acts: what the operator or the owner of an account changes in the realm, and why that may be refused.
+//! Acts: changes that the operator or an account's owner makes to the realm, and the reasons for refusing them.
 //!
-//! An act and its audit entry share one transaction, so it is done completely or not at all.
+//! An act and its audit entry share one transaction, so both are written or neither is.
 
 use lanyard_node::random::NoRandomness;
 use lanyard_protocol::limits::POLICY_BYTES_MAX;
@@ -10,14 +10,14 @@ use crate::clock::timekeeping::{self, Standing};
 use crate::policy;
 use crate::store::{Db, Store, StoreError, meta};
 
-/// The longest reason or topic, in bytes: every policy carries all of them.
+/// The longest reason or topic, in bytes. It is short because every policy carries all of them.
 pub const WORDS_BYTES_MAX: usize = 200;
-/// Bytes of the policy kept for what must always be possible: lifting, and the envelope of the signature.
+/// Bytes of the policy reserved for the signature's envelope and for lifting, which must always be possible.
 const POLICY_RESERVE: usize = 8_192;
 /// The most that lifting something adds to the policy, in bytes.
 const SMALL: usize = 128;
 
-/// Why an act was refused. It has changed nothing.
+/// Why an act was refused. A refused act changes nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
     /// The text is not a valid name.
@@ -39,7 +39,7 @@ pub enum ActError {
     /// There is no such account, room or moderation.
     #[error("there is no {what} \"{}\"", name.escape_debug())]
     NotFound {
-        /// What it would be, such as `account` or `open room`.
+        /// What was looked for, such as `account` or `open room`.
         what: &'static str,
         /// The text as given.
         name: String,
@@ -127,7 +127,7 @@ impl ActError {
     }
 }
 
-/// Runs one act in one transaction, dated by realm time. The act is refused if the policy has no room for it.
+/// Runs one act in one transaction, dated with realm time, and refuses it if the policy has no room for it.
 ///
 /// # Errors
 /// The act's own refusal, or [`ActError::PolicyFull`].

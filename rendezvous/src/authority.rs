@@ -1,8 +1,7 @@
 //! The authority peer: the login node's own node in the mesh, whose ticket has the role `authority`.
 //!
-//! [`Authority`] is all that the rest of the program knows of it, so tests can put a double in its place. `serve`
-//! starts one with an [`AuthorityConfig`]. While there is no mesh yet, a [`StandIn`] takes its place in the login
-//! server.
+//! The rest of the program knows it only as an [`Authority`], so tests can replace it with a double. `serve` starts one
+//! with an [`AuthorityConfig`]. Until there is a mesh, the login server uses a [`StandIn`].
 
 mod mesh;
 pub mod moderations;
@@ -22,9 +21,9 @@ use tokio::sync::mpsc;
 use crate::policy::moderations::ReceivedModeration;
 pub use mesh::MeshAuthority;
 
-/// What an authority peer starts with.
+/// The configuration of an authority peer.
 pub struct AuthorityConfig {
-    /// The data folder, in which it keeps a database of its own.
+    /// The data folder, where it keeps its own database.
     pub data_dir: PathBuf,
     /// The seed of its own key.
     pub seed: Seed,
@@ -38,7 +37,7 @@ pub struct AuthorityConfig {
     pub listen: SocketAddr,
     /// The addresses to announce, as multiaddrs without `/p2p/`.
     pub addresses: Vec<String>,
-    /// Realm time now: the larger of this machine's clock and the largest time ever signed.
+    /// Realm time now: this machine's clock, or the largest time ever signed if that is later.
     pub realm_now_ms: u64,
 }
 
@@ -48,8 +47,8 @@ impl fmt::Debug for AuthorityConfig {
     }
 }
 
-/// A running authority peer. No call blocks: each leaves its request with the node's own loop. What a method does by
-/// default is right where there is no mesh.
+/// A running authority peer. No call blocks: each only queues a request for the node's loop. The default methods are
+/// for a peer without a mesh.
 pub trait Authority: fmt::Debug + Send + Sync {
     /// Its key and the addresses it listens on, for the reply to a login.
     fn addresses(&self) -> PeerAddresses;
@@ -62,18 +61,18 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// Announces a new policy: the node serves the document and gossips the head.
     fn publish_policy(&self, _policy: &SignedPolicy, _head: Vec<u8>) {}
 
-    /// The moderations that it has kept or hears from now on, to be registered. Each caller gets all of them.
+    /// The moderations to register: those it has stored, then those it receives. Each caller gets all of them.
     fn moderations(&self) -> mpsc::Receiver<ReceivedModeration> {
         moderations::channel().1
     }
 
-    /// Replaces its ticket by a fresh one.
+    /// Replaces its ticket with a fresh one.
     fn renew(&self, _ticket: Ticket) {}
 
-    /// Tells it the time. It does not follow the machine's clock by itself, because that may have been set.
+    /// Tells it the time. It does not follow the machine's clock itself, because somebody may have changed that.
     fn set_realm_time(&self, _realm_ms: u64) {}
 
-    /// Waits until it has left the mesh without being asked to, and returns the reason as a sentence.
+    /// Waits until it leaves the mesh unasked, and returns the reason as a sentence.
     fn ended(&self) -> BoxFuture<'_, String> {
         std::future::pending().boxed()
     }

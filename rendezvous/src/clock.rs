@@ -1,8 +1,8 @@
 //! The only place that reads a clock.
 //!
 //! Everything else takes time as a parameter, so that tests decide what time it is. Realm time is this clock, but never
-//! behind the largest time already signed: see [`crate::store::meta`]. Whether the clock can be trusted to sign by is
-//! decided in [`timekeeping`].
+//! behind the largest time already signed: see [`crate::store::meta`]. [`timekeeping`] decides whether the clock can be
+//! trusted for signing.
 
 pub mod timekeeping;
 
@@ -26,8 +26,8 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// An id of the machine's present boot, and the milliseconds since, asleep or awake. `None` where the system does not
-/// tell.
+/// An id of the machine's current boot, and the milliseconds since then, including sleep. `None` if the system does not
+/// provide them.
 #[must_use]
 pub fn machine_run() -> Option<(String, u64)> {
     #[cfg(target_os = "linux")]

@@ -1,10 +1,10 @@
-//! The data folder: it contains everything of a realm, or nothing.
+//! The data folder, which holds either a complete realm or nothing.
 //!
 //! The first start creates the database, then the authority peer's key, then the realm's key. When all three exist, it
-//! writes into the database to which realm it belongs. That order tells a first start that was killed from a folder
-//! that has lost a part: a key never exists beside a database that is missing or blank, and a database that knows its
-//! realm never exists without the keys. A folder that has lost a part is refused and left alone: a new realm key would
-//! turn every join link into a warning about an impostor.
+//! records in the database which realm it belongs to. This order distinguishes a first start that was killed from a
+//! folder that has lost a part: no key ever exists beside a missing or blank database, and no database that knows its
+//! realm exists without the keys. A folder that has lost a part is refused and left unchanged, because with a new realm
+//! key every existing join link would warn of an impostor.
 
 pub mod config;
 pub mod lock;
@@ -23,7 +23,7 @@ pub const REALM_KEY: &str = "realm.key";
 /// The file of the authority peer's key.
 pub const AUTHORITY_KEY: &str = "member.key";
 
-/// The contents of a data folder, opened.
+/// An open data folder.
 #[derive(Debug)]
 pub struct Folder {
     /// The database, migrated and checked.
@@ -45,7 +45,7 @@ pub enum FolderError {
     NoDatabase {
         /// Where the database should be.
         path: PathBuf,
-        /// The file that shows that there was one.
+        /// The file that shows that there was a database.
         there: &'static str,
     },
     /// There is a database, but a key is missing.
@@ -76,7 +76,7 @@ pub fn prepare(data_dir: &Path) -> Result<(), PrivateError> {
     private::folder(data_dir, &[REALM_KEY, store::FILE_NAME, config::FILE_NAME, lock::LOCK_FILE])
 }
 
-/// Opens everything, or creates everything if there is nothing yet.
+/// Opens the realm in this folder, or creates one if there is none.
 ///
 /// # Errors
 /// [`FolderError`] names what is missing or damaged; nothing was created.

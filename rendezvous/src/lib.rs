@@ -1,8 +1,8 @@
 //! Lanyard's login node. Not the libp2p *rendezvous protocol*, which is peer discovery by namespace.
 //!
-//! It checks who somebody is, once, and hands out a signed ticket; the chat itself goes from peer to peer and never
-//! passes through here. One process has two parts: the *login server*, which logs people in, and the *authority peer*,
-//! an ordinary node of the mesh that publishes the realm's policy and that everybody dials first.
+//! It verifies a user once and issues a signed ticket; the chat itself travels from peer to peer and never passes
+//! through here. One process has two parts: the *login server*, which logs people in, and the *authority peer*, an
+//! ordinary node of the mesh that publishes the realm's policy and that every peer dials first.
 //!
 //! | … | look into |
 //! |---|---|
@@ -32,7 +32,7 @@ pub mod store;
 
 pub use lanyard_node::names;
 
-/// An error and its causes, in one line for the log.
+/// An error and its causes on one line, for the log.
 fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }

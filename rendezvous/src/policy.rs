@@ -22,7 +22,7 @@ use crate::clock::timekeeping::{self, Known, Standing};
 use crate::store::policies::{self, PolicyRow};
 use crate::store::{self, Db, StoreError, meta};
 
-/// The name of a realm to which the operator has given none.
+/// The name of a realm until the operator gives it one.
 pub const DEFAULT_NAME: &str = "Lanyard";
 
 /// Why there is no new policy.
@@ -74,7 +74,7 @@ pub fn publish(
     Ok((signed, true))
 }
 
-/// A hash over the content of the rows, whoever signs it and when.
+/// A hash of the rows' content, which does not depend on when or by whom it is signed.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
@@ -121,14 +121,14 @@ fn document(db: Db<'_>) -> Result<Policy, StoreError> {
     })
 }
 
-/// Drops what can no longer judge any stored message, because it ended longer ago than the retention time.
+/// Drops what ended longer ago than the retention time, because it no longer affects any stored message.
 fn forget(policy: &mut Policy, now: u64) {
     let days = policy.rules.iter().map(|rules| rules.retention_days).max().unwrap_or(0);
     let boundary = now.saturating_sub(days.saturating_mul(DAY_MS));
     let life_s = policy.rules.iter().map(|rules| rules.ticket_lifetime_s).max().unwrap_or(0);
     policy.sanctions.retain(|sanction| match (sanction.kind, sanction.until) {
         (_, Some(until)) => until >= boundary,
-        // The last ticket that a revocation can concern ends one lifetime after it.
+        // The last ticket that a revocation can cover expires one lifetime after it.
         (SanctionKind::Revocation, None) => {
             sanction.from.saturating_add(life_s.saturating_mul(1_000)) >= boundary
         }

@@ -41,9 +41,9 @@ use crate::store::thread::StoreHandle;
 use crate::store::{Db, Store, StoreError, meta, sessions};
 use keeper::Keeper;
 
-/// The longest time for the authority peer to say goodbye.
+/// How long the authority peer may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// The longest time to tidy the database. Together the two stay well under the two seconds that we are given.
+/// How long tidying the database may take. Together the two stay well under the two seconds that we are given.
 const TIDY: Duration = Duration::from_millis(600);
 
 /// The options of `serve`.
@@ -102,7 +102,7 @@ pub enum ServeError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An address cannot be listened on.
+    /// The login node cannot listen on an address.
     #[error(transparent)]
     Port(#[from] PortError),
     /// Passwords cannot be checked.
@@ -307,7 +307,7 @@ fn authority_address(seed: &Seed, places: &Places) -> PeerAddresses {
     PeerAddresses { peer, addresses: ports::reachable(places.authority, ADDRESSES_PER_PEER_MAX) }
 }
 
-/// Signs the policy in force and the authority peer's first ticket, by a clock that is right.
+/// Signs the policy in force and the authority peer's first ticket, once the clock is right.
 async fn sign_first(
     store: &StoreHandle,
     realm_key: &Arc<SigningKey>,

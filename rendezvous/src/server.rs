@@ -1,8 +1,8 @@
 //! The login server: a libp2p swarm with one protocol, and the decision about each request in [`login`].
 //!
-//! TCP, Noise with the realm key as identity, yamux, and `/lanyard/login/1`. There is no gate, because nobody has a
-//! ticket yet; and no gossipsub, relay, identify or ping, because everybody who comes here is a stranger. What a
-//! stranger can occupy is bounded: see [`pending`], [`visitors`] and the constants below.
+//! It speaks TCP, Noise with the realm key as identity, yamux, and `/lanyard/login/1`. It has no gate, because clients
+//! have no ticket yet, and no gossipsub, relay, identify or ping, because every client is a stranger. The resources
+//! that a stranger can occupy are bounded: see [`pending`], [`visitors`] and the constants below.
 
 pub mod issuer;
 pub mod login;
@@ -34,13 +34,13 @@ use crate::clock;
 use login::Office;
 use visitors::Visitors;
 
-/// How many handshakes there may be at a time.
+/// How many handshakes may be in progress at a time.
 const PENDING_MAX: u32 = 1_024;
 /// How often overdue connections are closed.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
-/// Replies on their way to the swarm: as many as there can be connections.
+/// How many replies may wait for the swarm: one for each connection.
 const REPLIES: usize = visitors::VISITORS_MAX;
-/// More than the deadlines in [`visitors`] allow, which close the connection.
+/// Longer than the deadlines in [`visitors`], which close the connection first.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why the login server could not be opened.
@@ -49,7 +49,7 @@ pub enum LoginServerError {
     /// The realm key is not usable as an identity.
     #[error("the realm key cannot be used for the handshake")]
     Identity,
-    /// The address cannot be listened on.
+    /// The login server cannot listen on the address.
     #[error("the login server cannot listen on {address}")]
     Listen {
         /// The address.
@@ -133,7 +133,7 @@ impl LoginServer {
 
     fn send(&mut self, Answer { connection, channel, reply }: Answer) {
         self.visitors.answered(&connection, clock::monotonic());
-        // The connection may be closed meanwhile; nobody waits for the answer then.
+        // The connection may have closed meanwhile; then nobody waits for the answer.
         self.swarm.behaviour_mut().login.send_response(channel, reply).ok();
     }
 
@@ -170,7 +170,7 @@ impl LoginServer {
                 let (Some(key), Some(from), Ok(request)) =
                     (peer_key(peer), from, Request::parse(&request))
                 else {
-                    // Garbage, or a key that is not Ed25519 and so cannot appear in a ticket.
+                    // The request is garbage, or the key is not Ed25519 and so cannot appear in a ticket.
                     self.swarm.close_connection(connection_id);
                     return;
                 };
@@ -242,7 +242,7 @@ fn peer_key(peer: PeerId) -> Option<PeerKey> {
     peer.to_string().parse().ok()
 }
 
-/// The IP address and port in a multiaddr of TCP.
+/// The IP address and port in a TCP multiaddr.
 fn address_of(address: &Multiaddr) -> SocketAddr {
     let (mut ip, mut port) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
     for part in address {

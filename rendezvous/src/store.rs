@@ -1,14 +1,14 @@
 //! The database of the login node: one SQLite file, `rendezvous.db`.
 //!
-//! Several processes use it at a time: `serve`, and every command. Each change is one `BEGIN IMMEDIATE` transaction,
-//! so two of them wait for each other instead of failing halfway. With `synchronous=FULL`, an answer given after
+//! Several processes use it at a time: `serve`, and every command. Each change is one `BEGIN IMMEDIATE` transaction, so
+//! concurrent changes wait for each other instead of failing halfway. With `synchronous=FULL`, an answer given after
 //! COMMIT survives a power failure.
 //!
 //! Commands write rows and never sign; only `serve` signs. It notices the changes of other processes by
 //! [`Store::data_version`].
 //!
-//! The modules below hold functions over a [`Db`], one module per table. They know no rules: what is allowed is decided
-//! in [`crate::accounts`] and [`crate::policy`].
+//! The modules below hold functions over a [`Db`], one module per table. They contain no rules: [`crate::accounts`] and
+//! [`crate::policy`] decide what is allowed.
 
 pub mod accounts;
 pub mod audit;
@@ -44,7 +44,7 @@ pub enum StoreError {
     /// There is no database.
     #[error("there is no database at {0}")]
     Missing(PathBuf),
-    /// The file is damaged, or no database at all.
+    /// The file is damaged or not a database.
     #[error("{0} is damaged or not a database; put a backup in its place")]
     Damaged(PathBuf),
     /// A table, an index or a trigger is missing.
@@ -119,11 +119,11 @@ impl From<rusqlite::Error> for RowError {
     }
 }
 
-/// The rows, to be read, or within [`Store::write`] to be changed.
+/// Access to the rows: for reading, or within [`Store::write`] for changing them.
 #[derive(Debug, Clone, Copy)]
 pub struct Db<'a>(&'a Connection);
 
-/// Statements. `what` names the step if it fails.
+/// Runs statements. `what` names the step in an error.
 impl Db<'_> {
     /// Runs a statement.
     fn run(self, what: &'static str, sql: &str, params: impl Params) -> Result<(), StoreError> {
@@ -216,7 +216,7 @@ impl Store {
         Self::open_copy(&path)
     }
 
-    /// Opens a database at any path, such as a copy that is to be checked.
+    /// Opens a database at any path, such as a copy to check.
     ///
     /// # Errors
     /// [`StoreError`] says what is wrong with the file.
@@ -293,8 +293,8 @@ impl Store {
         self.reader().run("copy the database", "VACUUM INTO ?1", [file.to_string_lossy()])
     }
 
-    /// Replaces the whole content by that of another database in one transaction: concurrent readers see either the old
-    /// content or the new.
+    /// Replaces the whole content with that of another database in one transaction: concurrent readers see either the
+    /// old content or the new.
     ///
     /// # Errors
     /// [`StoreError::Sql`]; the old content stays.

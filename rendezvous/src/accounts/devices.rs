@@ -1,13 +1,13 @@
-//! Acts on the devices of an account: logging one out.
+//! Logs out devices of an account.
 //!
-//! A device that is logged out has no valid ticket, and its key renews none; the password brings it back.
+//! A logged-out device has no valid ticket and cannot renew one with its key. To come back, it needs the password.
 
 use super::{Revocation, find, revoke_tickets};
 use crate::acts::ActError;
 use crate::store::audit::{self, Entry, OPERATOR};
 use crate::store::{Db, devices};
 
-/// Logs a device out: its tickets are revoked, and those of the other devices stay valid.
+/// Logs a device out and revokes its tickets. Those of the other devices stay valid.
 ///
 /// # Errors
 /// [`ActError::NotFound`]; [`ActError::DeviceNotFound`] also if it is logged out already.

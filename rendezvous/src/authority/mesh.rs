@@ -21,7 +21,7 @@ use crate::policy::moderations::ReceivedModeration;
 /// The node's own store: it holds policy, peers and moderations, and never a message.
 const DATABASE: &str = "member.db";
 
-/// The node, and what it is known by.
+/// A running node, with the key and the addresses that peers know it by.
 #[derive(Debug)]
 pub struct MeshAuthority {
     node: Node,
@@ -42,7 +42,7 @@ impl MeshAuthority {
             key: SigningKey::from_bytes(&config.seed),
             ticket: config.ticket,
             policy: config.policy,
-            // The login node defines realm time; when the machine's clock is set, it does not follow.
+            // The login node defines realm time, so it does not follow later changes of the machine's clock.
             clock: RealmClock::learnt(config.realm_now_ms, Clock::new().now(), 0),
             database,
             listen: vec![config.listen],
@@ -69,7 +69,7 @@ impl Authority for MeshAuthority {
 
     fn publish_policy(&self, policy: &SignedPolicy, head: Vec<u8>) {
         let (node, policy) = (self.node.clone(), policy.clone());
-        // A node that has ended needs no policy, and no ticket or time below.
+        // If the node has ended, the policy is no longer needed; nor are the ticket and the time below.
         tokio::spawn(async move { node.publish_policy(policy, head).await.ok() });
     }
 

@@ -1,7 +1,8 @@
-//! The way of moderations from the mesh into the register.
+//! Brings moderations from the mesh into the register.
 //!
-//! The authority peer has verified signature and ticket before it passes a moderation on. Whether it counts, each peer
-//! decides without us; here it is registered for the operator, who confirms or overturns it (`moderation …`).
+//! The authority peer verifies the signature and the ticket of a moderation before it passes it on. Each peer decides
+//! for itself whether the moderation counts. Here it is only registered, so that the operator can confirm or overturn
+//! it (`moderation …`).
 
 use std::path::PathBuf;
 
@@ -17,10 +18,10 @@ use crate::policy::moderations::{self, Received, ReceivedModeration};
 use crate::store::StoreError;
 use crate::store::thread::StoreHandle;
 
-/// Moderations that may wait for the database: a moderator can make ten a minute.
+/// How many moderations may wait for the database. A moderator can make ten a minute.
 const QUEUE: usize = 256;
 
-/// Where the authority peer's node keeps the moderations it has heard.
+/// The store in which the authority peer's node keeps moderations.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) database: PathBuf,
@@ -28,7 +29,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// All of them, or none if they cannot be read, which is logged.
+    /// Returns all moderations. If they cannot be read, it logs the error and returns none.
     async fn all(&self) -> Vec<SignedModeration> {
         let kept = self.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -45,15 +46,15 @@ impl Kept {
     }
 }
 
-/// Passes on what the node has kept, and then what it hears, until the node or the register ends. The register
-/// recognises a moderation that it already has, so it does no harm to pass one on twice.
+/// Passes on the stored moderations and then those that the node receives, until the node or the register ends. Passing
+/// one on twice is harmless, because the register recognises it.
 pub(super) async fn listen(
     mut events: broadcast::Receiver<NodeEvent>,
     kept: Kept,
     register: mpsc::Sender<ReceivedModeration>,
 ) {
     loop {
-        // At the start, because the last run may have ended between hearing and registering; and after a lag.
+        // Read at the start, because the last run may have ended before it registered some, and again after a lag.
         for moderation in kept.all().await {
             if register.send(ReceivedModeration::of(&moderation)).await.is_err() {
                 return;

@@ -1,7 +1,8 @@
-//! Whether this machine's clock can be trusted to sign by.
+//! Decides whether this machine's clock can be trusted for signing.
 //!
-//! Everybody takes realm time from the login node, so a signed time cannot be taken back: peers that have heard it
-//! would disagree with those that have not. So nothing is signed while the clock contradicts what is known of it:
+//! All peers take realm time from the login node, so a signed time cannot be taken back: peers that have received it
+//! would disagree with those that have not. The login node therefore signs nothing while its clock contradicts what is
+//! known about it:
 //!
 //! ```text
 //!  behind   it is below the largest time ever signed, the mark: one of the two is wrong
@@ -21,30 +22,30 @@ use crate::clock;
 use crate::store::audit::{self, Entry};
 use crate::store::{Db, StoreError, dated, meta, policies};
 
-/// Differences up to this are normal for clocks, and tolerated by peers.
+/// Clocks normally differ by up to this much, and peers tolerate it.
 const NOTICED_MS: u64 = CLOCK_OFF_MS;
-/// And this much per thousand milliseconds since the last comparison, for a clock that is slewed and not set.
+/// A slewed clock may drift by this much more per thousand milliseconds since the last comparison.
 const DRIFT_PER_MILLE: u64 = 1;
-/// After a longer break the operator must confirm that the login node was really off: four weeks of holidays pass
-/// without a question, the six of a summer need one answer.
+/// After a longer break the operator must confirm that the login node was really off. Four weeks of holidays pass
+/// without a question; a summer break of six weeks needs an answer.
 const FAR_MS: u64 = 30 * DAY_MS;
 
-/// How this machine's clock compares with what is known of it.
+/// How this machine's clock compares with what is known about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing contradicts it.
+    /// Nothing contradicts the clock.
     Right,
-    /// It is behind the largest time that was signed, or at which it was right.
+    /// The clock is behind the largest time that was signed, or at which it was known to be right.
     Behind {
         /// The difference in milliseconds.
         by_ms: u64,
     },
-    /// It was set since it was last known to be right.
+    /// The clock was changed since it was last known to be right.
     Jumped {
         /// The difference in milliseconds; negative if it was set back.
         by_ms: i64,
     },
-    /// It is far beyond the time at which it was last known to be right.
+    /// The clock is far beyond the time at which it was last known to be right.
     Ahead {
         /// The difference in milliseconds.
         by_ms: u64,
@@ -58,7 +59,7 @@ impl Standing {
         self == Self::Right
     }
 
-    /// The word for programs.
+    /// The word for it in the output and in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -123,7 +124,7 @@ impl fmt::Display for Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Anchor {
     wall_ms: u64,
-    /// The machine's boot and the milliseconds since, where the system tells.
+    /// The machine's boot and the milliseconds since then, if the system provides them.
     run: Option<(String, u64)>,
 }
 
@@ -153,7 +154,7 @@ impl Anchor {
     }
 }
 
-/// All that is known of the clock.
+/// Everything that is known about the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     /// The wall clock.
@@ -164,11 +165,11 @@ pub struct Known {
     pub mark_ms: u64,
     /// When the clock was last known to be right.
     pub right_at_ms: Option<u64>,
-    /// What follows from these.
+    /// The verdict on the clock that follows from these.
     pub standing: Standing,
 }
 
-/// Compares the clock with what is known of it.
+/// Compares the clock with what is known about it.
 ///
 /// # Errors
 /// [`StoreError`] if that cannot be read.
@@ -185,10 +186,10 @@ pub fn look(db: Db<'_>, wall_ms: u64) -> Result<Known, StoreError> {
     })
 }
 
-/// Only the standing of the clock.
+/// Returns only the standing of the clock.
 ///
 /// # Errors
-/// [`StoreError`] if what is known of the clock cannot be read.
+/// [`StoreError`] if what is known about the clock cannot be read.
 pub fn standing(db: Db<'_>, wall_ms: u64) -> Result<Standing, StoreError> {
     Ok(look(db, wall_ms)?.standing)
 }
@@ -260,7 +261,7 @@ impl ClockError {
 /// Accepts the clock as it is, on the operator's word.
 ///
 /// # Errors
-/// [`ClockError::Behind`] if later times were signed already.
+/// [`ClockError::Behind`] if later times have already been signed.
 pub fn accept(db: Db<'_>, wall_ms: u64) -> Result<Standing, ClockError> {
     let Known { standing, realm_ms, .. } = look(db, wall_ms)?;
     if matches!(standing, Standing::Behind { .. }) {
@@ -271,8 +272,8 @@ pub fn accept(db: Db<'_>, wall_ms: u64) -> Result<Standing, ClockError> {
     Ok(standing)
 }
 
-/// Lowers the mark to the clock, which the operator says was ahead and is right now. Whatever is dated later begins
-/// now, and a new policy is signed with the next number.
+/// Lowers the mark to the clock, which was ahead and is right now, as the operator says. Everything dated later is
+/// redated to now, and a new policy is signed with the next number.
 ///
 /// # Errors
 /// [`ClockError::NotBehind`] if there is nothing to lower.

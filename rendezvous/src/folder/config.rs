@@ -1,4 +1,4 @@
-//! `rendezvous.toml` in the data folder: what the operator of the machine may tune.
+//! `rendezvous.toml` in the data folder: the settings that the operator of the machine may tune.
 //!
 //! A missing file means the defaults. An unknown field is an error: a misspelled security parameter that is silently
 //! ignored is worse than a program that does not start.
@@ -44,9 +44,9 @@ pub enum ConfigError {
         path: PathBuf,
         /// The name of the field.
         field: &'static str,
-        /// The least value.
+        /// The smallest value allowed.
         least: u32,
-        /// The greatest value.
+        /// The largest value allowed.
         most: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! The lock by which `serve` takes a data folder for itself.
+//! The lock with which `serve` claims a data folder.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Result};
@@ -32,7 +32,7 @@ pub fn is_held(data_dir: &Path) -> Result<bool> {
 pub fn take(data_dir: &Path) -> Result<Option<File>> {
     let lock =
         File::options().create(true).truncate(false).write(true).open(data_dir.join(LOCK_FILE))?;
-    // A command holds a shared lock for the moment in which it asks whether `serve` is running.
+    // A command briefly holds a shared lock while it checks whether `serve` is running.
     for _try in 0..10 {
         match lock.try_lock() {
             Ok(()) => return Ok(Some(lock)),

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 /// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It was refused and has changed nothing.
+    /// The command was refused and has changed nothing.
     Refused {
         /// A stable code for programs.
         code: &'static str,
@@ -74,7 +74,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Where answers go.
+/// Prints answers, either in words or as JSON.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answers {
     json: bool,
@@ -85,13 +85,13 @@ impl Answers {
         Self { json }
     }
 
-    /// One answer: the object, or the line for people.
+    /// Prints one answer: the object for programs, or the line for people.
     pub(super) fn say(self, object: &Value, line: &str) -> Result<(), Failure> {
         self.say_lines(object, &[line])
     }
 
-    /// One answer: the object, or the lines for people. These are escaped, because a name or reason in them might
-    /// otherwise forge a line of its own.
+    /// Prints one answer: the object for programs, or the lines for people. The lines are escaped; otherwise a name or
+    /// reason in them could forge another line.
     pub(super) fn say_lines(
         self,
         object: &Value,
@@ -109,7 +109,7 @@ impl Answers {
         })
     }
 
-    /// The answer to an act, with the number of the policy that contains it, if that is already signed.
+    /// Prints the answer to an act, with the number of the policy that contains it if that is already signed.
     pub(super) fn done(
         self,
         policy: Option<u64>,
@@ -135,10 +135,10 @@ impl Answers {
             Failure::Unread => return ExitCode::SUCCESS,
         };
         if self.json {
-            // If standard output is gone, the exit code still tells.
+            // If standard output is closed, the exit code still reports the failure.
             self.say(&json!({ "error": code, "message": message }), "").ok();
         } else {
-            // And the same if standard error is gone.
+            // The same goes for standard error.
             writeln!(std::io::stderr(), "error: {}", escape_lines(&message, "  ")).ok();
         }
         ExitCode::from(exit)

@@ -1,16 +1,16 @@
 //! `backup` and `restore`.
 //!
 //! A backup is one SQLite file with accounts, devices, rules, rooms, sanctions, signed policies and the audit log. It
-//! does not contain the keys: anyone with `realm.key` can issue tickets for any account, so the key is copied to a safe
-//! place once, by hand, while backups can be kept where backups usually are. SQLite makes the copy of one moment, even
-//! while `serve` writes; it is checked, and only then gets its name.
+//! does not contain the keys: anyone with `realm.key` can issue tickets for any account, so the operator copies the
+//! keys to a safe place once, by hand, and can keep backups wherever backups usually go. SQLite takes a consistent
+//! snapshot even while `serve` writes. The copy gets its name only after it has been checked.
 //!
-//! A restore replaces the present content by the checked copy in one transaction, after putting the present one aside.
-//! The newest policy that this data folder has signed is carried over into the restored database, so the number grows
-//! even with a clock that was set back, and the next start signs a new policy in any case. Sanctions of that policy
-//! that the backup does not know are reported: they end with the restore. Moderations are carried over as well, because
-//! they are facts of the mesh and not rows of the operator's. One that was overturned stays so; otherwise what it had
-//! condemned would disappear again. One that was confirmed is open again, because its sanction ends with the restore.
+//! A restore sets the present content aside and replaces it with the checked copy in one transaction. It carries over
+//! the newest policy that this data folder has signed, so the policy number grows even if the clock was set back, and
+//! the next start always signs a new policy. It reports the sanctions of that policy that the backup does not know,
+//! because they end with the restore. It also carries over moderations, because they come from the mesh and not from
+//! the operator. An overturned moderation stays overturned; otherwise the messages it had removed would disappear
+//! again. A confirmed one is open again, because its sanction ends with the restore.
 
 mod files;
 
@@ -112,7 +112,7 @@ pub fn backup(store: &mut Store, file: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// A sanction that all peers know, but not the backup.
+/// A sanction that all peers know but the backup does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// The account's username, if the backup has the account.
@@ -132,7 +132,7 @@ pub struct Restored {
     pub new_authority_key: bool,
 }
 
-/// Replaces the present content by that of a backup.
+/// Replaces the present content with that of a backup.
 ///
 /// # Errors
 /// [`BackupError`]; the present content stays.
@@ -154,7 +154,7 @@ pub fn restore(data_dir: &Path, file: &Path) -> Result<Restored, BackupError> {
     let staged = Staged::copy_beside(&place, file)?;
     let copy = open_checked(&staged, file, realm)?;
     let (kept, missing) = put_in_place(data_dir, staged, copy, realm)?;
-    // No link contains this key: a new one costs peers one more dial.
+    // No join link contains this key, so a new one only costs each peer one more dial.
     let authority_key = data_dir.join(AUTHORITY_KEY);
     let new_authority_key = !authority_key.exists();
     keyfile::load_or_create(&authority_key)?;
@@ -186,7 +186,7 @@ fn put_in_place(
         Err(StoreError::Missing(_)) => {
             finish(&mut copy, now)?;
             drop(copy);
-            // The log of a database that is gone must not pass for that of the new one.
+            // SQLite must not take the old database's log for that of the new one.
             files::keep_log(&place, &kept)?;
             staged.replace(&place)?;
             Ok((None, None))
@@ -202,7 +202,7 @@ fn put_in_place(
     }
 }
 
-/// Opens the copy of a backup, migrates it, and checks that it is sound and of this realm.
+/// Opens the copy of a backup, migrates it, and checks that it is sound and belongs to this realm.
 fn open_checked(staged: &Staged, file: &Path, realm: PeerKey) -> Result<Store, BackupError> {
     let unusable =
         |reason: &str| BackupError::Unusable { path: file.to_owned(), reason: reason.to_owned() };

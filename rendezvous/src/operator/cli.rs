@@ -1,4 +1,4 @@
-//! The command line: its words and options, and nothing about what they do.
+//! The command line: its commands and options, but not what they do.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The commands, one module per family. Each does its work through the realm's own modules and says the answer.
+//! The commands, one module per family. Each works through the realm's own modules and prints the answer.
 
 pub(super) mod backup;
 pub(super) mod clock;

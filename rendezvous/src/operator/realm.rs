@@ -1,4 +1,4 @@
-//! A realm as a command finds it: its database, one transaction on it, and waiting for `serve` to sign the result.
+//! A realm as a command sees it: its database, one transaction on it, and the wait for `serve` to sign the result.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl Realm {
             if !self.is_served()? || waited >= WAIT {
                 return Ok(None);
             }
-            // Another process does the work: nothing here could wake us.
+            // Another process does the work, so nothing can wake this thread.
             std::thread::park_timeout(LOOK_EVERY);
         }
     }

@@ -1,8 +1,8 @@
 //! The register of moderations: what moderators have done, which the operator confirms or overturns.
 //!
 //! A confirmed ban or mute becomes a sanction with the dates, reason and moderator of the moderation; a confirmed lift
-//! ends what is in force. An overturned moderation is judged as if it had never been made. Either way the policy lists
-//! it as settled, which ends the moderation itself (PROTOCOL.md R-50).
+//! ends the sanctions in force. An overturned moderation is judged as if it had never been made. Either way the policy
+//! lists it as settled, which ends the moderation itself (PROTOCOL.md R-50).
 //!
 //! An incoming moderation is kept whether it counts or not, because the operator wants to see what a moderator has
 //! tried. One that cannot belong to this realm is not kept, and the number of open ones is bounded.
@@ -26,7 +26,7 @@ const OPEN_MAX: u64 = 4_096;
 /// An authentic moderation as it came from the mesh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedModeration {
-    /// The row that it becomes.
+    /// The row that it becomes in the register.
     pub row: ModerationRow,
     /// The role in the ticket under which it was signed.
     pub role: Role,
@@ -54,15 +54,16 @@ impl ReceivedModeration {
 /// What became of an incoming moderation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// It waits for the operator.
+    /// The moderation now waits for the operator.
     New,
-    /// It was already there, open or settled.
+    /// The register already had it, open or settled.
     Known,
     /// It does not belong in the register, for this reason.
     Ignored(&'static str),
 }
 
-/// Adds a moderation to the register. Its reason is made one plain line, so that it hides nothing from the operator.
+/// Adds a moderation to the register. Its reason is reduced to one plain line, so that nothing in it is hidden from the
+/// operator.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be written.
@@ -111,7 +112,7 @@ fn retention_ms(db: Db<'_>) -> Result<u64, StoreError> {
     Ok(days.saturating_mul(DAY_MS))
 }
 
-/// Settles a moderation. The verdict it already has changes nothing.
+/// Settles a moderation. Repeating its verdict does nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::ModerationSettled`] if it has the opposite verdict,

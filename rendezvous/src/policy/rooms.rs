@@ -1,6 +1,6 @@
 //! Acts on rooms: adding, describing and archiving them, and setting who may post.
 //!
-//! Everything is dated, so that a message is judged by what was in force when it was sent. Everybody arrives in the
+//! Everything is dated, so that a message is judged by the rules in force when it was sent. Everybody arrives in the
 //! lobby; posting there can be reserved for some roles, but it cannot be archived. An archived room keeps its name for
 //! ever; otherwise its messages would appear in a new room of that name.
 
@@ -43,7 +43,7 @@ pub fn add(db: Db<'_>, name: &str, topic: &str, now: u64) -> Result<(), ActError
     Ok(audit::write(db, Entry::operator("room-add", name.as_str(), &topic), now)?)
 }
 
-/// Changes the topic of a room. The topic it already has changes nothing.
+/// Changes the topic of a room. Setting the topic it already has does nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::Field`].
@@ -57,7 +57,7 @@ pub fn set_topic(db: Db<'_>, name: &str, topic: &str, now: u64) -> Result<(), Ac
     Ok(audit::write(db, Entry::operator("room-topic", &room.name, &topic), now)?)
 }
 
-/// Sets the lowest role that may post from now on. The role in force changes nothing.
+/// Sets the lowest role that may post from now on. Setting the role in force does nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`].
@@ -73,7 +73,7 @@ pub fn set_post(db: Db<'_>, name: &str, role: Role, now: u64) -> Result<(), ActE
     Ok(audit::write(db, Entry::operator("room-post", &room.name, role.as_str()), now)?)
 }
 
-/// Archives a room from now on; its messages stay. Doing it again changes nothing.
+/// Archives a room from now on; its messages stay. Archiving it again does nothing.
 ///
 /// # Errors
 /// [`ActError::NotFound`], [`ActError::Lobby`].

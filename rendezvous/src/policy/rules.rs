@@ -23,10 +23,10 @@ const MAX_TEXT_BYTES: u64 = 12_288;
 const QUOTA_MAX: u64 = 1_000_000;
 /// A ticket must outlive the login itself; on a LAN, a year is as good as for ever.
 const TICKET_LIFETIME_S: std::ops::RangeInclusive<u64> = 60..=366 * 86_400;
-/// Ten years.
+/// The longest retention time, in days: ten years.
 const RETENTION_DAYS_MAX: u64 = 3_660;
 
-/// Changes one rule from `now` on. The value it already has changes nothing.
+/// Changes one rule from `now` on. Setting the value it already has does nothing.
 ///
 /// # Errors
 /// [`ActError::Rule`]; nothing has changed.

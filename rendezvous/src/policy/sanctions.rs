@@ -1,8 +1,8 @@
 //! The operator's bans and mutes: imposing, changing and lifting them.
 //!
-//! A sanction is one row with two dates. `ban --since` moves the first date back, which invalidates what was said since
-//! then. Lifting ends the row now and undoes that reach: a lifted ban is judged as if it had been imposed without
-//! `--since`. So what it had removed is valid again, and what the account said during the ban is not (PROTOCOL.md
+//! A sanction is one row with two dates. `ban --since` moves the first date back, which invalidates the messages sent
+//! since then. Lifting a sanction ends its row now and undoes `--since`: a lifted ban counts as if it had been imposed
+//! without it. So the messages it had removed are valid again, and those sent during the ban are not (PROTOCOL.md
 //! A second ban or mute of the same account changes the first one.
 
 use lanyard_protocol::ids::AccountId;
@@ -118,7 +118,7 @@ pub fn lift(db: Db<'_>, name: &str, what: Lifting, now: u64) -> Result<(), ActEr
     Ok(audit::write(db, Entry::operator(act, &account.username, ""), now)?)
 }
 
-/// Does the same without an audit entry, and returns how many there were.
+/// Lifts all bans or mutes of an account without an audit entry, and returns how many there were.
 pub(crate) fn lift_account(
     db: Db<'_>,
     account: AccountId,

@@ -1,4 +1,4 @@
-//! The watch over the clock. While it may be wrong, nobody can sign in, and the operator learns what to do.
+//! Watches the clock. While the clock may be wrong, nobody can sign in, and the operator is told what to do.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::clock::timekeeping;
 use crate::store::StoreError;
 use crate::store::thread::StoreHandle;
 
-/// How often the clock is looked at, and the rows for changes made by commands.
+/// How often the clock is checked, and the database for changes made by commands.
 pub(super) const WATCH_EVERY: Duration = Duration::from_millis(250);
-/// How often the clock is recorded as right: a jump shows by the time that has passed since.
+/// How often the clock is recorded as right. A later jump is measured from the last record.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 /// The result of the last look at the clock.
@@ -22,7 +22,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// The clock counts as right before the first look, so that a doubt is news.
+    /// Assumes that the clock is right until the first look, so that a doubt counts as a change.
     pub(super) fn new() -> Self {
         Self { is_right: true, noted: None }
     }

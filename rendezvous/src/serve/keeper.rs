@@ -1,5 +1,5 @@
-//! The regular work of `serve`: signing what commands have written, registering moderations and who is online, renewing
-//! the authority peer's ticket.
+//! The regular work of `serve`: signing what commands have written, registering moderations, recording who is online,
+//! and renewing the authority peer's ticket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const ROLL_CALL_EVERY: Duration = Duration::from_secs(1);
 /// How often the authority peer's ticket is renewed: well before half of its lifetime.
 const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
-/// How far the watch over the rows has come.
+/// The last state of the rows that has been handled.
 #[derive(Debug)]
 struct Seen {
     version: Option<i64>,
@@ -66,14 +66,14 @@ impl Keeper {
                     }
                 }
                 _tick = renew.tick(), if doubt.is_right() => self.renew().await,
-                // These are dated and forgotten by the clock, so they wait until it is right.
+                // The clock decides when these are dated and dropped, so they wait until it is right.
                 Some(moderation) = moderations.recv(), if doubt.is_right() => self.received(moderation).await,
             }
         }
     }
 
-    /// Publishes what has changed, but nothing while the clock may be wrong. When it is right again, the authority peer
-    /// is told, because it does not follow the machine's clock.
+    /// Publishes changes, unless the clock may be wrong. When the clock is right again, this tells the authority peer,
+    /// which does not follow the machine's clock.
     async fn look_and_publish(
         &self,
         doubt: &mut doubt::Watch,
@@ -98,9 +98,9 @@ impl Keeper {
         let (version, published) = self
             .store
             .run(move |store| {
-                // Read before the rows: what is written after this shows at the next look.
+                // Read before the rows, so that a later write shows at the next look.
                 let version = store.data_version()?;
-                // When a new password revokes tickets, the login server signs that itself, on this very connection.
+                // When a new password revokes tickets, the login server signs that itself, on this same connection.
                 let is_told = policies::newest_number(store.reader())? <= told;
                 if before == Some(version) && is_told {
                     return Ok((version, None));

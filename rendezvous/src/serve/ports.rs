@@ -22,7 +22,7 @@ const INSIDE: [&str; 12] = [
 enum Reach {
     Lan,
     Global,
-    /// A self-assigned address, for want of a DHCP server.
+    /// A self-assigned address, used when there is no DHCP server.
     SelfAssigned,
     Tunnel,
     Inside,
@@ -58,7 +58,7 @@ pub(super) fn reachable(listen: SocketAddr, max: usize) -> Vec<String> {
 /// The hosts for join links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LinkHosts {
-    /// At least one, the best first.
+    /// One or more hosts, the best first.
     pub(super) hosts: Vec<String>,
     /// Why the first may be the wrong one, in words.
     pub(super) doubt: Option<&'static str>,
@@ -80,7 +80,7 @@ pub(super) fn link_hosts(advertise: Option<&str>, listen: SocketAddr) -> LinkHos
 /// Chooses among addresses, best first, those for a link.
 fn hosts_of(ranked: &[(Reach, IpAddr)], route: Option<IpAddr>) -> LinkHosts {
     let best = ranked.first().map_or(Reach::Loopback, |(reach, _ip)| *reach);
-    // People who join are not on this computer, if it has any other address.
+    // If this computer has any other address, people join from elsewhere.
     let outward = |reach: Reach| reach < Reach::Inside || reach == best;
     let hosts: Vec<IpAddr> =
         ranked.iter().filter(|(reach, _ip)| outward(*reach)).map(|(_reach, ip)| *ip).collect();

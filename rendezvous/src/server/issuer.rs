@@ -1,4 +1,4 @@
-//! When a ticket of an account is issued, so that no present revocation refuses it, and the authority peer's own ticket.
+//! Dates new tickets so that no existing revocation covers them, and issues the authority peer's own ticket.
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
@@ -8,11 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::accounts::Account;
 
-/// The lifetime of the authority peer's ticket, in seconds. It is renewed within the process, so it may be short.
+/// The lifetime of the authority peer's ticket, in seconds. It can be short, because the process renews the ticket
+/// itself.
 pub const AUTHORITY_LIFETIME_S: u64 = 86_400;
 
-/// The time of issue, in seconds: now, but not before the account's newest revocation, which would otherwise end the
-/// new ticket together with the old ones.
+/// The time of issue, in seconds: now, but not before the account's newest revocation, which would otherwise cover the
+/// new ticket as well.
 #[must_use]
 pub fn issue_time_s(account: &Account, realm_ms: u64) -> u64 {
     (realm_ms / 1_000).max(account.newest_revocation.div_ceil(1_000))

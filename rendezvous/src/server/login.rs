@@ -1,8 +1,8 @@
-//! The decision: username, password and device key come in, a ticket or a denial goes out. Renewals, new passwords and
-//! the owner's devices are decided here as well.
+//! Decides about login requests: a username, a password and a device key come in, a ticket or a denial goes out.
+//! Renewals, new passwords and requests about the owner's devices are decided here too.
 //!
 //! A denial is an outcome and not an error; an error is a fault of this machine, and the client only learns that it
-//! should try again. Without the right password, nobody learns anything about an account: a name that does not exist
+//! should try again. Without the right password, a client learns nothing about an account: a name that does not exist
 //! costs one Argon2 check, counts as a failure and gets the same reply.
 
 mod devices;
@@ -35,7 +35,7 @@ use visit::{LoginError, Signer, Visit, renewable};
 
 /// Why nobody gets a ticket, as a part of the sentence that the client shows.
 const CLOCK_IN_DOUBT: &str = "its clock may be wrong, and its operator must confirm it";
-/// Longer than clients keep asking a login server that is busy.
+/// Longer than clients keep asking a busy login server.
 const CLOCK_RETRY_S: u64 = 90;
 
 /// Decides about logins; shared by all connections of the login server.
@@ -81,7 +81,7 @@ enum Checked {
 }
 
 impl Office {
-    /// Takes the parts that a decision needs.
+    /// Builds it from the parts that a decision needs.
     #[must_use]
     pub fn new(
         store: StoreHandle,
@@ -134,15 +134,15 @@ impl Office {
                 Answer::Ticket(clock_in_doubt())
             }
             Err(error) => {
-                // The client can only try again; the operator must look.
+                // The client can only try again; the operator must look into it.
                 tracing::error!(error = %chain(error), "A request failed by a fault of this machine");
                 Answer::Ticket(denied(DenialCode::Busy, String::new(), Some(5)))
             }
         }
     }
 
-    /// Whether the clock may be wrong. Checked before a password, and again when something is signed; a fault of the
-    /// database shows then.
+    /// Whether the clock may be wrong. This is checked before a password is, and again when something is signed; a
+    /// database fault shows only then.
     async fn is_in_doubt(&self, clock_ms: u64) -> bool {
         let look = move |store: &mut Store| timekeeping::standing(store.reader(), clock_ms);
         self.store.run(look).await.is_ok_and(|standing| !standing.is_right())
@@ -223,7 +223,8 @@ impl Office {
         replied.await
     }
 
-    /// The only way in for a password: throttle, pool, throttle. With `new`, the result includes the hash to store.
+    /// Checks a password. Every check goes through here: throttle, pool, throttle. With `new`, the result includes the
+    /// hash to store.
     async fn check(
         &self,
         visit: &Visit,
@@ -233,7 +234,7 @@ impl Office {
     ) -> Result<Checked, LoginError> {
         let (address, clock_ms) = (visit.from.ip(), visit.clock_ms);
         let username = Username::parse(&username).map_err(|_cannot_exist| username);
-        // All spellings of a name share one key; otherwise each would have five tries of its own.
+        // All spellings of a name share one key; otherwise each spelling would get five tries.
         let key = username.as_ref().map_or_else(Clone::clone, |name| name.as_str().to_owned());
         let gate = self.throttle().gate(&key, address, clock_ms);
         let found = self.find(username.ok(), visit.peer).await?;
@@ -275,7 +276,7 @@ impl Office {
     async fn find(&self, name: Option<Username>, peer: PeerKey) -> Result<Found, LoginError> {
         let found = self.store.run(move |store: &mut Store| {
             let db = store.reader();
-            // The same queries whether the account exists or not, so that their time does not tell.
+            // The queries are the same whether the account exists or not, so their timing reveals nothing.
             let account = accounts::by_username(db, name.as_ref().map_or("", Username::as_str))?;
             let id = account.as_ref().map_or(AccountId([0; 16]), |account| account.id);
             let device = device_rows::find(db, id, peer)?;
@@ -310,12 +311,12 @@ impl Office {
     }
 
     fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
-        // Its tables are consistent after every statement.
+        // The tables are consistent after every statement, so a panic elsewhere does not matter.
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether answering may take a signature.
+/// Whether the answer to this request may need a signature.
 fn signs(request: &Request) -> bool {
     match request {
         Request::Login(_)

@@ -1,7 +1,7 @@
 //! Passwords: Argon2id in PHC strings, at the same cost for names that do not exist.
 //!
 //! For an unknown name, the check runs the same code with the same parameters on a PHC string that no password matches,
-//! so neither the reply nor its time tells which names exist.
+//! so neither the reply nor its timing reveals which names exist.
 
 pub mod pool;
 
@@ -45,7 +45,7 @@ pub enum PasswordError {
     Random(#[from] NoRandomness),
 }
 
-/// A password in the form that is hashed. It is wiped from memory when dropped, and never printed.
+/// A password in the normalised form that is hashed. It is wiped from memory when dropped, and never printed.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -151,7 +151,7 @@ impl Hasher {
     /// # Errors
     /// [`PasswordError::Hash`] if the stored string is damaged or there is no memory.
     pub fn check(&self, password: &Password, stored: Option<&str>) -> Result<Check, PasswordError> {
-        // The string of nobody is parsed each time as well, because parsing takes time.
+        // The string that nothing matches is parsed each time as well, because parsing takes time.
         let phc = PasswordHash::new(stored.unwrap_or(&self.nobody)).map_err(|_damaged| {
             PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid)
         })?;

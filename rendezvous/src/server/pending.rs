@@ -19,7 +19,7 @@ use libp2p::{Multiaddr, PeerId};
 use super::address_of;
 use super::throttle;
 
-/// Handshakes of one address at a time: ten times as many as when a class behind one router signs in together.
+/// How many handshakes one address may have at a time: ten times what a class behind one router needs to sign in.
 pub const PER_ADDRESS_MAX: usize = 256;
 
 /// An address has too many handshakes in progress.

@@ -19,9 +19,9 @@
 //! apart. Both tables are bounded. When one is full, entries without a delay are dropped first, oldest first, so a
 //! flood of invented names ends nobody's delay.
 //!
-//! A known device of the account skips both delays with the right password. The caller sees to that, because it must
-//! check the password to know. If there was a delay, [`Throttle::succeeded`] keeps the count: the owner's login must
-//! not help somebody who is guessing.
+//! A known device of the account skips both delays with the right password. The caller takes care of that, because only
+//! it knows whether the password is right. If there was a delay, [`Throttle::succeeded`] keeps the count: the owner's
+//! login must not help somebody who is guessing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -38,7 +38,7 @@ pub const LONGEST_DELAY_MS: u64 = 15 * MINUTE_MS;
 pub const ADDRESS_FAILURES: u32 = 100;
 /// The window in which the failures of an address are counted.
 pub const ADDRESS_WINDOW_MS: u64 = 15 * MINUTE_MS;
-/// The entries of a table: 4,096 names of at most 128 bytes make half a megabyte.
+/// How many entries a table may have: 4,096 names of at most 128 bytes make half a megabyte.
 pub const ENTRIES_MAX: usize = 4_096;
 /// Names are truncated to this many bytes as keys.
 const KEY_BYTES_MAX: usize = 128;
@@ -46,9 +46,9 @@ const KEY_BYTES_MAX: usize = 128;
 /// Whether an attempt may be made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// It may.
+    /// The attempt may be made.
     Open,
-    /// It must wait.
+    /// The attempt must wait.
     Wait {
         /// The rest of the delay, in milliseconds.
         ms: u64,
@@ -105,8 +105,8 @@ impl Throttle {
         });
     }
 
-    /// Notes a right password, and what the gate was before it was checked. If that was open, this clears the account
-    /// but never the address: one good account must not clear an address from which others are guessed.
+    /// Notes a right password; `gate` is the state before the check. If it was open, this clears the account's failures
+    /// but never the address's: one good account must not clear an address that is guessing others.
     pub fn succeeded(&mut self, name: &str, gate: Gate) {
         if gate == Gate::Open {
             self.accounts.remove(&account_key(name));
@@ -138,7 +138,7 @@ fn account_key(name: &str) -> String {
     name.get(..end).unwrap_or_default().to_owned()
 }
 
-/// What counts as one address. For IPv6 that is a /64, because a provider's customer has a whole one.
+/// What counts as one address. For IPv6 that is a /64, because providers give every customer a whole one.
 #[must_use]
 pub fn prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -24,7 +24,7 @@ const REQUESTS_MAX: u32 = 8;
 #[derive(Debug, Clone, Copy)]
 struct Visitor {
     from: IpAddr,
-    /// Since when it is idle; `None` while its answer is being prepared.
+    /// When it became idle; `None` while its answer is being prepared.
     idle_since: Option<Instant>,
     until: Instant,
     requests: u32,
@@ -57,7 +57,7 @@ impl<Id: Ord + Copy> Visitors<Id> {
         Some(leaving)
     }
 
-    /// Of the address with the most idle visitors, the one that is missed least.
+    /// The visitor to close: the one that will be missed least, of the address with the most idle visitors.
     fn least_missed(&self) -> Option<Id> {
         let mut by_address: BTreeMap<IpAddr, (usize, (bool, Instant), Id)> = BTreeMap::new();
         for (id, visitor) in &self.present {
@@ -74,7 +74,7 @@ impl<Id: Ord + Copy> Visitors<Id> {
         most.map(|(_count, _rank, id)| id)
     }
 
-    /// Notes a complete request; `false` if this visitor has made too many, or is to be closed.
+    /// Notes a complete request. Returns `false` if this visitor has made too many, or is no longer here.
     #[must_use]
     pub fn asked(&mut self, id: &Id, now: Instant) -> bool {
         let Some(visitor) = self.present.get_mut(id) else { return false };
@@ -97,7 +97,7 @@ impl<Id: Ord + Copy> Visitors<Id> {
         self.present.remove(id);
     }
 
-    /// Removes and returns the visitors whose time is over.
+    /// Removes and returns the visitors whose time is up.
     #[must_use]
     pub fn overdue(&mut self, now: Instant) -> Vec<Id> {
         self.present.extract_if(.., |_, visitor| visitor.until <= now).map(|(id, _)| id).collect()

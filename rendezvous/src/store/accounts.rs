@@ -1,4 +1,4 @@
-//! Rows of `accounts`, with each name in the forms in which it is compared.
+//! Rows of `accounts`, with each name in the forms used for comparison.
 
 use lanyard_protocol::ids::{AccountId, Role};
 use rusqlite::{Row, ToSql, params};
@@ -9,9 +9,9 @@ use crate::names::{Nickname, Username};
 /// Whether an account may sign in at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It may.
+    /// The account may sign in.
     Enabled,
-    /// The operator has disabled it.
+    /// The operator has disabled the account.
     Disabled,
 }
 
@@ -231,7 +231,7 @@ pub fn set_phc(db: Db<'_>, id: AccountId, phc: &str) -> Result<(), StoreError> {
     set(db, id, "write the password", "phc = ?2", phc)
 }
 
-/// Replaces a PHC string by one with a higher cost, unless the password has changed since it was read.
+/// Replaces a PHC string with one of a higher cost, unless the password has changed since it was read.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
@@ -255,7 +255,7 @@ pub fn set_nickname(db: Db<'_>, id: AccountId, nickname: &Nickname) -> Result<()
     )
 }
 
-/// Remembers a sign-in.
+/// Records a sign-in.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
@@ -263,7 +263,7 @@ pub fn set_last_login(db: Db<'_>, id: AccountId, now: u64) -> Result<(), StoreEr
     set(db, id, "remember the sign-in", "last_login_at = max(last_login_at, ?2)", to_sql(now))
 }
 
-/// Remembers the start of a revocation; an earlier one changes nothing.
+/// Records the start of a revocation; an earlier one changes nothing.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
@@ -271,7 +271,7 @@ pub fn raise_newest_revocation(db: Db<'_>, id: AccountId, from: u64) -> Result<(
     set(db, id, "remember the revocation", "newest_cut = max(newest_cut, ?2)", to_sql(from))
 }
 
-/// Remembers the time of issue of a ticket; an earlier one changes nothing.
+/// Records the time of issue of a ticket; an earlier one changes nothing.
 ///
 /// # Errors
 /// [`StoreError::Sql`].

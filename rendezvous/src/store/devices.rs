@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::{Db, StoreError, bytes, from_sql, to_sql};
 
-/// What a login needs of a device.
+/// What a login needs to know about a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
     /// Its number within the account, from 1.
@@ -46,9 +46,9 @@ pub struct DeviceRow {
     pub label: String,
     /// Its first sign-in.
     pub first_seen: u64,
-    /// The issue of its last ticket.
+    /// When its last ticket was issued.
     pub last_login: u64,
-    /// The end of that ticket.
+    /// When that ticket expires.
     pub last_expiry: u64,
     /// Whether it was logged out; its key then renews no ticket.
     pub logged_out: bool,

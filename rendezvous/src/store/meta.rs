@@ -1,4 +1,4 @@
-//! Rows of `meta`: the few values of which a database has one each.
+//! Rows of `meta`: the few values that a database has once.
 
 use super::{Db, StoreError};
 
@@ -52,7 +52,7 @@ pub fn realm_now(db: Db<'_>, clock_ms: u64) -> Result<u64, StoreError> {
     Ok(clock_ms.max(number(db, TIME_MARK)?.unwrap_or(0)))
 }
 
-/// Remembers a time that has been signed.
+/// Records a time that has been signed.
 ///
 /// # Errors
 /// [`StoreError::Sql`].

@@ -97,7 +97,7 @@ pub fn insert(db: Db<'_>, row: &ModerationRow, now: u64) -> Result<bool, StoreEr
     Ok(written == 1)
 }
 
-/// Drops all but `count` open moderations; those that end first go first.
+/// Drops all but `count` open moderations, starting with those that end first.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
@@ -131,7 +131,7 @@ pub fn settle(
     )
 }
 
-/// Drops moderations that ended before a time, when no message is left that they could judge.
+/// Drops moderations that ended before a time, once they no longer affect any stored message.
 ///
 /// # Errors
 /// [`StoreError::Sql`].

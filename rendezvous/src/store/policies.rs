@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::{Db, StoreError, bytes, from_sql, to_sql};
 
-/// How many signed policies are kept: the last one is in force, the others help to look back.
+/// How many signed policies are kept: the last one is in force, the others are kept for reference.
 const KEPT: i64 = 10;
 
 /// A row of `policies`.

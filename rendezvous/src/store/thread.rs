@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Store, StoreError};
 
-/// Acts that may wait: more than the login server can have connections, so that none of them blocks another.
+/// How many acts may wait: more than the login server can have connections, so that no connection blocks another.
 const QUEUE: usize = 512;
 
 type Act = Box<dyn FnOnce(&mut Store) + Send>;
@@ -19,7 +19,7 @@ impl StoreHandle {
     /// Moves the store to a thread of its own.
     ///
     /// # Errors
-    /// What the system says if it gives no thread.
+    /// Those of the system, if the thread cannot be started.
     pub fn start(mut store: Store) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (acts, mut queue) = mpsc::channel::<Act>(QUEUE);
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {

@@ -1,4 +1,4 @@
-//! The files of backups: written beside their final place, readable by their owner only, and named once complete.
+//! Backup files: each is written beside its final place, readable only by its owner, and gets its name once complete.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,7 +9,7 @@ use lanyard_node::random;
 use super::BackupError;
 use crate::store::Store;
 
-/// An unfinished file; removed when dropped before it has its name.
+/// An unfinished file, which is removed if it is dropped before it gets its name.
 #[derive(Debug)]
 pub(super) struct Staged {
     path: PathBuf,

@@ -11,7 +11,7 @@ use crate::operator::realm::Realm;
 use crate::policy;
 use crate::store::sanctions::word;
 
-/// What an operator must copy by hand, but only once: the keys never change.
+/// The files that the operator copies by hand, only once: the keys never change.
 const KEYS: [&str; 2] = [REALM_KEY, AUTHORITY_KEY];
 
 pub(in crate::operator) fn backup(realm: &Realm, file: &Path) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! `clock …`: what is known of the clock, and the operator's decision about it.
+//! `clock …`: what is known about the clock, and the operator's decision about it.
 
 use lanyard_program::local_time::LocalTime;
 use lanyard_protocol::words::duration;

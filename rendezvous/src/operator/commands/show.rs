@@ -13,7 +13,7 @@ use crate::store::{accounts, audit as entries, meta, sessions as rows};
 pub(in crate::operator) fn sessions(realm: &Realm) -> Result<(), Failure> {
     let store = realm.store()?;
     let now = meta::realm_now(store.reader(), clock::unix_ms())?;
-    // A run that crashed has left its marks behind.
+    // A run that crashed leaves sessions marked as online.
     let is_served = realm.is_served()?;
     let time = LocalTime::of_system();
     for row in rows::list(store.reader(), now)? {

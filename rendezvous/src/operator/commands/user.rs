@@ -71,7 +71,7 @@ fn passwd(realm: &Realm, name: &str, args: PasswordArgs, tickets: Tickets) -> Re
     })
 }
 
-/// Hashes outside of any transaction: it takes a fifth of a second, and others may be waiting to write.
+/// Hashes a password outside any transaction: this takes a fifth of a second, and others may be waiting to write.
 fn hash(realm: &Realm, password: &Password) -> Result<(String, Option<String>), Failure> {
     let config = Config::load(&realm.data_dir).context("cannot read the configuration")?;
     let hasher = Hasher::new(config.argon2).context("cannot hash the password")?;

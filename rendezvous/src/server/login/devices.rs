@@ -1,7 +1,7 @@
-//! What owners do with their devices: listing them and logging one out (PROTOCOL.md ).
+//! What owners can do with their devices: list them and log one out (PROTOCOL.md ).
 //!
-//! A device that may renew its ticket may do both. Revocations go into everybody's policy, so those that an owner
-//! causes are limited per day, whether by a new password or by logging devices out.
+//! A device that may renew its ticket may do both. Every revocation goes into the policy that all peers hold, so an
+//! owner can cause only a limited number per day, whether by a new password or by logging devices out.
 
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::limits::LINK_GRACE_MS;
@@ -21,7 +21,7 @@ use crate::store::{Db, StoreError, meta, sanctions};
 
 /// How many revocations the owner of an account may cause in a day.
 const OWN_REVOCATIONS_PER_DAY: usize = 16;
-/// Up to how many devices are revoked one by one; for more, one revocation covers the whole account.
+/// How many devices at most are revoked one by one. For more, one revocation covers the whole account.
 const REVOCATIONS_ONE_BY_ONE: usize = 8;
 
 /// Lists the devices of an account for one of them.
@@ -36,7 +36,7 @@ pub(super) fn list(
     }
 }
 
-/// Logs a device of the asking device's account out.
+/// Logs out a device of the account that the asking device belongs to.
 pub(super) fn log_out(
     tx: Db<'_>,
     signer: &Signer,
@@ -66,8 +66,8 @@ pub(super) fn log_out(
     Ok(listed(tx, account.id)?)
 }
 
-/// Logs all devices of an account out except the owner's present one. That one keeps its ticket if possible, so that
-/// nothing it is just sending falls under a revocation.
+/// Logs all devices of an account out except the owner's present one. That one keeps its ticket if possible, so that no
+/// message it is sending falls under a revocation.
 pub(super) fn log_out_others(
     tx: Db<'_>,
     account: &Account,
@@ -132,7 +132,7 @@ fn locked(reason: String, wait_ms: u64) -> LoginError {
     LoginError::Refused(Denial { code: DenialCode::Locked, reason, retry_after_s })
 }
 
-/// The list for the owner. If it is too long, devices that are logged out or were not used for long are left out.
+/// The list for the owner. If it is too long, devices that are logged out or have not been used for long are left out.
 fn listed(db: Db<'_>, account: AccountId) -> Result<DevicesReply, StoreError> {
     let mut rows = devices::list(db, account)?;
     if rows.len() > DEVICES_MAX {

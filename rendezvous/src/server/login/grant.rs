@@ -1,4 +1,5 @@
-//! Granting: one transaction that sees what the operator has changed meanwhile, writes, and only then issues a ticket.
+//! Grants requests: one transaction sees what the operator has changed meanwhile, writes, and only then issues a
+//! ticket.
 
 use lanyard_node::random;
 use lanyard_protocol::cose::public_key;
@@ -73,7 +74,7 @@ pub(super) fn renew(
     }
 }
 
-/// Registers the device and builds the reply, whose ticket leaves only after COMMIT. A renewal is no act.
+/// Registers the device and builds the reply, whose ticket leaves only after COMMIT. `act` is `None` for a renewal.
 fn admit(
     tx: Db<'_>,
     signer: &Signer,

@@ -37,12 +37,12 @@ pub(super) enum LoginError {
     /// The ticket could not get an id.
     #[error(transparent)]
     Random(#[from] NoRandomness),
-    /// The request is denied after something was written, which is rolled back.
+    /// The request is denied, and anything already written is rolled back.
     #[error("refused: {0:?}")]
     Refused(Denial),
 }
 
-/// What signs, and the authority peer that the reply names.
+/// The key that signs, and the authority peer that the reply names.
 pub(super) struct Signer {
     pub(super) realm_key: Arc<SigningKey>,
     pub(super) authority: Arc<dyn Authority>,
@@ -95,7 +95,7 @@ pub(super) fn refusal(
     }))
 }
 
-/// A denial that says nothing but its code.
+/// A denial with nothing but its code.
 pub(super) fn plain(code: DenialCode) -> Denial {
     Denial { code, reason: String::new(), retry_after_s: None }
 }

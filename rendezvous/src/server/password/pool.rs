@@ -43,7 +43,7 @@ pub enum Priority {
     Stranger,
 }
 
-/// The result of a job. There is none if the job had to make room, which amounts to [`Busy`].
+/// The result of a job. A job that had to make room has no result, which counts as [`Busy`].
 pub type Outcome = Result<Check, PasswordError>;
 
 /// Where a request comes from, and whether the account knows the device.
@@ -88,8 +88,8 @@ impl Shared {
     }
 }
 
-/// The running workers. When dropped, each ends after its present check. Nobody waits for that, because at a high cost
-/// it takes longer than the program may take to exit.
+/// The running workers. When dropped, each ends after its present check. Nobody waits for that: at a high cost, a check
+/// takes longer than the program may take to exit.
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
