@@ -6,7 +6,7 @@ cd "$ROOT" || exit 1
 need_toolchain
 
 FAILED=()
-# part NAME COMMAND…: runs it, prints the time, remembers a failure.
+# part NAME COMMAND…: runs the command, prints its time, and remembers a failure.
 part() {
     local name=$1 started=$SECONDS; shift
     printf '\n== %s: %s\n' "$name" "$*"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The rooms of the house: no import circle crosses a folder, and none has more than three files.
+# Checks that no import circle crosses a folder, and that none has more than three files.
 #
 # Only product code counts: not tests.rs, tests/, inline test modules, or modules behind `cfg(test)`.
 # An import is a `use` path, or a path in the code, that leads to another file of the same crate.
 # It points at the file that defines the name: where engine.rs says `pub use io::Topic`, `crate::engine::Topic` is an
-# import of engine/io.rs. A `pub use` of a name that the file does not need itself is a signpost, as `mod` is, and no
-# import; nor is the `use` of a module, until something is named through it.
+# import of engine/io.rs. A `pub use` of a name that the file does not need itself is only a signpost, like `mod`. It
+# does not count as an import; nor does the `use` of a module until something is named through it.
 # A file belongs to the folder it lies in, but `a.rs` to the folder `a` if that has files.
 #
-# circles.sh [CRATE…]: the folders of some crates instead of all.
+# Usage: scripts/circles.sh [CRATE…]   (default: all crates)
 set -u
 cd "$(dirname "$0")" && . ./lib.sh
 cd "$ROOT" || exit 1

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A place to look at: a login node, three rooms with some history, two chat windows side by side, and a friend
+# A place to try out: a login node, three rooms with some history, two chat windows side by side, and a friend
 # who answers. Enter kills the login node and starts it again while the chat goes on; Ctrl-C ends everything.
 # Without a display, terminal peers take the place of the windows.
-# demo.sh --check presses the key itself and ends: 0 only if every line reached everybody.
+# demo.sh --check presses the key itself and exits, with 0 only if every line reached everybody.
 set -u
 cd "$(dirname "$0")" && . ./lib.sh
 
@@ -17,10 +17,10 @@ WINDOWS=no
 [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && WINDOWS=yes
 [ "$(uname)" = Darwin ] && WINDOWS=yes
 
-# loads LIBRARY: whether the loader finds it, as it must when the window asks. Only Linux can lack one.
+# loads LIBRARY: whether the loader finds it, as it must when the window opens. Only on Linux can a library be missing.
 loads() { [ "$(uname)" != Linux ] || [ -z "$(LD_PRELOAD=$1 env true 2>&1)" ]; }
 
-# missing_libraries: the Debian packages of what the window loads on this desktop and would not find.
+# missing_libraries: the Debian packages of the libraries that the window needs on this desktop and that are missing.
 missing_libraries() {
     local desktop=x11 libraries package on library found
     [ -n "${WAYLAND_DISPLAY:-}" ] && desktop=wayland
@@ -32,7 +32,7 @@ missing_libraries() {
     done < <(grep -v '^#' "$ROOT/gui/assets/libraries.txt")
 }
 
-# Before minutes of building, not after.
+# Checked before the build, which takes minutes.
 need_rust
 MISSING=()
 has_compiler || MISSING+=(build-essential)
@@ -98,7 +98,7 @@ place() {
     fi
 }
 
-# place_windows: side by side, where the desktop has a tool for it; elsewhere the desktop decides.
+# place_windows: places them side by side, if there is a tool for it; otherwise the desktop decides.
 place_windows() {
     [ -n "$SCREEN" ] || return
     local width=$((${SCREEN% *} / 2)) height=$((${SCREEN#* } - 120)) x=0 window
@@ -111,7 +111,7 @@ place_windows() {
 
 ## People
 
-# until_true SECONDS COMMAND…: like wait_until, but a window that dies is the end of it.
+# until_true SECONDS COMMAND…: like wait_until, but ends the demo if a window dies.
 until_true() {
     local seconds=$1; shift
     wait_until "$seconds" with_an_eye "$@"
@@ -126,8 +126,7 @@ fail() {
     die "$1"
 }
 
-# has NAME TEXT: a terminal peer has printed it; what a window shows is in its store first. Nothing is expected of
-# a window that was closed.
+# has NAME TEXT: whether a terminal peer has printed the text, or a window has it in its store. A closed window passes.
 has() {
     [[ $HERE == *" $1 "* ]] || return 0
     if [ -p "$WORK/$1.in" ]; then grep -qF "$2" "$WORK/$1.out"; else grep -aqF "$2" "$WORK/$1"/chat.db*; fi
@@ -147,12 +146,12 @@ speak() {
     all_have "$3"
 }
 
-# linus_sees WHAT: in the last word on his links.
+# linus_sees WHAT: whether the latest event about Linus's links says so.
 linus_sees() { grep '"event":"link"' "$WORK/linus.out" | tail -n 1 | grep -qF "$1"; }
 await_peers() { until_true $PATIENCE linus_sees "\"peers\":$1," || fail "linus does not see $1 peers"; }
 await_login_node() { until_true $PATIENCE linus_sees "\"rendezvous\":\"$1\"" || fail "linus does not see the login node $1"; }
 
-# answer NAME ROOM TEXT: what linus says to that. A text of his never makes him answer again.
+# answer NAME ROOM TEXT: what Linus says to that. He never answers his own texts.
 answer() {
     shopt -s nocasematch
     case " $3 " in
@@ -241,7 +240,7 @@ follow() {
     [ $WINDOWS = yes ] || while IFS= read -r line; do say "  | $line"; done <&4
 }
 
-# Nobody notices but for a line in the status bar. Hedy, away until now, comes back without the login node.
+# Only a line in the status bar shows it. Hedy, away until now, comes back without the login node.
 kill_login_node() {
     kill_rendezvous
     await_login_node offline
@@ -266,7 +265,7 @@ start_login_node() {
     follow
 }
 
-# enter_pressed: waits a second for the key. Without somebody at a terminal it never comes.
+# enter_pressed: waits a second for the key. Without a terminal it never comes.
 enter_pressed() {
     if [ $KEY = no ]; then
         sleep 1 & wait $!
@@ -274,7 +273,7 @@ enter_pressed() {
     fi
     local before=$SECONDS
     read -r -t 1 && return
-    # At the end of the input it does not even wait.
+    # At the end of the input, read does not even wait.
     [ "$SECONDS" -gt "$before" ] || KEY=no
     return 1
 }
@@ -301,11 +300,11 @@ operator room add hardware --topic "Benches, printers, cables"
 operator room add lunch --topic "Where and when"
 
 SCREEN=$(screen_size)
-# In half a small screen everything fits only if it is smaller.
+# On a small screen, half the width has space for everything only at a smaller zoom.
 ZOOM=100
 [ -z "$SCREEN" ] || [ "${SCREEN% *}" -ge 1800 ] || ZOOM=80
 KEY=no
-# As a background job it must not stop for want of the terminal.
+# In the background, reading from the terminal must not stop the demo.
 trap '' TTIN
 [ $CHECK = no ] && [ -t 0 ] && KEY=yes
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes the decoders and what stands behind them: scripts/fuzz.sh [SECONDS [TARGET…]]
-# Each target runs for so long (default 60) on the committed corpus; new inputs go to target/fuzz-corpus, and an input
-# that breaks something to target/fuzz-artifacts. The full form is `scripts/fuzz.sh 600`.
+# Fuzzes the decoders and the code behind them: scripts/fuzz.sh [SECONDS [TARGET…]]
+# Each target runs for SECONDS (default 60) on the committed corpus. New inputs go to target/fuzz-corpus, and inputs
+# that break something to target/fuzz-artifacts. The full run is `scripts/fuzz.sh 600`.
 set -u
 cd "$(dirname "$0")" && . ./lib.sh
 cd "$ROOT" || exit 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How much processor time a window takes while N peers (default 20) are quiet and nobody touches it.
+# Measures the processor time of a window while N peers (default 20) are quiet and nobody touches it.
 # Usage: scripts/idle.sh [N] [SECONDS]   (needs Linux and Xvfb; builds with the release profile)
 # Prints the share of one core over SECONDS (default 30); fails at 1 % or more. Not part of check.sh.
 set -u
@@ -25,7 +25,7 @@ start_rendezvous "Quiet place"
 add_account window
 for i in $(seq "$N"); do add_account "peer$i"; done
 for i in $(seq "$N"); do start_peer "peer$i" --json; done
-# linked COUNT: whether the last word of each peer is that it has COUNT links.
+# linked COUNT: whether each peer's latest event says that it has COUNT links.
 linked() {
     local i
     for i in $(seq "$N"); do
@@ -39,7 +39,7 @@ wait_until 90 linked $((N - 1)) || die "not all peers see each other"
 WINDOW=$!; PIDS+=("$WINDOW")
 wait_until 60 linked "$N" || { cat "$WORK/window.err" >&2; die "the window does not see all peers"; }
 say "The window sees $N peers. Nobody says anything for $SPAN s …"
-# What joining set off comes to rest.
+# Lets the work that joining started settle.
 sleep 15
 
 # ticks: the processor time of the window so far. The name, which may hold spaces, is cut off first.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The walls of the house: what a crate may depend on is what its dependency list says.
+# Checks the walls between the crates: what each of them must not depend on, directly or through others.
 set -u
 cd "$(dirname "$0")" && . ./lib.sh
 cd "$ROOT" || exit 1

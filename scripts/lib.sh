@@ -16,12 +16,12 @@ need_toolchain() {
 
 need_rust() { need cargo "Install Rust (https://rustup.rs); rust-toolchain.toml then picks the version."; }
 
-# SQLite is built from source.
+# The build of SQLite needs a C compiler.
 has_compiler() {
     command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1
 }
 
-# die_for_want_of PACKAGE…: ends with the one line that brings all of them.
+# die_for_want_of PACKAGE…: exits and prints the one command that installs them all.
 die_for_want_of() {
     die "something is missing on this computer. On Debian or Ubuntu, this brings it:
   sudo apt-get install $*"
@@ -82,7 +82,7 @@ start_rendezvous() {
     LINK=$(sed -n 's/^join link: //p' "$WORK/rendezvous.out")
 }
 
-# kill_rendezvous: as a power cut would.
+# kill_rendezvous: kills it without warning, as a power cut would.
 kill_rendezvous() {
     { kill -9 "$RENDEZVOUS" && wait "$RENDEZVOUS"; } 2>/dev/null
     forget "$RENDEZVOUS"
@@ -103,14 +103,14 @@ add_account() {
 start_peer() {
     local name=$1; shift
     [ -p "$WORK/$name.in" ] || mkfifo "$WORK/$name.in"
-    # Open for both: the peer's stdin stays open between two lines.
+    # Open for reading and writing, so that the peer's stdin stays open between two lines.
     "$BIN/lanyard-node" chat --join "$LINK" --username "$name" --password-stdin \
         --data-dir "$WORK/$name" --listen 127.0.0.1:0 "$@" \
         <>"$WORK/$name.in" >"$WORK/$name.out" 2>"$WORK/$name.err" &
     PIDS+=($!)
-    # Waits until the peer is there to read it.
+    # Blocks until the peer is there to read it.
     printf 'password of %s\n' "$name" >"$WORK/$name.in"
 }
 
-# Open for both here too, so as not to wait for a peer that has ended.
+# Open for both here too, so that this does not wait for a peer that has ended.
 tell() { printf '%s\n' "$2" 1<>"$WORK/$1.in"; }

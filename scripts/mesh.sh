@@ -29,7 +29,7 @@ for i in $(seq "$N"); do start_peer "peer$i" --json; done
 # count PATTERN: how many peers have a line that matches.
 count() { grep -lE -- "$1" "$WORK"/peer*.out 2>/dev/null | wc -l; }
 all_match() { [ "$(count "$1")" -eq "$N" ]; }
-# The last word of each peer on its links.
+# Each peer's latest line about its links.
 all_linked() {
     local i
     for i in $(seq "$N"); do

@@ -5,14 +5,14 @@
 #   scripts/soak.sh partition kill9     these two
 #   scripts/soak.sh bench               only `lanyard-node bench`, laid beside its goals
 #   scripts/soak.sh --list              the names
-# The network tests want root or user namespaces, iproute2 and nftables; CI=true makes their absence a failure.
+# The network tests need root or user namespaces, iproute2 and nftables; CI=true makes their absence a failure.
 set -u
 cd "$(dirname "$0")" && . ./lib.sh
 . ./soak/bench.sh
 cd "$ROOT" || exit 1
 
 PARTS=(partition cables loss quiet kill9 late-joiner start-up moderators protocol node login store bench fuzz)
-# describe PART: what it shows.
+# describe PART: prints what it shows.
 describe() {
     case $1 in
         partition)   say "12 peers in two halves, 200 messages each in a cut of a minute: equal within 15 s" ;;

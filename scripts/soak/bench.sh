@@ -1,5 +1,5 @@
 # `lanyard-node bench` in all the sizes of the goals, and its figures beside them. Sourced by soak.sh.
-# Loss is a failure. Everything else depends on the machine: it is printed as met or missed, and fails nothing.
+# Loss is a failure. Everything else depends on the machine: it is printed as met or missed, and never fails the run.
 # shellcheck shell=bash
 
 # figure NAME OBJECT: a number of a JSON object; the names are unique in it, also those of inner objects.
@@ -9,7 +9,7 @@ figure() { sed -n "s/.*\"$1\":\(-\{0,1\}[0-9.e-]*\).*/\1/p" <<<"$2"; }
 measure() {
     local peers=$1 what=$2 object
     shift 2
-    # A run that fails must not leave its figures to the one before.
+    # A failed run must not show the figures of the run before.
     LAST='{}' PER_CORE=""
     object=$("$BIN/lanyard-node" bench --peers "$peers" --json "$@") || {
         say "figure: N=$peers $what did not run"; BENCH_FAILED=yes; return
@@ -65,7 +65,7 @@ bench() {
         [ "$peers" = 32 ] && goal "deliveries per core-second" "$PER_CORE" ">=" 11000
         [ "$peers" = 100 ] && goal "CPU of a delivery, us" \
             "$(awk -v cpu="$(figure cpu_s_per_1000 "$LAST")" 'BEGIN { if (cpu > 0) print cpu * 1000 }')" "<=" 90
-        # Of the whole node under load; the goal is of the network part at rest.
+        # This is the whole node under load; the goal is for the network part at rest.
         [ "$peers" = 8 ] || goal "MB a node" "$(figure rss_mb_per_node "$LAST")" "<=" "$((peers == 32 ? 4 : 8))"
         goal "bytes per delivery" "$(figure bytes_per_delivery "$LAST")" "<=" 800
         measure "$peers" "all send" --messages "$count" --senders all
