@@ -21,9 +21,9 @@ use crate::view::timeline::Scroll;
 use crate::view::turns::Turns;
 use crate::view::{self, ViewState};
 
-/// How many events a frame takes. The rest waits for the next one, so that no flood freezes the window.
+/// How many events a frame handles at most. The rest wait for the next frame, so that a flood cannot freeze the window.
 const EVENTS_PER_FRAME_MAX: usize = 512;
-/// If the window has not come to the front by then, the desktop does not allow it.
+/// If the window has not come to the front after this long, the desktop does not allow it.
 const TO_THE_FRONT_MS: u64 = 1_500;
 /// How often the window checks whether it is in front.
 const CALLERS_LOOK: Duration = Duration::from_millis(50);
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Window {
 }
 
 impl Window {
-    /// A window for this model and backend.
+    /// Creates a window for this model and backend.
     #[must_use]
     pub fn new(
         model: Model,
@@ -93,7 +93,7 @@ impl Window {
         self.perform(ctx, effects);
     }
 
-    /// Takes what has happened since the last frame.
+    /// Handles what has happened since the last frame.
     pub fn logic(&mut self, ctx: &Context) {
         let attention = if has_focus(ctx) { Attention::Here } else { Attention::Elsewhere };
         let active = ctx.input(|input| !input.raw.events.is_empty());
@@ -120,7 +120,7 @@ impl Window {
         for action in std::mem::take(&mut self.actions) {
             self.act(&ctx, action);
         }
-        // It has been drawn, and what is typed from now on goes to the right field.
+        // The window has been drawn, so from now on input goes to the right field.
         if has_focus(&ctx) && !self.view.keyboard.is_changing_hands() {
             self.callers.drain(..).for_each(|(call, _)| call.answer());
         }
@@ -205,7 +205,7 @@ impl Window {
                 Effect::ScrollToUnread => self.view.timelines.scroll = Some(Scroll::Unread),
                 Effect::Close => ctx.send_viewport_cmd(ViewportCommand::Close),
             }
-            // The answer may be there already, and would wait for the next event otherwise.
+            // The answer may already be there; without a repaint it would wait for the next event.
             ctx.request_repaint();
         }
     }
@@ -254,7 +254,7 @@ impl Window {
     }
 }
 
-/// egui takes no input of a minimised window and still believes that it has the focus, so the raw input is asked.
+/// egui takes no input of a minimised window and still believes that it has the focus, so this checks the raw input.
 fn has_focus(ctx: &Context) -> bool {
     ctx.input(|input| input.raw.focused && input.raw.viewport().minimized != Some(true))
 }

@@ -34,7 +34,7 @@ pub trait Backend {
     fn shut_down(&mut self);
 }
 
-/// What the window asks for.
+/// What the window asks of the backend.
 #[derive(Debug)]
 pub enum Command {
     /// Join a realm.
@@ -105,7 +105,7 @@ pub struct Holder {
     pub username: String,
 }
 
-/// What the system's keyring is asked for.
+/// A request to the system's keyring.
 #[derive(Debug)]
 pub enum KeyringCommand {
     /// Look up a password.
@@ -116,12 +116,12 @@ pub enum KeyringCommand {
     Forget(Holder),
 }
 
-/// What the window is told.
+/// What the backend tells the window.
 #[derive(Debug)]
 pub enum BackendEvent {
     /// Joining has reached this step.
     Step(JoinStep),
-    /// The user is in the realm.
+    /// The user has joined the realm.
     Joined {
         /// The first state.
         status: Arc<Status>,
@@ -130,13 +130,13 @@ pub enum BackendEvent {
         /// Codes and sentences to show.
         notices: Vec<(&'static str, String)>,
     },
-    /// The user is not let in.
+    /// The user has been refused.
     Refused(Refusal),
     /// The node's state has changed to this.
     Status(Arc<Status>),
     /// Something happened in the node.
     Node(NodeEvent),
-    /// Events were missed: the store knows what they were, ask it again.
+    /// Events were missed, so the window must read the store again.
     Lagged,
     /// The answer to [`Command::Send`].
     SendDone {
@@ -195,7 +195,7 @@ pub struct Restriction {
     pub kind: ModerationKind,
     /// The account it applies to.
     pub account: AccountId,
-    /// Its end, realm time in unix milliseconds; `None` until it is lifted.
+    /// Its end, realm time in unix milliseconds; `None` if it lasts until it is lifted.
     pub until: Option<u64>,
     /// The reason given; may be empty.
     pub reason: String,
@@ -212,6 +212,6 @@ pub struct Interface {
     pub name: String,
     /// The IP address.
     pub ip: IpAddr,
-    /// How many bits of the address name the network.
+    /// The length of the network prefix, in bits.
     pub prefix: u8,
 }

@@ -1,7 +1,7 @@
 //! The Lanyard chat window: model, view and bridge of an egui peer.
 //!
-//! Arrows go one way: `app -> view -> model` and `app -> bridge -> lanyard-node`.
-//! The model knows no window, the view performs nothing, and neither knows the network.
+//! Arrows go one way: `app -> view -> model` and `app -> bridge -> lanyard-node`. The model does not know the window,
+//! the view performs no effects, and neither knows the network.
 //!
 //! | folder | what belongs there |
 //! |---|---|

@@ -60,7 +60,7 @@ fn run() -> anyhow::Result<()> {
     if let Err(reason) = check(&arguments) {
         misuse(&reason);
     }
-    // Nobody can act on the warnings of the desktop's libraries.
+    // Users cannot act on warnings from the desktop's libraries.
     lanyard_program::logging::to_stderr("lanyard=warn");
     lanyard_program::failure::watch_for_panics();
     let profile = arguments.profile.clone().unwrap_or_else(settings::default_profile);
@@ -126,14 +126,14 @@ fn check(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// Says why and exits with the code of misuse.
+/// Prints the reason and exits with the code for misuse.
 #[expect(clippy::exit, reason = "misuse ends with code 2, as clap's own errors do")]
 fn misuse(reason: &str) -> ! {
     complain(reason);
     std::process::exit(2)
 }
 
-/// There is no window to say it in, and standard error may be closed.
+/// Writes to standard error, because there is no window yet. It may be closed.
 fn complain(reason: &str) {
     writeln!(std::io::stderr(), "error: {reason}").ok();
 }
@@ -190,7 +190,7 @@ fn open(
     Ok(window)
 }
 
-/// The one place where the window looks at the clock.
+/// The only place where the window reads the clock.
 fn wall_clock_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
 }

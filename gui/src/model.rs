@@ -1,7 +1,7 @@
-//! Everything the window knows and decides, without a window.
+//! The model: everything the window knows and decides.
 //!
-//! [`Model::apply`] takes what the backend says, [`Model::handle`] what the user does; both change
-//! the model and return [`Effect`]s. Time comes in as `now_ms`. Nothing here draws or waits.
+//! [`Model::apply`] handles the backend's events and [`Model::handle`] the user's actions; both change the model and
+//! return [`Effect`]s. Time comes in as `now_ms`. Nothing here draws or waits.
 
 pub mod account;
 pub mod action;
@@ -147,7 +147,7 @@ impl Model {
         }
     }
 
-    /// Takes the time, and whether the user is looking. `active`: there was input since the last call.
+    /// Takes the time, and whether the user is looking. `active` says whether there was input since the last call.
     pub fn tick(&mut self, now_ms: u64, attention: Attention, active: bool) -> Vec<Effect> {
         self.now_ms = now_ms;
         let came_back = self.attention == Attention::Elsewhere && attention == Attention::Here;
@@ -176,7 +176,7 @@ impl Model {
         Some((since + DRAFT_KEPT_AFTER_MS).saturating_sub(self.now_ms))
     }
 
-    /// Takes the drafts as they are. The effects write them if they differ from what is on disk.
+    /// Collects the drafts. The effects write them if they differ from what is on disk.
     pub fn keep_drafts(&mut self) -> Vec<Effect> {
         self.draft_changed_ms = None;
         let Session::In(chat) = &self.session else { return Vec::new() };
@@ -193,7 +193,7 @@ impl Model {
         vec![Effect::Backend(Command::SetAway(away))]
     }
 
-    /// Takes what the backend says.
+    /// Handles an event from the backend.
     pub fn apply(&mut self, event: BackendEvent) -> Vec<Effect> {
         match event {
             BackendEvent::Step(step) => {
@@ -248,7 +248,7 @@ impl Model {
         }
     }
 
-    /// Takes what the user does.
+    /// Handles an action of the user.
     pub fn handle(&mut self, action: Action) -> Vec<Effect> {
         match action {
             Action::EditLogin(field, value) => self.edit_login(field, value),
@@ -395,7 +395,7 @@ impl Model {
     }
 }
 
-/// Whether this program itself has failed, rather than shut the user out.
+/// Whether the program itself has failed, as opposed to the user being refused.
 fn is_failure(refusal: &Refusal) -> bool {
     refusal.code == RefusalCode::Failed
 }

@@ -36,7 +36,7 @@ pub struct Script {
     pub history: Vec<Arc<ChatMessage>>,
     /// The last message read in the lobby, and how many came after it.
     pub unread: (Option<MessageId>, u64),
-    /// Why the next texts are refused; those after them are taken.
+    /// Why the next texts are refused; those after them are accepted.
     pub refuses: VecDeque<SendError>,
     /// The addresses of this computer.
     pub interfaces: Vec<Interface>,
@@ -44,7 +44,7 @@ pub struct Script {
     pub now_ms: u64,
     /// Whether the window said goodbye.
     pub is_shut_down: bool,
-    /// How many texts were taken so far.
+    /// How many texts were accepted so far.
     pub sent: u64,
     /// The devices of the user.
     pub devices: Vec<DeviceInfo>,

@@ -1,4 +1,4 @@
-//! The views: they draw the model and queue what the user does. They perform nothing.
+//! The views: they draw the model and queue what the user does. They perform no effects.
 
 pub mod chat;
 pub mod dialogs;
@@ -19,10 +19,10 @@ use crate::model::session::Session;
 use crate::view::keyboard::Keyboard;
 use crate::view::timeline::{Step, Timelines};
 
-/// What only the drawing needs to remember.
+/// State that only the drawing needs.
 #[derive(Debug, Default)]
 pub struct ViewState {
-    /// Which field has the keyboard.
+    /// Which field has the focus.
     pub keyboard: Keyboard,
     /// How far each room is scrolled.
     pub timelines: Timelines,
@@ -50,7 +50,7 @@ pub fn root_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut 
     });
 }
 
-/// Keys that work wherever the keyboard is.
+/// Keys that work wherever the focus is.
 fn shortcuts(ui: &Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<Action>) {
     let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
     if pressed(Modifiers::COMMAND, Key::K) {

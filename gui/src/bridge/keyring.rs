@@ -32,7 +32,7 @@ impl Keyring {
         let (told, answers) = sync_channel(WAITING_MAX);
         std::thread::Builder::new().name("lanyard-keyring".into()).spawn(move || {
             for command in received {
-                // A window that is gone needs no answers.
+                // If the window is gone, nobody needs the answers.
                 if told.send(carry_out(command)).is_err() {
                     return;
                 }

@@ -101,7 +101,7 @@ impl Backend for NodeBackend {
 
     fn shut_down(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
-        // The pump may be waiting for space in the queue, which nobody will read any more.
+        // The pump may be waiting for space in the queue, which nobody reads any more.
         self.events.close();
         let (done, goodbye) = oneshot::channel();
         let requests = self.requests.clone();
@@ -127,7 +127,7 @@ struct Outlet {
 
 impl Outlet {
     async fn emit(&self, event: BackendEvent) {
-        // A window that is gone needs no events.
+        // If the window is gone, nobody needs the events.
         self.events.send(event).await.ok();
         (self.wake)();
     }
@@ -142,7 +142,7 @@ async fn wait_for_signals(outlet: Outlet) {
     outlet.emit(BackendEvent::Terminate).await;
 }
 
-/// Tells the window that a part of the program has failed. It stays open, and can be read.
+/// Tells the window that a part of the program has failed. It stays open, so that it can still be read.
 async fn tell_failure(outlet: Outlet) {
     let reason = failure::failed().await;
     let refusal = Refusal { code: RefusalCode::Failed, reason, retry_after_s: None };
@@ -231,7 +231,7 @@ async fn finished(
 
 async fn enter(request: JoinRequest, outlet: Outlet) -> Result<Joined, Refusal> {
     join(request, move |step| {
-        // Not worth waiting for a full queue: the next step follows.
+        // A full queue is not worth waiting for, because the next step follows soon.
         outlet.events.try_send(BackendEvent::Step(step)).ok();
         (outlet.wake)();
     })
@@ -276,7 +276,7 @@ async fn pump(node: Node, outlet: Outlet) {
     }
 }
 
-/// Asks the node, one command after another: texts leave in the order in which they were typed.
+/// Carries out commands one at a time, so that texts leave in the order in which they were typed.
 async fn work(node: Node, mut commands: mpsc::Receiver<Command>, outlet: Outlet) {
     while let Some(command) = commands.recv().await {
         match command {
@@ -304,7 +304,7 @@ async fn work(node: Node, mut commands: mpsc::Receiver<Command>, outlet: Outlet)
                 let given = given.map(|_id| ()).map_err(|error| translate::sentence(&error));
                 outlet.emit(BackendEvent::Moderated(given)).await;
             }
-            // The login node may take seconds, and no text should wait behind these.
+            // The login node may take seconds, and no text should wait for that.
             Command::ChangePassword(_) | Command::ListDevices | Command::LogOutDevice(_) => {
                 tokio::spawn(ask_login_node(node.clone(), command, outlet.clone()));
             }

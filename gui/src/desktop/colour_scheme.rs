@@ -1,4 +1,5 @@
-//! Whether the desktop prefers light or dark colours, where the window library does not know: on X11 and Wayland.
+//! Finds out whether the desktop prefers light or dark colours on X11 and Wayland, where the window library does not
+//! know.
 //!
 //! The desktop portal knows, and reports changes. Until it answers, GTK's own setting is used.
 //! The result is only egui's fallback: what the window library knows takes precedence.

@@ -72,7 +72,7 @@ impl Call {
 /// # Errors
 /// If the profile folder cannot be used.
 pub fn claim(profile: &Path, offer: &Offer) -> io::Result<Found> {
-    // First of all: a folder with other things in it must not be touched.
+    // Checked first, because a folder with other things in it must not be touched.
     lanyard_node::profile::folder(profile).map_err(io::Error::other)?;
     let lock = File::options().write(true).create(true).truncate(false).open(profile.join(LOCK))?;
     let clock = Clock::new();
@@ -94,7 +94,7 @@ pub fn claim(profile: &Path, offer: &Offer) -> io::Result<Found> {
         }
         match call(profile, offer, left) {
             Ok(()) => return Ok(Found::Window),
-            // It may hold the lock and not listen yet, or be about to end.
+            // The window may hold the lock but not listen yet, or be about to end.
             Err(_not_now) => pause(RETRY.min(left)),
         }
     }
@@ -202,7 +202,7 @@ fn reach(profile: &Path) -> io::Result<Caller> {
     Caller::connect(profile.join(SOCKET))
 }
 
-/// Elsewhere there is only the lock.
+/// On other systems there is only the lock.
 #[cfg(not(unix))]
 impl Door {
     fn open(profile: &Path) -> io::Result<Self> {

@@ -1,4 +1,4 @@
-//! Why no window opens, in a sentence that says what to do.
+//! Explains why no window opens, in a sentence that says what to do.
 //!
 //! The libraries that open a window panic when a shared library is missing, and name files of the machine
 //! that built them when the display does not answer. Until the window is open, all of that is caught here and
@@ -50,7 +50,7 @@ pub fn guarded(run: impl FnOnce(Opened) -> eframe::Result) -> anyhow::Result<()>
     Err(anyhow!(sentence(&trouble(&words, &display), &display)))
 }
 
-/// Until the window is open, keeps the words of this thread's panic instead of printing them.
+/// Until the window is open, keeps the message of a panic in this thread instead of printing it.
 fn hush(opened: Opened) -> Arc<Mutex<String>> {
     let last_words = Arc::new(Mutex::new(String::new()));
     let kept = Arc::clone(&last_words);
@@ -69,7 +69,7 @@ fn hush(opened: Opened) -> Arc<Mutex<String>> {
 /// Where a window would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Display {
-    /// The one display of a system that does not name it.
+    /// The only display of a system that does not name it.
     TheOne,
     X11(String),
     Wayland(String),
@@ -101,7 +101,7 @@ impl Display {
     }
 }
 
-/// What the window library says of a missing library without naming it.
+/// What the window library says about a missing library without naming it.
 const UNNAMED: [(&str, &str); 2] =
     [("NoWaylandLib", "libwayland-client.so.0"), ("XkbNotFound", "libxkbcommon.so.0")];
 
@@ -131,7 +131,7 @@ fn trouble(words: &str, display: &Display) -> Trouble {
     }
 }
 
-/// The first shared library that is named.
+/// The first shared library that the words name.
 fn library_in(words: &str) -> Option<&str> {
     words
         .split(|c: char| !(c.is_ascii_alphanumeric() || "._-+".contains(c)))

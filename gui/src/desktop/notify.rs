@@ -4,7 +4,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use notify_rust::Notification;
 
-/// How many notifications may wait. More at once would only annoy, and are dropped.
+/// How many notifications may wait. More at once would only annoy, so they are dropped.
 const WAITING_MAX: usize = 8;
 
 /// Shows desktop notifications.
@@ -58,7 +58,7 @@ fn show(toast: &Toast) {
     }
 }
 
-/// Notification servers read the body as markup.
+/// Escapes what notification servers would read as markup.
 fn escape_markup(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

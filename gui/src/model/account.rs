@@ -14,7 +14,7 @@ const PASSWORD_LEN_ADVISED: usize = 8;
 pub struct Devices {
     /// The devices; `None` until the login node has answered.
     pub list: Option<Result<Vec<DeviceInfo>, String>>,
-    /// The device that the user was asked to confirm logging out.
+    /// The device whose logout the user was asked to confirm.
     pub asked: Option<u64>,
     /// Whether a logout is under way.
     pub sending: bool,
@@ -53,7 +53,7 @@ pub struct PasswordForm {
 }
 
 impl PasswordForm {
-    /// Takes what was typed into a field.
+    /// Changes the content of a field.
     pub fn edit(&mut self, field: PasswordField, value: String) {
         let place = match field {
             PasswordField::Old => &mut self.old,
@@ -64,7 +64,7 @@ impl PasswordForm {
         self.outcome = None;
     }
 
-    /// What keeps the form from being confirmed.
+    /// Why the form cannot be confirmed yet.
     #[must_use]
     pub fn missing(&self) -> Option<&'static str> {
         if self.old.is_empty() || self.new.is_empty() || self.again.is_empty() {
@@ -109,7 +109,7 @@ impl PasswordForm {
         })
     }
 
-    /// Takes the answer. What was typed is forgotten after success.
+    /// Takes the answer. After success, the form is emptied.
     pub fn answered(&mut self, result: Result<(), String>) {
         if result.is_ok() {
             *self = Self::default();

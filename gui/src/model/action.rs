@@ -116,7 +116,7 @@ pub enum LoginField {
     Password,
 }
 
-/// A field that can be given the keyboard.
+/// A field that can get the focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Focus {
     /// No field at all.
@@ -183,7 +183,7 @@ pub enum Effect {
         /// Its second line.
         body: String,
     },
-    /// Give the keyboard to this field.
+    /// Move the focus to this field.
     Focus(Focus),
     /// Scroll to the newest message.
     ScrollToNewest,

@@ -1,4 +1,4 @@
-//! "Why am I alone?": a list of checks that find out why no peer is connected.
+//! "Why am I alone?": checks for everything that can keep peers from connecting.
 
 use std::net::IpAddr;
 

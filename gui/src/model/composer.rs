@@ -66,7 +66,7 @@ impl Rules<'_> {
 }
 
 impl Composer {
-    /// Why no text at all can be sent in this room now. A mute is not counted: typing goes on.
+    /// Why no text at all can be sent in this room now. A mute does not count, because the user may go on typing.
     #[must_use]
     pub fn locked(&self, rules: &Rules<'_>) -> Option<String> {
         if rules.realm_now >= rules.expires_at {
@@ -87,7 +87,7 @@ impl Composer {
         self.locked(rules).is_none() && rules.muted().is_none()
     }
 
-    /// Why the draft cannot be sent now. There is no objection to an empty one.
+    /// Why the draft cannot be sent now. An empty draft counts as fine.
     #[must_use]
     pub fn objection(&self, rules: &Rules<'_>) -> Option<String> {
         if let Some(locked) = self.locked(rules) {
@@ -112,20 +112,20 @@ impl Composer {
         None
     }
 
-    /// `3,900 of 4,096 bytes`, near the limit only.
+    /// The byte counter, such as `3,900 of 4,096 bytes`; only near the limit.
     #[must_use]
     pub fn counter(&self, rules: &Rules<'_>) -> Option<String> {
         let near = self.bytes() * 100 >= rules.max_text_bytes * COUNTER_FROM_PERCENT;
         near.then(|| share(self.bytes(), rules.max_text_bytes))
     }
 
-    /// Whether there is something to send and no objection to it.
+    /// Whether there is a text and nothing keeps it from being sent.
     #[must_use]
     pub fn can_send(&self, rules: &Rules<'_>) -> bool {
         !self.draft.text.trim().is_empty() && self.objection(rules).is_none()
     }
 
-    /// Changes the text. A refusal without an end was about the old one.
+    /// Changes the text. This clears a refusal without an end, which was about the old text.
     pub fn edit(&mut self, text: String) {
         if text != self.draft.text && self.refused.as_ref().is_some_and(|r| r.until.is_none()) {
             self.refused = None;
@@ -141,7 +141,7 @@ impl Composer {
         self.last_sent.clone()
     }
 
-    /// Puts a refused draft back, before what has been typed meanwhile.
+    /// Puts a refused draft back, before what has been typed since.
     pub fn give_back(&mut self, body: Body, error: &SendError, realm_now: u64, zone: &TimeZone) {
         let typed = std::mem::replace(&mut self.draft, body).text;
         if !typed.is_empty() {
@@ -205,7 +205,7 @@ fn refused(error: &SendError, realm_now: u64, zone: &TimeZone) -> Refused {
     Refused { why, until }
 }
 
-/// `4,210 of 4,096 bytes`.
+/// A length and its limit, such as `4,210 of 4,096 bytes`.
 fn share(bytes: u64, max: u64) -> String {
     format!("{} of {} bytes", text::grouped(bytes), text::grouped(max))
 }

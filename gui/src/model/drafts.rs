@@ -1,6 +1,6 @@
 //! What was being typed when the window closed: a draft for each realm, account and room.
 //!
-//! They are one small JSON file in the profile folder.
+//! They are kept in one small JSON file in the profile folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -50,7 +50,7 @@ impl Drafts {
     /// Writes the drafts, whole or not at all.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
         settings::write(dir, FILE_NAME, &serde_json::to_vec(self)?)
     }

@@ -1,4 +1,4 @@
-//! Inside a realm: what the user does there, and what the backend says.
+//! Inside a realm: the user's actions and the backend's events.
 
 use lanyard_node::NodeEvent;
 
@@ -10,7 +10,7 @@ use crate::model::session::Session;
 use crate::model::{Model, is_failure, text};
 
 impl Model {
-    /// Takes what the backend says.
+    /// Handles an event from the backend.
     pub(super) fn apply_inside(&mut self, event: BackendEvent) -> Vec<Effect> {
         let (attention, now_ms) = (self.attention, self.now_ms);
         let Session::In(chat) = &mut self.session else { return Vec::new() };
@@ -24,7 +24,7 @@ impl Model {
                 }
                 effects
             }
-            // What is on screen stays readable, though the node is gone.
+            // What is on screen stays readable, although the node is gone.
             BackendEvent::Node(NodeEvent::Ended(Some(refusal))) if is_failure(&refusal) => {
                 chat.ended = Some(Some(refusal));
                 self.keep_drafts()
@@ -38,7 +38,7 @@ impl Model {
                 effects
             }
             BackendEvent::Node(event) => chat.apply(event, attention, now_ms),
-            // Messages may have been taken back among the events that were missed.
+            // The events that were missed may have removed messages.
             BackendEvent::Lagged => chat.refresh(),
             BackendEvent::SendDone { room, echo, result } => chat.sent(&room, echo, result, now_ms),
             BackendEvent::Loaded { room, page, result } => chat.loaded(&room, page, result),
@@ -54,7 +54,7 @@ impl Model {
         }
     }
 
-    /// Takes what the user does.
+    /// Handles an action of the user.
     pub(super) fn handle_inside(&mut self, action: Action) -> Vec<Effect> {
         let now_ms = self.now_ms;
         let Session::In(chat) = &mut self.session else { return Vec::new() };
@@ -107,7 +107,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Moderation, the user's password and devices, and what is folded.
+    /// Handles moderation, the user's password and devices, and what is folded.
     fn handle_form(&mut self, action: Action) -> Vec<Effect> {
         let Session::In(chat) = &mut self.session else { return Vec::new() };
         match action {
@@ -160,7 +160,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Restrictions, and the answers to what a form has asked for.
+    /// Handles restrictions and the answers to what a form has asked for.
     fn apply_answer(&mut self, event: BackendEvent) -> Vec<Effect> {
         let now_ms = self.now_ms;
         let Session::In(chat) = &mut self.session else { return Vec::new() };

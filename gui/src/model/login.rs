@@ -34,7 +34,7 @@ pub struct Login {
     pub is_tried: bool,
 }
 
-/// What the form lacks.
+/// What is missing from the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
     /// There is neither a link nor a realm.
@@ -113,7 +113,7 @@ impl Login {
         text.parse().map_err(|error| Missing::Link(format!("{error}")))
     }
 
-    /// What is wrong with a link that cannot become a join link any more.
+    /// What is wrong with a link that no further typing can complete.
     #[must_use]
     pub fn wrong_link(&self) -> Option<Missing> {
         let missing = self.join_link().err().filter(|missing| *missing != Missing::Place)?;
@@ -130,7 +130,7 @@ impl Login {
         (!username.trim().is_empty()).then_some(Holder { realm: link.realm, username })
     }
 
-    /// The first thing that the form lacks.
+    /// The first thing that is missing from the form.
     #[must_use]
     pub fn missing(&self, now_ms: u64) -> Option<Missing> {
         if let Err(missing) = self.join_link() {

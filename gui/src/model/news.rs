@@ -1,4 +1,4 @@
-//! Changes of the rules in words: restrictions, rooms, limits.
+//! Describes changes of the rules: restrictions, rooms and limits.
 
 use jiff::tz::TimeZone;
 use lanyard_node::Status;
@@ -66,7 +66,7 @@ pub fn restriction(told: &Restriction, who: &Subject, realm_now: u64, zone: &Tim
     with_reason(words, &told.reason)
 }
 
-/// What became of the user's mute between two states, unless a moderation says so itself.
+/// Describes how the user's mute changed between two states, unless a moderation already says so.
 #[must_use]
 pub fn own_mute(
     before: &Status,
@@ -105,7 +105,7 @@ fn with_reason(mut words: String, reason: &str) -> String {
     words
 }
 
-/// What the operator changed between two states.
+/// Describes what the operator changed between two states.
 #[must_use]
 pub fn changes(before: &Status, after: &Status) -> Vec<(Place, String)> {
     let mut changes = Vec::new();

@@ -50,7 +50,7 @@ impl Explained {
     }
 }
 
-/// A login without a password, and without a stored ticket: that is no wrong password.
+/// Explains a login with neither a password nor a stored ticket, which is not the same as a wrong password.
 #[must_use]
 pub fn no_stored_ticket() -> Explained {
     let title = "This computer is not signed in under that name.";
@@ -58,8 +58,8 @@ pub fn no_stored_ticket() -> Explained {
     Explained::new(RefusalCode::BadCredentials, title.to_owned(), advice)
 }
 
-/// The link names another realm than the one that was at its address before. No key but the link's is ever
-/// accepted, so only the user can say whether the link is the right one.
+/// Explains that the link names a different realm than the one that was at its address before. No key but the link's is
+/// ever accepted, so only the user can say whether the link is the right one.
 #[must_use]
 pub fn other_realm(realm: PeerKey) -> Explained {
     let title = "This is a different login node than last time.";

@@ -19,9 +19,9 @@ pub struct Room {
     pub unread: u64,
     /// Whether the store has counted the unread messages.
     pub is_counted: bool,
-    /// Whether the user has been here before, and has missed what is fetched from others.
+    /// Whether the user has been here before, so that messages fetched from others count as missed.
     pub has_past: bool,
-    /// Whether the line "New" stands before missed messages, of which more may come.
+    /// Whether the line "New" stands before missed messages, and more of them may come.
     pub is_catching_up: bool,
     /// The message after which the line "New" belongs, while it is not loaded; `Some(None)`: before all.
     pub line_wanted: Option<Option<MessageId>>,
@@ -79,7 +79,7 @@ impl Room {
         }
     }
 
-    /// A message arrives unseen: the line "New" stands before the first such message.
+    /// Notes that a message arrives unseen. The line "New" goes before the first such message.
     pub fn begin_unread(&mut self, is_missed: bool) {
         let goes_on = self.is_catching_up && is_missed;
         if self.unread == 0 && !goes_on {
@@ -88,7 +88,7 @@ impl Room {
         self.is_catching_up = is_missed;
     }
 
-    /// Whether it changes anything that the message with this order key has been seen.
+    /// Whether seeing the message with this order key changes anything.
     #[must_use]
     pub fn is_news(&self, key: OrderKey) -> bool {
         let is_further = self.seen < Some(key);

@@ -1,4 +1,4 @@
-//! A realm from the inside: its rooms, its people, and what the user has to do with them.
+//! A realm from the inside: its rooms, its people, and what the user does there.
 
 mod login_node;
 mod reading;
@@ -150,7 +150,7 @@ impl Chat {
         (chat, effects)
     }
 
-    /// Takes the node's newest state.
+    /// Takes the node's latest state.
     pub fn update_status(&mut self, status: Arc<Status>, now_ms: u64) -> Vec<Effect> {
         let lost_last_peer = status.neighbours.is_empty() && !self.status.neighbours.is_empty();
         let before = std::mem::replace(&mut self.status, status);
@@ -161,7 +161,7 @@ impl Chat {
         self.tell_changes(&before, now_ms);
         self.note_away(now_ms);
         if lost_last_peer {
-            // Nothing is fetched from them any longer.
+            // Without peers, nothing is being fetched any more.
             self.notices.retain(|notice| notice.code != "backfill");
             effects.push(Effect::Backend(Command::ListInterfaces));
         }

@@ -29,7 +29,7 @@ pub struct Settings {
     pub sounds: bool,
     /// Whether the system's keyring keeps the password.
     pub keep_password: bool,
-    /// Whether the user signed out: then the next start shows the form even if there is a ticket.
+    /// Whether the user signed out. The next start then shows the form even if there is a ticket.
     pub signed_out: bool,
     /// Realms joined before, the latest first.
     pub realms: Vec<KnownRealm>,
@@ -83,7 +83,7 @@ impl Settings {
     /// The sizes offered, in percent.
     pub const ZOOMS: [u16; 6] = [80, 90, 100, 115, 130, 150];
 
-    /// Puts a realm first in the list. The oldest goes when there are too many.
+    /// Puts a realm first in the list. If there are too many, the oldest is dropped.
     pub fn remember(&mut self, realm: KnownRealm) {
         self.realms.retain(|known| !same_link(&known.link, &realm.link));
         self.realms.insert(0, realm);
@@ -99,7 +99,7 @@ impl Settings {
     /// Writes the settings, whole or not at all.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
         write(dir, FILE_NAME, &serde_json::to_vec_pretty(self)?)
     }

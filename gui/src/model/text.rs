@@ -22,7 +22,7 @@ const MARKS_PER_LETTER_MAX: usize = 3;
 /// How many characters a cluster may have. A family emoji with skin tones has eleven; Indic clusters fewer.
 const CLUSTER_CHARS_MAX: usize = 16;
 
-/// A message's text, safe to draw. Line breaks and tabs stay; controls and bidi overrides go.
+/// A message's text, safe to draw. Line breaks and tabs stay; control characters and bidi overrides are removed.
 #[must_use]
 pub fn clean_text(text: &str) -> String {
     clean(text, true)

@@ -46,7 +46,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// An empty timeline whose days are those of `zone`.
+    /// An empty timeline, with its days in the time zone `zone`.
     #[must_use]
     pub fn new(zone: TimeZone, me: Option<AccountId>) -> Self {
         Self {
@@ -89,13 +89,13 @@ impl Timeline {
         self.echoes.get(row.entry.checked_sub(self.entries.len())?)
     }
 
-    /// Grows with every change.
+    /// The current revision, which grows with every change.
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// How many leading rows are as they were at `revision`.
+    /// How many leading rows have not changed since `revision`.
     #[must_use]
     pub fn rows_unchanged_since(&self, revision: u64) -> usize {
         let oldest_known = self.changes.front().map_or(self.revision, |(first, _)| first - 1);
@@ -245,7 +245,7 @@ impl Timeline {
         Some(echo)
     }
 
-    /// Sets how far an own message has come.
+    /// Sets how far one of the user's messages has come.
     pub fn set_state(&mut self, id: MessageId, state: Progress) {
         self.change(id, |line| line.state = Some(state));
     }
@@ -310,7 +310,7 @@ impl Timeline {
         entry.line().is_some_and(|line| self.is_hidden(line))
     }
 
-    /// Takes a message that is loaded, and may be folded or forked now, or no longer.
+    /// Replaces a loaded message, which may now be folded or forked, or no longer.
     fn replace(&mut self, message: &Arc<ChatMessage>) {
         let marks = |message: &ChatMessage| (message.folded, message.forked);
         if self.line(message.id).is_some_and(|line| marks(&line.message) != marks(message)) {
@@ -346,7 +346,7 @@ impl Timeline {
         self.rebuild_from(at);
     }
 
-    /// The event may overtake the answer: then the oldest echo with the same body is meant.
+    /// Removes the echo of this message. If the event overtakes the answer, that is the oldest echo with the same body.
     fn drop_echo_of(&mut self, message: &ChatMessage) {
         if message.state.is_none() {
             return;

@@ -1,4 +1,4 @@
-//! A realm to look at: Hackathon HQ one morning, with people, rooms and messages.
+//! A realm for demonstrations: Hackathon HQ one morning, with people, rooms and messages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -272,7 +272,7 @@ pub fn moderation() -> Action {
     }
 }
 
-/// Lets things happen after the window has joined.
+/// Plays what happens in a scene after the window has joined.
 pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
     if !matches!(scene, Scene::Chat | Scene::Moderate) {
         return;
@@ -297,7 +297,7 @@ pub fn after_joining(scene: Scene, backend: &ScriptedBackend, now_ms: u64) {
     });
 }
 
-/// Both directions of writing, wrapped and within one line, and characters of many scripts.
+/// Messages in both writing directions, wrapped and within one line, and with characters of many scripts.
 fn in_many_scripts(now_ms: u64) -> Vec<Arc<ChatMessage>> {
     let texts = [
         (

@@ -1,4 +1,4 @@
-//! What lies over the chat, one dialog at a time.
+//! The dialogs over the chat, one at a time.
 
 mod account;
 mod alone;

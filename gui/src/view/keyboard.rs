@@ -1,5 +1,5 @@
-//! Who has the keyboard. It changes hands before anything is drawn: a field that is about to lose it must not
-//! take what is typed into the next one.
+//! Which field has the keyboard focus. It moves before anything is drawn, because a field that is about to lose
+//! it must not take what is typed into the next one.
 
 use eframe::egui::text::{CCursor, CCursorRange};
 use eframe::egui::text_edit::TextEditState;
@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::model::action::{Focus, LoginField};
 use crate::model::session::Session;
 
-/// Which field gets the keyboard next, and which one has just got it.
+/// Which field gets the focus next, and which one has just got it.
 #[derive(Debug, Default)]
 pub struct Keyboard {
     wanted: Option<Focus>,
@@ -17,24 +17,24 @@ pub struct Keyboard {
 }
 
 impl Keyboard {
-    /// Gives the keyboard to a field in the next frame.
+    /// Moves the focus to a field in the next frame.
     pub fn give(&mut self, to: Focus) {
         self.wanted = Some(to);
     }
 
-    /// Whether a field still waits for the keyboard.
+    /// Whether a field still waits for the focus.
     #[must_use]
     pub fn is_changing_hands(&self) -> bool {
         self.wanted.is_some()
     }
 
-    /// Whether this field got the keyboard in this frame.
+    /// Whether this field got the focus in this frame.
     #[must_use]
     pub fn was_given_to(&self, field: Focus) -> bool {
         self.given == Some(field)
     }
 
-    /// Hands the keyboard to the field that waits for it.
+    /// Moves the focus to the field that waits for it.
     pub fn hand_over(&mut self, ui: &Ui, model: &Model) {
         self.given = None;
         let Some(wanted) = self.wanted else { return };
@@ -65,7 +65,7 @@ impl Keyboard {
     }
 }
 
-/// The id of a field that can be given the keyboard.
+/// The id of a field that can get the focus.
 #[must_use]
 pub fn id(field: Focus) -> Id {
     Id::unique(("field", field))
@@ -83,7 +83,7 @@ pub fn take_plain_key(ui: &Ui, wanted: Key) -> bool {
     })
 }
 
-/// A dialog that is no longer drawn keeps the keyboard to itself for a frame.
+/// Whether a dialog is closing: it keeps the focus for one frame after it was last drawn.
 fn is_dialog_closing(ui: &Ui, model: &Model) -> bool {
     model.dialog.is_none() && ui.memory(|memory| memory.top_modal_layer().is_some())
 }

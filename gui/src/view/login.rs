@@ -20,7 +20,7 @@ use crate::view::widgets::{self, Field};
 /// The space between fields, besides the space above each label.
 const GAP: f32 = 10.5;
 const EMBLEM_HEIGHT: f32 = 64.0;
-/// A lower window has no space for the emblem.
+/// A window lower than this has no space for the emblem.
 const EMBLEM_FROM: f32 = 560.0;
 /// The space around the form in such a window.
 const LOW_GAP: f32 = 8.0;
@@ -272,7 +272,7 @@ fn password_ui(ui: &mut Ui, model: &Model, enabled: bool, actions: &mut Vec<Acti
     }
 }
 
-/// Why signing in failed, in red. A changed login node gets a form that looks like nothing else.
+/// Why signing in failed, in red. A changed login node gets a form unlike any other.
 fn refusal_ui(ui: &mut Ui, refused: &Explained, now_ms: u64, is_low: bool) -> Rect {
     let p = theme::palette(ui);
     let loud = refused.is_alarming();
@@ -374,7 +374,7 @@ fn links_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     ui.add_space(8.0);
     ui.horizontal(|ui| {
-        // The words, rather than the area around them, are flush with the fields.
+        // Aligns the words with the fields, rather than the area around them.
         ui.add_space(-theme::GRID);
         if matches!(model.session, Session::Joining(_)) {
             if widgets::text_button(ui, "Cancel", p.dim).clicked() {

@@ -88,17 +88,17 @@ pub struct Palette {
     pub on_ribbon: Color32,
     /// Signing in, and roles.
     pub amber: Color32,
-    /// Behind amber text.
+    /// The fill behind amber text.
     pub amber_soft: Color32,
     /// Refusals and the unread line.
     pub red: Color32,
-    /// Behind red text.
+    /// The fill behind red text.
     pub red_soft: Color32,
     /// The mark of people who are online.
     pub online: Color32,
-    /// Words that say that all is well.
+    /// Text that says that all is well.
     pub ok: Color32,
-    /// Over the chat, behind a dialog.
+    /// The veil over the chat, behind a dialog.
     pub veil: Color32,
 }
 
@@ -161,43 +161,43 @@ pub fn palette_of(dark_mode: bool) -> Palette {
     if dark_mode { DARK } else { LIGHT }
 }
 
-/// Body text.
+/// The font of body text.
 #[must_use]
 pub fn body() -> FontId {
     FontId::proportional(14.0)
 }
 
-/// Body text that carries weight: names, titles, buttons.
+/// The font of stronger body text: names, titles, buttons.
 #[must_use]
 pub fn strong() -> FontId {
     FontId::new(14.0, strong_family())
 }
 
-/// Notes: times, states, counts.
+/// The font of notes: times, states, counts.
 #[must_use]
 pub fn note() -> FontId {
     FontId::proportional(12.0)
 }
 
-/// Notes that carry weight.
+/// The font of stronger notes.
 #[must_use]
 pub fn note_strong() -> FontId {
     FontId::new(11.5, strong_family())
 }
 
-/// The title of a room or a dialog.
+/// The font of the title of a room or a dialog.
 #[must_use]
 pub fn title() -> FontId {
     FontId::new(16.0, strong_family())
 }
 
-/// The name on the login window.
+/// The font of the name on the login window.
 #[must_use]
 pub fn headline() -> FontId {
     FontId::new(24.0, strong_family())
 }
 
-/// The letter on an avatar.
+/// The font of the letter on an avatar.
 #[must_use]
 pub fn avatar_letter(side: f32) -> FontId {
     FontId::new(if side < AVATAR { 12.0 } else { 14.0 }, strong_family())
@@ -259,7 +259,7 @@ pub fn contrast(a: Color32, b: Color32) -> f32 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-/// Sets fonts' sizes, colours and spacing for both themes.
+/// Sets font sizes, colours and spacing for both themes.
 pub fn install(ctx: &Context) {
     ctx.options_mut(|options| options.fallback_theme = Theme::Light);
     ctx.set_style_of(Theme::Light, style(false));

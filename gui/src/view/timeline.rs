@@ -62,7 +62,7 @@ pub enum Scroll {
     Unread,
 }
 
-/// From one message to the next.
+/// A step from one message to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// To the message above.
@@ -82,7 +82,7 @@ struct TimelineView {
     anchor: Anchor,
     /// The last message whose end is in sight.
     last_in_sight: Option<(OrderKey, MessageId)>,
-    /// The message that has the keyboard.
+    /// The message that has the focus.
     walked: Option<RowKey>,
 }
 
@@ -137,7 +137,7 @@ pub fn timeline_ui(
             view.draw(ui, &context, offset..offset + sight, top, actions);
         });
     note_seen(view, model, room, actions);
-    // The clamped offset would be clamped by the heights of the frame before.
+    // Not the clamped offset, because the heights of the last frame limit that.
     let moved = f64::from(output.state.unclamped_offset().y - forced);
     if moved.abs() > 0.25 {
         view.anchor_at(offset + moved, sight, &room.timeline);
@@ -328,7 +328,7 @@ fn estimate(row: Row, context: &RowContext<'_>) -> f32 {
     above + lines * theme::LINE_HEIGHT
 }
 
-/// Page keys scroll the timeline wherever the keyboard is.
+/// Page keys scroll the timeline wherever the focus is.
 fn page_keys(ui: &Ui, view: &mut TimelineView, timeline: &Timeline, sight: f64) {
     let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
     let here = view.offset(sight);
@@ -371,7 +371,7 @@ fn empty_ui(ui: &Ui, area: Rect, chat: &Chat, may_write: bool) {
     widgets::spoken(ui, Rect::from_center_size(at, vec2(200.0, 20.0)), "empty", &words);
 }
 
-/// Counts what arrived below, without scrolling there.
+/// Draws the count of messages that arrived below, without scrolling to them.
 fn pill_ui(ui: &Ui, area: Rect, below: u64, actions: &mut Vec<Action>) {
     let p = theme::palette(ui);
     let words = if below == 0 { "Newest".to_owned() } else { format!("{below} new") };

@@ -1,7 +1,7 @@
-//! Input in its order: no frame takes an event whose meaning depends on another event of the same frame.
+//! Keeps input in its order: no frame takes an event whose meaning depends on another event of the same frame.
 //!
 //! After a stall, the events of one frame may be the end of a line, Enter, and the next line. What a key does
-//! depends on what is drawn and what has the keyboard, and so on every key before it. Therefore events that only
+//! depends on what is drawn and what has the focus, and so on every key before it. Therefore events that only
 //! type or point share a frame, an event that acts has a frame of its own, and the rest waits for the next one.
 //!
 //! While an input method composes a word, the keys that act belong to it alone.
@@ -26,12 +26,12 @@ impl Turns {
         ctx.add_plugin(Self::default());
     }
 
-    /// Makes the next frame take nothing, because the keyboard is changing hands.
+    /// Makes the next frame take nothing, because the focus is moving.
     pub fn pause(ctx: &Context) {
         ctx.with_plugin(|turns: &mut Self| turns.is_paused = true);
     }
 
-    /// The events of the next frame. `typing`: a text field has the keyboard.
+    /// The events of the next frame. `typing`: a text field has the focus.
     fn next(&mut self, typing: bool) -> Vec<Event> {
         if std::mem::take(&mut self.is_paused) {
             return Vec::new();
@@ -55,7 +55,7 @@ impl Turns {
     /// Follows the input method, and takes away the keys that belong to it.
     fn leave_to_input_method(&mut self, events: &mut Vec<Event>, focused: Option<Id>) {
         if self.composing != focused {
-            // The keyboard has gone elsewhere, and the word is given up.
+            // The focus has moved elsewhere, and the word is given up.
             self.composing = None;
         }
         events.retain(|event| {
@@ -104,7 +104,7 @@ fn acts(event: &Event, typing: bool) -> bool {
     match event {
         Event::Key { key, pressed: true, modifiers, .. } => {
             let is_shortcut = modifiers.alt || modifiers.ctrl || modifiers.command;
-            // Without a field to type into, any key may press the button that has the keyboard.
+            // Without a field to type into, any key may press the button that has the focus.
             !typing || is_shortcut || is_acting(*key)
         }
         Event::PointerButton { .. } | Event::AccessKitActionRequest(_) => true,

@@ -104,7 +104,7 @@ pub fn text_button(ui: &mut Ui, word: &str, colour: Color32) -> Response {
     response.on_hover_cursor(CursorIcon::PointingHand)
 }
 
-/// The button for the main thing to do.
+/// The button for the main action.
 pub fn primary_button(ui: &mut Ui, word: &str, enabled: bool, size: Vec2) -> Response {
     let sense = if enabled { Sense::click() } else { Sense::hover() };
     let (rect, response) = ui.allocate_exact_size(size, sense);
@@ -121,7 +121,7 @@ pub fn primary_button(ui: &mut Ui, word: &str, enabled: bool, size: Vec2) -> Res
     response
 }
 
-/// The button for something that does harm.
+/// The button for an action that does harm.
 pub fn danger_button(ui: &mut Ui, word: &str, size: Vec2) -> Response {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let p = theme::palette(ui);
@@ -137,7 +137,7 @@ pub fn quiet_button(ui: &mut Ui, word: &str) -> Response {
     quiet_button_named(ui, word, word)
 }
 
-/// The same, with more words for assistive technology.
+/// A button with a line around it, and with more words for assistive technology.
 pub fn quiet_button_named(ui: &mut Ui, word: &str, spoken: &str) -> Response {
     let p = theme::palette(ui);
     let galley = ui.painter().layout_no_wrap(word.to_owned(), theme::body(), p.text);
@@ -192,7 +192,7 @@ pub fn switch(ui: &mut Ui, word: &str, note: &str, on: bool) -> bool {
 pub struct Field<'f> {
     /// The words above the field.
     pub label: &'f str,
-    /// What gives it the keyboard.
+    /// The field as a target for the focus.
     pub focus: Focus,
     /// The words in the empty field.
     pub hint: &'f str,
@@ -240,20 +240,20 @@ impl<'f> Field<'f> {
     }
 }
 
-/// Gives the keyboard to a dialog's first field when it opens.
+/// Moves the focus to a dialog's first field when it opens.
 pub fn focus_if_none(ui: &Ui, response: &Response) {
     if ui.memory(|memory| memory.focused().is_none()) {
         response.request_focus();
     }
 }
 
-/// Whether Enter was pressed to submit a form. If a button has the keyboard, Enter presses that instead.
+/// Whether Enter was pressed to submit a form. If a button has the focus, Enter presses that instead.
 pub fn enter_submits(ui: &Ui) -> bool {
     let is_free = ui.memory(|memory| memory.focused().is_none());
     (is_free || ui.ctx().text_edit_focused()) && take_plain_key(ui, Key::Enter)
 }
 
-/// A ring around what has the keyboard.
+/// A ring around what has the focus.
 pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect, p: Palette) {
     if response.has_focus() {
         ring(ui, rect, p);
@@ -262,7 +262,7 @@ pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect, p: Palette) {
     }
 }
 
-/// The soft outer part of the ring around what has the keyboard.
+/// The soft outer part of the ring around what has the focus.
 pub fn ring(ui: &Ui, rect: Rect, p: Palette) {
     let soft = Stroke::new(2.0, p.ribbon.gamma_multiply(0.25));
     let corner = CornerRadius::same(theme::CORNER + 1);
@@ -298,7 +298,7 @@ pub fn menu_entry(ui: &mut Ui, words: &str, action: Action, actions: &mut Vec<Ac
     }
 }
 
-/// A context menu: by right click, or by the Menu key or Shift+F10 while `holder` has the keyboard.
+/// A context menu: by right click, or by the Menu key or Shift+F10 while `holder` has the focus.
 pub fn context_menu(ui: &Ui, on: &Response, holder: Id, content: impl FnOnce(&mut Ui)) {
     let menu = Popup::default_response_id(on);
     let is_held = ui.memory(|memory| memory.has_focus(holder));

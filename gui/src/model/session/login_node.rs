@@ -1,8 +1,8 @@
-//! Whether the login node is online, as far as is known.
+//! Whether the login node is online, as far as this computer knows.
 
 use crate::model::session::Chat;
 
-/// A login node that has not connected by then counts as offline.
+/// A login node that has not connected after this long counts as offline.
 const LOOKS_FOR_MS: u64 = 20_000;
 
 /// Whether the login node is online.

@@ -78,7 +78,7 @@ impl Chat {
         }
     }
 
-    /// Takes that this message of the room shown was on screen while the user was looking.
+    /// Notes that this message of the room shown was on screen while the user was looking.
     pub fn saw(&mut self, id: MessageId) -> Vec<Effect> {
         let name = self.current.clone();
         let Some(room) = self.room_mut() else { return Vec::new() };

@@ -1,5 +1,5 @@
-//! How the rules show inside a realm: restrictions and changes in words, and reading the store again
-//! after messages have left the history or come back.
+//! The rules inside a realm: shows restrictions and changes, and reads the store again after messages have left the
+//! history or come back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Chat {
         self.tell(&Place::Everywhere, &words, told.at, told.kind != ModerationKind::Lift);
     }
 
-    /// Those who are online, but away.
+    /// The people who are online, but away.
     pub(super) fn away(&self) -> BTreeSet<AccountId> {
         let people = self.status.roster.iter();
         people.filter(|(_, person)| person.away).map(|(account, _)| *account).collect()
@@ -79,7 +79,7 @@ impl Chat {
         vec![load(name.to_owned(), Page::Newest), count]
     }
 
-    /// Takes a page into the refresh of its room, if there is one under way.
+    /// Adds a page to the refresh of its room, if one is under way.
     pub(super) fn refreshed(&mut self, name: &str, history: &History) -> Vec<Effect> {
         let Some(room) = self.rooms.get_mut(name) else { return Vec::new() };
         let Some(refresh) = &mut room.refresh else { return Vec::new() };

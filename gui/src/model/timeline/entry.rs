@@ -1,4 +1,4 @@
-//! What a timeline is made of: messages, notices, and texts on their way.
+//! The parts of a timeline: messages, notices, and texts on their way.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ pub struct Line {
     pub message: Arc<ChatMessage>,
     /// Its text made safe, if that changes it.
     cleaned: Option<Box<str>>,
-    /// How far it has come, for own messages.
+    /// How far it has come, if it is the user's.
     pub state: Option<Progress>,
     /// Whether it mentions the user.
     pub mentions_me: bool,

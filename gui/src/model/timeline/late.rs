@@ -19,7 +19,7 @@ impl Timeline {
         rest.map_while(|entry| entry.line().filter(|line| line.came_behind))
     }
 
-    /// Judges one message by those below it.
+    /// Decides by the messages below it whether one message counts as late.
     pub(super) fn judge_late(&mut self, at: usize) {
         let Some(Entry::Message(line)) = self.entries.get(at) else { return };
         if !line.message.late {
@@ -33,7 +33,7 @@ impl Timeline {
         }
     }
 
-    /// Judges all messages. Returns the position of the first that changed.
+    /// Decides this for all messages. Returns the position of the first that changed.
     pub(super) fn judge_all_late(&mut self) -> Option<usize> {
         let (mut earliest, mut changed) = (u64::MAX, None);
         for (at, entry) in self.entries.iter_mut().enumerate().rev() {

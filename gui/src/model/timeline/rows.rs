@@ -30,7 +30,7 @@ pub enum RowKind {
         /// Whether it begins a group, with the author's name and avatar.
         header: bool,
     },
-    /// Messages that arrived when the ban of their authors was known, folded into one row.
+    /// Messages that arrived after the ban of their authors was known, folded into one row.
     Folded {
         /// How many there are.
         count: usize,
@@ -79,7 +79,7 @@ pub enum RowKey {
 }
 
 impl Timeline {
-    /// The key of a row, which changes before it do not affect.
+    /// The key of a row. Changes before the row do not affect it.
     #[must_use]
     pub fn row_key(&self, row: Row) -> RowKey {
         match (row.kind, self.entry(row)) {

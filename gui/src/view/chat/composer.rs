@@ -58,7 +58,7 @@ pub(super) fn composer_ui(ui: &mut Ui, model: &Model, chat: &Chat, actions: &mut
         });
 }
 
-/// The keys that act on the whole draft while the composer has the keyboard.
+/// The keys that act on the whole draft while the composer has the focus.
 fn keys(ui: &Ui, model: &Model, draft: &str, actions: &mut Vec<Action>) {
     if !has_focus(ui) || model.dialog.is_some() {
         return;
@@ -179,7 +179,7 @@ fn field_ui(ui: &mut Ui, chat: &Chat, draft: &str, unlocked: bool, actions: &mut
     );
 }
 
-/// Whether the user types while nothing has the keyboard.
+/// Whether the user types while no field has the focus.
 fn types_into_nothing(ui: &Ui) -> bool {
     let is_text = |event: &Event| matches!(event, Event::Text(_) | Event::Paste(_));
     ui.memory(|memory| memory.focused().is_none() && memory.top_modal_layer().is_none())

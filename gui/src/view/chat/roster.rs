@@ -93,7 +93,7 @@ fn member_ui(ui: &mut Ui, model: &Model, chat: &Chat, member: &Member, actions: 
         None => None,
     };
     let height = if note.is_some() { TALL_LINE } else { LINE };
-    // A click on oneself does nothing, but a right click opens the menu.
+    // A click on the user's own line does nothing, but a right click opens the menu.
     let sense = if member.is_me { Sense::click() - Sense::FOCUSABLE } else { Sense::click() };
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), sense);
     if !ui.is_rect_visible(rect) {

@@ -1,4 +1,4 @@
-//! The status line: peers, messages that wait, the login node, and until when the user is signed in.
+//! The status line: peers, waiting messages, the login node, and how long the user stays signed in.
 
 use eframe::egui::accesskit::Role as AccessRole;
 use eframe::egui::{Color32, CursorIcon, Rect, Sense, Ui, pos2, vec2};

@@ -97,7 +97,7 @@ fn links_ui(ui: &mut Ui, model: &Model, chat: &Chat) {
     }
 }
 
-/// What somebody who helps needs to know, as plain text.
+/// A report in plain text, for somebody who helps.
 fn plain_report(model: &Model, chat: &Chat) -> String {
     let mut lines = vec![format!(
         "Lanyard: {} peers, login node {}",

@@ -12,9 +12,9 @@ use unicode_segmentation::UnicodeSegmentation as _;
 /// A script written from right to left that has a font family of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RightToLeft {
-    /// Arabic, Persian, Urdu and their like.
+    /// Arabic script, as in Arabic, Persian and Urdu.
     Arabic,
-    /// Hebrew and Yiddish.
+    /// Hebrew script, as in Hebrew and Yiddish.
     Hebrew,
 }
 

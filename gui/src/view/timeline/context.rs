@@ -1,4 +1,4 @@
-//! What all rows of the timeline share in a frame.
+//! The context that all rows of the timeline share in a frame.
 
 use eframe::egui::{Id, Ui};
 use lanyard_node::Progress;
@@ -12,7 +12,7 @@ use crate::model::session::Chat;
 use crate::model::timeline::{Line, RowKey, Timeline};
 use crate::view::theme::{self, Palette};
 
-/// After this long, the send state of an own message is shown only while nobody has it.
+/// After this long, the send state of the user's message is shown only while nobody else has it.
 const STATE_SHOWN_MS: u64 = 10 * MINUTE_MS;
 
 /// What a row is laid out and drawn with.
@@ -30,7 +30,7 @@ pub(super) struct RowContext<'m> {
     pub(super) my_names: &'m MyNames,
     /// The colours of the theme.
     pub(super) palette: Palette,
-    /// The row that has the keyboard.
+    /// The row that has the focus.
     pub(super) walked: Option<RowKey>,
     /// Whether the theme is dark.
     pub(super) dark_mode: bool,
@@ -46,7 +46,7 @@ impl<'m> RowContext<'m> {
         room: &'m Room,
         width: f32,
     ) -> Self {
-        /// If the last own message is further up than this, it does not matter.
+        /// If the user's last message is further up than this, it does not matter.
         const LOOK_BACK: usize = 200;
         let me = chat.status.me.account;
         let rows = room.timeline.rows().iter().rev().take(LOOK_BACK);
@@ -65,12 +65,12 @@ impl<'m> RowContext<'m> {
         }
     }
 
-    /// The id of a row as an item of the list, which can have the keyboard.
+    /// The id of a row as an item of the list, which can have the focus.
     pub(super) fn item_id(&self, key: RowKey) -> Id {
         Id::unique(("row", &self.chat.current, key))
     }
 
-    /// How far an own message has come, where that is worth saying.
+    /// How far the user's message has come, if that is worth saying.
     pub(super) fn state_text(&self, line: &Line) -> Option<String> {
         if line.message.forked {
             return Some("signed twice: its author sent another text under the same number".into());

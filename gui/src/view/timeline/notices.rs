@@ -1,4 +1,4 @@
-//! Rows that are no messages: dividers, changes of the rules, and who came or went.
+//! Rows that are not messages: dividers, changes of the rules, and who came or went.
 
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ pub(super) const NEWS_GAP: f32 = 14.0;
 /// From the top of a line of text to the underline of a link.
 const UNDERLINE: f32 = 17.5;
 
-/// The row as an item of the list. Only the one that has the keyboard is a stop for the Tab key.
+/// The row as an item of the list. Only the one that has the focus is a stop for the Tab key.
 pub(super) fn item(rect: Rect, row: Row, context: &RowContext<'_>) -> UiBuilder {
     let key = context.timeline.row_key(row);
     let is_walked = context.walked == Some(key);
@@ -152,7 +152,7 @@ pub(super) fn row_ui(
     body_ui(ui, (at, id), body, &author, context, actions);
 }
 
-/// The ground of the message that has the keyboard.
+/// Draws the ground of the message that has the focus.
 fn walked_ui(ui: &Ui, rect: Rect, header: bool, p: Palette) {
     let top = if header { rect.top() + GROUP_GAP } else { rect.top() };
     let around = Rect::from_min_max(pos2(rect.left(), top), rect.max).expand2(vec2(12.0, 4.0));

@@ -1,5 +1,5 @@
-//! Walking from message to message: with Alt+Up and Alt+Down from anywhere, with Up and Down from a message.
-//! The message has the keyboard then, so it is read out and its menu can be opened.
+//! Walking from message to message: with Alt+Up and Alt+Down from anywhere, with Up and Down from a message. The
+//! message then has the focus, so it is read out and its menu can be opened.
 
 use eframe::egui::{EventFilter, Id, Key, Modifiers, Ui};
 
@@ -69,7 +69,7 @@ fn is_message(row: &Row) -> bool {
     matches!(row.kind, RowKind::Message { .. })
 }
 
-/// Whether Up or Down was pressed on the message that has the keyboard.
+/// Whether Up or Down was pressed on the message that has the focus.
 fn step_from(ui: &Ui, item: Id) -> Option<Step> {
     let own = EventFilter { vertical_arrows: true, ..EventFilter::default() };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(item, own));
