@@ -169,7 +169,7 @@ impl Model {
         effects
     }
 
-    /// In how many milliseconds a changed draft must be written.
+    /// How many milliseconds remain until a changed draft must be written.
     #[must_use]
     pub fn draft_due_ms(&self) -> Option<u64> {
         let since = self.draft_changed_ms?;

@@ -83,7 +83,7 @@ pub trait Authority: fmt::Debug + Send + Sync {
     }
 }
 
-/// An authority peer without a mesh, which only knows where one will listen.
+/// An authority peer without a mesh, which only knows where the real one will listen.
 #[derive(Debug)]
 pub struct StandIn(pub PeerAddresses);
 

@@ -4,7 +4,7 @@
 //! through here. One process has two parts: the *login server*, which logs people in, and the *authority peer*, an
 //! ordinary node of the mesh that publishes the realm's policy and that every peer dials first.
 //!
-//! | … | look into |
+//! | topic | module |
 //! |---|---|
 //! | what runs while `serve` runs, and how its parts start and stop | [`serve`] |
 //! | logging in: the swarm, the decision, passwords, throttling, tickets | [`server`] |

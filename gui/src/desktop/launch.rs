@@ -20,7 +20,7 @@ const DRIVER_PACKAGE: &str = "libgl1-mesa-dri";
 pub struct Opened(Arc<AtomicBool>);
 
 impl Opened {
-    /// From now on, a panic is a bug of ours and is shown as one.
+    /// From now on, a panic is our own bug and is shown as one.
     pub fn tell(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -58,7 +58,7 @@ impl Rules<'_> {
         self.mute.filter(|mute| mute.until.is_none_or(|until| until > self.realm_now))
     }
 
-    /// In how many milliseconds the mute ends, if it lasts and ends by itself.
+    /// How many milliseconds remain of the mute, if it is in force and ends by itself.
     #[must_use]
     pub fn mute_left(&self) -> Option<u64> {
         self.muted()?.until.map(|until| until - self.realm_now)

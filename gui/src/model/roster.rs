@@ -14,12 +14,12 @@ pub const FILTER_FROM: usize = 12;
 /// How many people who left are remembered.
 const LEFT_MAX: usize = 200;
 
-/// What the node does not keep: who left, since when people are away, and the filter.
+/// What the node does not keep: people who left, how long others have been away, and the filter.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
     /// The text that a name must contain.
     pub filter: String,
-    /// Who is away, and since when if that was seen, realm time in unix milliseconds.
+    /// The accounts that are away, and since when if that was seen, realm time in unix milliseconds.
     away: BTreeMap<AccountId, Option<u64>>,
     left: BTreeMap<AccountId, Gone>,
 }
@@ -58,7 +58,7 @@ pub struct Member {
     pub away: Option<Away>,
 }
 
-/// Somebody is online, but away.
+/// The absence of somebody who is online, but away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Away {
     /// Since when if that was seen, realm time in unix milliseconds.

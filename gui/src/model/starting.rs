@@ -1,5 +1,5 @@
-//! How a window starts: it signs in by itself with a stored ticket, takes what a second start brings, and remembers
-//! each login for the next start.
+//! Starts a window: it signs in by itself with a stored ticket, takes what a second start brings, and remembers each
+//! login for the next start.
 
 use lanyard_node::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct Offer {
 }
 
 impl Model {
-    /// What a new window does first: it signs in, or shows the form to users who signed out or have no ticket.
+    /// Does what a new window does first: it signs in, or shows the form to users who signed out or have no ticket.
     pub fn begin(&mut self) -> Vec<Effect> {
         let has_ticket =
             self.login.password.is_empty() && self.login.stored_ticket(self.now_ms).is_some();

@@ -1,4 +1,4 @@
-//! Which field has the keyboard focus. It moves before anything is drawn, because a field that is about to lose
+//! Which field has the keyboard focus. The focus moves before anything is drawn, because a field that is about to lose
 //! it must not take what is typed into the next one.
 
 use eframe::egui::text::{CCursor, CCursorRange};

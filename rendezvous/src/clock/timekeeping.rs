@@ -258,7 +258,7 @@ impl ClockError {
     }
 }
 
-/// Accepts the clock as it is, on the operator's word.
+/// Accepts the clock as it is, because the operator has confirmed it.
 ///
 /// # Errors
 /// [`ClockError::Behind`] if later times have already been signed.
@@ -272,8 +272,8 @@ pub fn accept(db: Db<'_>, wall_ms: u64) -> Result<Standing, ClockError> {
     Ok(standing)
 }
 
-/// Lowers the mark to the clock, which was ahead and is right now, as the operator says. Everything dated later is
-/// redated to now, and a new policy is signed with the next number.
+/// Lowers the mark to the clock. The operator has confirmed that the clock was ahead and is right now. Everything dated
+/// later is redated to now, and a new policy is signed with the next number.
 ///
 /// # Errors
 /// [`ClockError::NotBehind`] if there is nothing to lower.

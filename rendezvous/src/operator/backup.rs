@@ -229,7 +229,7 @@ fn signed_policy(store: &Store, realm: PeerKey) -> Result<Option<SignedPolicy>, 
     Ok(row.and_then(|row| SignedPolicy::verify(&row.document, &realm).ok()))
 }
 
-/// Carries over what must not be forgotten: the newest policy number, the largest signed time, ids already used, and
+/// Carries over what a restore must not lose: the newest policy number, the largest signed time, ids already used, and
 /// moderations.
 fn carry_over(
     copy: &mut Store,

@@ -64,7 +64,7 @@ pub(super) struct LinkHosts {
     pub(super) doubt: Option<&'static str>,
 }
 
-/// The hosts for the join link and its alternatives: what the operator says, else the listen address, else the
+/// The hosts for the join link and its alternatives: what the operator has set, else the listen address, else the
 /// addresses of this computer's interfaces.
 #[must_use]
 pub(super) fn link_hosts(advertise: Option<&str>, listen: SocketAddr) -> LinkHosts {

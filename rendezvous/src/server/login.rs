@@ -33,7 +33,7 @@ use crate::store::{Store, StoreError, devices as device_rows};
 use grant::{Act, SignIn};
 use visit::{LoginError, Signer, Visit, renewable};
 
-/// Why nobody gets a ticket, as a part of the sentence that the client shows.
+/// Why no tickets are issued, as a part of the sentence that the client shows.
 const CLOCK_IN_DOUBT: &str = "its clock may be wrong, and its operator must confirm it";
 /// Longer than clients keep asking a busy login server.
 const CLOCK_RETRY_S: u64 = 90;

@@ -10,7 +10,7 @@ use super::{Db, RowError, StoreError, bytes, from_sql, to_sql};
 /// A row of `orders`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModerationRow {
-    /// The number that the moderator gave it.
+    /// The id that the moderator gave it.
     pub id: [u8; 16],
     /// What it does.
     pub kind: ModerationKind,

@@ -27,7 +27,7 @@ impl Chat {
         }
     }
 
-    /// For how many more milliseconds the login node may still be found.
+    /// How many milliseconds remain in which the login node may still be found.
     #[must_use]
     pub fn looks_for_login_node_ms(&self, now_ms: u64) -> Option<u64> {
         let is_known = self.met_login_node || self.entered_offline;

@@ -66,8 +66,8 @@ pub(super) fn log_out(
     Ok(listed(tx, account.id)?)
 }
 
-/// Logs all devices of an account out except the owner's present one. That one keeps its ticket if possible, so that no
-/// message it is sending falls under a revocation.
+/// Logs out all devices of an account except the one that the owner is using. That one keeps its ticket if possible, so
+/// that no message it is sending falls under a revocation.
 pub(super) fn log_out_others(
     tx: Db<'_>,
     account: &Account,

@@ -132,8 +132,8 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Queues a check; `stored` is `None` for a name that does not exist. With a `replacement`, the hash to store instead
-    /// is that of the replacement, if the password is right.
+    /// Queues a check; `stored` is `None` for a name that does not exist. With a `replacement`, the hash to store
+    /// instead is that of the replacement, if the password is right.
     ///
     /// # Errors
     /// [`Busy`] if the queue is full.
