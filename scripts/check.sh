@@ -23,7 +23,7 @@ part tests cargo test --workspace
 part lints cargo clippy --workspace --all-targets --quiet -- -D warnings
 part documents env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --quiet
 part layers scripts/layers.sh
-part circles scripts/circles.sh
+part cycles scripts/cycles.sh
 if command -v cargo-deny >/dev/null 2>&1; then
     part dependencies cargo deny --offline check bans licenses sources
 else

@@ -22,7 +22,7 @@ describe() {
         kill9)       say "200 kills at random moments: stores sound, what was shown as sent is everywhere" ;;
         late-joiner) say "100,000 messages in under 60 s and 150 MB, the others undisturbed" ;;
         start-up)    say "ready in under 1 s with 1,000,000 messages" ;;
-        moderators)  say "orders among 25 peers, with the login node on and off, and across a partition" ;;
+        moderators)  say "moderations among 25 peers, with the login node on and off, and across a partition" ;;
         protocol)    say "the history, reconciliation and the simulator with 1,000 engines" ;;
         node)        say "real swarms with a hostile member among them" ;;
         login)       say "floods, timing and kills of the login node, hostile names" ;;

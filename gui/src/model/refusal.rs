@@ -102,7 +102,7 @@ fn title(code: RefusalCode, to: &Addressee) -> String {
         RefusalCode::UnusableReply => "The login node's reply cannot be used.",
         RefusalCode::Busy => "The login node is busy.",
         RefusalCode::BadCredentials => "Wrong name or password.",
-        RefusalCode::Locked => "Too many failed tries: this account is locked for a while.",
+        RefusalCode::Locked => "Too many failed attempts: this account is locked for a while.",
         RefusalCode::Disabled => "This account is disabled.",
         RefusalCode::Banned => "This account is banned.",
         RefusalCode::Invite => "Invites are not accepted here yet.",
@@ -138,7 +138,7 @@ fn advice(code: RefusalCode, to: &Addressee) -> &'static str {
         RefusalCode::UnusableReply => "Tell the operator.",
         RefusalCode::Busy => "Many people are signing in right now. Try again in a moment.",
         RefusalCode::BadCredentials => {
-            "Check both and try again. After 5 failed tries you have to wait."
+            "Check both and try again. After 5 failed attempts you have to wait."
         }
         RefusalCode::Locked => "Wait, then try again. If it was not you, tell the operator.",
         RefusalCode::Disabled => "Ask the operator to enable it again.",

@@ -215,7 +215,7 @@ fn the_status_line_shows_peers_login_node_and_ticket() {
         });
     });
     assert!(stage.shows("Login node offline · signed in until tomorrow 09:40"));
-    assert!(stage.shows("2 messages wait for a peer"));
+    assert!(stage.shows("2 messages waiting for a peer"));
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn each_step_of_joining_is_shown_and_can_be_cancelled() {
 fn every_refusal_has_its_words_and_its_next_step() {
     for (code, title, next) in [
         (RefusalCode::BadCredentials, "Wrong name or password.", "Check both"),
-        (RefusalCode::Locked, "Too many failed tries", "Wait, then try again"),
+        (RefusalCode::Locked, "Too many failed attempts", "Wait, then try again"),
         (RefusalCode::Disabled, "This account is disabled.", "enable it"),
         (RefusalCode::Banned, "This account is banned.", "talk to the operator"),
         (RefusalCode::Unreachable, "does not answer at 192.168.1.5:4001", "right network"),

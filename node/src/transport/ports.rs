@@ -47,7 +47,7 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     if is_link_local(host) || is_link_local(text) {
         return Err(format!(
-            "{host} is good on one cable only; listen on [::] or on another address of this computer"
+            "{host} works on one cable only; listen on [::] or on another address of this computer"
         ));
     }
     text.parse().map_err(|_no_address| "it must be IP:PORT or [IPv6]:PORT".to_owned())

@@ -113,7 +113,7 @@ impl fmt::Display for Standing {
             ),
             Self::Ahead { by_ms } => write!(
                 f,
-                "the clock is {} beyond the last time that the login node is known to have run",
+                "the clock is {} later than the last time the login node is known to have run",
                 duration(by_ms)
             ),
         }

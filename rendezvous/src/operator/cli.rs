@@ -161,7 +161,7 @@ pub(super) enum SanctionCommand {
     Ban {
         /// The account
         user: String,
-        /// Also remove what the account said in the time before, such as 2h
+        /// Also remove the account's messages from before the ban, such as the last 2h
         #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
         since: Option<String>,
         /// The reason; everybody can read it
@@ -246,7 +246,7 @@ pub(super) enum ClockCommand {
     Show,
     /// Confirm that the clock is right, and go on signing
     Accept,
-    /// Bring the realm's time back to the clock, which was ahead and is right now
+    /// Set the realm's time back to the clock, after a clock that was ahead has been corrected
     Lower,
 }
 
@@ -271,9 +271,7 @@ pub(super) enum ModerationCommand {
 /// Checks the host of a join link.
 fn parse_host(text: &str) -> Result<String, String> {
     if ports::is_link_local(text.trim_start_matches('[').trim_end_matches(']')) {
-        return Err(format!(
-            "{text} is only valid on one cable; give another address or a host name"
-        ));
+        return Err(format!("{text} works on one cable only; give another address or a host name"));
     }
     let plausible = !text.is_empty()
         && text.len() <= 253

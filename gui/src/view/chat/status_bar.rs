@@ -34,8 +34,8 @@ pub(super) fn status_ui(ui: &Ui, model: &Model, chat: &Chat, actions: &mut Vec<A
         let what_for =
             if warning == Some("clock-ahead") { "until the clock is right" } else { "for a peer" };
         let waiting = match chat.status.waiting {
-            1 => format!("1 message waits {what_for}"),
-            many => format!("{many} messages wait {what_for}"),
+            1 => format!("1 message waiting {what_for}"),
+            many => format!("{many} messages waiting {what_for}"),
         };
         let place = piece_ui(ui, pos2(end + 16.0, middle), &waiting, None, p.dim);
         widgets::spoken(ui, place, "waiting", &waiting);

@@ -39,7 +39,7 @@ impl Modes {
     /// Switches to reading key by key and without echo, so that keys typed between two lines are not shown, and lines
     /// are not truncated to 4,095 bytes. Ctrl-C remains a signal. Pasted text comes between marks.
     ///
-    /// If the terminal is gone.
+    /// # Errors
     /// If the terminal is gone.
     pub fn key_by_key(&self) -> io::Result<()> {
         let mut modes = self.found.clone();

@@ -55,7 +55,7 @@ pub(in crate::operator) fn restore(
     match &restored.missing {
         None => lines.push("there was no policy here to compare the backup with".to_owned()),
         Some(missing) => {
-            let over = |lost| format!("not in the backup, and therefore over: {}", line(lost));
+            let over = |lost| format!("ended, because it is not in the backup: {}", line(lost));
             lines.extend(missing.iter().map(over));
         }
     }

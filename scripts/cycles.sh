@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that no import circle crosses a folder, and that none has more than three files.
+# Checks that no import cycle crosses a folder, and that none has more than three files.
 #
 # Only product code counts: not tests.rs, tests/, inline test modules, or modules behind `cfg(test)`.
 # An import is a `use` path, or a path in the code, that leads to another file of the same crate.
@@ -8,7 +8,7 @@
 # does not count as an import; nor does the `use` of a module until something is named through it.
 # A file belongs to the folder it lies in, but `a.rs` to the folder `a` if that has files.
 #
-# Usage: scripts/circles.sh [CRATE…]   (default: all crates)
+# Usage: scripts/cycles.sh [CRATE…]   (default: all crates)
 set -u
 cd "$(dirname "$0")" && . ./lib.sh
 cd "$ROOT" || exit 1
@@ -21,9 +21,9 @@ for crate in "$@"; do
     checked=$((checked + 1))
     library=$(sed -n 's/^name = "\(.*\)"/\1/p' "$crate/Cargo.toml" | head -n 1)
     mapfile -t files < <(find "$crate/src" -name '*.rs' ! -name tests.rs ! -path '*/tests/*' | LC_ALL=C sort)
-    LC_ALL=C awk -v src="$crate/src/" -v library="${library//-/_}" -f scripts/circles.awk "${files[@]}" </dev/null ||
+    LC_ALL=C awk -v src="$crate/src/" -v library="${library//-/_}" -f scripts/cycles.awk "${files[@]}" </dev/null ||
         failed=1
 done
 [ "$checked" -gt 0 ] || die "no crate at $*"
 [ "$failed" -eq 0 ] || die "these files can only be understood, tested and moved together"
-say "No import circle crosses a folder"
+say "No import cycle crosses a folder"

@@ -1,4 +1,4 @@
-# Finds the import circles of one crate; circles.sh says what counts. Variables: src, library.
+# Finds the import cycles of one crate; cycles.sh says what counts. Variables: src, library.
 # A module is "" (the root), "::a", "::a::b".
 
 BEGIN { ITEM = "^(async|const|enum|fn|impl|macro_rules|mod|static|struct|trait|type|union|unsafe)$" }
@@ -6,7 +6,7 @@ FNR == 1 { open_file() }
 { read_tokens(without_text($0)) }
 END {
     for (i = 1; i <= imports; i++) follow_import(i)
-    find_circles()
+    find_cycles()
     exit bad
 }
 
@@ -266,9 +266,9 @@ function arrive(to, named) {
     else if (!index(" " names[from, to] ",", " " named ",")) names[from, to] = names[from, to] ", " named
 }
 
-# ---- From files to circles: Tarjan's strongly connected components
+# ---- From files to cycles: Tarjan's strongly connected components
 
-function find_circles(    i, folder) {
+function find_cycles(    i, folder) {
     for (i = 1; i <= count; i++) {
         if (in_test(module_of[files[i]])) continue
         for (folder = files[i]; sub(/\/[^\/]*$/, "", folder); ) has_files[folder] = 1
@@ -286,10 +286,10 @@ function visit(f,    list, n, j) {
             if (lowest[list[j]] < lowest[f]) lowest[f] = lowest[list[j]]
         } else if (on_stack[list[j]] && number[list[j]] < lowest[f]) lowest[f] = number[list[j]]
     }
-    if (lowest[f] == number[f]) take_circle(f)
+    if (lowest[f] == number[f]) take_cycle(f)
 }
 
-function take_circle(f,    i) {
+function take_cycle(f,    i) {
     split("", inside); size = 0
     do { on_stack[stack[top]] = 0; inside[stack[top]] = 1; size++ } while (stack[top--] != f)
     if (size > 1) report()
@@ -307,9 +307,9 @@ function report(    i, list, folders, n) {
         list = list " " files[i]
         if (!(folder_of(files[i]) in folders)) { folders[folder_of(files[i])] = 1; n++ }
     }
-    if (n == 1 && size <= 3) { print src ": allowed, a circle within one folder:" list; return }
+    if (n == 1 && size <= 3) { print src ": allowed, a cycle within one folder:" list; return }
     bad = 1
-    print src ": a circle of " size " files in " n " folder" (n > 1 ? "s" : "")
+    print src ": a cycle of " size " files in " n " folder" (n > 1 ? "s" : "")
     for (i = 1; i <= count; i++) if (files[i] in inside) report_file(files[i])
     if (n > 1) print "  Move what both folders name into a file that imports neither, or pass it as an argument."
     else print "  Move what most of these files name into a file that imports none of them."
