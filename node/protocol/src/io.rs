@@ -371,7 +371,7 @@ pub enum Event {
         number: u64,
     },
     /// Our ticket was renewed.
-    Pass {
+    Renewed {
         /// Its end, realm time in unix milliseconds.
         expires_at: u64,
     },

@@ -112,7 +112,7 @@ impl EventLoop {
             Event::Sanctioned(news) => self.tell(NodeEvent::Sanctioned(news)),
             Event::Presence(change) => self.tell(NodeEvent::Presence(presence(&change))),
             Event::Policy { number } => self.tell(NodeEvent::Policy { number }),
-            Event::Pass { expires_at } => self.tell(NodeEvent::Renewed { expires_at }),
+            Event::Renewed { expires_at } => self.tell(NodeEvent::Renewed { expires_at }),
             Event::AskTheTime => self.ask_login_server.notify_one(),
             Event::Notice { code, text } => self.tell(NodeEvent::Notice { code, text }),
             Event::Changed => self.state.changed = true,

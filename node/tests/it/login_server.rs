@@ -81,7 +81,7 @@ impl OpenLoginServer {
     ) -> Self {
         let mut swarm = swarm();
         swarm.listen_on(ports::multiaddr(at)).unwrap();
-        let address = within(SOON, "a desk that listens", async {
+        let address = within(SOON, "a login server that listens", async {
             loop {
                 if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
                     return crate::cast::socket_address(&address);

@@ -32,7 +32,7 @@ async fn three() -> (Honest, Honest, Honest) {
 }
 
 async fn hears_moderation(honest: &mut Honest, kind: ModerationKind) -> (String, String) {
-    let moderation = honest.event("an order", |event| match event {
+    let moderation = honest.event("a moderation", |event| match event {
         NodeEvent::Moderation(moderation) if moderation.content().kind == kind => {
             Some(moderation.clone())
         }

@@ -25,7 +25,7 @@ use crate::login_server::{
 const QUIET: Duration = Duration::from_secs(2);
 
 /// Somebody whose ticket was issued `ago_s` ago and lives for `life_s`.
-fn with_pass(name: &str, ago_s: u64, life_s: u64) -> Setup {
+fn with_ticket(name: &str, ago_s: u64, life_s: u64) -> Setup {
     let mut setup = Setup::of(name);
     setup.claims.issued_at_s = now_ms() / 1_000 - ago_s;
     setup.claims.expires_at_s = setup.claims.issued_at_s + life_s;
@@ -49,7 +49,7 @@ async fn a_ticket_is_renewed_at_half_its_life_and_shown_to_others() {
     });
     let login_server = login_server.await;
     let mut bob = honest("bob").await;
-    let mut setup = with_pass("alice", 50, 100).knowing_node(&bob);
+    let mut setup = with_ticket("alice", 50, 100).knowing_node(&bob);
     setup.login_server = Some(link_to(login_server.address));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("chat.db");
@@ -93,7 +93,7 @@ async fn a_ticket_is_renewed_at_half_its_life_and_shown_to_others() {
 async fn no_ticket_is_renewed_before_half_its_life() {
     let _lock = in_company();
     let login_server = OpenLoginServer::open(LOOPBACK, |_peer, _request| a_week_for("alice")).await;
-    let mut setup = with_pass("alice", 30, 100);
+    let mut setup = with_ticket("alice", 30, 100);
     setup.login_server = Some(link_to(login_server.address));
     let mut alice = setup.start().await;
     assert!(!alice.event_until(QUIET, |event| matches!(event, NodeEvent::Renewed { .. })).await);
@@ -120,7 +120,7 @@ async fn an_expired_ticket_is_renewed_when_the_login_node_is_back() {
     let _lock = in_company();
     let address = closed_address();
     let mut bob = honest("bob").await;
-    let mut setup = with_pass("alice", 10, 25).knowing_node(&bob);
+    let mut setup = with_ticket("alice", 10, 25).knowing_node(&bob);
     setup.login_server = Some(link_to(address));
     let mut alice = setup.start().await;
     alice.linked_with(peer("bob")).await;
@@ -151,7 +151,7 @@ async fn the_return_of_the_authority_peer_prompts_a_renewal() {
     let login_server = login_server.await;
     let address = closed_address();
     // Without the return, the next try would be minutes away.
-    let mut setup = with_pass("alice", 15_000, 20_000).knowing(peer("member"), address);
+    let mut setup = with_ticket("alice", 15_000, 20_000).knowing(peer("member"), address);
     setup.login_server = Some(link_to(login_server.address));
     let mut alice = setup.start().await;
     within(SOON, "the first try", asked.recv()).await.unwrap();
@@ -168,7 +168,7 @@ async fn a_refusal_is_told_once_and_ends_nothing_before_its_time() {
     let _lock = in_company();
     let login_server =
         OpenLoginServer::open(LOOPBACK, |_peer, _request| denied(DenialCode::BadCredentials)).await;
-    let mut setup = with_pass("alice", 15, 20);
+    let mut setup = with_ticket("alice", 15, 20);
     setup.login_server = Some(link_to(login_server.address));
     let mut alice = setup.start().await;
     let told = |event: &NodeEvent| match event {

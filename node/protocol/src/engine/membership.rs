@@ -34,7 +34,7 @@ impl Engine {
         self.time.signed(claims.issued_at_ms(), now);
         self.me.renew(ticket);
         self.presence_soon(now);
-        self.fx.event(Event::Pass { expires_at });
+        self.fx.event(Event::Renewed { expires_at });
         self.fx.changed();
     }
 

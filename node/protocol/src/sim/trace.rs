@@ -80,7 +80,7 @@ fn event_line(event: &Event) -> String {
         Event::Moderation(moderation) => format!("moderation-known {}", moderation.id()),
         Event::Presence(change) => format!("presence {}", change_words(change)),
         Event::Policy { number } => format!("policy-in-force {number}"),
-        Event::Pass { expires_at } => format!("ticket {expires_at}"),
+        Event::Renewed { expires_at } => format!("ticket {expires_at}"),
         Event::AskTheTime => "ask-the-time".to_owned(),
         Event::Notice { code, .. } => format!("notice {code}"),
         Event::Ended(reason) => {

@@ -351,7 +351,7 @@ fn r22_the_room_goes_on_until_the_tickets_end() {
     assert_eq!(sim.held(0).len(), 1, "nothing is taken after the end, and nothing is lost");
     assert!(
         sim.describe(1).ends_with("links []"),
-        "links end with the passes: {}",
+        "links end with the tickets: {}",
         sim.describe(1)
     );
     for number in 0..4 {
