@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn r42_only_what_its_author_has_signed_under_a_ticket_is_opened() {
+    fn r42_only_what_its_author_signed_under_a_ticket_is_opened() {
         let mut inbox = Inbox::new(realm());
         let mut history = History::new(Arc::new(testing::policy(&testing::key(1))));
         let mut open = |bytes: &[u8], history: &History| inbox.open_message(bytes, history, NOW);

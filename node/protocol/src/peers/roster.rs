@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn r73_only_presence_from_after_the_loss_keeps_a_lost_neighbour() {
+    fn r73_only_presence_after_the_loss_keeps_a_lost_neighbour() {
         let mut roster = Roster::default();
         roster.link_up(alice(), &ticket(), 5, at(0));
         roster.link_down(alice(), at(10));

@@ -276,7 +276,7 @@ fn trace_of(seed: u64) -> String {
 }
 
 #[test]
-fn r103_when_nothing_differs_a_round_costs_less_than_a_kilobyte() {
+fn r103_a_round_without_differences_costs_under_a_kilobyte() {
     let mut sim = Sim::new(Setup { faults: Faults::default(), ..setup(2, seed(3)) });
     sim.run(seconds(5));
     let mut lots = ChaCha8Rng::seed_from_u64(3);

@@ -250,7 +250,7 @@ fn r92_a_network_change_retries_failed_dials_at_once() {
 }
 
 #[test]
-fn r90_a_refusal_while_a_link_stands_does_not_dial_a_second_one() {
+fn r90_a_refusal_while_linked_does_not_dial_a_second_link() {
     let mut peer = Peer::new(2);
     peer.feed(Input::Candidates(vec![candidate(3)]));
     peer.link(1, 3);
