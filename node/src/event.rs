@@ -84,7 +84,8 @@ pub struct ChatMessage {
     pub via: Via,
     /// True if it arrived more than two minutes after it was sent.
     pub late: bool,
-    /// True if its author was banned by the time it arrived. It is shown folded, and notifies nobody.
+    /// True if its author could no longer post it when it arrived: banned, muted or signed out, or the room archived. It
+    /// is shown folded, and notifies nobody.
     pub folded: bool,
     /// True if its author has signed another message with the same number (equivocation).
     pub forked: bool,

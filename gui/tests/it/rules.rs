@@ -220,7 +220,7 @@ fn late_messages_of_a_banned_person_are_folded_silently() {
     stage.node(|node| node.deliver(line));
     assert!(!stage.shows("@ada cheap tickets"));
     assert_eq!(stage.harness.state().model.chat().map(Chat::unread), Some(0));
-    stage.click("1 line from a banned person, sent before the ban: show");
+    stage.click("1 line arrived when the author could no longer post: show");
     assert!(stage.shows("@ada cheap tickets"));
 }
 
@@ -235,7 +235,7 @@ fn folded_lines_of_the_store_stay_folded() {
         script.history = (0..3).map(line).collect();
     });
     assert!(stage.shows("line 0"));
-    assert!(stage.shows("2 lines from a banned person, sent before the ban: show"));
+    assert!(stage.shows("2 lines arrived when the author could no longer post: show"));
     assert!(!stage.shows("line 1"));
     // The ban is refused by the operator: the mark goes.
     stage.node(|node| {

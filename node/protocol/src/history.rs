@@ -29,13 +29,14 @@ use crate::message::VerifiedMessage;
 use crate::moderation::SignedModeration;
 use crate::policy::Policy;
 use crate::ticket::Ticket;
-use crate::time::{DAY_MS, HOUR_MS};
+use crate::time::DAY_MS;
 use crate::verdict::Refused;
 
 pub use admitted::AdmittedMessage;
 pub use author::Author;
 use message_set::MessageSet;
 pub use message_set::{Indexed, Resettled};
+pub(crate) use moderations::is_outdated;
 pub use moderations::{Moderations, NoEffect};
 use newest_ids::NewestIds;
 pub use rules::{Maker, Rules, Sentence};
@@ -62,8 +63,6 @@ pub struct Taken {
     pub message: AdmittedMessage,
     /// Messages of the same account with larger order keys that it displaced from the quota.
     pub displaced: Vec<MessageId>,
-    /// Whether its author is banned now. The message was sent before the ban, and is shown folded.
-    pub folded: bool,
 }
 
 impl History {
@@ -91,7 +90,7 @@ impl History {
         &self.set
     }
 
-    /// The retention boundary, a whole hour: realm time, unix milliseconds.
+    /// The retention boundary, the start of a UTC day: realm time, unix milliseconds.
     #[must_use]
     pub fn boundary(&self) -> u64 {
         self.boundary
@@ -101,7 +100,7 @@ impl History {
     ///
     /// # Errors
     /// [`Refused`] if the message is not admitted. An id that the rules or the quota refuse is remembered.
-    pub fn take(&mut self, message: VerifiedMessage, realm_ms: u64) -> Result<Taken, Refused> {
+    pub fn take(&mut self, message: VerifiedMessage) -> Result<Taken, Refused> {
         let id = message.id();
         let content = message.content();
         if self.set.contains(content.sent_at, id) {
@@ -118,8 +117,7 @@ impl History {
             self.refused.insert(*id);
         }
         self.taken.insert(id);
-        let folded = self.rules.ban_at(&author, realm_ms).is_some();
-        Ok(Taken { message: AdmittedMessage::new(message), displaced, folded })
+        Ok(Taken { message: AdmittedMessage::new(message), displaced })
     }
 
     /// When this author may send another message, which would be its newest: `None` means now, otherwise it is a realm
@@ -223,7 +221,8 @@ impl History {
     pub fn retain(&mut self, realm_ms: u64, reach: u64) -> Option<u64> {
         let days = self.rules.policy().limits_at(realm_ms).retention_days;
         let due = realm_ms.saturating_sub(days.saturating_mul(DAY_MS)).min(reach);
-        let boundary = due - due % HOUR_MS;
+        // A quota counts a whole day, so a day is whole or gone.
+        let boundary = due - due % DAY_MS;
         if boundary > self.boundary {
             self.boundary = boundary;
         } else if boundary.saturating_add(DAY_MS) <= self.boundary {
@@ -233,7 +232,7 @@ impl History {
         let boundary = self.boundary;
         let forgotten = self.set.forget_before(boundary);
         let rules = &mut self.rules;
-        if rules.moderations().has_ended_before(boundary) {
+        if rules.moderations().has_outdated(boundary) {
             Arc::make_mut(rules).forget_moderations(boundary);
         }
         forgotten.then_some(boundary)

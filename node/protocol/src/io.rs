@@ -268,7 +268,7 @@ pub enum Output {
         message: Box<AdmittedMessage>,
         /// How it arrived.
         arrival: Arrival,
-        /// Whether its author is banned now. Then it is shown folded and notifies nobody.
+        /// Whether it arrives when its author can no longer post it. Then it is shown folded and notifies nobody.
         folded: bool,
     },
     /// The rules have changed, or a quota has displaced messages: mark, unmark and delete stored messages.

@@ -138,13 +138,13 @@ pub(super) fn forget_some(
     Ok((held.len(), held.iter().sum()))
 }
 
-/// Deletes the moderations that ended before a realm time.
+/// Deletes the moderations that began before a realm time.
 pub(super) fn forget_moderations(
     connection: &Connection,
     realm: i64,
     before: u64,
 ) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM orders WHERE realm = ?1 AND ends_at < ?2";
+    let sql = "DELETE FROM orders WHERE realm = ?1 AND begins_at < ?2";
     connection.execute(sql, params![realm, time(before)]).map(drop)
 }
 

@@ -6,6 +6,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use lanyard_protocol::time::DAY_MS;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
@@ -201,13 +202,15 @@ impl Thread {
             Ok((FORGET, held)) => self.tell(Stored::Resettled(-held)),
             Ok((_the_rest, held)) => {
                 self.forget = None;
+                // A moderation lasts a day at most, and messages of that day may still be judged by it.
+                let before = before.saturating_sub(DAY_MS);
                 if let Err(error) = forget_moderations(connection, realm, before) {
                     tracing::warn!(%error, "Old moderations stay in the store");
                 }
                 self.tell(Stored::Resettled(-held));
             }
             Err(error) => {
-                // The boundary moves again within the hour, which causes the next try.
+                // The boundary moves again within a day, which causes the next try.
                 self.forget = None;
                 tracing::warn!(%error, "Old messages stay in the store");
             }

@@ -23,12 +23,12 @@ pub enum Write {
         via: Via,
         /// Realm time of arrival, unix milliseconds.
         received_at: u64,
-        /// Whether its author was banned by then. It is shown folded.
+        /// Whether its author could no longer post it by then. It is shown folded.
         folded: bool,
     },
     /// Messages have left the history or come back.
     Resettle(Resettled),
-    /// Delete messages that were sent before a realm time, and moderations that ended before it.
+    /// Delete messages that were sent before a realm time, and moderations that began a day before it or earlier.
     Forget {
         /// The retention boundary, unix milliseconds.
         before: u64,

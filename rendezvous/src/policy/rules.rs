@@ -4,7 +4,7 @@ use lanyard_protocol::policy::{Limits, Registration};
 
 use crate::acts::ActError;
 use crate::store::audit::{self, Entry};
-use crate::store::{Db, rules};
+use crate::store::{Db, rules, sessions};
 
 /// The keys of the command line.
 const KEYS: [&str; 7] = [
@@ -17,6 +17,9 @@ const KEYS: [&str; 7] = [
     "registration",
 ];
 
+/// Those of them that limit messages.
+const MESSAGE_KEYS: [&str; 4] = ["max-text-bytes", "per-minute", "guest-per-minute", "per-day"];
+
 /// A message may have 16 KiB in all; this leaves space for the envelope and the name of the room.
 const MAX_TEXT_BYTES: u64 = 12_288;
 /// A larger quota would limit nothing, which 0 says more clearly.
@@ -26,7 +29,9 @@ const TICKET_LIFETIME_S: std::ops::RangeInclusive<u64> = 60..=366 * 86_400;
 /// The longest retention time, in days: ten years.
 const RETENTION_DAYS_MAX: u64 = 3_660;
 
-/// Changes one rule from `now` on. Setting the value it already has does nothing.
+/// Changes one rule from `now` on; limits on messages apply from the next full minute on (PROTOCOL.md R-47). Until the
+/// first sign-in nobody can have sent anything, so the change applies from the beginning. Setting the value that it
+/// already has does nothing.
 ///
 /// # Errors
 /// [`ActError::Rule`]; nothing has changed.
@@ -38,10 +43,17 @@ pub fn set(db: Db<'_>, key: &str, value: &str, now: u64) -> Result<(), ActError>
         return Ok(());
     }
     // The last row is in force, so its date must be after that of the row it replaces.
-    new.from = now.max(old.from.saturating_add(1));
+    let next = old.from.saturating_add(1);
+    new.from = if sessions::exist(db)? { now.max(next) } else { next };
     rules::insert(db, &new)?;
     let detail = format!("{key} {value}");
     Ok(audit::write(db, Entry::operator("policy-set", key, &detail), now)?)
+}
+
+/// Whether a rule applies to messages, and so from the next full minute on.
+#[must_use]
+pub fn limits_messages(key: &str) -> bool {
+    MESSAGE_KEYS.contains(&key)
 }
 
 fn apply(rule: &mut Limits, key: &str, value: &str) -> Result<(), ActError> {
@@ -79,13 +91,39 @@ fn apply(rule: &mut Limits, key: &str, value: &str) -> Result<(), ActError> {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_protocol::ids::{PeerKey, Role};
+
     use super::*;
-    use crate::store::Store;
+    use crate::accounts;
+    use crate::names::Username;
+    use crate::store::sessions::NewSession;
+    use crate::store::{Store, devices};
+
+    fn sign_in(tx: Db<'_>) -> Result<(), ActError> {
+        let name = Username::parse("alice").unwrap();
+        let account = accounts::create(tx, &name, None, Role::Member, "phc", 400)?;
+        let device = devices::sign_in(tx, account, PeerKey([7; 32]), "", 400, 9_000)?;
+        let address = "192.0.2.1:1".to_owned();
+        let session = NewSession { account, device, address, since: 400, expires_at: 9_000 };
+        Ok(sessions::put(tx, &session)?)
+    }
+
+    #[test]
+    fn before_the_first_sign_in_a_rule_applies_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open_or_create(dir.path()).unwrap();
+        store.write(|tx| set(tx, "per-minute", "7", 500)).unwrap();
+        assert_eq!(rules::newest(store.reader()).unwrap().from, 1);
+        store.write(sign_in).unwrap();
+        store.write(|tx| set(tx, "per-minute", "8", 500)).unwrap();
+        assert_eq!(rules::newest(store.reader()).unwrap().from, 500);
+    }
 
     #[test]
     fn a_changed_rule_adds_a_dated_row() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open_or_create(dir.path()).unwrap();
+        store.write(sign_in).unwrap();
         for (key, value) in [
             ("max-text-bytes", "1000"),
             ("per-minute", "0"),

@@ -41,6 +41,14 @@ pub struct NewSession {
     pub expires_at: u64,
 }
 
+/// Whether anybody has ever signed in.
+///
+/// # Errors
+/// [`StoreError`] if the sessions cannot be read.
+pub fn exist(db: Db<'_>) -> Result<bool, StoreError> {
+    db.value("look for sessions", "SELECT EXISTS (SELECT 1 FROM sessions)", [])
+}
+
 /// Records a sign-in in place of the device's last one.
 ///
 /// # Errors

@@ -86,7 +86,7 @@ pub(super) fn late_ui(ui: &Ui, rect: Rect, row: Row, context: &RowContext<'_>) {
     widgets::spoken(ui, rect, ("late", first), &words);
 }
 
-/// `1 line from a banned person, sent before the ban · Show`.
+/// `1 line arrived when the author could no longer post · Show`.
 pub(super) fn folded_ui(
     ui: &Ui,
     rect: Rect,
@@ -98,7 +98,7 @@ pub(super) fn folded_ui(
     let p = context.palette;
     let Some(Entry::Message(first)) = context.timeline.entry(row) else { return };
     let lines = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
-    let words = format!("{lines} from a banned person, sent before the ban");
+    let words = format!("{lines} arrived when the author could no longer post");
     let left = rect.left() + theme::INDENT;
     let middle = rect.bottom() - UNDER_MIDDLE;
     let told = ui.painter().layout_no_wrap(format!("{words} · "), theme::note(), p.faint);

@@ -218,7 +218,7 @@ fn header_ui(ui: &Ui, rect: Rect, id: Id, author: &Author<'_>, context: &RowCont
         x += widgets::badge(ui.painter(), pos2(x, middle), badge, p) + 5.0;
     }
     let time = text::clock(author.sent_at, &context.model.zone);
-    let words = if author.folded { format!("{time} · sent before the ban") } else { time };
+    let words = if author.folded { format!("{time} · arrived later") } else { time };
     let laid = ui.painter().layout_no_wrap(words.clone(), theme::note(), p.faint);
     let place = Rect::from_min_size(pos2(x, middle - laid.size().y / 2.0), laid.size());
     widgets::paint_middle(ui.painter(), pos2(x, middle + 0.5), laid, p.faint);

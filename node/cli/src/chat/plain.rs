@@ -152,7 +152,8 @@ impl Transcript {
         let late = if message.late { " (late)" } else { "" };
         let forked = if message.forked { " (sent two messages under one number)" } else { "" };
         if message.folded {
-            return format!("{day_line}[{time}] {room}{name}{late}: (not shown: banned since)");
+            let why = "not shown: arrived when its author could no longer post";
+            return format!("{day_line}[{time}] {room}{name}{late}: ({why})");
         }
         format!(
             "{day_line}[{time}] {room}{name}{late}{forked}: {}",

@@ -150,10 +150,10 @@ pub fn message(bytes: &[u8]) {
     assert_eq!((verified.id(), verified.content()), (id, &content));
     assert_eq!(verified.to_gossip(), bytes);
     let mut history = History::new(Arc::new(testing::policy(&CAST.realm_key)));
-    let taken = history.take(verified.clone(), T0).is_ok();
+    let taken = history.take(verified.clone()).is_ok();
     assert_eq!(history.set().contains(content.sent_at, id), taken);
     assert_eq!(history.set().len(), u64::from(taken));
-    assert!(history.take(verified, T0).is_err(), "a held or refused message is not admitted again");
+    assert!(history.take(verified).is_err(), "a held or refused message is not admitted again");
 }
 
 /// Policies and their heads: [`SignedPolicy::verify`], and a set under two policies, one after the other or at once.
@@ -190,9 +190,9 @@ fn one_set_under(policy: &Policy) {
     let (mut late, mut early) =
         (History::new(Arc::clone(&usual)), History::new(Arc::new(policy.clone())));
     for message in &CAST.messages {
-        late.take(message.clone(), T0).expect("the usual policy takes it");
+        late.take(message.clone()).expect("the usual policy takes it");
         // It may refuse what the other policy admits.
-        early.take(message.clone(), T0).ok();
+        early.take(message.clone()).ok();
     }
     late.adopt_policy(Arc::new(policy.clone()));
     assert_eq!(held(&late), held(&early));
@@ -275,8 +275,8 @@ fn one_set_after(moderation: SignedModeration) {
     let (mut late, mut early) = (History::new(Arc::clone(&usual)), History::new(usual));
     let counts = early.take_moderation(moderation.clone());
     for message in &CAST.messages {
-        late.take(message.clone(), T0).expect("it is admitted without moderations");
-        early.take(message.clone(), T0).ok();
+        late.take(message.clone()).expect("it is admitted without moderations");
+        early.take(message.clone()).ok();
     }
     assert_eq!(late.take_moderation(moderation.clone()).is_ok(), counts.is_ok());
     assert_eq!(held(&late), held(&early));

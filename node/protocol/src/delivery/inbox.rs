@@ -278,7 +278,7 @@ mod tests {
             assert_eq!(refused.acceptance(), Acceptance::Reject, "{refused}");
         }
         let opened = open(&message(1), &history).unwrap();
-        history.take(opened, T0).unwrap();
+        history.take(opened).unwrap();
         assert_eq!(open(&message(1), &history), Err(Refused::Held));
     }
 

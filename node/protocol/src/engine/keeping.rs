@@ -20,7 +20,9 @@ impl Engine {
     ) -> Result<bool, Refused> {
         let realm_ms = self.time.now_ms(now);
         message.check_arrival(arrival, realm_ms)?;
-        let Taken { message, displaced, folded } = self.history.take(message, realm_ms)?;
+        let caught_up = self.rounds.caught_up();
+        let Taken { message, displaced } = self.history.take(message)?;
+        let folded = self.rules().silences(&message, realm_ms, caught_up);
         let opens_hole = self.receipts.heard(&message, &self.links, now);
         let message = Box::new(message);
         self.fx.output(Output::Store { message, arrival, folded });

@@ -48,7 +48,7 @@ impl Engine {
         if down.last {
             self.last_link_down(down.peer, now);
             self.policy.lost(down.peer);
-            self.rounds.lost(down.peer);
+            self.rounds.lost(down.peer, &self.links);
             self.receipts.lost(down.peer);
         }
         self.look_at_clocks(now);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::history::{NoEffect, Resettled, sanctioned};
+use crate::history::{NoEffect, Resettled, is_outdated, sanctioned};
 use crate::ids::PeerKey;
 use crate::io::{Event, Output, Topic};
 use crate::limits::GOSSIP_AGE_MS_MAX;
@@ -55,7 +55,7 @@ impl Engine {
         moderation: SignedModeration,
         now: Now,
     ) -> Result<(), NoEffect> {
-        if moderation.content().until < self.history.boundary() {
+        if is_outdated(&moderation, self.history.boundary()) {
             return Err(NoEffect::Known);
         }
         let resettled = self.history.take_moderation(moderation.clone())?;
@@ -67,7 +67,7 @@ impl Engine {
     /// after a partition: a banned peer should hear of its ban from a signed moderation before the links that could
     /// bring it are closed.
     pub(super) fn take_moderations(&mut self, mut moderations: Vec<SignedModeration>, now: Now) {
-        moderations.retain(|moderation| moderation.content().until >= self.history.boundary());
+        moderations.retain(|moderation| !is_outdated(moderation, self.history.boundary()));
         let (kept, resettled) = self.history.take_moderations(moderations);
         if kept.is_empty() {
             return;

@@ -34,8 +34,7 @@ impl Engine {
             .sign_message(draft, sent_at)
             .map_err(|_too_large| SendRefused::TooLong { bytes, max: bytes.saturating_sub(1) })?;
         // Every other peer applies the same rules, so what they refuse must not leave.
-        let taken =
-            self.history.take(message, realm_ms).map_err(|_refused| SendRefused::MayNotPost)?;
+        let taken = self.history.take(message).map_err(|_refused| SendRefused::MayNotPost)?;
         self.me.said();
         self.fx.resettle(Resettled { displaced: taken.displaced, ..Resettled::default() });
         Ok(taken.message)

@@ -14,6 +14,7 @@ mod policing;
 mod presence;
 mod repairing;
 mod sending;
+mod silencing;
 mod thinning;
 mod timing;
 mod trace;

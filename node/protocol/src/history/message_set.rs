@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::ids::{AccountId, MessageId, PeerKey, TicketHash};
+use crate::ids::{AccountId, MessageId, PeerKey, Role, TicketHash};
 use crate::message::VerifiedMessage;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::verdict::Refused;
@@ -429,19 +429,20 @@ fn span(at: u64, length: u64) -> Range<u64> {
     start..start.saturating_add(length)
 }
 
-/// Whether this count could exceed a limit somewhere in this minute, for any role.
+/// Whether this count could exceed the limit of this minute, for any role.
 fn exceeds(held: u64, rules: &Rules, minute: &Range<u64>) -> bool {
-    let policy = rules.policy();
-    let within = policy.rules.iter().filter(|rules| minute.contains(&rules.from));
-    let in_force = std::iter::once(policy.limits_at(minute.start)).chain(within.copied());
-    let limits = in_force.flat_map(|rules| [rules.per_minute, rules.guest_per_minute]);
-    limits.filter(|limit| *limit > 0).min().is_some_and(|least| held > least)
+    [Role::Guest, Role::Member]
+        .into_iter()
+        .filter_map(|role| rules.per_minute(role, minute.start))
+        .any(|limit| held > limit)
 }
 
-/// The daily limits in force at any time of a day: usually one.
+/// The daily limits of the minutes of a day: usually one.
 fn per_day_within(rules: &Rules, day: &Range<u64>) -> Vec<Option<u64>> {
-    let starts = |from: u64| day.start < from && from < day.end;
-    let within = rules.policy().rules.iter().map(|rules| rules.from).filter(|from| starts(*from));
+    let policy = rules.policy();
+    // Limits that begin inside a minute apply from the next one on.
+    let starts = policy.rules.iter().map(|rules| rules.from.next_multiple_of(MINUTE_MS));
+    let within = starts.filter(|from| day.contains(from));
     let mut limits: Vec<_> =
         std::iter::once(day.start).chain(within).map(|at| rules.per_day(at)).collect();
     limits.dedup();

@@ -177,16 +177,22 @@ impl Moderations {
         earliest_change(&before, &self.counted)
     }
 
-    /// Whether any moderation ended before the retention boundary.
-    pub(super) fn has_ended_before(&self, boundary: u64) -> bool {
-        self.moderations.values().any(|moderation| moderation.content().until < boundary)
+    /// Whether any moderation is out of date at this retention boundary.
+    pub(super) fn has_outdated(&self, boundary: u64) -> bool {
+        self.moderations.values().any(|moderation| is_outdated(moderation, boundary))
     }
 
-    pub(super) fn forget_before(&mut self, boundary: u64, policy: &Policy) {
-        self.moderations.retain(|_id, moderation| moderation.content().until >= boundary);
+    pub(super) fn forget_outdated(&mut self, boundary: u64, policy: &Policy) {
+        self.moderations.retain(|_id, moderation| !is_outdated(moderation, boundary));
         self.places.retain(|(_maker, place)| self.moderations.contains_key(&place.2));
         self.recount(policy);
     }
+}
+
+/// Whether a moderation is forgotten at this retention boundary, the start of a UTC day. It began before the day before,
+/// and lasts for a day at most. The quota counts a day, so the moderations of a day are forgotten together.
+pub(crate) fn is_outdated(moderation: &SignedModeration, boundary: u64) -> bool {
+    moderation.content().from < boundary.saturating_sub(DAY_MS)
 }
 
 /// Whether the maker was a moderator with a valid ticket, neither banned nor signed out, when it gave the moderation.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ids::Role;
+use crate::message::VerifiedMessage;
 use crate::moderation::{ModerationKind, SignedModeration};
 use crate::policy::{Limits, Policy, RoomRules, Sanction, SanctionKind};
 use crate::verdict::Refused;
@@ -80,8 +81,8 @@ impl Rules {
         self.moderations.recount(&self.policy)
     }
 
-    pub(super) fn forget_moderations(&mut self, before: u64) {
-        self.moderations.forget_before(before, &self.policy);
+    pub(super) fn forget_moderations(&mut self, boundary: u64) {
+        self.moderations.forget_outdated(boundary, &self.policy);
     }
 
     /// Judges everything about a message but the quota.
@@ -115,6 +116,28 @@ impl Rules {
             return Err(Refused::Sanctioned);
         }
         Ok(())
+    }
+
+    /// Whether a message that arrives only now is shown folded and notifies nobody: its author could not post it now.
+    ///
+    /// It is held all the same, because its date decides about that. But a modified program can choose any date, so a
+    /// peer that had `caught_up` before the author was muted or signed out, or the room archived, does not believe that
+    /// it missed the message until now. Others show it, unless the author is banned. Both times are realm times in unix
+    /// milliseconds.
+    #[must_use]
+    pub fn silences(&self, message: &VerifiedMessage, now: u64, caught_up: Option<u64>) -> bool {
+        let (author, content) = (Author::of(message.ticket()), message.content());
+        let Author { account, peer, issued_at, .. } = author;
+        let revocation = self.policy.revocation_at(account, peer, issued_at, now);
+        let room = self.policy.room(&content.room).filter(|room| room.archived_at(now));
+        let began = [
+            self.mute_at(&author, now).map(|mute| mute.from),
+            revocation.map(|revocation| revocation.from),
+            room.and_then(|room| room.archived_from),
+        ];
+        let known = caught_up.map(|at| at.max(content.sent_at));
+        self.ban_at(&author, now).is_some()
+            || began.into_iter().flatten().any(|began| known.is_some_and(|known| known < began))
     }
 
     /// The moderation that decides about an account at a time. None applies to moderators and admins.

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cose::{self, Envelope, Kind};
 use crate::ids::{AccountId, PeerKey, Role};
 use crate::limits::{POLICY_BYTES_MAX, POLICY_HEAD_BYTES_MAX};
+use crate::time::MINUTE_MS;
 use crate::wire::{self, DecodeError};
 
 /// The name of the room that every realm has.
@@ -163,11 +164,13 @@ pub enum SettlementVerdict {
 }
 
 impl Policy {
-    /// The limits in force at a realm time: the newest dated at or before it, or else the oldest.
+    /// The limits that apply to what is sent at a realm time: the newest dated at or before the start of its minute, or
+    /// else the oldest. So all messages of a minute have the same limits (PROTOCOL.md R-47).
     #[must_use]
     pub fn limits_at(&self, realm_ms: u64) -> Limits {
+        let minute = realm_ms - realm_ms % MINUTE_MS;
         let in_force =
-            self.rules.iter().filter(|rules| rules.from <= realm_ms).max_by_key(|r| r.from);
+            self.rules.iter().filter(|rules| rules.from <= minute).max_by_key(|r| r.from);
         let oldest = || self.rules.iter().min_by_key(|rules| rules.from);
         in_force.or_else(oldest).copied().unwrap_or_else(|| Limits::default_from(0))
     }
@@ -430,9 +433,10 @@ mod tests {
             Limits { max_text_bytes: 10, ..Limits::default_from(T0) },
             Limits { max_text_bytes: 20, ..Limits::default_from(T0 + 100) },
         ];
+        let next_minute = (T0 + 100).next_multiple_of(MINUTE_MS);
         assert_eq!(policy.limits_at(T0 - 1).max_text_bytes, 10);
-        assert_eq!(policy.limits_at(T0 + 99).max_text_bytes, 10);
-        assert_eq!(policy.limits_at(T0 + 100).max_text_bytes, 20);
+        assert_eq!(policy.limits_at(next_minute - 1).max_text_bytes, 10);
+        assert_eq!(policy.limits_at(next_minute).max_text_bytes, 20);
     }
 
     #[test]

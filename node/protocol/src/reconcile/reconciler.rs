@@ -143,8 +143,8 @@ pub(crate) struct Reconciler {
     routine: Duration,
     /// Whether the history's index holds everything that is stored.
     indexed: bool,
-    /// Whether a round over all windows has been completed since the start.
-    caught_up: bool,
+    /// When a round over all windows was first completed since there is a neighbour: realm time, unix milliseconds.
+    caught_up: Option<u64>,
     sets: ItemSets,
     budgets: Budgets,
     loads: BTreeMap<RequestId, Load>,
@@ -161,7 +161,7 @@ impl Reconciler {
             next_number: 0,
             routine: Duration::ZERO,
             indexed: false,
-            caught_up: false,
+            caught_up: None,
             sets: ItemSets::default(),
             budgets: Budgets::new(now),
             loads: BTreeMap::new(),
@@ -215,8 +215,16 @@ impl Reconciler {
         }
     }
 
-    /// The last link to a peer is gone, which ends its round.
-    pub(crate) fn lost(&mut self, peer: PeerKey) {
+    /// Since when we have held what our neighbours hold, and been told what they hear: realm time, unix milliseconds.
+    pub(crate) fn caught_up(&self) -> Option<u64> {
+        self.caught_up
+    }
+
+    /// The last link to a peer is gone, which ends its round. Without neighbours, we miss what the others say.
+    pub(crate) fn lost(&mut self, peer: PeerKey, links: &Links) {
+        if links.neighbours().next().is_none() {
+            self.caught_up = None;
+        }
         self.due.remove(&peer);
         self.past.remove(&peer);
         self.running.remove(&peer);

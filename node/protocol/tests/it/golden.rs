@@ -67,7 +67,7 @@ fn r40_the_golden_message_passes_all_stages() {
     let verified = signed.verify(Arc::new(ticket)).unwrap();
     assert_eq!(verified.check_arrival(Arrival::Gossip, testing::T0), Ok(()));
     let mut history = History::new(Arc::new(objects::policy()));
-    let taken = history.take(verified, testing::T0).unwrap();
+    let taken = history.take(verified).unwrap();
     assert_eq!(taken.message, objects::message());
 }
 

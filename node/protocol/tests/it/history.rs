@@ -22,7 +22,6 @@ use crate::model::{Model, place};
 
 /// A day's begin shortly before which and after which the messages are sent.
 const MIDNIGHT: u64 = T0 - T0 % 86_400_000 + 86_400_000;
-const LATER: u64 = MIDNIGHT + 3_600_000;
 
 fn cases() -> u32 {
     // Ten thousand take minutes in a build without optimisation: that is for the soak.
@@ -103,7 +102,7 @@ fn policies() -> impl Strategy<Value = Policy> {
     let time = || (MIDNIGHT - 130_000)..(MIDNIGHT + 110_000);
     let sanction = (0..4usize, 0..3usize, time(), prop::option::of(1_000..90_000u64));
     let sanctions = prop::collection::vec(sanction, 0..3);
-    let rules = prop::option::of((time(), 1..9u64, 1..9u64, 3..20u64, 1..12u64));
+    let rules = prop::collection::vec((time(), 1..9u64, 1..9u64, 1..20u64, 1..12u64), 0..4);
     let archived = prop::option::of(time());
     let settled = prop::collection::vec((0..36u8, any::<bool>()), 0..3);
     (sanctions, rules, archived, settled).prop_map(|(sanctions, rules, archived, settled)| {
@@ -122,7 +121,7 @@ fn policies() -> impl Strategy<Value = Policy> {
                 ..testing::sanction(kinds[kind], whom, from, until)
             });
         }
-        if let Some((from, per_minute, guest_per_minute, per_day, max_text_bytes)) = rules {
+        for (from, per_minute, guest_per_minute, per_day, max_text_bytes) in rules {
             let first = policy.rules[0];
             policy.rules.push(Limits {
                 from,
@@ -165,7 +164,7 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
 fn apply(history: &mut History, step: &Step) {
     match step {
         Step::Message(index) => {
-            history.take(index.get(&MESSAGES).clone(), LATER).ok();
+            history.take(index.get(&MESSAGES).clone()).ok();
         }
         Step::Moderation(index) => {
             history.take_moderation(index.get(&MODERATIONS).clone()).ok();
@@ -178,6 +177,14 @@ fn apply(history: &mut History, step: &Step) {
 
 fn held(history: &History) -> Vec<(u64, MessageId)> {
     history.set().items(0, u64::MAX).collect()
+}
+
+/// Everything that was ever offered comes again, as when somebody still holds it.
+fn offer_again(history: &mut History, model: &Model) {
+    history.take_moderations(model.offered_moderations().to_vec());
+    for message in model.offered() {
+        history.take(message.clone()).ok();
+    }
 }
 
 /// Each gives the others what it holds, until nobody takes anything any more.
@@ -193,7 +200,7 @@ fn reconcile(histories: &mut [History]) {
             for (at, id) in missing {
                 if history.wants(*id) {
                     let message = MESSAGES.iter().find(|message| place(message) == (*at, *id));
-                    history.take(message.unwrap().clone(), LATER).ok();
+                    history.take(message.unwrap().clone()).ok();
                 }
             }
         }
@@ -235,18 +242,16 @@ fn r107_refused_ids_wait_for_a_change_of_the_rules() {
     of_alice.sort_by_key(|message| message.order_key());
     let [first, second, third] = of_alice[..3] else { panic!("three in a minute") };
     assert!(third.content().sent_at / 60_000 == first.content().sent_at / 60_000);
-    history.take(second.clone(), LATER).unwrap();
-    history.take(third.clone(), LATER).unwrap_err();
+    history.take(second.clone()).unwrap();
+    history.take(third.clone()).unwrap_err();
     assert!(!history.wants(third.id()), "refused");
     assert!(history.wants(first.id()), "never seen");
-    assert_eq!(history.take(first.clone(), LATER).unwrap().displaced, [second.id()]);
+    assert_eq!(history.take(first.clone()).unwrap().displaced, [second.id()]);
     assert!(!history.wants(second.id()), "displaced");
     policy.rules[0].per_minute = 3;
     history.adopt_policy(Arc::new(policy));
     assert!([second, third].iter().all(|message| history.wants(message.id())), "there is room now");
-    assert!(
-        history.take(third.clone(), LATER).is_ok() && history.take(second.clone(), LATER).is_ok()
-    );
+    assert!(history.take(third.clone()).is_ok() && history.take(second.clone()).is_ok());
 }
 
 /// More moderations of a day than count, some minutes full and some at the same instant, and a few of the next day.
@@ -323,6 +328,29 @@ proptest! {
     }
 }
 
+#[test]
+fn r47_limits_that_change_inside_a_minute_keep_one_set() {
+    let mut policy = base();
+    let minute = MIDNIGHT + 60_000;
+    let limits = Limits { per_minute: 2, per_day: 1, ..policy.rules[0] };
+    policy.rules = vec![limits, Limits { from: minute + 30_000, per_day: 3, ..limits }];
+    let author = ticket("alice", 10, Role::Member);
+    let at = |second: u64| {
+        let (room, body, sent_at) = (LOBBY.to_owned(), "x".into(), minute + second * 1_000);
+        let content = Content { room, session: 1, seq: second, sent_at, body };
+        VerifiedMessage::author(content, Arc::clone(&author), &testing::key(10)).unwrap()
+    };
+    let held_after = |arrivals: [u64; 3]| {
+        let mut history = History::new(Arc::new(policy.clone()));
+        for second in arrivals {
+            history.take(at(second)).ok();
+        }
+        held(&history).into_iter().map(|(sent_at, _id)| (sent_at - minute) / 1_000).collect()
+    };
+    let [one, other]: [Vec<u64>; 2] = [held_after([28, 58, 7]), held_after([28, 7, 58])];
+    assert_eq!((one, other), (vec![7], vec![7]), "the new limit applies from the next minute on");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
@@ -333,9 +361,15 @@ proptest! {
         for step in &steps {
             apply(&mut history, step);
             match step {
-                Step::Message(index) => model.take(index.get(&MESSAGES)),
-                Step::Moderation(index) => model.moderation(index.get(&MODERATIONS).clone()),
-                Step::Policy(policy) => model.adopt((**policy).clone()),
+                Step::Message(index) => model.offer(index.get(&MESSAGES)),
+                Step::Moderation(index) => {
+                    model.moderation(index.get(&MODERATIONS).clone());
+                    offer_again(&mut history, &model);
+                }
+                Step::Policy(policy) => {
+                    model.adopt((**policy).clone());
+                    offer_again(&mut history, &model);
+                }
             }
             prop_assert_eq!(held(&history), model.held());
             prop_assert_eq!(history.set().len(), model.held().len() as u64);
@@ -379,13 +413,13 @@ proptest! {
         let mut one = History::new(Arc::new(policy.clone()));
         let mut other = History::new(Arc::new(policy));
         for index in &arrivals {
-            one.take(index.get(&MESSAGES).clone(), LATER).ok();
+            one.take(index.get(&MESSAGES).clone()).ok();
         }
         let mut shuffled: Vec<_> = arrivals.iter().map(|index| index.index(MESSAGES.len())).collect();
         shuffled.extend(shuffled.clone());
         shuffled.sort_by_key(|index| moderation.select([index.wrapping_mul(7919) % 211]).wrapping_add(index * 31 % 17));
         for index in shuffled {
-            other.take(MESSAGES[index].clone(), LATER).ok();
+            other.take(MESSAGES[index].clone()).ok();
         }
         prop_assert_eq!(held(&one), held(&other));
     }

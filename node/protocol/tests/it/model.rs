@@ -1,55 +1,86 @@
-//! The history written down a second time, as naively as can be: everything is computed anew from all that is kept.
+//! The history written down a second time, as naively as can be: a function of everything that was ever offered, of the
+//! policy and of the moderations. It remembers nothing of what it held before, so it cannot depend on any order.
 
 use std::collections::BTreeMap;
 
 use lanyard_protocol::ids::{AccountId, MessageId, PeerKey, Role};
 use lanyard_protocol::message::VerifiedMessage;
 use lanyard_protocol::moderation::{Moderation, ModerationKind, SignedModeration};
-use lanyard_protocol::policy::{Policy, SanctionKind};
+use lanyard_protocol::policy::{Limits, Policy, SanctionKind};
 use lanyard_protocol::ticket::Claims;
 
 type OrderKey = (u64, PeerKey, u64, u64, MessageId);
 
-/// What one peer keeps, and the rules it knows.
+/// Everything that was offered, and the policy in force.
 pub(crate) struct Model {
     policy: Policy,
     moderations: Vec<SignedModeration>,
-    kept: BTreeMap<OrderKey, VerifiedMessage>,
+    offered: BTreeMap<OrderKey, VerifiedMessage>,
 }
 
 impl Model {
     pub(crate) fn new(policy: Policy) -> Self {
-        Self { policy, moderations: Vec::new(), kept: BTreeMap::new() }
+        Self { policy, moderations: Vec::new(), offered: BTreeMap::new() }
     }
 
-    /// Keeps a message if the history takes it.
-    pub(crate) fn take(&mut self, message: &VerifiedMessage) {
-        if self.is_valid(message) {
-            self.kept.insert(message.order_key(), message.clone());
-            self.displace();
-        }
+    pub(crate) fn offer(&mut self, message: &VerifiedMessage) {
+        self.offered.insert(message.order_key(), message.clone());
     }
 
     pub(crate) fn adopt(&mut self, policy: Policy) {
         self.policy = policy;
-        self.displace();
     }
 
     pub(crate) fn moderation(&mut self, moderation: SignedModeration) {
-        if self.may_moderate(&moderation) {
-            self.moderations.push(moderation);
-            self.displace();
-        }
+        self.moderations.push(moderation);
     }
 
+    /// All messages that were offered, in order.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = &VerifiedMessage> {
+        self.offered.values()
+    }
+
+    pub(crate) fn offered_moderations(&self) -> &[SignedModeration] {
+        &self.moderations
+    }
+
+    /// What is held: the valid messages within the quota of their minute, and of these, those within that of their day.
     pub(crate) fn held(&self) -> Vec<(u64, MessageId)> {
-        let mut held: Vec<_> = self.valid().map(place).collect();
+        let valid = self.offered.values().filter(|message| self.is_valid(message)).collect();
+        let per_minute = |policy: &Policy, message: &VerifiedMessage| {
+            let limits = limits_of(policy, message);
+            match message.ticket().claims().role {
+                Role::Guest => limits.guest_per_minute,
+                _other => limits.per_minute,
+            }
+        };
+        let of_minute = self.within(valid, 60_000, per_minute);
+        let per_day =
+            |policy: &Policy, message: &VerifiedMessage| limits_of(policy, message).per_day;
+        let of_day = self.within(of_minute, 86_400_000, per_day);
+        let mut held: Vec<_> = of_day.into_iter().map(place).collect();
         held.sort_unstable();
         held
     }
 
-    fn valid(&self) -> impl Iterator<Item = &VerifiedMessage> {
-        self.kept.values().filter(|message| self.is_valid(message))
+    /// Those of the messages, which are in order, for which their account has room in their span of time.
+    fn within<'a>(
+        &self,
+        messages: Vec<&'a VerifiedMessage>,
+        span: u64,
+        limit: impl Fn(&Policy, &VerifiedMessage) -> u64,
+    ) -> Vec<&'a VerifiedMessage> {
+        let mut taken: BTreeMap<(AccountId, u64), u64> = BTreeMap::new();
+        let mut within = Vec::new();
+        for message in messages {
+            let bucket = (message.ticket().claims().account, message.content().sent_at / span);
+            let (taken, limit) = (taken.entry(bucket).or_default(), limit(&self.policy, message));
+            if limit == 0 || *taken < limit {
+                *taken += 1;
+                within.push(message);
+            }
+        }
+        within
     }
 
     fn is_valid(&self, message: &VerifiedMessage) -> bool {
@@ -58,7 +89,7 @@ impl Model {
         let policy = &self.policy;
         claims.role != Role::Authority
             && claims.covers(at)
-            && content.body.text.len() as u64 <= policy.limits_at(at).max_text_bytes
+            && content.body.text.len() as u64 <= limits_of(policy, message).max_text_bytes
             && policy.room(&content.room).is_some_and(|room| room.may_post(claims.role, at))
             && policy.ban_at(claims.account, at).is_none()
             && policy.mute_at(claims.account, at).is_none()
@@ -131,39 +162,14 @@ impl Model {
             .filter(|moderation| !settled(moderation))
             .collect()
     }
+}
 
-    /// Deletes what is over the quota of its minute, then of its day.
-    fn displace(&mut self) {
-        let per_minute = |policy: &Policy, message: &VerifiedMessage| {
-            let rules = policy.limits_at(message.content().sent_at);
-            match message.ticket().claims().role {
-                Role::Guest => rules.guest_per_minute,
-                _other => rules.per_minute,
-            }
-        };
-        let per_day = |policy: &Policy, message: &VerifiedMessage| {
-            policy.limits_at(message.content().sent_at).per_day
-        };
-        self.walk(60_000, per_minute);
-        self.walk(86_400_000, per_day);
-    }
-
-    fn walk(&mut self, span: u64, limit: impl Fn(&Policy, &VerifiedMessage) -> u64) {
-        let mut taken: BTreeMap<(AccountId, u64), u64> = BTreeMap::new();
-        let mut over = Vec::new();
-        for message in self.valid() {
-            let bucket = (message.ticket().claims().account, message.content().sent_at / span);
-            let (taken, limit) = (taken.entry(bucket).or_default(), limit(&self.policy, message));
-            if limit > 0 && *taken >= limit {
-                over.push(message.order_key());
-            } else {
-                *taken += 1;
-            }
-        }
-        for key in over {
-            self.kept.remove(&key);
-        }
-    }
+/// The limits in force at the start of the minute in which a message was sent.
+fn limits_of(policy: &Policy, message: &VerifiedMessage) -> Limits {
+    let minute = message.content().sent_at / 60_000 * 60_000;
+    let by_date = |limits: &&Limits| limits.from;
+    let begun = policy.rules.iter().filter(|limits| limits.from <= minute).max_by_key(by_date);
+    *begun.or_else(|| policy.rules.iter().min_by_key(by_date)).unwrap()
 }
 
 pub(crate) fn place(message: &VerifiedMessage) -> (u64, MessageId) {

@@ -22,7 +22,9 @@ pub(in crate::operator) fn run(realm: &Realm, command: PolicyCommand) -> Result<
             };
             store.write(set)?;
             let number = realm.wait_for_policy(&store)?;
-            realm.answers.done(number, &format!("{key} is now {value}"), None)
+            let from =
+                if rules::limits_messages(&key) { ", from the next full minute on" } else { "" };
+            realm.answers.done(number, &format!("{key} is now {value}{from}"), None)
         }
     }
 }

@@ -207,10 +207,10 @@ impl Reconciler {
         }
         let whole = (outcome.complete || outcome.agreed) && !left_some;
         if running.set == SetName::Messages && running.reach == Reach::Full && whole {
-            self.caught_up = true;
+            self.caught_up.get_or_insert(cx.realm_ms);
         }
         let cut_short = !outcome.complete && outcome.brought > 0;
-        let behind = self.indexed && !self.caught_up;
+        let behind = self.indexed && self.caught_up.is_none();
         if (behind && whole) || cut_short {
             self.want(peer, Due::new(Reach::Full, false, mono), cx);
         }
