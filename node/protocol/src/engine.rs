@@ -222,6 +222,8 @@ impl Engine {
             self.rounds.tidy(now);
             self.inbox.tidy(now);
             self.links.judge(&self.view(), now);
+            let roster = &self.roster;
+            self.links.forget_boots(|peer| roster.account_of(peer).is_some());
             self.check_own_membership(now);
             self.retain(now);
             self.look_at_clocks(now);

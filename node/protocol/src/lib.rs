@@ -62,7 +62,7 @@ pub mod verdict;
 
 pub use encoding::{cose, ids, limits, text, wire, words};
 pub use objects::{body, hello, link, login, message, moderation, policy, presence, ticket};
-pub use peers::{address_book, admission, degree, roster};
+pub use peers::{address_book, admission, boots, degree, roster};
 pub(crate) use peers::{links, own_presence};
 
 #[cfg(any(test, feature = "test-utils"))]

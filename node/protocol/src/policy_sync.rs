@@ -26,6 +26,9 @@ pub(crate) struct PolicySync {
     policy: SignedPolicy,
     /// The peers that we have asked, and how long we wait for their answers.
     fetching: BTreeMap<PeerKey, Duration>,
+    /// The peers that were asked because of a number that they showed, and until when another number of theirs is
+    /// ignored. A number costs nothing, so an answer that brings nothing newer does not end this.
+    taken_at_their_word: BTreeMap<PeerKey, Duration>,
     behind: Option<Behind>,
 }
 
@@ -57,7 +60,12 @@ pub(crate) struct Adopted {
 
 impl PolicySync {
     pub(crate) fn new(policy: SignedPolicy) -> Self {
-        Self { policy, fetching: BTreeMap::new(), behind: None }
+        Self {
+            policy,
+            fetching: BTreeMap::new(),
+            taken_at_their_word: BTreeMap::new(),
+            behind: None,
+        }
     }
 
     pub(crate) fn signed(&self) -> &SignedPolicy {
@@ -77,8 +85,10 @@ impl PolicySync {
         now: Now,
         fx: &mut Effects,
     ) {
-        if number > self.number() {
-            self.fetch(peer, number, links, now, fx);
+        let may_ask = self.taken_at_their_word.get(&peer).is_none_or(|until| *until <= now.mono);
+        if number > self.number() && may_ask && self.fetch(peer, number, links, now, fx) {
+            let until = now.mono.saturating_add(POLICY_DEADLINE);
+            self.taken_at_their_word.insert(peer, until);
         }
     }
 
@@ -108,13 +118,22 @@ impl PolicySync {
         Ok(())
     }
 
-    fn fetch(&mut self, peer: PeerKey, number: u64, links: &Links, now: Now, fx: &mut Effects) {
+    /// Asks a neighbour for the document, unless it has been asked and may still answer. Returns whether it was asked.
+    fn fetch(
+        &mut self,
+        peer: PeerKey,
+        number: u64,
+        links: &Links,
+        now: Now,
+        fx: &mut Effects,
+    ) -> bool {
         let asked = self.fetching.get(&peer).is_some_and(|until| now.mono < *until);
         if asked || !links.is_linked(peer) {
-            return;
+            return false;
         }
         self.fetching.insert(peer, now.mono.saturating_add(POLICY_DEADLINE));
         fx.ask(peer, &SyncRequest::PolicyGet(number), Asking::Policy);
+        true
     }
 
     /// Handles a peer's answer; `None` if it has no document for us.
@@ -132,6 +151,8 @@ impl PolicySync {
         let announced = self.behind.as_ref().is_some_and(|behind| behind.rank >= policy.rank());
         self.behind = self.behind.take().filter(|behind| behind.rank > policy.rank());
         self.policy = policy.clone();
+        // Whoever showed a number may have meant this policy, and may have a newer one soon.
+        self.taken_at_their_word.clear();
         Some(Adopted { announced })
     }
 
@@ -168,6 +189,7 @@ impl PolicySync {
     /// Notes that the last link to a peer is gone.
     pub(crate) fn lost(&mut self, peer: PeerKey) {
         self.fetching.remove(&peer);
+        self.taken_at_their_word.remove(&peer);
     }
 }
 
@@ -220,6 +242,23 @@ mod tests {
         assert_eq!(show(3, 2, Duration::ZERO), 1);
         assert_eq!(show(3, 3, Duration::ZERO), 0, "asked already");
         assert_eq!(show(3, 3, POLICY_DEADLINE), 1);
+    }
+
+    #[test]
+    fn r56_an_answer_that_brings_nothing_lifts_no_deadline() {
+        let (mut sync, links) = (PolicySync::new(policy(1, 1)), linked([3]));
+        let show = |sync: &mut PolicySync, number, mono| {
+            asked(|fx| sync.number_seen(key_of(3), number, &links, at(mono), fx)).len()
+        };
+        assert_eq!(show(&mut sync, 9, Duration::ZERO), 1);
+        for n in 10..1_000 {
+            assert!(sync.fetched(key_of(3), None).is_none());
+            assert_eq!(show(&mut sync, n, POLICY_RETRY), 0, "it has shown nothing but numbers");
+        }
+        sync.adopt(&policy(2, 1));
+        assert_eq!(show(&mut sync, 3, POLICY_RETRY), 1, "a newer policy is news");
+        sync.fetched(key_of(3), None);
+        assert_eq!(show(&mut sync, 3, POLICY_RETRY + POLICY_DEADLINE), 1);
     }
 
     #[test]

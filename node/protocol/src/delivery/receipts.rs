@@ -2,14 +2,14 @@
 //!
 //!
 //! Takes in every message that is held and what neighbours report. Requests nothing, but reports to authors what we
-//! hold of theirs. Returns whether a message opened a gap, and how many peers hold ours: [`StoredBy`].
+//! hold of theirs. Returns whether a message opened a gap, and how many accounts hold ours: [`StoredBy`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::effects::{Asking, Effects};
 use crate::identity::Identity;
-use crate::ids::{MessageId, PeerKey};
+use crate::ids::{AccountId, MessageId, PeerKey};
 use crate::io::StoredIndex;
 use crate::links::Links;
 use crate::message::VerifiedMessage;
@@ -44,12 +44,12 @@ struct Own {
     of: u32,
 }
 
-/// More peers than before hold an own message.
+/// More accounts than before hold an own message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredBy {
     pub(crate) id: MessageId,
     pub(crate) by: u32,
-    /// How many peers there were when it was sent.
+    /// How many accounts there were when it was sent.
     pub(crate) of: u32,
 }
 
@@ -61,7 +61,8 @@ pub(crate) struct Receipts {
     untold: BTreeSet<PeerKey>,
     tell_at: Option<Duration>,
     own: BTreeMap<u64, Own>,
-    holders: BTreeMap<PeerKey, SeqRanges>,
+    /// What the accounts hold of our session: each counts once, however many devices it has.
+    holders: BTreeMap<AccountId, SeqRanges>,
     /// Own messages whose count has grown since the user was last told.
     grown: BTreeSet<u64>,
     show_at: Option<Duration>,
@@ -115,7 +116,7 @@ impl Receipts {
         self.heard.get(&author).is_some_and(|heard| heard.held.as_slice().len() > 1)
     }
 
-    /// Notes the number of an own message, and how many peers may come to hold it.
+    /// Notes the number of an own message, and how many accounts may come to hold it.
     pub(crate) fn sent(&mut self, seq: u64, id: MessageId, of: u32) {
         self.own.insert(seq, Own { id, stored_by: 0, of });
         if self.own.len() > OWN_STATES_MAX {
@@ -123,10 +124,10 @@ impl Receipts {
         }
     }
 
-    /// Notes what a neighbour reports to hold of one of our sessions.
+    /// Notes what a device of an account reports to hold of one of our sessions.
     pub(crate) fn told(
         &mut self,
-        peer: PeerKey,
+        account: AccountId,
         session: u64,
         ranges: &[(u64, u64)],
         me: &Identity,
@@ -136,7 +137,7 @@ impl Receipts {
             return;
         }
         self.show_at.get_or_insert(now.mono.saturating_add(STATES_EVERY));
-        let new = self.holders.entry(peer).or_default().merge(ranges, me.next_seq());
+        let new = self.holders.entry(account).or_default().merge(ranges, me.next_seq());
         let oldest = self.own.first_key_value().map_or(0, |(seq, _own)| *seq);
         let new: Vec<(u64, u64)> = new
             .into_iter()
@@ -181,7 +182,7 @@ impl Receipts {
         }
         let grown = std::mem::take(&mut self.grown).into_iter();
         let own = grown.filter_map(|seq| self.own.get(&seq));
-        // Peers that joined since may hold it too.
+        // Accounts that joined since may hold it too.
         own.map(|own| StoredBy { id: own.id, by: own.stored_by, of: own.of.max(own.stored_by) })
             .collect()
     }
@@ -218,15 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn r108_each_peer_counts_once_however_often_it_tells() {
+    fn r108_each_account_counts_once_however_often_it_tells() {
         let ticket = testing::ticket(&testing::key(1), &testing::key(2), "me");
         let mut me = Identity::new(testing::key(2), ticket, 1, 9);
         let id = MessageId([1; 32]);
         let mut receipts = Receipts::default();
         receipts.sent(me.next_seq(), id, 2);
         me.said();
-        for (peer, session) in [(3, 9), (3, 9), (4, 9), (5, 8)] {
-            receipts.told(PeerKey([peer; 32]), session, &[(0, 0)], &me, NOW);
+        for (account, session) in [(3, 9), (3, 9), (4, 9), (5, 8)] {
+            receipts.told(AccountId([account; 16]), session, &[(0, 0)], &me, NOW);
         }
         let later = Now { mono: STATES_EVERY, ..NOW };
         let stored =

@@ -32,7 +32,9 @@ impl Engine {
                 reply
             }
             Ok(SyncRequest::Held { session, ranges }) => {
-                self.receipts.told(peer, session, &ranges, &self.me, now);
+                if let Some(account) = self.links.account_of(peer) {
+                    self.receipts.told(account, session, &ranges, &self.me, now);
+                }
                 SyncReply::Ok(Vec::new())
             }
             Ok(SyncRequest::Part(links)) => {

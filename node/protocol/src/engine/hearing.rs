@@ -109,6 +109,7 @@ impl Engine {
         if signed.presence.status != BYE && !signed.presence.listen.is_empty() {
             let candidate = PeerAddresses { peer, addresses: signed.presence.listen.clone() };
             self.candidates(std::slice::from_ref(&candidate), now);
+            self.dials.belongs_to(peer, claims.account);
             // Presence comes often, and a disk is slow.
             if listens_anew {
                 self.fx.output(Output::StorePeer(candidate));

@@ -105,12 +105,14 @@ impl Engine {
         if let Some(may_dial) = self.degree.due(around, now, &mut self.fx) {
             self.dials.limit(may_dial);
         }
+        self.links.set_thin_ring(self.degree.thin_ring());
     }
 
     /// Counts the roster, if it has changed.
     pub(super) fn count_roster(&mut self, now: Now) {
         if let Some(may_dial) = self.degree.count(&self.me, &self.roster, now) {
             self.dials.limit(may_dial);
+            self.links.set_thin_ring(self.degree.thin_ring());
         }
     }
 

@@ -1,10 +1,12 @@
 //! Our messages: composed, stored, published, and sent again when a new peer is listening.
 
+use std::collections::BTreeSet;
+
 use crate::delivery::composing;
 use crate::delivery::receipts::StoredBy;
 use crate::history::{AdmittedMessage, Resettled};
 use crate::identity::Identity;
-use crate::ids::MessageId;
+use crate::ids::{AccountId, MessageId};
 use crate::io::{Event, Progress, SendRefused, SentReceipt, Topic};
 use crate::links::Links;
 use crate::message::Draft;
@@ -58,14 +60,20 @@ impl Engine {
         self.fx.changed();
     }
 
-    /// How many peers could store a message now: all in the roster, or only the neighbours if there are many.
+    /// How many accounts could store a message now: all in the roster, or only those of the neighbours if there are
+    /// many devices. Ours counts if another of our devices is there.
     fn potential_holders(&self) -> u32 {
         let me = self.me.peer();
-        let people = self.roster.people().filter(|(peer, _device)| **peer != me).count();
+        let others = self.roster.people().filter(|(peer, _device)| **peer != me);
+        let others: Vec<AccountId> = others.map(|(_peer, device)| device.account()).collect();
         // In a thinned mesh only neighbours report what they have stored.
-        let many = people > FULL_COUNT_MAX || self.degree.is_thin();
-        let count = if many { self.links.neighbours().count() } else { people };
-        u32::try_from(count).unwrap_or(u32::MAX)
+        let many = others.len() > FULL_COUNT_MAX || self.degree.is_thin();
+        let accounts: BTreeSet<AccountId> = if many {
+            self.links.neighbours().filter_map(|peer| self.links.account_of(peer)).collect()
+        } else {
+            others.into_iter().collect()
+        };
+        u32::try_from(accounts.len()).unwrap_or(u32::MAX)
     }
 
     /// The topic for our next message: `direct` if every device that it is for is a neighbour that has subscribed to

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::PeerKey;
+use crate::ids::{AccountId, PeerKey};
 use crate::limits::ADDRESSES_PER_PEER_MAX;
 
 /// How long the peer with the larger PeerId waits before it dials one that can dial it.
@@ -22,8 +22,13 @@ const REDIAL_MIN: Duration = Duration::from_millis(500);
 pub const REDIAL_MAX: Duration = Duration::from_secs(8);
 /// How many peers of the address book are dialled at the same time.
 pub(crate) const DIALS_PENDING_MAX: usize = 16;
-/// Peers in the address book. Those not seen for the longest time are removed first.
+/// How many of these may be devices of one account, so that many devices that do not answer keep nobody else waiting.
+pub(crate) const DIALS_PER_ACCOUNT: usize = 4;
+/// Peers in the address book. When it is full, the account with the most of them loses the one that was not seen for
+/// the longest time.
 pub const ADDRESS_BOOK_MAX: usize = 4_096;
+/// Devices of one account in the address book: more than anybody uses, and its share of the dials stays small.
+pub(crate) const ADDRESSES_PER_ACCOUNT: usize = 64;
 
 /// Peers and their addresses.
 #[derive(Debug)]
@@ -56,10 +61,10 @@ impl MayDial {
 #[derive(Debug)]
 struct Entry {
     addresses: Vec<String>,
+    /// The account of its ticket, once the peer has shown one.
+    account: Option<AccountId>,
     state: State,
     failures: u32,
-    /// When it was last dialled.
-    dialled_at: Option<Duration>,
     /// Not dialled before this time, whatever happens in the meantime.
     not_before: Duration,
     /// A counter at the last change, so that a full book forgets its oldest unlinked peer.
@@ -107,52 +112,64 @@ impl AddressBook {
         let head_start = if self.me < peer { Duration::ZERO } else { LARGER_DIALS_AFTER + jitter };
         let entry = self.entries.entry(peer).or_insert_with(|| Entry {
             addresses: Vec::new(),
+            account: None,
             state: State::Due(mono.saturating_add(head_start)),
             failures: 0,
-            dialled_at: None,
             not_before: Duration::ZERO,
             touched,
         });
         entry.touched = touched;
-        let news = addresses.iter().any(|address| !entry.addresses.contains(address));
         entry.addresses.retain(|known| !addresses.contains(known));
         entry.addresses.splice(0..0, addresses.iter().cloned());
         entry.addresses.truncate(ADDRESSES_PER_PEER_MAX);
-        if let (true, State::Due(at)) = (news, entry.state) {
-            entry.failures = 0;
-            // A peer that keeps announcing new addresses must not make us dial it faster.
-            let pause_over =
-                entry.dialled_at.map_or(mono, |dialled| dialled.saturating_add(REDIAL_MIN));
-            entry.dial_at(at.min(pause_over.max(mono.saturating_add(head_start))));
+        if self.entries.len() > ADDRESS_BOOK_MAX {
+            self.forget_one_of_the_largest();
         }
-        self.forget_oldest();
     }
 
-    /// Returns the dials that are due, at most as many as may be pending at once.
+    /// Notes the account of a peer, which its ticket has proved.
+    pub fn belongs_to(&mut self, peer: PeerKey, account: AccountId) {
+        let Some(entry) = self.entries.get_mut(&peer) else { return };
+        if entry.account.replace(account) != Some(account)
+            && self.of_account(Some(account)).count() > ADDRESSES_PER_ACCOUNT
+        {
+            self.forget_oldest_of(Some(account));
+        }
+    }
+
+    /// Returns the dials that are due, the longest due first, as many as may be pending at once.
     pub fn poll(&mut self, mono: Duration) -> Vec<Dial> {
-        let free = DIALS_PENDING_MAX.saturating_sub(self.dialling.len());
-        let Self { entries, may_dial, dialling, .. } = self;
-        let due = entries
-            .iter_mut()
-            .filter(|(peer, entry)| entry.is_due(mono) && may_dial.includes(peer));
-        due.take(free)
-            .map(|(peer, entry)| {
-                entry.state = State::Dialling;
-                entry.dialled_at = Some(mono);
-                Arc::make_mut(dialling).insert(*peer, mono);
-                Dial { peer: *peer, addresses: entry.addresses.clone() }
-            })
-            .collect()
+        let mut dials = Vec::new();
+        while let Some((_at, peer)) = self.next().filter(|(at, _peer)| *at <= mono) {
+            let Some(entry) = self.entries.get_mut(&peer) else { break };
+            entry.state = State::Dialling;
+            Arc::make_mut(&mut self.dialling).insert(peer, mono);
+            dials.push(Dial { peer, addresses: entry.addresses.clone() });
+        }
+        dials
     }
 
     /// When the next dial is due. `None` also while too many are pending, because each will end in an input.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
+        self.next().map(|(at, _peer)| at)
+    }
+
+    /// The peer to dial next, and when: of those that may be dialled while the present dials are pending, the one that
+    /// is due first.
+    fn next(&self) -> Option<(Duration, PeerKey)> {
         if self.dialling.len() >= DIALS_PENDING_MAX {
             return None;
         }
-        let wanted = self.entries.iter().filter(|(peer, _entry)| self.may_dial.includes(peer));
-        wanted.filter_map(|(_peer, entry)| entry.due_at()).min()
+        let pending = self.dialling.keys().filter_map(|peer| self.entries.get(peer)?.account);
+        let pending: Vec<AccountId> = pending.collect();
+        let has_room = |account: AccountId| {
+            pending.iter().filter(|other| **other == account).count() < DIALS_PER_ACCOUNT
+        };
+        let wanted = self.entries.iter().filter(|(peer, entry)| {
+            self.may_dial.includes(peer) && entry.account.is_none_or(has_room)
+        });
+        wanted.filter_map(|(peer, entry)| Some((entry.due_at()?, *peer))).min()
     }
 
     /// Restricts dialling to these peers from now on, whatever is due (PROTOCOL.md R-130).
@@ -232,8 +249,7 @@ impl AddressBook {
         entry.dial_at(mono.saturating_add(BUSY_REDIAL + jitter));
     }
 
-    /// Keeps from dialling the peer before this time, even if its link closes or it announces new addresses, because
-    /// one of us has refused the other. A link that both accept ends this.
+    /// Keeps from dialling the peer before this time, even if its link closes, because one of us has refused the other. A link that both accept ends this.
     pub fn postpone(&mut self, peer: PeerKey, until: Duration) {
         self.dial_is_over(peer);
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -275,13 +291,25 @@ impl AddressBook {
         self.entries.values().map(|entry| entry.touched).max().unwrap_or(0).saturating_add(1)
     }
 
-    fn forget_oldest(&mut self) {
-        if self.entries.len() <= ADDRESS_BOOK_MAX {
-            return;
+    fn of_account(&self, account: Option<AccountId>) -> impl Iterator<Item = (&PeerKey, &Entry)> {
+        self.entries.iter().filter(move |(_peer, entry)| entry.account == account)
+    }
+
+    fn forget_one_of_the_largest(&mut self) {
+        let mut sizes: BTreeMap<Option<AccountId>, usize> = BTreeMap::new();
+        for entry in self.entries.values() {
+            let size = sizes.entry(entry.account).or_default();
+            *size = size.saturating_add(1);
         }
-        let strangers = self.entries.iter().filter(|(_peer, entry)| entry.due_at().is_some());
+        if let Some((account, _size)) = sizes.into_iter().max_by_key(|(_account, size)| *size) {
+            self.forget_oldest_of(account);
+        }
+    }
+
+    fn forget_oldest_of(&mut self, account: Option<AccountId>) {
+        let unlinked = self.of_account(account).filter(|(_peer, entry)| entry.due_at().is_some());
         let oldest =
-            strangers.min_by_key(|(_peer, entry)| entry.touched).map(|(peer, _entry)| *peer);
+            unlinked.min_by_key(|(_peer, entry)| entry.touched).map(|(peer, _entry)| *peer);
         if let Some(peer) = oldest {
             self.entries.remove(&peer);
         }
@@ -306,10 +334,6 @@ impl Entry {
 
     fn back_off(&self) -> Duration {
         REDIAL_MIN.saturating_mul(2u32.saturating_pow(self.failures.min(8))).min(REDIAL_MAX)
-    }
-
-    fn is_due(&self, mono: Duration) -> bool {
-        self.due_at().is_some_and(|at| at <= mono)
     }
 }
 
@@ -341,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn r92_failures_back_off_and_a_new_address_ends_that() {
+    fn r92_failures_back_off_whatever_addresses_come() {
         let mut book = book(LARGER);
         let mut waits = Vec::new();
         let mut now = ms(0);
@@ -356,7 +380,54 @@ mod tests {
         book.poll(now);
         book.failed(LARGER, now, ms(0));
         book.add(LARGER, &["/ip4/10.0.0.2/tcp/1".into()], now, ms(0));
-        assert_eq!(book.poll(now + REDIAL_MIN)[0].addresses.len(), 2);
+        assert!(book.poll(now + REDIAL_MAX - ms(1)).is_empty());
+        assert_eq!(book.poll(now + REDIAL_MAX)[0].addresses.len(), 2);
+    }
+
+    #[test]
+    fn r92_devices_that_do_not_answer_keep_nobody_waiting() {
+        let mut book = book(LARGER);
+        for n in 10..34 {
+            let key = PeerKey([0, n].repeat(16).try_into().unwrap());
+            book.add(key, &["/ip4/10.0.0.9/tcp/1".into()], ms(0), ms(0));
+            book.belongs_to(key, AccountId([1; 16]));
+        }
+        book.linked(LARGER, ms(0));
+        let (mut pending, mut waited) = (Vec::new(), None);
+        let lost_at = ms(60_000);
+        for now in (0..120_000).step_by(100).map(ms) {
+            if now == lost_at {
+                book.unlinked(LARGER, now, ms(0));
+            }
+            pending.retain(|(peer, since)| {
+                let is_over = now - *since >= ms(10_000);
+                if is_over {
+                    book.failed(*peer, now, ms(0));
+                }
+                !is_over
+            });
+            let dials = book.poll(now);
+            if dials.iter().any(|dial| dial.peer == LARGER) {
+                waited.get_or_insert(now - lost_at);
+            }
+            pending.extend(dials.into_iter().map(|dial| (dial.peer, now)));
+            let of_account = pending.iter().filter(|(peer, _since)| *peer != LARGER).count();
+            assert!(of_account <= DIALS_PER_ACCOUNT);
+        }
+        assert!(waited.is_some_and(|waited| waited <= ms(1_000)), "{waited:?}");
+    }
+
+    #[test]
+    fn one_account_fills_its_share_of_the_book_and_no_more() {
+        let mut book = book(LARGER);
+        for n in 0..1_000_u64 {
+            let mut key = [7; 32];
+            key[..8].copy_from_slice(&n.to_be_bytes());
+            book.add(PeerKey(key), &["/ip4/10.0.0.1/tcp/1".into()], ms(0), ms(0));
+            book.belongs_to(PeerKey(key), AccountId([1; 16]));
+        }
+        assert_eq!(book.len(), 1 + ADDRESSES_PER_ACCOUNT);
+        assert!(book.unlinked_peers().any(|peer| peer == LARGER));
     }
 
     #[test]
@@ -369,8 +440,8 @@ mod tests {
             dials += book.poll(now).len();
             book.failed(LARGER, now, ms(0));
         }
-        // Two dials a second for ten seconds.
-        assert_eq!(dials, 20);
+        // Back-off: after 0, 0.5, 1.5, 3.5, 7.5 s.
+        assert!(dials <= 6, "{dials}");
     }
 
     #[test]

@@ -18,10 +18,11 @@
 //! dial that peer again, and how often we ask the login node for the time, which has a rate limit of its own. The
 //! driver bounds the rest: refusals wait in one bounded queue, and what does not fit is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::boots::Boots;
 use crate::hello::{Hello, Verdict, VerdictCode};
 use crate::history::{Author, Rules};
 use crate::ids::{AccountId, PeerKey};
@@ -32,7 +33,9 @@ use crate::time::{Now, RealmClock};
 /// While our dial is younger than this, the peer at the other end need not dial us.
 const DIAL_IS_FRESH: Duration = Duration::from_secs(1);
 /// Links of one account: more devices than anyone owns, and few of the 256 links that a peer can have.
-const LINKS_PER_ACCOUNT: usize = 16;
+pub(crate) const LINKS_PER_ACCOUNT: usize = 16;
+/// The same for a peer that keeps only a few links because there are many peers.
+pub(crate) const LINKS_PER_ACCOUNT_THIN: usize = 2;
 
 /// The data that a gate uses to judge. Each part belongs to the component that changes it, and a clone copies pointers.
 #[derive(Debug, Clone)]
@@ -67,10 +70,12 @@ pub struct Own {
 pub struct GateLinks {
     /// All current links, oldest first.
     pub standing: Vec<Standing>,
-    /// The largest boot known of each peer. It is the largest table here, and changes rarely.
-    pub boots: Arc<BTreeMap<PeerKey, KnownBoot>>,
+    /// The largest boot known of each peer.
+    pub boots: Arc<Boots>,
     /// Peers that are denied until a time on the monotonic clock.
     pub denied: BTreeMap<PeerKey, Duration>,
+    /// With many peers: our neighbours in the ring. Each other account then has [`LINKS_PER_ACCOUNT_THIN`] links.
+    pub thin_ring: Option<Arc<BTreeSet<PeerKey>>>,
 }
 
 /// A current link, as the gate sees it.
@@ -89,15 +94,6 @@ impl GateLinks {
     fn boot_of(&self, peer: PeerKey) -> Option<u64> {
         self.standing.iter().rev().find(|link| link.peer == peer).map(|link| link.boot)
     }
-}
-
-/// The newest known boot of a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownBoot {
-    /// The number of the boot; larger is newer.
-    pub boot: u64,
-    /// The signed presence that proves it. Without one, no other peer needs to believe us.
-    pub proof: Option<Arc<[u8]>>,
 }
 
 /// Our side of a handshake.
@@ -271,9 +267,16 @@ fn ticket_verdict(error: TicketError) -> VerdictCode {
 
 /// Stops one account with a great many devices from taking the links that others need (PROTOCOL.md R-99).
 fn judge_crowd(view: &AdmissionView, ticket: &Ticket) -> Result<(), Verdict> {
-    let of_account = |link: &&Standing| link.account == ticket.claims().account;
+    let claims = ticket.claims();
+    let most = match &view.links.thin_ring {
+        None => LINKS_PER_ACCOUNT,
+        // The ring keeps the mesh together, and one account has few places in it.
+        Some(ring) if ring.contains(&claims.peer) => LINKS_PER_ACCOUNT,
+        Some(_ring) => LINKS_PER_ACCOUNT_THIN,
+    };
+    let of_account = |link: &&Standing| link.account == claims.account;
     let links = view.links.standing.iter().filter(of_account).count();
-    if links < LINKS_PER_ACCOUNT { Ok(()) } else { Err(Verdict::plain(VerdictCode::Busy)) }
+    if links < most { Ok(()) } else { Err(Verdict::plain(VerdictCode::Busy)) }
 }
 
 /// Judges a boot. While an older link is up, a larger boot is busy until that link closes; a smaller one is superseded,
@@ -284,7 +287,7 @@ fn judge_boot(view: &AdmissionView, peer: PeerKey, boot: u64) -> Result<(), Verd
     if linked.is_some_and(|linked| linked < boot) {
         return Err(Verdict::plain(VerdictCode::Busy));
     }
-    match view.links.boots.get(&peer) {
+    match view.links.boots.get(peer) {
         Some(known) if boot < known.boot => Err(match &known.proof {
             Some(proof) => Verdict { code: VerdictCode::Superseded, proof: Some(proof.to_vec()) },
             None => Verdict::plain(VerdictCode::Busy),
@@ -296,6 +299,7 @@ fn judge_boot(view: &AdmissionView, peer: PeerKey, boot: u64) -> Result<(), Verd
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boots::KnownBoot;
     use crate::cose::public_key;
     use crate::ids::Role;
     use crate::policy::SanctionKind;
@@ -408,7 +412,8 @@ mod tests {
     fn r88_an_older_boot_is_superseded_only_with_proof() {
         let mut view = view();
         let known = |proof: Option<Arc<[u8]>>| {
-            let boots = BTreeMap::from([(alice_key(), KnownBoot { boot: 6, proof })]);
+            let mut boots = Boots::default();
+            boots.insert(alice_key(), KnownBoot { boot: 6, proof });
             Arc::new(GateLinks { boots: Arc::new(boots), ..GateLinks::default() })
         };
         view.links = known(None);
@@ -425,6 +430,19 @@ mod tests {
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Denied);
         let later = Now { mono: Duration::from_secs(2), wall_ms: T0 };
         assert_eq!(code(&view, alice_key(), &hello_with(alice()), later), VerdictCode::Accepted);
+    }
+
+    #[test]
+    fn r99_among_many_peers_an_account_has_two_links() {
+        let mut view = view();
+        let other =
+            Standing { peer: PeerKey([7; 32]), boot: 5, account: testing::account("alice") };
+        let links = Arc::make_mut(&mut view.links);
+        (links.standing, links.thin_ring) = (vec![other; 2], Some(Arc::default()));
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Busy);
+        let ring = Arc::new(BTreeSet::from([alice_key()]));
+        Arc::make_mut(&mut view.links).thin_ring = Some(ring);
+        assert_eq!(code(&view, alice_key(), &hello_with(alice()), at(T0)), VerdictCode::Accepted);
     }
 
     #[test]

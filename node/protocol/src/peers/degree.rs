@@ -20,9 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::address_book::{AddressBook, MayDial};
+use crate::admission::{LINKS_PER_ACCOUNT, LINKS_PER_ACCOUNT_THIN};
 use crate::effects::{Asking, Effects};
 use crate::identity::Identity;
-use crate::ids::PeerKey;
+use crate::ids::{AccountId, PeerKey};
 use crate::links::Links;
 use crate::reconcile::{SyncReply, SyncRequest};
 use crate::roster::Roster;
@@ -60,6 +61,31 @@ const _: () = assert!(2 * RING_EACH_SIDE < LINKS_THIN_MIN && LINKS_THIN_MIN < LI
 const _: () = assert!(LINKS_THIN < LINKS_THIN_MAX);
 const _: () = assert!(LINKS_THIN_MAX < LINKS_REFILL && LINKS_REFILL < LINKS_FULL_MAX);
 
+/// How many links each account has.
+#[derive(Debug, Default)]
+struct Shares(BTreeMap<AccountId, usize>);
+
+impl Shares {
+    fn of(accounts: impl Iterator<Item = AccountId>) -> Self {
+        let mut shares = Self::default();
+        for account in accounts {
+            shares.add(account);
+        }
+        shares
+    }
+
+    /// Adds a link, and returns how many the account has now.
+    fn add(&mut self, account: AccountId) -> usize {
+        let count = self.0.entry(account).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    fn count(&self, account: AccountId) -> usize {
+        self.0.get(&account).copied().unwrap_or(0)
+    }
+}
+
 /// The state that the number of links depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Around<'a> {
@@ -86,8 +112,9 @@ pub(crate) struct Degree {
     parting: bool,
     /// How many more links may close before the next review.
     partings_left: usize,
-    /// Peers that we have asked to drop the link, and that have not answered yet.
-    asked: BTreeSet<PeerKey>,
+    /// Peers that we have asked to drop the link, and that have not answered yet. The link closes whatever they answer
+    /// if their account has more than its share.
+    asked: BTreeMap<PeerKey, bool>,
     /// Peers that agreed to drop the link, valid until a time on the monotonic clock.
     agreed: BTreeMap<PeerKey, Duration>,
     /// Peers that refused to drop the link, and are not asked again before this time.
@@ -105,6 +132,11 @@ impl Degree {
         self.thin
     }
 
+    /// Our neighbours in the ring, if we keep only a few links.
+    pub(crate) fn thin_ring(&self) -> Option<&BTreeSet<PeerKey>> {
+        self.thin.then_some(&self.ring)
+    }
+
     pub(crate) fn roster_changed(&mut self) {
         self.stale = true;
     }
@@ -120,7 +152,7 @@ impl Degree {
         if !std::mem::take(&mut self.stale) || me.is_authority() || me.has_ended() {
             return None;
         }
-        let people = roster.people().count();
+        let people = roster.people_up_to(LINKS_PER_ACCOUNT_THIN);
         self.crowded = people > LINKS_FULL_MAX;
         let turns = if self.thin { people < LINKS_REFILL } else { self.crowded };
         self.turning_since = turns.then(|| self.turning_since.unwrap_or(now.mono));
@@ -171,27 +203,43 @@ impl Degree {
 
     /// The peers of links that are not about to close.
     fn lasting(&self, links: &Links) -> Vec<PeerKey> {
-        let leaves = |peer: &PeerKey| self.asked.contains(peer) || self.agreed.contains_key(peer);
+        let leaves =
+            |peer: &PeerKey| self.asked.contains_key(peer) || self.agreed.contains_key(peer);
         links.neighbours().filter(|peer| !leaves(peer)).collect()
     }
 
-    /// Asks some random neighbours whether we may drop the link. They may ask us as well, so we use only half of the
-    /// partings.
+    /// Asks some neighbours whether we may drop the link: of the account with the most links first, at random among
+    /// equals. They may ask us as well, so we use only half of the partings.
     fn ask_to_part(&mut self, links: &Links, fx: &mut Effects) {
-        let mut candidates = self.lasting(links);
-        let links = candidates.len();
-        let surplus = links.saturating_sub(LINKS_THIN);
-        self.parting = surplus > 0 && (self.parting || links > LINKS_THIN_MAX);
-        if !self.parting {
-            return;
-        }
-        candidates.retain(|peer| !self.ring.contains(peer) && !self.refused.contains_key(peer));
-        for _link in 0..surplus.min(PARTINGS_MAX / 2) {
-            let Some(peer) = fx.draw_from(&mut candidates) else { return };
+        let mut lasting = self.lasting(links);
+        self.parting =
+            lasting.len() > LINKS_THIN && (self.parting || lasting.len() > LINKS_THIN_MAX);
+        for _link in 0..PARTINGS_MAX / 2 {
+            let (mut greediest, most) = self.greediest(&lasting, links);
+            let is_over = most > LINKS_PER_ACCOUNT_THIN;
+            if !is_over && (!self.parting || lasting.len() <= LINKS_THIN) {
+                return;
+            }
+            let Some(peer) = fx.draw_from(&mut greediest) else { return };
             self.partings_left = self.partings_left.saturating_sub(1);
-            self.asked.insert(peer);
-            fx.ask(peer, &SyncRequest::Part(links as u64), Asking::Part);
+            self.asked.insert(peer, is_over);
+            fx.ask(peer, &SyncRequest::Part(lasting.len() as u64), Asking::Part);
+            lasting.retain(|other| *other != peer);
         }
+    }
+
+    /// The neighbours that may be asked, of accounts with as many links as any, and how many that is.
+    fn greediest(&self, lasting: &[PeerKey], links: &Links) -> (Vec<PeerKey>, usize) {
+        let shares = Shares::of(lasting.iter().filter_map(|peer| links.account_of(*peer)));
+        let may_ask =
+            |peer: &&PeerKey| !self.ring.contains(*peer) && !self.refused.contains_key(*peer);
+        let candidates = lasting.iter().filter(may_ask);
+        let candidates: Vec<(usize, PeerKey)> = candidates
+            .filter_map(|peer| Some((shares.count(links.account_of(*peer)?), *peer)))
+            .collect();
+        let most = candidates.iter().map(|(count, _peer)| *count).max().unwrap_or(0);
+        let greediest = candidates.into_iter().filter(|(count, _peer)| *count == most);
+        (greediest.map(|(_count, peer)| peer).collect(), most)
     }
 
     /// Answers a neighbour that wants to drop its link to us. One with far too many links may do so even if we have
@@ -219,15 +267,17 @@ impl Degree {
     /// Handles a neighbour's answer to our question. Returns whether to close its link.
     pub(crate) fn part_answered(&mut self, peer: PeerKey, agreed: bool, now: Now) -> bool {
         // The realm may have shrunk in the meantime, or the link may be gone.
-        if !self.asked.remove(&peer) || self.ring.contains(&peer) {
+        let Some(is_over) = self.asked.remove(&peer).filter(|_over| !self.ring.contains(&peer))
+        else {
             return false;
-        }
-        if agreed {
+        };
+        let parts = agreed || is_over;
+        if parts {
             self.agreed.insert(peer, now.mono.saturating_add(PART_WITHIN));
         } else {
             self.refused.insert(peer, now.mono.saturating_add(PART_RETRY));
         }
-        agreed
+        parts
     }
 
     /// Handles the loss of the last link to a peer. Returns whether both had agreed to it.
@@ -239,12 +289,12 @@ impl Degree {
     /// Which peers the address book may dial until the next review: the ring, those whose link was lost, the authority
     /// peer, as many others as links are missing, and now and then a stranger.
     fn choose_dials(&mut self, around: Around<'_>, now: Now, fx: &mut Effects) -> MayDial {
-        let linked = self.lasting(around.links).len();
-        if linked == 0 {
+        let linked = self.lasting(around.links);
+        if linked.is_empty() {
             // A peer without any link takes what it can get.
             return MayDial::Everybody;
         }
-        self.draw_dials(linked, around, fx);
+        self.draw_dials(&linked, around, fx);
         let Around { roster, dials, .. } = around;
         if self.next_stranger <= now.mono {
             self.next_stranger = now.mono.saturating_add(STRANGER_EVERY);
@@ -260,12 +310,16 @@ impl Degree {
         MayDial::Only(only)
     }
 
-    /// Draws peers to dial, if links are missing: first among those with whom no dial has failed.
-    fn draw_dials(&mut self, links: usize, around: Around<'_>, fx: &mut Effects) {
+    /// Draws peers to dial, if links are missing: first among those with whom no dial has failed, and none of an account
+    /// that has its share.
+    fn draw_dials(&mut self, linked: &[PeerKey], around: Around<'_>, fx: &mut Effects) {
         // With fewer links than `least`, dial others until there are `aim`.
-        let (least, aim) =
-            if self.thin { (LINKS_THIN_MIN, LINKS_THIN) } else { (LINKS_FULL_MAX, LINKS_FULL_MAX) };
-        if links >= least && self.drawn.is_empty() {
+        let (least, aim, per_account) = if self.thin {
+            (LINKS_THIN_MIN, LINKS_THIN, LINKS_PER_ACCOUNT_THIN)
+        } else {
+            (LINKS_FULL_MAX, LINKS_FULL_MAX, LINKS_PER_ACCOUNT)
+        };
+        if linked.len() >= least && self.drawn.is_empty() {
             return;
         }
         let there: BTreeSet<PeerKey> = around.roster.audience().copied().collect();
@@ -275,13 +329,19 @@ impl Degree {
         let (good, failed): (BTreeSet<_>, BTreeSet<_>) =
             others.into_iter().partition(|peer| around.dials.failures(*peer) == 0);
         self.drawn.retain(|peer| good.contains(peer));
-        let expected = links + ring.len() + self.drawn.len();
+        let account_of = |peer: &PeerKey| around.roster.account_of(*peer);
+        let expected: Vec<_> = linked.iter().chain(&ring).chain(&self.drawn).collect();
+        let mut shares = Shares::of(expected.iter().filter_map(|peer| account_of(peer)));
+        let mut missing = aim.saturating_sub(expected.len());
         let mut good: Vec<_> = good.difference(&self.drawn).copied().collect();
         let mut failed: Vec<_> = failed.into_iter().collect();
-        for _link in expected..aim {
+        while missing > 0 {
             let peer = fx.draw_from(&mut good).or_else(|| fx.draw_from(&mut failed));
             let Some(peer) = peer else { return };
-            self.drawn.insert(peer);
+            if account_of(&peer).is_some_and(|account| shares.add(account) <= per_account) {
+                self.drawn.insert(peer);
+                missing -= 1;
+            }
         }
     }
 }
@@ -289,6 +349,8 @@ impl Degree {
 impl Around<'_> {
     /// The nearest peers on both sides in the ring of all keys. Unreachable peers do not count, so that the ring closes
     /// a gap before the roster notices it.
+    /// Each account counts once on each side: otherwise one with many devices could surround us, and close the ring
+    /// to everybody else.
     fn ring(self) -> BTreeSet<PeerKey> {
         let me = self.me.peer();
         let people: Vec<PeerKey> =
@@ -301,13 +363,19 @@ impl Around<'_> {
     }
 
     fn walk<'a>(self, way: impl Iterator<Item = &'a PeerKey>, ring: &mut BTreeSet<PeerKey>) {
-        let mut reached = 0;
+        let mut reached = BTreeSet::new();
         for peer in way {
-            if reached == RING_EACH_SIDE {
+            if reached.len() == RING_EACH_SIDE {
                 return;
             }
+            let account = self.roster.account_of(*peer);
+            if reached.contains(&account) {
+                continue;
+            }
             ring.insert(*peer);
-            reached += usize::from(self.links.is_linked(*peer) || self.dials.failures(*peer) == 0);
+            if self.links.is_linked(*peer) || self.dials.failures(*peer) == 0 {
+                reached.insert(account);
+            }
         }
     }
 }
@@ -332,16 +400,67 @@ mod tests {
         Identity::new(testing::key(2), ticket, 1, 1)
     }
 
-    /// A roster of the peers with the keys from 3 on, enough of them to be a crowd.
-    fn crowd(numbers: std::ops::Range<u8>) -> Roster {
-        let ticket = Arc::new(testing::ticket(&testing::key(1), &testing::key(3), "somebody"));
+    /// A roster of these devices with the names of their accounts, all of them online.
+    fn roster_of(devices: impl IntoIterator<Item = (PeerKey, String)>) -> Roster {
         let seen = Observation { now: at(Duration::ZERO), realm_ms: T0, my_boot: 1 };
         let mut roster = Roster::default();
-        let others = (0..=LINKS_FULL_MAX).map(|n| PeerKey([u8::try_from(n).unwrap(); 32]));
-        for peer in numbers.map(|number| public_key(&testing::key(number))).chain(others) {
-            roster.link_up(peer, &ticket, 1, seen);
+        for (peer, name) in devices {
+            let ticket = testing::ticket(&testing::key(1), &testing::key(3), &name);
+            roster.link_up(peer, &Arc::new(ticket), 1, seen);
         }
         roster
+    }
+
+    /// A roster of the peers with the keys from 3 on, enough of them to be a crowd.
+    fn crowd(numbers: std::ops::Range<u8>) -> Roster {
+        let known = numbers.map(|n| (public_key(&testing::key(n)), format!("user{n}")));
+        let others = (0..=u8::try_from(LINKS_FULL_MAX).unwrap())
+            .map(|n| (PeerKey([n; 32]), format!("other{n}")));
+        roster_of(known.chain(others))
+    }
+
+    #[test]
+    fn r127_the_devices_of_one_account_are_no_crowd() {
+        let devices = (0..=200).map(|n| (PeerKey([n; 32]), "greedy".to_owned()));
+        let (mut degree, me) = (Degree::default(), me());
+        degree.roster_changed();
+        degree.count(&me, &roster_of(devices), at(Duration::ZERO));
+        assert_eq!(degree.next_due(), None);
+    }
+
+    #[test]
+    fn r127_an_account_has_one_place_on_each_side_of_the_ring() {
+        let me = me();
+        let [first, ..] = me.peer().0;
+        // Keys made to be the nearest on both sides, and the honest ones beyond them.
+        let near = (1..=20).flat_map(|n| [first - n, first + n]).map(|n| PeerKey([n; 32]));
+        let far = [first - 30, first - 31, first + 30, first + 31].map(|n| PeerKey([n; 32]));
+        let greedy = near.map(|peer| (peer, "greedy".to_owned()));
+        let honest = far.map(|peer| (peer, format!("user{peer}")));
+        let (roster, links) = (roster_of(greedy.chain(honest)), linked([]));
+        let dials = AddressBook::new(me.peer());
+        let ring = Around { me: &me, links: &links, roster: &roster, dials: &dials }.ring();
+        let expected = [first - 30, first - 1, first + 1, first + 30].map(|n| PeerKey([n; 32]));
+        assert_eq!(ring.into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn r128_an_account_with_too_many_links_parts_first() {
+        let mut links = linked(3..13);
+        for n in 40..44 {
+            crate::links::tests::up_as(&mut links, n, "greedy");
+        }
+        let (mut degree, mut fx) =
+            (Degree { thin: true, ..Degree::default() }, Effects::new([0; 32]));
+        let greedy: BTreeSet<PeerKey> = (40..44).map(|n| public_key(&testing::key(n))).collect();
+        degree.ask_to_part(&links, &mut fx);
+        let asked: BTreeSet<PeerKey> = degree.asked.keys().copied().collect();
+        assert!(asked.len() == 2 && asked.is_subset(&greedy), "though there are few links");
+        for peer in asked {
+            assert!(degree.part_answered(peer, false, at(CROWD_LASTS)), "whatever it answers");
+        }
+        degree.ask_to_part(&links, &mut fx);
+        assert!(degree.asked.is_empty(), "two may stay");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address_book::AddressBook;
-use crate::admission::{self, AdmissionView, GateLinks, KnownBoot, Standing};
+use crate::admission::{self, AdmissionView, GateLinks, Standing};
+use crate::boots::KnownBoot;
 use crate::effects::Effects;
 use crate::ids::{AccountId, PeerKey, Role};
 use crate::io::{LinkId, NewLink, Topic};
@@ -188,12 +189,30 @@ impl Links {
     }
 
     fn note_boot(&mut self, peer: PeerKey, boot: u64, proof: Option<Arc<[u8]>>) {
-        let is_news = self.gate.boots.get(&peer).is_none_or(|known| {
+        let is_news = self.gate.boots.get(peer).is_none_or(|known| {
             boot > known.boot || (boot == known.boot && known.proof.is_none() && proof.is_some())
         });
         if is_news {
             let gate = Arc::make_mut(&mut self.gate);
             Arc::make_mut(&mut gate.boots).insert(peer, KnownBoot { boot, proof });
+        }
+    }
+
+    /// Forgets the boots of peers that are neither linked nor known any more.
+    pub(crate) fn forget_boots(&mut self, is_known: impl Fn(PeerKey) -> bool) {
+        let unknown = |peer: &PeerKey| !is_known(*peer) && !self.is_linked(*peer);
+        let forgotten: Vec<PeerKey> = self.gate.boots.peers().filter(unknown).collect();
+        if forgotten.is_empty() {
+            return;
+        }
+        let boots = Arc::make_mut(&mut Arc::make_mut(&mut self.gate).boots);
+        forgotten.into_iter().for_each(|peer| boots.remove(peer));
+    }
+
+    /// Sets our neighbours in the ring, or `None` if there are few peers.
+    pub(crate) fn set_thin_ring(&mut self, ring: Option<&BTreeSet<PeerKey>>) {
+        if self.gate.thin_ring.as_deref() != ring {
+            Arc::make_mut(&mut self.gate).thin_ring = ring.cloned().map(Arc::new);
         }
     }
 
@@ -418,6 +437,11 @@ impl Links {
         let authorities = self.links.values().filter(|link| link.is_to_authority());
         let others = self.links.values().filter(|link| !link.is_to_authority());
         authorities.chain(others).map(|link| link.peer)
+    }
+
+    /// The account of a linked peer.
+    pub(crate) fn account_of(&self, peer: PeerKey) -> Option<AccountId> {
+        self.to(peer).next().map(|link| link.ticket.claims().account)
     }
 
     /// The accounts of all links, one entry per link.

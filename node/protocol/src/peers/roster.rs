@@ -4,15 +4,18 @@
 //! within 15 s, the device is lost. A peer that is not linked, or with which we agreed to drop the link, is online for
 //! the lease of its newest presence (PROTOCOL.md ).
 
+mod shares;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{PeerKey, Role};
+use crate::ids::{AccountId, PeerKey, Role};
 use crate::limits::AHEAD_MS_MAX;
 use crate::presence::{BYE, HERE, SignedPresence};
 use crate::ticket::Ticket;
 use crate::time::Now;
+use shares::Shares;
 
 /// A neighbour whose link ended counts as lost after this time without newer presence.
 pub const LOST_AFTER: Duration = Duration::from_secs(15);
@@ -22,13 +25,20 @@ pub(crate) const PRESENCE_REFRESH_MIN: Duration = Duration::from_mins(1);
 const PRESENCE_REFRESH_PER_PEER: Duration = Duration::from_secs(1);
 /// How many refreshes a presence remains valid for.
 const PRESENCE_LEASE_REFRESHES: u32 = 3;
-/// How many peers the roster holds. Presences of more are ignored.
-const ROSTER_MAX: usize = 10_000;
+/// How many devices the roster holds. When it is full, a new one takes the place of one that is offline, of the account
+/// with the most.
+pub(crate) const ROSTER_MAX: usize = 10_000;
+/// How many of them may belong to one account: more than the login node admits at a time, and what is left over of
+/// earlier ones makes room.
+pub(crate) const ROSTER_PER_ACCOUNT: usize = 64;
 
 /// The devices known in this run, online or not.
 #[derive(Debug, Default)]
 pub struct Roster {
     devices: BTreeMap<PeerKey, Device>,
+    shares: Shares,
+    /// Grows with every observation.
+    turn: u64,
 }
 
 /// A known device.
@@ -45,6 +55,8 @@ pub struct Device {
     /// Its own status: `here`, `away`, or a word of a later version.
     pub status: String,
     boot: u64,
+    /// [`Roster::turn`] at the last observation.
+    seen: u64,
     /// The number of its newest presence in this boot; `None` before the first.
     n: Option<u64>,
     /// The boot that has said goodbye and sends nothing more.
@@ -105,7 +117,6 @@ impl Roster {
         device.linked = true;
         device.doubtful = false;
         device.gone_at = None;
-        device.renew(ticket, boot);
         // A program that is ending still answers for a moment, and its goodbye may arrive through other peers before
         // the link is up.
         if device.left == Some(device.boot) {
@@ -162,7 +173,6 @@ impl Roster {
         let Some(device) = self.device_mut(peer, &signed.ticket, presence.boot) else {
             return Observed::Stale;
         };
-        device.renew(&signed.ticket, presence.boot);
         device.n = Some(presence.n);
         device.listen.clone_from(&presence.listen);
         device.status.clone_from(&presence.status);
@@ -213,6 +223,23 @@ impl Roster {
         self.devices.get(&peer).map(|device| &device.listen)
     }
 
+    /// How many devices of people are online, counting at most this many of each account.
+    #[must_use]
+    pub fn people_up_to(&self, per_account: usize) -> usize {
+        let mut counts: BTreeMap<AccountId, usize> = BTreeMap::new();
+        for (_peer, device) in self.people() {
+            let count = counts.entry(device.account()).or_default();
+            *count = count.saturating_add(1).min(per_account);
+        }
+        counts.into_values().sum()
+    }
+
+    /// The account of a device's newest ticket.
+    #[must_use]
+    pub fn account_of(&self, peer: PeerKey) -> Option<AccountId> {
+        self.devices.get(&peer).map(Device::account)
+    }
+
     /// The devices of people that are online: all but the authority peer.
     pub fn people(&self) -> impl Iterator<Item = (&PeerKey, &Device)> {
         self.online().filter(|(_peer, device)| device.ticket.claims().role != Role::Authority)
@@ -255,17 +282,51 @@ impl Roster {
         self.refresh_interval().saturating_mul(PRESENCE_LEASE_REFRESHES)
     }
 
-    /// The device's entry, which is added if there is room.
+    /// The device's entry with this ticket and boot, which is added if there is room.
     fn device_mut(
         &mut self,
         peer: PeerKey,
         ticket: &Arc<Ticket>,
         boot: u64,
     ) -> Option<&mut Device> {
-        if self.devices.len() >= ROSTER_MAX && !self.devices.contains_key(&peer) {
-            return None;
+        if !self.devices.contains_key(&peer) {
+            if !self.has_room_for(ticket.claims().account) {
+                return None;
+            }
+            self.devices.insert(peer, Device::new(Arc::clone(ticket), boot));
         }
-        Some(self.devices.entry(peer).or_insert_with(|| Device::new(Arc::clone(ticket), boot)))
+        self.turn = self.turn.saturating_add(1);
+        let device = self.devices.get_mut(&peer)?;
+        self.shares.remove(device.account(), peer);
+        device.renew(ticket, boot);
+        device.seen = self.turn;
+        self.shares.add(device.account(), peer);
+        Some(device)
+    }
+
+    /// Whether there is room for a new device of an account, perhaps in place of one that is offline.
+    fn has_room_for(&mut self, account: AccountId) -> bool {
+        if self.shares.of(account).count() >= ROSTER_PER_ACCOUNT {
+            return self.forget_oldest_of(account);
+        }
+        if self.devices.len() < ROSTER_MAX {
+            return true;
+        }
+        let accounts = self.shares.largest_first();
+        accounts.into_iter().any(|account| self.forget_oldest_of(account))
+    }
+
+    /// Forgets the device of an account that has been offline for the longest time. Returns whether there was one.
+    fn forget_oldest_of(&mut self, account: AccountId) -> bool {
+        let devices = self.shares.of(account);
+        let offline = devices.filter_map(|peer| {
+            let device = self.devices.get(peer)?;
+            (!device.online && !device.linked).then_some((device.seen, *peer))
+        });
+        let Some((_seen, peer)) = offline.min() else { return false };
+        self.devices.remove(&peer);
+        self.shares.remove(account, peer);
+        true
     }
 }
 
@@ -294,6 +355,7 @@ impl Device {
             listen: Vec::new(),
             status: HERE.to_owned(),
             boot,
+            seen: 0,
             n: None,
             left: None,
             linked: false,
@@ -301,6 +363,12 @@ impl Device {
             gone_at: None,
             lost_link_at_ms: 0,
         }
+    }
+
+    /// The account of its newest ticket.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.ticket.claims().account
     }
 
     /// The newest program start seen.
@@ -468,5 +536,56 @@ mod tests {
         assert_eq!(reason(roster.observe(&bye(5, 1, 1), at(1))), Some(Reason::Left));
         roster.link_down(alice(), at(2));
         assert!(roster.expire(at(99).now).is_empty());
+    }
+
+    /// A presence of one of many devices of an account.
+    fn of_device(n: u16, name: &str) -> (PeerKey, Arc<Ticket>) {
+        let mut key = [9; 32];
+        key[..2].copy_from_slice(&n.to_be_bytes());
+        let mut claims = testing::claims(&testing::key(1), &testing::key(2), name);
+        claims.peer = PeerKey(key);
+        (PeerKey(key), Arc::new(Ticket::issue(claims, &testing::key(1))))
+    }
+
+    #[test]
+    fn one_account_fills_its_share_and_hides_nobody() {
+        let mut roster = Roster::default();
+        for n in 0..10_100 {
+            let (peer, ticket) = of_device(n, "greedy");
+            roster.link_up(peer, &ticket, 1, at(0));
+            roster.link_down(peer, at(0));
+            roster.expire(at(60).now);
+        }
+        assert_eq!(roster.devices.len(), ROSTER_PER_ACCOUNT);
+        let (newest, _ticket) = of_device(10_099, "greedy");
+        assert!(roster.account_of(newest).is_some(), "the oldest made room");
+        assert!(roster.link_up(alice(), &ticket(), 1, at(61)).is_some());
+    }
+
+    #[test]
+    fn the_devices_online_of_an_account_are_bounded_too() {
+        let mut roster = Roster::default();
+        for n in 0..200 {
+            let (peer, ticket) = of_device(n, "greedy");
+            roster.link_up(peer, &ticket, 1, at(0));
+        }
+        assert_eq!(roster.online().count(), ROSTER_PER_ACCOUNT);
+        assert_eq!(roster.people_up_to(2), 2);
+    }
+
+    #[test]
+    fn a_full_roster_forgets_somebody_who_is_away() {
+        let mut roster = Roster::default();
+        for n in 0..u16::try_from(ROSTER_MAX).unwrap() {
+            let (peer, ticket) = of_device(n, &format!("user{}", n / 50));
+            roster.link_up(peer, &ticket, 1, at(0));
+        }
+        assert_eq!(roster.link_up(alice(), &ticket(), 1, at(1)), None, "all are here");
+        let (away, _ticket) = of_device(7, "user0");
+        roster.link_down(away, at(1));
+        roster.expire(at(60).now);
+        assert!(roster.link_up(alice(), &ticket(), 1, at(61)).is_some());
+        assert!(roster.account_of(away).is_none());
+        assert_eq!(roster.devices.len(), ROSTER_MAX);
     }
 }

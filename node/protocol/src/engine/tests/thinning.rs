@@ -7,6 +7,7 @@ use super::harness::{
     BOOT, Peer, closed, config_of, dialled, hello_of, key_of, millis, presence_by, presences,
     seconds, ticket_of,
 };
+use crate::admission;
 use crate::degree::{
     CROWD_LASTS, LINKS_FULL_MAX, LINKS_REFILL, LINKS_THIN, LINKS_THIN_MAX, LINKS_THIN_MIN,
     PART_RETRY, PART_WITHIN, PARTINGS_MAX, RING_EACH_SIDE, STRANGER_EVERY,
@@ -17,7 +18,7 @@ use crate::ids::{PeerKey, Role};
 use crate::login::PeerAddresses;
 use crate::reconcile::{SyncReply, SyncRequest};
 use crate::roster::LOST_AFTER;
-use crate::testing::T0;
+use crate::testing::{self, T0};
 
 const ME: u8 = 2;
 const FIRST: u8 = 3;
@@ -266,6 +267,40 @@ fn r129_a_yes_that_is_not_used_is_void() {
     drop_links(&mut peer, &[number]);
     let lost = presences(&peer.advance(LOST_AFTER));
     assert!(lost.iter().any(|(lost, _reason)| *lost == key_of(number)), "{lost:?}");
+}
+
+#[test]
+fn r99_thirty_devices_of_one_account_get_two_links() {
+    let (mut peer, _outputs) = thin();
+    let hello = |number: u8| {
+        let ticket = ticket_of(number, |claims| claims.account = testing::account("greedy"));
+        Hello { ticket: ticket.as_bytes().to_vec(), ..hello_of(number) }
+    };
+    let of_greedy = |peer: &Peer| peer.links().iter().filter(|id| **id >= 100).count();
+    for _round in 0..10 {
+        for number in 100..130u8 {
+            let view = peer.view.clone().unwrap();
+            let may = admission::judge(&view, key_of(number), hello(number), peer.now).is_ok();
+            if may && !peer.links().contains(&u64::from(number)) {
+                peer.link_with(u64::from(number), number, hello(number));
+                peer.subscribe(number);
+            }
+        }
+        let mut outputs = peer.advance(millis(1_100));
+        // None of them agrees to part.
+        for (ask, _peer) in asked(&outputs) {
+            outputs.extend(answer(&mut peer, ask, &SyncReply::Later));
+        }
+        for id in closed(&outputs) {
+            peer.feed(Input::LinkDown(LinkId(id)));
+        }
+        // Two, and one more on each side of the ring until others have parted.
+        assert!(of_greedy(&peer) <= 4, "{}", of_greedy(&peer));
+    }
+    assert!(peer.links().len() - of_greedy(&peer) >= LINKS_THIN_MIN, "the others stay");
+    let full = linked_with(FIRST + 5);
+    let view = full.view.clone().unwrap();
+    assert!(admission::judge(&view, key_of(100), hello(100), full.now).is_ok());
 }
 
 /// A thin peer with this many links left, including its ring neighbours, which still has the others in its roster.

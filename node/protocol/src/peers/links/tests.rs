@@ -21,8 +21,17 @@ fn key_of(number: u8) -> PeerKey {
 }
 
 fn up(links: &mut Links, id: u64, number: u8, relayed: bool) {
+    up_of(links, id, number, relayed, &format!("user{number}"));
+}
+
+/// A link to the peer with this number, which belongs to this account.
+pub(crate) fn up_as(links: &mut Links, number: u8, name: &str) {
+    up_of(links, u64::from(number), number, false, name);
+}
+
+fn up_of(links: &mut Links, id: u64, number: u8, relayed: bool, name: &str) {
     let realm = testing::key(1);
-    let ticket = testing::ticket(&realm, &testing::key(number), &format!("user{number}"));
+    let ticket = testing::ticket(&realm, &testing::key(number), name);
     let hello = Hello {
         realm: public_key(&realm),
         time: T0,
@@ -61,9 +70,9 @@ fn r87_a_newer_boot_closes_the_link_of_an_older_one() {
     let mut links = linked([3, 4]);
     let seen = |links: &mut Links, boot| closed(|fx| links.boot_seen(key_of(3), boot, None, fx));
     assert!(seen(&mut links, BOOT).is_empty() && seen(&mut links, BOOT - 1).is_empty());
-    assert_eq!(links.gate().boots[&key_of(3)].boot, BOOT);
+    assert_eq!(links.gate().boots.get(key_of(3)).unwrap().boot, BOOT);
     assert_eq!(seen(&mut links, BOOT + 1), [3]);
-    assert_eq!(links.gate().boots[&key_of(3)].boot, BOOT + 1);
+    assert_eq!(links.gate().boots.get(key_of(3)).unwrap().boot, BOOT + 1);
 }
 
 #[test]
@@ -118,4 +127,16 @@ fn the_gates_view_changes_with_what_the_gate_looks_at() {
     up(&mut links, 4, 4, false);
     assert!(!Arc::ptr_eq(&before, links.gate()));
     assert_eq!((before.standing.len(), links.gate().standing.len()), (1, 2));
+}
+
+#[test]
+fn boots_of_peers_that_nobody_knows_are_forgotten() {
+    let mut links = linked([3]);
+    let mut fx = Effects::new([0; 32]);
+    for number in [4, 5] {
+        links.boot_seen(key_of(number), BOOT, None, &mut fx);
+    }
+    links.forget_boots(|peer| peer == key_of(4));
+    let known = |number| links.gate().boots.get(key_of(number)).is_some();
+    assert!(known(3) && known(4) && !known(5));
 }
