@@ -6,9 +6,12 @@
 
 pub mod timekeeping;
 
+use std::sync::LazyLock;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use lanyard_protocol::time::Now;
 
 /// The wall clock in unix milliseconds; 0 if it is set before 1970.
 #[must_use]
@@ -24,6 +27,14 @@ pub fn unix_ms() -> u64 {
 #[expect(clippy::disallowed_methods, reason = "the edge where time becomes a parameter")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Both clocks, at this moment. Monotonic time counts from the first call.
+#[must_use]
+pub fn now() -> Now {
+    static START: LazyLock<Instant> = LazyLock::new(monotonic);
+    let start = *START;
+    Now { mono: monotonic().saturating_duration_since(start), wall_ms: unix_ms() }
 }
 
 /// An id of the machine's current boot, and the milliseconds since then, including sleep. `None` if the system does not

@@ -181,7 +181,7 @@ impl LoginServer {
                 let (from, office) = (*from, Arc::clone(&self.office));
                 let reply_to = self.reply_to.clone();
                 tokio::spawn(async move {
-                    let reply = office.answer(key, from, request, clock::unix_ms).await;
+                    let reply = office.answer(key, from, request, clock::now).await;
                     let reply = reply.to_bytes();
                     // The login server may have closed meanwhile.
                     reply_to.send(Answer { connection: connection_id, channel, reply }).await.ok();

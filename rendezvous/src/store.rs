@@ -188,6 +188,10 @@ fn bytes<const N: usize>(
     bytes.try_into().map_err(|_other_length| RowError::Impossible(what))
 }
 
+/// A state of the database as one connection sees it: the commits of others, and the changes of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(i64, i64);
+
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
@@ -342,6 +346,15 @@ impl Store {
     /// [`StoreError::Sql`] if the file cannot be read.
     pub fn data_version(&self) -> Result<i64, StoreError> {
         self.reader().value("look for changes", "PRAGMA data_version", [])
+    }
+
+    /// The present state; it differs after every change, by this or another connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if the file cannot be read.
+    pub fn revision(&self) -> Result<Revision, StoreError> {
+        let own = self.reader().value("look for changes", "SELECT total_changes()", [])?;
+        Ok(Revision(self.data_version()?, own))
     }
 }
 

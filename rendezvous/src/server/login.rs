@@ -3,25 +3,28 @@
 //!
 //! A denial is an outcome and not an error; an error is a fault of this machine, and the client only learns that it
 //! should try again. Without the right password, a client learns nothing about an account: a name that does not exist
-//! costs one Argon2 check, counts as a failure and gets the same reply.
+//! costs the same Argon2 runs, counts as a failure and gets the same reply.
 
 mod devices;
 mod grant;
+mod tries;
 mod visit;
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::login::{
     ChangePassword, Denial, DenialCode, DevicesReply, Login, Reply, Request,
 };
+use lanyard_protocol::time::Now;
 use zeroize::Zeroizing;
 
-use super::password::pool::{Asker, Pool, Priority};
+use super::password::cost::Costs;
+use super::password::pool::{Asker, Busy, Outcome, Pool, Question};
 use super::password::{Check, Password, PasswordError};
-use super::throttle::{Gate, Throttle, prefix};
+use super::throttle::{Gate, Tryer, prefix};
 use crate::authority::Authority;
 use crate::chain;
 use crate::clock::timekeeping;
@@ -29,8 +32,9 @@ use crate::names::Username;
 use crate::policy::PublishError;
 use crate::store::accounts::{self, Account};
 use crate::store::thread::StoreHandle;
-use crate::store::{Store, StoreError, devices as device_rows};
+use crate::store::{Revision, Store, StoreError, devices as device_rows};
 use grant::{Act, SignIn};
+use tries::Tries;
 use visit::{LoginError, Signer, Visit, renewable};
 
 /// Why no tickets are issued, as a part of the sentence that the client shows.
@@ -43,7 +47,8 @@ const CLOCK_RETRY_S: u64 = 90;
 pub struct Office {
     store: StoreHandle,
     pool: Pool,
-    throttle: Mutex<Throttle>,
+    tries: Tries,
+    costs: Arc<Mutex<KnownCosts>>,
     realm_key: Arc<SigningKey>,
     authority: Arc<dyn Authority>,
 }
@@ -72,7 +77,11 @@ impl Answer {
 struct Found {
     account: Option<Account>,
     is_known_device: bool,
+    costs: Arc<Costs>,
 }
+
+/// The costs of the stored hashes, and the state of the database in which that was read.
+type KnownCosts = Option<(Revision, Arc<Costs>)>;
 
 /// The result of checking a password.
 enum Checked {
@@ -89,23 +98,23 @@ impl Office {
         realm_key: Arc<SigningKey>,
         authority: Arc<dyn Authority>,
     ) -> Self {
-        Self { store, pool, throttle: Mutex::default(), realm_key, authority }
+        Self { store, pool, tries: Tries::default(), costs: Arc::default(), realm_key, authority }
     }
 
     #[cfg(test)]
     fn argon2_calls(&self) -> u64 {
-        self.pool.hasher().calls()
+        self.pool.hasher().runs().values().sum()
     }
 
-    /// Answers a request of the device whose key Noise has proved. `clock` returns unix milliseconds.
+    /// Answers a request of the device whose key Noise has proved.
     pub async fn answer(
         &self,
         peer: PeerKey,
         from: SocketAddr,
         request: Request,
-        clock: impl Fn() -> u64,
+        clock: impl Fn() -> Now,
     ) -> Answer {
-        let clock_ms = clock();
+        let clock_ms = clock().wall_ms;
         let visit = Visit { peer, from, nickname: None, device_label: None, clock_ms };
         if signs(&request) && self.is_in_doubt(clock_ms).await {
             return Answer::Ticket(clock_in_doubt());
@@ -152,14 +161,14 @@ impl Office {
         &self,
         visit: Visit,
         login: Login,
-        clock: impl Fn() -> u64,
+        clock: impl Fn() -> Now,
     ) -> Result<Reply, LoginError> {
         let Login { username, password, nickname, device_label } = login;
-        match self.check(&visit, username, password, None).await? {
+        match self.check(&visit, username, password, None, &clock).await? {
             Checked::Not(reply) => Ok(reply),
             Checked::Right { account, rehash } => {
                 // The clock is read again: the check may have waited, and the device sets its clock by the reply.
-                let visit = Visit { nickname, device_label, clock_ms: clock(), ..visit };
+                let visit = Visit { nickname, device_label, clock_ms: clock().wall_ms, ..visit };
                 let act = Act::Login { rehash };
                 self.grant(SignIn { account: *account, visit, act }).await
             }
@@ -170,16 +179,16 @@ impl Office {
         &self,
         visit: Visit,
         change: ChangePassword,
-        clock: impl Fn() -> u64,
+        clock: impl Fn() -> Now,
     ) -> Result<Reply, LoginError> {
         let ChangePassword { username, old, new, revoke_others } = change;
         let new = Password::new(new)?;
-        match self.check(&visit, username, old, Some(new)).await? {
+        match self.check(&visit, username, old, Some(new), &clock).await? {
             Checked::Not(reply) => Ok(reply),
             Checked::Right { account, rehash } => {
                 let phc = rehash.ok_or(LoginError::WorkersGone)?;
                 let act = Act::ChangePassword { phc, revoke_others };
-                let visit = Visit { clock_ms: clock(), ..visit };
+                let visit = Visit { clock_ms: clock().wall_ms, ..visit };
                 self.grant(SignIn { account: *account, visit, act }).await
             }
         }
@@ -231,72 +240,67 @@ impl Office {
         username: String,
         password: Zeroizing<String>,
         new: Option<Password>,
+        clock: &impl Fn() -> Now,
     ) -> Result<Checked, LoginError> {
-        let (address, clock_ms) = (visit.from.ip(), visit.clock_ms);
-        let username = Username::parse(&username).map_err(|_cannot_exist| username);
-        // All spellings of a name share one key; otherwise each spelling would get five tries.
-        let key = username.as_ref().map_or_else(Clone::clone, |name| name.as_str().to_owned());
-        let gate = self.throttle().gate(&key, address, clock_ms);
-        let found = self.find(username.ok(), visit.peer).await?;
-        if let Gate::Wait { ms } = gate
-            && !found.is_known_device
-        {
-            return Ok(Checked::Not(locked(ms)));
-        }
         let password = match Password::new(password) {
             Ok(password) => password,
             Err(PasswordError::Empty | PasswordError::TooLong) => {
-                let denial = denied(DenialCode::BadCredentials, String::new(), None);
-                return Ok(Checked::Not(denial));
+                return Ok(Checked::Not(wrong()));
             }
             Err(error) => return Err(error.into()),
         };
-        let stored = found.account.as_ref().map(|account| account.phc.clone());
-        let priority = if found.is_known_device { Priority::Known } else { Priority::Stranger };
-        let asker = Asker { priority, from: prefix(address) };
-        let answered = match self.pool.check(password, stored, new, asker) {
-            // No answer means that the job had to make room for one from another address.
-            Ok(answer) => answer.await.map_err(|_dropped| self.pool.busy_now()),
-            Err(busy) => Err(busy),
+        let username = Username::parse(&username).map_err(|_cannot_exist| username);
+        // All spellings of a name share one key; otherwise each spelling would get five tries.
+        let key = username.as_ref().map_or_else(Clone::clone, |name| name.as_str().to_owned());
+        let Found { account, is_known_device, costs } =
+            self.find(username.ok(), visit.peer).await?;
+        let stranger = Tryer::stranger(&key, visit.from.ip());
+        let known = account.as_ref().filter(|_account| is_known_device).map(|account| account.id);
+        let (tryer, asker) = match known {
+            Some(account) => (Tryer::known(&key, visit.peer), Asker::Known(account)),
+            None => (stranger.clone(), Asker::Stranger(prefix(visit.from.ip()))),
         };
-        let check = match answered {
-            Ok(outcome) => outcome?,
-            Err(busy) => {
-                let retry = Some(busy.retry_after_s);
-                return Ok(Checked::Not(denied(DenialCode::Busy, String::new(), retry)));
-            }
+        let trying = match self.tries.begin(tryer, clock()) {
+            Ok(trying) => trying,
+            Err(gate) => return Ok(Checked::Not(refusal_at(gate))),
         };
-        let (Check::Right { rehash }, Some(account)) = (check, found.account) else {
-            return Ok(Checked::Not(self.refuse(&key, address, visit.peer, clock_ms)));
-        };
-        self.throttle().succeeded(&key, gate);
-        Ok(Checked::Right { account: Box::new(account), rehash })
+        let stored = account.as_ref().map(|account| account.phc.clone());
+        let check =
+            match self.ask(Question { password, stored, costs, replacement: new }, asker).await {
+                Ok(outcome) => outcome?,
+                Err(Busy { retry_after_s }) => return Ok(Checked::Not(busy(retry_after_s))),
+            };
+        if let (Check::Right { rehash }, Some(account)) = (check, account) {
+            trying.succeeded();
+            return Ok(Checked::Right { account: Box::new(account), rehash });
+        }
+        let now = clock();
+        // Without the right password, nobody learns that a known device may skip the delay of strangers.
+        let was = known.map_or(Gate::Open, |_account| self.tries.gate(&stranger, now));
+        trying.failed(now);
+        let (peer, address) = (visit.peer, visit.from.ip());
+        tracing::debug!(target: "lanyard_rendezvous::audit", ?peer, %address, "Sign-in refused");
+        Ok(Checked::Not(refusal_at(was)))
+    }
+
+    /// Asks the pool. No answer means that the job had to make room for somebody else's.
+    async fn ask(&self, question: Question, asker: Asker) -> Result<Outcome, Busy> {
+        self.pool.check(question, asker)?.await.map_err(|_dropped| self.pool.busy_now())
     }
 
     async fn find(&self, name: Option<Username>, peer: PeerKey) -> Result<Found, LoginError> {
+        let costs = Arc::clone(&self.costs);
         let found = self.store.run(move |store: &mut Store| {
+            let costs = costs_of(store, &costs)?;
             let db = store.reader();
             // The queries are the same whether the account exists or not, so their timing reveals nothing.
             let account = accounts::by_username(db, name.as_ref().map_or("", Username::as_str))?;
             let id = account.as_ref().map_or(AccountId([0; 16]), |account| account.id);
             let device = device_rows::find(db, id, peer)?;
             let is_known_device = device.is_some_and(|device| !device.logged_out);
-            Ok::<_, StoreError>(Found { account, is_known_device })
+            Ok::<_, StoreError>(Found { account, is_known_device, costs })
         });
         Ok(found.await?)
-    }
-
-    fn refuse(&self, key: &str, address: IpAddr, peer: PeerKey, clock_ms: u64) -> Reply {
-        let mut throttle = self.throttle();
-        let was = throttle.gate(key, address, clock_ms);
-        throttle.failed(key, address, clock_ms);
-        drop(throttle);
-        tracing::debug!(target: "lanyard_rendezvous::audit", ?peer, %address, "Sign-in refused");
-        match was {
-            // Without the right password, nobody learns that a known device may skip the delay.
-            Gate::Wait { ms } => locked(ms),
-            Gate::Open => denied(DenialCode::BadCredentials, String::new(), None),
-        }
     }
 
     async fn grant(&self, sign_in: SignIn) -> Result<Reply, LoginError> {
@@ -309,11 +313,26 @@ impl Office {
     fn signer(&self) -> Signer {
         Signer { realm_key: Arc::clone(&self.realm_key), authority: Arc::clone(&self.authority) }
     }
+}
 
-    fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
-        // The tables are consistent after every statement, so a panic elsewhere does not matter.
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks a table that is consistent after every statement, so that a panic elsewhere does not matter.
+fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The costs of all stored hashes. They are read again only after the database has changed.
+fn costs_of(store: &Store, known: &Mutex<KnownCosts>) -> Result<Arc<Costs>, StoreError> {
+    let revision = store.revision()?;
+    let mut known = lock(known);
+    if let Some((read_at, costs)) = &*known
+        && *read_at == revision
+    {
+        return Ok(Arc::clone(costs));
     }
+    let phcs = accounts::phcs(store.reader())?;
+    let costs = Arc::new(Costs::of(phcs.iter().map(String::as_str)));
+    *known = Some((revision, Arc::clone(&costs)));
+    Ok(costs)
 }
 
 /// Whether the answer to this request may need a signature.
@@ -335,8 +354,21 @@ fn denied(code: DenialCode, reason: String, retry_after_s: Option<u64>) -> Reply
     Reply::Denied(Denial { code, reason, retry_after_s })
 }
 
-fn locked(ms: u64) -> Reply {
-    denied(DenialCode::Locked, String::new(), Some(ms.div_ceil(1_000)))
+fn busy(retry_after_s: u64) -> Reply {
+    denied(DenialCode::Busy, String::new(), Some(retry_after_s))
+}
+
+fn wrong() -> Reply {
+    denied(DenialCode::BadCredentials, String::new(), None)
+}
+
+/// The denial of a try that met this gate; at an open one the password was wrong.
+fn refusal_at(gate: Gate) -> Reply {
+    match gate {
+        Gate::Open => wrong(),
+        Gate::Crowded => busy(1),
+        Gate::Wait { ms } => denied(DenialCode::Locked, String::new(), Some(ms.div_ceil(1_000))),
+    }
 }
 
 #[cfg(test)]

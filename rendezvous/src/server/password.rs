@@ -1,14 +1,17 @@
 //! Passwords: Argon2id in PHC strings, at the same cost for names that do not exist.
 //!
-//! For an unknown name, the check runs the same code with the same parameters on a PHC string that no password matches,
-//! so neither the reply nor its timing reveals which names exist.
+//! Every check runs the same code once at each cost that the database contains (see [`cost`]), for an unknown name on
+//! PHC strings that belong to nobody. So neither the reply nor its timing reveals which names exist.
 
+pub mod cost;
+pub mod fair;
 pub mod pool;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use argon2::password_hash::phc::{Output, PasswordHash, Salt};
+use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use lanyard_node::random::{self, NoRandomness};
@@ -16,6 +19,7 @@ use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use zeroize::Zeroizing;
 
 use crate::folder::config::Argon2Config;
+use cost::{Cost, Costs};
 
 /// The longest password, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
@@ -96,41 +100,36 @@ pub enum Check {
     Wrong,
 }
 
-/// Argon2id with one set of parameters.
+/// Argon2id: hashes with one set of parameters, and checks hashes with any.
 #[derive(Debug)]
 pub struct Hasher {
     params: Params,
-    /// A PHC string that no password matches.
-    nobody: String,
-    calls: AtomicU64,
+    cost: Cost,
+    runs: Mutex<BTreeMap<Cost, u64>>,
 }
 
 impl Hasher {
     /// Prepares the parameters, without hashing anything.
     ///
     /// # Errors
-    /// [`PasswordError::Parameters`] if Argon2 does not support them, [`PasswordError::Random`].
+    /// [`PasswordError::Parameters`] if Argon2 does not support them.
     pub fn new(config: Argon2Config) -> Result<Self, PasswordError> {
         let params = Params::new(config.memory_kib, config.passes, 1, Some(OUTPUT_BYTES))
             .map_err(PasswordError::Parameters)?;
-        // A random output: finding a password for it means breaking Argon2, and the check ignores a match anyway.
-        let output = random::bytes::<OUTPUT_BYTES>()?;
-        let phc = |_unsized| PasswordError::Hash(argon2::password_hash::Error::OutputSize);
-        let nobody = PasswordHash {
-            algorithm: Algorithm::Argon2id.ident(),
-            version: Some(Version::default().into()),
-            params: (&params).try_into().map_err(PasswordError::Hash)?,
-            salt: Some(Salt::new(&random::bytes::<SALT_BYTES>()?).map_err(phc)?),
-            hash: Some(Output::new(&output).map_err(phc)?),
-        };
-        let nobody = nobody.to_string();
-        Ok(Self { params, nobody, calls: AtomicU64::new(0) })
+        let cost = Cost::with(&params);
+        Ok(Self { params, cost, runs: Mutex::default() })
     }
 
-    /// How often Argon2 has run, which is the same for a known and an unknown name.
+    /// How often Argon2 has run at each cost, which is the same for a known and an unknown name.
     #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    pub fn runs(&self) -> BTreeMap<Cost, u64> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self, cost: &Cost) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = runs.entry(cost.clone()).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// Hashes a new password into a PHC string.
@@ -138,7 +137,7 @@ impl Hasher {
     /// # Errors
     /// [`PasswordError::Hash`] if there is no memory for it, [`PasswordError::Random`].
     pub fn hash(&self, password: &Password) -> Result<String, PasswordError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.count(&self.cost);
         let phc = self
             .argon2()
             .hash_password_with_salt(password.0.as_bytes(), &random::bytes::<SALT_BYTES>()?)
@@ -146,30 +145,48 @@ impl Hasher {
         Ok(phc.to_string())
     }
 
-    /// Checks a password against a stored PHC string, or against one that nothing matches.
+    /// Checks a password against a stored PHC string, or for nobody. Argon2 runs once at each of the costs, whatever
+    /// the cost of the stored string. A right password may take a further run, to hash it anew.
     ///
     /// # Errors
     /// [`PasswordError::Hash`] if the stored string is damaged or there is no memory.
-    pub fn check(&self, password: &Password, stored: Option<&str>) -> Result<Check, PasswordError> {
-        // The string that nothing matches is parsed each time as well, because parsing takes time.
-        let phc = PasswordHash::new(stored.unwrap_or(&self.nobody)).map_err(|_damaged| {
-            PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid)
-        })?;
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        match self.argon2().verify_password(password.0.as_bytes(), &phc) {
-            Ok(()) if stored.is_none() => Ok(Check::Wrong),
-            Ok(()) if self.is_cheaper(&phc) => {
+    pub fn check(
+        &self,
+        password: &Password,
+        stored: Option<&str>,
+        costs: &Costs,
+    ) -> Result<Check, PasswordError> {
+        let mut right = None;
+        for (cost, phc) in costs.runs(stored, &self.cost).ok_or_else(damaged)? {
+            let is_right = self.run(password, &cost, &phc)?;
+            if is_right && stored == Some(phc.as_str()) {
+                right = Some(phc);
+            }
+        }
+        match right {
+            None => Ok(Check::Wrong),
+            Some(phc) if self.is_cheaper(&phc) => {
                 Ok(Check::Right { rehash: Some(self.hash(password)?) })
             }
-            Ok(()) => Ok(Check::Right { rehash: None }),
-            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Check::Wrong),
+            Some(_phc) => Ok(Check::Right { rehash: None }),
+        }
+    }
+
+    /// Whether a password matches a PHC string.
+    fn run(&self, password: &Password, cost: &Cost, phc: &str) -> Result<bool, PasswordError> {
+        let phc = PasswordHash::new(phc).map_err(|_error| damaged())?;
+        self.count(cost);
+        match self.argon2().verify_password(password.0.as_bytes(), &phc) {
+            Ok(()) => Ok(true),
+            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
             Err(error) => Err(PasswordError::Hash(error)),
         }
     }
 
     /// Whether a stored hash has a lower cost than the present parameters. One with a higher cost stays.
-    fn is_cheaper(&self, phc: &PasswordHash) -> bool {
-        Params::try_from(phc).map_or(true, |old| {
+    fn is_cheaper(&self, phc: &str) -> bool {
+        let old = PasswordHash::new(phc).ok().and_then(|phc| Params::try_from(&phc).ok());
+        old.is_none_or(|old| {
             old.m_cost() < self.params.m_cost() || old.t_cost() < self.params.t_cost()
         })
     }
@@ -177,6 +194,10 @@ impl Hasher {
     fn argon2(&self) -> Argon2<'static> {
         Argon2::new(Algorithm::Argon2id, Version::default(), self.params.clone())
     }
+}
+
+fn damaged() -> PasswordError {
+    PasswordError::Hash(argon2::password_hash::Error::EncodingInvalid)
 }
 
 #[cfg(test)]
@@ -191,55 +212,59 @@ mod tests {
         Password::new(text.to_owned()).unwrap()
     }
 
+    /// Checks a password where no other hash is stored.
+    fn check(hasher: &Hasher, text: &str, stored: &str) -> Result<Check, PasswordError> {
+        hasher.check(&password(text), Some(stored), &Costs::of([stored]))
+    }
+
     #[test]
     fn only_the_right_password_matches() {
         let hasher = hasher(8, 1);
         let phc = hasher.hash(&password("correct horse")).unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{phc}");
-        let right = hasher.check(&password("correct horse"), Some(&phc));
-        assert_eq!(right, Ok(Check::Right { rehash: None }));
-        assert_eq!(hasher.check(&password("correct horsE"), Some(&phc)), Ok(Check::Wrong));
+        assert_eq!(check(&hasher, "correct horse", &phc), Ok(Check::Right { rehash: None }));
+        assert_eq!(check(&hasher, "correct horsE", &phc), Ok(Check::Wrong));
         assert_ne!(phc, hasher.hash(&password("correct horse")).unwrap(), "each has its own salt");
     }
 
     #[test]
-    fn an_unknown_name_costs_the_same_and_never_matches() {
-        let hasher = hasher(8, 1);
-        let phc = hasher.hash(&password("secret")).unwrap();
-        let before = hasher.calls();
-        assert_eq!(hasher.check(&password("x"), Some(&phc)), Ok(Check::Wrong));
-        let known = hasher.calls() - before;
-        assert_eq!(hasher.check(&password("x"), None), Ok(Check::Wrong));
-        assert_eq!(hasher.calls() - before - known, known);
-        let stored = PasswordHash::new(&phc).unwrap();
-        let nobody = PasswordHash::new(&hasher.nobody).unwrap();
-        assert_eq!(stored.params, nobody.params);
-        assert_eq!(stored.version, nobody.version);
-        assert_eq!(stored.algorithm, nobody.algorithm);
-        assert_eq!(phc.len(), hasher.nobody.len());
+    fn all_names_cost_the_same_whatever_hashes_there_are() {
+        let (low, high, newest) = (hasher(8, 1), hasher(16, 2), hasher(32, 1));
+        let [low, high] = [low, high].map(|old| old.hash(&password("secret")).unwrap());
+        let costs = Costs::of([low.as_str(), high.as_str(), "damaged"]);
+        let runs_for = |stored: Option<&str>| {
+            let before = newest.runs();
+            assert_eq!(newest.check(&password("wrong"), stored, &costs), Ok(Check::Wrong));
+            let mut runs = newest.runs();
+            runs.iter_mut().for_each(|(cost, count)| *count -= before.get(cost).unwrap_or(&0));
+            runs
+        };
+        let for_nobody = runs_for(None);
+        assert_eq!(for_nobody.values().copied().collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(runs_for(Some(&low)), for_nobody);
+        assert_eq!(runs_for(Some(&high)), for_nobody);
+        assert_eq!(newest.check(&password("x"), None, &Costs::default()), Ok(Check::Wrong));
+        assert_eq!(newest.runs()[&newest.cost], 1, "without any hash, the usual cost");
     }
 
     #[test]
     fn only_raised_parameters_give_a_new_hash() {
         let (old, new) = (hasher(8, 1), hasher(16, 2));
         let phc = old.hash(&password("secret")).unwrap();
-        let Ok(Check::Right { rehash: Some(better) }) = new.check(&password("secret"), Some(&phc))
-        else {
+        let Ok(Check::Right { rehash: Some(better) }) = check(&new, "secret", &phc) else {
             panic!("the hash was not renewed")
         };
         assert!(better.contains("m=16,t=2"));
-        let again = new.check(&password("secret"), Some(&better));
-        assert_eq!(again, Ok(Check::Right { rehash: None }));
-        let lower = old.check(&password("secret"), Some(&better));
-        assert_eq!(lower, Ok(Check::Right { rehash: None }));
-        assert_eq!(new.check(&password("wrong"), Some(&phc)), Ok(Check::Wrong));
+        assert_eq!(check(&new, "secret", &better), Ok(Check::Right { rehash: None }));
+        assert_eq!(check(&old, "secret", &better), Ok(Check::Right { rehash: None }));
+        assert_eq!(check(&new, "wrong", &phc), Ok(Check::Wrong));
     }
 
     #[test]
     fn a_damaged_hash_is_a_fault_and_no_denial() {
         let hasher = hasher(8, 1);
         for phc in ["", "x", "$argon2id$v=19$m=8,t=1,p=1$", "$scrypt$ln=1$c2FsdHNhbHQ$aGFzaA"] {
-            assert!(hasher.check(&password("x"), Some(phc)).is_err(), "{phc:?}");
+            assert!(check(&hasher, "x", phc).is_err(), "{phc:?}");
         }
     }
 
@@ -257,11 +282,10 @@ mod tests {
     fn two_keyboards_type_the_same_password() {
         let hasher = hasher(8, 1);
         let phc = hasher.hash(&password("caf\u{e9} au lait")).unwrap();
-        let other = hasher.check(&password("cafe\u{301}\u{a0}au lait"), Some(&phc));
+        let other = check(&hasher, "cafe\u{301}\u{a0}au lait", &phc);
         assert_eq!(other, Ok(Check::Right { rehash: None }));
-        let control = password("tab\tinside");
-        let phc = hasher.hash(&control).unwrap();
-        assert_eq!(hasher.check(&control, Some(&phc)), Ok(Check::Right { rehash: None }));
+        let phc = hasher.hash(&password("tab\tinside")).unwrap();
+        assert_eq!(check(&hasher, "tab\tinside", &phc), Ok(Check::Right { rehash: None }));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Delays after failed logins, per account and per address, which make guessing passwords slow.
+//! Delays after failed logins, per account, per known device and per address, which make guessing passwords slow.
 //!
 //! Nothing is locked for good, and only failures count, so nobody is delayed for signing in often.
-//! There is no I/O and no clock here: every call brings the time, in milliseconds.
+//! There is no I/O and no clock here: every call brings the time, in milliseconds of a clock that never goes back.
 //!
 //! ```text
 //!              failure 1..4                failure 5                failure 6, 7, …
@@ -14,18 +14,22 @@
 //!             right password, or 15 min of quiet
 //! ```
 //!
+//! A device that has signed in to the account before has a count of its own, which neither sees nor changes that of its
+//! account and address: other people's failures do not lock it out, but its own do, since it may be stolen. All other
+//! devices, the strangers, share the count of the account and that of their address.
+//!
+//! A try is counted when it begins, and counts as a failure until its end is known: otherwise ten tries at the same
+//! time would all fit into a moment in which one is allowed. A try that was not checked is taken back.
+//!
 //! An address is delayed only after 100 failures within 15 minutes, until those 15 minutes are over: a school behind
 //! one router makes many typos. Names that do not exist count like those that do; otherwise the delay would tell them
 //! apart. Both tables are bounded. When one is full, entries without a delay are dropped first, oldest first, so a
 //! flood of invented names ends nobody's delay.
-//!
-//! A known device of the account skips both delays with the right password. The caller takes care of that, because only
-//! it knows whether the password is right. If there was a delay, [`Throttle::succeeded`] keeps the count: the owner's
-//! login must not help somebody who is guessing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::time::MINUTE_MS;
 
 /// The failure after which the delays begin.
@@ -43,79 +47,139 @@ pub const ENTRIES_MAX: usize = 4_096;
 /// Names are truncated to this many bytes as keys.
 const KEY_BYTES_MAX: usize = 128;
 
-/// Whether an attempt may be made now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a try may be made now; the larger answer is the stricter one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
-    /// The attempt may be made.
+    /// The try may be made.
     Open,
-    /// The attempt must wait.
+    /// The tries that are being checked may use up what is left; their ends decide in a moment.
+    Crowded,
+    /// The try must wait.
     Wait {
         /// The rest of the delay, in milliseconds.
         ms: u64,
     },
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Entry {
-    failures: u32,
-    since: u64,
-    last: u64,
-    until: u64,
+/// The end of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The password was wrong.
+    Failed,
+    /// The password was right. That clears the count, but never the address's: one good account must not clear an
+    /// address that is guessing others.
+    Right,
+    /// The password was not checked.
+    TakenBack,
 }
 
-/// The recent failures.
-#[derive(Debug, Default)]
+/// Whose tries count together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tryer {
+    name: NameKey,
+    /// `None` for a known device.
+    address: Option<IpAddr>,
+}
+
+/// A truncated name, and the key of a known device.
+type NameKey = (String, Option<PeerKey>);
+
+impl Tryer {
+    /// A device that has signed in to this account before.
+    #[must_use]
+    pub fn known(name: &str, device: PeerKey) -> Self {
+        Self { name: (truncated(name), Some(device)), address: None }
+    }
+
+    /// Any other device, at this address.
+    #[must_use]
+    pub fn stranger(name: &str, address: IpAddr) -> Self {
+        Self { name: (truncated(name), None), address: Some(prefix(address)) }
+    }
+}
+
+/// The recent failures, and the tries that are being checked.
+#[derive(Debug)]
 pub struct Throttle {
-    accounts: Table<String>,
+    names: Table<NameKey>,
     addresses: Table<IpAddr>,
 }
 
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { names: Table::new(Limit::Name), addresses: Table::new(Limit::Address) }
+    }
+}
+
 impl Throttle {
-    /// Whether this name may be tried from this address now.
+    /// Whether a try may be made now.
     #[must_use]
-    pub fn gate(&self, name: &str, address: IpAddr, now: u64) -> Gate {
-        let account = self.accounts.until(&account_key(name));
-        let address = self.addresses.until(&prefix(address));
-        match account.max(address).saturating_sub(now) {
-            0 => Gate::Open,
-            ms => Gate::Wait { ms },
+    pub fn gate(&self, tryer: &Tryer, now: u64) -> Gate {
+        let address =
+            tryer.address.map_or(Gate::Open, |address| self.addresses.gate(&address, now));
+        self.names.gate(&tryer.name, now).max(address)
+    }
+
+    /// Counts a try, if it may be made now. Each one that begins must end.
+    ///
+    /// # Errors
+    /// The gate, if it is not open.
+    pub fn begin(&mut self, tryer: &Tryer, now: u64) -> Result<(), Gate> {
+        match self.gate(tryer, now) {
+            Gate::Open => {
+                self.names.begin(tryer.name.clone(), now);
+                if let Some(address) = tryer.address {
+                    self.addresses.begin(address, now);
+                }
+                Ok(())
+            }
+            closed => Err(closed),
         }
     }
 
-    /// Counts a failure.
-    pub fn failed(&mut self, name: &str, address: IpAddr, now: u64) {
-        self.accounts.update(account_key(name), |entry| {
-            let quiet = now.saturating_sub(entry.last.max(entry.until));
-            if quiet >= LONGEST_DELAY_MS {
-                *entry = Entry::default();
-            }
-            entry.failures = entry.failures.saturating_add(1);
-            entry.last = now;
-            entry.until = now.saturating_add(delay_ms(entry.failures));
-        });
-        self.addresses.update(prefix(address), |entry| {
-            if entry.failures == 0 || now.saturating_sub(entry.since) >= ADDRESS_WINDOW_MS {
-                *entry = Entry { since: now, ..Entry::default() };
-            }
-            entry.failures = entry.failures.saturating_add(1);
-            entry.last = now;
-            if entry.failures >= ADDRESS_FAILURES {
-                entry.until = entry.since.saturating_add(ADDRESS_WINDOW_MS);
-            }
-        });
+    /// Ends a try.
+    pub fn end(&mut self, tryer: &Tryer, end: End, now: u64) {
+        self.names.end(tryer.name.clone(), end, now);
+        if let Some(address) = tryer.address {
+            let end = if end == End::Right { End::TakenBack } else { end };
+            self.addresses.end(address, end, now);
+        }
     }
+}
 
-    /// Notes a right password; `gate` is the state before the check. If it was open, this clears the account's failures
-    /// but never the address's: one good account must not clear an address that is guessing others.
-    pub fn succeeded(&mut self, name: &str, gate: Gate) {
-        if gate == Gate::Open {
-            self.accounts.remove(&account_key(name));
+/// When failures of one kind begin to delay, and for how long.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    Name,
+    Address,
+}
+
+impl Limit {
+    /// The number of failures that delay.
+    fn failures(self) -> u32 {
+        match self {
+            Self::Name => FREE_FAILURES,
+            Self::Address => ADDRESS_FAILURES,
         }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> (usize, usize) {
-        (self.accounts.entries.len(), self.addresses.entries.len())
+    /// Whether the failures of an entry are so old that they no longer count.
+    fn is_over(self, entry: &Entry, now: u64) -> bool {
+        match self {
+            Self::Name => now.saturating_sub(entry.last.max(entry.until)) >= LONGEST_DELAY_MS,
+            Self::Address => now.saturating_sub(entry.since) >= ADDRESS_WINDOW_MS,
+        }
+    }
+
+    /// The end of the delay after the last failure of an entry.
+    fn until(self, entry: &Entry) -> u64 {
+        match self {
+            Self::Name => entry.last.saturating_add(delay_ms(entry.failures)),
+            Self::Address if entry.failures >= ADDRESS_FAILURES => {
+                entry.since.saturating_add(ADDRESS_WINDOW_MS)
+            }
+            Self::Address => 0,
+        }
     }
 }
 
@@ -130,7 +194,7 @@ fn delay_ms(failures: u32) -> u64 {
     }
 }
 
-fn account_key(name: &str) -> String {
+fn truncated(name: &str) -> String {
     let mut end = name.len().min(KEY_BYTES_MAX);
     while !name.is_char_boundary(end) {
         end = end.saturating_sub(1);
@@ -147,151 +211,94 @@ pub fn prefix(address: IpAddr) -> IpAddr {
     }
 }
 
+/// What is known about a name, a device or an address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Entry {
+    failures: u32,
+    /// Tries that have begun and not ended.
+    trying: u32,
+    /// The first failure.
+    since: u64,
+    /// The last failure.
+    last: u64,
+    until: u64,
+}
+
+impl Entry {
+    /// The order in which entries are dropped. Those with a try come last: their number is bounded by that of the
+    /// login server's visitors.
+    fn rank(&self) -> (bool, u64, u64) {
+        (self.trying > 0, self.until, self.last)
+    }
+}
+
 /// A bounded map that drops entries without a delay first.
 #[derive(Debug)]
 struct Table<K> {
+    limit: Limit,
     entries: BTreeMap<K, Entry>,
-    /// The order in which entries are dropped.
-    by_age: BTreeSet<(u64, u64, K)>,
-}
-
-impl<K> Default for Table<K> {
-    fn default() -> Self {
-        Self { entries: BTreeMap::new(), by_age: BTreeSet::new() }
-    }
+    by_rank: BTreeSet<((bool, u64, u64), K)>,
 }
 
 impl<K: Ord + Clone> Table<K> {
-    fn until(&self, key: &K) -> u64 {
-        self.entries.get(key).map_or(0, |entry| entry.until)
+    fn new(limit: Limit) -> Self {
+        Self { limit, entries: BTreeMap::new(), by_rank: BTreeSet::new() }
     }
 
-    fn update(&mut self, key: K, change: impl FnOnce(&mut Entry)) {
-        let mut entry = self.remove(&key).unwrap_or_default();
-        change(&mut entry);
-        if self.entries.len() >= ENTRIES_MAX
-            && let Some((_, _, oldest)) = self.by_age.pop_first()
-        {
-            self.entries.remove(&oldest);
+    fn gate(&self, key: &K, now: u64) -> Gate {
+        let Some(entry) = self.entries.get(key) else { return Gate::Open };
+        let failures = if self.limit.is_over(entry, now) { 0 } else { entry.failures };
+        let would_be = failures.saturating_add(entry.trying);
+        match entry.until.saturating_sub(now) {
+            0 if entry.trying > 0 && would_be >= self.limit.failures() => Gate::Crowded,
+            0 => Gate::Open,
+            ms => Gate::Wait { ms },
         }
-        self.by_age.insert((entry.until, entry.last, key.clone()));
+    }
+
+    fn begin(&mut self, key: K, now: u64) {
+        let mut entry = self.remove(&key).unwrap_or_default();
+        if self.limit.is_over(&entry, now) {
+            entry = Entry { trying: entry.trying, ..Entry::default() };
+        }
+        entry.trying = entry.trying.saturating_add(1);
+        self.insert(key, entry);
+    }
+
+    fn end(&mut self, key: K, end: End, now: u64) {
+        let mut entry = self.remove(&key).unwrap_or_default();
+        entry.trying = entry.trying.saturating_sub(1);
+        match end {
+            End::Failed => {
+                entry.since = if entry.failures == 0 { now } else { entry.since };
+                entry.failures = entry.failures.saturating_add(1);
+                entry.last = now;
+                entry.until = self.limit.until(&entry);
+            }
+            End::Right => entry = Entry { trying: entry.trying, ..Entry::default() },
+            End::TakenBack => {}
+        }
+        if entry.failures > 0 || entry.trying > 0 {
+            self.insert(key, entry);
+        }
+    }
+
+    fn insert(&mut self, key: K, entry: Entry) {
+        if self.entries.len() >= ENTRIES_MAX
+            && let Some((_rank, first)) = self.by_rank.pop_first()
+        {
+            self.entries.remove(&first);
+        }
+        self.by_rank.insert((entry.rank(), key.clone()));
         self.entries.insert(key, entry);
     }
 
     fn remove(&mut self, key: &K) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
-        self.by_age.remove(&(entry.until, entry.last, key.clone()));
+        self.by_rank.remove(&(entry.rank(), key.clone()));
         Some(entry)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-
-    fn wait(ms: u64) -> Gate {
-        Gate::Wait { ms }
-    }
-
-    #[test]
-    fn the_delay_doubles_up_to_a_quarter_of_an_hour() {
-        let table = [
-            (1, 0),
-            (4, 0),
-            (5, 15_000),
-            (6, 30_000),
-            (7, 60_000),
-            (10, 480_000),
-            (11, 900_000),
-            (12, 900_000),
-            (u32::MAX, 900_000),
-        ];
-        for (failures, delay) in table {
-            assert_eq!(delay_ms(failures), delay, "after {failures} failures");
-        }
-    }
-
-    #[test]
-    fn five_failures_delay_an_account_for_a_while() {
-        let mut throttle = Throttle::default();
-        for n in 1..5 {
-            throttle.failed("alice", HOME, n);
-            assert_eq!(throttle.gate("alice", HOME, n), Gate::Open);
-        }
-        throttle.failed("alice", HOME, 1_000);
-        assert_eq!(throttle.gate("alice", HOME, 1_000), wait(15_000));
-        assert_eq!(throttle.gate("alice", HOME, 15_999), wait(1));
-        assert_eq!(throttle.gate("alice", HOME, 16_000), Gate::Open);
-        assert_eq!(throttle.gate("bob", HOME, 1_000), Gate::Open);
-        throttle.failed("alice", HOME, 16_000);
-        assert_eq!(throttle.gate("alice", HOME, 16_000), wait(30_000));
-    }
-
-    #[test]
-    fn a_right_password_clears_unless_it_skipped_the_delay() {
-        let mut throttle = Throttle::default();
-        for _ in 0..5 {
-            throttle.failed("alice", HOME, 0);
-        }
-        throttle.succeeded("alice", Gate::Wait { ms: 1 });
-        assert_eq!(throttle.gate("alice", HOME, 0), wait(15_000));
-        throttle.succeeded("alice", Gate::Open);
-        assert_eq!(throttle.gate("alice", HOME, 0), Gate::Open);
-        throttle.failed("alice", HOME, 0);
-        assert_eq!(throttle.gate("alice", HOME, 0), Gate::Open, "the count began again");
-    }
-
-    #[test]
-    fn failures_are_forgotten_after_a_quiet_time() {
-        let mut throttle = Throttle::default();
-        for _ in 0..4 {
-            throttle.failed("alice", HOME, 0);
-        }
-        throttle.failed("alice", HOME, LONGEST_DELAY_MS);
-        assert_eq!(throttle.gate("alice", HOME, LONGEST_DELAY_MS), Gate::Open);
-    }
-
-    #[test]
-    fn an_address_waits_after_a_hundred_failures() {
-        let mut throttle = Throttle::default();
-        for n in 0..99_u64 {
-            throttle.failed(&format!("user{n}"), HOME, 10 + n);
-        }
-        assert_eq!(throttle.gate("new", HOME, 200), Gate::Open);
-        throttle.failed("user99", HOME, 200);
-        assert_eq!(throttle.gate("new", HOME, 200), wait(ADDRESS_WINDOW_MS - 190));
-        let elsewhere = "192.0.2.2".parse().unwrap();
-        assert_eq!(throttle.gate("new", elsewhere, 200), Gate::Open);
-        assert_eq!(throttle.gate("new", HOME, 10 + ADDRESS_WINDOW_MS), Gate::Open);
-        throttle.failed("user", HOME, 10 + ADDRESS_WINDOW_MS);
-        assert_eq!(throttle.gate("new", HOME, 10 + ADDRESS_WINDOW_MS), Gate::Open, "a new window");
-    }
-
-    #[test]
-    fn one_ipv6_network_is_one_address() {
-        let a: IpAddr = "2001:db8:1:2:3:4:5:6".parse().unwrap();
-        let b: IpAddr = "2001:db8:1:2:ffff::1".parse().unwrap();
-        let c: IpAddr = "2001:db8:1:3::1".parse().unwrap();
-        assert_eq!(prefix(a), prefix(b));
-        assert_ne!(prefix(a), prefix(c));
-        assert_eq!(prefix("::ffff:192.0.2.1".parse().unwrap()), HOME);
-    }
-
-    #[test]
-    fn a_flood_of_names_is_bounded_and_ends_no_delay() {
-        let mut throttle = Throttle::default();
-        for _ in 0..5 {
-            throttle.failed("alice", HOME, 0);
-        }
-        for n in 0..50_000_u32 {
-            throttle.failed(&format!("invented{n}"), IpAddr::V4(n.into()), 1);
-        }
-        assert_eq!(throttle.len(), (ENTRIES_MAX, ENTRIES_MAX));
-        assert_eq!(throttle.accounts.by_age.len(), ENTRIES_MAX);
-        assert_eq!(throttle.gate("alice", HOME, 1), wait(14_999));
-        throttle.failed(&"é".repeat(5_000), HOME, 1);
-        assert!(throttle.accounts.entries.keys().all(|key| key.len() <= KEY_BYTES_MAX));
-    }
-}
+mod tests;

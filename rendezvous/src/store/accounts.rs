@@ -142,6 +142,14 @@ pub fn list(db: Db<'_>) -> Result<Vec<(Account, u64)>, StoreError> {
     db.rows("list the accounts", &sql, [], |row| Ok((read(row)?, from_sql(row.get(11)?))))
 }
 
+/// The PHC strings of all accounts.
+///
+/// # Errors
+/// [`StoreError`] if they cannot be read.
+pub fn phcs(db: Db<'_>) -> Result<Vec<String>, StoreError> {
+    db.rows("read the passwords' costs", "SELECT phc FROM accounts", [], |row| Ok(row.get(0)?))
+}
+
 /// Whether another account's username or nickname looks like this nickname.
 ///
 /// # Errors

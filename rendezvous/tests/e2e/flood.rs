@@ -2,7 +2,7 @@
 //!
 //! With `LANYARD_SOAK=1` the figures are the full ones: 500 attempts a second for 20 s, and Argon2 at its default cost.
 
-mod client;
+pub(crate) mod client;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::harness::{PATIENCE, Peer, Realm, Signal, is_soak, password, together}
 use client::{Flooded, LoginServer, SignedIn, door, flood, sign_in};
 
 /// The new device's address. The flood and the known device come from 127.0.0.1.
-const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+pub(crate) const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// A known device signs in within this time.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 /// A new device signs in within this time, with its own retries.
@@ -90,13 +90,13 @@ fn chat_meanwhile(alice: &mut Peer, bob: &mut Peer, is_over: impl Fn() -> bool) 
     took
 }
 
-fn login_server_of(realm: &Realm) -> LoginServer {
+pub(crate) fn login_server_of(realm: &Realm) -> LoginServer {
     let link: JoinLink = realm.link().parse().unwrap();
     let (address, id) = (realm.login_server(), link.realm.to_string());
     LoginServer { address: address.parse().unwrap(), realm: id.parse().unwrap() }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 

@@ -30,6 +30,8 @@ mod forged_lines;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
+mod guessing;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod killed;

@@ -1,8 +1,9 @@
 //! The time of a refusal does not tell whether a name exists.
 //!
 //! The clock and the addresses are invented, so that no delay is ever due. Under `scripts/soak.sh` (`LANYARD_SOAK=1`)
-//! this measures; otherwise it only exercises the code. That both cases run Argon2 equally often is tested in
-//! `src/server/login/tests.rs`.
+//! this measures; otherwise it only exercises the code. The operator has raised the cost of Argon2 meanwhile: "known" still
+//! has a hash of the old cost, and another account one of the new. That both cases run Argon2 equally often is tested in
+//! `src/server/login/tests/guessing.rs`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -13,6 +14,7 @@ use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::login::{DenialCode, Login, PeerAddresses, Reply, Request};
+use lanyard_protocol::time::Now;
 use lanyard_rendezvous::authority::StandIn;
 use lanyard_rendezvous::folder::config::Argon2Config;
 use lanyard_rendezvous::names::Username;
@@ -31,7 +33,7 @@ const QUIET_MS: u64 = 20 * 60_000;
 /// The value of Welch's t beyond which two means count as different.
 const T_MAX: f64 = 4.5;
 
-/// An office with one account, and the number of requests so far.
+/// An office with two accounts, and the number of requests so far.
 struct Asked {
     _dir: tempfile::TempDir,
     office: Office,
@@ -42,10 +44,14 @@ impl Asked {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open_or_create(dir.path()).unwrap();
-        let hasher = Hasher::new(Argon2Config { memory_kib: 1_024, passes: 1 }).unwrap();
-        let phc = hasher.hash(&Password::new("right".to_owned()).unwrap()).unwrap();
-        let name = Username::parse("known").unwrap();
-        store.write(|tx| accounts::create(tx, &name, None, Role::Member, &phc, NOW)).unwrap();
+        let hasher = |passes| Hasher::new(Argon2Config { memory_kib: 1_024, passes }).unwrap();
+        let hashers = [hasher(1), hasher(2)];
+        for (name, hasher) in ["known", "newer"].into_iter().zip(&hashers) {
+            let phc = hasher.hash(&Password::new("right".to_owned()).unwrap()).unwrap();
+            let name = Username::parse(name).unwrap();
+            store.write(|tx| accounts::create(tx, &name, None, Role::Member, &phc, NOW)).unwrap();
+        }
+        let [_old, hasher] = hashers;
         let key = SigningKey::from_bytes(&[3; 32]);
         store.write(|tx| policy::publish(tx, &key, NOW)).unwrap();
         let me = PeerAddresses { peer: public_key(&key), addresses: Vec::new() };
@@ -59,7 +65,8 @@ impl Asked {
     async fn refusal(&mut self, name: &str) -> f64 {
         self.times += 1;
         let from = SocketAddr::from((Ipv4Addr::from_bits(self.times), 1));
-        let now = NOW + u64::from(self.times) * QUIET_MS;
+        let quiet_ms = u64::from(self.times) * QUIET_MS;
+        let now = Now { mono: Duration::from_millis(quiet_ms), wall_ms: NOW + quiet_ms };
         let request = Request::Login(Login {
             username: name.to_owned(),
             password: "wrong".to_owned().into(),

@@ -1,26 +1,31 @@
 //! The workers that check passwords: a few threads, two short queues, and "busy" instead of a long wait.
 //!
 //! A check takes 64 MiB and a fifth of a second. So memory limits how many may run at a time, and two queues of eight
-//! limit how many may wait; beyond that the answer is [`Busy`], with a time. Devices that the account already uses come
-//! first, so a flood of strangers does not lock them out. Among strangers, an address with more waiting jobs than
-//! others must make room for these, and no address is served twice in a row while another waits, so a flood from one
-//! address does not lock out the others. A job whose client is gone is dropped without a check.
+//! limit how many may wait; beyond that the answer is [`Busy`], with a time. Devices that their account already knows
+//! have one queue and strangers the other, and while both wait, the known devices have three turns of four: so neither
+//! locks the other out. Both queues are fair (see [`super::fair`]), among known devices to the accounts and among
+//! strangers to the addresses, so a flood from one of them does not lock out the others. A job whose client is gone is
+//! dropped without a check.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use lanyard_protocol::ids::AccountId;
 use tokio::sync::oneshot;
 
+use super::cost::Costs;
+use super::fair::FairQueue;
 use super::{Check, Hasher, Password, PasswordError};
 use crate::clock;
 use crate::folder::config::Argon2Config;
 
 /// How many jobs may wait in each queue: at a fifth of a second each, the last waits two seconds on one core.
 pub const QUEUE_MAX: usize = 8;
+/// How many turns known devices have for one of the strangers, while both wait.
+const KNOWN_TURNS: u32 = 3;
 /// More workers would sign nobody in sooner, because the database has one writer.
 const WORKERS_MAX: usize = 4;
 /// What all workers may use together, in KiB: the whole login node should stay under 300 MB.
@@ -34,45 +39,78 @@ pub struct Busy {
     pub retry_after_s: u64,
 }
 
-/// Whose jobs come first.
+/// Who asks, and so whose turn is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
+pub enum Asker {
     /// A device that has signed in to this account before.
-    Known,
-    /// Any other device.
-    Stranger,
+    Known(AccountId),
+    /// Any other device, from this address or from the network that counts as one.
+    Stranger(IpAddr),
 }
 
 /// The result of a job. A job that had to make room has no result, which counts as [`Busy`].
 pub type Outcome = Result<Check, PasswordError>;
 
-/// Where a request comes from, and whether the account knows the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asker {
-    /// Whether the account knows the device.
-    pub priority: Priority,
-    /// The address, or the network that counts as one address.
-    pub from: IpAddr,
+/// What to check.
+#[derive(Debug)]
+pub struct Question {
+    /// The password, as it was typed.
+    pub password: Password,
+    /// The account's PHC string; `None` for a name that does not exist.
+    pub stored: Option<String>,
+    /// The costs of all stored hashes.
+    pub costs: Arc<Costs>,
+    /// The new password, to be hashed if the old one is right.
+    pub replacement: Option<Password>,
 }
 
+#[derive(Debug)]
 struct Job {
-    from: IpAddr,
-    password: Password,
-    stored: Option<String>,
-    /// The new password, to be hashed if the old one is right.
-    replacement: Option<Password>,
+    question: Question,
     reply: oneshot::Sender<Outcome>,
 }
 
-#[derive(Default)]
+#[derive(Debug)]
 struct Queues {
-    known: VecDeque<Job>,
-    strangers: VecDeque<Job>,
-    /// The stranger's address that was served last.
-    last_served: Option<IpAddr>,
+    known: FairQueue<AccountId, Job>,
+    strangers: FairQueue<IpAddr, Job>,
+    /// The turns of known devices since the last one of a stranger.
+    known_turns: u32,
     running: usize,
     last_check: Duration,
     closed: bool,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self {
+            known: FairQueue::new(QUEUE_MAX),
+            strangers: FairQueue::new(QUEUE_MAX),
+            known_turns: 0,
+            running: 0,
+            last_check: Duration::ZERO,
+            closed: false,
+        }
+    }
+}
+
+impl Queues {
+    /// Drops the jobs whose clients have given up: these must occupy no place and use no turn.
+    fn drop_gone(&mut self) {
+        self.known.retain(|job| !job.reply.is_closed());
+        self.strangers.retain(|job| !job.reply.is_closed());
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        self.drop_gone();
+        let is_known_turn = self.strangers.is_empty() || self.known_turns < KNOWN_TURNS;
+        if let Some(job) = is_known_turn.then(|| self.known.pop()).flatten() {
+            self.known_turns = self.known_turns.saturating_add(1);
+            return Some(job);
+        }
+        self.known_turns = 0;
+        self.strangers.pop()
+    }
 }
 
 struct Shared {
@@ -132,30 +170,27 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Queues a check; `stored` is `None` for a name that does not exist. With a `replacement`, the hash to store
-    /// instead is that of the replacement, if the password is right.
+    /// Queues a check. With a `replacement`, the hash to store instead is that of the replacement, if the password is
+    /// right.
     ///
     /// # Errors
     /// [`Busy`] if the queue is full.
     pub fn check(
         &self,
-        password: Password,
-        stored: Option<String>,
-        replacement: Option<Password>,
+        question: Question,
         asker: Asker,
     ) -> Result<oneshot::Receiver<Outcome>, Busy> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { question, reply };
         let mut queues = self.shared.lock();
-        let queue = match asker.priority {
-            Priority::Known => &mut queues.known,
-            Priority::Stranger => &mut queues.strangers,
+        queues.drop_gone();
+        let is_queued = match asker {
+            Asker::Known(account) => queues.known.push(account, job),
+            Asker::Stranger(address) => queues.strangers.push(address, job),
         };
-        // A client that has given up must not occupy a place.
-        queue.retain(|job| !job.reply.is_closed());
-        if queue.len() >= QUEUE_MAX && !make_room(queue, asker.from) {
+        if !is_queued {
             return Err(self.busy(&queues));
         }
-        let (reply, answer) = oneshot::channel();
-        queue.push_back(Job { from: asker.from, password, stored, replacement, reply });
         drop(queues);
         self.shared.wake.notify_one();
         Ok(answer)
@@ -187,29 +222,10 @@ impl Drop for Pool {
     }
 }
 
-/// Drops the newest job of the address with the most jobs, unless `from` has about as many itself. Otherwise one
-/// address could keep a short queue full for ever.
-fn make_room(queue: &mut VecDeque<Job>, from: IpAddr) -> bool {
-    let mut waiting: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    for job in queue.iter() {
-        let count = waiting.entry(job.from).or_default();
-        *count = count.saturating_add(1);
-    }
-    let own = waiting.get(&from).copied().unwrap_or(0);
-    let Some((greedy, most)) = waiting.into_iter().max_by_key(|(_address, count)| *count) else {
-        return false;
-    };
-    if most <= own.saturating_add(1) {
-        return false;
-    }
-    let newest = queue.iter().rposition(|job| job.from == greedy);
-    newest.and_then(|newest| queue.remove(newest)).is_some()
-}
-
 fn work(shared: &Shared) {
     while let Some(job) = next_job(shared) {
         let started = clock::monotonic();
-        let outcome = decide(&shared.hasher, &job);
+        let outcome = decide(&shared.hasher, &job.question);
         let took = clock::monotonic().saturating_duration_since(started);
         {
             let mut queues = shared.lock();
@@ -221,21 +237,12 @@ fn work(shared: &Shared) {
     }
 }
 
-fn decide(hasher: &Hasher, job: &Job) -> Outcome {
-    match (hasher.check(&job.password, job.stored.as_deref())?, &job.replacement) {
+fn decide(hasher: &Hasher, question: &Question) -> Outcome {
+    let Question { password, stored, costs, replacement } = question;
+    match (hasher.check(password, stored.as_deref(), costs)?, replacement) {
         (Check::Right { .. }, Some(new)) => Ok(Check::Right { rehash: Some(hasher.hash(new)?) }),
         (check, _) => Ok(check),
     }
-}
-
-/// The oldest job of an address other than the one served last; if there is none, the oldest job.
-fn next_stranger(queues: &mut Queues) -> Option<Job> {
-    let another = queues.strangers.iter().position(|job| Some(job.from) != queues.last_served);
-    let job = queues.strangers.remove(another.unwrap_or(0))?;
-    if !job.reply.is_closed() {
-        queues.last_served = Some(job.from);
-    }
-    Some(job)
 }
 
 fn next_job(shared: &Shared) -> Option<Job> {
@@ -244,9 +251,7 @@ fn next_job(shared: &Shared) -> Option<Job> {
         if queues.closed {
             return None;
         }
-        let next = queues.known.pop_front().or_else(|| next_stranger(&mut queues));
-        match next {
-            Some(job) if job.reply.is_closed() => {}
+        match queues.pop() {
             Some(job) => {
                 queues.running = queues.running.saturating_add(1);
                 return Some(job);
@@ -260,9 +265,8 @@ fn next_job(shared: &Shared) -> Option<Job> {
 mod tests {
     use super::*;
 
-    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const STRANGER: Asker = Asker { priority: Priority::Stranger, from: HOME };
-    const KNOWN: Asker = Asker { priority: Priority::Known, from: HOME };
+    const STRANGER: Asker = Asker::Stranger(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+    const KNOWN: Asker = Asker::Known(AccountId([1; 16]));
 
     fn hasher() -> Arc<Hasher> {
         Arc::new(Hasher::new(Argon2Config { memory_kib: 8, passes: 1 }).unwrap())
@@ -272,10 +276,26 @@ mod tests {
         Password::new(text.to_owned()).unwrap()
     }
 
+    fn question(text: &str, stored: Option<&str>) -> Question {
+        let costs = Arc::new(Costs::of(stored));
+        Question {
+            password: password(text),
+            stored: stored.map(str::to_owned),
+            costs,
+            replacement: None,
+        }
+    }
+
     /// A pool without workers, so that its queues can be inspected.
     fn stalled() -> Pool {
         let shared = Shared { queues: Mutex::default(), wake: Condvar::new(), hasher: hasher() };
         Pool { shared: Arc::new(shared), workers: Vec::new() }
+    }
+
+    /// The passwords of the waiting jobs, in the order in which they are checked.
+    fn order(pool: &Pool) -> Vec<String> {
+        let mut queues = pool.shared.lock();
+        std::iter::from_fn(|| queues.pop()).map(|job| job.question.password.0.to_string()).collect()
     }
 
     #[test]
@@ -283,13 +303,13 @@ mod tests {
         let hasher = hasher();
         let phc = hasher.hash(&password("secret")).unwrap();
         let pool = Pool::start(hasher, NonZeroUsize::MIN).unwrap();
-        let right = pool.check(password("secret"), Some(phc.clone()), None, STRANGER).unwrap();
-        let wrong = pool.check(password("wrong"), Some(phc), None, KNOWN).unwrap();
-        let nobody = pool.check(password("secret"), None, None, KNOWN).unwrap();
+        let right = pool.check(question("secret", Some(&phc)), STRANGER).unwrap();
+        let wrong = pool.check(question("wrong", Some(&phc)), KNOWN).unwrap();
+        let nobody = pool.check(question("secret", None), KNOWN).unwrap();
         assert_eq!(right.blocking_recv().unwrap(), Ok(Check::Right { rehash: None }));
         assert_eq!(wrong.blocking_recv().unwrap(), Ok(Check::Wrong));
         assert_eq!(nobody.blocking_recv().unwrap(), Ok(Check::Wrong));
-        assert_eq!(pool.hasher().calls(), 4);
+        assert_eq!(pool.hasher().runs().values().sum::<u64>(), 4);
     }
 
     #[test]
@@ -297,29 +317,57 @@ mod tests {
         let pool = stalled();
         let mut waiting = Vec::new();
         for _ in 0..QUEUE_MAX {
-            waiting.push(pool.check(password("x"), None, None, STRANGER).unwrap());
+            waiting.push(pool.check(question("x", None), STRANGER).unwrap());
         }
-        let busy = pool.check(password("x"), None, None, STRANGER).unwrap_err();
+        let busy = pool.check(question("x", None), STRANGER).unwrap_err();
         assert!(busy.retry_after_s >= 1);
-        waiting.push(pool.check(password("x"), None, None, KNOWN).unwrap());
+        waiting.push(pool.check(question("x", None), KNOWN).unwrap());
         waiting.remove(0);
-        assert!(pool.check(password("x"), None, None, STRANGER).is_ok(), "a place is free");
+        assert!(pool.check(question("x", None), STRANGER).is_ok(), "a place is free");
     }
 
     #[test]
-    fn known_devices_come_first_and_gone_clients_are_skipped() {
+    fn known_devices_have_three_turns_and_strangers_the_fourth() {
         let pool = stalled();
-        let gone = pool.check(password("gone"), None, None, KNOWN).unwrap();
-        drop(gone);
-        let _stranger = pool.check(password("stranger"), None, None, STRANGER).unwrap();
-        let _known = pool.check(password("known"), None, None, KNOWN).unwrap();
-        let order: Vec<String> = [next_job(&pool.shared), next_job(&pool.shared)]
-            .into_iter()
-            .flatten()
-            .map(|job| job.password.0.to_string())
-            .collect();
-        assert_eq!(order, ["known", "stranger"]);
-        assert_eq!(pool.hasher().calls(), 0);
+        let mut waiting = vec![pool.check(question("gone", None), KNOWN).unwrap()];
+        waiting.clear();
+        for n in 0..5 {
+            waiting.push(pool.check(question(&format!("stranger {n}"), None), STRANGER).unwrap());
+            waiting.push(pool.check(question(&format!("known {n}"), None), KNOWN).unwrap());
+        }
+        let order = order(&pool);
+        assert_eq!(order[..4], ["known 0", "known 1", "known 2", "stranger 0"]);
+        assert_eq!(order[4..7], ["known 3", "known 4", "stranger 1"]);
+        assert_eq!(order.len(), 10, "who is gone has no turn");
+        assert_eq!(pool.hasher().runs().len(), 0);
+    }
+
+    #[test]
+    fn accounts_and_addresses_take_turns() {
+        let pool = stalled();
+        let known = |account| Asker::Known(AccountId([account; 16]));
+        let stranger = |last| Asker::Stranger([192, 0, 2, last].into());
+        for asker in [known as fn(u8) -> Asker, stranger] {
+            let mut waiting = Vec::new();
+            for (text, who) in [("a", 1), ("b", 1), ("c", 1), ("d", 2), ("e", 3)] {
+                waiting.push(pool.check(question(text, None), asker(who)).unwrap());
+            }
+            assert_eq!(order(&pool), ["a", "d", "e", "b", "c"]);
+        }
+    }
+
+    #[test]
+    fn a_job_that_made_room_is_answered_busy() {
+        let pool = stalled();
+        let mut flood: Vec<_> =
+            (0..QUEUE_MAX).map(|_| pool.check(question("x", None), KNOWN).unwrap()).collect();
+        assert!(pool.check(question("x", None), KNOWN).is_err(), "the flood finds no place");
+        let other = Asker::Known(AccountId([2; 16]));
+        let _honest = pool.check(question("x", None), other).unwrap();
+        assert!(flood.pop().unwrap().try_recv().is_err(), "the newest of the flood had to go");
+        assert!(
+            flood[0].try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+        );
     }
 
     #[test]
@@ -328,43 +376,10 @@ mod tests {
         pool.shared.lock().last_check = Duration::from_secs(2);
         let mut waiting = Vec::new();
         for _ in 0..QUEUE_MAX {
-            waiting.push(pool.check(password("x"), None, None, KNOWN).unwrap());
+            waiting.push(pool.check(question("x", None), KNOWN).unwrap());
         }
-        let busy = pool.check(password("x"), None, None, KNOWN).unwrap_err();
+        let busy = pool.check(question("x", None), KNOWN).unwrap_err();
         assert_eq!(busy.retry_after_s, 17);
-    }
-
-    #[test]
-    fn an_address_with_many_jobs_makes_room_for_the_others() {
-        let pool = stalled();
-        let from = |last: u8| Asker { from: [192, 0, 2, last].into(), ..STRANGER };
-        let check = |last: u8| pool.check(password("x"), None, None, from(last));
-        let mut flood: Vec<_> = (0..QUEUE_MAX).map(|_| check(1).unwrap()).collect();
-        assert!(check(1).is_err(), "the flood itself finds no place");
-        let mut honest = vec![check(2).unwrap()];
-        assert!(flood.pop().unwrap().try_recv().is_err(), "the newest of the flood had to go");
-        honest.push(check(3).unwrap());
-        honest.push(check(2).unwrap());
-        honest.push(check(2).unwrap());
-        assert!(check(2).is_err(), "four each: neither must make room");
-        honest.push(check(4).unwrap());
-        let addresses = |pool: &Pool| -> Vec<IpAddr> {
-            pool.shared.lock().strangers.iter().map(|job| job.from).collect()
-        };
-        assert_eq!(addresses(&pool).len(), QUEUE_MAX);
-        assert_eq!(addresses(&pool)[..3], [HOME; 3], "the first to come is still served first");
-        assert_eq!(flood.len(), QUEUE_MAX - 1);
-        let served: Vec<u8> = (0..QUEUE_MAX)
-            .map(|_| match next_job(&pool.shared).unwrap().from {
-                IpAddr::V4(address) => address.octets()[3],
-                IpAddr::V6(_) => 0,
-            })
-            .collect();
-        assert_eq!(
-            served,
-            [1, 2, 1, 3, 1, 2, 4, 2],
-            "no address twice in a row while another waits"
-        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl LoginServer {
 
     async fn about_devices(&self, request: Request, peer: PeerKey, now: u64) -> DevicesReply {
         let from = "192.0.2.1:50000".parse().unwrap();
-        match self.office.answer(peer, from, request, || now).await {
+        match self.office.answer(peer, from, request, || at(now)).await {
             Answer::Devices(reply) => reply,
             // A denial has the same bytes in every kind of reply.
             Answer::Ticket(reply) => DevicesReply::parse(&reply.to_bytes()).unwrap(),

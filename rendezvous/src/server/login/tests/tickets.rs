@@ -13,7 +13,7 @@ impl LoginServer {
     pub(super) async fn renew(&self, account: AccountId, peer: PeerKey, now: u64) -> Reply {
         let request = Request::Renew(Renew { account });
         reply_of(
-            self.office.answer(peer, "192.0.2.9:50000".parse().unwrap(), request, || now).await,
+            self.office.answer(peer, "192.0.2.9:50000".parse().unwrap(), request, || at(now)).await,
         )
     }
 
@@ -31,7 +31,7 @@ impl LoginServer {
             revoke_others,
         });
         reply_of(
-            self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, || NOW).await,
+            self.office.answer(peer, "192.0.2.1:50000".parse().unwrap(), request, || at(NOW)).await,
         )
     }
 

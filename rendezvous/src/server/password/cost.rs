@@ -1,0 +1,93 @@
+//! The costs of stored hashes: a check takes one run at each, so that its time does not tell names apart.
+//!
+//! After the operator has raised the cost of Argon2, old and new hashes are stored side by side until everybody has
+//! signed in once. A check at the cost of the account's own hash would tell an account with an old hash, one with a new
+//! hash and an unknown name apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use argon2::Params;
+use argon2::password_hash::phc::PasswordHash;
+
+/// Sixteen and 32 bytes of zeros in base64. The check ignores a match, so they need not be secret.
+const NO_SALT: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+const NO_HASH: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// The cost of a hash: the part of its PHC string before the salt, which is algorithm, version and parameters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cost(String);
+
+impl Cost {
+    /// The cost of a PHC string; `None` for one that cannot be checked.
+    #[must_use]
+    pub fn of(phc: &str) -> Option<Self> {
+        let readable = PasswordHash::new(phc).ok()?;
+        Params::try_from(&readable).ok()?;
+        let (before_hash, _hash) = phc.rsplit_once('$')?;
+        let (cost, _salt) = before_hash.rsplit_once('$')?;
+        Some(Self(cost.to_owned()))
+    }
+
+    /// The cost of hashes with these parameters.
+    #[must_use]
+    pub fn with(params: &Params) -> Self {
+        let (memory_kib, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+        Self(format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}"))
+    }
+
+    /// A PHC string of this cost that belongs to nobody.
+    #[must_use]
+    pub fn nobody(&self) -> String {
+        format!("{}${NO_SALT}${NO_HASH}", self.0)
+    }
+}
+
+/// The costs of all hashes in a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Costs(BTreeSet<Cost>);
+
+impl Costs {
+    /// The costs of these PHC strings; damaged ones are left out.
+    #[must_use]
+    pub fn of<'a>(phcs: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(phcs.into_iter().filter_map(Cost::of).collect())
+    }
+
+    /// The PHC strings to run, one at each cost: `stored` at its own cost, and strings that belong to nobody at the
+    /// others. A database without hashes counts as one with the `usual` cost. `None` if `stored` is damaged.
+    #[must_use]
+    pub fn runs(&self, stored: Option<&str>, usual: &Cost) -> Option<BTreeMap<Cost, String>> {
+        let mut runs: BTreeMap<Cost, String> =
+            self.0.iter().map(|cost| (cost.clone(), cost.nobody())).collect();
+        if let Some(phc) = stored {
+            runs.insert(Cost::of(phc)?, phc.to_owned());
+        }
+        if runs.is_empty() {
+            runs.insert(usual.clone(), usual.nobody());
+        }
+        Some(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_is_the_part_before_the_salt() {
+        let cost = Cost::with(&Params::new(64, 3, 1, None).unwrap());
+        assert_eq!(cost.0, "$argon2id$v=19$m=64,t=3,p=1");
+        assert_eq!(Cost::of(&cost.nobody()), Some(cost.clone()));
+        let other = cost.nobody().replace("m=64", "m=65");
+        assert_ne!(Cost::of(&other), Some(cost));
+    }
+
+    #[test]
+    fn damaged_hashes_have_no_cost() {
+        for phc in
+            ["", "phc", "$argon2id$v=19$m=8,t=1,p=1$", "$argon2id$v=19$m=1,t=0,p=1$AAAA$AAAA"]
+        {
+            assert_eq!(Cost::of(phc), None, "{phc}");
+        }
+    }
+}
