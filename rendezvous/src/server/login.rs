@@ -7,6 +7,7 @@
 
 mod devices;
 mod grant;
+mod renewals;
 mod tries;
 mod visit;
 
@@ -32,9 +33,10 @@ use crate::names::Username;
 use crate::policy::PublishError;
 use crate::store::accounts::{self, Account};
 use crate::store::thread::StoreHandle;
-use crate::store::{Revision, Store, StoreError, devices as device_rows};
+use crate::store::{Revision, Store, StoreError, devices as device_rows, rules};
 use grant::{Act, SignIn};
-use tries::Tries;
+use renewals::Renewals;
+use tries::{Tries, ms};
 use visit::{LoginError, Signer, Visit, renewable};
 
 /// Why no tickets are issued, as a part of the sentence that the client shows.
@@ -48,6 +50,7 @@ pub struct Office {
     store: StoreHandle,
     pool: Pool,
     tries: Tries,
+    renewals: Arc<Mutex<Renewals>>,
     costs: Arc<Mutex<KnownCosts>>,
     realm_key: Arc<SigningKey>,
     authority: Arc<dyn Authority>,
@@ -98,7 +101,15 @@ impl Office {
         realm_key: Arc<SigningKey>,
         authority: Arc<dyn Authority>,
     ) -> Self {
-        Self { store, pool, tries: Tries::default(), costs: Arc::default(), realm_key, authority }
+        Self {
+            store,
+            pool,
+            tries: Tries::default(),
+            renewals: Arc::default(),
+            costs: Arc::default(),
+            realm_key,
+            authority,
+        }
     }
 
     #[cfg(test)]
@@ -114,14 +125,17 @@ impl Office {
         request: Request,
         clock: impl Fn() -> Now,
     ) -> Answer {
-        let clock_ms = clock().wall_ms;
+        let now = clock();
+        let clock_ms = now.wall_ms;
         let visit = Visit { peer, from, nickname: None, device_label: None, clock_ms };
         if signs(&request) && self.is_in_doubt(clock_ms).await {
             return Answer::Ticket(clock_in_doubt());
         }
         let answered = match request {
             Request::Login(login) => self.login(visit, login, clock).await.map(Answer::Ticket),
-            Request::Renew(renew) => self.renew(visit, renew.account).await.map(Answer::Ticket),
+            Request::Renew(renew) => {
+                self.renew(visit, renew.account, now).await.map(Answer::Ticket)
+            }
             Request::ChangePassword(change) => {
                 self.change_password(visit, change, clock).await.map(Answer::Ticket)
             }
@@ -194,12 +208,18 @@ impl Office {
         }
     }
 
-    async fn renew(&self, visit: Visit, account: AccountId) -> Result<Reply, LoginError> {
-        let signer = self.signer();
+    async fn renew(&self, visit: Visit, account: AccountId, now: Now) -> Result<Reply, LoginError> {
+        let (signer, renewals) = (self.signer(), Arc::clone(&self.renewals));
         let granted = self.store.run(move |store| {
+            let db = store.reader();
             // Read first, so that a stranger costs no transaction.
-            if let Err(denial) = renewable(store.reader(), account, &visit)? {
+            if let Err(denial) = renewable(db, account, &visit)? {
                 return Ok(Reply::Denied(denial));
+            }
+            let lifetime_s = rules::newest(db)?.ticket_lifetime_s;
+            let device = (account, visit.peer);
+            if let Err(wait_ms) = lock(&renewals).take(device, lifetime_s, ms(now.mono)) {
+                return Ok(busy(wait_ms.div_ceil(1_000)));
             }
             store.write(|tx| grant::renew(tx, &signer, account, &visit))
         });

@@ -56,6 +56,6 @@ impl Drop for Try<'_> {
 }
 
 /// Milliseconds of the clock that never goes back.
-fn ms(mono: Duration) -> u64 {
+pub(super) fn ms(mono: Duration) -> u64 {
     u64::try_from(mono.as_millis()).unwrap_or(u64::MAX)
 }

@@ -115,3 +115,21 @@ async fn no_name_differs_after_the_cost_was_raised() {
         assert!(runs.iter().all(|runs| *runs <= 1), "{name}: {runs:?}");
     }
 }
+
+#[tokio::test]
+async fn a_device_cannot_renew_without_end() {
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
+    login_server.alice(PHONE).await;
+    for _ in 0..16 {
+        login_server.ticket(login_server.renew(account, LAPTOP, NOW).await);
+    }
+    let reply = login_server.renew(account, LAPTOP, NOW + 1_000).await;
+    let Reply::Denied(denial) = &reply else { panic!("without end") };
+    assert_eq!((denial.code, denial.retry_after_s), (DenialCode::Busy, Some(599)));
+    login_server.ticket(login_server.renew(account, PHONE, NOW).await);
+    let later = NOW + 600_000;
+    login_server.ticket(login_server.renew(account, LAPTOP, later).await);
+    assert_eq!(code(&login_server.renew(account, LAPTOP, later).await), Some(DenialCode::Busy));
+    login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, later).await);
+}
