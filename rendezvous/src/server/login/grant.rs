@@ -110,7 +110,7 @@ fn admit(
     }
     let detail = format!("device {device}{others}");
     let entry = Entry { who: &account.username, what: word, target: "", detail: &detail };
-    audit::write(tx, entry, now)?;
+    audit::write_repeated(tx, entry, now)?;
     let (policy, _is_new) = policy::publish(tx, &signer.realm_key, visit.clock_ms)?;
     let claims = Claims {
         realm: public_key(&signer.realm_key),

@@ -1,7 +1,7 @@
 //! People who guess passwords, watch the clock, or ask without end.
 
 use futures::future::join_all;
-use lanyard_protocol::time::DAY_MS;
+use lanyard_protocol::time::{DAY_MS, HOUR_MS};
 
 use super::*;
 use crate::clock;
@@ -132,4 +132,41 @@ async fn a_device_cannot_renew_without_end() {
     login_server.ticket(login_server.renew(account, LAPTOP, later).await);
     assert_eq!(code(&login_server.renew(account, LAPTOP, later).await), Some(DenialCode::Busy));
     login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, later).await);
+}
+
+#[tokio::test]
+async fn repeated_acts_of_a_member_are_one_entry_per_hour() {
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
+    login_server.alice(PHONE).await;
+    let change = || login_server.change("alice-password", "alice-password", false, LAPTOP);
+    for _ in 0..10 {
+        login_server.alice(LAPTOP).await;
+        login_server.ticket(login_server.renew(account, LAPTOP, NOW).await);
+        login_server.ticket(change().await);
+    }
+    let mine = |entries: Vec<String>| {
+        entries.into_iter().filter(|entry| entry.starts_with("alice ")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        mine(login_server.audit().await),
+        [
+            "alice login device 1",
+            "alice login device 2",
+            "alice renew device 1",
+            "alice password device 1"
+        ]
+    );
+    let later = NOW + HOUR_MS;
+    login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, later - 1).await);
+    for now in [later, later + 1, later + HOUR_MS] {
+        login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, now).await);
+    }
+    assert_eq!(
+        mine(login_server.audit().await)[4..],
+        [
+            "alice login device 1 (11 more since the last such entry)",
+            "alice login device 1 (1 more since the last such entry)"
+        ]
+    );
 }
