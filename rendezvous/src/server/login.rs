@@ -12,7 +12,7 @@ mod tries;
 mod visit;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::ids::{AccountId, PeerKey};
@@ -36,7 +36,7 @@ use crate::store::thread::StoreHandle;
 use crate::store::{Revision, Store, StoreError, devices as device_rows, rules};
 use grant::{Act, SignIn};
 use renewals::Renewals;
-use tries::{Tries, ms};
+use tries::{Tries, lock, ms};
 use visit::{LoginError, Signer, Visit, renewable};
 
 /// Why no tickets are issued, as a part of the sentence that the client shows.
@@ -333,11 +333,6 @@ impl Office {
     fn signer(&self) -> Signer {
         Signer { realm_key: Arc::clone(&self.realm_key), authority: Arc::clone(&self.authority) }
     }
-}
-
-/// Locks a table that is consistent after every statement, so that a panic elsewhere does not matter.
-fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The costs of all stored hashes. They are read again only after the database has changed.

@@ -1,11 +1,10 @@
 //! Tries at a password, of which none stays open: see [`crate::server::throttle`].
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lanyard_protocol::time::Now;
 
-use super::lock;
 use crate::server::throttle::{End, Gate, Throttle, Tryer};
 
 /// The throttle of all connections.
@@ -58,4 +57,9 @@ impl Drop for Try<'_> {
 /// Milliseconds of the clock that never goes back.
 pub(super) fn ms(mono: Duration) -> u64 {
     u64::try_from(mono.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Locks a table that is consistent after every statement, so that a panic elsewhere does not matter.
+pub(super) fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
