@@ -146,7 +146,7 @@ impl Hasher {
     }
 
     /// Checks a password against a stored PHC string, or for nobody. Argon2 runs once at each of the costs, whatever
-    /// the cost of the stored string. A right password may take a further run, to hash it anew.
+    /// the cost of the stored string. Only a right password may take a further run, to hash it anew.
     ///
     /// # Errors
     /// [`PasswordError::Hash`] if the stored string is damaged or there is no memory.
@@ -156,17 +156,22 @@ impl Hasher {
         stored: Option<&str>,
         costs: &Costs,
     ) -> Result<Check, PasswordError> {
-        let mut right = None;
+        let (mut right, mut hashed) = (None, None);
         for (cost, phc) in costs.runs(stored, &self.cost).ok_or_else(damaged)? {
-            let is_right = self.run(password, &cost, &phc)?;
-            if is_right && stored == Some(phc.as_str()) {
-                right = Some(phc);
+            if stored == Some(phc.as_str()) {
+                right = self.run(password, &cost, &phc)?.then_some(phc);
+            } else if cost == self.cost {
+                // A run that decides nothing anyway: it makes the hash that may be needed below.
+                hashed = Some(self.hash(password)?);
+            } else {
+                self.run(password, &cost, &phc)?;
             }
         }
         match right {
             None => Ok(Check::Wrong),
             Some(phc) if self.is_cheaper(&phc) => {
-                Ok(Check::Right { rehash: Some(self.hash(password)?) })
+                let hashed = hashed.map_or_else(|| self.hash(password), Ok)?;
+                Ok(Check::Right { rehash: Some(hashed) })
             }
             Some(_phc) => Ok(Check::Right { rehash: None }),
         }
@@ -245,6 +250,19 @@ mod tests {
         assert_eq!(runs_for(Some(&high)), for_nobody);
         assert_eq!(newest.check(&password("x"), None, &Costs::default()), Ok(Check::Wrong));
         assert_eq!(newest.runs()[&newest.cost], 1, "without any hash, the usual cost");
+    }
+
+    #[test]
+    fn the_new_hash_takes_no_run_more_than_a_wrong_password() {
+        let (old, new) = (hasher(8, 1), hasher(16, 2));
+        let [low, high] = [&old, &new].map(|hasher| hasher.hash(&password("secret")).unwrap());
+        let costs = Costs::of([low.as_str(), high.as_str()]);
+        let before: u64 = new.runs().values().sum();
+        let right = new.check(&password("secret"), Some(&low), &costs);
+        let Ok(Check::Right { rehash: Some(better) }) = right else { panic!("{right:?}") };
+        assert_eq!(new.runs().values().sum::<u64>() - before, 2);
+        assert_eq!(check(&new, "secret", &better), Ok(Check::Right { rehash: None }));
+        assert_eq!(new.check(&password("wrong"), Some(&low), &costs), Ok(Check::Wrong));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use argon2::Params;
 use argon2::password_hash::phc::PasswordHash;
 
-/// Sixteen and 32 bytes of zeros in base64. The check ignores a match, so they need not be secret.
+/// Sixteen and 32 bytes of zeros in base64. Whether they match is never looked at, so they need not be secret.
 const NO_SALT: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 const NO_HASH: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
