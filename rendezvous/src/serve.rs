@@ -34,11 +34,12 @@ use crate::folder::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError, lock};
 use crate::policy::{self, PublishError};
 use crate::server::login::Office;
+use crate::server::password::cost::Costs;
 use crate::server::password::pool::{self, Pool};
 use crate::server::password::{Hasher, PasswordError};
 use crate::server::{LoginServer, LoginServerError, issuer};
 use crate::store::thread::StoreHandle;
-use crate::store::{Db, Store, StoreError, meta, sessions};
+use crate::store::{Db, Store, StoreError, accounts, meta, sessions};
 use keeper::Keeper;
 
 /// How long the authority peer may take to say goodbye.
@@ -155,10 +156,9 @@ pub async fn serve(
     let realm_key = Arc::new(SigningKey::from_bytes(&realm));
     let places = choose_places(&mut store, &options, public_key(&realm_key))?;
     let hasher = Arc::new(Hasher::new(config.argon2)?);
-    let pool = || {
-        let workers = pool::workers(config.argon2);
-        Pool::start(Arc::clone(&hasher), workers).map_err(ServeError::Threads)
-    };
+    let costs = Costs::of(accounts::phcs(store.reader())?);
+    let workers = pool::workers(config.argon2, &costs);
+    let pool = || Pool::start(Arc::clone(&hasher), workers).map_err(ServeError::Threads);
     let me = authority_address(&authority_seed, &places);
     let told = listening(&options, &places, &me, public_key(&realm_key), store.reader())?;
     let is_right = timekeeping::standing(store.reader(), clock::unix_ms())?.is_right();

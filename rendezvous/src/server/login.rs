@@ -344,8 +344,7 @@ fn costs_of(store: &Store, known: &Mutex<KnownCosts>) -> Result<Arc<Costs>, Stor
     {
         return Ok(Arc::clone(costs));
     }
-    let phcs = accounts::phcs(store.reader())?;
-    let costs = Arc::new(Costs::of(phcs.iter().map(String::as_str)));
+    let costs = Arc::new(Costs::of(accounts::phcs(store.reader())?));
     *known = Some((revision, Arc::clone(&costs)));
     Ok(costs)
 }

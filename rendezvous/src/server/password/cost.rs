@@ -23,9 +23,7 @@ impl Cost {
     pub fn of(phc: &str) -> Option<Self> {
         let readable = PasswordHash::new(phc).ok()?;
         Params::try_from(&readable).ok()?;
-        let (before_hash, _hash) = phc.rsplit_once('$')?;
-        let (cost, _salt) = before_hash.rsplit_once('$')?;
-        Some(Self(cost.to_owned()))
+        Some(Self(before_salt(phc)?.to_owned()))
     }
 
     /// The cost of hashes with these parameters.
@@ -42,6 +40,12 @@ impl Cost {
     }
 }
 
+/// The part of a PHC string that is its cost.
+fn before_salt(phc: &str) -> Option<&str> {
+    let (before_hash, _hash) = phc.rsplit_once('$')?;
+    before_hash.rsplit_once('$').map(|(cost, _salt)| cost)
+}
+
 /// The costs of all hashes in a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Costs(BTreeSet<Cost>);
@@ -49,8 +53,27 @@ pub struct Costs(BTreeSet<Cost>);
 impl Costs {
     /// The costs of these PHC strings; damaged ones are left out.
     #[must_use]
-    pub fn of<'a>(phcs: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(phcs.into_iter().filter_map(Cost::of).collect())
+    pub fn of(phcs: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let mut costs = BTreeSet::new();
+        for phc in phcs {
+            let phc = phc.as_ref();
+            // Reading a whole string takes far longer than seeing that its cost is known.
+            let is_known = costs.iter().any(|Cost(known)| Some(known.as_str()) == before_salt(phc));
+            if !is_known {
+                costs.extend(Cost::of(phc));
+            }
+        }
+        Self(costs)
+    }
+
+    /// The memory that the most expensive run takes, in KiB; 0 without any.
+    #[must_use]
+    pub fn memory_kib(&self) -> u32 {
+        let memory_kib = |cost: &Cost| {
+            let phc = cost.nobody();
+            Params::try_from(&PasswordHash::new(&phc).ok()?).ok().map(|params| params.m_cost())
+        };
+        self.0.iter().filter_map(memory_kib).max().unwrap_or(0)
     }
 
     /// The PHC strings to run, one at each cost: `stored` at its own cost, and strings that belong to nobody at the
@@ -80,6 +103,16 @@ mod tests {
         assert_eq!(Cost::of(&cost.nobody()), Some(cost.clone()));
         let other = cost.nobody().replace("m=64", "m=65");
         assert_ne!(Cost::of(&other), Some(cost));
+    }
+
+    #[test]
+    fn each_cost_is_listed_once() {
+        let cost = |memory_kib| Cost::with(&Params::new(memory_kib, 1, 1, None).unwrap());
+        let phcs = [8, 64, 8, 32].map(|memory_kib| cost(memory_kib).nobody());
+        let damaged = format!("{}$$", cost(16).0);
+        let costs = Costs::of(phcs.iter().chain([&damaged]));
+        assert_eq!(costs.0, BTreeSet::from([cost(8), cost(32), cost(64)]));
+        assert_eq!((costs.memory_kib(), Costs::default().memory_kib()), (64, 0));
     }
 
     #[test]

@@ -139,15 +139,16 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// The number of workers: one fewer than there are cores, at most four, limited by memory, and at least one.
+/// The number of workers: one fewer than there are cores, at most four, limited by memory, and at least one. A worker
+/// takes as much memory as the most expensive hash, new or stored.
 #[must_use]
-pub fn workers(argon2: Argon2Config) -> NonZeroUsize {
+pub fn workers(argon2: Argon2Config, stored: &Costs) -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    workers_on(cores, argon2)
+    workers_on(cores, argon2.memory_kib.max(stored.memory_kib()))
 }
 
-fn workers_on(cores: usize, argon2: Argon2Config) -> NonZeroUsize {
-    let each = usize::try_from(argon2.memory_kib).unwrap_or(usize::MAX).max(1);
+fn workers_on(cores: usize, memory_kib: u32) -> NonZeroUsize {
+    let each = usize::try_from(memory_kib).unwrap_or(usize::MAX).max(1);
     let count = cores.saturating_sub(1).min(WORKERS_MAX).min(WORKERS_KIB_MAX / each);
     NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
@@ -384,7 +385,6 @@ mod tests {
 
     #[test]
     fn workers_fit_the_cores_and_the_memory() {
-        let cost = |memory_kib| Argon2Config { memory_kib, passes: 1 };
         for (cores, memory_kib, workers) in [
             (1, 65_536, 1),
             (2, 65_536, 1),
@@ -393,7 +393,7 @@ mod tests {
             (64, 8_192, 4),
             (64, 1_048_576, 1),
         ] {
-            let got = workers_on(cores, cost(memory_kib)).get();
+            let got = workers_on(cores, memory_kib).get();
             assert_eq!(got, workers, "{cores} cores, {memory_kib} KiB");
         }
     }
