@@ -63,6 +63,7 @@ fn run() -> anyhow::Result<()> {
     // Users cannot act on warnings from the desktop's libraries.
     lanyard_program::logging::to_stderr("lanyard=warn");
     lanyard_program::failure::watch_for_panics();
+    lanyard_program::limits::raise_file_limit();
     let profile = arguments.profile.clone().unwrap_or_else(settings::default_profile);
     let Some(instance) = claim(&profile, &arguments)? else { return Ok(()) };
     let fonts = SystemFonts::start().context("Could not start a thread")?;

@@ -2,12 +2,11 @@
 //!
 //! It speaks TCP, Noise with the realm key as identity, yamux, and `/lanyard/login/1`. It has no gate, because clients
 //! have no ticket yet, and no gossipsub, relay, identify or ping, because every client is a stranger. The resources
-//! that a stranger can occupy are bounded: see [`pending`], [`visitors`] and the constants below.
+//! that a stranger can occupy are bounded: see [`transport::strangers`], [`visitors`] and the constants below.
 
 pub mod issuer;
 pub mod login;
 pub mod password;
-pub mod pending;
 pub mod throttle;
 pub mod visitors;
 
@@ -19,23 +18,22 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use futures::StreamExt as _;
 use lanyard_node::transport::codec::{Capped, SecretBytes};
-use lanyard_node::transport::{self, ports};
+use lanyard_node::transport::{self, crowd, ports};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::login::{LOGIN_PROTOCOL, Request};
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, Message, ProtocolSupport, ResponseChannel};
 use libp2p::swarm::{ConnectionId, NetworkBehaviour, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol};
+use libp2p::{PeerId, StreamProtocol};
 use tokio::sync::mpsc;
 
 use crate::clock;
 use login::Office;
 use visitors::Visitors;
 
-/// How many handshakes may be in progress at a time.
-const PENDING_MAX: u32 = 1_024;
+/// The address of a client whose address is unknown, which TCP does not have.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// How often overdue connections are closed.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// How many replies may wait for the swarm: one for each connection.
@@ -62,7 +60,6 @@ pub enum LoginServerError {
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
-    pending: pending::Behaviour,
     limits: connection_limits::Behaviour,
     login: request_response::Behaviour<Capped>,
 }
@@ -140,9 +137,9 @@ impl LoginServer {
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
-                let from = address_of(endpoint.get_remote_address());
+                let from = ports::socket_addr(endpoint.get_remote_address()).unwrap_or(NOWHERE);
                 self.addresses.insert(connection_id, from);
-                let from = throttle::prefix(from.ip());
+                let from = crowd::address(from.ip());
                 if let Some(id) = self.visitors.arrived(connection_id, from, clock::monotonic()) {
                     self.swarm.close_connection(id);
                 }
@@ -207,11 +204,8 @@ fn build_swarm(realm_key: &SigningKey) -> Result<Swarm<Behaviour>, LoginServerEr
         .with_request_timeout(REQUEST_TIMEOUT)
         .with_max_concurrent_streams(1);
     let behaviour = Behaviour {
-        pending: pending::Behaviour::default(),
         limits: connection_limits::Behaviour::new(
-            ConnectionLimits::default()
-                .with_max_pending_incoming(Some(PENDING_MAX))
-                .with_max_established_per_peer(Some(4)),
+            ConnectionLimits::default().with_max_established_per_peer(Some(4)),
         ),
         login: request_response::Behaviour::with_codec(Capped::LOGIN, protocol, config),
     };
@@ -240,18 +234,4 @@ async fn listen_on(
 
 fn peer_key(peer: PeerId) -> Option<PeerKey> {
     peer.to_string().parse().ok()
-}
-
-/// The IP address and port in a TCP multiaddr.
-fn address_of(address: &Multiaddr) -> SocketAddr {
-    let (mut ip, mut port) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    for part in address {
-        match part {
-            Protocol::Ip4(v4) => ip = IpAddr::V4(v4),
-            Protocol::Ip6(v6) => ip = IpAddr::V6(v6),
-            Protocol::Tcp(number) => port = number,
-            _ => {}
-        }
-    }
-    SocketAddr::new(ip, port)
 }

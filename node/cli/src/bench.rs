@@ -55,7 +55,6 @@ pub(crate) enum Senders {
 
 /// Runs one measurement, and prints it.
 pub(crate) async fn run(options: &BenchOptions) -> ExitCode {
-    lanyard_program::limits::raise_file_limit();
     let told = bench(options)
         .await
         .and_then(|figures| print(&figures, options.json).context("the figures cannot be written"));

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     lanyard_program::logging::to_stderr(lanyard_program::logging::DEFAULT);
     lanyard_program::failure::watch_for_panics();
+    lanyard_program::limits::raise_file_limit();
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -8,7 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::EnvFilter;
 
 /// What terminal programs log without `RUST_LOG`.
-pub const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error,yamux=error";
+///
+/// Nobody can act on what these libraries report of a stranger's connection, and a stranger can cause any number of
+/// such lines.
+pub const DEFAULT: &str = "info,libp2p=warn,libp2p_gossipsub=error,libp2p_request_response=error,\
+                           multistream_select=error,yamux=off";
 
 /// Starts logging. `default` sets how much without `RUST_LOG`.
 pub fn to_stderr(default: &str) {

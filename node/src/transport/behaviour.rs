@@ -25,7 +25,7 @@ use super::translate::topic;
 pub(crate) type Gossipsub =
     gossipsub::Behaviour<OurTopics, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
 
-/// How many connections may be in the handshake, in each direction.
+/// How many dials may be in progress. Incoming handshakes have places of their own, see [`super::strangers`].
 const PENDING_MAX: u32 = 1_024;
 /// How many links to one peer: a new one beside a stale one, and no more.
 const PER_PEER_MAX: u32 = 2;
@@ -65,7 +65,6 @@ impl Behaviour {
     pub(crate) fn new(realm: &PeerKey, is_authority: bool) -> Result<Self, String> {
         let established = if is_authority { AUTHORITY_ESTABLISHED_MAX } else { ESTABLISHED_MAX };
         let limits = ConnectionLimits::default()
-            .with_max_pending_incoming(Some(PENDING_MAX))
             .with_max_pending_outgoing(Some(PENDING_MAX))
             .with_max_established(Some(established))
             .with_max_established_per_peer(Some(PER_PEER_MAX));

@@ -208,7 +208,7 @@ impl<C: Stream + 'static> InboundConnectionUpgrade<C> for Gate {
                 Endpoint::Listener => self.listen(&mut io).await?,
                 Endpoint::Dialer => self.dial(&mut io).await?,
             }
-            Ok(yamux::Config::default().upgrade_inbound(io, YAMUX).await?)
+            Ok(super::streams(super::LINK_STREAMS_MAX).upgrade_inbound(io, YAMUX).await?)
         })
     }
 }
@@ -221,7 +221,7 @@ impl<C: Stream + 'static> OutboundConnectionUpgrade<C> for Gate {
     fn upgrade_outbound(self, mut io: C, _: Self::Info) -> Self::Future {
         Box::pin(async move {
             self.dial(&mut io).await?;
-            Ok(yamux::Config::default().upgrade_outbound(io, YAMUX).await?)
+            Ok(super::streams(super::LINK_STREAMS_MAX).upgrade_outbound(io, YAMUX).await?)
         })
     }
 }

@@ -130,6 +130,21 @@ pub fn multiaddr(address: SocketAddr) -> Multiaddr {
     Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
 }
 
+/// The IP address and port of a TCP multiaddr, if it has both.
+#[must_use]
+pub fn socket_addr(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(v4) => IpAddr::V4(v4),
+        Protocol::Ip6(v6) => IpAddr::V6(v6),
+        _no_ip => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) => Some(SocketAddr::new(ip, port)),
+        _no_tcp => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

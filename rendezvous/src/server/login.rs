@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use ed25519_dalek::SigningKey;
+use lanyard_node::transport::crowd;
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::login::{
     ChangePassword, Denial, DenialCode, DevicesReply, Login, Reply, Request,
@@ -25,7 +26,7 @@ use zeroize::Zeroizing;
 use super::password::cost::Costs;
 use super::password::pool::{Asker, Busy, Outcome, Pool, Question};
 use super::password::{Check, Password, PasswordError};
-use super::throttle::{Gate, Tryer, prefix};
+use super::throttle::{Gate, Tryer};
 use crate::authority::Authority;
 use crate::chain;
 use crate::clock::timekeeping;
@@ -278,7 +279,7 @@ impl Office {
         let known = account.as_ref().filter(|_account| is_known_device).map(|account| account.id);
         let (tryer, asker) = match known {
             Some(account) => (Tryer::known(&key, visit.peer), Asker::Known(account)),
-            None => (stranger.clone(), Asker::Stranger(prefix(visit.from.ip()))),
+            None => (stranger.clone(), Asker::Stranger(crowd::address(visit.from.ip()))),
         };
         let trying = match self.tries.begin(tryer, clock()) {
             Ok(trying) => trying,

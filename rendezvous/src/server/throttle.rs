@@ -29,6 +29,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use lanyard_node::transport::crowd;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::time::MINUTE_MS;
 
@@ -94,7 +95,7 @@ impl Tryer {
     /// Any other device, at this address.
     #[must_use]
     pub fn stranger(name: &str, address: IpAddr) -> Self {
-        Self { name: (truncated(name), None), address: Some(prefix(address)) }
+        Self { name: (truncated(name), None), address: Some(crowd::address(address)) }
     }
 }
 
@@ -200,15 +201,6 @@ fn truncated(name: &str) -> String {
         end = end.saturating_sub(1);
     }
     name.get(..end).unwrap_or_default().to_owned()
-}
-
-/// What counts as one address. For IPv6 that is a /64, because providers give every customer a whole one.
-#[must_use]
-pub fn prefix(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
-    }
 }
 
 /// What is known about a name, a device or an address.

@@ -2,13 +2,14 @@
 //!
 //! There is no I/O here: times come in, connections to close go out. A visitor that has asked keeps its place until the
 //! answer is ready. One that is idle, before or after that, is closed after a while, or earlier to make room for a new
-//! one. Then the address with the most idle visitors loses one: first those that already got an answer, then those that
-//! have been idle longest. So a flood from one address cannot fill the login server for the others.
+//! one. Then the address with the most idle visitors loses one, see [`Crowd`]: first those that already got an
+//! answer, then those that have been idle longest. So a flood from a few addresses cannot fill the login server.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use lanyard_node::transport::crowd::Crowd;
 
 /// How many connections there may be at a time.
 pub const VISITORS_MAX: usize = 256;
@@ -57,21 +58,15 @@ impl<Id: Ord + Copy> Visitors<Id> {
         Some(leaving)
     }
 
-    /// The visitor to close: the one that will be missed least, of the address with the most idle visitors.
+    /// The visitor to close: the one that will be missed least, of the greediest address.
     fn least_missed(&self) -> Option<Id> {
-        let mut by_address: BTreeMap<IpAddr, (usize, (bool, Instant), Id)> = BTreeMap::new();
+        let mut idle = Crowd::default();
         for (id, visitor) in &self.present {
-            let Some(since) = visitor.idle_since else { continue };
-            let rank = (visitor.requests == 0, since);
-            let (count, least, of) = by_address.entry(visitor.from).or_insert((0, rank, *id));
-            *count = count.saturating_add(1);
-            if rank < *least {
-                (*least, *of) = (rank, *id);
+            if let Some(since) = visitor.idle_since {
+                idle.insert(visitor.from, (visitor.requests == 0, since), *id);
             }
         }
-        let most =
-            by_address.into_values().max_by_key(|(count, rank, _id)| (*count, Reverse(*rank)));
-        most.map(|(_count, _rank, id)| id)
+        idle.greediest()
     }
 
     /// Notes a complete request. Returns `false` if this visitor has made too many, or is no longer here.

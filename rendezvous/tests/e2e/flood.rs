@@ -100,11 +100,16 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
+/// Lets this test have as many connections as an attacker.
+pub(crate) fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
+
 #[test]
 fn silent_connections_lock_out_only_their_own_address() {
     let realm = Realm::with(&["dave"]);
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    raise_file_limit();
     let (login_server, runtime) = (login_server_of(&realm), runtime());
     // None of them ever says a word.
     let silent: Vec<_> =

@@ -216,10 +216,24 @@ impl Realm {
 
     /// The peak memory of `serve` since its start, in KiB.
     pub(crate) fn peak_memory_kib(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that `serve` uses now, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, key: &str) -> u64 {
         let pid = self.serving.as_ref().unwrap().pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    /// What `serve` has logged.
+    pub(crate) fn log(&self) -> String {
+        self.serving.as_ref().unwrap().log()
     }
 
     /// What `serve` printed when it listened.

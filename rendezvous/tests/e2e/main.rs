@@ -64,6 +64,8 @@ mod restarts;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod terminal;
 #[cfg(test)]
 mod typed_names;
