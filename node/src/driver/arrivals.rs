@@ -1,4 +1,4 @@
-//! Limits how much gossip each link may bring, and keeps each neighbour's score for flooding.
+//! Limits how much gossip the links of each account may bring, and keeps the score for flooding of its devices.
 //!
 //! A message over the budget is ignored unread. It may still come by reconciliation, so this delays a message but never
 //! decides about it. A peer that keeps flooding loses score: at first we publish nothing to it, then we ignore
@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lanyard_protocol::engine::Input;
-use lanyard_protocol::ids::PeerKey;
+use lanyard_protocol::ids::{AccountId, PeerKey};
 use lanyard_protocol::reconcile::TokenBucket;
 use lanyard_protocol::time::Now;
 
 use super::EventLoop;
 use crate::transport::behaviour::PUBLISH_THRESHOLD;
-use crate::transport::translate::{peer_id, peer_key};
+use crate::transport::translate::peer_key;
 
-/// How many messages a second one link may bring for a long time. An author sends at most 500 a second. A neighbour in
+/// How many messages a second the links of one account may bring for a long time. An author sends at most 500 a second. A neighbour in
 /// the mesh forwards for others, and 2,000 a second is as much as that many people can send together under the default
 /// quota. Reading that much keeps a fifth of a core busy, so even a flood at the limit leaves the rest usable.
 const MESSAGES_PER_S: u64 = 2_000;
@@ -33,12 +33,12 @@ const FORGIVEN: f64 = 2.0;
 /// The lowest score for flooding: below the threshold at which gossipsub ignores a peer, and recovered from in minutes.
 const FLOOD_SCORE_MIN: f64 = -500.0;
 
-/// The remaining budget of one link.
+/// The remaining budget of one account.
 #[derive(Debug, Clone)]
 struct Budget {
     messages: TokenBucket,
     bytes: TokenBucket,
-    /// Whether the link has exceeded its budget since the last review.
+    /// Whether the account has exceeded its budget since the last review.
     over: bool,
     /// The score for flooding, 0 or less.
     score: f64,
@@ -72,19 +72,27 @@ impl Budget {
     }
 }
 
-/// The budgets of all links, and the peers to which gossipsub does not publish.
+/// The budgets of all accounts, and the peers to which gossipsub does not publish.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    budgets: BTreeMap<PeerKey, Budget>,
+    budgets: BTreeMap<AccountId, Budget>,
+    /// The accounts of the linked peers.
+    accounts: BTreeMap<PeerKey, AccountId>,
     unpublished: BTreeSet<PeerKey>,
     /// When to review the scores next, on the monotonic clock.
     pub(super) next_look: Duration,
 }
 
 impl Arrivals {
-    /// Whether the budget allows reading a gossip message from this neighbour.
+    /// Notes the account of a peer that is linked now.
+    pub(super) fn linked(&mut self, peer: PeerKey, account: AccountId) {
+        self.accounts.insert(peer, account);
+    }
+
+    /// Whether the budget of its account allows reading a gossip message from this neighbour.
     pub(super) fn may_read(&mut self, source: PeerKey, bytes: usize, now: Now) -> bool {
-        let budget = self.budgets.entry(source).or_insert_with(|| Budget::full(now.mono));
+        let Some(account) = self.accounts.get(&source) else { return false };
+        let budget = self.budgets.entry(*account).or_insert_with(|| Budget::full(now.mono));
         budget.take(bytes, now.mono)
     }
 }
@@ -102,11 +110,15 @@ impl EventLoop {
         let peers: BTreeMap<_, _> =
             connected.iter().filter_map(|id| Some((peer_key(id)?, *id))).collect();
         let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
-        // A peer that reconnects during its flood keeps its score.
-        arrivals.budgets.retain(|peer, budget| peers.contains_key(peer) || budget.score < 0.0);
-        for (peer, budget) in &mut arrivals.budgets {
-            if let (Some(score), Some(id)) = (budget.score_again(), peer_id(peer)) {
-                gossipsub.set_application_score(&id, score);
+        arrivals.accounts.retain(|peer, _account| peers.contains_key(peer));
+        let linked: BTreeSet<AccountId> = arrivals.accounts.values().copied().collect();
+        // An account that reconnects during its flood keeps its score.
+        arrivals.budgets.retain(|account, budget| linked.contains(account) || budget.score < 0.0);
+        for (account, budget) in &mut arrivals.budgets {
+            let Some(score) = budget.score_again() else { continue };
+            let devices = arrivals.accounts.iter().filter(|(_peer, of)| *of == account);
+            for id in devices.filter_map(|(peer, _account)| peers.get(peer)) {
+                gossipsub.set_application_score(id, score);
             }
         }
         let below = |id| gossipsub.peer_score(id).is_some_and(|score| score < PUBLISH_THRESHOLD);
@@ -154,6 +166,22 @@ mod tests {
         assert!(score <= FLOOD_SCORE_MIN, "{score}");
         assert!((0..250).all(|_quiet_second| budget.score_again().is_some()));
         assert_eq!(budget.score_again(), None, "all is forgiven");
+    }
+
+    #[test]
+    fn all_devices_of_an_account_share_one_budget() {
+        let mut arrivals = Arrivals::default();
+        let now = Now { mono: Duration::ZERO, wall_ms: 0 };
+        for device in 0..16 {
+            arrivals.linked(PeerKey([device; 32]), AccountId([1; 16]));
+        }
+        arrivals.linked(PeerKey([99; 32]), AccountId([2; 16]));
+        let flood = (0..32_000_u32).filter(|n| {
+            let device = u8::try_from(n % 16).unwrap();
+            arrivals.may_read(PeerKey([device; 32]), 500, now)
+        });
+        assert_eq!(flood.count() as u64, MESSAGES_PER_S * SAVED_S);
+        assert!(arrivals.may_read(PeerKey([99; 32]), 500, now), "the others have their own");
     }
 
     #[test]

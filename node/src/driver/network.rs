@@ -123,6 +123,7 @@ impl EventLoop {
             self.feed(Input::DialFailed(peer));
             return;
         };
+        self.state.arrivals.linked(peer, admission.ticket().claims().account);
         tracing::debug!(?peer, dialled = endpoint.is_dialer(), "A connection stands");
         let link = LinkId(self.state.next_link);
         self.state.next_link = self.state.next_link.wrapping_add(1);

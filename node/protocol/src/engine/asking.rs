@@ -10,9 +10,11 @@ use super::Engine;
 
 impl Engine {
     pub(super) fn asked(&mut self, request: RequestId, peer: PeerKey, bytes: &[u8], now: Now) {
+        // The link may be gone by now, and the answer would go nowhere.
+        let Some(account) = self.links.account_of(peer) else { return };
         let reply = match SyncRequest::parse(bytes) {
             Ok(SyncRequest::PolicyGet(number)) => {
-                self.rounds.serve_policy(peer, number, self.policy.signed(), now)
+                self.rounds.serve_policy(account, number, self.policy.signed(), now)
             }
             Ok(SyncRequest::PolicyNumber(number)) => {
                 self.policy.number_seen(peer, number, &self.links, now, &mut self.fx);
@@ -24,17 +26,15 @@ impl Engine {
                 self.reconcile(now, |rounds, cx| rounds.serve_frames(peer, set, &windows, cx))
             }
             Ok(SyncRequest::Get { set: SetName::Moderations, ids }) => {
-                self.reconcile(now, |rounds, cx| rounds.serve_moderations(peer, &ids, cx))
+                self.reconcile(now, |rounds, cx| rounds.serve_moderations(account, &ids, cx))
             }
             Ok(SyncRequest::Get { set: SetName::Messages, ids }) => {
-                let reply = self.rounds.serve_messages(request, peer, ids, now, &mut self.fx);
+                let reply = self.rounds.serve_messages(request, account, ids, now, &mut self.fx);
                 let Some(reply) = reply else { return };
                 reply
             }
             Ok(SyncRequest::Held { session, ranges }) => {
-                if let Some(account) = self.links.account_of(peer) {
-                    self.receipts.told(account, session, &ranges, &self.me, now);
-                }
+                self.receipts.told(account, session, &ranges, &self.me, now);
                 SyncReply::Ok(Vec::new())
             }
             Ok(SyncRequest::Part(links)) => {

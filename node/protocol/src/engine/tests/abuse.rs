@@ -151,6 +151,7 @@ fn r55_policies_are_given_at_a_pace() {
     config.policy = policy(1, |policy| policy.name = "x".repeat(200_000));
     let (mut peer, _outputs) = Peer::start(config);
     peer.link_with(1, LIAR, hello_of(LIAR));
+    peer.link_with(2, NEIGHBOUR, hello_of(NEIGHBOUR));
     let get = SyncRequest::PolicyGet(0);
     let given: usize = (0..1_000).map(|_n| body_of(&ask(&mut peer, LIAR, &get))).sum();
     assert!((200_000..2_000_000).contains(&given), "{given} bytes at once");

@@ -1,7 +1,7 @@
 //! What neighbours ask for, within a budget: policies, frames of our sets, messages and moderations.
 
 use crate::effects::Effects;
-use crate::ids::{MessageId, PeerKey};
+use crate::ids::{AccountId, MessageId, PeerKey};
 use crate::io::{Output, RequestId, StoredPair};
 use crate::limits::{BATCH_BYTES_MAX, FRAMES_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::policy::SignedPolicy;
@@ -19,7 +19,7 @@ const MISS_BYTES: usize = 128;
 impl Reconciler {
     pub(crate) fn serve_policy(
         &mut self,
-        peer: PeerKey,
+        account: AccountId,
         number: u64,
         policy: &SignedPolicy,
         now: Now,
@@ -28,7 +28,7 @@ impl Reconciler {
             return SyncReply::NotFound;
         }
         let document = policy.as_bytes();
-        if !self.budgets.pay_policy(peer, document.len(), now) {
+        if !self.budgets.pay_policy(account, document.len(), now) {
             return SyncReply::Later;
         }
         SyncReply::Ok(document.to_vec())
@@ -45,7 +45,8 @@ impl Reconciler {
         let costs = windows.iter().map(|window| sets.cost(history, set, window));
         let cost = costs.fold(REQUEST_BYTES, usize::saturating_add);
         let most = cost.saturating_add(FRAMES_BYTES_MAX);
-        let Some(paid) = self.budgets.pay(peer, most, cx.now) else {
+        let account = cx.links.account_of(peer);
+        let Some(paid) = account.and_then(|of| self.budgets.pay(of, most, cx.now)) else {
             return SyncReply::Later;
         };
         let items = |window: &Window| sets.get(history, (set, window.since, window.until));
@@ -58,12 +59,12 @@ impl Reconciler {
 
     pub(crate) fn serve_moderations(
         &mut self,
-        peer: PeerKey,
+        account: AccountId,
         ids: &[MessageId],
         cx: &Context<'_>,
     ) -> SyncReply {
         let cost = REQUEST_BYTES + ids.len() * MISS_BYTES;
-        let Some(paid) = self.budgets.pay(peer, cost + BATCH_BYTES_MAX, cx.now) else {
+        let Some(paid) = self.budgets.pay(account, cost + BATCH_BYTES_MAX, cx.now) else {
             return SyncReply::Later;
         };
         let moderations = cx.history.rules().moderations();
@@ -83,15 +84,15 @@ impl Reconciler {
     pub(crate) fn serve_messages(
         &mut self,
         request: RequestId,
-        peer: PeerKey,
+        account: AccountId,
         ids: Vec<MessageId>,
         now: Now,
         fx: &mut Effects,
     ) -> Option<SyncReply> {
-        let of_peer = self.loads.values().filter(|load| load.paid.peer == peer).count();
+        let of_account = self.loads.values().filter(|load| load.paid.account == account).count();
         let most = REQUEST_BYTES + (ids.len() * MESSAGE_BYTES_MAX).min(BATCH_BYTES_MAX);
-        let may_load = of_peer < GETS_IN_FLIGHT_MAX;
-        let paid = may_load.then(|| self.budgets.pay(peer, most, now)).flatten();
+        let may_load = of_account < GETS_IN_FLIGHT_MAX;
+        let paid = may_load.then(|| self.budgets.pay(account, most, now)).flatten();
         let Some(paid) = paid else { return Some(SyncReply::Later) };
         self.loads.insert(request, Load { ids: ids.len(), paid });
         fx.output(Output::Load { request, ids, bytes_max: BATCH_BYTES_MAX });
