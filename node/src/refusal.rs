@@ -41,6 +41,8 @@ pub enum RefusalCode {
     Disabled,
     /// The account is banned.
     Banned,
+    /// The account is signed in on as many devices as it may have.
+    TooManyDevices,
     /// The login node does not answer and there is no valid ticket.
     Unreachable,
     /// The login node answers, but has another version.
@@ -78,6 +80,7 @@ impl RefusalCode {
             Self::Locked => "locked",
             Self::Disabled => "disabled",
             Self::Banned => "banned",
+            Self::TooManyDevices => "too-many-devices",
             Self::Unreachable | Self::OtherVersion => "unreachable",
             Self::WrongRealm | Self::UnusableReply => "wrong-realm",
             Self::Busy => "busy",

@@ -105,6 +105,7 @@ fn title(code: RefusalCode, to: &Addressee) -> String {
         RefusalCode::Locked => "Too many failed attempts: this account is locked for a while.",
         RefusalCode::Disabled => "This account is disabled.",
         RefusalCode::Banned => "This account is banned.",
+        RefusalCode::TooManyDevices => "This account is signed in on too many devices.",
         RefusalCode::Invite => "Invites are not accepted here yet.",
         RefusalCode::Superseded => "This profile is in use on another computer.",
         RefusalCode::BadLink => "The join link cannot be read.",
@@ -143,6 +144,9 @@ fn advice(code: RefusalCode, to: &Addressee) -> &'static str {
         RefusalCode::Locked => "Wait, then try again. If it was not you, tell the operator.",
         RefusalCode::Disabled => "Ask the operator to enable it again.",
         RefusalCode::Banned => "If you think that is a mistake, talk to the operator.",
+        RefusalCode::TooManyDevices => {
+            "Sign one of them out under “My devices” on a computer that is signed in, or ask the operator to."
+        }
         RefusalCode::Invite => "Ask the operator for an account and a link without an invite.",
         RefusalCode::Superseded => {
             "It was started there after this one. Close it there, or use another profile here."
@@ -169,6 +173,7 @@ fn adds_detail(code: RefusalCode) -> bool {
         code,
         RefusalCode::Disabled
             | RefusalCode::Banned
+            | RefusalCode::TooManyDevices
             | RefusalCode::UnusableReply
             | RefusalCode::BadLink
             | RefusalCode::ProfileUnsafe
@@ -185,11 +190,12 @@ mod tests {
     use super::*;
 
     /// All codes.
-    const ALL: [RefusalCode; 17] = [
+    const ALL: [RefusalCode; 18] = [
         RefusalCode::BadCredentials,
         RefusalCode::Locked,
         RefusalCode::Disabled,
         RefusalCode::Banned,
+        RefusalCode::TooManyDevices,
         RefusalCode::Unreachable,
         RefusalCode::OtherVersion,
         RefusalCode::WrongRealm,

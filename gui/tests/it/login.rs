@@ -179,6 +179,7 @@ fn every_refusal_has_its_words_and_its_next_step() {
         (RefusalCode::Locked, "Too many failed attempts", "Wait, then try again"),
         (RefusalCode::Disabled, "This account is disabled.", "enable it"),
         (RefusalCode::Banned, "This account is banned.", "talk to the operator"),
+        (RefusalCode::TooManyDevices, "signed in on too many devices.", "Sign one of them out"),
         (RefusalCode::Unreachable, "does not answer at 192.168.1.5:4001", "right network"),
         (RefusalCode::OtherVersion, "login node runs another version", "Update"),
         (RefusalCode::WrongRealm, "different login node answers than last time", "in person"),

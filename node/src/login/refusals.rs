@@ -42,6 +42,7 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         DenialCode::Banned => RefusalCode::Banned,
         DenialCode::Busy => RefusalCode::Busy,
         DenialCode::Unsupported => RefusalCode::OtherVersion,
+        DenialCode::TooManyDevices => RefusalCode::TooManyDevices,
     };
     let reason = match denial.code {
         DenialCode::BadCredentials => {
@@ -61,6 +62,10 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         DenialCode::Unsupported => {
             "The login node runs another version. Update it or this program.".to_owned()
         }
+        DenialCode::TooManyDevices => format!(
+            "This account is signed in on as many devices as it may have{because}. Sign one of them out from a device \
+             that is signed in (/devices and /logout, or \"My devices\" in the window), or ask the operator."
+        ),
     };
     Refusal { code, reason, retry_after_s: wait }
 }

@@ -1,5 +1,6 @@
 //! `policy set KEY VALUE`: the rules that the operator can change, and the range of each.
 
+use lanyard_protocol::login::DEVICES_MAX;
 use lanyard_protocol::policy::{Limits, Registration};
 
 use crate::acts::ActError;
@@ -7,13 +8,14 @@ use crate::store::audit::{self, Entry};
 use crate::store::{Db, rules, sessions};
 
 /// The keys of the command line.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "max-text-bytes",
     "per-minute",
     "guest-per-minute",
     "per-day",
     "ticket-lifetime",
     "retention-days",
+    "devices-max",
     "registration",
 ];
 
@@ -71,6 +73,8 @@ fn apply(rule: &mut Limits, key: &str, value: &str) -> Result<(), ActError> {
         "guest-per-minute" => rule.guest_per_minute = number(0, QUOTA_MAX)?,
         "per-day" => rule.per_day = number(0, QUOTA_MAX)?,
         "retention-days" => rule.retention_days = number(1, RETENTION_DAYS_MAX)?,
+        // No more than the list of devices can show.
+        "devices-max" => rule.devices_max = number(1, DEVICES_MAX as u64)?,
         "ticket-lifetime" => match lanyard_program::duration::parse_s(value) {
             Some(seconds) if TICKET_LIFETIME_S.contains(&seconds) => {
                 rule.ticket_lifetime_s = seconds;
@@ -128,6 +132,7 @@ mod tests {
             ("max-text-bytes", "1000"),
             ("per-minute", "0"),
             ("ticket-lifetime", "24h"),
+            ("devices-max", "3"),
             ("registration", "closed"),
             ("per-minute", "0"),
         ] {
@@ -135,13 +140,13 @@ mod tests {
         }
         let rows = rules::list(store.reader()).unwrap();
         let dates: Vec<u64> = rows.iter().map(|row| row.from).collect();
-        assert_eq!(dates, [0, 500, 501, 502], "what changes nothing adds no row");
+        assert_eq!(dates, [0, 500, 501, 502, 503], "what changes nothing adds no row");
         let last = rules::newest(store.reader()).unwrap();
         assert_eq!(
             (last.max_text_bytes, last.per_minute, last.ticket_lifetime_s),
             (1_000, 0, 86_400)
         );
-        assert_eq!(last.per_day, 5_000);
+        assert_eq!((last.per_day, last.devices_max), (5_000, 3));
     }
 
     #[test]
@@ -159,6 +164,8 @@ mod tests {
             ("ticket-lifetime", "400d"),
             ("retention-days", "0"),
             ("registration", "open"),
+            ("devices-max", "0"),
+            ("devices-max", "257"),
             ("colour", "red"),
             ("", "1"),
         ] {

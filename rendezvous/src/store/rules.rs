@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Db, Doing as _, StoreError, from_sql, to_sql};
 
-const COLUMNS: &str = "starts_at, max_text_bytes, per_minute, guest_per_minute, per_day, ticket_lifetime_s, retention_days";
+const COLUMNS: &str = "starts_at, max_text_bytes, per_minute, guest_per_minute, per_day, ticket_lifetime_s, retention_days, devices_max";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Limits> {
     Ok(Limits {
@@ -17,6 +17,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Limits> {
         ticket_lifetime_s: from_sql(row.get(5)?),
         retention_days: from_sql(row.get(6)?),
         registration: Registration::Closed,
+        devices_max: from_sql(row.get(7)?),
     })
 }
 
@@ -43,7 +44,7 @@ pub fn list(db: Db<'_>) -> Result<Vec<Limits>, StoreError> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub fn insert(db: Db<'_>, rules: &Limits) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO rules ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+    let sql = format!("INSERT INTO rules ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
     let Limits { from, max_text_bytes, per_minute, guest_per_minute, per_day, .. } = *rules;
     db.run(
         "write the rules",
@@ -56,6 +57,7 @@ pub fn insert(db: Db<'_>, rules: &Limits) -> Result<(), StoreError> {
             to_sql(per_day),
             to_sql(rules.ticket_lifetime_s),
             to_sql(rules.retention_days),
+            to_sql(rules.devices_max),
         ],
     )
 }

@@ -44,6 +44,23 @@ fn only_the_right_password_tells_of_a_disabled_account() {
 }
 
 #[test]
+fn a_device_too_many_is_told_which_to_sign_out() {
+    let realm = Realm::with(&["alice"]);
+    realm.run(&["policy", "set", "devices-max", "1"]).done();
+    let laptop = realm.join("alice");
+    let phone = || realm.peer("alice").profile(&realm.profile("phone"));
+    let refused = phone().refused();
+    assert_eq!(refused["code"], "too-many-devices");
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.contains("unused for the longest: 1"), "{reason}");
+    assert!(reason.contains("/logout") && reason.contains("ask the operator"), "{reason}");
+    assert_eq!(phone().password("wrong").refused()["code"], "bad-credentials");
+    laptop.quit();
+    realm.run(&["device", "logout", "alice", "1"]).done();
+    phone().ready().quit();
+}
+
+#[test]
 fn an_unreachable_login_node_is_named() {
     let mut realm = Realm::with(&["alice"]);
     let address = realm.login_server();

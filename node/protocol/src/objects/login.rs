@@ -1,7 +1,7 @@
 //! The login protocol `/lanyard/login/1`: one request and one reply on a Noise stream to the pinned realm key.
 //!
 //! A request is `[op, body]`, decoded in two steps, so that a login server can answer an operation that it does not
-//! know (PROTOCOL.md ).
+//! know (PROTOCOL.md ).
 
 mod devices;
 
@@ -233,8 +233,8 @@ pub struct Denial {
     pub retry_after_s: Option<u64>,
 }
 
-/// Why the login server denied a request. It reveals `Disabled` and `Banned` only after the right password, or to a
-/// device of the account.
+/// Why the login server denied a request. It reveals `Disabled`, `Banned` and `TooManyDevices` only after the right
+/// password, or to a device of the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DenialCode {
@@ -250,6 +250,8 @@ pub enum DenialCode {
     Busy,
     /// The login server does not know this operation.
     Unsupported,
+    /// The account is signed in on as many devices as it may have (PROTOCOL.md R-78).
+    TooManyDevices,
 }
 
 impl Reply {

@@ -3,6 +3,8 @@
 //! Each document is complete, so a peer needs only the newest. Everything in it is dated and applies to the messages of
 //! its time, so that all peers reach the same verdict whenever they look (PROTOCOL.md ).
 
+mod limits;
+
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +14,8 @@ use crate::ids::{AccountId, PeerKey, Role};
 use crate::limits::{POLICY_BYTES_MAX, POLICY_HEAD_BYTES_MAX};
 use crate::time::MINUTE_MS;
 use crate::wire::{self, DecodeError};
+
+pub use limits::{DEVICES_MAX_DEFAULT, Limits, Registration};
 
 /// The name of the room that every realm has.
 pub const LOBBY: &str = "lobby";
@@ -36,52 +40,6 @@ pub struct Policy {
     /// The moderations that the operator has confirmed or overturned.
     #[serde(default)]
     pub settled: Vec<Settlement>,
-}
-
-/// Limits in force from a date on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// The realm time, in unix milliseconds, from which they are in force.
-    pub from: u64,
-    /// The longest text, in bytes of UTF-8.
-    pub max_text_bytes: u64,
-    /// How many messages an account may send in a minute. 0 means any number.
-    pub per_minute: u64,
-    /// How many messages a guest may send in a minute. 0 means any number.
-    pub guest_per_minute: u64,
-    /// How many messages an account may send in a UTC day.
-    pub per_day: u64,
-    /// The lifetime of a ticket, in seconds.
-    pub ticket_lifetime_s: u64,
-    /// How many days messages are kept.
-    pub retention_days: u64,
-    /// How accounts are created.
-    pub registration: Registration,
-}
-
-impl Limits {
-    /// The limits of a new realm.
-    #[must_use]
-    pub fn default_from(from: u64) -> Self {
-        Self {
-            from,
-            max_text_bytes: 4_096,
-            per_minute: 60,
-            guest_per_minute: 20,
-            per_day: 5_000,
-            ticket_lifetime_s: 7 * 86_400,
-            retention_days: 90,
-            registration: Registration::Closed,
-        }
-    }
-}
-
-/// How accounts are created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Registration {
-    /// The operator adds them.
-    Closed,
 }
 
 /// A room and who may post in it.

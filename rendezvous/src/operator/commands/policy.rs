@@ -46,6 +46,7 @@ fn show(realm: &Realm) -> Result<(), Failure> {
         "per_day": rule.per_day,
         "ticket_lifetime_s": rule.ticket_lifetime_s,
         "retention_days": rule.retention_days,
+        "devices_max": rule.devices_max,
         "registration": registration,
     });
     let number = number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string());
@@ -57,6 +58,7 @@ fn show(realm: &Realm) -> Result<(), Failure> {
         format!("per-day           {}", rule.per_day),
         format!("ticket-lifetime   {}s", rule.ticket_lifetime_s),
         format!("retention-days    {}", rule.retention_days),
+        format!("devices-max       {}", rule.devices_max),
         format!("registration      {registration}"),
     ];
     realm.answers.say_lines(&object, &lines)

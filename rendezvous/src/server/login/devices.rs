@@ -1,4 +1,5 @@
-//! What owners can do with their devices: list them and log one out (PROTOCOL.md ).
+//! The devices of an account: how many there may be, and what their owner can do with them, which is to list them and
+//! to log one out (PROTOCOL.md ).
 //!
 //! A device that may renew its ticket may do both. Every revocation goes into the policy that all peers hold, so an
 //! owner can cause only a limited number per day, whether by a new password or by logging devices out.
@@ -9,7 +10,7 @@ use lanyard_protocol::login::{DEVICES_MAX, Denial, DenialCode, DeviceInfo, Devic
 use lanyard_protocol::policy::SanctionKind;
 use lanyard_protocol::time::DAY_MS;
 
-use super::visit::{LoginError, Signer, Visit, renewable};
+use super::visit::{LoginError, Signer, Visit, is_in_use, renewable};
 use crate::accounts::{Revocation, revoke_tickets};
 use crate::acts::{ActError, within_policy};
 use crate::names::Nickname;
@@ -17,12 +18,43 @@ use crate::policy;
 use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry};
 use crate::store::devices::{self, DeviceRow};
-use crate::store::{Db, StoreError, meta, sanctions};
+use crate::store::{Db, StoreError, meta, rules, sanctions};
 
 /// How many revocations the owner of an account may cause in a day.
 const OWN_REVOCATIONS_PER_DAY: usize = 16;
 /// How many devices at most are revoked one by one. For more, one revocation covers the whole account.
 const REVOCATIONS_ONE_BY_ONE: usize = 8;
+/// How many devices a denial suggests to log out.
+const SUGGESTIONS_MAX: usize = 5;
+
+/// Refuses a device with which the account would have too many. A device counts as long as it may renew its ticket
+/// without a password, so one that may is never refused.
+pub(super) fn check_count(
+    tx: Db<'_>,
+    account: AccountId,
+    peer: PeerKey,
+    now: u64,
+) -> Result<(), LoginError> {
+    let mut counted = devices::list(tx, account)?;
+    counted.retain(|device| !device.logged_out && is_in_use(device.last_expiry, now));
+    let most = rules::newest(tx)?.devices_max;
+    if counted.iter().any(|device| device.peer == peer) || (counted.len() as u64) < most {
+        return Ok(());
+    }
+    counted.sort_by_key(|device| (device.last_login, device.number));
+    let names: Vec<String> = counted.iter().take(SUGGESTIONS_MAX).map(name).collect();
+    let reason = format!("unused for the longest: {}", names.join(", "));
+    let code = DenialCode::TooManyDevices;
+    Err(LoginError::Refused(Denial { code, reason, retry_after_s: None }))
+}
+
+/// The number of a device, with its label if there is one.
+fn name(device: &DeviceRow) -> String {
+    match label(device) {
+        Some(label) => format!("{} ({})", device.number, label.as_str()),
+        None => device.number.to_string(),
+    }
+}
 
 /// Lists the devices of an account for one of them.
 pub(super) fn list(
@@ -140,20 +172,22 @@ fn listed(db: Db<'_>, account: AccountId) -> Result<DevicesReply, StoreError> {
         rows.truncate(DEVICES_MAX);
         rows.sort_by_key(|row| row.number);
     }
-    Ok(DevicesReply::Devices(rows.into_iter().map(info).collect()))
+    Ok(DevicesReply::Devices(rows.iter().map(info).collect()))
 }
 
-fn info(row: DeviceRow) -> DeviceInfo {
-    let DeviceRow { number, peer, label, first_seen, last_login, last_expiry, logged_out } = row;
-    // A label that an older release accepted must not make the whole list unreadable.
-    let label = Nickname::parse(&label).map(|label| label.as_str().to_owned()).unwrap_or_default();
+fn info(row: &DeviceRow) -> DeviceInfo {
     DeviceInfo {
-        device: number,
-        peer,
-        label,
-        first_seen,
-        last_login,
-        expires_at: last_expiry,
-        logged_out,
+        device: row.number,
+        peer: row.peer,
+        label: label(row).map(|label| label.as_str().to_owned()).unwrap_or_default(),
+        first_seen: row.first_seen,
+        last_login: row.last_login,
+        expires_at: row.last_expiry,
+        logged_out: row.logged_out,
     }
+}
+
+/// The label of a device. One that only an older release accepted must not make a whole reply unreadable.
+fn label(device: &DeviceRow) -> Option<Nickname> {
+    Nickname::parse(&device.label).ok()
 }

@@ -7,7 +7,7 @@ use lanyard_protocol::ids::AccountId;
 use lanyard_protocol::login::{DenialCode, Grant, PEERS_MAX, PeerAddresses, Reply};
 use lanyard_protocol::ticket::{Claims, Ticket};
 
-use super::devices::log_out_others;
+use super::devices::{check_count, log_out_others};
 use super::visit::{LoginError, Signer, Visit, plain, refusal, renewable};
 use crate::acts::ActError;
 use crate::names::{NameError, Nickname};
@@ -91,6 +91,7 @@ fn admit(
     // A label is shown to its owner only; one that cannot be displayed is left out.
     let label = visit.device_label.as_deref().and_then(|text| Nickname::parse(text).ok());
     let label = label.as_ref().map_or("", Nickname::as_str);
+    check_count(tx, account.id, visit.peer, now)?;
     let device = devices::sign_in(tx, account.id, visit.peer, label, now, expires_at)?;
     let address = visit.from.to_string();
     let session = NewSession { account: account.id, device, address, since: now, expires_at };

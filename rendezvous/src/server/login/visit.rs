@@ -64,9 +64,8 @@ pub(super) fn renewable(
     visit: &Visit,
 ) -> Result<Result<Account, Denial>, StoreError> {
     let now = meta::realm_now(db, visit.clock_ms)?;
-    let device = devices::find(db, account, visit.peer)?.filter(|device| {
-        !device.logged_out && now <= device.last_expiry.saturating_add(RENEW_WITHIN_MS)
-    });
+    let device = devices::find(db, account, visit.peer)?
+        .filter(|device| !device.logged_out && is_in_use(device.last_expiry, now));
     let (Some(_device), Some(account)) = (device, accounts::by_id(db, account)?) else {
         return Ok(Err(plain(DenialCode::BadCredentials)));
     };
@@ -74,6 +73,11 @@ pub(super) fn renewable(
         Some(denial) => Err(denial),
         None => Ok(account),
     })
+}
+
+/// Whether the last ticket of a device is recent enough to be renewed without a password.
+pub(super) fn is_in_use(last_expiry: u64, now: u64) -> bool {
+    now <= last_expiry.saturating_add(RENEW_WITHIN_MS)
 }
 
 /// Why an account may not sign in at all.

@@ -6,7 +6,7 @@ use lanyard_protocol::policy::Policy;
 use lanyard_protocol::time::DAY_MS;
 
 use super::*;
-use crate::policy::sanctions as sanctioning;
+use crate::policy::{rules, sanctions as sanctioning};
 use crate::store::{devices, policies};
 
 impl LoginServer {
@@ -175,6 +175,7 @@ async fn r75_logouts_and_new_passwords_share_a_daily_limit() {
     let login_server = LoginServer::open();
     let account = login_server.alice(LAPTOP).await.claims().account;
     let other = |n: u8| PeerKey([100 + n; 32]);
+    login_server.act(|tx| rules::set(tx, "devices-max", "18", NOW)).await;
     login_server.alice(other(0)).await;
     let changed = login_server.change("alice-password", "alice-password", true, LAPTOP).await;
     assert!(matches!(changed, Reply::Granted(_)), "the first revocation: {changed:?}");
@@ -215,4 +216,75 @@ async fn r76_a_long_list_keeps_the_devices_in_use() {
     assert_eq!(seen.iter().filter(|row| !row.logged_out).count(), 201);
     assert!(seen.is_sorted_by_key(|row| row.device) && seen[0].peer == LAPTOP);
     DevicesReply::parse(&DevicesReply::Devices(seen).to_bytes()).unwrap();
+}
+
+/// Device `n` of alice.
+fn device(n: u8) -> PeerKey {
+    PeerKey([100 + n; 32])
+}
+
+/// The denial of one device too many.
+fn too_many(reply: Reply) -> Denial {
+    match reply {
+        Reply::Denied(denial) if denial.code == DenialCode::TooManyDevices => denial,
+        other => panic!("not too many: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn r78_the_17th_device_is_refused_until_one_is_logged_out() {
+    let login_server = LoginServer::open();
+    let account = login_server.alice(LAPTOP).await.claims().account;
+    for n in 2..=16 {
+        login_server.ticket(
+            login_server.try_in("alice", "alice-password", device(n), NOW + u64::from(n)).await,
+        );
+    }
+    let entries = login_server.audit().await.len();
+    let one_more = || login_server.try_in("alice", "alice-password", PHONE, NOW + 20);
+    let denied = too_many(one_more().await);
+    assert_eq!(denied.reason, "unused for the longest: 1, 2, 3, 4, 5");
+    let changed = login_server.change("alice-password", "another-password", false, PHONE).await;
+    too_many(changed);
+    let guessed = login_server.try_in("alice", "guess", PHONE, NOW + 20).await;
+    assert_eq!(code(&guessed), Some(DenialCode::BadCredentials), "only the owner learns of it");
+    assert_eq!(login_server.audit().await.len(), entries, "a refusal changes nothing");
+    login_server.ticket(login_server.renew(account, LAPTOP, NOW + 20).await);
+    login_server.ticket(login_server.try_in("alice", "alice-password", LAPTOP, NOW + 20).await);
+    login_server.ticket(login_server.try_in("bob", "bob-password", PHONE, NOW + 20).await);
+    rows(login_server.log_out(account, 2, LAPTOP, NOW + 20).await);
+    login_server.ticket(one_more().await);
+    too_many(login_server.try_in("alice", "alice-password", device(2), NOW + 20).await);
+}
+
+#[tokio::test]
+async fn r78_devices_that_may_not_renew_do_not_count() {
+    let login_server = LoginServer::open();
+    login_server.act(|tx| rules::set(tx, "devices-max", "1", NOW)).await;
+    let end = login_server.alice(LAPTOP).await.claims().expires_at_ms();
+    let at = |now| login_server.try_in("alice", "alice-password", PHONE, now);
+    too_many(at(end + 30 * DAY_MS).await);
+    login_server.ticket(at(end + 30 * DAY_MS + 1).await);
+}
+
+#[tokio::test]
+async fn r78_a_new_password_that_logs_the_others_out_makes_room() {
+    let login_server = LoginServer::open();
+    login_server.act(|tx| rules::set(tx, "devices-max", "1", NOW)).await;
+    login_server.alice(LAPTOP).await;
+    login_server
+        .ticket(login_server.change("alice-password", "another-password", true, PHONE).await);
+}
+
+#[tokio::test]
+async fn r78_of_two_devices_at_once_only_one_gets_the_last_place() {
+    let login_server = LoginServer::open();
+    login_server.act(|tx| rules::set(tx, "devices-max", "1", NOW)).await;
+    let (one, other) = tokio::join!(
+        login_server.try_in("alice", "alice-password", LAPTOP, NOW),
+        login_server.try_in("alice", "alice-password", PHONE, NOW),
+    );
+    let codes = [code(&one), code(&other)];
+    assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 1, "{codes:?}");
+    assert!(codes.contains(&Some(DenialCode::TooManyDevices)), "{codes:?}");
 }
