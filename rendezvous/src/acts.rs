@@ -3,19 +3,15 @@
 //! An act and its audit entry share one transaction, so both are written or neither is.
 
 use lanyard_node::random::NoRandomness;
-use lanyard_protocol::limits::POLICY_BYTES_MAX;
 use lanyard_protocol::text::is_plain_line;
 
 use crate::clock::timekeeping::{self, Standing};
 use crate::policy;
+use crate::policy::space::{self, Full};
 use crate::store::{Db, Store, StoreError, meta};
 
 /// The longest reason or topic, in bytes. It is short because every policy carries all of them.
 pub const WORDS_BYTES_MAX: usize = 200;
-/// Bytes of the policy reserved for the signature's envelope and for lifting, which must always be possible.
-const POLICY_RESERVE: usize = 8_192;
-/// The most that lifting something adds to the policy, in bytes.
-const SMALL: usize = 128;
 
 /// Why an act was refused. A refused act changes nothing.
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +84,9 @@ pub enum ActError {
         /// The values that are allowed.
         expected: String,
     },
-    /// The policy would become too long.
-    #[error(
-        "the policy is full ({POLICY_BYTES_MAX} bytes); old sanctions leave it when their retention time is over"
-    )]
-    PolicyFull,
+    /// The policy has no space for it.
+    #[error(transparent)]
+    PolicyFull(#[from] Full),
     /// The act would be dated by a clock that may be wrong.
     #[error("{0}, so nothing is signed by it. {advice}", advice = .0.advice())]
     Clock(Standing),
@@ -120,7 +114,7 @@ impl ActError {
             }
             Self::Role(_) | Self::Rule(_) | Self::Field { .. } => Some("bad-field"),
             Self::LastAdmin(_) | Self::Lobby => Some("would-lock-out"),
-            Self::PolicyFull => Some("policy-full"),
+            Self::PolicyFull(_) => Some("policy-full"),
             Self::Clock(_) => Some("clock"),
             Self::Random(_) | Self::Store(_) => None,
         }
@@ -157,7 +151,7 @@ pub fn signing_time(db: Db<'_>, clock_ms: u64) -> Result<u64, ActError> {
     }
 }
 
-/// Runs an act, and refuses it if it makes the policy too long to be signed.
+/// Runs an act, and refuses it if the policy has no space for it.
 ///
 /// # Errors
 /// The act's own refusal, or [`ActError::PolicyFull`].
@@ -166,14 +160,9 @@ pub fn within_policy<T>(
     now: u64,
     act: impl FnOnce(Db<'_>) -> Result<T, ActError>,
 ) -> Result<T, ActError> {
-    let before = policy::size(tx, now)?;
+    let before = policy::present(tx, now)?;
     let value = act(tx)?;
-    let after = policy::size(tx, now)?;
-    if after > POLICY_BYTES_MAX.saturating_sub(POLICY_RESERVE)
-        && after > before.saturating_add(SMALL)
-    {
-        return Err(ActError::PolicyFull);
-    }
+    space::check(&before, &policy::present(tx, now)?, policy::times(tx, now)?)?;
     Ok(value)
 }
 
@@ -193,18 +182,7 @@ pub fn parse_words(what: &'static str, text: &str) -> Result<String, ActError> {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_protocol::ids::Role;
-
     use super::*;
-    use crate::accounts;
-    use crate::names::Username;
-    use crate::policy::sanctions;
-    use crate::store::sanctions as rows;
-    use lanyard_protocol::policy::Sanction;
-
-    fn wire_size(store: &Store) -> usize {
-        policy::size(store.reader(), 1_800_000_000_000).unwrap()
-    }
 
     #[test]
     fn a_reason_or_topic_is_one_plain_line() {
@@ -214,42 +192,5 @@ mod tests {
         for bad in ["two\nlines", "a\u{202e}b", "\u{1b}[2J", &long] {
             assert_eq!(parse_words("x", bad).unwrap_err().code(), Some("bad-field"), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_full_policy_refuses_a_ban_but_not_its_lifting() {
-        const NOW: u64 = 1_800_000_000_000;
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open_or_create(dir.path()).unwrap();
-        let name = Username::parse("alice").unwrap();
-        store.write(|tx| accounts::create(tx, &name, None, Role::Member, "phc", NOW)).unwrap();
-        let reason = "x".repeat(WORDS_BYTES_MAX);
-        let ban = |tx: Db<'_>, now| sanctions::ban(tx, "alice", 0, &reason, now);
-        let lift = |tx: Db<'_>, now| sanctions::lift(tx, "alice", sanctions::Lifting::Ban, now);
-        let empty = wire_size(&store);
-        perform(&mut store, NOW, ban).unwrap();
-        let row = rows::list(store.reader()).unwrap().remove(0).sanction;
-        let one = wire_size(&store) - empty;
-        perform(&mut store, NOW, lift).unwrap();
-        let fits = (POLICY_BYTES_MAX - POLICY_RESERVE - wire_size(&store)) / (one + 16);
-        let fill = |tx: Db<'_>| {
-            (0..fits).try_for_each(|_| {
-                rows::insert(tx, &Sanction { until: Some(NOW), ..row.clone() }, NOW)
-            })
-        };
-        store.write(fill).unwrap();
-        let error = (0..1_000)
-            .find_map(|_| {
-                let error = perform(&mut store, NOW, ban).err();
-                if error.is_none() {
-                    perform(&mut store, NOW, lift).unwrap();
-                }
-                error
-            })
-            .unwrap();
-        assert_eq!(error.code(), Some("policy-full"));
-        assert!(wire_size(&store) <= POLICY_BYTES_MAX);
-        let topic = |tx: Db<'_>, _now| Ok(meta::set(tx, meta::REALM_NAME, "small")?);
-        perform(&mut store, NOW, topic).unwrap();
     }
 }

@@ -7,12 +7,13 @@ pub mod moderations;
 pub mod rooms;
 pub mod rules;
 pub mod sanctions;
+pub mod space;
 
 use ed25519_dalek::SigningKey;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{
-    Policy, PolicyError, SanctionKind, Settlement, SignedPolicy, next_number,
+    Limits, Policy, PolicyError, SanctionKind, Settlement, SignedPolicy, next_number,
 };
 use lanyard_protocol::time::DAY_MS;
 use lanyard_protocol::wire;
@@ -21,9 +22,17 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::timekeeping::{self, Known, Standing};
 use crate::store::policies::{self, PolicyRow};
 use crate::store::{self, Db, StoreError, meta};
+use space::Times;
 
 /// The name of a realm until the operator gives it one.
 pub const DEFAULT_NAME: &str = "Lanyard";
+
+/// What the operator is told of a database that holds too much.
+const TOO_LARGE: &str = "The policy is too large, so ended sanctions and old revocations are left out: some messages of \
+                         the past may be shown again. What is in force stays in force";
+/// What the operator is told if even that does not help.
+const STAYS: &str = "The policy is too large, so the last one stays in force and no change reaches anybody: lift bans \
+                     that are no longer needed";
 
 /// Why there is no new policy.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +49,8 @@ pub enum PublishError {
 }
 
 /// Signs and stores a new policy if the rows have changed since the newest one. Returns the policy in force, and
-/// whether it is new.
+/// whether it is new. If the rows hold more than a policy can, what is needed least is left out; if that is not enough,
+/// the newest policy stays in force.
 ///
 /// # Errors
 /// [`PublishError`]; the policy in force stays.
@@ -57,17 +67,26 @@ pub fn publish(
     let fingerprint = fingerprint(db)?;
     let newest = policies::newest(db)?;
     let previous = newest.as_ref().map_or(0, |row| row.number);
-    if let Some(row) = newest.filter(|row| row.fingerprint == fingerprint)
-        && let Ok(signed) = SignedPolicy::verify(&row.document, &realm)
-    {
+    let is_present = newest.as_ref().is_some_and(|row| row.fingerprint == fingerprint);
+    let in_force = newest.and_then(|row| SignedPolicy::verify(&row.document, &realm).ok());
+    if let Some(signed) = in_force.clone().filter(|_signed| is_present) {
         return Ok((signed, false));
     }
-    let mut policy = document(db)?;
-    policy.realm = realm;
-    policy.number = next_number(previous, now);
-    policy.issued_at = now;
-    forget(&mut policy, now);
-    let signed = SignedPolicy::sign(policy, realm_key).map_err(PublishError::Policy)?;
+    let (mut policy, times) = (merged(db, now)?, times(db, now)?);
+    let left_out = space::trim(&mut policy, times) + space::leave_out(&mut policy, times);
+    if left_out > 0 {
+        tracing::error!(left_out, "{TOO_LARGE}");
+    }
+    let number = next_number(previous, now);
+    let policy = Policy { realm, number, issued_at: now, ..policy };
+    let signed = match (SignedPolicy::sign(policy, realm_key), in_force) {
+        (Ok(signed), _) => signed,
+        (Err(PolicyError::TooLarge), Some(in_force)) => {
+            tracing::error!("{STAYS}");
+            return Ok((in_force, false));
+        }
+        (Err(error), _) => return Err(PublishError::Policy(error)),
+    };
     let (number, document) = (signed.policy().number, signed.as_bytes().to_vec());
     policies::insert(db, &PolicyRow { number, document, fingerprint, signed_at: now })?;
     meta::raise_time_mark(db, now)?;
@@ -92,17 +111,40 @@ pub fn number_in_force(db: Db<'_>) -> Result<Option<u64>, StoreError> {
     Ok(newest.filter(|row| row.fingerprint == fingerprint).map(|row| row.number))
 }
 
-/// The length in bytes of the document made from the present rows, without its envelope.
+/// The policy made from the present rows, without realm, number and date. It may be too large to be signed.
 ///
 /// # Errors
 /// [`StoreError`] if they cannot be read.
-pub fn size(db: Db<'_>, now: u64) -> Result<usize, StoreError> {
-    let mut policy = document(db)?;
-    forget(&mut policy, now);
-    Ok(wire::encode(&policy).len())
+pub fn present(db: Db<'_>, now: u64) -> Result<Policy, StoreError> {
+    let mut policy = merged(db, now)?;
+    space::trim(&mut policy, times(db, now)?);
+    Ok(policy)
 }
 
-/// The document, without realm, number and date.
+/// The times by which the space in the policy is judged.
+///
+/// # Errors
+/// [`StoreError`] if the rules cannot be read.
+pub fn times(db: Db<'_>, now: u64) -> Result<Times, StoreError> {
+    let life_ms = ticket_life_ms(&store::rules::list(db)?);
+    Ok(Times { now, tickets_since: now.saturating_sub(life_ms) })
+}
+
+/// The longest lifetime that a ticket has ever had.
+fn ticket_life_ms(rules: &[Limits]) -> u64 {
+    let longest_s = rules.iter().map(|limits| limits.ticket_lifetime_s).max();
+    longest_s.unwrap_or(0).saturating_mul(1_000)
+}
+
+/// All rows that still judge something.
+fn merged(db: Db<'_>, now: u64) -> Result<Policy, StoreError> {
+    let mut policy = document(db)?;
+    forget(&mut policy, now);
+    space::merge(&mut policy);
+    Ok(policy)
+}
+
+/// All rows as a document, without realm, number and date.
 fn document(db: Db<'_>) -> Result<Policy, StoreError> {
     let sanctions = store::sanctions::list(db)?.into_iter().map(|row| row.sanction);
     let settled = store::moderations::list(db)?
@@ -125,13 +167,11 @@ fn document(db: Db<'_>) -> Result<Policy, StoreError> {
 fn forget(policy: &mut Policy, now: u64) {
     let days = policy.rules.iter().map(|rules| rules.retention_days).max().unwrap_or(0);
     let boundary = now.saturating_sub(days.saturating_mul(DAY_MS));
-    let life_s = policy.rules.iter().map(|rules| rules.ticket_lifetime_s).max().unwrap_or(0);
+    let life_ms = ticket_life_ms(&policy.rules);
     policy.sanctions.retain(|sanction| match (sanction.kind, sanction.until) {
         (_, Some(until)) => until >= boundary,
         // The last ticket that a revocation can cover expires one lifetime after it.
-        (SanctionKind::Revocation, None) => {
-            sanction.from.saturating_add(life_s.saturating_mul(1_000)) >= boundary
-        }
+        (SanctionKind::Revocation, None) => sanction.from.saturating_add(life_ms) >= boundary,
         (SanctionKind::Ban | SanctionKind::Mute, None) => true,
     });
     let oldest_needed = policy.rules.iter().rposition(|rules| rules.from <= boundary);
@@ -151,7 +191,6 @@ mod tests {
     use crate::store::Store;
     use crate::store::accounts::State;
     use lanyard_protocol::ids::Role;
-    use lanyard_protocol::policy::Limits;
     use lanyard_protocol::time::HOUR_MS;
 
     const NOW: u64 = 1_800_000_000_123;

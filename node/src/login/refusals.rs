@@ -48,6 +48,11 @@ pub(crate) fn denied(denial: &Denial) -> Refusal {
         DenialCode::BadCredentials => {
             "The name or the password is wrong. Try again, or ask the operator to reset the password.".to_owned()
         }
+        // It gives a reason only if no password was wrong.
+        DenialCode::Locked if !denial.reason.is_empty() => {
+            let when = wait.map_or(String::new(), |seconds| format!(" Try again in {seconds} s."));
+            format!("The login node refuses this for now: {}.{when}", denial.reason)
+        }
         DenialCode::Locked => {
             format!("Too many wrong passwords for this name. Try again in {seconds} s.")
         }
@@ -78,4 +83,29 @@ pub(crate) fn denied_device(denial: &Denial) -> Refusal {
     let reason =
         "This device was signed out, or was away for too long: sign in with your password.";
     Refusal::of(RefusalCode::BadCredentials, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(code: DenialCode, reason: &str, retry_after_s: Option<u64>) -> String {
+        denied(&Denial { code, reason: reason.to_owned(), retry_after_s }).reason
+    }
+
+    #[test]
+    fn a_lock_speaks_of_passwords_only_if_one_was_wrong() {
+        let guessed = said(DenialCode::Locked, "", Some(15));
+        assert_eq!(guessed, "Too many wrong passwords for this name. Try again in 15 s.");
+        let full = said(DenialCode::Locked, "ask the operator", None);
+        assert_eq!(full, "The login node refuses this for now: ask the operator.");
+        assert!(said(DenialCode::Locked, "too many", Some(9)).ends_with("Try again in 9 s."));
+    }
+
+    #[test]
+    fn r78_a_device_too_many_is_told_what_to_do() {
+        let told = said(DenialCode::TooManyDevices, "unused for the longest: 3 (old laptop)", None);
+        assert!(told.contains("(unused for the longest: 3 (old laptop))"), "{told}");
+        assert!(told.contains("Sign one of them out") && told.contains("the operator"), "{told}");
+    }
 }

@@ -11,8 +11,8 @@ use crate::folder::{self, lock};
 use crate::store::{Db, Store, StoreError};
 use crate::{clock, policy};
 
-/// How long a command waits for `serve` to sign.
-const WAIT: Duration = Duration::from_secs(2);
+/// How long a command waits for `serve` to sign. It takes two seconds at most, unless the machine is overloaded.
+const WAIT: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A data folder on which `serve` has run at least once, and where the answers about it go.
@@ -68,16 +68,19 @@ impl Realm {
         self.answers.done(self.wait_for_policy(&store)?, words, warning)
     }
 
-    /// The number of the policy that contains what was just written; `None` if `serve` does not sign it in time.
+    /// The number of the policy that contains what was just written; `None` if `serve` does not run.
     pub(super) fn wait_for_policy(&self, store: &Store) -> Result<Option<u64>, Failure> {
         let started = clock::monotonic();
         loop {
             if let Some(number) = policy::number_in_force(store.reader())? {
                 return Ok(Some(number));
             }
-            let waited = clock::monotonic().saturating_duration_since(started);
-            if !self.is_served()? || waited >= WAIT {
+            if !self.is_served()? {
                 return Ok(None);
+            }
+            if clock::monotonic().saturating_duration_since(started) >= WAIT {
+                let words = "this is written but not in force: `serve` has not signed it, and its log says why";
+                return Err(Failure::Fault(anyhow::anyhow!(words)));
             }
             // Another process does the work, so nothing can wake this thread.
             std::thread::park_timeout(LOOK_EVERY);

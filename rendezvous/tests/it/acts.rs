@@ -2,10 +2,10 @@
 
 use lanyard_protocol::ids::{PeerKey, Role};
 use lanyard_protocol::moderation::ModerationKind;
-use lanyard_protocol::policy::{Policy, SanctionKind};
+use lanyard_protocol::policy::{Policy, Sanction, SanctionKind};
 use lanyard_rendezvous::policy::moderations::{self, ReceivedModeration};
 use lanyard_rendezvous::store::moderations::ModerationRow;
-use lanyard_rendezvous::store::{Store, StoreError, devices};
+use lanyard_rendezvous::store::{Db, Store, StoreError, devices, sanctions};
 use lanyard_rendezvous::{accounts, clock};
 use serde_json::json;
 
@@ -166,4 +166,54 @@ fn sign_in_and_moderate(realm: &Realm) {
         moderations::receive(tx, moderation(2, ModerationKind::Ban), now).map(|_kept| ())
     });
     written.unwrap();
+}
+
+/// Writes sanctions of bob as they are, as an earlier release or a restored backup may have done.
+fn fill(realm: &Realm, count: u64, kind: SanctionKind, until: Option<u64>) {
+    let mut store = Store::open(realm.path()).unwrap();
+    let bob = accounts::find(store.reader(), "bob").unwrap().id;
+    let (reason, by, from) = ("x".repeat(200), "operator".to_owned(), clock::unix_ms() - 60_000);
+    let sanction = Sanction { id: 0, kind, sub: bob, peer: None, from, until, reason, by };
+    let insert = |tx: Db<'_>| (0..count).try_for_each(|_| sanctions::insert(tx, &sanction, from));
+    store.write(insert).unwrap();
+}
+
+#[test]
+fn serve_starts_on_a_database_that_holds_too_much() {
+    let realm = Realm::initialised();
+    for name in ["bob", "carol", "dave"] {
+        realm.add(name);
+    }
+    fill(&realm, 3_500, SanctionKind::Mute, Some(clock::unix_ms() - 1_000));
+    let mut serving = realm.serve();
+    assert!(serving.wait_for_log("sanctions and old revocations are left out"));
+    signed(&realm, &["ban", "carol"]);
+    let store = Store::open(realm.path()).unwrap();
+    let carol = accounts::find(store.reader(), "carol").unwrap().id;
+    assert!(policy(&realm).ban_at(carol, clock::unix_ms()).is_some());
+    for act in [&["mute", "dave", "--for", "1h"][..], &["room", "add", "news"]] {
+        assert_eq!(realm.json(act).error(), "policy-full");
+    }
+    serving.stop();
+
+    fill(&realm, 2_000, SanctionKind::Ban, None);
+    let mut serving = realm.serve();
+    assert!(serving.wait_for_log("the last one stays in force"));
+    assert_eq!(realm.json(&["ban", "dave"]).error(), "policy-full");
+    assert!(policy(&realm).ban_at(carol, clock::unix_ms()).is_some());
+    realm.json(&["unban", "bob"]).object();
+    signed(&realm, &["ban", "dave"]);
+}
+
+#[test]
+fn a_retention_time_that_brings_too_much_back_is_refused() {
+    let realm = Realm::initialised();
+    realm.add("bob");
+    let ended = clock::unix_ms() - 100 * 86_400_000;
+    fill(&realm, 1_500, SanctionKind::Mute, Some(ended));
+    let _serving = realm.serve();
+    assert!(policy(&realm).sanctions.is_empty(), "no stored message is that old");
+    let longer = realm.json(&["policy", "set", "retention-days", "365"]);
+    assert_eq!(longer.error(), "policy-full");
+    signed(&realm, &["ban", "bob"]);
 }

@@ -1,30 +1,24 @@
 //! `policy …`: showing and changing the rules.
 
+use lanyard_protocol::limits::POLICY_BYTES_MAX;
 use lanyard_protocol::policy::Registration;
 use serde_json::json;
 
-use crate::acts::{self, ActError};
 use crate::clock;
 use crate::operator::answer::Failure;
 use crate::operator::cli::PolicyCommand;
 use crate::operator::realm::Realm;
-use crate::policy::{self, rules};
-use crate::store::{Db, meta, rules as rows};
+use crate::policy::{self, rules, space};
+use crate::store::{meta, rules as rows};
 
 pub(in crate::operator) fn run(realm: &Realm, command: PolicyCommand) -> Result<(), Failure> {
     match command {
         PolicyCommand::Show => show(realm),
         PolicyCommand::Set { key, value } => {
-            let mut store = realm.store()?;
-            let set = |tx: Db<'_>| -> Result<(), ActError> {
-                let now = acts::signing_time(tx, clock::unix_ms())?;
-                rules::set(tx, &key, &value, now)
-            };
-            store.write(set)?;
-            let number = realm.wait_for_policy(&store)?;
             let from =
                 if rules::limits_messages(&key) { ", from the next full minute on" } else { "" };
-            realm.answers.done(number, &format!("{key} is now {value}{from}"), None)
+            let words = format!("{key} is now {value}{from}");
+            realm.act(&words, |tx, now| rules::set(tx, &key, &value, now))
         }
     }
 }
@@ -37,6 +31,8 @@ fn show(realm: &Realm) -> Result<(), Failure> {
     };
     let name = meta::text(store.reader(), meta::REALM_NAME)?;
     let number = policy::number_in_force(store.reader())?;
+    let now = meta::realm_now(store.reader(), clock::unix_ms())?;
+    let bytes = space::taken(&policy::present(store.reader(), now)?);
     let object = json!({
         "policy": number,
         "name": name.as_deref().unwrap_or(policy::DEFAULT_NAME),
@@ -48,6 +44,8 @@ fn show(realm: &Realm) -> Result<(), Failure> {
         "retention_days": rule.retention_days,
         "devices_max": rule.devices_max,
         "registration": registration,
+        "bytes": bytes,
+        "bytes_max": POLICY_BYTES_MAX,
     });
     let number = number.map_or_else(|| "not signed yet".to_owned(), |number| number.to_string());
     let lines = [
@@ -60,6 +58,7 @@ fn show(realm: &Realm) -> Result<(), Failure> {
         format!("retention-days    {}", rule.retention_days),
         format!("devices-max       {}", rule.devices_max),
         format!("registration      {registration}"),
+        format!("size              {bytes} of {POLICY_BYTES_MAX} bytes"),
     ];
     realm.answers.say_lines(&object, &lines)
 }

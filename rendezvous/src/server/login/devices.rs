@@ -15,6 +15,7 @@ use crate::accounts::{Revocation, revoke_tickets};
 use crate::acts::{ActError, within_policy};
 use crate::names::Nickname;
 use crate::policy;
+use crate::policy::space::{self, Full, OWN_REVOCATIONS_MAX};
 use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry};
 use crate::store::devices::{self, DeviceRow};
@@ -125,7 +126,7 @@ fn may_be_linked(device: &DeviceRow, now: u64) -> bool {
     device.last_expiry.saturating_add(LINK_GRACE_MS) > now
 }
 
-/// Revokes tickets of these devices, or of all for `None`, if the owner's daily limit and the policy leave room.
+/// Revokes tickets of these devices, or of all for `None`, if the owner's limits and the policy have space for that.
 fn revoke_own(
     tx: Db<'_>,
     account: &Account,
@@ -146,7 +147,11 @@ fn revoke_own(
     });
     if !peers.is_empty() && made.saturating_add(peers.len()) > OWN_REVOCATIONS_PER_DAY {
         let wait = oldest.saturating_add(DAY_MS).saturating_sub(now);
-        return Err(locked("too many devices were logged out today".to_owned(), wait));
+        return Err(locked("too many devices were logged out today".to_owned(), Some(wait)));
+    }
+    let standing = space::own_revocations(&policy::present(tx, now)?, account.id);
+    if standing.saturating_add(peers.len()) > OWN_REVOCATIONS_MAX {
+        return Err(locked(Full::OwnRevocations.to_string(), None));
     }
     let revoke_all = |tx: Db<'_>| {
         peers.iter().try_for_each(|peer| {
@@ -155,12 +160,13 @@ fn revoke_own(
     };
     within_policy(tx, now, revoke_all).map_err(|error| match error {
         ActError::Store(error) => LoginError::Store(error),
-        other => locked(other.to_string(), DAY_MS),
+        ActError::PolicyFull(_) => locked(Full::OwnRevocations.to_string(), None),
+        other => locked(other.to_string(), None),
     })
 }
 
-fn locked(reason: String, wait_ms: u64) -> LoginError {
-    let retry_after_s = Some(wait_ms.div_ceil(1_000));
+fn locked(reason: String, wait_ms: Option<u64>) -> LoginError {
+    let retry_after_s = wait_ms.map(|ms| ms.div_ceil(1_000));
     LoginError::Refused(Denial { code: DenialCode::Locked, reason, retry_after_s })
 }
 

@@ -6,7 +6,9 @@ use lanyard_protocol::policy::Policy;
 use lanyard_protocol::time::DAY_MS;
 
 use super::*;
-use crate::policy::{rules, sanctions as sanctioning};
+use crate::acts::perform;
+use crate::policy::{rooms, rules, sanctions as sanctioning};
+use crate::server::login::devices::log_out_others;
 use crate::store::{devices, policies};
 
 impl LoginServer {
@@ -287,4 +289,42 @@ async fn r78_of_two_devices_at_once_only_one_gets_the_last_place() {
     let codes = [code(&one), code(&other)];
     assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 1, "{codes:?}");
     assert!(codes.contains(&Some(DenialCode::TooManyDevices)), "{codes:?}");
+}
+
+#[test]
+fn r75_logouts_by_members_leave_the_operator_space() {
+    const MEMBERS: usize = 80;
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open_or_create(dir.path()).unwrap();
+    let members: Vec<AccountId> = (0..MEMBERS)
+        .map(|n| {
+            let name = Username::parse(&format!("member{n}")).unwrap();
+            store.write(|tx| acts::create(tx, &name, None, Role::Member, "phc", NOW)).unwrap()
+        })
+        .collect();
+    let mut refused = 0;
+    for id in &members {
+        for day in 0..5 {
+            let now = NOW + day * DAY_MS;
+            let logged_out = store.write(|tx| {
+                for n in 0..8 {
+                    devices::sign_in(tx, *id, device(n), "", now, now + DAY_MS)?;
+                }
+                let account = accounts::by_id(tx, *id)?.unwrap();
+                log_out_others(tx, &account, LAPTOP, now)
+            });
+            refused += usize::from(logged_out.is_err());
+        }
+    }
+    let rows = sanctions::list(store.reader()).unwrap();
+    let of = |account| rows.iter().filter(|row| row.sanction.sub == account).count();
+    assert_eq!(of(members[0]), 32, "the share of an account");
+    assert!(refused > MEMBERS, "their share together");
+    let now = NOW + 5 * DAY_MS;
+    let reason = "x".repeat(200);
+    perform(&mut store, now, |tx, now| sanctioning::ban(tx, "member1", 0, &reason, now)).unwrap();
+    perform(&mut store, now, |tx, now| rooms::add(tx, "news", &reason, now)).unwrap();
+    let key = SigningKey::from_bytes(&[3; 32]);
+    let (signed, _new) = store.write(|tx| policy::publish(tx, &key, now)).unwrap();
+    assert!(signed.policy().ban_at(members[1], now).is_some());
 }
