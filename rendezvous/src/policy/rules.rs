@@ -103,9 +103,13 @@ mod tests {
     use crate::store::sessions::NewSession;
     use crate::store::{Store, devices};
 
-    fn sign_in(tx: Db<'_>) -> Result<(), ActError> {
+    fn sign_in(store: &mut Store) {
         let name = Username::parse("alice").unwrap();
-        let account = accounts::create(tx, &name, None, Role::Member, "phc", 400)?;
+        store.write(|tx| first_session(tx, &name)).unwrap();
+    }
+
+    fn first_session(tx: Db<'_>, name: &Username) -> Result<(), ActError> {
+        let account = accounts::create(tx, name, None, Role::Member, "phc", 400)?;
         let device = devices::sign_in(tx, account, PeerKey([7; 32]), "", 400, 9_000)?;
         let address = "192.0.2.1:1".to_owned();
         let session = NewSession { account, device, address, since: 400, expires_at: 9_000 };
@@ -118,7 +122,7 @@ mod tests {
         let mut store = Store::open_or_create(dir.path()).unwrap();
         store.write(|tx| set(tx, "per-minute", "7", 500)).unwrap();
         assert_eq!(rules::newest(store.reader()).unwrap().from, 1);
-        store.write(sign_in).unwrap();
+        sign_in(&mut store);
         store.write(|tx| set(tx, "per-minute", "8", 500)).unwrap();
         assert_eq!(rules::newest(store.reader()).unwrap().from, 500);
     }
@@ -127,7 +131,7 @@ mod tests {
     fn a_changed_rule_adds_a_dated_row() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open_or_create(dir.path()).unwrap();
-        store.write(sign_in).unwrap();
+        sign_in(&mut store);
         for (key, value) in [
             ("max-text-bytes", "1000"),
             ("per-minute", "0"),

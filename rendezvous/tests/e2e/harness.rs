@@ -29,6 +29,8 @@ pub(crate) use program::{Program, Signal};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How soon programs end after SIGTERM, SIGINT or `quit`, and rules reach everybody.
 pub(crate) const TWO_SECONDS: Duration = Duration::from_secs(2);
+/// A limit on messages applies from the next full minute on.
+pub(crate) const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// Whether to run the tests with their full figures (`scripts/soak.sh`).
 pub(crate) fn is_soak() -> bool {
