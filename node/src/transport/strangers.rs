@@ -41,24 +41,43 @@ pub struct Handshakes {
     bytes_max: Option<u64>,
 }
 
-/// The sockets whose handshakes are in progress, by the address and port of the other end.
+/// The two ends of an incoming socket. No other open socket has the same two, but one of its ends may be in use again:
+/// a client reaches two of our addresses from one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ends {
+    theirs: SocketAddr,
+    ours: SocketAddr,
+}
+
+impl Ends {
+    /// `None` for a socket that we have dialled.
+    fn of(endpoint: &ConnectedPoint) -> Option<Self> {
+        let ConnectedPoint::Listener { local_addr, send_back_addr } = endpoint else { return None };
+        let (theirs, ours) = (ports::socket_addr(send_back_addr)?, ports::socket_addr(local_addr)?);
+        Some(Self { theirs, ours })
+    }
+}
+
+/// The sockets whose handshakes are in progress.
 #[derive(Debug, Default)]
 struct Table {
-    sockets: BTreeMap<SocketAddr, Waiting>,
+    sockets: BTreeMap<Ends, Waiting>,
     /// The same, by who has come first.
-    crowd: Crowd<SocketAddr, u64>,
+    crowd: Crowd<Ends, u64>,
     arrivals: u64,
 }
 
 impl Table {
-    fn insert(&mut self, from: SocketAddr, waiting: Waiting) {
-        self.crowd.insert(from.ip(), waiting.arrival, from);
-        self.sockets.insert(from, waiting);
+    fn insert(&mut self, ends: Ends, waiting: Waiting) {
+        // A socket with the same ends was reset by the other side, and has not noticed yet.
+        self.remove(ends);
+        self.crowd.insert(ends.theirs.ip(), waiting.arrival, ends);
+        self.sockets.insert(ends, waiting);
     }
 
-    fn remove(&mut self, from: SocketAddr) -> Option<Waiting> {
-        let waiting = self.sockets.remove(&from)?;
-        self.crowd.remove(from.ip(), waiting.arrival, from);
+    fn remove(&mut self, ends: Ends) -> Option<Waiting> {
+        let waiting = self.sockets.remove(&ends)?;
+        self.crowd.remove(ends.theirs.ip(), waiting.arrival, ends);
         Some(waiting)
     }
 }
@@ -87,23 +106,17 @@ impl Handshakes {
 
     /// Guards a socket. One that we have dialled needs no guard.
     pub(super) fn guard<S>(&self, socket: S, endpoint: &ConnectedPoint) -> Guarded<S> {
-        let from = ports::socket_addr(endpoint.get_remote_address());
-        let place = match (endpoint, from) {
-            (ConnectedPoint::Listener { .. }, Some(from)) => Some(self.enter(from)),
-            _dialled => None,
-        };
-        Guarded { socket, place }
+        Guarded { socket, place: Ends::of(endpoint).map(|ends| self.enter(ends)) }
     }
 
     /// Notes that a handshake is over, so it no longer takes a place.
     pub(super) fn is_over(&self, endpoint: &ConnectedPoint) {
-        let from = ports::socket_addr(endpoint.get_remote_address());
-        if let Some(waiting) = from.and_then(|from| self.table().remove(from)) {
+        if let Some(waiting) = Ends::of(endpoint).and_then(|ends| self.table().remove(ends)) {
             waiting.is_over.store(true, Ordering::Relaxed);
         }
     }
 
-    fn enter(&self, from: SocketAddr) -> Place {
+    fn enter(&self, ends: Ends) -> Place {
         let (alive, closed) = oneshot::channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let mut table = self.table();
@@ -115,9 +128,9 @@ impl Handshakes {
         table.arrivals = table.arrivals.saturating_add(1);
         let arrival = table.arrivals;
         let waiting = Waiting { arrival, is_over: Arc::clone(&is_over), _alive: alive };
-        table.insert(from, waiting);
+        table.insert(ends, waiting);
         drop(table);
-        Place { handshakes: self.clone(), from, arrival, is_over, closed, bytes: 0 }
+        Place { handshakes: self.clone(), ends, arrival, is_over, closed, bytes: 0 }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -130,7 +143,7 @@ impl Handshakes {
 #[derive(Debug)]
 struct Place {
     handshakes: Handshakes,
-    from: SocketAddr,
+    ends: Ends,
     arrival: u64,
     is_over: Arc<AtomicBool>,
     closed: oneshot::Receiver<()>,
@@ -171,9 +184,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.handshakes.table();
-        // If it had to make room, a later socket may have come from the same port.
-        if table.sockets.get(&self.from).is_some_and(|waiting| waiting.arrival == self.arrival) {
-            table.remove(self.from);
+        // A later socket may have the same ends.
+        if table.sockets.get(&self.ends).is_some_and(|waiting| waiting.arrival == self.arrival) {
+            table.remove(self.ends);
         }
     }
 }
@@ -301,5 +314,62 @@ mod tests {
         assert!(reading.await.unwrap().is_err());
         let mut written = guarded(&handshakes, futures::io::sink(), from(1, 2));
         assert!(written.write(&[1]).await.is_ok());
+    }
+
+    /// A socket whose other end was reset and connects again from the same port, before we notice.
+    fn used_again(handshakes: &Handshakes, end: SocketAddr, times: usize) {
+        let mut last = guarded(handshakes, Silent, end);
+        for _ in 0..times {
+            let next = guarded(handshakes, Silent, end);
+            drop(std::mem::replace(&mut last, next));
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_used_again_leaves_nothing_behind() {
+        let handshakes = Handshakes::of_the_gate();
+        used_again(&handshakes, from(1, 7), 3);
+        assert!(handshakes.table().sockets.is_empty());
+        assert_eq!(handshakes.table().crowd.greediest(), None);
+    }
+
+    #[test]
+    fn a_port_that_is_used_again_does_not_stop_evictions() {
+        let handshakes = Handshakes::of_the_gate();
+        used_again(&handshakes, from(1, 7), 3 * HANDSHAKES_MAX);
+        let flood: Vec<_> = (1..2 * u16::try_from(HANDSHAKES_MAX).unwrap())
+            .map(|port| guarded(&handshakes, Silent, from(2, port)))
+            .collect();
+        assert_eq!(handshakes.table().sockets.len(), HANDSHAKES_MAX);
+        drop(flood);
+    }
+
+    #[tokio::test]
+    async fn one_port_may_reach_two_of_our_addresses() {
+        let handshakes = Handshakes::of_the_gate();
+        let reached = |ours: u8| ConnectedPoint::Listener {
+            local_addr: ports::multiaddr(from(ours, 4_002)),
+            send_back_addr: ports::multiaddr(from(1, 7)),
+        };
+        let socket = || futures::io::Cursor::new([1_u8; 4]);
+        let mut first = handshakes.guard(socket(), &reached(8));
+        let mut second = handshakes.guard(socket(), &reached(9));
+        handshakes.is_over(&reached(9));
+        assert!(first.read(&mut [0]).await.is_ok());
+        assert!(second.read(&mut [0]).await.is_ok());
+        assert_eq!(handshakes.table().sockets.len(), 1);
+    }
+
+    #[test]
+    fn a_dial_does_not_end_the_guard_of_an_incoming_socket() {
+        let handshakes = Handshakes::of_the_gate();
+        let incoming = guarded(&handshakes, Silent, from(1, 4_002));
+        handshakes.is_over(&ConnectedPoint::Dialer {
+            address: ports::multiaddr(from(1, 4_002)),
+            role_override: libp2p::core::Endpoint::Dialer,
+            port_use: libp2p::core::transport::PortUse::Reuse,
+        });
+        assert_eq!(handshakes.table().sockets.len(), 1);
+        drop(incoming);
     }
 }
