@@ -22,7 +22,7 @@ use strangers::{Guarded, Handshakes};
 use translate::keypair;
 
 /// The time limit from the first byte of TCP to yamux (PROTOCOL.md R-80).
-const HANDSHAKE: Duration = Duration::from_secs(4);
+pub const HANDSHAKE: Duration = Duration::from_secs(4);
 
 /// The error for a handshake key that Noise does not accept.
 pub type NoiseError = noise::Error;

@@ -13,8 +13,9 @@ use lanyard_node::transport::crowd::Crowd;
 
 /// How many connections there may be at a time.
 pub const VISITORS_MAX: usize = 256;
-/// The time from the handshake to the complete request.
-pub const REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// The time from the handshake to the complete request. With the time for the handshake, a stranger who asks nothing is
+/// gone within ten seconds.
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// The time from the request to the answer: the longest queue, at a cost far above the default.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The time to read the answer and disconnect.
@@ -101,6 +102,9 @@ impl<Id: Ord + Copy> Visitors<Id> {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_node::transport::HANDSHAKE;
+
+    use super::super::SWEEP_EVERY;
     use super::*;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -110,14 +114,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stranger_who_asks_nothing_is_gone_in_ten_seconds() {
+        let most = HANDSHAKE + REQUEST_WITHIN + SWEEP_EVERY;
+        assert!(most <= Duration::from_secs(10), "{most:?}");
+    }
+
+    #[test]
     fn a_visitor_that_does_not_ask_is_closed_in_time() {
         let start = crate::clock::monotonic();
         let mut visitors = Visitors::default();
         assert_eq!(visitors.arrived(1, HOME, start), None);
         assert_eq!(visitors.arrived(2, HOME, after(start, 1)), None);
         assert!(visitors.asked(&2, after(start, 2)));
-        assert!(visitors.overdue(after(start, 9)).is_empty());
-        assert_eq!(visitors.overdue(after(start, 10)), [1]);
+        assert!(visitors.overdue(after(start, 4)).is_empty());
+        assert_eq!(visitors.overdue(after(start, 5)), [1]);
         assert!(visitors.overdue(after(start, 31)).is_empty());
         visitors.answered(&2, after(start, 31));
         assert_eq!(visitors.overdue(after(start, 36)), [2]);
