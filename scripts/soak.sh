@@ -9,12 +9,14 @@
 set -u
 cd "$(dirname "$0")" && . ./lib.sh
 . ./soak/bench.sh
+. ./soak/attacker.sh
 cd "$ROOT" || exit 1
 
-PARTS=(partition cables loss quiet kill9 late-joiner start-up moderators protocol node login store bench fuzz)
+PARTS=(attacker partition cables loss quiet kill9 late-joiner start-up moderators protocol node login store bench fuzz)
 # describe PART: prints what it shows.
 describe() {
     case $1 in
+        attacker)    say "what strangers, members and thieves tried in a review, tried again, in ten minutes" ;;
         partition)   say "12 peers in two halves, 200 messages each in a cut of a minute: equal within 15 s" ;;
         cables)      say "cables cut at random for 1 to 20 s, 5 minutes at 5 messages/s: 0 lost" ;;
         loss)        say "1, 5 and 10 % of all packets lost: 100 % delivered" ;;
@@ -40,6 +42,7 @@ it() { cargo test --quiet --release -p "$1" --test it -- --nocapture "${@:2}"; }
 
 run_part() {
     case $1 in
+        attacker)    attacker ;;
         partition)   e2e partition:: ;;
         cables)      e2e lossy::what_is_said ;;
         loss)        e2e lossy::nothing_is_lost ;;

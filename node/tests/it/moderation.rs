@@ -1,5 +1,7 @@
 //! Moderations and the operator's policy, as running peers see them.
 
+use std::time::Duration;
+
 use lanyard_node::{ModerateError, NodeEvent, RefusalCode, SendError};
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::engine::{ModerationRefused, NewModeration, SendRefused, Topic};
@@ -108,6 +110,34 @@ async fn a_moderator_bans_and_the_banned_is_told_by_whom_and_why() {
     let mine = alice.node.unread(LOBBY).await.unwrap().1;
     assert_eq!(mine, 1, "a folded line is not unread");
     assert_eq!(alice.stored().await, ["said before, heard now", "before the ban"]);
+}
+
+/// How often alice may still be new to the room: she believes any date until a round over all windows has ended.
+const NEW_FOR_MAX: u64 = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_muted_person_dates_back_is_folded() {
+    let _lock = in_company();
+    let (moderator, mut alice, _bob) = three().await;
+    let renegade = Renegade::join("mallory", &alice, Topic::Mesh).await;
+    for turn in 0..NEW_FOR_MAX {
+        let mute = given(ModerationKind::Mute, "bob", Some(10 * MINUTE_MS), "too loud");
+        moderator.node.moderate(mute).await.unwrap();
+        hears_moderation(&mut alice, ModerationKind::Mute).await;
+        let text = format!("said eleven seconds ago, turn {turn}");
+        let late = message_with(ticket("bob"), "bob", |content| {
+            content.sent_at = now_ms() - 11_000;
+            content.body.text.clone_from(&text);
+        });
+        renegade.publishes(Topic::Mesh, late.to_gossip()).await;
+        if alice.hears(&text).await.folded {
+            return;
+        }
+        moderator.node.moderate(given(ModerationKind::Lift, "bob", None, "")).await.unwrap();
+        hears_moderation(&mut alice, ModerationKind::Lift).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    panic!("alice still believes every date");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
