@@ -1,5 +1,7 @@
 //! Rows of `sessions`: who has signed in from where, and who is online now.
 
+use std::collections::BTreeSet;
+
 use lanyard_protocol::ids::{AccountId, PeerKey};
 use rusqlite::params;
 
@@ -78,16 +80,28 @@ pub fn renew(db: Db<'_>, session: &NewSession) -> Result<(), StoreError> {
     if changed == 0 { put(db, session) } else { Ok(()) }
 }
 
-/// Marks these devices as online, and all others as offline.
+/// Marks these devices as online, and all others as offline. Only what has changed is written.
 ///
 /// # Errors
-/// [`StoreError::Sql`].
+/// [`StoreError`] if the sessions cannot be read or written.
 pub fn set_online(db: Db<'_>, peers: &[PeerKey]) -> Result<(), StoreError> {
-    let what = "mark who is online";
-    db.run(what, "UPDATE sessions SET online = 0 WHERE online = 1", [])?;
-    let mark = "UPDATE sessions SET online = 1
-         WHERE (account, device) IN (SELECT account, number FROM devices WHERE peer = ?1)";
-    peers.iter().try_for_each(|peer| db.run(what, mark, [peer.0]))
+    let peers: BTreeSet<[u8; 32]> = peers.iter().map(|peer| peer.0).collect();
+    let sessions = db.rows(
+        "read who is online",
+        "SELECT sessions.account, device, peer, online FROM sessions
+         JOIN devices ON devices.account = sessions.account AND devices.number = sessions.device",
+        [],
+        |row| {
+            let account: [u8; 16] = bytes(row, 0, "session")?;
+            let (device, online): (i64, bool) = (row.get(1)?, row.get(3)?);
+            let is_online = peers.contains(&bytes(row, 2, "peer key")?);
+            Ok((is_online != online).then_some((account, device, is_online)))
+        },
+    )?;
+    let mark = "UPDATE sessions SET online = ?3 WHERE account = ?1 AND device = ?2";
+    sessions.into_iter().flatten().try_for_each(|(account, device, is_online)| {
+        db.run("mark who is online", mark, params![account, device, is_online])
+    })
 }
 
 /// All sessions whose tickets have not ended, by name and device.

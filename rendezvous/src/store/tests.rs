@@ -229,3 +229,47 @@ fn only_the_last_policies_are_kept() {
         store.conn.query_row("SELECT count(*) FROM policies", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 10);
 }
+
+/// The shortest of five times to mark this many peers as online and offline again, each of an account of its own.
+fn time_to_mark(count: u16) -> Duration {
+    let (_dir, mut store) = store();
+    let sign_in = |tx: Db<'_>, number: u16| {
+        let username = Username::parse(&format!("user{number}")).unwrap();
+        let nickname = Nickname::of(&username);
+        let id = AccountId(u128::from(number).to_be_bytes());
+        let new = accounts::NewAccount {
+            id,
+            username: &username,
+            nickname: &nickname,
+            role: Role::Member,
+            phc: "phc",
+        };
+        accounts::insert(tx, &new, 5)?;
+        let mut peer = PeerKey([0; 32]);
+        peer.0[..2].copy_from_slice(&number.to_be_bytes());
+        let device = devices::sign_in(tx, id, peer, "", 10, 1_000)?;
+        let address = "192.0.2.1:5".to_owned();
+        let session =
+            sessions::NewSession { account: id, device, address, since: 10, expires_at: 1_000 };
+        sessions::put(tx, &session)?;
+        Ok::<_, StoreError>(peer)
+    };
+    let peers: Vec<PeerKey> = store
+        .write(|tx| (0..count).map(|number| sign_in(tx, number)).collect::<Result<_, _>>())
+        .unwrap();
+    let mut mark = || {
+        let started = crate::clock::monotonic();
+        store.write(|tx| sessions::set_online(tx, &peers)).unwrap();
+        store.write(|tx| sessions::set_online(tx, &[])).unwrap();
+        crate::clock::monotonic().saturating_duration_since(started)
+    };
+    (0..5).map(|_round| mark()).min().unwrap()
+}
+
+#[test]
+fn marking_who_is_online_takes_linear_time() {
+    let (few, many) = (time_to_mark(250), time_to_mark(3_000));
+    println!("250 peers: {few:?}, 3,000 peers: {many:?}");
+    // Twelve times as many. If each were searched for among all, it would take 144 times as long.
+    assert!(many < few * 36, "{few:?} for 250, {many:?} for 3,000");
+}
