@@ -58,6 +58,17 @@ pub enum StoreError {
         /// The missing part.
         what: String,
     },
+    /// A table, an index, a trigger or a view is not as our migrations make it.
+    #[error(
+        "{path} was changed by another program: {what} is not as this program makes it; put the last backup in its \
+         place with `lanyard-rendezvous restore FILE`"
+    )]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// The part that was added or changed.
+        what: String,
+    },
     /// The file cannot be protected from other users.
     #[error(transparent)]
     Private(#[from] PrivateError),
@@ -379,7 +390,6 @@ fn prepare(mut conn: Connection, path: &Path) -> Result<Store, StoreError> {
         tracing::warn!(%mode, "The file system does not allow write-ahead logging");
     }
     migrations::migrate(&mut conn, path)?;
-    migrations::check_whole(&conn, path)?;
     Ok(Store { conn })
 }
 

@@ -191,7 +191,9 @@ fn put_in_place(
             staged.replace(&place)?;
             Ok((None, None))
         }
-        Err(StoreError::Damaged(_) | StoreError::Incomplete { .. }) => {
+        Err(
+            StoreError::Damaged(_) | StoreError::Incomplete { .. } | StoreError::Altered { .. },
+        ) => {
             finish(&mut copy, now)?;
             drop(copy);
             files::keep_damaged(&place, &kept)?;

@@ -40,7 +40,7 @@ pub(super) fn check_owner(conn: &Connection, path: &Path) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Migrates the schema to the current version.
+/// Migrates the schema to the current version, after checking that it is exactly what the steps so far have made.
 pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
     run(conn, path, STEPS)
 }
@@ -53,12 +53,15 @@ fn run(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreEr
     let found: i64 = transaction
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .doing("read the database's version")?;
-    let Ok(done) = usize::try_from(found) else {
+    let version = usize::try_from(found).ok().and_then(|done| steps.split_at_checked(done));
+    let Some((done, missing)) = version else {
         return Err(StoreError::Foreign(path.to_owned()));
     };
-    let Some(missing) = steps.get(done..).filter(|missing| !missing.is_empty()) else {
+    // Before any step runs: a trigger that somebody has added would run with it.
+    check_schema(&transaction, path, done)?;
+    if missing.is_empty() {
         return Ok(());
-    };
+    }
     for step in missing {
         transaction.execute_batch(step).doing("migrate the database")?;
     }
@@ -69,21 +72,32 @@ fn run(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreEr
     transaction.commit().doing("commit the migration")
 }
 
-/// Checks that no part of the schema is missing: a database that has lost a table must not pass for a new one.
-pub(super) fn check_whole(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    let mut whole = Connection::open_in_memory().doing("open a database in memory")?;
-    migrate(&mut whole, path)?;
-    let found = names(conn).doing("read the database's schema")?;
-    let expected = names(&whole).doing("read the schema")?;
-    match expected.difference(&found).next() {
-        Some(what) => Err(StoreError::Incomplete { path: path.to_owned(), what: what.to_owned() }),
+/// Checks that the schema is the one that these steps make. A database that has lost a table must not pass for a new
+/// one, and a trigger or a view that somebody has added could change what we write and read.
+fn check_schema(conn: &Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
+    let made = Connection::open_in_memory().doing("open a database in memory")?;
+    steps.iter().try_for_each(|step| made.execute_batch(step)).doing("make the schema")?;
+    let expected = schema(&made).doing("read the schema")?;
+    let found = schema(conn).doing("read the database's schema")?;
+    let path = || path.to_owned();
+    let is_missing = |part: &&Part| !found.iter().any(|(name, _, _)| *name == part.0);
+    if let Some((what, _, _)) = expected.iter().find(is_missing) {
+        return Err(StoreError::Incomplete { path: path(), what: what.clone() });
+    }
+    match found.difference(&expected).next() {
+        Some((what, _, _)) => Err(StoreError::Altered { path: path(), what: what.clone() }),
         None => Ok(()),
     }
 }
 
-fn names(conn: &Connection) -> rusqlite::Result<BTreeSet<String>> {
-    let sql = "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'";
-    conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+/// A part of the schema: what it is and its name, such as `table accounts`, the table that it belongs to, and its SQL.
+type Part = (String, String, String);
+
+/// All parts of the schema. Those that SQLite adds by itself are among them: a name that begins with `sqlite_` can be
+/// given to anything by writing past SQLite.
+fn schema(conn: &Connection) -> rusqlite::Result<BTreeSet<Part>> {
+    let sql = "SELECT type || ' ' || name, tbl_name, coalesce(sql, '') FROM sqlite_schema";
+    conn.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 
 fn version_of(steps: &[&str]) -> i64 {
@@ -93,17 +107,6 @@ fn version_of(steps: &[&str]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn schema(conn: &Connection) -> Vec<(String, String)> {
-        let mut statement = conn
-            .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")
-            .unwrap();
-        statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
-    }
 
     fn at_version(version: usize) -> Connection {
         let mut conn = Connection::open_in_memory().unwrap();
@@ -117,7 +120,7 @@ mod tests {
         for version in 0..=STEPS.len() {
             let mut conn = at_version(version);
             migrate(&mut conn, Path::new("test")).unwrap();
-            assert_eq!(schema(&conn), schema(&newest), "from version {version}");
+            assert_eq!(schema(&conn).unwrap(), schema(&newest).unwrap(), "from version {version}");
             let found: i64 =
                 conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
             assert_eq!(found, version_of(STEPS));
@@ -128,23 +131,52 @@ mod tests {
     #[test]
     fn a_step_that_fails_leaves_the_old_version() {
         let mut conn = at_version(STEPS.len());
-        let before = schema(&conn);
+        let before = schema(&conn).unwrap();
         let mut steps = STEPS.to_vec();
         steps.push("CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE accounts (x INTEGER);");
         assert!(run(&mut conn, Path::new("test"), &steps).is_err());
-        assert_eq!(schema(&conn), before);
+        assert_eq!(schema(&conn).unwrap(), before);
         let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(found, version_of(STEPS));
     }
 
     #[test]
     fn a_missing_table_is_named() {
-        for gone in ["TABLE sanctions", "TABLE accounts"] {
-            let conn = at_version(STEPS.len());
-            check_whole(&conn, Path::new("test")).unwrap();
+        for gone in ["TABLE sanctions", "TABLE accounts", "TRIGGER audit_is_not_shortened"] {
+            let mut conn = at_version(STEPS.len());
+            migrate(&mut conn, Path::new("test")).unwrap();
             conn.execute_batch(&format!("PRAGMA foreign_keys = OFF; DROP {gone}")).unwrap();
-            let error = check_whole(&conn, Path::new("test")).unwrap_err().to_string();
+            let error = migrate(&mut conn, Path::new("test")).unwrap_err().to_string();
             assert!(error.contains("missing"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_we_have_not_made_is_named() {
+        // The last two are written past SQLite, as with an editor for bytes.
+        let strange = [
+            "CREATE TABLE notes (x INTEGER) STRICT",
+            "CREATE VIEW everybody AS SELECT phc FROM accounts",
+            "CREATE INDEX by_role ON accounts (role)",
+            "ALTER TABLE accounts ADD COLUMN note TEXT NOT NULL DEFAULT 'x'",
+            "CREATE TRIGGER promote AFTER UPDATE ON accounts
+             BEGIN UPDATE accounts SET role = 'admin' WHERE username = 'mallory'; END",
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = replace(sql, 'ABORT', 'IGNORE') WHERE type = 'trigger'",
+            "PRAGMA writable_schema = ON;
+             INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES
+             ('trigger', 'sqlite_hidden', 'accounts', 0,
+              'CREATE TRIGGER sqlite_hidden AFTER UPDATE ON accounts BEGIN DELETE FROM sanctions; END')",
+        ];
+        for version in 1..=STEPS.len() {
+            for sql in strange {
+                let mut conn = at_version(version);
+                conn.execute_batch(sql).unwrap();
+                let before = schema(&conn).unwrap();
+                let error = migrate(&mut conn, Path::new("test")).unwrap_err();
+                assert!(matches!(error, StoreError::Altered { .. }), "{version}: {sql}: {error}");
+                assert_eq!(schema(&conn).unwrap(), before, "nothing is migrated");
+            }
         }
     }
 
