@@ -38,7 +38,9 @@ fn dispatch(cli: Cli, answers: Answers) -> Result<(), Failure> {
     let realm = || Realm::open(data_dir.clone(), answers);
     match cli.command {
         Command::Serve(args) => serve::run(data_dir, args, answers),
-        Command::Restore { file } => backups::restore(&data_dir, &file, answers),
+        Command::Restore { file, unsigned } => {
+            backups::restore(&data_dir, &file, unsigned, answers)
+        }
         Command::User(command) => user::run(&realm()?, command),
         Command::Policy(command) => policy::run(&realm()?, command),
         Command::Sanction(command) => sanction::run(&realm()?, &command),

@@ -3,7 +3,11 @@
 //! A backup is one SQLite file with accounts, devices, rules, rooms, sanctions, signed policies and the audit log. It
 //! does not contain the keys: anyone with `realm.key` can issue tickets for any account, so the operator copies the
 //! keys to a safe place once, by hand, and can keep backups wherever backups usually go. SQLite takes a consistent
-//! snapshot even while `serve` writes. The copy gets its name only after it has been checked.
+//! snapshot even while `serve` writes. The copy gets its name only after it has been checked and sealed with the realm
+//! key.
+//!
+//! A restore uses nothing in a file before it has verified the seal, so whoever can write to backups cannot change
+//! passwords with them. It cannot tell an old backup from the last one; that is why it says when the backup was made.
 //!
 //! A restore sets the present content aside and replaces it with the checked copy in one transaction. It carries over
 //! the newest policy that this data folder has signed, so the policy number grows even if the clock was set back, and
@@ -12,23 +16,28 @@
 //! the operator. An overturned moderation stays overturned; otherwise the messages it had removed would disappear
 //! again. A confirmed one is open again, because its sanction ends with the restore.
 
+mod carry_over;
+mod content;
 mod files;
+mod seal;
 
 use std::path::{Path, PathBuf};
 
+use ed25519_dalek::SigningKey;
 use lanyard_node::keyfile::{self, KeyError};
 use lanyard_node::private::PrivateError;
+use lanyard_node::store::is_other_file;
 use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
-use lanyard_protocol::policy::{Policy, Sanction, SettlementVerdict, SignedPolicy};
+use lanyard_protocol::policy::Sanction;
 
 use crate::clock;
 use crate::folder::{self, AUTHORITY_KEY, REALM_KEY, lock};
 use crate::store::audit::{self, Entry};
-use crate::store::moderations::ModerationRow;
-use crate::store::sanctions::SanctionRow;
-use crate::store::{self, Db, Store, StoreError, accounts, meta, moderations, policies, sanctions};
+use crate::store::{self, Store, StoreError, meta, policies};
+pub use content::Content;
 use files::Staged;
+use seal::{Seal, SealError};
 
 /// Why no backup was made, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +59,23 @@ pub enum BackupError {
         /// The reason.
         reason: String,
     },
+    /// The file has no seal.
+    #[error(
+        "{} is not signed by the realm, or its end is missing, so anybody may have changed it; restore another backup. \
+         If it was made before backups were signed, and nobody else could write to it, add --unsigned", .0.display()
+    )]
+    Unsigned(PathBuf),
     /// The realm key is missing.
     #[error(
-        "{0} is missing; put the key of the realm there first, or the next start would create another realm"
+        "{} is missing; put your copy of the realm's key there first, because it signs and verifies backups; without \
+         it, the next start would create another realm", .0.display()
     )]
     NoKey(PathBuf),
+    /// The key is not that of the realm in the database.
+    #[error(
+        "{} is not the key of the realm in the database, so no backup can be signed; put back the right one", .0.display()
+    )]
+    WrongKey(PathBuf),
     /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     Io {
@@ -83,26 +104,34 @@ impl BackupError {
             Self::Exists(_) => Some("exists"),
             Self::NotFound(_) => Some("not-found"),
             Self::Serving(_) => Some("serving"),
-            Self::Unusable { .. } => Some("bad-field"),
+            Self::Unusable { .. } | Self::WrongKey(_) => Some("bad-field"),
+            Self::Unsigned(_) => Some("unsigned"),
             Self::NoKey(_) => Some("not-initialised"),
             Self::Io { .. } | Self::Private(_) | Self::Key(_) | Self::Store(_) => None,
         }
     }
 }
 
-/// Writes a backup of this moment to a new file that other users cannot read.
+/// Writes a backup of this moment to a new file that other users cannot read, and signs it with the realm key.
 ///
 /// # Errors
 /// [`BackupError`]; nothing is left behind.
-pub fn backup(store: &mut Store, file: &Path) -> Result<(), BackupError> {
+pub fn backup(store: &mut Store, data_dir: &Path, file: &Path) -> Result<(), BackupError> {
     if file.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(file.to_owned()));
     }
+    let realm_key = realm_key(data_dir)?;
+    let realm = meta::text(store.reader(), meta::REALM_ID)?;
+    if realm != Some(public_key(&realm_key).to_string()) {
+        return Err(BackupError::WrongKey(data_dir.join(REALM_KEY)));
+    }
+    let now = meta::realm_now(store.reader(), clock::unix_ms())?;
     let staged = Staged::empty_beside(file)?;
     staged.fill_from(store)?;
     let copy = Store::open_copy(staged.path())?;
     copy.check_copy(staged.path())?;
     drop(copy);
+    staged.seal(&realm_key, now)?;
     staged.name(file)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     store.write(|tx| {
@@ -110,6 +139,15 @@ pub fn backup(store: &mut Store, file: &Path) -> Result<(), BackupError> {
         audit::write(tx, Entry::operator("backup", "", &name), now)
     })?;
     Ok(())
+}
+
+fn realm_key(data_dir: &Path) -> Result<SigningKey, BackupError> {
+    let path = data_dir.join(REALM_KEY);
+    match keyfile::load(&path) {
+        Ok(seed) => Ok(SigningKey::from_bytes(&seed)),
+        Err(KeyError::Missing { .. }) => Err(BackupError::NoKey(path)),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// A sanction that all peers know but the backup does not.
@@ -124,6 +162,8 @@ pub struct Missing {
 /// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
+    /// What the backup contains.
+    pub content: Content,
     /// Where the former database is kept; `None` if there was none.
     pub kept: Option<PathBuf>,
     /// The sanctions that end with the restore; `None` if there was no policy to compare with.
@@ -132,33 +172,60 @@ pub struct Restored {
     pub new_authority_key: bool,
 }
 
+/// Whether a restore accepts a backup without a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It does, because the operator vouches for the file.
+    Accept,
+    /// It does not.
+    Refuse,
+}
+
 /// Replaces the present content with that of a backup.
 ///
 /// # Errors
 /// [`BackupError`]; the present content stays.
-pub fn restore(data_dir: &Path, file: &Path) -> Result<Restored, BackupError> {
+pub fn restore(data_dir: &Path, file: &Path, unsigned: Unsigned) -> Result<Restored, BackupError> {
     if !file.is_file() {
         return Err(BackupError::NotFound(file.to_owned()));
     }
-    let key_file = data_dir.join(REALM_KEY);
-    if !key_file.exists() {
-        return Err(BackupError::NoKey(key_file));
-    }
+    let realm_key = realm_key(data_dir)?;
     folder::prepare(data_dir)?;
     let io = |source| BackupError::Io { path: data_dir.to_owned(), source };
     let Some(_lock) = lock::take(data_dir).map_err(io)? else {
         return Err(BackupError::Serving(data_dir.to_owned()));
     };
-    let realm = public_key(&ed25519_dalek::SigningKey::from_bytes(&*keyfile::load(&key_file)?));
+    let realm = public_key(&realm_key);
     let place = data_dir.join(store::FILE_NAME);
-    let staged = Staged::copy_beside(&place, file)?;
+    let staged = Staged::empty_beside(&place)?;
+    let seal = unseal(&staged, file, realm, unsigned)?;
     let copy = open_checked(&staged, file, realm)?;
-    let (kept, missing) = put_in_place(data_dir, staged, copy, realm)?;
+    let made_at = seal.map(|seal| seal.made_at);
+    let content = Content::of(&copy, made_at, realm, clock::unix_ms())?;
+    let (kept, missing) = put_in_place(data_dir, staged, copy, &realm_key)?;
     // No join link contains this key, so a new one only costs each peer one more dial.
     let authority_key = data_dir.join(AUTHORITY_KEY);
     let new_authority_key = !authority_key.exists();
     keyfile::load_or_create(&authority_key)?;
-    Ok(Restored { kept, missing, new_authority_key })
+    Ok(Restored { content, kept, missing, new_authority_key })
+}
+
+/// Copies the database out of a backup and verifies the seal.
+fn unseal(
+    staged: &Staged,
+    file: &Path,
+    realm: PeerKey,
+    unsigned: Unsigned,
+) -> Result<Option<Seal>, BackupError> {
+    let unusable = |reason: String| BackupError::Unusable { path: file.to_owned(), reason };
+    match seal::unseal(file, staged.path(), &realm) {
+        Ok(None) if unsigned == Unsigned::Refuse && !is_other_file(staged.path()) => {
+            Err(BackupError::Unsigned(file.to_owned()))
+        }
+        Ok(seal) => Ok(seal),
+        Err(SealError::Io(source)) => Err(BackupError::Io { path: file.to_owned(), source }),
+        Err(error) => Err(unusable(error.to_string())),
+    }
 }
 
 /// Where the former database is kept, and which sanctions end.
@@ -168,7 +235,7 @@ fn put_in_place(
     data_dir: &Path,
     staged: Staged,
     mut copy: Store,
-    realm: PeerKey,
+    realm_key: &SigningKey,
 ) -> Result<Replaced, BackupError> {
     let (place, now) = (data_dir.join(store::FILE_NAME), clock::unix_ms());
     let kept = files::aside(&place, now);
@@ -176,10 +243,12 @@ fn put_in_place(
         Store::open(data_dir).and_then(|present| present.check(data_dir).map(|()| present));
     match present {
         Ok(mut present) => {
-            let newest = signed_policy(&present, realm)?;
-            let missing = carry_over(&mut copy, &present, newest.as_ref(), now)?;
-            Staged::empty_beside(&place)
-                .and_then(|aside| aside.fill_from(&present).and_then(|()| aside.name(&kept)))?;
+            let missing = carry_over::carry_over(&mut copy, &present, public_key(realm_key), now)?;
+            finish(&mut copy, now)?;
+            let aside = Staged::empty_beside(&place)?;
+            aside.fill_from(&present)?;
+            aside.seal(realm_key, meta::realm_now(present.reader(), now)?)?;
+            aside.name(&kept)?;
             present.replace_by(&copy)?;
             Ok((Some(kept), missing))
         }
@@ -220,59 +289,16 @@ fn open_checked(staged: &Staged, file: &Path, realm: PeerKey) -> Result<Store, B
         Err(StoreError::Damaged(_) | StoreError::Sql { .. }) => {
             Err(unusable("it is damaged or not a database"))
         }
+        Err(StoreError::Incomplete { what, .. }) => {
+            Err(unusable(&format!("{what} is missing in it")))
+        }
+        Err(StoreError::Altered { what, .. }) => {
+            Err(unusable(&format!("{what} in it is not as this program makes it")))
+        }
         Err(StoreError::Foreign(_)) => Err(unusable("it is a database of another program")),
         Err(StoreError::Newer { .. }) => Err(unusable("a newer release wrote it")),
         Err(other) => Err(other.into()),
     }
-}
-
-fn signed_policy(store: &Store, realm: PeerKey) -> Result<Option<SignedPolicy>, StoreError> {
-    let row = policies::newest(store.reader())?;
-    Ok(row.and_then(|row| SignedPolicy::verify(&row.document, &realm).ok()))
-}
-
-/// Carries over what a restore must not lose: the newest policy number, the largest signed time, ids already used, and
-/// moderations.
-fn carry_over(
-    copy: &mut Store,
-    present: &Store,
-    newest: Option<&SignedPolicy>,
-    now: u64,
-) -> Result<Option<Vec<Missing>>, BackupError> {
-    let mark = meta::number(present.reader(), meta::TIME_MARK)?.unwrap_or(0);
-    let row = policies::newest(present.reader())?;
-    let missing = newest.map(|signed| missing(copy, signed.policy(), now.max(mark))).transpose()?;
-    copy.write(|tx| {
-        meta::raise_time_mark(tx, mark)?;
-        let known = policies::newest(tx)?.map_or(0, |known| known.number);
-        if let Some(row) = row.filter(|row| row.number > known) {
-            policies::insert(tx, &row)?;
-        }
-        for moderation in moderations::list(present.reader())? {
-            carry_moderation_over(tx, &moderation, now)?;
-        }
-        let ids = newest.iter().flat_map(|signed| &signed.policy().sanctions);
-        let highest = ids.map(|sanction| sanction.id).max().unwrap_or(0);
-        sanctions::reserve_ids(tx, highest)
-    })?;
-    finish(copy, now)?;
-    Ok(missing)
-}
-
-fn carry_moderation_over(
-    tx: Db<'_>,
-    moderation: &ModerationRow,
-    now: u64,
-) -> Result<(), StoreError> {
-    if accounts::by_id(tx, moderation.account)?.is_none() {
-        return Ok(());
-    }
-    moderations::insert(tx, moderation, now)?;
-    let refused = SettlementVerdict::Refused;
-    if moderation.verdict == Some(refused) && moderations::verdict(tx, moderation.id)?.is_none() {
-        moderations::settle(tx, moderation.id, refused, now)?;
-    }
-    Ok(())
 }
 
 fn finish(copy: &mut Store, now: u64) -> Result<(), StoreError> {
@@ -282,25 +308,6 @@ fn finish(copy: &mut Store, now: u64) -> Result<(), StoreError> {
         let now = meta::realm_now(tx, now)?;
         audit::write(tx, Entry::operator("restore", "", ""), now)
     })
-}
-
-/// The sanctions of a policy that have not ended and that the copy does not know.
-fn missing(copy: &Store, policy: &Policy, now: u64) -> Result<Vec<Missing>, StoreError> {
-    let known = sanctions::list(copy.reader())?;
-    let is_known = |sanction: &Sanction| {
-        known.iter().any(|SanctionRow { sanction: row, .. }| {
-            (row.sub, row.kind, row.peer) == (sanction.sub, sanction.kind, sanction.peer)
-                && (row.from, row.until) == (sanction.from, sanction.until)
-        })
-    };
-    let ended = |sanction: &&Sanction| sanction.until.is_some_and(|until| until <= now);
-    let lost = policy.sanctions.iter().filter(|sanction| !ended(sanction) && !is_known(sanction));
-    lost.map(|sanction| {
-        let account = accounts::by_id(copy.reader(), sanction.sub)?;
-        let username = account.map(|account| account.username);
-        Ok(Missing { username, sanction: sanction.clone() })
-    })
-    .collect()
 }
 
 #[cfg(test)]

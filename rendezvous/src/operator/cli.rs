@@ -62,6 +62,9 @@ pub(super) enum Command {
     Restore {
         /// The backup
         file: PathBuf,
+        /// Also accept a backup that is not signed, from before backups were; anybody may have changed it
+        #[arg(long)]
+        unsigned: bool,
     },
     /// List who is signed in, and from where
     Sessions,

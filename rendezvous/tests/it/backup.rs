@@ -35,6 +35,9 @@ fn a_realm_comes_back_from_yesterdays_backup() {
     assert_eq!(missing.len(), 1);
     assert_eq!((&missing[0]["username"], &missing[0]["kind"]), (&json!("alice"), &json!("ban")));
     assert!(std::fs::metadata(said["kept"].as_str().unwrap()).is_ok());
+    let found = &said["backup"];
+    assert_eq!((&found["signed"], &found["accounts"]), (&json!(true), &json!(1)));
+    assert!(found["made_at"].as_u64().is_some() && found["policy"].as_u64() < last);
     assert_eq!(names(&realm), BTreeSet::from(["alice".to_owned()]));
     let serving = realm.serve();
     assert_eq!(serving.link(), link);
@@ -64,6 +67,27 @@ fn wrong_uses_of_backups_change_nothing() {
     }
     assert_eq!(realm.run(&["backup"]).code, 2);
     assert_eq!(names(&realm), BTreeSet::from(["alice".to_owned()]));
+}
+
+#[test]
+fn an_edited_backup_does_not_own_the_realm() {
+    let realm = Realm::initialised();
+    realm.add("alice");
+    realm.add("mallory");
+    for (number, edit) in [
+        "UPDATE accounts SET phc = (SELECT phc FROM accounts WHERE username = 'mallory')",
+        "CREATE TRIGGER promote AFTER UPDATE ON accounts
+         BEGIN UPDATE accounts SET role = 'admin' WHERE username = 'mallory'; END",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let copy = realm.file(&format!("copy-{number}.db"));
+        assert_eq!(realm.json(&["backup", copy.to_str().unwrap()]).code, 0);
+        rusqlite::Connection::open(&copy).unwrap().execute_batch(edit).unwrap();
+        let error = realm.json(&["restore", copy.to_str().unwrap()]).error();
+        assert!(matches!(error.as_str(), "bad-field" | "unsigned"), "{edit}: {error}");
+    }
 }
 
 /// The rooms whose adding was acknowledged, and the highest policy number in any answer.

@@ -35,16 +35,19 @@ pub enum Kind {
     Presence,
     /// A moderator's ban, mute or lift.
     Moderation,
+    /// What seals a backup of the login node; it never travels.
+    Backup,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Ticket,
         Self::Policy,
         Self::PolicyHead,
         Self::Message,
         Self::Presence,
         Self::Moderation,
+        Self::Backup,
     ];
 
     /// The value of the protected `typ` header.
@@ -57,12 +60,13 @@ impl Kind {
             Self::Message => "application/lanyard-message+cose",
             Self::Presence => "application/lanyard-presence+cose",
             Self::Moderation => "application/lanyard-order+cose",
+            Self::Backup => "application/lanyard-backup+cose",
         }
     }
 
     /// The only valid protected header of this kind: `{1: -8 (EdDSA), 16: typ}`.
     fn protected(self) -> &'static [u8] {
-        static HEADERS: LazyLock<[(Kind, Vec<u8>); 6]> =
+        static HEADERS: LazyLock<[(Kind, Vec<u8>); 7]> =
             LazyLock::new(|| Kind::ALL.map(|kind| (kind, kind.encode_protected())));
         HEADERS.iter().find(|(kind, _bytes)| *kind == self).map_or(&[], |(_kind, bytes)| bytes)
     }

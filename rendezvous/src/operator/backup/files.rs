@@ -4,9 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use ed25519_dalek::SigningKey;
 use lanyard_node::random;
 
-use super::BackupError;
+use super::{BackupError, seal};
 use crate::store::Store;
 
 /// An unfinished file, which is removed if it is dropped before it gets its name.
@@ -32,16 +33,6 @@ impl Staged {
         Ok(Self { path })
     }
 
-    /// Copies `from` into the folder of `place`.
-    pub(super) fn copy_beside(place: &Path, from: &Path) -> Result<Self, BackupError> {
-        let staged = Self::empty_beside(place)?;
-        let mut source = File::open(from).map_err(io(from))?;
-        let mut copy =
-            OpenOptions::new().write(true).open(&staged.path).map_err(io(&staged.path))?;
-        std::io::copy(&mut source, &mut copy).map_err(io(&staged.path))?;
-        Ok(staged)
-    }
-
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -49,6 +40,11 @@ impl Staged {
     /// Writes the content of a database as it is at this moment.
     pub(super) fn fill_from(&self, store: &Store) -> Result<(), BackupError> {
         Ok(store.copy_into(&self.path)?)
+    }
+
+    /// Signs the database in the file, to which nothing may be written any more.
+    pub(super) fn seal(&self, realm_key: &SigningKey, made_at: u64) -> Result<(), BackupError> {
+        seal::append(&self.path, realm_key, made_at).map_err(io(&self.path))
     }
 
     /// Gives the file its name, unless that is taken.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use lanyard_program::local_time::LocalTime;
 use serde_json::{Value, json};
 
 use crate::folder::{AUTHORITY_KEY, REALM_KEY};
 use crate::operator::answer::{Answers, Failure};
-use crate::operator::backup::{self, Missing};
+use crate::operator::backup::{self, Content, Missing, Unsigned};
 use crate::operator::realm::Realm;
 use crate::policy;
 use crate::store::sanctions::word;
@@ -16,7 +17,7 @@ const KEYS: [&str; 2] = [REALM_KEY, AUTHORITY_KEY];
 
 pub(in crate::operator) fn backup(realm: &Realm, file: &Path) -> Result<(), Failure> {
     let mut store = realm.store()?;
-    backup::backup(&mut store, file)?;
+    backup::backup(&mut store, &realm.data_dir, file)?;
     let policy = policy::number_in_force(store.reader())?;
     let object = json!({ "done": true, "policy": policy, "file": file, "keys": KEYS });
     let keys = KEYS.join(" and ");
@@ -33,19 +34,23 @@ pub(in crate::operator) fn backup(realm: &Realm, file: &Path) -> Result<(), Fail
 pub(in crate::operator) fn restore(
     data_dir: &Path,
     file: &Path,
+    unsigned: bool,
     answers: Answers,
 ) -> Result<(), Failure> {
-    let restored = backup::restore(data_dir, file)?;
+    let unsigned = if unsigned { Unsigned::Accept } else { Unsigned::Refuse };
+    let restored = backup::restore(data_dir, file, unsigned)?;
     let missing: Option<Vec<Value>> =
         restored.missing.as_ref().map(|missing| missing.iter().map(object).collect());
     let answer = json!({
         "done": true,
         "policy": null,
+        "backup": content_object(&restored.content),
         "kept": restored.kept,
         "missing": missing,
         "new_member_key": restored.new_authority_key,
     });
     let mut lines = vec![format!("restored {}; takes effect at the next start", file.display())];
+    lines.extend(content_lines(&restored.content));
     if let Some(kept) = &restored.kept {
         lines.push(format!("the former database is kept as {}", kept.display()));
     }
@@ -60,6 +65,38 @@ pub(in crate::operator) fn restore(
         }
     }
     answers.say_lines(&answer, &lines)
+}
+
+fn content_object(content: &Content) -> Value {
+    let Content { made_at, realm, name, accounts, devices, sanctions, policy } = content;
+    json!({
+        "signed": made_at.is_some(),
+        "made_at": made_at,
+        "realm": realm.to_string(),
+        "name": name,
+        "accounts": accounts,
+        "devices": devices,
+        "sanctions": sanctions,
+        "policy": policy,
+    })
+}
+
+fn content_lines(content: &Content) -> [String; 2] {
+    let Content { made_at, realm, name, accounts, devices, sanctions, policy } = content;
+    let number = policy.map_or_else(|| "no policy".to_owned(), |number| format!("policy {number}"));
+    let found = format!(
+        "it is of \"{name}\" ({realm}): {accounts} accounts, {devices} devices, {sanctions} bans and mutes, {number}"
+    );
+    let warning = match made_at {
+        Some(at) => format!(
+            "it was made on {}: passwords, roles, and who is banned or disabled are now as they were then",
+            LocalTime::of_system().moment(*at)
+        ),
+        None => "warning: it is not signed, so passwords and roles in it may be somebody else's work; look through \
+                 `user list`"
+            .to_owned(),
+    };
+    [found, warning]
 }
 
 fn object(missing: &Missing) -> Value {
