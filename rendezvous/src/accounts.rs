@@ -6,6 +6,7 @@
 //! audit entry, so an act happens completely or not at all. `now` is realm time in milliseconds.
 
 pub mod devices;
+pub mod nicknames;
 
 use lanyard_node::random;
 use lanyard_protocol::ids::{AccountId, PeerKey, Role};
@@ -15,7 +16,7 @@ use crate::acts::ActError;
 use crate::names::{NameError, Nickname, Username};
 use crate::store::accounts::{self, Account, NewAccount, State};
 use crate::store::audit::{self, Entry, OPERATOR};
-use crate::store::{Db, StoreError, devices as device_rows, sanctions};
+use crate::store::{Db, devices as device_rows, sanctions};
 
 /// Parses a role that the operator can assign, which `authority` is not.
 ///
@@ -63,7 +64,7 @@ pub fn check_free(db: Db<'_>, username: &Username) -> Result<(), ActError> {
 /// owner's username: names that the operator assigns take precedence.
 ///
 /// # Errors
-/// [`ActError::Exists`], [`ActError::NicknameTaken`].
+/// [`ActError::Exists`], [`ActError::NicknameTaken`], [`ActError::NicknameReserved`].
 pub fn create(
     db: Db<'_>,
     username: &Username,
@@ -74,20 +75,10 @@ pub fn create(
 ) -> Result<AccountId, ActError> {
     check_free(db, username)?;
     let id = AccountId(random::bytes()?);
-    if let Some(wish) = nickname
-        && accounts::nickname_is_taken(db, wish, id)?
-    {
-        return Err(ActError::NicknameTaken);
+    if let Some(wish) = nickname {
+        nicknames::check_free(db, wish, id, now)?;
     }
-    for other in accounts::with_nickname_like(db, username)? {
-        // The username was valid when the account was created.
-        let own =
-            Username::parse(&other.username).map_err(|_damaged| StoreError::Row("username"))?;
-        accounts::set_nickname(db, other.id, &Nickname::of(&own))?;
-        let entry =
-            Entry::operator("nickname-reset", &other.username, "it looks like a new username");
-        audit::write(db, entry, now)?;
-    }
+    nicknames::make_way(db, username, now)?;
     let own = Nickname::of(username);
     let nickname = nickname.unwrap_or(&own);
     accounts::insert(db, &NewAccount { id, username, nickname, role, phc }, now)?;

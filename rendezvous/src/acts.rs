@@ -4,6 +4,7 @@
 
 use lanyard_node::random::NoRandomness;
 use lanyard_protocol::text::is_plain_line;
+use lanyard_protocol::words::duration;
 
 use crate::clock::timekeeping::{self, Standing};
 use crate::policy;
@@ -29,6 +30,24 @@ pub enum ActError {
     /// The nickname looks like the name of another account.
     #[error("the nickname looks like the name of somebody else")]
     NicknameTaken,
+    /// Tickets of another account may still carry the nickname, or one that looks the same.
+    #[error(
+        "somebody else was called that until lately; the nickname is reserved for them for another {}",
+        duration(*wait_ms)
+    )]
+    NicknameReserved {
+        /// How long it stays reserved, in milliseconds.
+        wait_ms: u64,
+    },
+    /// The account has many former nicknames that tickets may still carry.
+    #[error(
+        "you have changed your nickname too often; take back one that you had, or wait {}",
+        duration(*wait_ms)
+    )]
+    NicknameChanges {
+        /// How long until another change is possible, in milliseconds.
+        wait_ms: u64,
+    },
     /// An account has this name, or one that looks the same.
     #[error("there is already an account \"{0}\", which has this name or looks like it")]
     Exists(String),
@@ -107,7 +126,10 @@ impl ActError {
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Name { .. } | Self::NicknameTaken => Some("bad-name"),
+            Self::Name { .. }
+            | Self::NicknameTaken
+            | Self::NicknameReserved { .. }
+            | Self::NicknameChanges { .. } => Some("bad-name"),
             Self::Exists(_) | Self::RoomExists(_) | Self::ModerationSettled(_) => Some("exists"),
             Self::NotFound { .. } | Self::NotSanctioned { .. } | Self::DeviceNotFound { .. } => {
                 Some("not-found")

@@ -14,6 +14,7 @@ pub mod accounts;
 pub mod audit;
 pub mod dated;
 pub mod devices;
+pub mod former_nicknames;
 pub mod meta;
 mod migrations;
 pub mod moderations;

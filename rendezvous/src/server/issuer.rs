@@ -69,6 +69,7 @@ mod tests {
             last_login_at: 0,
             newest_revocation,
             newest_issue: 0,
+            newest_expiry: 0,
         }
     }
 

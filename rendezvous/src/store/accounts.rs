@@ -51,6 +51,8 @@ pub struct Account {
     pub newest_revocation: u64,
     /// The time of issue of its latest ticket, in milliseconds; 0 for none.
     pub newest_issue: u64,
+    /// The end of its last ticket to end, in milliseconds; 0 for none.
+    pub newest_expiry: u64,
 }
 
 impl std::fmt::Debug for Account {
@@ -77,7 +79,7 @@ pub struct NewAccount<'a> {
     pub phc: &'a str,
 }
 
-const COLUMNS: &str = "account, username, skeleton, nickname, role, phc, state, created_at, last_login_at, newest_cut, newest_issue";
+const COLUMNS: &str = "account, username, skeleton, nickname, role, phc, state, created_at, last_login_at, newest_cut, newest_issue, newest_expiry";
 
 fn read(row: &Row<'_>) -> Result<Account, RowError> {
     let (role, state): (String, String) = (row.get(4)?, row.get(6)?);
@@ -97,6 +99,7 @@ fn read(row: &Row<'_>) -> Result<Account, RowError> {
         last_login_at: from_sql(row.get(8)?),
         newest_revocation: from_sql(row.get(9)?),
         newest_issue: from_sql(row.get(10)?),
+        newest_expiry: from_sql(row.get(11)?),
     })
 }
 
@@ -139,7 +142,7 @@ pub fn list(db: Db<'_>) -> Result<Vec<(Account, u64)>, StoreError> {
         "SELECT {COLUMNS}, (SELECT count(*) FROM devices WHERE devices.account = accounts.account AND logged_out = 0)
          FROM accounts ORDER BY username"
     );
-    db.rows("list the accounts", &sql, [], |row| Ok((read(row)?, from_sql(row.get(11)?))))
+    db.rows("list the accounts", &sql, [], |row| Ok((read(row)?, from_sql(row.get(12)?))))
 }
 
 /// The PHC strings of all accounts.
@@ -279,10 +282,17 @@ pub fn raise_newest_revocation(db: Db<'_>, id: AccountId, from: u64) -> Result<(
     set(db, id, "remember the revocation", "newest_cut = max(newest_cut, ?2)", to_sql(from))
 }
 
-/// Records the time of issue of a ticket; an earlier one changes nothing.
+/// Records a ticket by its time of issue and its end, in milliseconds; earlier ones change nothing.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
-pub fn raise_newest_issue(db: Db<'_>, id: AccountId, at: u64) -> Result<(), StoreError> {
-    set(db, id, "remember the ticket", "newest_issue = max(newest_issue, ?2)", to_sql(at))
+pub fn record_ticket(
+    db: Db<'_>,
+    id: AccountId,
+    issued_at: u64,
+    expires_at: u64,
+) -> Result<(), StoreError> {
+    let what = "remember the ticket";
+    set(db, id, what, "newest_issue = max(newest_issue, ?2)", to_sql(issued_at))?;
+    set(db, id, what, "newest_expiry = max(newest_expiry, ?2)", to_sql(expires_at))
 }

@@ -108,7 +108,7 @@ pub fn sign_in(
         "INSERT INTO devices (account, number, peer, label, first_seen, last_login, last_expiry, logged_out)
          VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM devices WHERE account = ?1), ?2, ?5, ?3, ?3, ?4, 0)
          ON CONFLICT (account, peer) DO UPDATE SET
-             last_login = excluded.last_login, last_expiry = excluded.last_expiry, logged_out = 0, label = coalesce(nullif(excluded.label, ''), label)
+             last_login = excluded.last_login, last_expiry = max(last_expiry, excluded.last_expiry), logged_out = 0, label = coalesce(nullif(excluded.label, ''), label)
          RETURNING number",
         params![account.0, peer.0, to_sql(now), to_sql(expires_at), label],
     );

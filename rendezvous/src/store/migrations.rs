@@ -19,6 +19,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
     include_str!("schema-7.sql"),
+    include_str!("schema-8.sql"),
 ];
 
 /// Refuses a database of another program or of a newer release before anything is written to it.
@@ -126,6 +127,27 @@ mod tests {
             assert_eq!(found, version_of(STEPS));
             check_owner(&conn, Path::new("test")).unwrap();
         }
+    }
+
+    #[test]
+    fn an_old_database_learns_when_its_tickets_end() {
+        let mut conn = at_version(7);
+        conn.execute_batch(
+            "INSERT INTO accounts (account, username, skeleton) VALUES
+                 (x'00000000000000000000000000000001', 'alice', 'alice'),
+                 (x'00000000000000000000000000000002', 'bob', 'bob');
+             INSERT INTO devices (account, number, peer, last_login, last_expiry) VALUES
+                 (x'00000000000000000000000000000001', 1, zeroblob(32), 5000, 6000);
+             INSERT INTO rules (starts_at, ticket_lifetime_s) VALUES (7, 60)",
+        )
+        .unwrap();
+        migrate(&mut conn, Path::new("test")).unwrap();
+        let expiry = |name: &str| -> i64 {
+            let sql = "SELECT newest_expiry FROM accounts WHERE username = ?1";
+            conn.query_row(sql, [name], |row| row.get(0)).unwrap()
+        };
+        // Its ticket may have been issued before the rules became shorter.
+        assert_eq!((expiry("alice"), expiry("bob")), (5_000 + 604_800_000, 0));
     }
 
     #[test]

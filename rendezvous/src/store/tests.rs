@@ -273,3 +273,17 @@ fn marking_who_is_online_takes_linear_time() {
     // Twelve times as many. If each were searched for among all, it would take 144 times as long.
     assert!(many < few * 36, "{few:?} for 250, {many:?} for 3,000");
 }
+
+#[test]
+fn a_shorter_renewal_does_not_hide_an_older_ticket() {
+    let (_dir, mut store) = store();
+    let alice = add(&mut store, "alice", 1);
+    let peer = PeerKey([7; 32]);
+    store
+        .write(|tx| {
+            devices::sign_in(tx, alice, peer, "", 10, 9_000)?;
+            devices::sign_in(tx, alice, peer, "", 20, 1_000)
+        })
+        .unwrap();
+    assert_eq!(devices::list(store.reader(), alice).unwrap()[0].last_expiry, 9_000);
+}

@@ -9,6 +9,7 @@ use lanyard_protocol::ticket::{Claims, Ticket};
 
 use super::devices::{check_count, log_out_others};
 use super::visit::{LoginError, Signer, Visit, plain, refusal, renewable};
+use crate::accounts::nicknames;
 use crate::acts::ActError;
 use crate::names::{NameError, Nickname};
 use crate::policy;
@@ -16,7 +17,7 @@ use crate::server::issuer;
 use crate::store::accounts::{self, Account};
 use crate::store::audit::{self, Entry};
 use crate::store::sessions::{self, NewSession};
-use crate::store::{Db, StoreError, devices, meta, rules};
+use crate::store::{Db, devices, meta, rules};
 
 /// A request that came with the right password.
 pub(super) enum Act {
@@ -83,7 +84,7 @@ fn admit(
     act: Option<&Act>,
 ) -> Result<Grant, LoginError> {
     let now = meta::realm_now(tx, visit.clock_ms)?;
-    let (nickname, nickname_refused) = wish(tx, account, visit.nickname.as_deref())?;
+    let (nickname, nickname_refused) = wish(tx, account, visit.nickname.as_deref(), now)?;
     let issued_at_s = issuer::issue_time_s(account, now);
     let lifetime_s = rules::newest(tx)?.ticket_lifetime_s;
     let expires_at_s = issued_at_s.saturating_add(lifetime_s);
@@ -129,7 +130,7 @@ fn admit(
     let ticket = Ticket::issue(claims, &signer.realm_key);
     // Right after a revocation, the time of issue is up to a second ahead. Realm time is not moved forward for that;
     // otherwise a device that sets its clock by this reply would stay ahead of all others.
-    accounts::raise_newest_issue(tx, account.id, issued_at_s.saturating_mul(1_000))?;
+    accounts::record_ticket(tx, account.id, issued_at_s.saturating_mul(1_000), expires_at)?;
     meta::raise_time_mark(tx, now)?;
     Ok(Grant {
         ticket: ticket.as_bytes().to_vec(),
@@ -154,7 +155,8 @@ fn wish(
     tx: Db<'_>,
     account: &Account,
     wish: Option<&str>,
-) -> Result<(String, Option<String>), StoreError> {
+    now: u64,
+) -> Result<(String, Option<String>), LoginError> {
     let keep = |why: Option<String>| Ok((account.nickname.clone(), why));
     let Some(wish) = wish else { return keep(None) };
     let nickname = match Nickname::parse(wish) {
@@ -168,9 +170,9 @@ fn wish(
     if nickname.is_reserved() && nickname.folded() != account.skeleton {
         return keep(Some(NameError::Reserved.to_string()));
     }
-    if accounts::nickname_is_taken(tx, &nickname, account.id)? {
-        return keep(Some(ActError::NicknameTaken.to_string()));
+    match nicknames::change(tx, account, &nickname, now) {
+        Ok(()) => Ok((nickname.as_str().to_owned(), None)),
+        Err(ActError::Store(error)) => Err(error.into()),
+        Err(refused) => keep(Some(refused.to_string())),
     }
-    accounts::set_nickname(tx, account.id, &nickname)?;
-    Ok((nickname.as_str().to_owned(), None))
 }

@@ -2,6 +2,7 @@
 
 mod devices;
 mod guessing;
+mod nicknames;
 mod tickets;
 
 use std::num::NonZeroUsize;
