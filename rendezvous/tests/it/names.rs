@@ -138,12 +138,16 @@ fn honest_names_of_twelve_scripts_fit_in_one_realm() {
     assert!(refused.len() * 100 <= all.len() * 2, "{refused:#?} of {}", all.len());
 }
 
-/// Signs eve in with a requested nickname; returns her nickname from then on, and why the request was refused.
-async fn wish(serving: &Serving, nickname: &str) -> Result<(String, Option<String>), String> {
+/// Signs somebody in with a requested nickname; returns the nickname from then on, and why the request was refused.
+async fn wish(
+    serving: &Serving,
+    username: &str,
+    nickname: &str,
+) -> Result<(String, Option<String>), String> {
     let link: JoinLink = serving.link().parse().unwrap();
     let request = Login {
-        username: "eve".to_owned(),
-        password: "eve-password".to_owned().into(),
+        username: username.to_owned(),
+        password: format!("{username}-password").into(),
         nickname: Some(nickname.to_owned()),
         device_label: None,
     };
@@ -167,13 +171,21 @@ async fn hostile_nicknames_are_refused_or_made_harmless() {
         let args = ["user", "add", name, "--nickname", nickname];
         assert_eq!(realm.with_password(&args, b"password\n").code, 0);
     }
-    realm.add("eve");
-    let (mut wrong, mut current) = (Vec::new(), "eve".to_owned());
+    realm.add("eve0");
+    let (mut wrong, mut eves, mut current) = (Vec::new(), 0, "eve0".to_owned());
     for (at, name, harmless) in hostile() {
         if at == "u" {
             continue;
         }
-        let (nickname, refused) = match wish(&serving, &name).await {
+        let asked = wish(&serving, &format!("eve{eves}"), &name).await;
+        let (nickname, refused) = match asked {
+            // Only a few former nicknames are reserved for one account.
+            Ok((_, Some(refused))) if refused.contains("too often") => {
+                eves += 1;
+                current = format!("eve{eves}");
+                realm.add(&current);
+                wish(&serving, &current, &name).await.unwrap()
+            }
             Ok(got) => got,
             // The login server does not read a request that is too long.
             Err(_closed) if name.len() > NAME_BYTES_MAX => continue,
@@ -187,6 +199,7 @@ async fn hostile_nicknames_are_refused_or_made_harmless() {
         current = nickname;
     }
     assert!(wrong.is_empty(), "{} were accepted: {wrong:#?}", wrong.len());
-    let (nickname, refused) = wish(&serving, "Eve the Honest").await.unwrap();
+    realm.add("mia");
+    let (nickname, refused) = wish(&serving, "mia", "Eve the Honest").await.unwrap();
     assert_eq!((nickname.as_str(), refused), ("Eve the Honest", None));
 }
