@@ -11,10 +11,11 @@
 //!
 //! A restore sets the present content aside and replaces it with the checked copy in one transaction. It carries over
 //! the newest policy that this data folder has signed, so the policy number grows even if the clock was set back, and
-//! the next start always signs a new policy. It reports the sanctions of that policy that the backup does not know,
-//! because they end with the restore. It also carries over moderations, because they come from the mesh and not from
-//! the operator. An overturned moderation stays overturned; otherwise the messages it had removed would disappear
-//! again. A confirmed one is open again, because its sanction ends with the restore.
+//! the next start always signs a new policy. It reports the bans and mutes of that policy that the backup does not
+//! know, because they end with the restore. It also carries over moderations, because they come from the mesh and not
+//! from the operator. An overturned moderation stays overturned; otherwise the messages it had removed would disappear
+//! again. A confirmed one is open again, because its sanction ends with the restore. [`carry_over`] says what it does
+//! about tickets that were issued since the backup.
 
 mod carry_over;
 mod content;
@@ -31,6 +32,7 @@ use lanyard_protocol::cose::public_key;
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::Sanction;
 
+use crate::acts::ActError;
 use crate::clock;
 use crate::folder::{self, AUTHORITY_KEY, REALM_KEY, lock};
 use crate::store::audit::{self, Entry};
@@ -91,6 +93,9 @@ pub enum BackupError {
     /// The key cannot be read.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// What the present database contains cannot be carried over.
+    #[error(transparent)]
+    CarryOver(#[from] ActError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,7 +112,11 @@ impl BackupError {
             Self::Unusable { .. } | Self::WrongKey(_) => Some("bad-field"),
             Self::Unsigned(_) => Some("unsigned"),
             Self::NoKey(_) => Some("not-initialised"),
-            Self::Io { .. } | Self::Private(_) | Self::Key(_) | Self::Store(_) => None,
+            Self::Io { .. }
+            | Self::Private(_)
+            | Self::Key(_)
+            | Self::CarryOver(_)
+            | Self::Store(_) => None,
         }
     }
 }
@@ -159,6 +168,15 @@ pub struct Missing {
     pub sanction: Sanction,
 }
 
+/// What a restore takes from the present content.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// The bans and mutes that end with the restore; `None` if there was no policy to compare with.
+    pub missing: Option<Vec<Missing>>,
+    /// The accounts that the backup lacks and that are disabled, because they may still have tickets.
+    pub disabled: Vec<String>,
+}
+
 /// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
@@ -166,8 +184,8 @@ pub struct Restored {
     pub content: Content,
     /// Where the former database is kept; `None` if there was none.
     pub kept: Option<PathBuf>,
-    /// The sanctions that end with the restore; `None` if there was no policy to compare with.
-    pub missing: Option<Vec<Missing>>,
+    /// What it takes from the present content.
+    pub taken: Taken,
     /// Whether the authority peer got a new key, because its key was missing.
     pub new_authority_key: bool,
 }
@@ -202,12 +220,12 @@ pub fn restore(data_dir: &Path, file: &Path, unsigned: Unsigned) -> Result<Resto
     let copy = open_checked(&staged, file, realm)?;
     let made_at = seal.map(|seal| seal.made_at);
     let content = Content::of(&copy, made_at, realm, clock::unix_ms())?;
-    let (kept, missing) = put_in_place(data_dir, staged, copy, &realm_key)?;
+    let (kept, taken) = put_in_place(data_dir, staged, copy, &realm_key)?;
     // No join link contains this key, so a new one only costs each peer one more dial.
     let authority_key = data_dir.join(AUTHORITY_KEY);
     let new_authority_key = !authority_key.exists();
     keyfile::load_or_create(&authority_key)?;
-    Ok(Restored { content, kept, missing, new_authority_key })
+    Ok(Restored { content, kept, taken, new_authority_key })
 }
 
 /// Copies the database out of a backup and verifies the seal.
@@ -228,8 +246,8 @@ fn unseal(
     }
 }
 
-/// Where the former database is kept, and which sanctions end.
-type Replaced = (Option<PathBuf>, Option<Vec<Missing>>);
+/// Where the former database is kept, and what is taken from it.
+type Replaced = (Option<PathBuf>, Taken);
 
 fn put_in_place(
     data_dir: &Path,
@@ -243,14 +261,15 @@ fn put_in_place(
         Store::open(data_dir).and_then(|present| present.check(data_dir).map(|()| present));
     match present {
         Ok(mut present) => {
-            let missing = carry_over::carry_over(&mut copy, &present, public_key(realm_key), now)?;
+            let realm = public_key(realm_key);
+            let taken = carry_over::carry_over(&mut copy, present.reader(), realm, now)?;
             finish(&mut copy, now)?;
             let aside = Staged::empty_beside(&place)?;
             aside.fill_from(&present)?;
             aside.seal(realm_key, meta::realm_now(present.reader(), now)?)?;
             aside.name(&kept)?;
             present.replace_by(&copy)?;
-            Ok((Some(kept), missing))
+            Ok((Some(kept), taken))
         }
         Err(StoreError::Missing(_)) => {
             finish(&mut copy, now)?;
@@ -258,7 +277,7 @@ fn put_in_place(
             // SQLite must not take the old database's log for that of the new one.
             files::keep_log(&place, &kept)?;
             staged.replace(&place)?;
-            Ok((None, None))
+            Ok((None, Taken::default()))
         }
         Err(
             StoreError::Damaged(_) | StoreError::Incomplete { .. } | StoreError::Altered { .. },
@@ -267,7 +286,7 @@ fn put_in_place(
             drop(copy);
             files::keep_damaged(&place, &kept)?;
             staged.replace(&place)?;
-            Ok((Some(kept), None))
+            Ok((Some(kept), Taken::default()))
         }
         Err(other) => Err(other.into()),
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::folder::{AUTHORITY_KEY, REALM_KEY};
 use crate::operator::answer::{Answers, Failure};
-use crate::operator::backup::{self, Content, Missing, Unsigned};
+use crate::operator::backup::{self, Content, Missing, Taken, Unsigned};
 use crate::operator::realm::Realm;
 use crate::policy;
 use crate::store::sanctions::word;
@@ -39,14 +39,16 @@ pub(in crate::operator) fn restore(
 ) -> Result<(), Failure> {
     let unsigned = if unsigned { Unsigned::Accept } else { Unsigned::Refuse };
     let restored = backup::restore(data_dir, file, unsigned)?;
+    let Taken { missing: ended, disabled } = &restored.taken;
     let missing: Option<Vec<Value>> =
-        restored.missing.as_ref().map(|missing| missing.iter().map(object).collect());
+        ended.as_ref().map(|missing| missing.iter().map(object).collect());
     let answer = json!({
         "done": true,
         "policy": null,
         "backup": content_object(&restored.content),
         "kept": restored.kept,
         "missing": missing,
+        "disabled": disabled,
         "new_member_key": restored.new_authority_key,
     });
     let mut lines = vec![format!("restored {}; takes effect at the next start", file.display())];
@@ -57,7 +59,10 @@ pub(in crate::operator) fn restore(
     if restored.new_authority_key {
         lines.push("there was no member.key; a new one was created, keep a copy of it".to_owned());
     }
-    match &restored.missing {
+    lines.extend(disabled.iter().map(|name| {
+        format!("disabled {name}, which is not in the backup but was signed in; `user enable {name}` keeps it")
+    }));
+    match ended {
         None => lines.push("there was no policy here to compare the backup with".to_owned()),
         Some(missing) => {
             let over = |lost| format!("ended, because it is not in the backup: {}", line(lost));
