@@ -168,11 +168,22 @@ pub struct Missing {
     pub sanction: Sanction,
 }
 
-/// What a restore takes from the present content.
+/// An account that has changed since the backup and is as it was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverted {
+    /// The account's username.
+    pub username: String,
+    /// What is as it was: `password`, `nickname`, `role`, `state`, or `ban` if a lifted ban is in force again.
+    pub what: Vec<&'static str>,
+}
+
+/// How the restored content differs from what was there before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Taken {
+pub struct Changes {
     /// The bans and mutes that end with the restore; `None` if there was no policy to compare with.
     pub missing: Option<Vec<Missing>>,
+    /// The accounts that the restore changes back.
+    pub reverted: Vec<Reverted>,
     /// The accounts that the backup lacks and that are disabled, because they may still have tickets.
     pub disabled: Vec<String>,
 }
@@ -184,8 +195,8 @@ pub struct Restored {
     pub content: Content,
     /// Where the former database is kept; `None` if there was none.
     pub kept: Option<PathBuf>,
-    /// What it takes from the present content.
-    pub taken: Taken,
+    /// How it differs from what was there before.
+    pub changes: Changes,
     /// Whether the authority peer got a new key, because its key was missing.
     pub new_authority_key: bool,
 }
@@ -220,12 +231,12 @@ pub fn restore(data_dir: &Path, file: &Path, unsigned: Unsigned) -> Result<Resto
     let copy = open_checked(&staged, file, realm)?;
     let made_at = seal.map(|seal| seal.made_at);
     let content = Content::of(&copy, made_at, realm, clock::unix_ms())?;
-    let (kept, taken) = put_in_place(data_dir, staged, copy, &realm_key)?;
+    let (kept, changes) = put_in_place(data_dir, staged, copy, &realm_key)?;
     // No join link contains this key, so a new one only costs each peer one more dial.
     let authority_key = data_dir.join(AUTHORITY_KEY);
     let new_authority_key = !authority_key.exists();
     keyfile::load_or_create(&authority_key)?;
-    Ok(Restored { content, kept, taken, new_authority_key })
+    Ok(Restored { content, kept, changes, new_authority_key })
 }
 
 /// Copies the database out of a backup and verifies the seal.
@@ -246,8 +257,8 @@ fn unseal(
     }
 }
 
-/// Where the former database is kept, and what is taken from it.
-type Replaced = (Option<PathBuf>, Taken);
+/// Where the former database is kept, and how the new content differs from it.
+type Replaced = (Option<PathBuf>, Changes);
 
 fn put_in_place(
     data_dir: &Path,
@@ -262,14 +273,14 @@ fn put_in_place(
     match present {
         Ok(mut present) => {
             let realm = public_key(realm_key);
-            let taken = carry_over::carry_over(&mut copy, present.reader(), realm, now)?;
+            let changes = carry_over::carry_over(&mut copy, present.reader(), realm, now)?;
             finish(&mut copy, now)?;
             let aside = Staged::empty_beside(&place)?;
             aside.fill_from(&present)?;
             aside.seal(realm_key, meta::realm_now(present.reader(), now)?)?;
             aside.name(&kept)?;
             present.replace_by(&copy)?;
-            Ok((Some(kept), taken))
+            Ok((Some(kept), changes))
         }
         Err(StoreError::Missing(_)) => {
             finish(&mut copy, now)?;
@@ -277,7 +288,7 @@ fn put_in_place(
             // SQLite must not take the old database's log for that of the new one.
             files::keep_log(&place, &kept)?;
             staged.replace(&place)?;
-            Ok((None, Taken::default()))
+            Ok((None, Changes::default()))
         }
         Err(
             StoreError::Damaged(_) | StoreError::Incomplete { .. } | StoreError::Altered { .. },
@@ -286,7 +297,7 @@ fn put_in_place(
             drop(copy);
             files::keep_damaged(&place, &kept)?;
             staged.replace(&place)?;
-            Ok((Some(kept), Taken::default()))
+            Ok((Some(kept), Changes::default()))
         }
         Err(other) => Err(other.into()),
     }

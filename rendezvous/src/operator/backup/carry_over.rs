@@ -12,7 +12,7 @@
 use lanyard_protocol::ids::PeerKey;
 use lanyard_protocol::policy::{Policy, Sanction, SanctionKind, SettlementVerdict, SignedPolicy};
 
-use super::{Missing, Taken};
+use super::{Changes, Missing, Reverted};
 use crate::accounts::nicknames;
 use crate::acts::ActError;
 use crate::names::{Nickname, Username};
@@ -36,7 +36,7 @@ pub(super) fn carry_over(
     present: Db<'_>,
     realm: PeerKey,
     clock_ms: u64,
-) -> Result<Taken, ActError> {
+) -> Result<Changes, ActError> {
     let newest = signed_policy(present, realm)?;
     let mark = meta::number(present, meta::TIME_MARK)?.unwrap_or(0);
     let row = policies::newest(present)?;
@@ -55,10 +55,13 @@ pub(super) fn carry_over(
         let ids = newest.iter().flat_map(|signed| &signed.policy().sanctions);
         let highest = ids.map(|sanction| sanction.id).max().unwrap_or(0);
         sanctions::reserve_ids(tx, highest)?;
-        let mut disabled = Vec::new();
+        let (mut reverted, mut disabled) = (Vec::new(), Vec::new());
         for (account, _devices) in accounts::list(present)? {
             match accounts::by_id(tx, account.id)? {
-                Some(then) => end_what_has_ended(tx, present, &account, &then, now)?,
+                Some(then) => {
+                    reverted.extend(is_again(tx, present, &account, &then, now)?);
+                    end_what_has_ended(tx, present, &account, &then, now)?;
+                }
                 None if nicknames::last_use(&account, now).is_some() => {
                     disabled.push(add_disabled(tx, &account, now)?);
                 }
@@ -66,8 +69,29 @@ pub(super) fn carry_over(
             }
         }
         carry_revocations_over(tx, present)?;
-        Ok(Taken { missing, disabled })
+        Ok(Changes { missing, reverted, disabled })
     })
+}
+
+/// What the restore changes back about an account; `None` if that is nothing.
+fn is_again(
+    tx: Db<'_>,
+    present: Db<'_>,
+    account: &Account,
+    then: &Account,
+    now: u64,
+) -> Result<Option<Reverted>, StoreError> {
+    let is_banned = |db| sanctions::is_banned(db, account.id, now);
+    let differs = [
+        ("password", account.phc != then.phc),
+        ("nickname", account.nickname != then.nickname),
+        ("role", account.role != then.role),
+        ("state", account.state != then.state),
+        ("ban", is_banned(tx)? && !is_banned(present)?),
+    ];
+    let what: Vec<_> =
+        differs.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect();
+    Ok((!what.is_empty()).then(|| Reverted { username: then.username.clone(), what }))
 }
 
 /// Ends what has ended since the backup: devices stay logged out, and a nickname that the account no longer has in the

@@ -98,7 +98,7 @@ fn a_restore_reports_the_sanctions_that_the_backup_lacks() {
     // The number is ahead of the clock, as it is after the clock was set back a little.
     let ahead = realm.sign(clock::unix_ms() + 100_000);
     let restored = realm.restore(&file).unwrap();
-    let missing = restored.taken.missing.unwrap();
+    let missing = restored.changes.missing.unwrap();
     assert_eq!(missing.len(), 1);
     assert_eq!(missing[0].username.as_deref(), Some("bob"));
     assert_eq!(missing[0].sanction.kind, SanctionKind::Ban);
@@ -161,7 +161,7 @@ fn moderations_survive_and_overturned_ones_stay_so() {
     settle(4, SettlementVerdict::Refused);
     realm.sign(now);
     let restored = realm.restore(&file).unwrap();
-    assert_eq!(restored.taken.missing.unwrap().len(), 1, "the sanction of moderation 3");
+    assert_eq!(restored.changes.missing.unwrap().len(), 1, "the sanction of moderation 3");
     let verdicts: Vec<_> = moderations::list(realm.store().reader())
         .unwrap()
         .iter()
@@ -187,7 +187,7 @@ fn a_restore_over_nothing_or_damage_signs_a_new_number() {
             std::fs::write(&place, content).unwrap();
         }
         let restored = realm.restore(&file).unwrap();
-        assert_eq!((restored.taken.missing, restored.kept.is_some()), (None, broken));
+        assert_eq!((restored.changes.missing, restored.kept.is_some()), (None, broken));
         assert!(crate::accounts::find(realm.store().reader(), "bob").is_ok());
         assert!(realm.sign(clock::unix_ms()) > number);
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::folder::{AUTHORITY_KEY, REALM_KEY};
 use crate::operator::answer::{Answers, Failure};
-use crate::operator::backup::{self, Content, Missing, Taken, Unsigned};
+use crate::operator::backup::{self, Changes, Content, Missing, Reverted, Unsigned};
 use crate::operator::realm::Realm;
 use crate::policy;
 use crate::store::sanctions::word;
@@ -39,7 +39,7 @@ pub(in crate::operator) fn restore(
 ) -> Result<(), Failure> {
     let unsigned = if unsigned { Unsigned::Accept } else { Unsigned::Refuse };
     let restored = backup::restore(data_dir, file, unsigned)?;
-    let Taken { missing: ended, disabled } = &restored.taken;
+    let Changes { missing: ended, reverted, disabled } = &restored.changes;
     let missing: Option<Vec<Value>> =
         ended.as_ref().map(|missing| missing.iter().map(object).collect());
     let answer = json!({
@@ -48,6 +48,7 @@ pub(in crate::operator) fn restore(
         "backup": content_object(&restored.content),
         "kept": restored.kept,
         "missing": missing,
+        "reverted": reverted.iter().map(reverted_object).collect::<Vec<_>>(),
         "disabled": disabled,
         "new_member_key": restored.new_authority_key,
     });
@@ -59,6 +60,9 @@ pub(in crate::operator) fn restore(
     if restored.new_authority_key {
         lines.push("there was no member.key; a new one was created, keep a copy of it".to_owned());
     }
+    lines.extend(reverted.iter().map(|Reverted { username, what }| {
+        format!("{username}: {} as in the backup again", what.join(", "))
+    }));
     lines.extend(disabled.iter().map(|name| {
         format!("disabled {name}, which is not in the backup but was signed in; `user enable {name}` keeps it")
     }));
@@ -70,6 +74,11 @@ pub(in crate::operator) fn restore(
         }
     }
     answers.say_lines(&answer, &lines)
+}
+
+fn reverted_object(reverted: &Reverted) -> Value {
+    let Reverted { username, what } = reverted;
+    json!({ "username": username, "what": what })
 }
 
 fn content_object(content: &Content) -> Value {
@@ -94,7 +103,7 @@ fn content_lines(content: &Content) -> [String; 2] {
     );
     let warning = match made_at {
         Some(at) => format!(
-            "it was made on {}: passwords, roles, and who is banned or disabled are now as they were then",
+            "it was made on {}: passwords, roles, and who is banned or disabled are as they were then",
             LocalTime::of_system().moment(*at)
         ),
         None => "warning: it is not signed, so passwords and roles in it may be somebody else's work; look through \

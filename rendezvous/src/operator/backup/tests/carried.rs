@@ -89,7 +89,7 @@ fn a_restore_brings_no_revoked_ticket_back() {
     .unwrap();
     let before = realm.policy();
     let restored = realm.restore(&file).unwrap();
-    assert_eq!(restored.taken.missing, Some(Vec::new()), "revocations do not end");
+    assert_eq!(restored.changes.missing, Some(Vec::new()), "revocations do not end");
     let after = realm.policy();
     for (name, issued_at) in [("bob", bob), ("alice", alice)] {
         let of = |signed: &SignedPolicy| {
@@ -110,14 +110,14 @@ fn an_account_that_the_backup_lacks_is_disabled() {
     let (carol, issued_at) = (realm.id("carol"), realm.sign_in("carol", "carol"));
     let restored = realm.restore(&file).unwrap();
     // Dora has never signed in, so nothing of her is left.
-    assert_eq!(restored.taken.disabled, ["carol"]);
+    assert_eq!(restored.changes.disabled, ["carol"]);
     let store = realm.store();
     let found = people::find(store.reader(), "carol").unwrap();
     assert_eq!((found.id, found.state), (carol, State::Disabled));
     assert!(people::find(store.reader(), "dora").is_err());
     assert!(realm.policy().policy().revocation_of(carol, LAPTOP, issued_at).is_some());
     // Another restore does not forget her while there are tickets.
-    assert_eq!(realm.restore(&file).unwrap().taken.disabled, ["carol"]);
+    assert_eq!(realm.restore(&file).unwrap().changes.disabled, ["carol"]);
 }
 
 #[test]
@@ -129,8 +129,27 @@ fn a_lost_account_leaves_its_name_to_that_of_the_backup() {
     realm.add("bob");
     let second = realm.id("bob");
     realm.sign_in("bob", "bob");
-    let disabled = realm.restore(&with_bob).unwrap().taken.disabled;
+    let disabled = realm.restore(&with_bob).unwrap().changes.disabled;
     assert!(disabled.len() == 1 && disabled[0].starts_with("lost-"), "{disabled:?}");
     assert_eq!(realm.id(&disabled[0]), second);
     assert_ne!(realm.id("bob"), second);
+}
+
+#[test]
+fn a_restore_names_what_is_as_it_was() {
+    let realm = Realm::new();
+    realm.ban("bob");
+    realm.add("carol");
+    let file = realm.backup();
+    perform(&mut realm.store(), clock::unix_ms(), |tx, now| {
+        acts::lift(tx, "bob", acts::Lifting::Ban, now)?;
+        people::set_password(tx, "alice", "new", people::Tickets::Keep, now)?;
+        people::set_state(tx, "alice", State::Disabled, now)
+    })
+    .unwrap();
+    let reverted = realm.restore(&file).unwrap().changes.reverted;
+    let reverted: Vec<_> =
+        reverted.iter().map(|row| (row.username.as_str(), row.what.join(" "))).collect();
+    let expected = [("alice", "password state".to_owned()), ("bob", "ban".to_owned())];
+    assert_eq!(reverted, expected);
 }
