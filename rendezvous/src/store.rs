@@ -46,7 +46,9 @@ pub enum StoreError {
     #[error("there is no database at {0}")]
     Missing(PathBuf),
     /// The file is damaged or not a database.
-    #[error("{0} is damaged or not a database; put a backup in its place")]
+    #[error(
+        "{0} is damaged or not a database; put the last backup in its place with `lanyard-rendezvous restore FILE`"
+    )]
     Damaged(PathBuf),
     /// A table, an index or a trigger is missing.
     #[error(

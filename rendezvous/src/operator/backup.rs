@@ -63,8 +63,8 @@ pub enum BackupError {
     },
     /// The file has no seal.
     #[error(
-        "{} is not signed by the realm, or its end is missing, so anybody may have changed it; restore another backup. \
-         If it was made before backups were signed, and nobody else could write to it, add --unsigned", .0.display()
+        "{} is from before backups were signed, so anybody may have changed it; restore a later one. If there is none, \
+         and nobody else could write to this one, add --unsigned", .0.display()
     )]
     Unsigned(PathBuf),
     /// The realm key is missing.
@@ -249,7 +249,11 @@ fn unseal(
     let unusable = |reason: String| BackupError::Unusable { path: file.to_owned(), reason };
     match seal::unseal(file, staged.path(), &realm) {
         Ok(None) if unsigned == Unsigned::Refuse && !is_other_file(staged.path()) => {
-            Err(BackupError::Unsigned(file.to_owned()))
+            // Nobody should be told to add --unsigned to what was edited.
+            match seal::has_lost_seal(staged.path()) {
+                Ok(true) => Err(unusable(SealError::Broken.to_string())),
+                Ok(false) | Err(_) => Err(BackupError::Unsigned(file.to_owned())),
+            }
         }
         Ok(seal) => Ok(seal),
         Err(SealError::Io(source)) => Err(BackupError::Io { path: file.to_owned(), source }),

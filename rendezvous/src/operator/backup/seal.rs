@@ -26,6 +26,10 @@ use sha2::{Digest as _, Sha256};
 const MARK: &[u8; 16] = b"Lanyard backup 1";
 /// The length of the number and the mark at the end, in bytes.
 const END_BYTES: u64 = 20;
+/// Where SQLite stores `user_version`, the version of the schema.
+const VERSION_AT: u64 = 60;
+/// The version of the last release that did not sign its backups.
+const UNSIGNED_VERSION_MAX: u32 = 5;
 /// Longer than any signed part, in bytes.
 const SIGNED_BYTES_MAX: u32 = 1_024;
 
@@ -49,8 +53,8 @@ pub(super) enum SealError {
     /// The key of another realm has signed it.
     #[error("it belongs to another realm")]
     OtherRealm,
-    /// The signature does not fit the bytes.
-    #[error("it was changed after it was made, or is damaged; restore another backup")]
+    /// The signature does not fit the bytes, or is missing.
+    #[error("it was changed after it was made, or is incomplete; restore another backup")]
     Broken,
     /// The file cannot be read or written.
     #[error(transparent)]
@@ -122,6 +126,15 @@ fn verify(signed: &[u8], realm: &PeerKey) -> Result<Seal, SealError> {
     }
     envelope.verify(realm).map_err(|_bad| SealError::Broken)?;
     Ok(seal)
+}
+
+/// Whether a release that signs its backups has written to this database. SQLite cuts a seal off when it writes.
+pub(super) fn has_lost_seal(database: &Path) -> io::Result<bool> {
+    let mut version = [0; 4];
+    let mut file = File::open(database)?;
+    file.seek(SeekFrom::Start(VERSION_AT))?;
+    file.read_exact(&mut version)?;
+    Ok(u32::from_be_bytes(version) > UNSIGNED_VERSION_MAX)
 }
 
 fn hash(file: &mut File) -> io::Result<[u8; 32]> {
