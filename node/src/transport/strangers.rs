@@ -28,8 +28,9 @@ use super::ports;
 
 /// How many handshakes may be in progress at a listener.
 const HANDSHAKES_MAX: usize = 1_024;
-/// How many bytes a socket may bring before its handshake is over: several times what Noise and a ticket take.
-const HANDSHAKE_BYTES_MAX: u64 = 16 * 1_024;
+/// How many bytes a socket may bring before its handshake is over: what Noise and a ticket take, and what the gate still
+/// reads after a refusal.
+const HANDSHAKE_BYTES_MAX: u64 = 96 * 1_024;
 /// How many bytes a connection to the login server may bring: twenty usual requests, or three of the largest.
 const LOGIN_BYTES_MAX: u64 = 32 * 1_024;
 
