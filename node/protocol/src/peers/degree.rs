@@ -363,13 +363,14 @@ impl Around<'_> {
     }
 
     fn walk<'a>(self, way: impl Iterator<Item = &'a PeerKey>, ring: &mut BTreeSet<PeerKey>) {
-        let mut reached = BTreeSet::new();
+        let (mut reached, mut tried) = (BTreeSet::new(), Shares::default());
         for peer in way {
             if reached.len() == RING_EACH_SIDE {
                 return;
             }
-            let account = self.roster.account_of(*peer);
-            if reached.contains(&account) {
+            let Some(account) = self.roster.account_of(*peer) else { continue };
+            // Nor do many devices that cannot be reached make a ring of their own.
+            if reached.contains(&account) || tried.add(account) > RING_EACH_SIDE {
                 continue;
             }
             ring.insert(*peer);
@@ -442,6 +443,26 @@ mod tests {
         let ring = Around { me: &me, links: &links, roster: &roster, dials: &dials }.ring();
         let expected = [first - 30, first - 1, first + 1, first + 30].map(|n| PeerKey([n; 32]));
         assert_eq!(ring.into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn r128_devices_that_nobody_reaches_make_no_ring() {
+        let me = me();
+        let [first, ..] = me.peer().0;
+        let devices: Vec<PeerKey> = (1..=20).map(|n| PeerKey([first + n; 32])).collect();
+        let mut dials = AddressBook::new(me.peer());
+        for device in &devices {
+            dials.add(*device, &["/ip4/10.0.0.9/tcp/1".into()], Duration::ZERO, Duration::ZERO);
+            dials.failed(*device, Duration::ZERO, Duration::ZERO);
+        }
+        let honest = [first - 30, first - 31, first + 30, first + 31].map(|n| PeerKey([n; 32]));
+        let greedy = devices.iter().map(|peer| (*peer, "greedy".to_owned()));
+        let roster = roster_of(greedy.chain(honest.map(|peer| (peer, format!("user{peer}")))));
+        let links = linked([]);
+        let ring = Around { me: &me, links: &links, roster: &roster, dials: &dials }.ring();
+        let of_greedy = ring.iter().filter(|peer| devices.contains(peer)).count();
+        assert!(of_greedy <= 2 * RING_EACH_SIDE, "{of_greedy}");
+        assert!(honest.iter().filter(|peer| ring.contains(peer)).count() >= 3, "{ring:?}");
     }
 
     #[test]
