@@ -88,6 +88,7 @@ impl PolicySync {
         let may_ask = self.taken_at_their_word.get(&peer).is_none_or(|until| *until <= now.mono);
         if number > self.number() && may_ask && self.fetch(peer, number, links, now, fx) {
             let until = now.mono.saturating_add(POLICY_DEADLINE);
+            self.taken_at_their_word.retain(|_peer, until| now.mono < *until);
             self.taken_at_their_word.insert(peer, until);
         }
     }
@@ -188,8 +189,8 @@ impl PolicySync {
 
     /// Notes that the last link to a peer is gone.
     pub(crate) fn lost(&mut self, peer: PeerKey) {
+        // A new link brings no new word: what it showed counts until its time is over.
         self.fetching.remove(&peer);
-        self.taken_at_their_word.remove(&peer);
     }
 }
 
@@ -253,6 +254,7 @@ mod tests {
         assert_eq!(show(&mut sync, 9, Duration::ZERO), 1);
         for n in 10..1_000 {
             assert!(sync.fetched(key_of(3), None).is_none());
+            sync.lost(key_of(3));
             assert_eq!(show(&mut sync, n, POLICY_RETRY), 0, "it has shown nothing but numbers");
         }
         sync.adopt(&policy(2, 1));

@@ -30,6 +30,7 @@ impl Engine {
             self.tell_presence(change);
         }
         self.dials.linked(peer, now.mono);
+        self.dials.belongs_to(peer, ticket.claims().account);
         if let Some(address) = dialled {
             self.fx.output(Output::StorePeer(PeerAddresses { peer, addresses: vec![address] }));
         }

@@ -24,6 +24,9 @@ pub const REDIAL_MAX: Duration = Duration::from_secs(8);
 pub(crate) const DIALS_PENDING_MAX: usize = 16;
 /// How many of these may be devices of one account, so that many devices that do not answer keep nobody else waiting.
 pub(crate) const DIALS_PER_ACCOUNT: usize = 4;
+/// How many of them may be peers whose account is not known yet, such as those from the store, so that a neighbour whose
+/// link was lost does not wait for them.
+pub(crate) const DIALS_UNKNOWN_MAX: usize = 12;
 /// Peers in the address book. When it is full, the account with the most of them loses the one that was not seen for
 /// the longest time.
 pub const ADDRESS_BOOK_MAX: usize = 4_096;
@@ -161,14 +164,16 @@ impl AddressBook {
         if self.dialling.len() >= DIALS_PENDING_MAX {
             return None;
         }
-        let pending = self.dialling.keys().filter_map(|peer| self.entries.get(peer)?.account);
-        let pending: Vec<AccountId> = pending.collect();
-        let has_room = |account: AccountId| {
-            pending.iter().filter(|other| **other == account).count() < DIALS_PER_ACCOUNT
+        let account_of = |peer| self.entries.get(peer).and_then(|entry| entry.account);
+        let pending: Vec<Option<AccountId>> = self.dialling.keys().map(account_of).collect();
+        let has_room = |account: Option<AccountId>| {
+            let most = if account.is_some() { DIALS_PER_ACCOUNT } else { DIALS_UNKNOWN_MAX };
+            pending.iter().filter(|other| **other == account).count() < most
         };
-        let wanted = self.entries.iter().filter(|(peer, entry)| {
-            self.may_dial.includes(peer) && entry.account.is_none_or(has_room)
-        });
+        let wanted = self
+            .entries
+            .iter()
+            .filter(|(peer, entry)| self.may_dial.includes(peer) && has_room(entry.account));
         wanted.filter_map(|(peer, entry)| Some((entry.due_at()?, *peer))).min()
     }
 
@@ -179,7 +184,13 @@ impl AddressBook {
 
     /// The peers with an address that are not linked.
     pub fn unlinked_peers(&self) -> impl Iterator<Item = PeerKey> {
-        self.entries.iter().filter(|(_peer, entry)| !entry.is_linked()).map(|(peer, _entry)| *peer)
+        self.unlinked_devices().map(|(_account, peer)| peer)
+    }
+
+    /// The same with the accounts of those that have shown a ticket.
+    pub(crate) fn unlinked_devices(&self) -> impl Iterator<Item = (Option<AccountId>, PeerKey)> {
+        let unlinked = self.entries.iter().filter(|(_peer, entry)| !entry.is_linked());
+        unlinked.map(|(peer, entry)| (entry.account, *peer))
     }
 
     /// Notes that the last link to a peer closed because both ends agreed. That is no failure, so the peer may be
@@ -517,8 +528,13 @@ mod tests {
             book.add(PeerKey(key), &["/ip4/10.0.0.1/tcp/1".into()], ms(0), ms(0));
         }
         assert_eq!(book.len(), ADDRESS_BOOK_MAX);
-        assert_eq!(book.poll(ms(9_999)).len(), DIALS_PENDING_MAX);
+        assert_eq!(book.poll(ms(9_999)).len(), DIALS_UNKNOWN_MAX);
         assert!(book.poll(ms(9_999)).is_empty());
         assert_eq!(book.next_due(), None);
+        // The others are for peers that have shown a ticket.
+        book.add(LARGER, &["/ip4/10.0.0.1/tcp/1".into()], ms(9_999), ms(0));
+        book.belongs_to(LARGER, AccountId([1; 16]));
+        let dials = book.poll(ms(9_999));
+        assert_eq!((dials.len(), dials[0].peer), (1, LARGER));
     }
 }

@@ -152,7 +152,7 @@ impl Degree {
         if !std::mem::take(&mut self.stale) || me.is_authority() || me.has_ended() {
             return None;
         }
-        let people = roster.people_up_to(LINKS_PER_ACCOUNT_THIN);
+        let people = size(roster);
         self.crowded = people > LINKS_FULL_MAX;
         let turns = if self.thin { people < LINKS_REFILL } else { self.crowded };
         self.turning_since = turns.then(|| self.turning_since.unwrap_or(now.mono));
@@ -298,9 +298,9 @@ impl Degree {
         let Around { roster, dials, .. } = around;
         if self.next_stranger <= now.mono {
             self.next_stranger = now.mono.saturating_add(STRANGER_EVERY);
-            let unlinked = dials.unlinked_peers();
-            let mut strangers = unlinked.filter(|peer| !roster.is_online(*peer)).collect();
-            self.stranger = fx.draw_from(&mut strangers);
+            let strangers =
+                dials.unlinked_devices().filter(|(_account, peer)| !roster.is_online(*peer));
+            self.stranger = draw_stranger(&strangers.collect::<Vec<_>>(), fx);
         }
         let mut only = self.ring.clone();
         only.extend(&self.drawn);
@@ -344,6 +344,22 @@ impl Degree {
             }
         }
     }
+}
+
+/// The size of a realm, as the number of links depends on it: one account counts as two people, or if its devices would
+/// take more links than the others have, by these.
+fn size(roster: &Roster) -> usize {
+    let devices = roster.people_up_to(LINKS_PER_ACCOUNT);
+    roster.people_up_to(LINKS_PER_ACCOUNT_THIN).max(devices / LINKS_PER_ACCOUNT_THIN)
+}
+
+/// Draws one of these peers: first the account, because one may have many devices that are gone.
+fn draw_stranger(strangers: &[(Option<AccountId>, PeerKey)], fx: &mut Effects) -> Option<PeerKey> {
+    let one_of_each: BTreeMap<_, _> = strangers.iter().copied().collect();
+    let drawn = fx.draw_from(&mut one_of_each.values().copied().collect())?;
+    let (account, _peer) = strangers.iter().find(|(_account, peer)| *peer == drawn)?;
+    let of_account = strangers.iter().filter(|(of, _peer)| of == account);
+    fx.draw_from(&mut of_account.map(|(_account, peer)| *peer).collect())
 }
 
 impl Around<'_> {
@@ -427,6 +443,30 @@ mod tests {
         degree.roster_changed();
         degree.count(&me, &roster_of(devices), at(Duration::ZERO));
         assert_eq!(degree.next_due(), None);
+    }
+
+    #[test]
+    fn r127_a_few_accounts_with_many_devices_are_a_crowd() {
+        let (mut degree, me) = (Degree::default(), me());
+        let mut is_crowd = |accounts: u8| {
+            let devices = (0..accounts * 16).map(|n| (PeerKey([n; 32]), format!("user{}", n / 16)));
+            degree.roster_changed();
+            degree.count(&me, &roster_of(devices), at(Duration::ZERO));
+            degree.crowded
+        };
+        assert!(!is_crowd(8));
+        assert!(is_crowd(10), "160 devices");
+    }
+
+    #[test]
+    fn r130_the_devices_of_one_account_hide_no_stranger() {
+        let honest = (Some(AccountId([1; 16])), PeerKey([200; 32]));
+        let greedy = (0..64).map(|n| (Some(AccountId([2; 16])), PeerKey([n; 32])));
+        let strangers: Vec<_> = greedy.chain([honest]).collect();
+        let mut fx = Effects::new([0; 32]);
+        let drawn = (0..100).filter(|_| draw_stranger(&strangers, &mut fx) == Some(honest.1));
+        assert!((25..=75).contains(&drawn.count()));
+        assert_eq!(draw_stranger(&[], &mut fx), None);
     }
 
     #[test]

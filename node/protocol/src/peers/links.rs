@@ -145,7 +145,6 @@ impl Links {
         let last = !self.is_linked(peer);
         if last {
             self.subscribed.remove(&peer);
-            self.rejects.remove(&peer);
         }
         Some(Down { peer, last })
     }
@@ -314,6 +313,9 @@ impl Links {
             return false;
         }
         self.next_check = now.mono.saturating_add(CHECK_EVERY);
+        // They count across links, or a new link would forgive them.
+        let is_recent = |at: &Duration| now.mono.saturating_sub(*at) < REJECT_WINDOW;
+        self.rejects.retain(|_peer, rejects| rejects.back().is_some_and(is_recent));
         if self.gate.denied.values().any(|until| *until <= now.mono) {
             Arc::make_mut(&mut self.gate).denied.retain(|_peer, until| now.mono < *until);
         }

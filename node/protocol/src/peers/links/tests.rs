@@ -140,3 +140,17 @@ fn boots_of_peers_that_nobody_knows_are_forgotten() {
     let known = |number| links.gate().boots.get(key_of(number)).is_some();
     assert!(known(3) && known(4) && !known(5));
 }
+
+#[test]
+fn r32_a_new_link_does_not_forgive_rejects() {
+    let (mut links, mut fx) = (linked([3]), Effects::new([0; 32]));
+    let mut denied = 0;
+    for n in 0..4 * REJECTS_MAX {
+        let now = at(Duration::from_secs(n as u64));
+        denied += usize::from(links.reject(key_of(3), now, &mut fx).is_some());
+        links.down(LinkId(3));
+        up(&mut links, 3, 3, false);
+    }
+    assert_eq!(denied, 4);
+    assert!(links.check_is_due(at(REJECT_WINDOW * 2)) && links.rejects.is_empty());
+}
