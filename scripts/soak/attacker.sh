@@ -22,7 +22,7 @@ ATTACKS=(
     "tries at the same time fit into one delay|rendezvous lib|guessing::"
     "names are told apart by the time of a check|rendezvous lib|password::"
     "sixteen devices flood with sixteen budgets|node lib|arrivals::"
-    "a number lifts its own deadline, receipts count devices|protocol lib|r56_"
+    "a number lifts its own deadline|protocol lib|r56_"
     "receipts count devices|protocol lib|receipts::"
     "a hostile member among real swarms|node it|hostile_member"
 )
