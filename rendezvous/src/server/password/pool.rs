@@ -1,6 +1,6 @@
 //! The workers that check passwords: a few threads, two short queues, and "busy" instead of a long wait.
 //!
-//! A check takes 64 MiB and a fifth of a second. So memory limits how many may run at a time, and two queues of eight
+//! A check takes 64 MiB and a fifth of a second. So memory limits how many may run at a time, and two queues of 16
 //! limit how many may wait; beyond that the answer is [`Busy`], with a time. Devices that their account already knows
 //! have one queue and strangers the other, and while both wait, the known devices have three turns of four: so neither
 //! locks the other out. Both queues are fair (see [`super::fair`]), among known devices to the accounts and among
@@ -22,8 +22,9 @@ use super::{Check, Hasher, Password, PasswordError};
 use crate::clock;
 use crate::folder::config::Argon2Config;
 
-/// How many jobs may wait in each queue: at a fifth of a second each, the last waits two seconds on one core.
-pub const QUEUE_MAX: usize = 8;
+/// How many jobs may wait in each queue. Beside up to eight busy addresses a newcomer then finds a place, and its turn
+/// comes after one of each: at a fifth of a second on one core, within two seconds, or eight if known devices are busy.
+pub const QUEUE_MAX: usize = 16;
 /// How many turns known devices have for one of the strangers, while both wait.
 const KNOWN_TURNS: u32 = 3;
 /// More workers would sign nobody in sooner, because the database has one writer.
@@ -372,6 +373,19 @@ mod tests {
     }
 
     #[test]
+    fn eight_busy_addresses_leave_a_place_for_a_ninth() {
+        let pool = stalled();
+        let ask = |last, text| {
+            pool.check(question(text, None), Asker::Stranger([192, 0, 2, last].into()))
+        };
+        let flood = (0..8).flat_map(|last| [last; 8]);
+        let _waiting: Vec<_> = flood.filter_map(|last| ask(last, "flood").ok()).collect();
+        let _newcomer = ask(99, "newcomer").unwrap();
+        let turn = order(&pool).iter().position(|text| text == "newcomer");
+        assert!(turn.is_some_and(|turn| turn <= 8), "{turn:?}");
+    }
+
+    #[test]
     fn the_wait_grows_with_the_queue() {
         let pool = stalled();
         pool.shared.lock().last_check = Duration::from_secs(2);
@@ -380,7 +394,7 @@ mod tests {
             waiting.push(pool.check(question("x", None), KNOWN).unwrap());
         }
         let busy = pool.check(question("x", None), KNOWN).unwrap_err();
-        assert_eq!(busy.retry_after_s, 17);
+        assert_eq!(busy.retry_after_s, 2 * QUEUE_MAX as u64 + 1);
     }
 
     #[test]
