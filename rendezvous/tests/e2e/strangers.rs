@@ -1,6 +1,7 @@
 //! Strangers that take what a listener has: places, memory, lines of its log. Nobody else may notice much of it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
@@ -15,11 +16,12 @@ use libp2p::core::{Endpoint, Transport as _};
 use libp2p::{identity, noise, tcp, yamux};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::flood::client::{LoginServer, door, sign_in};
 use crate::flood::{login_server_of, raise_file_limit, runtime};
-use crate::harness::{Peer, Realm, chat, password, together};
+use crate::harness::{PATIENCE, Peer, Realm, chat, password, together};
 
 /// The attackers' addresses, in 127.0.0.0/8.
 const ATTACKERS: std::ops::RangeInclusive<u8> = 2..=9;
@@ -30,25 +32,29 @@ const SILENT: usize = 260;
 /// A newcomer gets in within this time: sooner than a silent handshake ends, so it is not that end that makes room.
 const IN_WITHIN: Duration = Duration::from_secs(3);
 
-/// Keeps this many silent sockets of each attacker open. One that is closed is opened again.
+/// Keeps [`SILENT`] silent sockets of each attacker open. One that is closed is opened again. Returns once they have
+/// connected more often than the listener has places.
 async fn besiege(to: SocketAddr) -> Vec<JoinHandle<()>> {
+    let (connections, mut seen) = watch::channel(0);
+    let connections = Arc::new(connections);
     let mut sockets = Vec::new();
     for attacker in ATTACKERS {
         for _ in 0..SILENT {
             let from = SocketAddr::from(([127, 0, 0, attacker], 0));
-            sockets.push(tokio::spawn(stay_silent(from, to)));
+            sockets.push(tokio::spawn(stay_silent(from, to, Arc::clone(&connections))));
         }
     }
-    // When the last ones are connected, the listener has been full for a while.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let full = seen.wait_for(|count| *count >= sockets.len());
+    tokio::time::timeout(PATIENCE, full).await.unwrap().unwrap();
     sockets
 }
 
-async fn stay_silent(from: SocketAddr, to: SocketAddr) {
+async fn stay_silent(from: SocketAddr, to: SocketAddr, connections: Arc<watch::Sender<usize>>) {
     loop {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(from).unwrap();
         if let Ok(socket) = socket.connect(to).await {
+            connections.send_modify(|count| *count += 1);
             // The other end speaks first only to close.
             socket.readable().await.ok();
         }
