@@ -3,12 +3,12 @@
 //! Every place is only a candidate. A login node must prove the realm's key before we ask it anything, so a wrong place
 //! costs only time.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lanyard_protocol::link::JoinLink;
-use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
+
+use crate::transport::ports;
 
 /// How many places to try for one request: an unanswered dial takes seconds.
 const PLACES_MAX: usize = 8;
@@ -78,10 +78,11 @@ impl Places {
     /// Notes the addresses of the authority peer. The login server runs on the same machine, by default on the port
     /// below.
     pub(crate) fn shown_at(&self, addresses: &[String]) {
-        let sockets: Vec<(IpAddr, u16)> = addresses.iter().filter_map(|at| socket(at)).collect();
-        let same_port = sockets.iter().map(|(ip, _port)| (ip.to_string(), self.link.port));
+        let socket = |text: &String| ports::socket_addr(&text.parse().ok()?);
+        let sockets: Vec<SocketAddr> = addresses.iter().filter_map(socket).collect();
+        let same_port = sockets.iter().map(|at| (at.ip().to_string(), self.link.port));
         let port_before =
-            sockets.iter().filter_map(|(ip, port)| Some((ip.to_string(), port.checked_sub(1)?)));
+            sockets.iter().filter_map(|at| Some((at.ip().to_string(), at.port().checked_sub(1)?)));
         self.known().shown = same_port.chain(port_before).filter(|(_ip, port)| *port > 0).collect();
     }
 
@@ -94,20 +95,6 @@ impl Places {
 fn parse(text: &str) -> Option<Place> {
     let (host, port) = text.rsplit_once(' ')?;
     Some((host.to_owned(), port.parse().ok()?))
-}
-
-fn socket(address: &str) -> Option<(IpAddr, u16)> {
-    let address: Multiaddr = address.parse().ok()?;
-    let mut parts = address.iter();
-    let ip = match parts.next()? {
-        Protocol::Ip4(ip) => IpAddr::from(ip),
-        Protocol::Ip6(ip) => IpAddr::from(ip),
-        _no_ip => return None,
-    };
-    match parts.next()? {
-        Protocol::Tcp(port) => Some((ip, port)),
-        _no_port => None,
-    }
 }
 
 #[cfg(test)]
